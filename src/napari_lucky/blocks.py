@@ -1,0 +1,93 @@
+"""Running a job over blocks of frames: threads, progress, cancelling, bounded memory."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from typing import TypeVar
+
+T = TypeVar("T")
+
+Progress = Callable[[int, int, str], None]
+"""Called as progress(done, total, what) now and then, from the thread that runs the job.
+
+Whatever it raises ends the job: that is how a job is cancelled.
+"""
+
+HEARTBEAT = 0.1  # seconds between calls of progress while a block takes long
+
+
+class Cancelled(Exception):
+    """Raised by a `Progress` to end the job it watches."""
+
+
+def silent(done: int, total: int, what: str) -> None:
+    """Report nothing."""
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def blocks_of(n: int, pixels: int, budget: int = 1 << 21) -> list[slice]:
+    """Cut n frames of a number of pixels each into blocks of about `budget` pixels.
+
+    The default, 2 Mpx or 8 MB of float32, keeps a block in a processor's cache reach and its
+    time far under the half second in which a cancel must work.
+    """
+    step = max(1, min(n, budget // max(pixels, 1), 64))
+    return [slice(start, min(start + step, n)) for start in range(0, n, step)]
+
+
+def map_blocks(
+    function: Callable[[slice], T],
+    blocks: list[slice],
+    *,
+    progress: Progress = silent,
+    what: str = "",
+    executor: Executor | None = None,
+) -> Iterator[T]:
+    """Yield function(block) for each block, in order, computed side by side.
+
+    Only a few blocks are under way at a time, so that memory does not grow with the run, and
+    results come in the order of the blocks, so that sums are the same to the bit every time.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a block.
+    blocks : list of slice
+        Slices of something the function knows, of frames as a rule.
+    progress : callable, optional
+        See `Progress`; it counts frames.
+    what : str, optional
+        What is being done, for the person who waits.
+    executor : concurrent.futures.Executor, optional
+        Where the blocks run; a pool of threads, one a core, by default.
+    """
+    total = sum(block.stop - block.start for block in blocks)
+    with ExitStack() as stack:
+        pool = executor or stack.enter_context(ThreadPoolExecutor(cores()))
+        pending: deque[tuple[slice, Future[T]]] = deque()
+        waiting = iter(blocks)
+        stack.callback(lambda: [future.cancel() for _, future in pending])
+        done = 0
+        progress(done, total, what)
+        while True:
+            while len(pending) < 2 * cores() and (block := next(waiting, None)) is not None:
+                pending.append((block, pool.submit(function, block)))
+            if not pending:
+                return
+            block, future = pending[0]
+            while not wait([future], HEARTBEAT).done:
+                progress(done, total, what)
+            yield future.result()
+            pending.popleft()
+            done += block.stop - block.start
+            progress(done, total, what)

@@ -1,0 +1,247 @@
+"""Dark, flat and bad pixels: masters made from frames, and the lazily calibrated view."""
+
+from __future__ import annotations
+
+import warnings
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from .blocks import Progress, map_blocks, silent
+from .errors import LuckyError
+from .frames import Frames, Index, as_float32
+from .windows import Window
+
+Combine = Literal["mean", "median"]
+HOT_SIGMA = 8.0
+"""A pixel of the dark this many sigmas above its neighbours' median is hot."""
+DEAD_BELOW = 0.2
+"""A pixel of the flat with less than this fraction of the median response is dead."""
+
+
+def master(
+    frames: Frames,
+    method: Combine = "mean",
+    clip_sigma: float = 4.0,
+    *,
+    progress: Progress = silent,
+    what: str = "master",
+    executor: Executor | None = None,
+) -> NDArray[np.float32]:
+    """Combine frames of nothing but dark, or of an even light, into one.
+
+    Each pixel is clipped over the frames, around the median, until nothing more than
+    `clip_sigma` standard deviations off is left, then averaged. It works down the sensor in
+    bands of rows, so that memory does not grow with the number of frames.
+
+    Parameters
+    ----------
+    frames : Frames
+        (n, y, x) in ADU.
+    method : {"mean", "median"}
+        What is taken of the pixels left over.
+    clip_sigma : float
+        Clipping threshold in standard deviations; 0 for none.
+    progress, what, executor
+        See `napari_lucky.blocks.map_blocks`.
+
+    Returns
+    -------
+    ndarray of float32, (y, x)
+        In ADU; NaN where no frame has a value.
+
+    Raises
+    ------
+    LuckyError
+        If `method` is neither, or `clip_sigma` is negative.
+    """
+    if method not in get_args(Combine):
+        raise LuckyError(f"A master is a mean or a median, not {method!r}.")
+    if not clip_sigma >= 0:
+        raise LuckyError(f"The clipping threshold is {clip_sigma} sigma; it must be 0 or more.")
+    n, ny, nx = frames.shape
+    rows = max(1, min(ny, (1 << 22) // (n * nx)))
+    bands = [slice(y, min(y + rows, ny)) for y in range(0, ny, rows)]
+
+    def combine(band: slice) -> NDArray[np.float32]:
+        window = Window(band.start, 0, band.stop - band.start, nx)
+        return _combine(as_float32(frames.read(slice(None), window)), method, clip_sigma)
+
+    done = map_blocks(combine, bands, progress=progress, what=what, executor=executor)
+    return np.concatenate(list(done))
+
+
+def _combine(block: NDArray[np.float32], method: Combine, clip_sigma: float) -> Any:
+    if len(block) == 1:
+        return block[0]
+    if clip_sigma and len(block) > 2:
+        from astropy.stats import sigma_clip
+
+        block = sigma_clip(
+            block, sigma=clip_sigma, maxiters=5, cenfunc="median", axis=0, masked=False
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a pixel without a value stays NaN
+        if method == "median":
+            return as_float32(np.nanmedian(block, axis=0))
+        return as_float32(np.asarray(np.nanmean(block, axis=0, dtype=np.float64)))
+
+
+def master_flat(
+    flat: NDArray[Any], dark: NDArray[Any] | None = None, dead_below: float = DEAD_BELOW
+) -> NDArray[np.float32]:
+    """Normalise a flat to median 1, with dead pixels masked.
+
+    flat_master = (flat − dark) / median(flat − dark)
+
+    Parameters
+    ----------
+    flat : ndarray, (y, x)
+        Combined flat in ADU.
+    dark : ndarray, (y, x), optional
+        Combined dark of the same exposure in ADU.
+    dead_below : float
+        Pixels with a response under this are dead: dividing by it would make noise, or infinity.
+
+    Returns
+    -------
+    ndarray of float32, (y, x)
+        Relative response, NaN at dead pixels.
+
+    Raises
+    ------
+    LuckyError
+        If the shapes differ, or the flat is no brighter than the dark.
+    """
+    light = np.asarray(flat, np.float64)
+    if dark is not None:
+        check_shape(dark, light.shape, "dark", "flat")
+        light = light - dark
+    level = np.nanmedian(light) if np.isfinite(light).any() else np.nan
+    if not level > 0:
+        raise LuckyError(
+            f"The flat has no light in it: the median of flat − dark is {level:g} ADU. "
+            "Check that dark and flat are not swapped."
+        )
+    response = light / level
+    response[~(response >= dead_below)] = np.nan
+    return as_float32(response)
+
+
+def hot_pixels(dark: NDArray[Any], sigma: float = HOT_SIGMA) -> NDArray[np.bool_]:
+    """Find the pixels of a dark that stand out from their neighbours.
+
+    Parameters
+    ----------
+    dark : ndarray, (y, x)
+        Combined dark in ADU.
+    sigma : float
+        Threshold above the median of the 5 x 5 neighbours, in standard deviations of all such
+        differences (from their median absolute deviation, which outliers do not move).
+
+    Returns
+    -------
+    ndarray of bool, (y, x)
+        True where hot, or not finite.
+    """
+    dark = np.asarray(dark, np.float64)
+    bad = ~np.isfinite(dark)
+    level = float(np.median(dark[~bad])) if not bad.all() else 0.0
+    excess = dark - ndimage.median_filter(np.where(bad, level, dark), size=5)
+    spread = float(np.median(np.abs(excess[~bad]))) / 0.6745 if not bad.all() else 0.0
+    if spread == 0:  # a dark of whole numbers, nearly all of them equal to their neighbours
+        spread = float(np.std(excess[np.abs(excess) <= 1])) or 1.0
+    return np.asarray(bad | (excess > sigma * spread))
+
+
+def check_shape(image: NDArray[Any], shape: tuple[int, ...], name: str, of: str) -> None:
+    """Raise a `LuckyError` unless an image has the (y, x) shape of something else."""
+    if image.shape != shape[-2:]:
+        raise LuckyError(
+            f"The {name} has {' x '.join(map(str, image.shape))} pixels, the {of} has "
+            f"{shape[-2]} x {shape[-1]}; they must come from the same sensor and read-out window."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Calibrated:
+    """Frames with dark and flat taken out and bad pixels masked.
+
+    calibrated = (raw − dark) / flat; NaN where the pixel is bad or the raw value saturated.
+
+    Parameters
+    ----------
+    frames : Frames
+        Raw, in ADU.
+    dark : ndarray of float32, (y, x), optional
+        Combined dark in ADU.
+    flat : ndarray of float32, (y, x), optional
+        Relative response with median 1, NaN where dead; from `master_flat`.
+    bad : ndarray of bool, (y, x), optional
+        Pixels to mask beside the dead ones; from `hot_pixels`.
+    saturation : float
+        Raw values of this many ADU and more are masked.
+    """
+
+    frames: Frames
+    dark: NDArray[np.float32] | None = None
+    flat: NDArray[np.float32] | None = None
+    bad: NDArray[np.bool_] | None = None
+    saturation: float = np.inf
+
+    def __post_init__(self) -> None:
+        for name in ("dark", "flat", "bad"):
+            image = getattr(self, name)
+            if image is not None:
+                check_shape(image, self.shape, name.replace("bad", "mask of bad pixels"), "run")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of frames, rows, columns."""
+        return self.frames.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32."""
+        return np.dtype(np.float32)
+
+    def read(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
+        """Return the calibrated frames asked for, (k, y, x), cut to the window."""
+        raw = self.frames.read(frames, window)
+        at = (window or Window.whole(self.shape)).slices
+        block = raw.astype(np.float32)
+        if self.dark is not None:
+            block -= self.dark[at]
+        if self.flat is not None:
+            block /= self.flat[at]
+        if self.bad is not None:
+            block[:, self.bad[at]] = np.nan
+        if np.isfinite(self.saturation):
+            block[raw >= self.saturation] = np.nan
+        return block
+
+    @property
+    def masked(self) -> int:
+        """How many pixels of the sensor are masked in every frame."""
+        mask = np.zeros(self.shape[1:], bool)
+        if self.bad is not None:
+            mask |= self.bad
+        if self.flat is not None:
+            mask |= np.isnan(self.flat)
+        return int(mask.sum())
+
+
+def saturation_level(header: Any, dtype: np.dtype[Any]) -> float:
+    """Return the ADU at which raw pixels saturate.
+
+    The header's SATURATE where it has one, or else the greatest value of an integer type
+    (which a 12-bit camera in 16-bit files never reaches); infinity for floating point.
+    """
+    level = (header or {}).get("SATURATE")
+    if isinstance(level, (int, float)) and level > 0:
+        return float(level)
+    return float(np.iinfo(dtype).max) if dtype.kind in "iu" else np.inf

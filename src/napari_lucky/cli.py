@@ -1,0 +1,191 @@
+"""The command line: `napari-lucky process` and `napari-lucky demo`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ._version import __version__
+from .errors import LuckyError
+from .ranking import METRICS, check_keep
+from .registration import METHODS
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit status: 0 done, 2 bad input, 130 interrupted."""
+    given = parser().parse_args(arguments)
+    try:
+        command = run_demo if given.command == "demo" else run_process
+        return command(given)
+    except LuckyError as error:
+        print(f"napari-lucky: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("napari-lucky: interrupted; nothing was written.", file=sys.stderr)
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    top = argparse.ArgumentParser(
+        prog="napari-lucky",
+        description="Lucky imaging: from a run of FITS frames to the lucky pair.",
+    )
+    top.add_argument("--version", action="version", version=f"napari-lucky {__version__}")
+    commands = top.add_subparsers(dest="command", required=True)
+
+    process = commands.add_parser("process", help="calibrate, register, rank and stack a run")
+    add = process.add_argument
+    add("frames", nargs="*", metavar="FRAMES", help="a folder, a cube, or several FITS files")
+    add("--recipe", metavar="FILE", help="a recipe.toml to replay; options given beside it win")
+    add("--dark", metavar="F", help="dark: a file or a folder of frames")
+    add("--flat", metavar="F", help="flat: a file or a folder of frames")
+    where = "star: centre (row, column, from 0) and side in pixels"
+    add("--focus", type=_window, metavar="Y,X,SIZE", help=f"focused {where}; found if not given")
+    add("--defocus", type=_window, metavar="Y,X,SIZE", help=f"defocused {where}")
+    add("--register", choices=METHODS, help="how the star is tracked (brightest)")
+    add("--rank", choices=METRICS, help="what makes a frame a good one (peak)")
+    add("--keep", type=_keep, metavar="0.01|25", help="a fraction, or a count, of frames (0.1)")
+    add("--frames", dest="range", type=_range, metavar="START:STOP", help="use only these frames")
+    add("--report", action="store_true", help="draw report.png too")
+    add("--overwrite", action="store_true", help="replace results that OUT already holds")
+    add("-o", "--out", required=True, type=Path, metavar="OUT", help="folder for the results")
+
+    demo = commands.add_parser("demo", help="simulate a run and take it through the whole chain")
+    demo.add_argument("-o", "--out", type=Path, metavar="OUT", help="folder for run and results")
+    demo.add_argument("--overwrite", action="store_true", help="replace results in OUT")
+    return top
+
+
+def _window(text: str) -> tuple[int, int, int]:
+    try:
+        y, x, size = (int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not Y,X,SIZE: three whole numbers of pixels, such as 140,392,128"
+        ) from None
+    return y, x, size
+
+
+def _keep(text: str) -> float | int:
+    try:
+        keep = float(text) if "." in text or "e" in text.lower() else int(text)
+        check_keep(keep)
+    except LuckyError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a fraction (0.01) nor a count (25)"
+        ) from None
+    return keep
+
+
+def _range(text: str) -> tuple[int | None, int | None]:
+    try:
+        start, stop = (int(part) if part else None for part in text.split(":"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not START:STOP: frame numbers from 0, such as 0:100"
+        ) from None
+    return start, stop
+
+
+def run_process(given: argparse.Namespace) -> int:
+    """Do `napari-lucky process`."""
+    from .outputs import check_out, write_results
+    from .pipeline import process
+
+    recipe = _recipe(given)
+    check_out(given.out, given.overwrite)
+    meter = Meter()
+    try:
+        result = process(recipe, progress=meter)
+    finally:
+        meter.clear()
+    files = write_results(result, given.out, report=given.report)
+    for note in result.notes:
+        print(note, file=sys.stderr)
+    table = result.table
+    print(
+        f"Stacked {int(table.selected.sum())} of {len(table.frame)} frames; wrote "
+        f"{', '.join(file.name for file in files)} to {given.out}"
+    )
+    return 0
+
+
+def _recipe(given: argparse.Namespace) -> Any:
+    from .recipe import Recipe, read_recipe
+
+    recipe = read_recipe(given.recipe) if given.recipe else Recipe()
+    changes: dict[str, Any] = {
+        name: getattr(given, name)
+        for name in ("dark", "flat", "focus", "defocus", "register", "rank", "keep")
+        if getattr(given, name) is not None
+    }
+    if given.frames:
+        changes["frames"] = tuple(given.frames)
+    if given.range is not None:
+        changes["start"], changes["stop"] = given.range
+    recipe = replace(recipe, **changes)
+    if not recipe.frames:
+        raise LuckyError("No frames were given; give a folder, a cube, or several FITS files.")
+    return recipe
+
+
+class Meter:
+    """Progress on a terminal's last line; silent where stderr is not a terminal."""
+
+    def __init__(self) -> None:
+        self.shown = 0.0
+        self.on = sys.stderr.isatty()
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        """Show where a job is, a few times a second."""
+        now = time.monotonic()
+        if self.on and (now - self.shown > 0.1 or done == total):
+            self.shown = now
+            print(f"\r\033[K{what}: {done} of {total}", end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """Leave the line empty."""
+        if self.on:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def run_demo(given: argparse.Namespace) -> int:
+    """Do `napari-lucky demo`."""
+    from .demo import make_demo, show_demo
+
+    window = has_display()
+    out = given.out or Path("napari-lucky-demo")
+    if given.out is None and window:
+        import tempfile
+
+        with tempfile.TemporaryDirectory(prefix="napari-lucky-demo-") as folder:
+            show_demo(*make_demo(Path(folder), progress=Meter()))
+        return 0
+    run, result = make_demo(out, overwrite=given.overwrite, progress=Meter())
+    print(f"The simulated run and its results are in {out.absolute()}")
+    if window:
+        show_demo(run, result)
+    return 0
+
+
+def has_display() -> bool:
+    """Tell whether napari can open a window here."""
+    from importlib.util import find_spec
+
+    screen = sys.platform in ("win32", "darwin") or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    )
+    return screen and find_spec("napari") is not None and find_spec("qtpy") is not None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

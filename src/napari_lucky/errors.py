@@ -1,0 +1,9 @@
+"""The one error that is meant for the person in front of the screen."""
+
+
+class LuckyError(ValueError):
+    """Something the user gave cannot be used.
+
+    Its message is a whole sentence: which file or parameter, what was found, what was
+    expected, what to do. The docks and the command line show it as it is, without a traceback.
+    """

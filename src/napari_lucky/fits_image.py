@@ -1,0 +1,308 @@
+"""One FITS file of frames: where its pixels are, and a window of them read straight from there.
+
+Most cameras write plain images, for which a window is a seek and a read. Everything else
+(scaled, blanked, compressed) goes through astropy, on a handle of its own for each read, since
+astropy's sections are not safe to share between threads.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import threading
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import LuckyError
+from .windows import Window
+
+SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz", ".fits.fz", ".fit.fz", ".fz")
+CARD, BLOCK = 80, 2880
+BITPIX = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+STRUCTURE = {"SIMPLE", "XTENSION", "BITPIX", "BSCALE", "BZERO", "BLANK", "PCOUNT", "GCOUNT"}
+"""Keywords that, with NAXIS… and Z…, say how the pixels lie in a file."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where one image, or one cube of images, lies in a file and how it is read.
+
+    Parameters
+    ----------
+    hdu : int
+        Number of the header-data unit.
+    shape : tuple of int
+        Planes, rows, columns.
+    dtype : numpy.dtype
+        Number type of the pixels, native, as astropy gives them.
+    offset : int or None
+        Byte at which plain pixels begin; None where astropy must read them.
+    stored : str
+        Number type in the file, such as ">i2".
+    flip : int
+        What turns the stored integers into unsigned (or signed bytes) by exclusive or.
+    family : str
+        The extension's name with its digits taken out: images of one family are frames.
+    """
+
+    hdu: int
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    offset: int | None = None
+    stored: str = ""
+    flip: int = 0
+    family: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class FitsImage:
+    """A file and the layout of one image or cube in it."""
+
+    path: Path
+    layout: Layout
+    unpacked: Unpacked | None = None
+
+    def read(self, planes: Sequence[int], window: Window) -> NDArray[Any]:
+        """Return some planes, (k, height, width), cut to a window.
+
+        Raises
+        ------
+        LuckyError
+            If the file is gone, or ends before the pixels asked for.
+        """
+        try:
+            if self.layout.offset is None:
+                return self._read_with_astropy(planes, window)
+            return self._read_straight(planes, window)
+        except (OSError, EOFError, ValueError, IndexError, TypeError) as error:
+            raise LuckyError(f"{self.path}: the pixels cannot be read ({error}).") from error
+
+    def _read_straight(self, planes: Sequence[int], window: Window) -> NDArray[Any]:
+        layout = self.layout
+        assert layout.offset is not None
+        _, ny, nx = layout.shape
+        stored = np.dtype(layout.stored)
+        out = np.empty((len(planes), *window.shape), stored.newbyteorder("="))
+        count = window.height * nx
+        for k, plane in enumerate(planes):
+            offset = layout.offset + (plane * ny + window.y0) * nx * stored.itemsize
+            rows = self._numbers(stored, count, offset)
+            if rows.size < count:
+                raise EOFError("it is truncated")
+            out[k] = rows.reshape(window.height, nx)[:, window.x0 : window.x1]
+        if layout.flip:
+            bits = out.view(f"u{stored.itemsize}")
+            bits ^= bits.dtype.type(layout.flip)
+        return out.view(layout.dtype)
+
+    def _numbers(self, stored: np.dtype[Any], count: int, offset: int) -> NDArray[Any]:
+        if self.unpacked is not None:
+            return self.unpacked.read(stored, count, offset)
+        if is_gzipped(self.path):
+            with gzip.open(self.path) as file:
+                file.seek(offset)
+                piece = file.read(count * stored.itemsize)
+            return np.frombuffer(piece, stored, len(piece) // stored.itemsize)
+        return np.fromfile(self.path, stored, count, offset=offset)
+
+    def _read_with_astropy(self, planes: Sequence[int], window: Window) -> NDArray[Any]:
+        from astropy.io import fits
+
+        rows, columns = window.slices
+        with fits.open(self.path, memmap=False) as hdus:
+            hdu = hdus[self.layout.hdu]
+            axes = int(hdu.header["NAXIS"])
+            lead = (0,) * (axes - 3)
+            out = np.empty((len(planes), *window.shape), self.layout.dtype)
+            for k, plane in enumerate(planes):
+                at = (*lead, plane) if axes > 2 else ()
+                out[k] = hdu.section[(*at, rows, columns)]
+        return out
+
+
+@dataclass(eq=False)
+class Unpacked:
+    """A gzipped file, unpacked to a temporary file as far as it has been asked for.
+
+    So the first frame of a long cube is there at once, and none is ever unpacked twice.
+    """
+
+    path: Path
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _packed: Any = None
+    _plain: Any = None
+
+    def read(self, dtype: np.dtype[Any], count: int, offset: int) -> NDArray[Any]:
+        """Return `count` numbers found at a byte offset of the unpacked file; fewer at its end."""
+        end = offset + count * dtype.itemsize
+        with self._lock:
+            if self._packed is None:
+                self._packed = gzip.open(self.path)  # noqa: SIM115
+                self._plain = NamedTemporaryFile(prefix="napari-lucky-")  # noqa: SIM115
+            have = self._plain.seek(0, os.SEEK_END)
+            while have < end and (piece := self._packed.read(1 << 20)):
+                have += self._plain.write(piece)
+            self._plain.seek(offset)
+            piece = self._plain.read(max(min(end, have) - offset, 0))
+        return np.frombuffer(piece, dtype, len(piece) // dtype.itemsize)
+
+
+def signature(path: Path) -> tuple[Any, ...]:
+    """Return what two files have in common if their pixels lie in the same way.
+
+    The structural cards of every header up to the first one with pixels, raw, and the file's
+    size where that follows from them. Costs one small read, no parsing.
+
+    Raises
+    ------
+    LuckyError
+        If the file is not FITS.
+    """
+    opener: Any = gzip.open if is_gzipped(path) else open
+    cards: list[bytes] = []
+    blocks = 0
+    try:
+        with opener(path, "rb") as file:
+            has_pixels = False
+            while not has_pixels:
+                header, ended = [], False
+                while not ended:
+                    block = file.read(BLOCK)
+                    if len(block) < BLOCK or (blocks == 0 and not block.startswith(b"SIMPLE  =")):
+                        break
+                    blocks += 1
+                    for start in range(0, BLOCK, CARD):
+                        card = block[start : start + CARD]
+                        if card.startswith(b"END     "):
+                            ended = True
+                            break
+                        header.append(card)
+                if not ended:
+                    break
+                kept = [card for card in header if _is_structural(card)]
+                cards += kept
+                has_pixels = not any(c.startswith(b"NAXIS   ") and _value(c) == b"0" for c in kept)
+        size = path.stat().st_size
+    except (OSError, EOFError) as error:
+        raise LuckyError(f"{path}: cannot be opened ({error}).") from error
+    if blocks == 0:
+        raise LuckyError(
+            f"{path}: this is not a FITS file, although its name says so (it does not begin "
+            "with SIMPLE). Remove it or choose another."
+        )
+    compressed = opener is gzip.open or any(c.startswith(b"ZIMAGE") for c in cards)
+    return (blocks, *cards, None if compressed else size)
+
+
+def _is_structural(card: bytes) -> bool:
+    keyword = card[:8].rstrip()
+    # PCOUNT of a compressed image is the length of its heap, different in every file
+    return (
+        keyword[:5] == b"NAXIS"
+        or keyword[:1] == b"Z"
+        or keyword.decode("ascii", "replace") in STRUCTURE - {"PCOUNT"}
+    )
+
+
+def _value(card: bytes) -> bytes:
+    return card[10:].split(b"/")[0].strip()
+
+
+def layouts(path: Path) -> list[Layout]:
+    """Return the layout of every image in a file, parsed with astropy.
+
+    Raises
+    ------
+    LuckyError
+        If the file is not FITS, is truncated, or holds no image.
+    """
+    from astropy.io import fits
+
+    found: list[Layout] = []
+    try:
+        with warnings.catch_warnings(), fits.open(path, memmap=False) as hdus:
+            warnings.simplefilter("ignore")  # what matters of it is checked below
+            for number, hdu in enumerate(hdus):
+                if hdu.is_image and hdu.header["NAXIS"] >= 2 and 0 not in hdu.shape:
+                    found.append(_layout(path, number, hdu))
+    except (OSError, EOFError, TypeError, KeyError, AttributeError, fits.VerifyError) as error:
+        raise LuckyError(
+            f"{path}: not readable as FITS ({error}). It may be damaged or truncated."
+        ) from error
+    if not found:
+        raise LuckyError(f"{path}: this FITS file holds no image (no data array of two axes).")
+    return found
+
+
+def _layout(path: Path, number: int, hdu: Any) -> Layout:
+    from astropy.io import fits
+
+    axes = tuple(int(side) for side in hdu.shape)
+    if len(axes) > 3 and any(side != 1 for side in axes[:-3]):
+        raise LuckyError(
+            f"{path}: its image has {len(axes)} axes {axes}; a run has three (frame, y, x)."
+        )
+    shape = (axes[-3] if len(axes) > 2 else 1, axes[-2], axes[-1])
+    header = hdu.header
+    family = re.sub(r"\d+", "#", str(header.get("EXTNAME", "")))
+    compressed = isinstance(hdu, fits.CompImageHDU)
+    where = hdu.fileinfo()
+    if not compressed:
+        stored = np.dtype(BITPIX[header["BITPIX"]])
+        needed = where["datLoc"] + int(np.prod(shape, dtype=np.int64)) * stored.itemsize
+        size = path.stat().st_size
+        if size < needed and not is_gzipped(path):
+            raise LuckyError(
+                f"{path}: truncated: {size} bytes, but its header tells of {needed}. "
+                "Copy it again or leave it out."
+            )
+        flip = _flip(header, stored)
+        if flip is not None:
+            kind = stored.kind if not flip else {"i": "u", "u": "i"}[stored.kind]
+            dtype = np.dtype(f"={kind}{stored.itemsize}")
+            return Layout(number, shape, dtype, where["datLoc"], stored.str, flip, family)
+    first = hdu.section[(0,) * (len(axes) - 1)]  # a row: astropy alone knows its final type
+    return Layout(number, shape, np.asarray(first).dtype.newbyteorder("="), family=family)
+
+
+def _flip(header: Any, stored: np.dtype[Any]) -> int | None:
+    """Return the bit that makes stored integers unsigned, 0 for none, None where scaled."""
+    zero, scale = header.get("BZERO", 0), header.get("BSCALE", 1)
+    if scale != 1 or (stored.kind != "f" and "BLANK" in header):
+        return None
+    if zero == 0:
+        return 0
+    top = 1 << (8 * stored.itemsize - 1)
+    if stored.kind == "f" or zero != (top if stored.kind == "i" else -top):
+        return None
+    return top
+
+
+def read_header(path: Path, hdu: int) -> Any:
+    """Return the `astropy.io.fits.Header` of an image, with its primary header's cards."""
+    from astropy.io import fits
+
+    with warnings.catch_warnings(), fits.open(path, memmap=False) as hdus:
+        warnings.simplefilter("ignore")
+        header = hdus[hdu].header.copy()
+        if hdu:
+            header.extend(hdus[0].header, unique=True, update=False, strip=True)
+    return header
+
+
+def is_fits_name(name: str) -> bool:
+    """Tell whether a file's name is one of a FITS file."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def is_gzipped(path: Path) -> bool:
+    """Tell whether a file's name says that it is gzipped as a whole."""
+    return path.name.lower().endswith(".gz")

@@ -1,0 +1,170 @@
+"""`Frames`: a run of frames that is read lazily, window by window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .windows import Window
+
+Index = slice | NDArray[np.intp]
+"""Which frames to read: a slice or an array of frame numbers."""
+
+
+class Frames(Protocol):
+    """A lazily read stack of frames; every view of the chain is one as well.
+
+    A source keeps the number type of its file, so that what is shown is what the file says;
+    everything computed from it is float32.
+    """
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of frames, rows, columns."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Number type of what `read` returns."""
+        ...
+
+    def read(self, frames: Index, window: Window | None = None) -> NDArray[Any]:
+        """Return the frames asked for, (k, y, x), cut to the window."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayFrames:
+    """Frames held by any array that can be indexed: numpy, memory map, dask, zarr.
+
+    Parameters
+    ----------
+    array : array-like, (n, y, x) or (y, x)
+        A single image counts as a run of one frame.
+    """
+
+    array: Any
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of frames, rows, columns."""
+        shape = tuple(int(side) for side in self.array.shape)
+        return (1, *shape) if len(shape) == 2 else shape  # type: ignore[return-value]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Number type of the array."""
+        dtype: np.dtype[Any] = np.dtype(self.array.dtype)
+        return dtype
+
+    def read(self, frames: Index, window: Window | None = None) -> NDArray[Any]:
+        """Return the frames asked for, (k, y, x), cut to the window."""
+        rows, columns = (window or Window.whole(self.shape)).slices
+        if len(self.array.shape) == 2:
+            return np.asarray(self.array[rows, columns])[np.newaxis][frames]
+        return np.asarray(self.array[frames, rows, columns])
+
+
+@dataclass(frozen=True, eq=False)
+class Subset:
+    """Some frames of a run, in a given order.
+
+    Parameters
+    ----------
+    frames : Frames
+        The run.
+    index : ndarray of int, (k,)
+        Frame numbers of the run.
+    """
+
+    frames: Frames
+    index: NDArray[np.intp]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of frames chosen, rows, columns."""
+        return (len(self.index), *self.frames.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Number type of the run."""
+        return self.frames.dtype
+
+    def read(self, frames: Index, window: Window | None = None) -> NDArray[Any]:
+        """Return the frames asked for, (k, y, x), cut to the window."""
+        return self.frames.read(self.index[frames], window)
+
+
+class LazyArray:
+    """Frames in an array's clothes: what a viewer's layer holds.
+
+    Indexing reads just the frames and rows asked for, so a slider moved over a run of any
+    length costs one frame. Nothing is kept.
+
+    Parameters
+    ----------
+    frames : Frames
+        What is read.
+    """
+
+    ndim = 3
+
+    def __init__(self, frames: Frames) -> None:
+        self.frames = frames
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of frames, rows, columns."""
+        return self.frames.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Number type of the elements."""
+        return self.frames.dtype
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"LazyArray({type(self.frames).__name__}, shape={self.shape}, dtype={self.dtype})"
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        array = self.frames.read(slice(None))
+        return array if dtype is None else array.astype(dtype, copy=False)
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        keys = key if isinstance(key, tuple) else (key,)
+        if any(k is None or isinstance(k, (list, np.ndarray)) for k in keys[1:]):
+            return np.asarray(self)[key]  # rare and odd: numpy knows best
+        if any(k is Ellipsis for k in keys):
+            at = keys.index(Ellipsis)
+            keys = keys[:at] + (slice(None),) * (4 - len(keys)) + keys[at + 1 :]
+        frame, y, x = keys + (slice(None),) * (3 - len(keys))
+        index = np.arange(self.shape[0])[frame]
+        y0, height, y = _span(y, self.shape[1])
+        x0, width, x = _span(x, self.shape[2])
+        block = self.frames.read(np.atleast_1d(index), Window(y0, x0, height, width))
+        return np.asarray(block[(slice(None) if index.ndim else 0), y, x])
+
+
+def _span(key: int | slice, side: int) -> tuple[int, int, int | slice]:
+    """Return what to read of an axis (first, number) and the key that is left to apply."""
+    if not isinstance(key, slice):
+        return int(range(side)[key]), 1, 0
+    start, stop, step = key.indices(side)
+    if step == 1:
+        return start, max(stop - start, 0), slice(None)
+    return 0, side, key
+
+
+def as_float32(block: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the pixels as native float32, without a copy where they are that already."""
+    return block.astype(np.float32, copy=False)

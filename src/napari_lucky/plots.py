@@ -1,0 +1,52 @@
+"""Pictures of a job, drawn on given matplotlib axes, for the dock and the report alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+KEPT, LEFT = "#d95f02", "#7a8ba3"
+
+
+def draw_quality(
+    axes: Any, frame: NDArray[np.intp], quality: NDArray[np.float64], kept: NDArray[np.bool_]
+) -> Any:
+    """Draw quality over frame number, kept frames marked; return the points, to be picked."""
+    axes.plot(frame, quality, color=LEFT, linewidth=0.6, alpha=0.7)
+    points = axes.scatter(frame, quality, s=14, c=np.where(kept, KEPT, LEFT), picker=5)
+    axes.set_xlabel("frame")
+    axes.set_ylabel("quality")
+    return points
+
+
+def draw_sorted(axes: Any, quality: NDArray[np.float64], count: int) -> Any:
+    """Draw sorted quality with a line at the cut; return the line, to be dragged."""
+    ranked = np.sort(quality[np.isfinite(quality)])[::-1]
+    rank = np.arange(1, len(ranked) + 1)
+    axes.fill_between(rank[:count], ranked[:count], ranked.min(initial=0), color=KEPT, alpha=0.3)
+    axes.plot(rank, ranked, color=LEFT, linewidth=1.4)
+    axes.set_xlabel("frames, best first")
+    axes.set_ylabel("quality")
+    return axes.axvline(count + 0.5, color=KEPT, linewidth=2)
+
+
+def draw_shifts(axes: Any, shifts: NDArray[np.float64], kept: NDArray[np.bool_]) -> None:
+    """Draw each frame's shift as a point, kept ones marked; y down, as in the image."""
+    axes.scatter(shifts[~kept, 1], shifts[~kept, 0], s=8, color=LEFT, label="left out")
+    axes.scatter(shifts[kept, 1], shifts[kept, 0], s=12, color=KEPT, label="kept")
+    axes.set_xlabel("dx (px)")
+    axes.set_ylabel("dy (px)")
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.invert_yaxis()
+    axes.legend(loc="upper right", fontsize="small")
+
+
+def draw_image(axes: Any, image: NDArray[np.float32], title: str, high: float) -> None:
+    """Draw an image from its low background to `high` ADU."""
+    low = float(np.nanpercentile(image, 5)) if np.isfinite(image).any() else 0.0
+    axes.imshow(image, cmap="inferno", vmin=low, vmax=max(high, low + 1e-6), origin="upper")
+    axes.set_title(title, fontsize="medium")
+    axes.set_xticks([])
+    axes.set_yticks([])

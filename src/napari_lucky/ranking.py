@@ -1,0 +1,164 @@
+"""How lucky each frame was, and which frames are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .blocks import Progress, blocks_of, map_blocks, silent
+from .errors import LuckyError
+from .frames import Frames, as_float32
+from .spots import Block, background, is_empty, smoothed
+from .windows import Window
+
+RANK_SMOOTH = 1.0
+"""Default smoothing before the metric, in pixels; less than for tracking, to keep the peak."""
+
+
+def peak(image: Block) -> NDArray[np.float64]:
+    """Peak above background, in ADU."""
+    return np.asarray(image.max(axis=(1, 2)), np.float64)
+
+
+def peak_over_flux(image: Block) -> NDArray[np.float64]:
+    """Peak over the sum of the window: the Strehl ratio up to a factor, per pixel."""
+    return peak(image) / _flux(image)
+
+
+def sum_of_squares(image: Block) -> NDArray[np.float64]:
+    """Sum I² / (sum I)², the sharpness S1 of Muller & Buffington (1974), normalised."""
+    return np.asarray(_energy(image) / _flux(image) ** 2)
+
+
+def gradient(image: Block) -> NDArray[np.float64]:
+    """Sum |grad I|² / (sum I)²: the energy of the edges."""
+    down, across = np.diff(image, axis=1), np.diff(image, axis=2)
+    return np.asarray((_energy(down) + _energy(across)) / _flux(image) ** 2)
+
+
+def _energy(image: Block) -> NDArray[np.float64]:
+    return np.asarray(np.einsum("kyx,kyx->k", image, image, dtype=np.float64))
+
+
+def _flux(image: Block) -> NDArray[np.float64]:
+    flux = image.sum(axis=(1, 2), dtype=np.float64)
+    return np.where(flux > 0, flux, np.nan)
+
+
+METRICS: dict[str, Callable[[Block], NDArray[np.float64]]] = {
+    "peak": peak,
+    "peak-over-flux": peak_over_flux,
+    "sum-of-squares": sum_of_squares,
+    "gradient": gradient,
+}
+"""Every metric takes smoothed frames without background and returns one number a frame."""
+
+
+def rank_block(
+    block: Block, metric: str = "peak", smooth: float = RANK_SMOOTH
+) -> NDArray[np.float64]:
+    """Return the quality of each frame of a block, (k,); NaN where all pixels are equal."""
+    image = smoothed(block - background(block)[:, None, None], smooth)
+    quality = METRICS[metric](image)
+    quality[is_empty(block)] = np.nan
+    return quality
+
+
+def rank(
+    frames: Frames,
+    focus: Window,
+    metric: str = "peak",
+    smooth: float = RANK_SMOOTH,
+    *,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+) -> NDArray[np.float64]:
+    """Measure the quality of every frame in the focused star's window.
+
+    Pixels stay linear and on one scale for the whole run: stretching each frame first would
+    make all peaks equal and the ranking void.
+
+    Parameters
+    ----------
+    frames : Frames
+        Calibrated, in ADU, masked pixels NaN.
+    focus : Window
+        The focused star's window.
+    metric : str
+        A key of `METRICS`.
+    smooth : float
+        Standard deviation of the Gaussian smoothing before the metric, in pixels.
+    progress, executor
+        See `napari_lucky.blocks.map_blocks`.
+
+    Returns
+    -------
+    ndarray of float64, (n,)
+        Higher is better; NaN for a frame whose pixels are all equal or masked.
+
+    Raises
+    ------
+    LuckyError
+        If the metric is unknown or the window is not on the sensor.
+    """
+    if metric not in METRICS:
+        raise LuckyError(f"Frames are ranked by {', '.join(METRICS)}; not by {metric!r}.")
+    if not smooth >= 0:
+        raise LuckyError(f"The smoothing is {smooth} pixels; it must be 0 or more.")
+    focus.check_on(frames.shape, "focus window")
+
+    def one(block: slice) -> NDArray[np.float64]:
+        return rank_block(as_float32(frames.read(block, focus)), metric, smooth)
+
+    blocks = blocks_of(frames.shape[0], focus.height * focus.width)
+    done = map_blocks(one, blocks, progress=progress, what="ranking", executor=executor)
+    return np.concatenate(list(done))
+
+
+def check_keep(keep: float | int) -> None:
+    """Raise unless `keep` is a fraction, 0 < keep <= 1 (float), or a count of at least 1 (int).
+
+    Raises
+    ------
+    LuckyError
+        Telling what was given.
+    """
+    if isinstance(keep, bool) or not isinstance(keep, (int, float)):
+        raise LuckyError(f"What to keep is a fraction or a count, not {keep!r}.")
+    if isinstance(keep, int) and keep < 1:
+        raise LuckyError(f"Keep {keep} frames: a count must be at least 1.")
+    if isinstance(keep, float) and not 0 < keep <= 1:
+        raise LuckyError(
+            f"Keep {keep}: a fraction (written with a decimal point) must be over 0 and at most "
+            "1; write a whole number to keep that many frames."
+        )
+
+
+def select(quality: NDArray[np.float64], keep: float | int) -> NDArray[np.intp]:
+    """Return the numbers of the frames to keep, best first.
+
+    Parameters
+    ----------
+    quality : ndarray, (n,)
+        Higher is better; frames with NaN are never kept.
+    keep : float or int
+        A float is a fraction of the frames that have a quality (0 < keep <= 1, at least one
+        frame is kept), an int a count.
+
+    Raises
+    ------
+    LuckyError
+        If `keep` is out of range, or more frames are asked for than there are.
+    """
+    check_keep(keep)
+    usable = int(np.isfinite(quality).sum())
+    if usable == 0:
+        raise LuckyError("No frame has a quality; there is nothing to keep.")
+    if isinstance(keep, int) and keep > usable:
+        raise LuckyError(f"Keep {keep} frames: only {usable} frames have a star to rank.")
+    count = keep if isinstance(keep, int) else max(1, int(np.floor(keep * usable + 0.5)))
+    order = np.argsort(-np.where(np.isfinite(quality), quality, -np.inf), kind="stable")
+    return order[:count]

@@ -1,0 +1,165 @@
+"""A recipe: everything that decides the result of a job, as a TOML file that replays it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from ._version import __version__
+from .calibration import DEAD_BELOW, HOT_SIGMA
+from .errors import LuckyError
+from .ranking import METRICS, RANK_SMOOTH, check_keep
+from .registration import METHODS, SMOOTH
+from .windows import Window
+
+WindowSpec = tuple[int, int, int]
+"""(y, x, size): the centre's row and column from 0, and the side, in pixels."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All parameters of the main job; what is None is found, or left out.
+
+    Parameters
+    ----------
+    frames : tuple of str
+        A folder, a cube, or several files.
+    start, stop : int, optional
+        First frame used and one past the last, as in a slice.
+    dark, flat : str, optional
+        A file or a folder of frames.
+    combine, clip_sigma, hot_sigma, dead_below
+        See `napari_lucky.calibrate`.
+    saturation : float, optional
+        ADU from which raw pixels are masked; from the header or the file's integers if None.
+    focus, defocus : (y, x, size), optional
+        The two windows; the focused star is found if None, the defocused one left out.
+    register, smooth
+        See `napari_lucky.register`.
+    rank, rank_smooth
+        See `napari_lucky.rank`.
+    keep : float or int
+        Fraction or count of frames to keep; see `napari_lucky.select`.
+    subpixel : bool
+        Whether frames are shifted by fractions of a pixel.
+    """
+
+    frames: tuple[str, ...] = ()
+    start: int | None = None
+    stop: int | None = None
+    dark: str | None = None
+    flat: str | None = None
+    combine: str = "mean"
+    clip_sigma: float = 4.0
+    hot_sigma: float = HOT_SIGMA
+    dead_below: float = DEAD_BELOW
+    saturation: float | None = None
+    focus: WindowSpec | None = None
+    defocus: WindowSpec | None = None
+    register: str = "brightest"
+    smooth: float = SMOOTH
+    rank: str = "peak"
+    rank_smooth: float = RANK_SMOOTH
+    keep: float | int = 0.1
+    subpixel: bool = True
+
+    def __post_init__(self) -> None:
+        check_keep(self.keep)
+        if self.register not in METHODS:
+            raise LuckyError(f"Registration is by {', '.join(METHODS)}; not by {self.register!r}.")
+        if self.rank not in METRICS:
+            raise LuckyError(f"Frames are ranked by {', '.join(METRICS)}; not by {self.rank!r}.")
+
+    def window(self, name: str) -> Window | None:
+        """Return the window "focus" or "defocus", if it is given."""
+        spec = getattr(self, name)
+        return None if spec is None else Window.centred(*spec)
+
+
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "input": ("frames", "start", "stop", "dark", "flat"),
+    "calibration": ("combine", "clip_sigma", "hot_sigma", "dead_below", "saturation"),
+    "registration": ("focus", "defocus", "register", "smooth"),
+    "ranking": ("rank", "rank_smooth", "keep"),
+    "stacking": ("subpixel",),
+}
+PATHS = ("dark", "flat")
+CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "str": (lambda v: isinstance(v, str), "text"),
+    "int": (lambda v: isinstance(v, int) and not isinstance(v, bool), "a whole number"),
+    "float": (lambda v: isinstance(v, (int, float)) and not isinstance(v, bool), "a number"),
+    "bool": (lambda v: isinstance(v, bool), "true or false"),
+    "WindowSpec": (
+        lambda v: isinstance(v, list) and len(v) == 3 and all(type(i) is int for i in v),
+        "[y, x, size] in whole pixels",
+    ),
+    "tuple[str, ...]": (
+        lambda v: isinstance(v, list) and all(isinstance(i, str) for i in v),
+        "a list of paths",
+    ),
+}
+
+
+def recipe_to_toml(recipe: Recipe) -> str:
+    """Return the recipe as TOML text, paths made absolute."""
+    sections: dict[str, Any] = {"napari-lucky": {"version": __version__}}
+    for section, names in SECTIONS.items():
+        values: dict[str, Any] = {name: getattr(recipe, name) for name in names}
+        for name in PATHS:
+            if values.get(name) is not None:
+                values[name] = str(Path(values[name]).absolute())
+        if "frames" in values:
+            values["frames"] = [str(Path(p).absolute()) for p in values["frames"]]
+        sections[section] = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in values.items()
+            if value is not None
+        }
+    return tomli_w.dumps(sections)
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """Read a recipe; relative paths in it count from the recipe's folder.
+
+    Raises
+    ------
+    LuckyError
+        If the file cannot be read, is not TOML, or says something that is no recipe.
+    """
+    path = Path(path)
+    try:
+        with open(path, "rb") as file:
+            found = tomllib.load(file)
+    except OSError as error:
+        raise LuckyError(f"{path}: the recipe cannot be read ({error.strerror}).") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise LuckyError(f"{path}: this is not a TOML file ({error}).") from error
+    types = {f.name: str(f.type) for f in fields(Recipe)}
+    values: dict[str, Any] = {}
+    for section, content in found.items():
+        if section == "napari-lucky":
+            continue
+        if section not in SECTIONS or not isinstance(content, dict):
+            raise LuckyError(
+                f"{path}: a recipe has no section [{section}], only {', '.join(SECTIONS)}."
+            )
+        for name, value in content.items():
+            if name not in SECTIONS[section]:
+                raise LuckyError(
+                    f"{path}: [{section}] has no {name!r}, only {', '.join(SECTIONS[section])}."
+                )
+            fits, expected = CHECKS[types[name].removesuffix(" | None").split(" | int")[0]]
+            if not fits(value):
+                raise LuckyError(f"{path}: {name} in [{section}] must be {expected}: {value!r}.")
+            values[name] = tuple(value) if isinstance(value, list) else value
+    for name in PATHS:
+        if name in values:
+            values[name] = str(path.parent / values[name])
+    if "frames" in values:
+        values["frames"] = tuple(str(path.parent / p) for p in values["frames"])
+    return replace(Recipe(), **values)

@@ -1,0 +1,208 @@
+"""Where the star is in each frame, and the frames shifted so that it stands still."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from .blocks import Progress, blocks_of, map_blocks, silent
+from .errors import LuckyError
+from .frames import Frames, as_float32
+from .spots import Block, background, is_empty, peaks, smoothed
+from .windows import Window
+
+Method = Literal["brightest", "centroid", "correlation"]
+METHODS: tuple[str, ...] = get_args(Method)
+SMOOTH = 2.0
+"""Default smoothing before the peak is looked for, in pixels."""
+CENTROID_FRACTION = 0.3
+"""The centroid weighs pixels over this fraction of the peak above background."""
+
+
+@dataclass(frozen=True, eq=False)
+class Registration:
+    """Where the tracked point is in each frame, and where it shall be.
+
+    Parameters
+    ----------
+    points : ndarray of float64, (n, 2)
+        (y, x) of the tracked point on the sensor, in pixels; NaN where no star was found.
+    reference : tuple of float
+        (y, x) where the tracked point lands.
+    focus : Window
+        The focused star's window.
+    method : str
+        How it was tracked.
+    smooth : float
+        Smoothing in pixels.
+    """
+
+    points: NDArray[np.float64]
+    reference: tuple[float, float]
+    focus: Window
+    method: Method = "brightest"
+    smooth: float = SMOOTH
+
+    @property
+    def shifts(self) -> NDArray[np.float64]:
+        """(n, 2) shifts (dy, dx) in pixels that bring each frame onto the reference."""
+        return np.asarray(self.reference) - self.points
+
+    @property
+    def found(self) -> NDArray[np.bool_]:
+        """(n,) whether there is a star in the frame."""
+        return np.asarray(np.isfinite(self.points).all(axis=1))
+
+
+def register(
+    frames: Frames,
+    focus: Window,
+    method: Method = "brightest",
+    smooth: float = SMOOTH,
+    *,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+) -> Registration:
+    """Track a star from frame to frame inside a window.
+
+    Parameters
+    ----------
+    frames : Frames
+        Calibrated, in ADU, masked pixels NaN.
+    focus : Window
+        Holds the star in every frame.
+    method : {"brightest", "centroid", "correlation"}
+        "brightest": the brightest speckle, after smoothing, to a fraction of a pixel; what
+        gives lucky imaging its sharp core (Fried 1978; Law, Mackay & Baldwin 2006).
+        "centroid": the centre of light of the pixels over 0.3 of the peak above background.
+        "correlation": the maximum of the cross-correlation with the frame of the highest
+        peak, without wrap-around.
+    smooth : float
+        Standard deviation of the Gaussian smoothing in pixels, best about a third of
+        lambda/D; 0 for none.
+    progress, executor
+        See `napari_lucky.blocks.map_blocks`.
+
+    Returns
+    -------
+    Registration
+        The reference is the median tracked point, rounded to a whole pixel: so shifts are as
+        small as can be and the stacked peak falls on the middle of a pixel.
+
+    Raises
+    ------
+    LuckyError
+        If the method is unknown, the window is not on the sensor, or no frame has a star.
+    """
+    if method not in METHODS:
+        raise LuckyError(f"Registration is by {', '.join(METHODS)}; not by {method!r}.")
+    if not smooth >= 0:
+        raise LuckyError(f"The smoothing is {smooth} pixels; it must be 0 or more.")
+    focus.check_on(frames.shape, "focus window")
+
+    def run(track: Callable[[Block], NDArray[np.float64]], what: str) -> NDArray[np.float64]:
+        def one(block: slice) -> NDArray[np.float64]:
+            return track(as_float32(frames.read(block, focus)))
+
+        blocks = blocks_of(frames.shape[0], focus.height * focus.width)
+        done = map_blocks(one, blocks, progress=progress, what=what, executor=executor)
+        return np.concatenate(list(done))
+
+    if method == "centroid":
+        points = run(lambda block: track_centroid(block, smooth), "tracking the centroid")
+    else:
+        found = run(lambda block: track_brightest(block, smooth), "tracking the speckle")
+        points = found[:, :2]
+        if method == "correlation" and np.isfinite(found[:, 2]).any():
+            best = int(np.nanargmax(found[:, 2]))
+            image = as_float32(frames.read(np.array([best]), focus))
+            template = smoothed(image - background(image)[:, None, None], smooth)[0]
+            points = points[best] - run(
+                lambda block: correlate(block, template), "correlating with the best frame"
+            )
+    if not np.isfinite(points).any():
+        raise LuckyError(
+            f"No star in rows {focus.y0} to {focus.y1 - 1}, columns {focus.x0} to "
+            f"{focus.x1 - 1}: in every frame, all pixels there are equal or masked. "
+            "Move the focus window onto the star, and check dark and flat."
+        )
+    points = points + np.array([focus.y0, focus.x0])
+    middle = np.floor(np.nanmedian(points, axis=0) + 0.5)
+    return Registration(points, (float(middle[0]), float(middle[1])), focus, method, smooth)
+
+
+def track_brightest(block: Block, smooth: float = SMOOTH) -> NDArray[np.float64]:
+    """Find the brightest speckle of each frame of a block.
+
+    Parameters
+    ----------
+    block : ndarray of float32, (k, y, x)
+        The window's pixels, masked ones NaN.
+    smooth : float
+        Standard deviation of the smoothing in pixels.
+
+    Returns
+    -------
+    ndarray of float64, (k, 3)
+        y, x in pixels of the window, and the smoothed peak above background in ADU; NaN for a
+        frame whose pixels are all equal or masked.
+    """
+    image = smoothed(block - background(block)[:, None, None], smooth)
+    points, top = peaks(image)
+    out = np.column_stack([points, top])
+    out[is_empty(block)] = np.nan
+    return out
+
+
+def track_centroid(block: Block, smooth: float = SMOOTH) -> NDArray[np.float64]:
+    """Find the centre of light, over a threshold, of each frame of a block.
+
+    The threshold is 0.3 of the smoothed peak above background and is taken off, so that a
+    pixel that crosses it does so without a jump.
+
+    Returns
+    -------
+    ndarray of float64, (k, 2)
+        y, x in pixels of the window; NaN for a frame whose pixels are all equal or masked.
+    """
+    image = smoothed(block - background(block)[:, None, None], smooth)
+    peak = image.max(axis=(1, 2), keepdims=True)
+    weight = np.maximum(image - CENTROID_FRACTION * peak, 0).astype(np.float64)
+    total = weight.sum(axis=(1, 2))
+    total[(total == 0) | is_empty(block)] = np.nan
+    y, x = (np.arange(side) for side in block.shape[1:])
+    return np.stack([(weight.sum(axis=2) @ y) / total, (weight.sum(axis=1) @ x) / total], axis=1)
+
+
+def correlate(block: Block, template: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Find the shift that brings each frame of a block onto a template.
+
+    The maximum of their cross-correlation, padded so that nothing wraps around, with a
+    parabola for the fraction of a pixel.
+
+    Parameters
+    ----------
+    block : ndarray of float32, (k, y, x)
+        The window's pixels, masked ones NaN.
+    template : ndarray of float32, (y, x)
+        Background off, smoothed, no NaN.
+
+    Returns
+    -------
+    ndarray of float64, (k, 2)
+        (dy, dx) in pixels; NaN for a frame whose pixels are all equal or masked.
+    """
+    image = smoothed(block - background(block)[:, None, None], 0)
+    size = [fft.next_fast_len(2 * side - 1, real=True) for side in template.shape]
+    spectrum = fft.rfft2(template, size) * np.conj(fft.rfft2(image, size))
+    correlation = fft.fftshift(fft.irfft2(spectrum, size), axes=(1, 2))
+    points, _ = peaks(as_float32(correlation))
+    shifts = points - [side // 2 for side in size]
+    shifts[is_empty(block)] = np.nan
+    return np.asarray(shifts)

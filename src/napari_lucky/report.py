@@ -1,0 +1,49 @@
+"""The page that tells a job at a glance: report.png."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from .fits_output import written_whole
+from .pipeline import Result
+from .plots import draw_image, draw_quality, draw_shifts, draw_sorted
+
+
+def write_report(path: Path, result: Result) -> None:
+    """Draw the quality curve with its cut, the shifts, the stacks and the long exposure.
+
+    Raises
+    ------
+    LuckyError
+        If the file cannot be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    table, recipe = result.table, result.recipe
+    figure = Figure(figsize=(13, 8), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(2, 3)
+    draw_quality(axes[0, 0], table.frame, table.quality, table.selected)
+    draw_sorted(axes[0, 1], table.quality, int(table.selected.sum()))
+    draw_shifts(axes[0, 2], table.shifts, table.selected)
+    for panel, name in zip(axes[1], ("focus", "defocus", "long_exposure"), strict=True):
+        if name not in result.images:
+            panel.set_axis_off()
+            continue
+        made = result.images[name]
+        image = np.asarray(made.data)
+        # the long exposure on the lucky stack's scale: what selection gained is what is seen
+        scale = image if name == "defocus" else np.asarray(result.images["focus"].data)
+        peak = f"peak {np.nanmax(image):.4g} ADU"
+        title = f"{name.replace('_', ' ')}: mean of {made.combined}, {peak}"
+        draw_image(panel, image, title, float(np.nanmax(scale)))
+    figure.suptitle(
+        f"{Path(recipe.frames[0]).name}: {len(table.frame)} frames, {table.selected.sum()} kept by "
+        f"{recipe.rank}, registered by {recipe.register}"
+    )
+    with written_whole(path) as temporary:
+        # no date and no program version of the plotter in the file: same recipe, same bits
+        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})

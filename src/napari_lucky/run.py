@@ -1,0 +1,269 @@
+"""A run: the frames of a folder, of one cube or of a list of FITS files, as `Frames`."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import fits_image
+from .errors import LuckyError
+from .fits_image import FitsImage, Layout, Unpacked
+from .frames import Index
+from .windows import Window
+
+CALIBRATION = re.compile(r"(?<![a-z])(master)?[ _-]?(dark|flat|bias|offset)s?(?![a-z])", re.I)
+
+
+class LeftOut(NamedTuple):
+    """A file beside the frames that is not one of them, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """The frames of a run, read from their files when they are asked for.
+
+    Parameters
+    ----------
+    images : tuple of FitsImage
+        The files, or images in files, in the order of their frames.
+    left_out : tuple of LeftOut
+        Neighbours that are not frames of the run.
+    name : str
+        The folder's or the file's name.
+    """
+
+    images: tuple[FitsImage, ...]
+    left_out: tuple[LeftOut, ...]
+    name: str
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of frames, rows, columns."""
+        return (int(self._starts[-1]), *self.images[0].layout.shape[1:])
+
+    @cached_property
+    def dtype(self) -> np.dtype[Any]:
+        """Number type of the pixels, as astropy gives them."""
+        return np.result_type(*{image.layout.dtype for image in self.images})
+
+    @cached_property
+    def _starts(self) -> NDArray[np.intp]:
+        return np.cumsum([0, *(image.layout.shape[0] for image in self.images)])
+
+    @cached_property
+    def header(self) -> Any:
+        """The `astropy.io.fits.Header` of the first frame."""
+        return fits_image.read_header(self.images[0].path, self.images[0].layout.hdu)
+
+    @cached_property
+    def files(self) -> list[str]:
+        """The name of each frame's file."""
+        return [image.path.name for image in self.images for _ in range(image.layout.shape[0])]
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What identifies the run in a history: names, and a checksum of names and sizes."""
+        paths = [image.path for image in self.images]
+        told = "\n".join(f"{path.name} {path.stat().st_size}" for path in paths)
+        return {
+            "name": self.name,
+            "first": paths[0].name,
+            "last": paths[-1].name,
+            "frames": self.shape[0],
+            "names_and_sizes_sha256": hashlib.sha256(told.encode()).hexdigest()[:16],
+        }
+
+    def read(self, frames: Index, window: Window | None = None) -> NDArray[Any]:
+        """Return the frames asked for, (k, y, x), cut to the window."""
+        window = window or Window.whole(self.shape)
+        wanted = np.arange(self.shape[0])[frames]
+        which = np.searchsorted(self._starts, wanted, side="right") - 1
+        out = np.empty((len(wanted), *window.shape), self.dtype)
+        for image, group in groupby(range(len(wanted)), key=lambda k: int(which[k])):
+            at = list(group)
+            planes = [int(wanted[k] - self._starts[image]) for k in at]
+            out[at[0] : at[-1] + 1] = self.images[image].read(planes, window)
+        return out
+
+
+def open_run(source: str | Path | Sequence[str | Path]) -> Run:
+    """Open the frames of a run, reading only headers.
+
+    Frames come in natural order (AF_2 before AF_10). In a folder, the run is the greatest
+    family of files named alike but for their numbers; other files (dark.fits, flat.fits,
+    another run) and odd ones (damaged, of another shape) are left out and listed with their
+    reason in `Run.left_out`. A file or a list of files is taken as meant: darks are left out
+    of a list that `*.fits` may have gathered, but an odd frame is an error.
+
+    Parameters
+    ----------
+    source : path or sequence of paths
+        A folder, one file (a cube, a multi-extension file, a single image) or several files.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    LuckyError
+        If nothing there is a run: no such path, no FITS file, no image, damaged files, frames
+        of different shapes.
+    """
+    paths = [Path(p) for p in ([source] if isinstance(source, (str, Path)) else source)]
+    if not paths:
+        raise LuckyError("No frames were given; give a folder, a cube, or several FITS files.")
+    if len(paths) == 1 and paths[0].is_dir():
+        return _open_folder(paths[0])
+    for path in paths:
+        if path.is_dir():
+            raise LuckyError(f"{path} is a folder; give one folder alone, or files.")
+        if not path.exists():
+            raise LuckyError(f"{path}: there is no such file or folder.")
+    family, left_out = _choose_family(sorted(paths, key=_natural))
+    images, odd = _open_images(family)
+    if odd:
+        raise LuckyError(_tell(odd))
+    images, odd_shapes = _of_one_shape(images)
+    of_run = {image.path for image in images}
+    if strange := [o for o in odd_shapes if o.path not in of_run]:
+        raise LuckyError(_tell(strange))
+    left_out += odd_shapes  # other extensions of the frames' own files
+    name = _stem(paths[0]) if len(paths) == 1 else paths[0].resolve().parent.name
+    return Run(tuple(images), tuple(left_out), name)
+
+
+def _open_folder(folder: Path) -> Run:
+    try:
+        paths = [p for p in folder.iterdir() if not p.name.startswith(".") and p.is_file()]
+    except OSError as error:
+        raise LuckyError(f"{folder}: the folder cannot be read ({error}).") from error
+    named = sorted((p for p in paths if fits_image.is_fits_name(p.name)), key=_natural)
+    if not named:
+        found = f"{len(paths)} other files" if paths else "it is empty"
+        raise LuckyError(
+            f"{folder}: no FITS file in this folder ({found}); expected names ending in "
+            f"{', '.join(fits_image.SUFFIXES)}."
+        )
+    family, left_out = _choose_family(named)
+    images, odd = _open_images(family)
+    if not images:
+        raise LuckyError(_tell(odd))
+    images, odd_shapes = _of_one_shape(images)
+    return Run(tuple(images), (*left_out, *odd, *odd_shapes), folder.resolve().name)
+
+
+def _natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:
+    parts = re.split(r"(\d+)", path.name.lower())
+    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts if p], path.name
+
+
+def _stem(path: Path) -> str:
+    name = path.name
+    for suffix in sorted(fits_image.SUFFIXES, key=len, reverse=True):
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return path.stem
+
+
+def _choose_family(paths: list[Path]) -> tuple[list[Path], list[LeftOut]]:
+    """Keep the files named alike but for their numbers; of twins (x.fits, x.fits.gz) the first."""
+    by_stem: dict[tuple[Path, str], Path] = {}
+    left_out = []
+    for path in paths:
+        twin = by_stem.setdefault((path.parent, _stem(path)), path)
+        if twin is not path:
+            left_out.append(LeftOut(path, f"the same frame as {twin.name}"))
+    candidates = list(by_stem.values())
+    lights = [p for p in candidates if not CALIBRATION.search(_stem(p))] or candidates
+    family_of = {p: re.sub(r"\d+", "#", _stem(p).lower()) for p in lights}
+    largest, count = Counter(family_of.values()).most_common(1)[0]
+    family = [p for p in lights if family_of[p] == largest] if count > 1 else lights
+    chosen = set(family)
+    for path in candidates:
+        if path not in family_of:
+            left_out.append(LeftOut(path, "a dark, flat or bias by its name"))
+        elif path not in chosen:
+            left_out.append(LeftOut(path, f"not named like the frames ({_stem(family[0])})"))
+    return family, left_out
+
+
+def _open_images(paths: Iterable[Path]) -> tuple[list[FitsImage], list[LeftOut]]:
+    """Parse one header of each kind; files with the same signature share their layout."""
+    known: dict[Any, list[Layout]] = {}
+    images, odd = [], []
+    for path in paths:
+        try:
+            kind = fits_image.signature(path)
+            if kind not in known:
+                known[kind] = fits_image.layouts(path)
+        except LuckyError as error:
+            odd.append(LeftOut(path, str(error).removeprefix(f"{path}: ")))
+            continue
+        for layout in known[kind]:
+            cube = fits_image.is_gzipped(path) and layout.shape[0] > 1
+            images.append(FitsImage(path, layout, Unpacked(path) if cube else None))
+    return images, odd
+
+
+def _of_one_shape(images: list[FitsImage]) -> tuple[list[FitsImage], list[LeftOut]]:
+    """Keep the images of the shape and extension family that most frames have."""
+    frames: Counter[tuple[Any, ...]] = Counter()
+    for image in images:
+        frames[_kind(image)] += image.layout.shape[0]
+    (kind, count), total = frames.most_common(1)[0], sum(frames.values())
+    shapes = {k[0] for k in frames}
+    if len(shapes) > 1 and 2 * count <= total and len({image.path for image in images}) > 1:
+        raise LuckyError(
+            f"{images[0].path.parent}: the frames have different shapes, and none is that of "
+            f"most: {', '.join(f'{y} x {x}' for y, x in sorted(shapes))}. Give the files of one "
+            "run as a list."
+        )
+    kept = [image for image in images if _kind(image) == kind]
+    odd = [
+        LeftOut(
+            image.path,
+            f"its image{f' {image.layout.family}' if image.layout.family else ''} has "
+            f"{image.layout.shape[1]} x {image.layout.shape[2]} pixels, the frames are "
+            f"{kind[0][0]} x {kind[0][1]}{f' ({kind[1]})' if kind[1] else ''}",
+        )
+        for image in images
+        if _kind(image) != kind
+    ]
+    return kept, odd
+
+
+def _kind(image: FitsImage) -> tuple[Any, ...]:
+    return image.layout.shape[1:], image.layout.family
+
+
+def _tell(odd: Sequence[LeftOut], most: int = 3) -> str:
+    told = [f"{o.path}: {o.reason}" for o in odd[:most]]
+    if len(odd) > most:
+        told.append(f"… and {len(odd) - most} more files.")
+    return "\n".join(told)
+
+
+def tell_left_out(run: Run) -> list[str]:
+    """Return a sentence for each reason why files beside the frames were left out."""
+    by_reason: dict[str, list[str]] = {}
+    for path, reason in run.left_out:
+        by_reason.setdefault(reason, []).append(path.name)
+    return [
+        f"Left out {', '.join(names[:3])}{f' and {len(names) - 3} more' if names[3:] else ''}: "
+        f"{reason}."
+        for reason, names in by_reason.items()
+    ]

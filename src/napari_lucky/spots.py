@@ -1,0 +1,114 @@
+"""What registration and ranking both need of a star's image: background, smoothing, the peak."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from .frames import as_float32
+
+Block = NDArray[np.float32]
+
+
+def background(block: Block) -> NDArray[np.float32]:
+    """Return each frame's background: the median of its outermost pixels, (k,), NaN-aware.
+
+    The border is a sixteenth of the shorter side wide; in a window around a star it holds the
+    least of the star's light.
+    """
+    border = max(1, min(block.shape[1:]) // 16)
+    edge = np.ones(block.shape[1:], bool)
+    edge[border:-border, border:-border] = False
+    values = block[:, edge]
+    return as_float32(_nanmedian(values))
+
+
+def _nanmedian(values: Block) -> NDArray[np.float32]:
+    masked = ~np.isfinite(values)
+    if not masked.any():
+        return np.asarray(np.median(values, axis=1))
+    if (masked == masked[:1]).all() and not masked[0].all():  # the same pixels in every frame
+        return np.asarray(np.median(values[:, ~masked[0]], axis=1))
+    out = np.full(len(values), np.nan, np.float32)
+    for k, (row, hole) in enumerate(zip(values, masked, strict=True)):
+        if not hole.all():
+            out[k] = np.median(row[~hole])
+    return out
+
+
+def smoothed(block: Block, sigma: float) -> Block:
+    """Smooth each frame with a Gaussian; masked (NaN) pixels have no weight.
+
+    Parameters
+    ----------
+    block : ndarray of float32, (k, y, x)
+        Background already off: beyond the window's edge there is nothing.
+    sigma : float
+        Standard deviation in pixels; 0 leaves the pixels as they are, masked ones 0.
+    """
+    holes = ~np.isfinite(block)
+    if not holes.any():
+        return _gauss(block, sigma)
+    filled = _gauss(np.where(holes, np.float32(0), block), sigma)
+    if sigma == 0:
+        return filled
+    if (holes == holes[:1]).all():
+        weight = _gauss(as_float32(~holes[:1]), sigma)
+    else:
+        weight = _gauss(as_float32(~holes), sigma)
+    return np.where(weight > 0.05, filled / np.maximum(weight, 0.05), np.float32(0))
+
+
+def _gauss(block: Block, sigma: float) -> Block:
+    if sigma == 0:
+        return block
+    for axis in (1, 2):
+        block = ndimage.gaussian_filter1d(block, sigma, axis, mode="nearest", truncate=3.0)
+    return block
+
+
+def is_empty(block: Block) -> NDArray[np.bool_]:
+    """Tell for each frame whether all its pixels are equal or masked."""
+    low = np.fmin.reduce(block, axis=(1, 2))
+    return np.asarray(~(np.fmax.reduce(block, axis=(1, 2)) > low))
+
+
+def peaks(block: Block) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Find each frame's brightest point, to a fraction of a pixel, and its value.
+
+    A parabola through the brightest pixel and its two neighbours on each axis gives the
+    fraction, at most half a pixel.
+
+    Parameters
+    ----------
+    block : ndarray of float32, (k, y, x)
+        Smoothed frames without NaN.
+
+    Returns
+    -------
+    points : ndarray of float64, (k, 2)
+        (y, x) in pixels of the block.
+    values : ndarray of float32, (k,)
+        Value of the brightest pixel.
+    """
+    k, ny, nx = block.shape
+    flat = block.reshape(k, -1).argmax(axis=1)
+    y, x = np.divmod(flat, nx)
+    frame = np.arange(k)
+    top = block[frame, y, x]
+    y_low, y_high = np.maximum(y - 1, 0), np.minimum(y + 1, ny - 1)
+    x_low, x_high = np.maximum(x - 1, 0), np.minimum(x + 1, nx - 1)
+    dy = _vertex(block[frame, y_low, x], top, block[frame, y_high, x])
+    dx = _vertex(block[frame, y, x_low], top, block[frame, y, x_high])
+    return np.stack([y + dy, x + dx], axis=1), top
+
+
+def _vertex(
+    low: NDArray[np.float32], top: NDArray[np.float32], high: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Return where the parabola through (−1, low), (0, top), (1, high) is highest."""
+    slope = np.subtract(low, high, dtype=np.float64)
+    bend = np.asarray(low, np.float64) - 2 * np.asarray(top, np.float64) + high
+    curved = bend < 0
+    return np.where(curved, 0.5 * slope / np.where(curved, bend, -1), 0.0).clip(-0.5, 0.5)

@@ -1,0 +1,158 @@
+"""The table of frames: shift, quality and choice of each, and its files (CSV or FITS)."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import LuckyError
+from .history import History, history_cards, read_history
+
+COLUMNS = ("frame", "file", "dy", "dx", "quality", "selected")
+
+
+@dataclass(frozen=True, eq=False)
+class FrameTable:
+    """What is known of each frame of a run.
+
+    Parameters
+    ----------
+    frame : ndarray of int, (n,)
+        Number of the frame in the run, from 0 in sorted order.
+    file : list of str
+        Name of the frame's file; empty where it has none.
+    shifts : ndarray of float64, (n, 2)
+        (dy, dx) in pixels that bring the frame onto the reference; NaN where no star was found.
+    quality : ndarray of float64, (n,)
+        Higher is better; NaN where it was not measured.
+    selected : ndarray of bool, (n,)
+        Whether the frame is kept.
+    reference : tuple of float
+        (y, x) where the tracked point lands; the point itself is reference − shift.
+    history : tuple of Step
+        How the numbers came about.
+    """
+
+    frame: NDArray[np.intp]
+    file: Sequence[str]
+    shifts: NDArray[np.float64]
+    quality: NDArray[np.float64]
+    selected: NDArray[np.bool_]
+    reference: tuple[float, float] = (0.0, 0.0)
+    history: History = field(default=())
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """(n, 2) the tracked point (y, x) in each frame."""
+        return np.asarray(self.reference) - self.shifts
+
+
+def table_to_csv(table: FrameTable, with_history: bool = False) -> str:
+    """Return the table as CSV text: the six columns of `COLUMNS`, a line a frame.
+
+    With its history, two columns follow with the tracked point (y, x), and comment lines (#)
+    with the history come first, so that the whole table can be read back.
+    """
+    text = io.StringIO()
+    if with_history:
+        text.writelines(f"# {card}\n" for card in history_cards(table.history))
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*COLUMNS, "y", "x"] if with_history else COLUMNS)
+    for k, frame in enumerate(table.frame):
+        numbers = [*table.shifts[k], table.quality[k]]
+        row = [frame, table.file[k], *(repr(float(v)) for v in numbers), int(table.selected[k])]
+        if with_history:
+            row += [repr(float(v)) for v in table.points[k]]
+        writer.writerow(row)
+    return text.getvalue()
+
+
+def is_table_csv(path: Path) -> bool:
+    """Tell whether a file is a table that `table_to_csv` wrote."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            first = next((line for line in file if not line.startswith("#")), "")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return first.strip().split(",")[: len(COLUMNS)] == list(COLUMNS)
+
+
+def table_from_csv(path: Path) -> FrameTable:
+    """Read a table from a CSV file that `table_to_csv` wrote.
+
+    Raises
+    ------
+    LuckyError
+        If it is not such a file.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        comments = [line[2:] for line in lines if line.startswith("#")]
+        rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
+        shifts = np.array([[row["dy"], row["dx"]] for row in rows], np.float64).reshape(-1, 2)
+        reference = (0.0, 0.0)
+        placed = [k for k, row in enumerate(rows) if "y" in row and np.isfinite(shifts[k]).all()]
+        if placed:
+            k = placed[0]
+            reference = (
+                float(rows[k]["y"]) + float(shifts[k, 0]),
+                float(rows[k]["x"]) + float(shifts[k, 1]),
+            )
+        return FrameTable(
+            np.array([int(row["frame"]) for row in rows], np.intp),
+            [row["file"] for row in rows],
+            shifts,
+            np.array([row["quality"] for row in rows], np.float64),
+            np.array([row["selected"] == "1" for row in rows], bool),
+            reference,
+            read_history(comments),
+        )
+    except (OSError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        raise LuckyError(
+            f"{path}: this is not a table of frames ({error}); expected CSV with the columns "
+            f"{', '.join(COLUMNS)}."
+        ) from error
+
+
+def table_to_hdu(table: FrameTable, name: str = "FRAMES") -> Any:
+    """Return the table as an `astropy.io.fits.BinTableHDU`, its history in HISTORY cards."""
+    from astropy.io import fits
+
+    width = max((len(name) for name in table.file), default=1) or 1
+    hdu = fits.BinTableHDU.from_columns(
+        [
+            fits.Column("frame", "K", array=table.frame),
+            fits.Column("file", f"{width}A", array=np.array(list(table.file))),
+            fits.Column("dy", "D", "pixel", array=table.shifts[:, 0]),
+            fits.Column("dx", "D", "pixel", array=table.shifts[:, 1]),
+            fits.Column("quality", "D", array=table.quality),
+            fits.Column("selected", "L", array=table.selected),
+        ],
+        name=name,
+    )
+    hdu.header["REF_Y"] = (table.reference[0], "[pixel] row where the star lands, from 0")
+    hdu.header["REF_X"] = (table.reference[1], "[pixel] column where the star lands, from 0")
+    for card in history_cards(table.history):
+        hdu.header.add_history(card)
+    return hdu
+
+
+def table_from_hdu(hdu: Any) -> FrameTable:
+    """Read back what `table_to_hdu` made."""
+    data, header = hdu.data, hdu.header
+    return FrameTable(
+        np.array(data["frame"], np.intp),
+        [str(name) for name in data["file"]],
+        np.column_stack([data["dy"], data["dx"]]).astype(np.float64),
+        np.array(data["quality"], np.float64),
+        np.array(data["selected"], bool),
+        (float(header["REF_Y"]), float(header["REF_X"])),
+        read_history(str(card) for card in header.get("HISTORY", [])),
+    )
