@@ -50,3 +50,9 @@ def draw_image(axes: Any, image: NDArray[np.float32], title: str, high: float) -
     axes.set_title(title, fontsize="medium")
     axes.set_xticks([])
     axes.set_yticks([])
+
+
+def recolour_kept(points: Any, kept: NDArray[np.bool_]) -> None:
+    """Mark other points as kept on what `draw_quality` drew."""
+    points.set_facecolor(np.where(kept, KEPT, LEFT))
+    points.set_edgecolor(np.where(kept, KEPT, LEFT))

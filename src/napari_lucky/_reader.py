@@ -1,0 +1,100 @@
+"""napari's reader: a run as one lazily read layer, or what this program saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ._layers import LayerTuple, image_tuple, vectors_tuple
+from .errors import LuckyError
+from .fits_image import is_fits_name
+from .steps import open_step
+
+Reader = Callable[[str | Sequence[str]], list[LayerTuple]]
+NOTHING: list[LayerTuple] = [(None,)]  # type: ignore[list-item]  # npe2's sign for "no layer"
+FOREIGN = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".npy", ".zarr", ".csv"}
+
+
+def get_reader(path: str | Sequence[str]) -> Reader | None:
+    """Return the reader for a path or a list of paths, or None if it is for other readers."""
+    paths = [Path(p) for p in ([path] if isinstance(path, str) else path)]
+    if not paths:
+        return None
+    if len(paths) == 1 and paths[0].is_dir():
+        return read_layers if _may_be_run(paths[0]) else None
+    if len(paths) == 1 and paths[0].suffix.lower() == ".csv":
+        from .table import is_table_csv
+
+        return read_layers if is_table_csv(paths[0]) else None
+    return read_layers if all(is_fits_name(p.name) for p in paths) else None
+
+
+def _may_be_run(folder: Path) -> bool:
+    """Take a folder with FITS files, and one with no other reader's files, to say what it lacks."""
+    if folder.suffix:
+        return False
+    try:
+        names = [p.name for p in folder.iterdir()]
+    except OSError:
+        return True
+    if any(is_fits_name(name) for name in names):
+        return True
+    return not any(Path(name).suffix.lower() in FOREIGN for name in names)
+
+
+def read_layers(path: str | Sequence[str]) -> list[LayerTuple]:
+    """Return the layers that a path or a list of paths holds; tell the user what is wrong."""
+    from napari.utils.notifications import show_error, show_info
+
+    from .run import open_run, tell_left_out
+    from .saved import is_ours
+
+    paths = [Path(p) for p in ([path] if isinstance(path, str) else path)]
+    try:
+        if len(paths) == 1 and paths[0].suffix.lower() == ".csv":
+            return [_table_layer(paths[0])]
+        if len(paths) == 1 and paths[0].is_file() and is_ours(paths[0]):
+            return _saved_layers(paths[0])
+        run = open_run(paths)
+        if told := tell_left_out(run):
+            show_info("\n".join(told))
+        single = len(paths) == 1 and run.shape[0] == 1 and paths[0].is_file()
+        history = (open_step(run),)
+        if single:  # a dark, a flat, a stack: an image, not a run
+            return [
+                image_tuple(run.read(slice(1))[0], run.name, header=run.header, history=history)
+            ]
+        return [image_tuple(run, run.name, header=run.header, history=history)]
+    except LuckyError as error:
+        show_error(str(error))
+        return NOTHING
+
+
+def _table_layer(path: Path) -> LayerTuple:
+    from .table import table_from_csv
+
+    layer: LayerTuple = vectors_tuple(table_from_csv(path), path.stem)
+    return layer
+
+
+def _saved_layers(path: Path) -> list[LayerTuple]:
+    from .fits_output import ImageResult
+    from .saved import read_saved
+
+    layers = []
+    for number, found in enumerate(read_saved(path)):
+        if isinstance(found, ImageResult):
+            layers.append(
+                image_tuple(
+                    found.data,
+                    found.name or path.stem,
+                    header=found.header,
+                    history=found.history,
+                    origin=found.origin,
+                )
+            )
+        else:
+            layers.append(
+                vectors_tuple(found, f"{path.stem} {number}" if number > 1 else path.stem)
+            )
+    return layers

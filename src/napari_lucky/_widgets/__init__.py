@@ -1,0 +1,1 @@
+"""The docks: each a thin face on functions of the core."""

@@ -1,0 +1,173 @@
+"""Dock 1, flat calibration: dark, flat and bad pixels out of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import napari
+import numpy as np
+from magicgui.widgets import ComboBox, FloatSpinBox, SpinBox
+
+from .._layers import frames_of, history_of, image_tuple
+from ..blocks import Progress
+from ..calibration import DEAD_BELOW, HOT_SIGMA, Calibrated, saturation_level
+from ..errors import LuckyError
+from ..frames import Frames
+from ..pipeline import calibrate
+from ..run import open_run
+from ..steps import calibrate_step
+from .dock import Dock, LayerCombo, base_name, is_image, is_run
+from .paths import PathEdit
+
+
+class CalibrationDock(Dock):
+    """Make masters from dark and flat frames, and show the run calibrated as it is looked at."""
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        self.image = LayerCombo(
+            napari_viewer,
+            is_run,
+            name="image",
+            label="run",
+            tooltip="Raw (frame, y, x), ADU",
+        )
+        self.dark, self.dark_path = _source(napari_viewer, "dark")
+        self.flat, self.flat_path = _source(napari_viewer, "flat")
+        self.combine = ComboBox(
+            name="combine",
+            label="combine",
+            choices=["mean", "median"],
+            tooltip="How several dark or flat frames become one master",
+        )
+        self.clip_sigma = FloatSpinBox(
+            name="clip_sigma",
+            label="clip (sigma)",
+            value=4.0,
+            min=0,
+            max=100,
+            step=0.5,
+            tooltip="Values this many standard deviations off a pixel's median are left out of "
+            "its master; 0 for none",
+        )
+        self.hot_sigma = FloatSpinBox(
+            name="hot_sigma",
+            label="hot (sigma)",
+            value=HOT_SIGMA,
+            min=1,
+            max=1000,
+            step=1,
+            tooltip="Pixels of the dark this many standard deviations over their neighbours are "
+            "masked; without a dark, such lone pixels of the run itself",
+        )
+        self.dead_below = FloatSpinBox(
+            name="dead_below",
+            label="dead below (of 1)",
+            value=DEAD_BELOW,
+            min=0,
+            max=1,
+            step=0.05,
+            tooltip="Pixels with less than this fraction of the flat's median response are masked",
+        )
+        self.saturation = SpinBox(
+            name="saturation",
+            label="saturation (ADU)",
+            value=0,
+            min=0,
+            max=2**31 - 1,
+            tooltip="Raw values of this many ADU and more are masked, such as 4095 for 12 bits; "
+            "0: from the header's SATURATE, or the greatest number the file can hold",
+        )
+        super().__init__(
+            napari_viewer,
+            "Subtract the dark, divide by the flat, mask bad pixels. The result is computed "
+            "frame by frame as it is looked at.",
+            [
+                self.image,
+                self.dark,
+                self.dark_path,
+                self.flat,
+                self.flat_path,
+                self.combine,
+                self.clip_sigma,
+                self.hot_sigma,
+                self.dead_below,
+                self.saturation,
+            ],
+        )
+
+    def run(self) -> None:
+        """Make the masters and add the calibrated layer."""
+        layer = self.image.value
+        if layer is None:
+            raise LuckyError("Open a run first: a folder of FITS frames, or a cube.")
+        frames = frames_of(layer)
+        dark, dark_name = _chosen(self.dark, self.dark_path, "dark")
+        flat, flat_name = _chosen(self.flat, self.flat_path, "flat")
+        header = layer.metadata.get("header")
+        parameters: dict[str, Any] = {
+            "combine": self.combine.value,
+            "clip_sigma": self.clip_sigma.value,
+            "hot_sigma": self.hot_sigma.value,
+            "dead_below": self.dead_below.value,
+        }
+        saturation = self.saturation.value or saturation_level(header, frames.dtype)
+
+        def work(progress: Progress) -> Calibrated:
+            return calibrate(
+                frames,
+                _opened(dark),
+                _opened(flat),
+                saturation=saturation,
+                progress=progress,
+                **parameters,
+            )
+
+        def done(calibrated: Calibrated) -> None:
+            step = calibrate_step(calibrated, parameters, {"dark": dark_name, "flat": flat_name})
+            history = (*history_of(layer), step)
+            shared: dict[str, Any] = {"header": header, "history": history, "like": layer}
+            if calibrated.bad is not None:
+                bad = calibrated.bad.astype(np.uint8)
+                options: dict[str, Any] = {"visible": False, "colormap": "red"}
+                self.add(image_tuple(bad, f"{base_name(layer)} bad pixels", **shared, **options))
+            for name in ("dark", "flat"):
+                master = getattr(calibrated, name)
+                if master is not None:
+                    title = f"{base_name(layer)} master {name}"
+                    self.add(image_tuple(master, title, visible=False, **shared))
+            self.add(image_tuple(calibrated, f"{base_name(layer)} calibrated", **shared))
+            layer.visible = False
+
+        self.start(work, done)
+
+
+def _source(viewer: napari.Viewer, name: str) -> tuple[LayerCombo, PathEdit]:
+    combo = LayerCombo(
+        viewer,
+        is_image,
+        lambda layer: (
+            layer.name.lower().rstrip("0123456789 []").endswith(name) and "master" not in layer.name
+        ),
+        name=name,
+        label=f"{name} layer",
+        nullable=True,
+        tooltip=f"Layer with the {name}, an image or a run of frames, ADU; or give a path below",
+    )
+    edit = PathEdit(
+        f"{name}_path",
+        f"or {name} path",
+        f"FITS file, or folder of FITS frames, with the {name}, ADU",
+    )
+    return combo, edit
+
+
+def _chosen(combo: LayerCombo, edit: PathEdit, name: str) -> tuple[Frames | str | None, str | None]:
+    if edit.path is not None:
+        return edit.path, edit.path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+    if combo.value is not None:
+        return frames_of(combo.value), combo.value.name
+    return None, None
+
+
+def _opened(source: Frames | str | None) -> Frames | None:
+    return open_run(source) if isinstance(source, str) else source

@@ -1,0 +1,88 @@
+"""The graph of the ranking: quality over frame number, and sorted, with a cut to be dragged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ..plots import draw_quality, draw_sorted, recolour_kept
+
+
+class QualityGraph(FigureCanvasQTAgg):
+    """Quality of every frame, above over frame number, below sorted with the cut.
+
+    Parameters
+    ----------
+    on_frame : callable
+        Called with a frame's number when its point is clicked.
+    on_cut : callable
+        Called with the number of frames kept, and whether the line was let go, as it is dragged.
+    """
+
+    def __init__(
+        self, on_frame: Callable[[int], None], on_cut: Callable[[int, bool], None]
+    ) -> None:
+        super().__init__(Figure(figsize=(4, 4.4), layout="constrained"))
+        self._on_frame, self._on_cut = on_frame, on_cut
+        self._frame = np.array([], int)
+        self._quality = np.array([])
+        self._dragging = False
+        self._points = self._line = None
+        self.setMinimumHeight(340)
+        self.mpl_connect("pick_event", self._picked)
+        self.mpl_connect("button_press_event", self._pressed)
+        self.mpl_connect("motion_notify_event", self._moved)
+        self.mpl_connect("button_release_event", self._released)
+
+    def show_quality(
+        self, frame: NDArray[np.intp], quality: NDArray[np.float64], count: int
+    ) -> None:
+        """Draw the quality of frames, `count` of them kept."""
+        self._frame, self._quality = frame, quality
+        self.figure.clear()
+        self._over_frame, self._sorted = self.figure.subplots(2, 1)
+        self._points = draw_quality(self._over_frame, frame, quality, self._kept(count))
+        self._line = draw_sorted(self._sorted, quality, count)
+        self._sorted.set_title("drag the line to move the cut", fontsize="small")
+        self.draw_idle()
+
+    def show_cut(self, count: int) -> None:
+        """Move the line and recolour the points."""
+        if self._line is not None:
+            self._line.set_xdata([count + 0.5] * 2)
+            recolour_kept(self._points, self._kept(count))
+            self.draw_idle()
+
+    def _kept(self, count: int) -> NDArray[np.bool_]:
+        ranked = np.argsort(-np.nan_to_num(self._quality, nan=-np.inf), kind="stable")
+        kept = np.zeros(len(ranked), bool)
+        kept[ranked[:count]] = True
+        return kept
+
+    def _picked(self, event: Any) -> None:
+        if event.artist is self._points:
+            self._on_frame(int(self._frame[event.ind[0]]))
+
+    def _pressed(self, event: Any) -> None:
+        self._dragging = self._line is not None and event.inaxes is self._sorted
+        self._moved(event)
+
+    def _moved(self, event: Any) -> None:
+        if self._dragging and event.inaxes is self._sorted:
+            self._cut_at(event.xdata, False)
+
+    def _released(self, event: Any) -> None:
+        if self._dragging:
+            self._dragging = False
+            self._cut_at(self._line.get_xdata()[0], True)  # type: ignore[attr-defined]
+
+    def _cut_at(self, x: float, let_go: bool) -> None:
+        usable = int(np.isfinite(self._quality).sum())
+        count = int(np.clip(np.floor(x), 1, usable))
+        self.show_cut(count)
+        self._on_cut(count, let_go)

@@ -1,0 +1,163 @@
+"""Dock 2, speckle registration: where the star is in each frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import napari
+import numpy as np
+from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, PushButton
+
+from .._layers import (
+    files_of,
+    frames_of,
+    history_of,
+    image_tuple,
+    points_tuple,
+    rectangle,
+    vectors_tuple,
+    windows_of,
+    windows_tuple,
+)
+from ..blocks import Progress
+from ..errors import LuckyError
+from ..finding import find_star
+from ..registration import METHODS, SMOOTH, Registration, register
+from ..shifting import Shifted
+from ..steps import register_step, shift_step
+from ..table import FrameTable
+from ..windows import Window
+from .dock import Dock, LayerCombo, base_name, has_step, is_run, is_windows
+
+
+class RegistrationDock(Dock):
+    """Track the star in a window and show the run shifted so that it stands still."""
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        self.image = LayerCombo(
+            napari_viewer,
+            is_run,
+            has_step("calibrate"),
+            name="image",
+            label="run",
+            tooltip="Calibrated frames, or raw ones (frame, y, x), ADU",
+        )
+        self.windows = LayerCombo(
+            napari_viewer,
+            is_windows,
+            lambda layer: True,
+            name="windows",
+            label="windows",
+            nullable=True,
+            tooltip="Shapes layer: its first rectangle holds the focused star in every frame, its "
+            "second, if there is one, the defocused star",
+        )
+        self.place_button = PushButton(
+            text="Place window on the brightest star",
+            tooltip="Look for the star in frames spread over the run and put a rectangle on it",
+        )
+        self.method = ComboBox(
+            name="method",
+            label="method",
+            choices=METHODS,
+            tooltip="brightest: the brightest speckle, after smoothing; centroid: the centre of "
+            "light over 0.3 of the peak; correlation: with the frame of the highest peak",
+        )
+        self.smooth = FloatSpinBox(
+            name="smooth",
+            label="smoothing (px)",
+            value=SMOOTH,
+            min=0,
+            max=50,
+            step=0.5,
+            tooltip="Standard deviation of the Gaussian smoothing before tracking, in pixels; "
+            "about a third of lambda/D is best, more in noise",
+        )
+        self.subpixel = CheckBox(
+            name="subpixel",
+            text="shift by fractions of a pixel",
+            value=True,
+            tooltip="Cubic interpolation; off: whole pixels, no interpolation",
+        )
+        super().__init__(
+            napari_viewer,
+            "Find the star in each frame. Draw a rectangle around the focused star in a Shapes "
+            "layer (and a second one around the defocused star), or let it be placed.",
+            [
+                self.image,
+                self.windows,
+                self.place_button,
+                self.method,
+                self.smooth,
+                self.subpixel,
+            ],
+        )
+        self.place_button.changed.connect(self.place)
+
+    def place(self, *_: Any) -> None:
+        """Look for the star and put the first rectangle on it."""
+        layer = self.image.value
+        if layer is None:
+            napari.utils.notifications.show_error("Open a run first.")
+            return
+        frames = frames_of(layer)
+
+        def work(progress: Progress) -> Window:
+            return find_star(frames, progress=progress)
+
+        def done(window: Window) -> None:
+            added = self.add(windows_tuple([window], f"{base_name(layer)} windows", like=layer))
+            others = self.windows.value
+            if others is not None and len(others.data) > 1:  # keep the user's defocus window
+                second = windows_of(others, layer)[1]
+                added.add_rectangles([rectangle(second)])
+            self.windows.value = added
+
+        self.start(work, done)
+
+    def run(self) -> None:
+        """Track the star and add the arrows, the tracked point and the shifted run."""
+        layer = self.image.value
+        if layer is None:
+            raise LuckyError("Open a run first: a folder of FITS frames, or a cube.")
+        if self.windows.value is None:
+            raise LuckyError(
+                "There is no window yet. Draw a rectangle around the focused star in a Shapes "
+                "layer, or press “Place window on the brightest star”."
+            )
+        frames = frames_of(layer)
+        focus, *rest = windows_of(self.windows.value, layer)
+        defocus = rest[0] if rest else None
+        if defocus is not None:
+            defocus.check_on(frames.shape, "defocus window")
+        method, smooth, subpixel = self.method.value, self.smooth.value, self.subpixel.value
+
+        def work(progress: Progress) -> Registration:
+            return register(frames, focus, method, smooth, progress=progress)
+
+        def done(registration: Registration) -> None:
+            header = layer.metadata.get("header")
+            history = (*history_of(layer), register_step(registration, defocus))
+            n = frames.shape[0]
+            table = FrameTable(
+                np.arange(n),
+                files_of(frames),
+                registration.shifts,
+                np.full(n, np.nan),
+                np.zeros(n, bool),
+                registration.reference,
+                history,
+            )
+            shifted = Shifted(frames, registration.shifts, subpixel)
+            done_to = (*history, shift_step(subpixel))
+            shared = {"header": header, "like": layer}
+            title = f"{base_name(layer)} registered"
+            self.add(image_tuple(shifted, title, history=done_to, visible=False, **shared))
+            self.add(points_tuple(table, f"{base_name(layer)} tracked", **shared))
+            self.add(vectors_tuple(table, f"{base_name(layer)} shifts", **shared))
+            if lost := int((~registration.found).sum()):
+                napari.utils.notifications.show_warning(
+                    f"{lost} of {n} frames have no star (all pixels equal or masked); left out."
+                )
+
+        self.start(work, done)

@@ -1,0 +1,130 @@
+"""Dock 4, stacking: the kept frames become the lucky pair."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import napari
+import numpy as np
+from magicgui.widgets import CheckBox, ComboBox
+
+from .._layers import (
+    frames_of,
+    history_of,
+    image_tuple,
+    recorded_windows_of,
+    table_of,
+    windows_of,
+)
+from ..blocks import Progress
+from ..errors import LuckyError
+from ..stacking import Stack, stack_pair
+from ..steps import stack_step
+from ..windows import Window
+from .dock import Dock, LayerCombo, base_name, has_step, is_registration, is_run, is_windows
+
+KEPT, ALL = "kept by the ranking", "all (shift-and-add)"
+
+
+class StackingDock(Dock):
+    """Average the kept frames in both windows, and all frames unshifted beside them."""
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        self.image = LayerCombo(
+            napari_viewer,
+            is_run,
+            has_step("calibrate"),
+            name="image",
+            label="run",
+            tooltip="The frames that were registered (not the shifted layer), ADU",
+        )
+        self.registration = LayerCombo(
+            napari_viewer,
+            is_registration,
+            lambda layer: True,
+            name="registration",
+            label="shifts",
+            tooltip="Vectors layer with the shifts (px) and the ranking",
+        )
+        self.windows = LayerCombo(
+            napari_viewer,
+            is_windows,
+            name="windows",
+            label="windows",
+            nullable=True,
+            tooltip="Shapes layer with other windows than those registered with: first rectangle "
+            "focused star, second defocused star; none: as registered",
+        )
+        self.which = ComboBox(
+            name="which",
+            label="frames",
+            choices=[KEPT, ALL],
+            tooltip="Which frames are stacked",
+        )
+        self.subpixel = CheckBox(
+            name="subpixel",
+            text="shift by fractions of a pixel",
+            value=True,
+            tooltip="Cubic interpolation; off: whole pixels, no interpolation",
+        )
+        super().__init__(
+            napari_viewer,
+            "Average the kept frames, shifted, in the focused and the defocused star's windows "
+            "(same frames, same shifts), and all frames unshifted: the long exposure.",
+            [self.image, self.registration, self.windows, self.which, self.subpixel],
+        )
+
+    def run(self) -> None:
+        """Stack and add the images."""
+        layer, shifts = self.image.value, self.registration.value
+        if layer is None or shifts is None:
+            raise LuckyError("Stacking needs a run and its shifts: do Speckle registration first.")
+        frames = frames_of(layer)
+        table = table_of(shifts.features, shifts.metadata, frames.shape[0])
+        focus, defocus = self._windows(layer, shifts)
+        found = np.isfinite(table.shifts).all(axis=1)
+        kept = np.flatnonzero(found & table.selected if self.which.value == KEPT else found)
+        if len(kept) == 0:
+            raise LuckyError(
+                "No frame is kept yet. Do Frame ranking first, or choose "
+                f"“{ALL}” to stack every frame."
+            )
+        subpixel = self.subpixel.value
+
+        def work(progress: Progress) -> list[tuple[str, Window, Stack]]:
+            return list(
+                stack_pair(frames, table.shifts, kept, focus, defocus, subpixel, progress=progress)
+            )
+
+        def done(stacks: list[tuple[str, Window, Stack]]) -> None:
+            for name, window, stack in reversed(stacks):
+                step = stack_step(window, name != "long_exposure", subpixel, stack.count)
+                self.add(
+                    image_tuple(
+                        stack.image,
+                        f"{base_name(layer)} {name.replace('_', ' ')}",
+                        header=layer.metadata.get("header"),
+                        history=(*history_of(shifts), step),
+                        origin=(window.y0, window.x0),
+                        like=layer,
+                        colormap="inferno",
+                        visible=name != "long_exposure",
+                    )
+                )
+
+        self.start(work, done)
+
+    def _windows(self, layer: Any, shifts: Any) -> tuple[Window, Window | None]:
+        focus, defocus = recorded_windows_of(shifts)
+        if self.windows.value is not None:
+            focus, *rest = windows_of(self.windows.value, layer)
+            defocus = rest[0] if rest else None
+        if focus is None:
+            raise LuckyError(
+                "These shifts do not say where the star's window is; choose a Shapes layer with "
+                "a rectangle around the focused star (and one around the defocused star)."
+            )
+        for window, name in ((focus, "focus window"), (defocus, "defocus window")):
+            if window is not None:
+                window.check_on(layer.data.shape, name)
+        return focus, defocus

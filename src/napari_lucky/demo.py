@@ -1,0 +1,86 @@
+"""`napari-lucky demo`: a simulated run on disk, taken through the whole chain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ._layers import image_tuple, points_tuple, vectors_tuple, windows_tuple
+from .blocks import Progress, silent
+from .fits_output import written_whole
+from .outputs import check_out, write_results
+from .pipeline import Result, process
+from .recipe import Recipe
+from .simulation import simulate_run
+
+
+def make_demo(
+    out: Path, *, overwrite: bool = False, progress: Progress = silent
+) -> tuple[Path, Result]:
+    """Write a simulated run into out/run, process it, and write the results into `out`.
+
+    Returns
+    -------
+    run : pathlib.Path
+        The folder of frames, with dark.fits and flat.fits.
+    result : Result
+        What the chain made of them.
+
+    Raises
+    ------
+    LuckyError
+        If `out` cannot be written, or holds results and `overwrite` is false.
+    """
+    check_out(out, overwrite)
+    progress(0, 1, "simulating a run")
+    simulated = simulate_run()
+    run = out / "run"
+    run.mkdir(exist_ok=True)
+    for number, frame in enumerate(simulated.frames, start=1):
+        _write_raw(run / f"AF_{number:03d}.fits", frame, simulated.header)
+    _write_raw(run / "dark.fits", simulated.dark, simulated.header)
+    _write_raw(run / "flat.fits", simulated.flat, simulated.header)
+    recipe = Recipe(
+        frames=(str(run),),
+        dark=str(run / "dark.fits"),
+        flat=str(run / "flat.fits"),
+        focus=simulated.focus,
+        defocus=simulated.defocus,
+    )
+    result = process(recipe, progress=progress)
+    write_results(result, out, report=True)
+    return run, result
+
+
+def _write_raw(path: Path, image: np.ndarray, header: dict[str, str | int | float]) -> None:
+    from astropy.io import fits
+
+    with written_whole(path) as temporary:
+        fits.PrimaryHDU(image, fits.Header(list(header.items()))).writeto(temporary)
+
+
+def show_demo(run: Path, result: Result) -> None:
+    """Open napari with the run, the tracked speckle, the shifts and the stacks."""
+    import napari
+
+    viewer = napari.Viewer(title="napari-lucky demo")
+    (raw,) = viewer.open(str(run), plugin="napari-lucky")
+    header = raw.metadata["header"]
+    windows = [w for name in ("focus", "defocus") if (w := result.recipe.window(name))]
+    tuples = [
+        windows_tuple(windows),
+        points_tuple(result.table, "tracked speckle", header=header),
+        vectors_tuple(result.table, "shifts", header=header),
+    ]
+    for name in ("long_exposure", "defocus", "focus"):
+        image = result.images[name]
+        shown = {"header": header, "history": image.history, "origin": image.origin}
+        tuples.append(
+            image_tuple(np.asarray(image.data), name.replace("_", " "), colormap="inferno", **shown)
+        )
+    for layer in tuples:
+        viewer.add_layer(napari.layers.Layer.create(*layer))
+    viewer.layers["long exposure"].visible = False
+    viewer.dims.set_current_step(0, int(np.nanargmax(result.table.quality)))
+    napari.run()

@@ -1,0 +1,71 @@
+"""Reading back what this program wrote: images and tables with their history."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import LuckyError
+from .fits_output import ImageResult
+from .frames import Frames
+from .history import read_history
+from .run import Run
+from .table import FrameTable, table_from_hdu
+
+
+def is_ours(path: Path) -> bool:
+    """Tell whether this program wrote a FITS file (its CREATOR card says so)."""
+    try:
+        with open(path, "rb") as file:
+            return b"CREATOR = 'napari-lucky" in file.read(36 * 80 * 4)
+    except OSError:
+        return False
+
+
+def read_saved(path: Path) -> list[ImageResult | FrameTable]:
+    """Read every image and table of a file that `napari_lucky.write_fits` wrote.
+
+    Stacks of frames stay on disk and are read when they are looked at.
+
+    Raises
+    ------
+    LuckyError
+        If the file is damaged.
+    """
+    from astropy.io import fits
+
+    found: list[ImageResult | FrameTable] = []
+    try:
+        with fits.open(path, memmap=False) as hdus:
+            for number, hdu in enumerate(hdus):
+                if isinstance(hdu, fits.BinTableHDU):
+                    found.append(table_from_hdu(hdu))
+                elif hdu.header["NAXIS"] >= 2:
+                    found.append(_image(path, number, hdu))
+    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise LuckyError(f"{path}: cannot be read back ({error}).") from error
+    return found
+
+
+def _image(path: Path, number: int, hdu: Any) -> ImageResult:
+    header = hdu.header.copy()
+    data: NDArray[np.float32] | Frames
+    data = np.asarray(hdu.data, np.float32) if header["NAXIS"] == 2 else _frames(path, number)
+    return ImageResult(
+        data,
+        str(header.get("EXTNAME", path.stem)),
+        header,
+        read_history(str(card) for card in header.get("HISTORY", [])),
+        (-int(header.get("LTV2", 0)), -int(header.get("LTV1", 0))),
+        header.get("NCOMBINE"),
+    )
+
+
+def _frames(path: Path, hdu: int) -> Run:
+    from . import fits_image
+
+    layout = next(layout for layout in fits_image.layouts(path) if layout.hdu == hdu)
+    return Run((fits_image.FitsImage(path, layout),), (), path.stem)
