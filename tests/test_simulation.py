@@ -5,9 +5,10 @@ import pytest
 from scipy.integrate import trapezoid
 from scipy.special import j1, jv
 
-from napari_lucky import simulation
+from napari_lucky import optics
 from napari_lucky.errors import LuckyError
-from napari_lucky.simulation import Camera, SimulatedRun, Telescope, simulate_run
+from napari_lucky.optics import Telescope
+from napari_lucky.simulation import Camera, SimulatedRun, simulate_run
 from napari_lucky.windows import Window
 
 PX_PER_LAMBDA_OVER_D = Telescope().px_per_lambda_over_d
@@ -84,8 +85,8 @@ def test_perfect_psf_is_the_analytic_one_in_shape_and_flux(still):
 
 
 def test_small_aberration_costs_what_marechal_says():
-    pupil = simulation._make_pupil(Telescope(), 48)
-    coma = 0.3 * simulation._zernike(8, pupil.rho, pupil.theta)[pupil.amplitude > 0.5]
+    pupil = optics.make_pupil(Telescope(), 48)
+    coma = 0.3 * optics.zernike(8, pupil.rho, pupil.theta)[pupil.amplitude > 0.5]
     tilt = (pupil.rho * np.cos(pupil.theta))[pupil.amplitude > 0.5]  # Strehl is of the peak
     fit = np.polynomial.polynomial.polyfit(tilt, coma, 1)
     variance = np.var(coma - np.polynomial.polynomial.polyval(tilt, fit))
@@ -134,16 +135,16 @@ def test_finer_pupil_gives_the_same_frames():
     """No light is aliased: twice the samples, which doubles the field, change next to nothing."""
     images = []
     for samples in (48, 96):
-        pupil = simulation._make_pupil(Telescope(), samples)
+        pupil = optics.make_pupil(Telescope(), samples)
         rng = np.random.default_rng(0)
         phase = sum(
-            rng.normal(0, 2 / noll) * simulation._zernike(noll, pupil.rho, pupil.theta)
+            rng.normal(0, 2 / noll) * optics.zernike(noll, pupil.rho, pupil.theta)
             for noll in range(2, 37)
         )
         phase += np.pi * 1.8 * (2 * pupil.rho**2 - 1)
         middle = pupil.field // 2
         near = slice(middle - 96, middle + 96)
-        images.append(simulation._psfs(phase[None].astype(np.float32), pupil)[0, near, near])
+        images.append(optics.psfs(phase[None].astype(np.float32), pupil)[0, near, near])
     coarse, fine = images
     assert coarse.sum() == pytest.approx(fine.sum(), abs=3e-3)
     assert np.abs(coarse - fine).max() < 0.02 * fine.max()
@@ -154,11 +155,11 @@ def test_finer_pupil_gives_the_same_frames():
 
 def modes_of_turbulence(outer_scale, zernikes):
     """Projection of the screens' Cholesky factor on Zernikes: modes (j, points), residual."""
-    pupil = simulation._make_pupil(Telescope(obstruction=0), 48)
-    factor = simulation._screen_factor(pupil, outer_scale)
+    pupil = optics.make_pupil(Telescope(obstruction=0), 48)
+    factor = optics.screen_factor(pupil, outer_scale)
     used = pupil.amplitude != 0
     weight = pupil.amplitude[used].astype(float) / pupil.amplitude.sum()
-    basis = np.array([simulation._zernike(j, pupil.rho, pupil.theta)[used] for j in zernikes])
+    basis = np.array([optics.zernike(j, pupil.rho, pupil.theta)[used] for j in zernikes])
     modes = (basis * weight) @ factor
     total = np.sum(weight @ factor**2)
     return modes, total - np.sum(modes**2)
@@ -177,11 +178,11 @@ def test_residual_without_tip_tilt_is_nolls():
     _, residual = modes_of_turbulence(1e3, [1, 2, 3])
     assert residual == pytest.approx(0.134, rel=0.01)
 
-    pupil = simulation._make_pupil(Telescope(obstruction=0), 48)
-    factor = 5.6 ** (5 / 6) * simulation._screen_factor(pupil, OUTER_SCALE)
-    screens = simulation._phase_screens(np.random.default_rng(1), 300, pupil, factor)
+    pupil = optics.make_pupil(Telescope(obstruction=0), 48)
+    factor = 5.6 ** (5 / 6) * optics.screen_factor(pupil, OUTER_SCALE)
+    screens = optics.phase_screens(np.random.default_rng(1), 300, pupil, factor)
     used = pupil.rho <= 1
-    basis = np.transpose([simulation._zernike(j, pupil.rho, pupil.theta)[used] for j in (1, 2, 3)])
+    basis = np.transpose([optics.zernike(j, pupil.rho, pupil.theta)[used] for j in (1, 2, 3)])
     phases = screens[:, used].T
     left = phases - basis @ np.linalg.lstsq(basis, phases, rcond=None)[0]
     assert np.mean(left**2) == pytest.approx(0.134 * 5.6 ** (5 / 3), rel=0.1)

@@ -101,26 +101,28 @@ def image_tuple(
     meta: dict[str, Any] = {
         "name": name,
         "metadata": {"header": header, "history": tuple(history)},
-        "contrast_limits": contrast_of(frames),
         "scale": scale,
         "translate": [*translate[:-2], *(translate[-2:] + np.asarray(origin) * scale[-2:])],
         **units,
         **options,
     }
+    if "contrast_limits" not in meta:
+        meta["contrast_limits"] = contrast_of(frames)
     return (data if isinstance(data, np.ndarray) else LazyArray(frames)), meta, "image"
 
 
+AXES = ("frame", "y", "x")
+
+
 def _place(like: Any, ndim: int) -> tuple[NDArray[Any], NDArray[Any], dict[str, Any]]:
-    """Return scale, translate and units of a layer, for one of the last `ndim` of its axes."""
-    if like is None:
-        return np.ones(ndim), np.zeros(ndim), {}
-    lead = max(ndim - like.ndim, 0)
-    scale = np.concatenate([np.ones(lead), like.scale[-ndim:]])
-    translate = np.concatenate([np.zeros(lead), like.translate[-ndim:]])
-    if lead:
-        return scale, translate, {}
+    """Return scale, translate, units and axis names of a layer, for its last `ndim` axes."""
+    if like is None or ndim > like.ndim:
+        lead = ndim if like is None else ndim - like.ndim
+        scale = np.concatenate([np.ones(lead), [] if like is None else like.scale])
+        translate = np.concatenate([np.zeros(lead), [] if like is None else like.translate])
+        return scale, translate, {"axis_labels": AXES[-ndim:]}
     names = {"units": tuple(like.units[-ndim:]), "axis_labels": tuple(like.axis_labels[-ndim:])}
-    return scale, translate, names
+    return like.scale[-ndim:], like.translate[-ndim:], names
 
 
 def vectors_tuple(table: FrameTable, name: str, *, header: Any = None, like: Any = None) -> Any:

@@ -12,7 +12,8 @@ import os
 import re
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -140,6 +141,11 @@ class Unpacked:
     _packed: Any = None
     _plain: Any = None
 
+    def __del__(self) -> None:
+        for file in (self._packed, self._plain):
+            if file is not None:
+                file.close()
+
     def read(self, dtype: np.dtype[Any], count: int, offset: int) -> NDArray[Any]:
         """Return `count` numbers found at a byte offset of the unpacked file; fewer at its end."""
         end = offset + count * dtype.itemsize
@@ -228,8 +234,7 @@ def layouts(path: Path) -> list[Layout]:
 
     found: list[Layout] = []
     try:
-        with warnings.catch_warnings(), fits.open(path, memmap=False) as hdus:
-            warnings.simplefilter("ignore")  # what matters of it is checked below
+        with _opened_quietly(path) as hdus:  # what matters of its warnings is checked below
             for number, hdu in enumerate(hdus):
                 if hdu.is_image and hdu.header["NAXIS"] >= 2 and 0 not in hdu.shape:
                     found.append(_layout(path, number, hdu))
@@ -240,6 +245,16 @@ def layouts(path: Path) -> list[Layout]:
     if not found:
         raise LuckyError(f"{path}: this FITS file holds no image (no data array of two axes).")
     return found
+
+
+@contextmanager
+def _opened_quietly(path: Path) -> Iterator[Any]:
+    from astropy.io import fits
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with fits.open(path, memmap=False) as hdus:
+            yield hdus
 
 
 def _layout(path: Path, number: int, hdu: Any) -> Layout:
@@ -288,10 +303,7 @@ def _flip(header: Any, stored: np.dtype[Any]) -> int | None:
 
 def read_header(path: Path, hdu: int) -> Any:
     """Return the `astropy.io.fits.Header` of an image, with its primary header's cards."""
-    from astropy.io import fits
-
-    with warnings.catch_warnings(), fits.open(path, memmap=False) as hdus:
-        warnings.simplefilter("ignore")
+    with _opened_quietly(path) as hdus:
         header = hdus[hdu].header.copy()
         if hdu:
             header.extend(hdus[0].header, unique=True, update=False, strip=True)

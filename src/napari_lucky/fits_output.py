@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,8 @@ def written_whole(path: Path) -> Iterator[Path]:
             "another place; nothing was left there."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_fits(path: Path, results: Iterable[ImageResult | Any]) -> None:
@@ -135,7 +137,9 @@ def write_fits(path: Path, results: Iterable[ImageResult | Any]) -> None:
                 primary["EXTEND"] = True
                 primary["CREATOR"] = CREATOR
                 file.write(primary.tostring().encode("ascii"))
-            result.writeto(file)  # after the first HDU, astropy adds no primary of its own
+            whole = io.BytesIO()
+            fits.HDUList([fits.PrimaryHDU(), result]).writeto(whole)
+            file.write(whole.getbuffer()[2880:])  # without astropy's own primary header
         file.flush()
         os.fsync(file.fileno())
 

@@ -21,15 +21,21 @@ def draw_quality(
     return points
 
 
-def draw_sorted(axes: Any, quality: NDArray[np.float64], count: int) -> Any:
-    """Draw sorted quality with a line at the cut; return the line, to be dragged."""
+def draw_sorted(axes: Any, quality: NDArray[np.float64], count: int) -> tuple[Any, Any]:
+    """Draw sorted quality with a line at the cut; return line and shade, for `move_cut`."""
     ranked = np.sort(quality[np.isfinite(quality)])[::-1]
-    rank = np.arange(1, len(ranked) + 1)
-    axes.fill_between(rank[:count], ranked[:count], ranked.min(initial=0), color=KEPT, alpha=0.3)
-    axes.plot(rank, ranked, color=LEFT, linewidth=1.4)
+    axes.plot(np.arange(1, len(ranked) + 1), ranked, color=LEFT, linewidth=1.4)
     axes.set_xlabel("frames, best first")
     axes.set_ylabel("quality")
-    return axes.axvline(count + 0.5, color=KEPT, linewidth=2)
+    shade = axes.axvspan(0.5, count + 0.5, color=KEPT, alpha=0.25, linewidth=0)
+    return axes.axvline(count + 0.5, color=KEPT, linewidth=2), shade
+
+
+def move_cut(cut: tuple[Any, Any], count: int) -> None:
+    """Move the cut that `draw_sorted` drew."""
+    line, shade = cut
+    line.set_xdata([count + 0.5] * 2)
+    shade.set_width(count)
 
 
 def draw_shifts(axes: Any, shifts: NDArray[np.float64], kept: NDArray[np.bool_]) -> None:

@@ -14,18 +14,23 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
-import scipy.fft
-import scipy.linalg
-import scipy.ndimage
-import scipy.special
 from numpy.typing import NDArray
 
 from .errors import LuckyError
+from .optics import (
+    FloatArray,
+    Telescope,
+    make_pupil,
+    phase_screens,
+    psfs,
+    pupil_samples,
+    screen_factor,
+    zernike,
+)
 from .windows import Window
 
 __all__ = ["STATIC_ABERRATION", "Camera", "SimulatedRun", "Telescope", "Truth", "simulate_run"]
 
-FloatArray = NDArray[np.float32]
 CentredWindow = tuple[int, int, int]
 
 STATIC_ABERRATION: Mapping[int, float] = MappingProxyType(
@@ -33,26 +38,9 @@ STATIC_ABERRATION: Mapping[int, float] = MappingProxyType(
 )
 """Default static aberration: Noll index to coefficient in rad rms (0.49 rad rms in all)."""
 
-_MIN_PUPIL_SAMPLES, _MAX_PUPIL_SAMPLES = 48, 80
 _BLOCK = 8  # frames computed together: enough to feed the FFTs, few enough for the cache
 _DARK_EXPOSURES, _FLAT_EXPOSURES, _FLAT_LEVEL_ADU = 16, 32, 2500.0
 _HOT_FRACTION, _DEAD_FRACTION = 5e-4, 4e-5
-
-
-@dataclass(frozen=True)
-class Telescope:
-    """Telescope and pixel, which together set the scale of the image."""
-
-    diameter_m: float = 0.45
-    obstruction: float = 0.3  # its diameter over the pupil's
-    wavelength_nm: float = 633.0
-    focal_ratio: float = 58.6
-    pixel_um: float = 5.3
-
-    @property
-    def px_per_lambda_over_d(self) -> float:
-        """Pixels across one lambda/D in the focal plane (7.0 by default)."""
-        return self.wavelength_nm * 1e-3 * self.focal_ratio / self.pixel_um
 
 
 @dataclass(frozen=True)
@@ -180,11 +168,11 @@ def simulate_run(
     flat = sensor.master(noise_rng, _FLAT_LEVEL_ADU, _FLAT_EXPOSURES)
     sky = _sky(shape, camera.sky_adu)
 
-    pupil = _make_pupil(telescope, _pupil_samples(d_over_r0, defocus_waves))
-    turbulence = d_over_r0 ** (5 / 6) * _screen_factor(pupil, outer_scale_m / telescope.diameter_m)
+    pupil = make_pupil(telescope, pupil_samples(d_over_r0, defocus_waves))
+    turbulence = d_over_r0 ** (5 / 6) * screen_factor(pupil, outer_scale_m / telescope.diameter_m)
     static = np.zeros_like(pupil.amplitude)
     for noll, coefficient in aberration.items():
-        static += np.float32(coefficient) * _zernike(noll, pupil.rho, pupil.theta)
+        static += np.float32(coefficient) * zernike(noll, pupil.rho, pupil.theta)
     diversity = (np.pi * defocus_waves * (2 * pupil.rho**2 - 1)).astype(np.float32)
     star_adu = np.float32(photons / camera.gain_e_per_adu)
 
@@ -192,8 +180,8 @@ def simulate_run(
     focus_images = np.empty((n, focus_size, focus_size), np.float32)
     defocus_images = np.empty((n, defocus_size, defocus_size), np.float32)
     for start in range(0, n, _BLOCK):
-        phases = static + _phase_screens(phase_rng, min(_BLOCK, n - start), pupil, turbulence)
-        pairs = zip(_psfs(phases, pupil), _psfs(phases + diversity, pupil), strict=True)
+        phases = static + phase_screens(phase_rng, min(_BLOCK, n - start), pupil, turbulence)
+        pairs = zip(psfs(phases, pupil), psfs(phases + diversity, pupil), strict=True)
         for i, (sharp, donut) in enumerate(pairs, start):
             star = np.zeros(shape, np.float32)
             _add(star, star_adu * sharp, focus[:2])
@@ -204,122 +192,11 @@ def simulate_run(
 
     middle = focus_size // 2
     perfect_psf = np.zeros((focus_size, focus_size), np.float32)
-    _add(perfect_psf, _psfs(np.zeros_like(static)[None], pupil)[0], (middle, middle))
+    _add(perfect_psf, psfs(np.zeros_like(static)[None], pupil)[0], (middle, middle))
     positions, peaks = _brightest_points(focus_images)
     strehl = peaks / (float(star_adu) * float(perfect_psf.max()))
     truth = Truth(strehl, middle - positions, focus_images, defocus_images, perfect_psf)
     return SimulatedRun(frames, dark, flat, _header(telescope, camera), focus, defocus, truth)
-
-
-@dataclass(frozen=True, eq=False)
-class _Pupil:
-    """Samples of the annular pupil: transmission, and polar coordinates with the rim at rho = 1."""
-
-    amplitude: FloatArray
-    rho: NDArray[np.float64]
-    theta: NDArray[np.float64]
-    diameter: float  # in samples
-    field: int  # side of the focal field, in px
-
-
-def _pupil_samples(d_over_r0: float, defocus_waves: float) -> int:
-    """Return the samples across the pupil: N of them make a field of N lambda/D, then light wraps.
-
-    The half field must hold the donut's radius (4 W), four sigma of the Kolmogorov shake and
-    the seeing disc (D/r0), all in lambda/D.
-    """
-    shake: float = 4 * 0.43 * d_over_r0 ** (5 / 6)
-    samples = 2 * math.ceil(4 * abs(defocus_waves) + shake + d_over_r0)
-    if samples > _MAX_PUPIL_SAMPLES:
-        raise LuckyError(
-            f"D/r0 = {d_over_r0:g} with {defocus_waves:g} waves of defocus spreads the star over "
-            f"{samples} lambda/D, but the simulation holds {_MAX_PUPIL_SAMPLES}. Lower either."
-        )
-    return max(samples, _MIN_PUPIL_SAMPLES)
-
-
-def _make_pupil(telescope: Telescope, samples: int) -> _Pupil:
-    """Sample the pupil; the field is a whole number of px and the pupil's diameter follows."""
-    scale = telescope.px_per_lambda_over_d
-    if scale < 2:
-        raise LuckyError(f"{scale:.2f} pixels per lambda/D undersample the speckles: 2 or more.")
-    field = round(samples * scale)
-    diameter = field / scale
-    n = math.ceil(diameter) + 2
-    centres = (np.arange(n) - (n - 1) / 2) * 2 / diameter
-    y, x = np.meshgrid(centres, centres, indexing="ij")
-    # A sample on an edge lets through the part of it that is open, counted on 8 x 8 points.
-    # That averaging dims the image far from the star; the Laplacian makes up for it.
-    fine = (np.arange(8 * n) - (8 * n - 1) / 2) / 4 / diameter
-    radius = np.hypot(fine[:, None], fine)
-    is_open = (radius <= 1) & (radius >= telescope.obstruction)
-    amplitude = is_open.reshape(n, 8, n, 8).mean(axis=(1, 3), dtype=np.float32)
-    amplitude -= scipy.ndimage.laplace(amplitude, mode="constant") / 24
-    return _Pupil(amplitude, np.hypot(y, x), np.arctan2(y, x), diameter, field)
-
-
-def _zernike(noll: int, rho: NDArray[np.float64], theta: NDArray[np.float64]) -> FloatArray:
-    """Return the Zernike polynomial of a Noll index (Noll 1976), orthonormal on the unit disk."""
-    if noll < 1:
-        raise LuckyError(f"A Noll index is 1 or more, not {noll}.")
-    n = (math.isqrt(8 * noll - 7) - 1) // 2
-    place = noll - n * (n + 1) // 2
-    m = place - (place + n) % 2
-    radial = np.zeros_like(rho)
-    for s in range((n - m) // 2 + 1):
-        binomials = math.comb(n - s, s) * math.comb(n - 2 * s, (n - m) // 2 - s)
-        radial += (-1) ** s * binomials * rho ** (n - 2 * s)
-    angular = math.sqrt(2) * (np.sin if noll % 2 else np.cos)(m * theta) if m else 1.0
-    return np.asarray(math.sqrt(n + 1) * radial * angular, np.float32)
-
-
-def _screen_factor(pupil: _Pupil, outer_scale: float) -> NDArray[np.float64]:
-    """Return the Cholesky factor of the phase covariance of the open samples, at D/r0 = 1.
-
-    von Karman covariance as in Assemat & Wilson (2006, Opt. Express 14, 988), `outer_scale` in
-    pupil diameters. Unlike an FFT screen it has no period and needs no sub-harmonics (Lane,
-    Glindemann & Dainty 1992): every low frequency, and so the tip-tilt, is exact.
-    """
-    y, x = np.nonzero(pupil.amplitude)
-    lag = np.arange(len(pupil.amplitude)) / pupil.diameter
-    u = 2 * np.pi * np.hypot(lag[:, None], lag) / outer_scale
-    u[0, 0] = 1e-9  # K(0) is infinite, u**(5/6) K(u) is not
-    scale = (24 / 5 * math.gamma(6 / 5)) ** (5 / 6) * outer_scale ** (5 / 3)
-    scale *= math.gamma(11 / 6) / (2 ** (5 / 6) * np.pi ** (8 / 3))
-    by_lag = scale * u ** (5 / 6) * scipy.special.kv(5 / 6, u)
-    covariance = by_lag[np.abs(y[:, None] - y), np.abs(x[:, None] - x)]
-    return np.asarray(scipy.linalg.cholesky(covariance, lower=True, overwrite_a=True))
-
-
-def _phase_screens(
-    rng: np.random.Generator, n: int, pupil: _Pupil, factor: NDArray[np.float64]
-) -> FloatArray:
-    """Draw n independent phases (n, y, x) in rad, tip-tilt included, 0 where the pupil is shut."""
-    screens = np.zeros((n, *pupil.amplitude.shape), np.float32)
-    screens[:, pupil.amplitude != 0] = rng.standard_normal((n, len(factor))) @ factor.T
-    return screens
-
-
-def _psfs(phases: FloatArray, pupil: _Pupil) -> FloatArray:
-    """Turn phases (n, y, x) into PSFs (n, field, field) of unit total flux, pixel-integrated.
-
-    The intensity is computed at 2 px per lambda/D, which holds all of its frequencies. Padding
-    its spectrum (the OTF) interpolates it to the sensor's pixels, whose own transfer function is
-    applied on the way. A star without tilt is centred on px ``field // 2``.
-    """
-    n, field = phases.shape[-1], pupil.field
-    wave = pupil.amplitude * (np.cos(phases) + np.complex64(1j) * np.sin(phases))
-    focal = scipy.fft.fft2(wave, s=(2 * n, 2 * n))
-    otf = scipy.fft.rfft2(focal.real**2 + focal.imag**2)
-    padded = np.zeros((len(phases), field, n), np.complex64)
-    padded[:, :n], padded[:, -n:] = otf[:, :n, :n], otf[:, -n:, :n]
-    # The flux through the pupil is its area; the sum of amplitude**2 lacks what a sharp edge
-    # throws out of the field.
-    flux = (2 * n) ** 2 * pupil.amplitude.sum(dtype=np.float64)
-    frequency = np.fft.fftfreq(field)  # cycles per px
-    padded *= (np.sinc(frequency)[:, None] * np.sinc(frequency[:n]) / flux).astype(np.float32)
-    images = scipy.fft.irfft(scipy.fft.ifft(padded, axis=1, overwrite_x=True), n=field, axis=2)
-    return np.asarray(np.fft.fftshift(images, axes=(1, 2)), np.float32)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ import napari
 import numpy as np
 from magicgui.widgets import ComboBox, FloatSpinBox, SpinBox
 
-from .._layers import frames_of, history_of, image_tuple
+from .._layers import contrast_of, frames_of, history_of, image_tuple
 from ..blocks import Progress
 from ..calibration import DEAD_BELOW, HOT_SIGMA, Calibrated, saturation_level
 from ..errors import LuckyError
@@ -112,8 +112,8 @@ class CalibrationDock(Dock):
         }
         saturation = self.saturation.value or saturation_level(header, frames.dtype)
 
-        def work(progress: Progress) -> Calibrated:
-            return calibrate(
+        def work(progress: Progress) -> tuple[Calibrated, tuple[float, float]]:
+            calibrated = calibrate(
                 frames,
                 _opened(dark),
                 _opened(flat),
@@ -121,8 +121,10 @@ class CalibrationDock(Dock):
                 progress=progress,
                 **parameters,
             )
+            return calibrated, contrast_of(calibrated)
 
-        def done(calibrated: Calibrated) -> None:
+        def done(result: tuple[Calibrated, tuple[float, float]]) -> None:
+            calibrated, contrast = result
             step = calibrate_step(calibrated, parameters, {"dark": dark_name, "flat": flat_name})
             history = (*history_of(layer), step)
             shared: dict[str, Any] = {"header": header, "history": history, "like": layer}
@@ -135,7 +137,8 @@ class CalibrationDock(Dock):
                 if master is not None:
                     title = f"{base_name(layer)} master {name}"
                     self.add(image_tuple(master, title, visible=False, **shared))
-            self.add(image_tuple(calibrated, f"{base_name(layer)} calibrated", **shared))
+            title = f"{base_name(layer)} calibrated"
+            self.add(image_tuple(calibrated, title, contrast_limits=contrast, **shared))
             layer.visible = False
 
         self.start(work, done)
@@ -155,7 +158,7 @@ def _source(viewer: napari.Viewer, name: str) -> tuple[LayerCombo, PathEdit]:
     )
     edit = PathEdit(
         f"{name}_path",
-        f"or {name} path",
+        "or path",
         f"FITS file, or folder of FITS frames, with the {name}, ADU",
     )
     return combo, edit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import napari
@@ -116,7 +117,7 @@ class Dock(QScrollArea):
     def __init__(self, viewer: napari.Viewer, explanation: str, parameters: list[Widget]) -> None:
         super().__init__()
         self.viewer = viewer
-        self.job: Job | None = None
+        self._jobs: list[Job] = []  # none, or the one that runs
         self._parameters = parameters
         self._remembered = [w for w in parameters if _is_plain(w)]
         self.run_button = PushButton(text="Run", tooltip="Start with these parameters")
@@ -130,7 +131,7 @@ class Dock(QScrollArea):
         self.run_button.changed.connect(lambda: attempt(self.run))
         self.cancel_button.changed.connect(self.cancel)
         self._lay_out(explanation)
-        self.destroyed.connect(self.cancel)
+        self.destroyed.connect(partial(_abandon, self._jobs))
 
     def _lay_out(self, explanation: str) -> None:
         label = QLabel(explanation)
@@ -156,25 +157,30 @@ class Dock(QScrollArea):
             if isinstance(widget, LayerCombo):
                 widget.reset_choices()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs."""
+        return bool(self._jobs)
+
     def run(self) -> None:
         """Read the parameters and start the job; each dock says how."""
         raise NotImplementedError
 
     def start(self, work: Work, done: Callable[[Any], None]) -> None:
         """Do a job on a thread of its own; Run is off and Cancel is on until it ends."""
-        if self.job is not None:
+        if self._jobs:
             return
         self.run_button.enabled, self.cancel_button.enabled = False, True
-        self.job = Job(work, done, self._on_ended)
-        self.job.start()
+        self._jobs.append(Job(work, done, self._on_ended))
+        self._jobs[0].start()
 
     def cancel(self, *_: Any) -> None:
         """Stop the job that is running, if one is."""
-        if self.job is not None:
-            self.job.cancel()
+        for job in self._jobs:
+            job.cancel()
 
     def _on_ended(self) -> None:
-        self.job = None
+        self._jobs.clear()
         self.run_button.enabled, self.cancel_button.enabled = True, False
 
     def add(self, layer: LayerTuple) -> Layer:
@@ -196,6 +202,11 @@ class Dock(QScrollArea):
                     widget.value = json.loads(text)
             except (ValueError, TypeError):
                 continue  # of an older version, or edited: the default holds
+
+
+def _abandon(jobs: list[Job], *_: Any) -> None:
+    for job in jobs:
+        job.abandon()
 
 
 def _is_plain(widget: Widget) -> bool:

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..plots import draw_quality, draw_sorted, recolour_kept
+from ..plots import draw_quality, draw_sorted, move_cut, recolour_kept
 
 
 class QualityGraph(FigureCanvasQTAgg):
@@ -22,17 +23,26 @@ class QualityGraph(FigureCanvasQTAgg):
         Called with a frame's number when its point is clicked.
     on_cut : callable
         Called with the number of frames kept, and whether the line was let go, as it is dragged.
+    background, ink : str
+        Colours.
     """
 
     def __init__(
-        self, on_frame: Callable[[int], None], on_cut: Callable[[int, bool], None]
+        self,
+        on_frame: Callable[[int], None],
+        on_cut: Callable[[int, bool], None],
+        background: str = "white",
+        ink: str = "black",
     ) -> None:
-        super().__init__(Figure(figsize=(4, 4.4), layout="constrained"))
+        super().__init__(Figure(figsize=(4, 4.4), layout="constrained", facecolor=background))
+        inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+        self._colours = {"axes.facecolor": background, **dict.fromkeys(inked, ink)}
         self._on_frame, self._on_cut = on_frame, on_cut
         self._frame = np.array([], int)
         self._quality = np.array([])
-        self._dragging = False
-        self._points = self._line = None
+        self._dragging, self._count = False, 1
+        self._points: Any = None
+        self._cut: Any = None
         self.setMinimumHeight(340)
         self.mpl_connect("pick_event", self._picked)
         self.mpl_connect("button_press_event", self._pressed)
@@ -45,16 +55,18 @@ class QualityGraph(FigureCanvasQTAgg):
         """Draw the quality of frames, `count` of them kept."""
         self._frame, self._quality = frame, quality
         self.figure.clear()
-        self._over_frame, self._sorted = self.figure.subplots(2, 1)
-        self._points = draw_quality(self._over_frame, frame, quality, self._kept(count))
-        self._line = draw_sorted(self._sorted, quality, count)
-        self._sorted.set_title("drag the line to move the cut", fontsize="small")
+        self.figure.set_facecolor(self._colours["axes.facecolor"])
+        with rc_context(self._colours):
+            self._over_frame, self._sorted = self.figure.subplots(2, 1)
+            self._points = draw_quality(self._over_frame, frame, quality, self._kept(count))
+            self._cut = draw_sorted(self._sorted, quality, count)
+            self._sorted.set_title("drag the line to move the cut", fontsize="small")
         self.draw_idle()
 
     def show_cut(self, count: int) -> None:
         """Move the line and recolour the points."""
-        if self._line is not None:
-            self._line.set_xdata([count + 0.5] * 2)
+        if self._cut is not None:
+            move_cut(self._cut, count)
             recolour_kept(self._points, self._kept(count))
             self.draw_idle()
 
@@ -69,20 +81,20 @@ class QualityGraph(FigureCanvasQTAgg):
             self._on_frame(int(self._frame[event.ind[0]]))
 
     def _pressed(self, event: Any) -> None:
-        self._dragging = self._line is not None and event.inaxes is self._sorted
+        self._dragging = self._cut is not None and event.inaxes is self._sorted
         self._moved(event)
 
     def _moved(self, event: Any) -> None:
         if self._dragging and event.inaxes is self._sorted:
-            self._cut_at(event.xdata, False)
+            self._cut_at(event.xdata)
 
     def _released(self, event: Any) -> None:
         if self._dragging:
             self._dragging = False
-            self._cut_at(self._line.get_xdata()[0], True)  # type: ignore[attr-defined]
+            self._on_cut(self._count, True)
 
-    def _cut_at(self, x: float, let_go: bool) -> None:
+    def _cut_at(self, x: float) -> None:
         usable = int(np.isfinite(self._quality).sum())
-        count = int(np.clip(np.floor(x), 1, usable))
-        self.show_cut(count)
-        self._on_cut(count, let_go)
+        self._count = int(np.clip(np.floor(x), 1, usable))
+        self.show_cut(self._count)
+        self._on_cut(self._count, False)

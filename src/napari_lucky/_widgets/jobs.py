@@ -74,18 +74,28 @@ class Job(QObject):
 
     def start(self) -> None:
         """Begin."""
+        RUNNING.add(self)
         self._worker.start()
 
     def cancel(self) -> None:
         """Ask the job to end; it does at its next report, at most a tenth of a second away."""
         self._worker.quit()
 
+    def abandon(self) -> None:
+        """Cancel, and call nobody back: the dock is gone."""
+        self._done, self._ended = (lambda _: None), (lambda: None)
+        self.cancel()
+
     def _on_progress(self, done: int, total: int, what: str) -> None:
-        if what != self._stage or self._bar is None:
+        if what != self._stage:
             self._close_bar()
             self._stage = what
+            # making a bar lets the window work, and so this job go on, or even end, meanwhile
             self._bar = progress_bar(total=total, desc=what)
-        self._bar.update(done - self._bar.n)
+        if self not in RUNNING:
+            self._close_bar()
+        elif self._bar is not None:
+            self._bar.update(done - self._bar.n)
 
     def _on_returned(self, result: Any) -> None:
         attempt(lambda: self._done(result))
@@ -94,6 +104,7 @@ class Job(QObject):
         tell(error)
 
     def _on_finished(self) -> None:
+        RUNNING.discard(self)
         self._close_bar()
         if self._worker.abort_requested:
             show_info("Cancelled; nothing was changed.")
@@ -123,3 +134,7 @@ def attempt(action: Callable[[], None]) -> None:
         action()
     except (LuckyError, OSError, MemoryError) as error:
         tell(error)
+
+
+RUNNING: set[Job] = set()
+"""Jobs under way; a dock may be closed before its job has ended."""

@@ -15,8 +15,8 @@ class PathEdit(Container):
 
     def __init__(self, name: str, label: str, tooltip: str) -> None:
         self.line = LineEdit(name="path", tooltip=tooltip)
-        file = PushButton(text="File…", tooltip="Choose a FITS file")
-        folder = PushButton(text="Folder…", tooltip="Choose a folder of FITS frames")
+        file = PushButton(text="File", tooltip="Choose a FITS file")
+        folder = PushButton(text="Folder", tooltip="Choose a folder of FITS frames")
         super().__init__(
             name=name,
             label=label,

@@ -7,6 +7,7 @@ from typing import Any
 import napari
 import numpy as np
 from magicgui.widgets import ComboBox, FloatSpinBox, SpinBox
+from napari.utils.theme import get_theme
 from numpy.typing import NDArray
 
 from .._layers import frames_of, history_of, image_tuple, recorded_windows_of, table_of
@@ -92,7 +93,13 @@ class RankingDock(Dock):
                 self.count,
             ],
         )
-        self.graph = QualityGraph(self._show_frame, self._cut_dragged)
+        theme = get_theme(napari_viewer.theme)
+        self.graph = QualityGraph(
+            self._show_frame,
+            self._cut_dragged,
+            theme.background.as_hex(),
+            theme.text.as_hex(),
+        )
         self.column.addWidget(self.graph)
         self.fraction.native.setDecimals(5)
         self._ranked: tuple[Any, Any, NDArray[np.float64]] | None = None
@@ -154,10 +161,16 @@ class RankingDock(Dock):
             self._kept_layer.data = LazyArray(best)
             self._kept_layer.metadata = {**self._kept_layer.metadata, "history": history}
             return
-        header = layer.metadata.get("header")
-        shown = {"header": header, "history": history, "like": layer, "visible": False}
         self._kept_layer = self.add(
-            image_tuple(best, f"{base_name(layer)} kept, best first", **shown)
+            image_tuple(
+                best,
+                f"{base_name(layer)} kept, best first",
+                header=layer.metadata.get("header"),
+                history=history,
+                like=layer,
+                contrast_limits=layer.contrast_limits,
+                visible=False,
+            )
         )
 
     def _show_keep(self) -> None:

@@ -151,8 +151,16 @@ class RegistrationDock(Dock):
             shifted = Shifted(frames, registration.shifts, subpixel)
             done_to = (*history, shift_step(subpixel))
             shared = {"header": header, "like": layer}
-            title = f"{base_name(layer)} registered"
-            self.add(image_tuple(shifted, title, history=done_to, visible=False, **shared))
+            self.add(
+                image_tuple(
+                    shifted,
+                    f"{base_name(layer)} registered",
+                    history=done_to,
+                    contrast_limits=layer.contrast_limits,
+                    visible=False,
+                    **shared,
+                )
+            )
             self.add(points_tuple(table, f"{base_name(layer)} tracked", **shared))
             self.add(vectors_tuple(table, f"{base_name(layer)} shifts", **shared))
             if lost := int((~registration.found).sum()):

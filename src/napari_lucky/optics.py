@@ -1,0 +1,147 @@
+"""A telescope's pupil, the turbulence before it, and the images it makes of a star."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+import scipy.linalg
+import scipy.ndimage
+import scipy.special
+from numpy.typing import NDArray
+
+from .errors import LuckyError
+
+FloatArray = NDArray[np.float32]
+
+MIN_SAMPLES, MAX_SAMPLES = 48, 80
+"""Samples across the pupil: fewer make the speckles coarse, more take long."""
+
+
+@dataclass(frozen=True)
+class Telescope:
+    """Telescope and pixel, which together set the scale of the image."""
+
+    diameter_m: float = 0.45
+    obstruction: float = 0.3  # its diameter over the pupil's
+    wavelength_nm: float = 633.0
+    focal_ratio: float = 58.6
+    pixel_um: float = 5.3
+
+    @property
+    def px_per_lambda_over_d(self) -> float:
+        """Pixels across one lambda/D in the focal plane (7.0 by default)."""
+        return self.wavelength_nm * 1e-3 * self.focal_ratio / self.pixel_um
+
+
+@dataclass(frozen=True, eq=False)
+class Pupil:
+    """Samples of the annular pupil: transmission, and polar coordinates with the rim at rho = 1."""
+
+    amplitude: FloatArray
+    rho: NDArray[np.float64]
+    theta: NDArray[np.float64]
+    diameter: float  # in samples
+    field: int  # side of the focal field, in px
+
+
+def pupil_samples(d_over_r0: float, defocus_waves: float) -> int:
+    """Return the samples across the pupil: N of them make a field of N lambda/D, then light wraps.
+
+    The half field must hold the donut's radius (4 W), four sigma of the Kolmogorov shake and
+    the seeing disc (D/r0), all in lambda/D.
+    """
+    shake: float = 4 * 0.43 * d_over_r0 ** (5 / 6)
+    samples = 2 * math.ceil(4 * abs(defocus_waves) + shake + d_over_r0)
+    if samples > MAX_SAMPLES:
+        raise LuckyError(
+            f"D/r0 = {d_over_r0:g} with {defocus_waves:g} waves of defocus spreads the star over "
+            f"{samples} lambda/D, but the simulation holds {MAX_SAMPLES}. Lower either."
+        )
+    return max(samples, MIN_SAMPLES)
+
+
+def make_pupil(telescope: Telescope, samples: int) -> Pupil:
+    """Sample the pupil; the field is a whole number of px and the pupil's diameter follows."""
+    scale = telescope.px_per_lambda_over_d
+    if scale < 2:
+        raise LuckyError(f"{scale:.2f} pixels per lambda/D undersample the speckles: 2 or more.")
+    field = round(samples * scale)
+    diameter = field / scale
+    n = math.ceil(diameter) + 2
+    centres = (np.arange(n) - (n - 1) / 2) * 2 / diameter
+    y, x = np.meshgrid(centres, centres, indexing="ij")
+    # A sample on an edge lets through the part of it that is open, counted on 8 x 8 points.
+    # That averaging dims the image far from the star; the Laplacian makes up for it.
+    fine = (np.arange(8 * n) - (8 * n - 1) / 2) / 4 / diameter
+    radius = np.hypot(fine[:, None], fine)
+    is_open = (radius <= 1) & (radius >= telescope.obstruction)
+    amplitude = is_open.reshape(n, 8, n, 8).mean(axis=(1, 3), dtype=np.float32)
+    amplitude -= scipy.ndimage.laplace(amplitude, mode="constant") / 24
+    return Pupil(amplitude, np.hypot(y, x), np.arctan2(y, x), diameter, field)
+
+
+def zernike(noll: int, rho: NDArray[np.float64], theta: NDArray[np.float64]) -> FloatArray:
+    """Return the Zernike polynomial of a Noll index (Noll 1976), orthonormal on the unit disk."""
+    if noll < 1:
+        raise LuckyError(f"A Noll index is 1 or more, not {noll}.")
+    n = (math.isqrt(8 * noll - 7) - 1) // 2
+    place = noll - n * (n + 1) // 2
+    m = place - (place + n) % 2
+    radial = np.zeros_like(rho)
+    for s in range((n - m) // 2 + 1):
+        binomials = math.comb(n - s, s) * math.comb(n - 2 * s, (n - m) // 2 - s)
+        radial += (-1) ** s * binomials * rho ** (n - 2 * s)
+    angular = math.sqrt(2) * (np.sin if noll % 2 else np.cos)(m * theta) if m else 1.0
+    return np.asarray(math.sqrt(n + 1) * radial * angular, np.float32)
+
+
+def screen_factor(pupil: Pupil, outer_scale: float) -> NDArray[np.float64]:
+    """Return the Cholesky factor of the phase covariance of the open samples, at D/r0 = 1.
+
+    von Karman covariance as in Assemat & Wilson (2006, Opt. Express 14, 988), `outer_scale` in
+    pupil diameters. Unlike an FFT screen it has no period and needs no sub-harmonics (Lane,
+    Glindemann & Dainty 1992): every low frequency, and so the tip-tilt, is exact.
+    """
+    y, x = np.nonzero(pupil.amplitude)
+    lag = np.arange(len(pupil.amplitude)) / pupil.diameter
+    u = 2 * np.pi * np.hypot(lag[:, None], lag) / outer_scale
+    u[0, 0] = 1e-9  # K(0) is infinite, u**(5/6) K(u) is not
+    scale = (24 / 5 * math.gamma(6 / 5)) ** (5 / 6) * outer_scale ** (5 / 3)
+    scale *= math.gamma(11 / 6) / (2 ** (5 / 6) * np.pi ** (8 / 3))
+    by_lag = scale * u ** (5 / 6) * scipy.special.kv(5 / 6, u)
+    covariance = by_lag[np.abs(y[:, None] - y), np.abs(x[:, None] - x)]
+    return np.asarray(scipy.linalg.cholesky(covariance, lower=True, overwrite_a=True))
+
+
+def phase_screens(
+    rng: np.random.Generator, n: int, pupil: Pupil, factor: NDArray[np.float64]
+) -> FloatArray:
+    """Draw n independent phases (n, y, x) in rad, tip-tilt included, 0 where the pupil is shut."""
+    screens = np.zeros((n, *pupil.amplitude.shape), np.float32)
+    screens[:, pupil.amplitude != 0] = rng.standard_normal((n, len(factor))) @ factor.T
+    return screens
+
+
+def psfs(phases: FloatArray, pupil: Pupil) -> FloatArray:
+    """Turn phases (n, y, x) into PSFs (n, field, field) of unit total flux, pixel-integrated.
+
+    The intensity is computed at 2 px per lambda/D, which holds all of its frequencies. Padding
+    its spectrum (the OTF) interpolates it to the sensor's pixels, whose own transfer function is
+    applied on the way. A star without tilt is centred on px ``field // 2``.
+    """
+    n, field = phases.shape[-1], pupil.field
+    wave = pupil.amplitude * (np.cos(phases) + np.complex64(1j) * np.sin(phases))
+    focal = scipy.fft.fft2(wave, s=(2 * n, 2 * n))
+    otf = scipy.fft.rfft2(focal.real**2 + focal.imag**2)
+    padded = np.zeros((len(phases), field, n), np.complex64)
+    padded[:, :n], padded[:, -n:] = otf[:, :n, :n], otf[:, -n:, :n]
+    # The flux through the pupil is its area; the sum of amplitude**2 lacks what a sharp edge
+    # throws out of the field.
+    flux = (2 * n) ** 2 * pupil.amplitude.sum(dtype=np.float64)
+    frequency = np.fft.fftfreq(field)  # cycles per px
+    padded *= (np.sinc(frequency)[:, None] * np.sinc(frequency[:n]) / flux).astype(np.float32)
+    images = scipy.fft.irfft(scipy.fft.ifft(padded, axis=1, overwrite_x=True), n=field, axis=2)
+    return np.asarray(np.fft.fftshift(images, axes=(1, 2)), np.float32)

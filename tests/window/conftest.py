@@ -1,0 +1,114 @@
+"""Real napari windows, with docks whose buttons are really pressed."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+if sys.platform == "linux" and not os.environ.get("DISPLAY"):
+    collect_ignore_glob = ["test_*.py"]
+
+DOCKS = {
+    "calibration": "1. Flat calibration",
+    "registration": "2. Speckle registration",
+    "ranking": "3. Frame ranking",
+    "stacking": "4. Stacking",
+}
+
+
+@pytest.fixture(autouse=True)
+def own_settings(tmp_path):
+    """Keep the parameters that docks remember apart from the user's and from other tests'."""
+    from qtpy.QtCore import QSettings
+
+    folder = str(tmp_path / "settings")
+    QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, folder)
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    return make_napari_viewer(show=True)
+
+
+class Hand:
+    """What a user's hand does: open a dock, press a button, wait."""
+
+    def __init__(self, viewer, qtbot):
+        self.viewer, self.qtbot = viewer, qtbot
+
+    def dock(self, name):
+        return self.viewer.window.add_plugin_dock_widget("napari-lucky", DOCKS[name])[1]
+
+    def press(self, button):
+        from qtpy.QtCore import Qt
+
+        self.qtbot.mouseClick(button.native, Qt.MouseButton.LeftButton)
+
+    def wait(self, condition: Callable[[], bool], timeout: int = 20_000):
+        self.qtbot.waitUntil(condition, timeout=timeout)
+
+    def run(self, dock):
+        self.press(dock.run_button)
+        self.wait(lambda: not dock.busy)
+
+
+@pytest.fixture
+def hand(viewer, qtbot):
+    return Hand(viewer, qtbot)
+
+
+@pytest.fixture
+def messages():
+    """Return a function that gives the messages shown since the last call."""
+    from napari.utils.notifications import notification_manager
+
+    notification_manager.records.clear()
+
+    def take():
+        told = [(str(note.severity), note.message) for note in notification_manager.records]
+        notification_manager.records.clear()
+        return told
+
+    return take
+
+
+class SlowFrames:
+    """A run whose every read takes a while, and that may break."""
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, n=400, seconds=0.05, error=None):
+        self.shape, self.seconds, self.error = (n, 64, 64), seconds, error
+        self.reads = 0
+
+    def read(self, frames, window=None):
+        import time
+
+        from napari_lucky import Window
+
+        self.reads += 1
+        time.sleep(self.seconds)
+        if self.error is not None and self.reads > 8:
+            raise self.error
+        y, x = np.mgrid[:64, :64]
+        star = 1000 * np.exp(-((y - 30) ** 2 + (x - 33) ** 2) / 8).astype(np.float32)
+        index = np.arange(self.shape[0])[frames]
+        return np.stack([star] * len(index))[
+            (slice(None), *(window or Window.whole(self.shape)).slices)
+        ]
+
+
+@pytest.fixture
+def slow_frames():
+    return SlowFrames
+
+
+@pytest.fixture
+def shared_data():
+    folder = Path(__file__).parents[3] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the runs to work on are not beside this checkout")
+    return folder

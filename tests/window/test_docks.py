@@ -1,0 +1,273 @@
+import numpy as np
+import pytest
+from astropy.io import fits
+from napari.layers import Image, Points, Vectors
+from napari.utils import progress
+
+from napari_lucky import LazyArray, Window, simulate_run
+from napari_lucky._layers import image_tuple, windows_of, windows_tuple
+
+
+@pytest.fixture
+def add_run(viewer):
+    from napari.layers import Layer
+
+    def add(frames, window):
+        run = viewer.add_layer(Layer.create(*image_tuple(frames, "run", contrast_limits=(0, 1000))))
+        viewer.add_layer(Layer.create(*windows_tuple([window])))
+        return run
+
+    return add
+
+
+def layer(viewer, ending, kind=Image):
+    (found,) = [la for la in viewer.layers if la.name.endswith(ending) and isinstance(la, kind)]
+    return found
+
+
+def test_tour_of_the_four_docks_on_the_sample(viewer, hand, messages, tmp_path):
+    viewer.open_sample("napari-lucky", "simulated")
+    truth = simulate_run().truth
+
+    hand.run(hand.dock("calibration"))
+    calibrated = layer(viewer, "sample run calibrated")
+    assert isinstance(calibrated.data, LazyArray)
+    assert calibrated.data.dtype == np.float32
+    assert layer(viewer, "master flat").data[~np.isnan(layer(viewer, "master flat").data)].min() > 0
+    assert layer(viewer, "bad pixels").data.sum() > 50
+    assert abs(np.nanmedian(layer(viewer, "master flat").data) - 1) < 1e-3
+
+    hand.run(hand.dock("registration"))
+    shifts = layer(viewer, "shifts", Vectors)
+    ends = shifts.data[:, 0] + shifts.data[:, 1]
+    assert np.ptp(ends[:, 1:], axis=0).max() < 1e-6  # every arrow ends where the star lands
+    assert np.array_equal(ends[:, 0], np.arange(60))
+    best = truth.strehl > np.quantile(truth.strehl, 0.7)
+    error = (shifts.data[:, 1, 1:] - truth.shifts)[best]
+    assert np.hypot(*(error - np.median(error, axis=0)).T).max() < 1.5
+    assert shifts.edge_color_mode == "colormap"
+    assert np.allclose(shifts.features["length"], np.hypot(*shifts.data[:, 1, 1:].T))
+    assert np.allclose(layer(viewer, "tracked", Points).data, shifts.data[:, 0])
+    registered = layer(viewer, "registered")
+    y, x = ends[0, 1:].astype(int)
+    for frame in np.flatnonzero(best)[:4]:
+        near = registered.data[frame, y - 30 : y + 31, x - 30 : x + 31]
+        assert np.abs(np.argwhere(near == np.nanmax(near))[0] - 30).max() <= 3
+
+    ranking = hand.dock("ranking")
+    hand.run(ranking)
+    assert (
+        np.corrcoef(shifts.features["quality"].rank(), np.argsort(np.argsort(truth.strehl)))[0, 1]
+        > 0.95
+    )
+    assert shifts.features["selected"].sum() == 6
+    kept = layer(viewer, "kept, best first")
+    assert kept.data.shape == (6, 256, 512)
+    first = int(shifts.features["quality"].argmax())
+    assert np.array_equal(kept.data[0], registered.data[first], equal_nan=True)
+
+    hand.run(hand.dock("stacking"))
+    focus, defocus = layer(viewer, "run focus"), layer(viewer, "run defocus")
+    long_exposure = layer(viewer, "long exposure")
+    assert focus.data.shape == long_exposure.data.shape == (128, 128)
+    assert defocus.data.shape == (192, 192)
+    assert np.nanmax(focus.data) > 2 * np.nanmax(long_exposure.data)
+    assert tuple(focus.translate) == (56, 336)  # shown where its window is on the sensor
+    assert [s.name for s in focus.metadata["history"]] == [
+        "simulate",
+        "calibrate",
+        "register",
+        "rank",
+        "stack",
+    ]
+    assert messages() == []
+
+    for name, suffix in (("run focus", "fits"), ("shifts", "fits"), ("shifts", "csv")):
+        saved = layer(viewer, name, (Image, Vectors))
+        viewer.layers.selection = {saved}
+        path = tmp_path / f"{name}.{suffix}"
+        assert viewer.layers.save(str(path), selected=True) == [str(path)]
+        (back,) = viewer.open(str(path), plugin="napari-lucky")
+        back.name = f"back {suffix}"
+        assert np.array_equal(back.data, saved.data, equal_nan=True)
+        assert back.metadata["history"] == saved.metadata["history"]
+        assert np.array_equal(back.translate, saved.translate)
+        if isinstance(saved, Vectors):
+            assert back.features.equals(saved.features)
+    header = fits.getheader(tmp_path / "run focus.fits")
+    assert (header["BITPIX"], header["NCOMBINE"], header["EXPTIME"]) == (-32, 6, 0.005)
+
+
+def test_clicking_a_point_shows_its_frame_and_dragging_moves_the_cut(viewer, hand):
+    viewer.open_sample("napari-lucky", "simulated")
+    hand.run(hand.dock("registration"))
+    ranking = hand.dock("ranking")
+    hand.run(ranking)
+    hand.wait(lambda: ranking.graph.width() > 50)
+    ranking.graph.draw()
+    shifts = layer(viewer, "shifts", Vectors)
+
+    def at(axes, x, y):
+        px, py = axes.transData.transform((x, y))
+        ratio = ranking.graph.device_pixel_ratio
+        return px / ratio, ranking.graph.height() - py / ratio
+
+    def mouse(kind, axes, x, y):
+        from qtpy.QtCore import QPoint, Qt
+
+        getattr(hand.qtbot, kind)(
+            ranking.graph,
+            *([] if kind == "mouseMove" else [Qt.MouseButton.LeftButton]),
+            pos=QPoint(*(round(v) for v in at(axes, x, y))),
+        )
+
+    quality = shifts.features["quality"].to_numpy()
+    frame = int(quality.argmax())
+    mouse("mouseClick", ranking.graph._over_frame, frame, quality[frame])
+    assert viewer.dims.current_step[0] == frame
+
+    axes = ranking.graph._sorted
+    middle = np.mean(axes.get_ylim())
+    mouse("mousePress", axes, 6.5, middle)
+    mouse("mouseMove", axes, 20.5, middle)
+    mouse("mouseRelease", axes, 20.5, middle)
+    kept = int(shifts.features["selected"].sum())
+    assert 18 <= kept <= 22
+    assert layer(viewer, "kept, best first").data.shape[0] == kept
+    assert ranking.fraction.value == pytest.approx(kept / 60, abs=1e-5)
+    assert set(np.flatnonzero(shifts.features["selected"])) == set(np.argsort(-quality)[:kept])
+
+
+def test_two_runs_in_a_row_overwrite_nothing(viewer, hand):
+    viewer.open_sample("napari-lucky", "simulated")
+    dock = hand.dock("registration")
+    hand.run(dock)
+    before = list(viewer.layers)
+    data = [np.array(la.data) for la in before]
+    hand.run(dock)
+    assert len({la.name for la in viewer.layers}) == len(before) + 3
+    assert list(viewer.layers)[: len(before)] == before
+    assert all(
+        np.array_equal(la.data, d, equal_nan=True) for la, d in zip(before, data, strict=True)
+    )
+
+
+def test_cancel_works_within_half_a_second_and_changes_nothing(
+    viewer, hand, slow_frames, add_run, messages
+):
+    frames = slow_frames(n=4000)
+    add_run(frames, Window(10, 10, 40, 40))
+    dock = hand.dock("registration")
+    names = [la.name for la in viewer.layers]
+    hand.press(dock.run_button)
+    hand.wait(lambda: frames.reads > 4 and len(progress._all_instances) > 0)
+    assert dock.busy
+    assert not dock.run_button.enabled
+    assert dock.cancel_button.enabled
+    hand.press(dock.cancel_button)
+    hand.wait(lambda: not dock.busy, timeout=500)
+    assert [la.name for la in viewer.layers] == names
+    assert dock.run_button.enabled
+    assert not dock.cancel_button.enabled
+    assert not progress._all_instances
+    assert any("Cancelled" in text for _, text in messages())
+
+
+def test_an_error_in_the_worker_is_told_in_a_sentence(viewer, hand, slow_frames, add_run, messages):
+    add_run(slow_frames(n=2000, error=OSError("the disk is gone")), Window(10, 10, 40, 40))
+    dock = hand.dock("registration")
+    hand.run(dock)
+    ((severity, text),) = messages()
+    assert severity == "error"
+    assert "the disk is gone" in text
+    assert dock.run_button.enabled
+
+
+def test_a_dark_of_another_shape_is_told(viewer, hand, add_run, slow_frames, messages):
+    add_run(slow_frames(n=3, seconds=0), Window(10, 10, 40, 40))
+    viewer.add_image(np.zeros((32, 48), np.float32), name="dark")
+    dock = hand.dock("calibration")
+    hand.run(dock)
+    ((_, text),) = messages()
+    assert "32 x 48" in text
+    assert "64 x 64" in text
+
+
+def test_a_layer_removed_while_running_does_no_harm(viewer, hand, slow_frames, add_run, messages):
+    run = add_run(slow_frames(n=600), Window(10, 10, 40, 40))
+    dock = hand.dock("registration")
+    hand.press(dock.run_button)
+    hand.wait(lambda: run.data.frames.reads > 3)
+    viewer.layers.remove(run)
+    hand.wait(lambda: not dock.busy)
+    assert len(layer(viewer, "shifts", Vectors).data) == 600
+    assert messages() == []
+
+
+def test_a_dock_closed_while_running_ends_its_job(viewer, hand, slow_frames, add_run):
+    from napari_lucky._widgets import jobs
+
+    add_run(slow_frames(n=4000), Window(10, 10, 40, 40))
+    dock = hand.dock("registration")
+    hand.press(dock.run_button)
+    hand.wait(lambda: bool(jobs.RUNNING))
+    viewer.window.remove_dock_widget("all")
+    hand.wait(lambda: not jobs.RUNNING, timeout=2000)
+
+
+def test_missing_things_are_asked_for(hand, messages):
+    for name in ("calibration", "registration", "ranking", "stacking"):
+        dock = hand.dock(name)
+        hand.press(dock.run_button)
+        ((severity, text),) = messages()
+        assert severity == "error"
+        assert "first" in text
+        assert not dock.busy
+
+
+def test_a_window_over_the_edge_is_told(viewer, hand, slow_frames, add_run, messages):
+    add_run(slow_frames(n=3, seconds=0), Window(40, 40, 40, 40))
+    hand.run(hand.dock("registration"))
+    ((_, text),) = messages()
+    assert "rows 40 to 79" in text
+
+
+def test_parameters_are_remembered(viewer, hand):
+    dock = hand.dock("registration")
+    dock.smooth.value, dock.method.value = 3.5, "centroid"
+    viewer.window.remove_dock_widget("all")
+    again = hand.dock("registration")
+    assert (again.smooth.value, again.method.value) == (3.5, "centroid")
+
+
+def test_every_parameter_has_a_tooltip(hand):
+    for name in ("calibration", "registration", "ranking", "stacking"):
+        dock = hand.dock(name)
+        assert all(len(widget.tooltip) > 10 for widget in dock._parameters)
+
+
+def test_a_chosen_layer_survives_renaming_and_new_layers(viewer, hand, slow_frames, add_run):
+    run = add_run(slow_frames(n=3, seconds=0), Window(10, 10, 40, 40))
+    dock = hand.dock("calibration")
+    viewer.add_image(np.zeros((64, 64)), name="night dark")
+    assert dock.dark.value is viewer.layers["night dark"]
+    viewer.layers["night dark"].name = "something else"
+    run.name = "renamed"
+    assert dock.dark.value is viewer.layers["something else"]
+    assert dock.image.value is run
+
+
+@pytest.mark.parametrize("name", ["speckle_a258", "speckle_hu940/hu940_cube.fits"])
+def test_real_runs_go_through_without_help(viewer, hand, shared_data, messages, name):
+    viewer.open(str(shared_data / name), plugin="napari-lucky")
+    registration = hand.dock("registration")
+    hand.press(registration.place_button)
+    hand.wait(lambda: not registration.busy)
+    (window,) = windows_of(registration.windows.value, registration.image.value)
+    assert window.shape == (128, 128)
+    hand.run(registration)
+    hand.run(hand.dock("ranking"))
+    hand.run(hand.dock("stacking"))
+    focus, long_exposure = layer(viewer, " focus"), layer(viewer, "long exposure")
+    assert np.nanmax(focus.data) > np.nanmax(long_exposure.data)
+    assert messages() == []

@@ -1,0 +1,104 @@
+import gzip
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    frames = np.random.default_rng(0).integers(0, 4096, (12, 20, 30)).astype(np.uint16)
+    for number, frame in enumerate(frames, start=1):
+        fits.PrimaryHDU(frame, fits.Header([("EXPTIME", 0.005)])).writeto(
+            folder / f"AF_{number}.fits"
+        )
+    fits.PrimaryHDU(np.zeros((20, 30), np.uint16)).writeto(folder / "dark.fits")
+    return folder, frames
+
+
+def test_a_folder_is_one_lazy_layer_and_neighbours_are_told(viewer, run, messages):
+    folder, frames = run
+    (layer,) = viewer.open(str(folder), plugin="napari-lucky")
+    assert layer.data.shape == (12, 20, 30)
+    assert all(np.array_equal(layer.data[k], frames[k]) for k in range(12))
+    assert layer.metadata["header"]["EXPTIME"] == 0.005
+    assert frames.min() <= layer.contrast_limits[0] < layer.contrast_limits[1] <= frames.max()
+    viewer.dims.set_current_step(0, 10)
+    assert np.array_equal(layer._data_view, frames[10])
+    assert viewer.dims.axis_labels == ("frame", "y", "x")
+    ((severity, text),) = messages()
+    assert severity == "info"
+    assert "dark.fits" in text
+
+
+def test_lists_cubes_and_packed_files_open_the_same(viewer, run, tmp_path):
+    folder, frames = run
+    files = [str(folder / f"AF_{k}.fits") for k in (10, 2, 1)]
+    cube, packed, tiled = (
+        tmp_path / name for name in ("cube.fits", "cube.fits.gz", "cube.fits.fz")
+    )
+    fits.PrimaryHDU(frames).writeto(cube)
+    packed.write_bytes(gzip.compress(cube.read_bytes()))
+    fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(frames)]).writeto(tiled)
+    (several,) = viewer.open(files, stack=True, plugin="napari-lucky")
+    assert np.array_equal(several.data, frames[[0, 1, 9]])
+    for path in (cube, packed, tiled):
+        (layer,) = viewer.open(str(path), plugin="napari-lucky")
+        assert np.array_equal(layer.data, frames), path.name
+
+
+def test_a_single_image_is_an_image(viewer, run):
+    folder, _ = run
+    (layer,) = viewer.open(str(folder / "dark.fits"), plugin="napari-lucky")
+    assert layer.data.shape == (20, 30)
+
+
+@pytest.mark.parametrize("what", ["empty", "no FITS", "text", "truncated", "no image"])
+def test_bad_input_gives_a_sentence_and_no_layer(viewer, tmp_path, messages, what):
+    folder = tmp_path / "bad"
+    folder.mkdir()
+    path = folder
+    if what == "no FITS":
+        (folder / "notes.txt").write_text("clouds")
+    elif what == "text":
+        path = folder / "a.fits"
+        path.write_text("not FITS at all")
+    elif what == "truncated":
+        path = folder / "a.fits"
+        fits.PrimaryHDU(np.zeros((50, 50))).writeto(path)
+        path.write_bytes(path.read_bytes()[:6000])
+    elif what == "no image":
+        path = folder / "a.fits"
+        fits.PrimaryHDU().writeto(path)
+    assert viewer.open(str(path), plugin="napari-lucky") == []
+    ((severity, text),) = messages()
+    assert severity == "error"
+    assert str(path) in text
+
+
+def test_saving_where_one_cannot_is_told(viewer, run, messages, tmp_path):
+    folder, _ = run
+    viewer.open(str(folder), plugin="napari-lucky")
+    messages()
+    (tmp_path / "file").write_text("")
+    viewer.layers.selection = set(viewer.layers)
+    with pytest.warns(UserWarning, match="did not return any written paths"):  # napari's own
+        viewer.layers.save(str(tmp_path / "file" / "x.fits"), selected=True)
+    severity, text = messages()[0]
+    assert severity == "error"
+    assert "cannot be written" in text
+
+
+def test_several_layers_go_into_one_file_and_come_back(viewer, run, tmp_path):
+    folder, frames = run
+    viewer.open(str(folder), plugin="napari-lucky")
+    viewer.add_image(np.arange(12.0).reshape(3, 4), name="small")
+    viewer.layers.selection = set(viewer.layers)
+    path = tmp_path / "both.fits"
+    viewer.layers.save(str(path), selected=True)
+    back = viewer.open(str(path), plugin="napari-lucky")
+    assert [la.data.shape for la in back] == [(12, 20, 30), (3, 4)]
+    assert np.array_equal(back[0].data, frames)
+    assert np.array_equal(back[1].data, np.arange(12).reshape(3, 4))
