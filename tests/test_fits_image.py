@@ -14,7 +14,8 @@ from astropy.io import fits
 
 from napari_lucky import fits_image
 from napari_lucky.errors import LuckyError
-from napari_lucky.fits_image import layouts, read_header, signature
+from napari_lucky.fits_image import layouts, read_header
+from napari_lucky.fits_signature import signature
 from napari_lucky.run import open_run
 from napari_lucky.windows import Window
 
@@ -83,7 +84,7 @@ KINDS: dict[str, Callable[[], fits.HDUList]] = {
     "blank_i2.fits.gz": lambda: scaled("i2", 1.0, 0.0, blank=-999),
     "blank_u1.fits": lambda: scaled("u1", 1.0, 0.0, blank=255),
     "blank_i4.fits": lambda: scaled("i4", 1.0, 0.0, blank=7),
-    "blank_scaled.fits": lambda: scaled("i2", 0.25, 3.0, blank=0),
+    "blank_scaled.fits": lambda: scaled("i2", 0.25, 3.0, blank=5),
     "blank_u2.fits": lambda: scaled("i2", 1.0, 32768.0, blank=-32768),
     "rice_i2.fits.fz": lambda: packed("i2", "RICE_1"),
     "rice_u2.fits.fz": lambda: packed("u2", "RICE_1"),
@@ -191,7 +192,7 @@ def test_astropys_own_test_files_give_its_values_or_a_sentence(path):
             truth = {
                 number: hdu.data
                 for number, hdu in enumerate(hdus)
-                if hdu.is_image and hdu.data is not None and hdu.data.ndim >= 2
+                if hdu.is_image and hdu.data is not None and hdu.data.ndim >= 2 and hdu.data.size
             }
     if not truth:
         with pytest.raises(LuckyError, match=path.name):
@@ -262,8 +263,7 @@ def test_a_file_without_its_last_padding_is_whole(tmp_path, unpadded):
     values = pixels("u2", (40, 60))
     fits.PrimaryHDU(values).writeto(tmp_path / "x.fits")
     path = tmp_path / "x.fits"
-    start = fits.open(path)[0].fileinfo()["datLoc"] if False else 2880
-    path.write_bytes(path.read_bytes()[: start + values.nbytes + unpadded])
+    path.write_bytes(path.read_bytes()[: 2880 + values.nbytes + unpadded])
     np.testing.assert_array_equal(open_run(path).read(slice(None))[0], values)
 
 
@@ -271,7 +271,8 @@ def without_its_end(path: Path, share: float) -> None:
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
 
 
-@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+@pytest.mark.filterwarnings("ignore:File may have been truncated", "ignore:Error validating header")
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.85])
 @pytest.mark.parametrize("name", ["i2.fits", "i2.fits.gz", "scaled_i2.fits", "scaled_i2.fits.gz",
                                   "single.fits.gz", "rice_u2.fits.fz", "extensions_u2.fits",
                                   "extensions_f4.fits.gz", "blank_i2.fits"])  # fmt: skip
@@ -283,7 +284,7 @@ def test_a_file_shortened_after_opening_gives_a_sentence(folder, tmp_path, name,
         run.read(slice(None))
 
 
-@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.6, 0.95])
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.55, 0.7])
 @pytest.mark.parametrize("name", ["u2.fits", "u2.fits.gz", "scaled_i2.fits", "scaled_i2.fits.gz",
                                   "single.fits", "single.fits.gz", "rice_u2.fits.fz",
                                   "extensions_u2.fits", "blank_i2.fits"])  # fmt: skip

@@ -34,9 +34,11 @@ def master(
 ) -> NDArray[np.float32]:
     """Combine frames of nothing but dark, or of an even light, into one.
 
-    Each pixel is clipped over the frames, around the median, until nothing more than
-    `clip_sigma` standard deviations off is left, then averaged. It works down the sensor in
-    bands of rows, so that memory does not grow with the number of frames.
+    Of each pixel's values over the frames, those more than `clip_sigma` standard deviations
+    off their median are left out. The standard deviation is the pixel's own, from its median
+    absolute deviation, or the usual one of its rows where that is more: a few frames' own
+    deviation is unsure, and 0 for whole numbers. It works down the sensor in bands of rows, so
+    that memory does not grow with the number of frames.
 
     Parameters
     ----------
@@ -71,24 +73,23 @@ def master(
         window = Window(band.start, 0, band.stop - band.start, nx)
         return _combine(as_float32(frames.read(slice(None), window)), method, clip_sigma)
 
-    done = map_blocks(combine, bands, progress=progress, what=what, executor=executor)
-    return np.concatenate(list(done))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a pixel without a value stays NaN
+        done = map_blocks(combine, bands, progress=progress, what=what, executor=executor)
+        return np.concatenate(list(done))
 
 
 def _combine(block: NDArray[np.float32], method: Combine, clip_sigma: float) -> Any:
     if len(block) == 1:
         return block[0]
     if clip_sigma and len(block) > 2:
-        from astropy.stats import sigma_clip
-
-        block = sigma_clip(
-            block, sigma=clip_sigma, maxiters=5, cenfunc="median", axis=0, masked=False
-        )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a pixel without a value stays NaN
-        if method == "median":
-            return as_float32(np.nanmedian(block, axis=0))
-        return as_float32(np.asarray(np.nanmean(block, axis=0, dtype=np.float64)))
+        off = np.abs(block - np.nanmedian(block, axis=0))
+        own = np.nanmedian(off, axis=0) / 0.6745
+        usual = np.nanmedian(np.nanstd(block, axis=0))
+        block = np.where(off <= clip_sigma * np.fmax(own, usual), block, np.nan)
+    if method == "median":
+        return as_float32(np.nanmedian(block, axis=0))
+    return as_float32(np.asarray(np.nanmean(block, axis=0, dtype=np.float64)))
 
 
 def master_flat(
@@ -151,7 +152,7 @@ def hot_pixels(dark: NDArray[Any], sigma: float = HOT_SIGMA) -> NDArray[np.bool_
     dark = np.asarray(dark, np.float64)
     bad = ~np.isfinite(dark)
     level = float(np.median(dark[~bad])) if not bad.all() else 0.0
-    excess = dark - ndimage.median_filter(np.where(bad, level, dark), size=5)
+    excess = dark - ndimage.median_filter(np.where(bad, level, dark), size=5, mode="mirror")
     spread = float(np.median(np.abs(excess[~bad]))) / 0.6745 if not bad.all() else 0.0
     if spread == 0:  # a dark of whole numbers, nearly all of them equal to their neighbours
         spread = float(np.std(excess[np.abs(excess) <= 1])) or 1.0

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ._version import __version__
 from .errors import LuckyError
@@ -31,9 +31,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def parser() -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """A parser that answers bad input as the rest of the program does: with a sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2."""
+        if message.endswith("expected one argument"):
+            message += "; a value that begins with a minus is written with =, as in --frames=-50:"
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def parser() -> Parser:
     """Return the parser of the command line."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="napari-lucky",
         description="Lucky imaging: from a run of FITS frames to the lucky pair.",
     )
@@ -164,13 +174,19 @@ def run_demo(given: argparse.Namespace) -> int:
 
     window = has_display()
     out = given.out or Path("napari-lucky-demo")
+    meter = Meter()
     if given.out is None and window:
         import tempfile
 
         with tempfile.TemporaryDirectory(prefix="napari-lucky-demo-") as folder:
-            show_demo(*make_demo(Path(folder), progress=Meter()))
+            made = make_demo(Path(folder), progress=meter)
+            meter.clear()
+            show_demo(*made)
         return 0
-    run, result = make_demo(out, overwrite=given.overwrite, progress=Meter())
+    try:
+        run, result = make_demo(out, overwrite=given.overwrite, progress=meter)
+    finally:
+        meter.clear()
     print(f"The simulated run and its results are in {out.absolute()}")
     if window:
         show_demo(run, result)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 
 from ._layers import image_tuple, points_tuple, vectors_tuple, windows_tuple
 from .blocks import Progress, silent
+from .errors import LuckyError
 from .fits_output import written_whole
-from .outputs import check_out, write_results
+from .outputs import check_out, made_folder, write_results
 from .pipeline import Result, process
 from .recipe import Recipe
-from .simulation import simulate_run
+from .simulation import SimulatedRun, simulate_run
 
 
 def make_demo(
@@ -30,17 +32,18 @@ def make_demo(
     Raises
     ------
     LuckyError
-        If `out` cannot be written, or holds results and `overwrite` is false.
+        If `out` cannot be written, or holds results or a run and `overwrite` is false.
     """
     check_out(out, overwrite)
+    run = out / "run"
+    known = run.exists()
+    if known and not (overwrite and run.is_dir()):
+        raise LuckyError(
+            f"{run} is already there; it is kept. Choose another folder, or give --overwrite to "
+            "replace its frames."
+        )
     progress(0, 1, "simulating a run")
     simulated = simulate_run()
-    run = out / "run"
-    run.mkdir(exist_ok=True)
-    for number, frame in enumerate(simulated.frames, start=1):
-        _write_raw(run / f"AF_{number:03d}.fits", frame, simulated.header)
-    _write_raw(run / "dark.fits", simulated.dark, simulated.header)
-    _write_raw(run / "flat.fits", simulated.flat, simulated.header)
     recipe = Recipe(
         frames=(str(run),),
         dark=str(run / "dark.fits"),
@@ -48,9 +51,23 @@ def make_demo(
         focus=simulated.focus,
         defocus=simulated.defocus,
     )
-    result = process(recipe, progress=progress)
-    write_results(result, out, report=True)
+    with made_folder(run):
+        try:
+            _write_run(run, simulated)
+            result = process(recipe, progress=progress)
+            write_results(result, out, report=True)
+        except BaseException:
+            if not known:
+                shutil.rmtree(run, ignore_errors=True)
+            raise
     return run, result
+
+
+def _write_run(folder: Path, run: SimulatedRun) -> None:
+    for number, frame in enumerate(run.frames, start=1):
+        _write_raw(folder / f"AF_{number:03d}.fits", frame, run.header)
+    _write_raw(folder / "dark.fits", run.dark, run.header)
+    _write_raw(folder / "flat.fits", run.flat, run.header)
 
 
 def _write_raw(path: Path, image: np.ndarray, header: dict[str, str | int | float]) -> None:

@@ -74,11 +74,11 @@ def lone_pixels(
         Threshold in standard deviations of such differences over the sensor.
     """
     filled = np.where(np.isfinite(mean), mean, np.nanmedian(mean))
-    excess = filled - ndimage.median_filter(filled, size=5)
+    excess = filled - ndimage.median_filter(filled, size=5, mode="mirror")
     spread = float(np.median(np.abs(excess))) / 0.6745
     around = np.ones((3, 3), bool)
     around[1, 1] = False
-    neighbours = ndimage.maximum_filter(excess, footprint=around)
+    neighbours = ndimage.maximum_filter(excess, footprint=around, mode="mirror")
     bright = (excess > 0) & (excess > sigma * spread)
     return np.asarray(bright & (neighbours < 0.25 * excess) & (excess > 3 * deviation))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import LuckyError
@@ -31,20 +33,32 @@ def check_out(out: Path, overwrite: bool = False) -> None:
     LuckyError
         If it holds results and `overwrite` is false, or cannot be written.
     """
-    if out.exists() and not out.is_dir():
-        raise LuckyError(f"{out}: this is a file; OUT must be a folder.")
-    present = [name for name in NAMES if (out / name).exists()]
-    if present and not overwrite:
-        raise LuckyError(
-            f"{out} already holds results ({', '.join(present)}); they are kept. "
-            "Choose another folder, or give --overwrite to replace them."
-        )
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
+        if out.exists() and not out.is_dir():
+            raise LuckyError(f"{out}: this is a file; OUT must be a folder.")
+        present = [name for name in NAMES if (out / name).exists()]
+        if present and not overwrite:
+            raise LuckyError(
+                f"{out} already holds results ({', '.join(present)}); they are kept. "
+                "Choose another folder, or give --overwrite to replace them."
+            )
+        with made_folder(out), tempfile.TemporaryFile(dir=out):
             pass
     except OSError as error:
         raise LuckyError(f"{out}: cannot be written ({error.strerror}).") from error
+
+
+@contextmanager
+def made_folder(path: Path) -> Iterator[None]:
+    """Make a folder and its parents; those of them that stay empty are removed at the end."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        for folder in missing:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def write_results(result: Result, out: Path, *, report: bool = False) -> list[Path]:
@@ -70,26 +84,35 @@ def write_results(result: Result, out: Path, *, report: bool = False) -> list[Pa
         If something cannot be written; then nothing in the folder has changed.
     """
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".napari-lucky-", dir=out))
+        with made_folder(out):
+            work = Path(tempfile.mkdtemp(prefix=".napari-lucky-", dir=out))
+            try:
+                _write_into(work, result, report)
+                made = [name for name in NAMES if (work / name).exists()]
+                for name in made:
+                    os.replace(work / name, out / name)
+                for name in set(NAMES) - set(made):
+                    (out / name).unlink(missing_ok=True)  # of an older job, and not of this one
+            except LuckyError as error:  # the passing folder's name would tell nobody anything
+                raise LuckyError(str(error).replace(str(work), str(out))) from error
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
         raise LuckyError(f"{out}: cannot be written ({error.strerror}).") from error
-    try:
-        for name, image in result.images.items():
-            write_fits(work / f"{name}.fits", [image])
-        write_text(work / "frames.csv", table_to_csv(result.table))
-        write_text(work / "recipe.toml", recipe_to_toml(result.recipe))
-        if report:
-            from .report import write_report
-
-            write_report(work / "report.png", result)
-        made = [name for name in NAMES if (work / name).exists()]
-        for name in made:
-            os.replace(work / name, out / name)
-        for name in set(NAMES) - set(made):
-            (out / name).unlink(missing_ok=True)  # of an older job, and not of this one
-    except OSError as error:
-        raise LuckyError(f"{out}: cannot be written ({error.strerror}).") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    except UnicodeEncodeError as error:
+        name = error.object[: error.end].splitlines()[-1][-80:]
+        raise LuckyError(
+            f"A name is not text that can be written: {name!a}; rename the file or folder."
+        ) from error
     return [out / name for name in made]
+
+
+def _write_into(folder: Path, result: Result, report: bool) -> None:
+    for name, image in result.images.items():
+        write_fits(folder / f"{name}.fits", [image])
+    write_text(folder / "frames.csv", table_to_csv(result.table))
+    write_text(folder / "recipe.toml", recipe_to_toml(result.recipe))
+    if report:
+        from .report import write_report
+
+        write_report(folder / "report.png", result)

@@ -29,6 +29,7 @@ from .ranking import rank, select
 from .recipe import Recipe
 from .registration import register
 from .run import Run, open_run, tell_left_out
+from .spots import is_empty
 from .stacking import stack_pair
 from .steps import calibrate_step, open_step, range_step, rank_step, register_step, stack_step
 from .table import FrameTable
@@ -182,21 +183,33 @@ def process(
         focus = find_star(calibrated, **work)
         notes.append(f"Found the star: --focus {','.join(map(str, (*focus.centre, focus.width)))}")
     defocus = recipe.window("defocus")
-    registration = register(
-        calibrated,
+    blank, saturated = survey(calibrated, focus, **work)
+    lit = np.flatnonzero(~blank)
+    if len(lit) == 0:
+        raise LuckyError(
+            f"No star in rows {focus.y0} to {focus.y1 - 1}, columns {focus.x0} to "
+            f"{focus.x1 - 1}: in every frame, all pixels there are equal or NaN."
+        )
+    with_light = Subset(calibrated, lit)
+    tracked = register(
+        with_light,
         focus,
         recipe.register,  # type: ignore[arg-type]
         recipe.smooth,
         **work,
     )
-    quality = rank(calibrated, focus, recipe.rank, recipe.rank_smooth, **work)
+    measured = rank(with_light, focus, recipe.rank, recipe.rank_smooth, **work)
+    registration = replace(tracked, points=_spread(tracked.points, lit, len(chosen)))
+    quality = _spread(measured, lit, len(chosen))
     quality[~registration.found] = np.nan
-    if lost := int((~registration.found).sum()):
-        notes.append(f"Left out {lost} frames without a star (all pixels equal or masked).")
-    if saturated := count_saturated(frames, focus, calibrated.saturation, **work):
+    if (lost := chosen[~registration.found]).size:
+        notes.append(
+            f"Left out {_tell(lost)} without a star: all pixels there are equal or masked."
+        )
+    if (bright := chosen[saturated]).size:
         notes.append(
             f"Masked the saturated pixels ({calibrated.saturation:g} ADU and more) of the star "
-            f"in {saturated} frames; their quality is not to be trusted."
+            f"in {_tell(bright)}; the quality found there is not to be trusted."
         )
     kept = select(quality, recipe.keep)
 
@@ -223,7 +236,13 @@ def process(
             stack.count,
         )
         for name, window, stack in stack_pair(
-            calibrated, registration.shifts, kept, focus, defocus, recipe.subpixel, **work
+            with_light,
+            tracked.shifts,
+            np.searchsorted(lit, kept),
+            focus,
+            defocus,
+            recipe.subpixel,
+            **work,
         )
     }
     table = FrameTable(
@@ -239,24 +258,45 @@ def process(
     return Result(images, table, resolved, tuple(notes))
 
 
-def count_saturated(
-    frames: Frames,
+def survey(
+    calibrated: Calibrated,
     window: Window,
-    level: float,
     *,
     progress: Progress = silent,
     executor: Executor | None = None,
-) -> int:
-    """Count the frames with a raw pixel of `level` ADU or more in a window."""
-    if not np.isfinite(level):
-        return 0
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Look at the raw frames, where calibration hides that a frame is blank or saturated.
 
-    def count(block: slice) -> int:
-        return int((frames.read(block, window) >= level).any(axis=(1, 2)).sum())
+    Returns
+    -------
+    blank, saturated : ndarray of bool, (n,)
+        Whether all pixels of the window are equal or NaN (less the dark, they no longer are);
+        whether one that is not masked in every frame reaches the level of saturation.
+    """
+    good = np.True_ if calibrated.bad is None else ~calibrated.bad[window.slices]
 
-    blocks = blocks_of(frames.shape[0], window.height * window.width)
-    what = "looking for saturation"
-    return sum(map_blocks(count, blocks, progress=progress, what=what, executor=executor))
+    def look(block: slice) -> NDArray[np.bool_]:
+        raw = calibrated.frames.read(block, window)
+        bright = (raw >= calibrated.saturation) & good
+        return np.stack([is_empty(raw), bright.any(axis=(1, 2))])
+
+    blocks = blocks_of(calibrated.shape[0], window.height * window.width)
+    what = "looking for blank and saturated frames"
+    done = map_blocks(look, blocks, progress=progress, what=what, executor=executor)
+    blank, saturated = np.concatenate(list(done), axis=1)
+    return blank, saturated
+
+
+def _spread(values: NDArray[np.float64], index: NDArray[np.intp], n: int) -> NDArray[np.float64]:
+    """Return (n, ...) with the values at an index and NaN elsewhere."""
+    out = np.full((n, *values.shape[1:]), np.nan)
+    out[index] = values
+    return out
+
+
+def _tell(frames: NDArray[np.intp], most: int = 5) -> str:
+    names = ", ".join(map(str, frames[:most])) + (" …" if len(frames) > most else "")
+    return f"{len(frames)} frame{'' if len(frames) == 1 else 's'} ({names})"
 
 
 def _chosen(n: int, recipe: Recipe) -> NDArray[np.intp]:

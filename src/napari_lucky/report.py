@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -41,9 +42,11 @@ def write_report(path: Path, result: Result) -> None:
         title = f"{name.replace('_', ' ')}: mean of {made.combined}, {peak}"
         draw_image(panel, image, title, float(np.nanmax(scale)))
     figure.suptitle(
-        f"{Path(recipe.frames[0]).name}: {len(table.frame)} frames, {table.selected.sum()} kept by "
-        f"{recipe.rank}, registered by {recipe.register}"
+        f"{Path(recipe.frames[0]).resolve().name}: {len(table.frame)} frames, "
+        f"{table.selected.sum()} kept by {recipe.rank}, registered by {recipe.register}",
+        parse_math=False,  # a name may hold a $
     )
-    with written_whole(path) as temporary:
+    with written_whole(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a name may be in any script
         # no date and no program version of the plotter in the file: same recipe, same bits
         figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from . import fits_image
 from .errors import LuckyError
 from .fits_image import FitsImage, Layout, Unpacked
+from .fits_signature import signature
 from .frames import Index
 from .windows import Window
 
@@ -207,15 +208,15 @@ def _open_images(paths: Iterable[Path]) -> tuple[list[FitsImage], list[LeftOut]]
     images, odd = [], []
     for path in paths:
         try:
-            kind = fits_image.signature(path)
+            kind = signature(path)
             if kind not in known:
                 known[kind] = fits_image.layouts(path)
         except LuckyError as error:
             odd.append(LeftOut(path, str(error).removeprefix(f"{path}: ")))
             continue
-        for layout in known[kind]:
-            cube = fits_image.is_gzipped(path) and layout.shape[0] > 1
-            images.append(FitsImage(path, layout, Unpacked(path) if cube else None))
+        several = sum(layout.shape[0] for layout in known[kind]) > 1
+        unpacked = Unpacked(path) if several and fits_image.is_gzipped(path) else None
+        images += [FitsImage(path, layout, unpacked) for layout in known[kind]]
     return images, odd
 
 

@@ -80,6 +80,8 @@ def test_tour_of_the_four_docks_on_the_sample(viewer, hand, messages, tmp_path):
         "rank",
         "stack",
     ]
+    images = [isinstance(la, Image) for la in viewer.layers]
+    assert images == sorted(images, reverse=True)  # windows, points and arrows stay on top
     assert messages() == []
 
     for name, suffix in (("run focus", "fits"), ("shifts", "fits"), ("shifts", "csv")):

@@ -184,8 +184,18 @@ class Dock(QScrollArea):
         self.run_button.enabled, self.cancel_button.enabled = True, False
 
     def add(self, layer: LayerTuple) -> Layer:
-        """Put a new layer into the viewer; its name is made unique, nothing is overwritten."""
-        return self.viewer.add_layer(Layer.create(*layer))
+        """Put a new layer into the viewer; its name is made unique, nothing is overwritten.
+
+        An image goes under the windows, points and arrows on top, which it would hide.
+        """
+        layers = self.viewer.layers
+        added = self.viewer.add_layer(Layer.create(*layer))
+        if isinstance(added, napari.layers.Image):
+            place = len(layers) - 1
+            while place > 0 and not isinstance(layers[place - 1], napari.layers.Image):
+                place -= 1
+            layers.move(len(layers) - 1, place)
+        return added
 
     def _key(self, widget: Widget) -> str:
         return f"{type(self).__name__}/{widget.name}"

@@ -1,0 +1,61 @@
+"""Make the pictures of docs/images from a real napari window on the sample run.
+
+Usage: xvfb-run -a -s "-screen 0 1600x1000x24" .venv/bin/python docs/screenshots.py
+"""
+
+import time
+from pathlib import Path
+
+import napari
+from qtpy.QtWidgets import QApplication
+
+DOCKS = {
+    "calibration": "1. Flat calibration",
+    "registration": "2. Speckle registration",
+    "ranking": "3. Frame ranking",
+    "stacking": "4. Stacking",
+}
+IMAGES = Path(__file__).parent / "images"
+
+
+def settle(seconds: float = 0.5) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
+def main() -> None:
+    IMAGES.mkdir(exist_ok=True)
+    viewer = napari.Viewer()
+    viewer.window.resize(1500, 940)
+    viewer.open_sample("napari-lucky", "simulated")
+    docks = {}
+    for name, title in DOCKS.items():
+        outer, dock = viewer.window.add_plugin_dock_widget("napari-lucky", title, tabify=True)
+        docks[name] = (outer, dock)
+    for name, (outer, dock) in docks.items():
+        outer.show()
+        outer.raise_()
+        settle()
+        dock.run_button.native.click()
+        while dock.busy:
+            settle(0.05)
+        settle()
+        dock.grab().save(str(IMAGES / f"{name}.png"))
+    docks["ranking"][0].raise_()
+    dock = docks["ranking"][1]
+    shifts = dock.registration.value
+    viewer.dims.set_current_step(0, int(shifts.features["quality"].argmax()))
+    viewer.layers.selection = {shifts}
+    shown = ("focus", "calibrated", "shifts", "windows", "tracked")
+    for layer in viewer.layers:
+        layer.visible = layer.name.endswith(shown)
+    viewer.reset_view()
+    settle(1)
+    viewer.window.screenshot(str(IMAGES / "window.png"), flash=False, canvas_only=False)
+    viewer.close()
+
+
+if __name__ == "__main__":
+    main()

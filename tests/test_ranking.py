@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from napari_lucky import METRICS, ArrayFrames, LuckyError, Window, rank, select
+
+WINDOW = Window(4, 8, 64, 64)
+
+
+@pytest.fixture(scope="module")
+def blurred():
+    """Stars of the same flux and ever more blur, on other backgrounds, and their sharpness."""
+    y, x = np.mgrid[:80, :90]
+    rng = np.random.default_rng(3)
+    sigma = rng.uniform(2, 5, 50)
+    frames = [
+        rng.uniform(50, 300)
+        + 40_000 * np.exp(-((y - 36) ** 2 + (x - 40) ** 2) / (2 * s * s)) / (2 * np.pi * s * s)
+        for s in sigma
+    ]
+    noisy = np.array(frames) + rng.normal(0, 2, (50, 80, 90))
+    return ArrayFrames(noisy.astype(np.float32)), -sigma
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_sharper_frames_rank_higher_whatever_their_background(blurred, metric):
+    frames, sharpness = blurred
+    assert spearmanr(rank(frames, WINDOW, metric, 1.0), sharpness).statistic > 0.97
+
+
+def test_peak_is_in_adu_above_background():
+    frames = np.full((1, 64, 64), 300, np.float32)
+    frames[0, 30, 30] = 1300
+    assert rank(ArrayFrames(frames), Window.whole((64, 64)), "peak", 0).tolist() == [1000]
+
+
+def test_frames_are_ranked_on_one_scale():
+    """Old error 1: each frame was stretched to its own range first, so all peaks were equal."""
+    y, x = np.mgrid[:64, :64]
+    star = np.exp(-((y - 30) ** 2 + (x - 30) ** 2) / 20)
+    frames = 100 + np.array([500, 1500, 1000])[:, None, None] * star
+    quality = rank(ArrayFrames(frames.astype(np.float32)), Window.whole((64, 64)), "peak", 0)
+    np.testing.assert_allclose(quality, [500, 1500, 1000], rtol=1e-3)
+
+
+def test_frames_without_a_star_have_no_quality(blurred):
+    frames = blurred[0].array[:5].copy()
+    frames[2], frames[3] = 5, np.nan
+    for metric in METRICS:
+        assert np.isnan(rank(ArrayFrames(frames), WINDOW, metric)).tolist() == [
+            False,
+            False,
+            True,
+            True,
+            False,
+        ]
+
+
+@pytest.mark.parametrize(
+    ("keep", "count"), [(0.1, 2), (0.01, 1), (1.0, 20), (0.125, 3), (1, 1), (20, 20), (7, 7)]
+)
+def test_a_float_is_a_fraction_and_an_int_a_count(keep, count):
+    quality = np.random.default_rng(4).normal(size=20)
+    kept = select(quality, keep)
+    assert kept.tolist() == np.argsort(-quality)[:count].tolist()
+
+
+def test_frames_without_quality_are_neither_kept_nor_counted():
+    quality = np.array([np.nan, 3.0, np.nan, 1.0, 2.0, 4.0])
+    assert select(quality, 0.5).tolist() == [5, 1]
+    assert select(quality, 1.0).tolist() == [5, 1, 4, 3]
+    with pytest.raises(LuckyError, match="only 4 frames"):
+        select(quality, 5)
+    with pytest.raises(LuckyError, match="nothing to keep"):
+        select(np.full(3, np.nan), 1)
+
+
+@pytest.mark.parametrize("keep", [0, -1, 0.0, 2.0, -0.5, np.nan, True, "1"])
+def test_what_cannot_be_kept_is_told(keep):
+    with pytest.raises(LuckyError, match="eep"):
+        select(np.arange(5.0), keep)
+
+
+def test_an_unknown_metric_is_told(blurred):
+    with pytest.raises(LuckyError, match="sum-of-squares"):
+        rank(blurred[0], WINDOW, "beauty")
