@@ -99,3 +99,13 @@ def test_bad_arguments_are_told(arguments, told):
 def test_the_whole_frame_may_be_the_window():
     made = register(ArrayFrames(run_of(POINTS)), Window.whole(SHAPE), "correlation")
     assert np.abs(made.points - POINTS).max() < 0.1
+
+
+def test_the_reference_frame_is_not_one_cut_by_the_window():
+    points = POINTS[:12].copy()
+    points[5] = [48, 61]  # its star is half outside the window
+    frames = run_of(points)
+    frames[5] = 200 + 4 * (frames[5] - 200)  # and by far the brightest
+    made = register(ArrayFrames(frames), FOCUS, "correlation")
+    others = np.arange(12) != 5
+    assert np.abs(made.points - points)[others].max() < 0.1

@@ -82,7 +82,7 @@ def register(
         gives lucky imaging its sharp core (Fried 1978; Law, Mackay & Baldwin 2006).
         "centroid": the centre of light of the pixels over 0.3 of the peak above background.
         "correlation": the maximum of the cross-correlation with the frame of the highest
-        peak, without wrap-around.
+        peak that is whole inside the window, without wrap-around.
     smooth : float
         Standard deviation of the Gaussian smoothing in pixels, best about a third of
         lambda/D; 0 for none.
@@ -120,7 +120,7 @@ def register(
         found = run(lambda block: track_brightest(block, smooth), "tracking the speckle")
         points = found[:, :2]
         if method == "correlation" and np.isfinite(found[:, 2]).any():
-            best = int(np.nanargmax(found[:, 2]))
+            best = _best_whole(found, focus)
             image = as_float32(frames.read(np.array([best]), focus))
             template = smoothed(image - background(image)[:, None, None], smooth)[0]
             points = points[best] - run(
@@ -135,6 +135,14 @@ def register(
     points = points + np.array([focus.y0, focus.x0])
     middle = np.floor(np.nanmedian(points, axis=0) + 0.5)
     return Registration(points, (float(middle[0]), float(middle[1])), focus, method, smooth)
+
+
+def _best_whole(found: NDArray[np.float64], focus: Window) -> int:
+    """Return the frame of the highest peak whose star is not cut by the window's edge."""
+    margin = np.array(focus.shape) / 8
+    whole = np.abs(found[:, :2] - np.array(focus.shape) / 2) < np.array(focus.shape) / 2 - margin
+    peak = np.where(whole.all(axis=1), found[:, 2], np.nan)
+    return int(np.nanargmax(peak if np.isfinite(peak).any() else found[:, 2]))
 
 
 def track_brightest(block: Block, smooth: float = SMOOTH) -> NDArray[np.float64]:
