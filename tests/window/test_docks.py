@@ -37,6 +37,8 @@ def test_tour_of_the_four_docks_on_the_sample(viewer, hand, messages, tmp_path):
     assert layer(viewer, "bad pixels").data.sum() > 50
     assert abs(np.nanmedian(layer(viewer, "master flat").data) - 1) < 1e-3
 
+    assert messages() == [("info", "Masked 72 hot or dead pixels of the sensor.")]
+
     hand.run(hand.dock("registration"))
     shifts = layer(viewer, "shifts", Vectors)
     ends = shifts.data[:, 0] + shifts.data[:, 1]

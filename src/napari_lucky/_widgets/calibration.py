@@ -7,12 +7,13 @@ from typing import Any
 import napari
 import numpy as np
 from magicgui.widgets import ComboBox, FloatSpinBox, SpinBox
+from napari.utils.notifications import show_info
 
 from .._layers import contrast_of, frames_of, history_of, image_tuple
 from ..blocks import Progress
 from ..calibration import DEAD_BELOW, HOT_SIGMA, Calibrated, saturation_level
 from ..errors import LuckyError
-from ..frames import Frames
+from ..frames import ArrayFrames, Frames
 from ..pipeline import calibrate
 from ..run import open_run
 from ..steps import calibrate_step
@@ -112,7 +113,7 @@ class CalibrationDock(Dock):
         }
         saturation = self.saturation.value or saturation_level(header, frames.dtype)
 
-        def work(progress: Progress) -> tuple[Calibrated, tuple[float, float]]:
+        def work(progress: Progress) -> tuple[Calibrated, dict[str, tuple[float, float]]]:
             calibrated = calibrate(
                 frames,
                 _opened(dark),
@@ -121,25 +122,40 @@ class CalibrationDock(Dock):
                 progress=progress,
                 **parameters,
             )
-            return calibrated, contrast_of(calibrated)
+            contrast = {"calibrated": contrast_of(calibrated)}
+            for name in ("dark", "flat"):
+                if (master := getattr(calibrated, name)) is not None:
+                    contrast[name] = contrast_of(ArrayFrames(master))
+            return calibrated, contrast
 
-        def done(result: tuple[Calibrated, tuple[float, float]]) -> None:
+        def done(result: tuple[Calibrated, dict[str, tuple[float, float]]]) -> None:
             calibrated, contrast = result
-            step = calibrate_step(calibrated, parameters, {"dark": dark_name, "flat": flat_name})
-            history = (*history_of(layer), step)
-            shared: dict[str, Any] = {"header": header, "history": history, "like": layer}
+            names = {"dark": dark_name, "flat": flat_name}
+            step = calibrate_step(calibrated, parameters, names)
+            run = base_name(layer)
+            shared: dict[str, Any] = {"history": (step,), "like": layer, "visible": False}
             if calibrated.bad is not None:
                 bad = calibrated.bad.astype(np.uint8)
-                options: dict[str, Any] = {"visible": False, "colormap": "red"}
-                self.add(image_tuple(bad, f"{base_name(layer)} bad pixels", **shared, **options))
+                options: dict[str, Any] = {"colormap": "red", "contrast_limits": (0, 1)}
+                self.add(image_tuple(bad, f"{run} bad pixels", **shared, **options))
             for name in ("dark", "flat"):
-                master = getattr(calibrated, name)
-                if master is not None:
-                    title = f"{base_name(layer)} master {name}"
-                    self.add(image_tuple(master, title, visible=False, **shared))
-            title = f"{base_name(layer)} calibrated"
-            self.add(image_tuple(calibrated, title, contrast_limits=contrast, **shared))
+                if (master := getattr(calibrated, name)) is not None:
+                    limits = contrast[name]
+                    title = f"{run} master {name}"
+                    self.add(image_tuple(master, title, contrast_limits=limits, **shared))
+            self.add(
+                image_tuple(
+                    calibrated,
+                    f"{run} calibrated",
+                    header=header,
+                    history=(*history_of(layer), step),
+                    like=layer,
+                    contrast_limits=contrast["calibrated"],
+                )
+            )
             layer.visible = False
+            if calibrated.masked:
+                show_info(f"Masked {calibrated.masked} hot or dead pixels of the sensor.")
 
         self.start(work, done)
 
