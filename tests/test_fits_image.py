@@ -226,6 +226,24 @@ def test_files_of_one_run_are_parsed_once(tmp_path, monkeypatch):
     )
 
 
+def test_plain_pixels_are_read_without_astropy(folder, monkeypatch):
+    runs = {f"{dtype}.fits": open_run(folder / f"{dtype}.fits") for dtype in DTYPES}
+    truth = {name: astropys(folder / name) for name in runs}
+    monkeypatch.setattr(fits, "open", None)
+    for name, run in runs.items():
+        np.testing.assert_array_equal(
+            run.read(ORDER, WINDOW), truth[name][ORDER][(..., *WINDOW.slices)]
+        )
+
+
+def test_frames_whose_headers_are_of_different_lengths_are_read_right(tmp_path):
+    for k in range(4):
+        header = fits.Header([(f"KEY{i}", i) for i in range(40 * k)])
+        fits.PrimaryHDU(pixels("u2", (20, 30), seed=k), header).writeto(tmp_path / f"AF_{k}.fits")
+    truth = [pixels("u2", (20, 30), seed=k) for k in range(4)]
+    np.testing.assert_array_equal(open_run(tmp_path).read(slice(None)), truth)
+
+
 @pytest.mark.parametrize("suffix", [".fits", ".fits.gz", ".fits.fz"])
 def test_files_that_differ_after_their_first_image_do_not_share_a_layout(tmp_path, suffix):
     """Same first image, but one file has one more, and one unsigned numbers in the second."""
@@ -302,10 +320,14 @@ def test_a_file_gone_after_opening_gives_a_sentence(folder, tmp_path, name):
     path.unlink()
     with pytest.raises(LuckyError, match=name):
         run.read(slice(1))
+    with pytest.raises(LuckyError, match=name):
+        _ = run.header
 
 
-@pytest.mark.parametrize("name", ["u2.fits", "u2.fits.gz", "scaled_i2.fits.gz", "blank_i2.fits",
-                                  "rice_u2.fits.fz", "quantized_f4.fits.fz", "extensions_u2.fits"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name", ["u2.fits", "u2.fits.gz", "scaled_i2.fits.gz", "blank_i2.fits", "rice_u2.fits.fz",
+             "quantized_f4.fits.fz", "extensions_u2.fits"],
+)  # fmt: skip
 def test_damaged_bytes_give_a_sentence_or_pixels_but_never_a_traceback(folder, tmp_path, name):
     good = (folder / name).read_bytes()
     path = tmp_path / name

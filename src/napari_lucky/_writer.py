@@ -10,7 +10,7 @@ import numpy as np
 
 from ._layers import table_of
 from .errors import LuckyError
-from .fits_output import ImageResult, write_fits, write_text
+from .fits_output import ImageResult, header_text, write_fits, write_text
 from .frames import LazyArray
 from .table import table_to_csv, table_to_hdu
 
@@ -80,4 +80,4 @@ def _coordinates(data: Any, name: str) -> Any:
     names = ["frame", "y", "x"][-rows.shape[1] :]
     columns = [fits.Column("number", "K", array=number)]
     columns += [fits.Column(n, "D", "pixel", array=rows[:, k]) for k, n in enumerate(names)]
-    return fits.BinTableHDU.from_columns(columns, name=name)
+    return fits.BinTableHDU.from_columns(columns, name=header_text(name))

@@ -6,7 +6,6 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -72,11 +71,10 @@ def map_blocks(
         Where the blocks run; a pool of threads, one a core, by default.
     """
     total = sum(block.stop - block.start for block in blocks)
-    with ExitStack() as stack:
-        pool = executor or stack.enter_context(ThreadPoolExecutor(cores()))
-        pending: deque[tuple[slice, Future[T]]] = deque()
+    pool = executor or ThreadPoolExecutor(cores())
+    pending: deque[tuple[slice, Future[T]]] = deque()
+    try:
         waiting = iter(blocks)
-        stack.callback(lambda: [future.cancel() for _, future in pending])
         done = 0
         progress(done, total, what)
         while True:
@@ -91,3 +89,8 @@ def map_blocks(
             pending.popleft()
             done += block.stop - block.start
             progress(done, total, what)
+    finally:
+        for _, future in pending:
+            future.cancel()
+        if executor is None:  # who cancels does not wait for the blocks that run
+            pool.shutdown(wait=not pending)

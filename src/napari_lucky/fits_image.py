@@ -168,7 +168,7 @@ def layouts(path: Path) -> list[Layout]:
     """
     found: list[Layout] = []
     try:
-        with _opened_quietly(path) as hdus:  # what matters of its warnings is checked below
+        with opened_quietly(path) as hdus:  # what matters of its warnings is checked below
             for number, hdu in enumerate(hdus):
                 if hdu.is_image and hdu.header["NAXIS"] >= 2 and 0 not in hdu.shape:
                     found.append(_layout(path, number, hdu))
@@ -184,7 +184,8 @@ def layouts(path: Path) -> list[Layout]:
 
 
 @contextmanager
-def _opened_quietly(path: Path) -> Iterator[Any]:
+def opened_quietly(path: Path) -> Iterator[Any]:
+    """Open a file with astropy, without the warnings that it would give."""
     from astropy.io import fits
 
     with warnings.catch_warnings():
@@ -231,11 +232,20 @@ def _flip(header: Any, stored: np.dtype[Any]) -> int | None:
 
 
 def read_header(path: Path, hdu: int) -> Any:
-    """Return the `astropy.io.fits.Header` of an image, with its primary header's cards."""
-    with _opened_quietly(path) as hdus:
-        header = hdus[hdu].header.copy()
-        if hdu:
-            header.extend(hdus[0].header, unique=True, update=False, strip=True)
+    """Return the `astropy.io.fits.Header` of an image, with its primary header's cards.
+
+    Raises
+    ------
+    LuckyError
+        If the file is gone or damaged.
+    """
+    try:
+        with opened_quietly(path) as hdus:
+            header = hdus[hdu].header.copy()
+            if hdu:
+                header.extend(hdus[0].header, unique=True, update=False, strip=True)
+    except Exception as error:  # as above
+        raise LuckyError(f"{path}: the header cannot be read ({error}).") from error
     return header
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -51,7 +52,11 @@ STALE = [
 ]
 
 """What the header of raw integers says that does not hold for a result."""
-WCS = ("CTYPE", "CRVAL", "CRPIX", "CDELT", "CUNIT", "CD", "PC")
+FRAME_AXIS = re.compile(
+    r"WCSAXES[A-Z]?|(CTYPE|CRVAL|CRPIX|CDELT|CUNIT|CROTA|CNAME|CRDER|CSYER)[3-9][A-Z]?"
+    r"|(CD|PC)([3-9]_\d|\d_[3-9])[A-Z]?|(PV|PS)[3-9]_\d+[A-Z]?"
+)
+"""Keywords of coordinates that an image has no longer, but the cube had that it comes from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,6 +178,7 @@ def image_header(result: ImageResult, *, primary: bool = True) -> Any:
         header["EXTEND"] = True
     else:
         header["PCOUNT"], header["GCOUNT"] = 0, 1
+    header["CREATOR"] = (CREATOR, "program that wrote this file")  # here `saved.is_ours` looks
     header.extend(source_cards(result), end=True)
     for text in history_cards(result.history):
         header.add_history(text)
@@ -183,12 +189,12 @@ def source_cards(result: ImageResult) -> Any:
     """Return the source's cards that still hold, and those that tell what the result is."""
     from astropy.io import fits
 
-    header = fits.Header() if result.header is None else result.header.copy(strip=True)
+    given = isinstance(result.header, fits.Header)  # layers of other plugins may hold anything
+    header = result.header.copy(strip=True) if given else fits.Header()
     for keyword in {card.keyword for card in header.cards}:
-        if keyword in STALE or keyword.startswith(("NAXIS", "Z", "TTYPE", "TFORM")):
+        stale = keyword in STALE or keyword.startswith(("NAXIS", "TTYPE", "TFORM"))
+        if stale or (len(result.shape) == 2 and FRAME_AXIS.fullmatch(keyword)):
             _remove(header, keyword)
-        elif len(result.shape) == 2 and keyword.startswith(WCS) and "3" in keyword[2:]:
-            _remove(header, keyword)  # of the frame axis, which is gone
     ours = [str(text) for text in header.get("HISTORY", [])]
     if ours:
         _remove(header, "HISTORY")
@@ -196,12 +202,9 @@ def source_cards(result: ImageResult) -> Any:
             if not is_ours(text):
                 header.add_history(text)
     y, x = result.origin
-    for keyword, first in (("CRPIX1", x), ("CRPIX2", y)):
-        if keyword in header:
-            header[keyword] -= first
-    header["CREATOR"] = (CREATOR, "program that wrote this file")
+    move_wcs(header, -y, -x)
     if result.name:
-        header["EXTNAME"] = result.name
+        header["EXTNAME"] = header_text(result.name)
     header.setdefault("BUNIT", "adu")
     if result.combined is not None:
         header["NCOMBINE"] = (result.combined, "number of frames averaged")
@@ -209,6 +212,20 @@ def source_cards(result: ImageResult) -> Any:
         header["LTV1"] = (-x, "sensor column = x - LTV1")
         header["LTV2"] = (-y, "sensor row = y - LTV2")
     return header
+
+
+def move_wcs(header: Any, dy: int, dx: int) -> None:
+    """Move the reference pixels of a header's coordinates, in place."""
+    for keyword in header:
+        if found := re.fullmatch("CRPIX([12])[A-Z]?", keyword):
+            value = header[keyword]
+            if isinstance(value, (int, float)):
+                header[keyword] = value + (dx if found[1] == "1" else dy)
+
+
+def header_text(text: str) -> str:
+    """Return what a header may hold of a text: ASCII, of which every character can be printed."""
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in text)
 
 
 def _remove(header: Any, keyword: str) -> None:
@@ -221,7 +238,14 @@ def write_text(path: Path, text: str) -> None:
     Raises
     ------
     LuckyError
-        If the file cannot be written.
+        If the file cannot be written, or the name of a file in it is not text.
     """
+    try:
+        content = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        name = text[: error.end].splitlines()[-1][-80:]
+        raise LuckyError(
+            f"A name is not text that can be written: {name!a}; rename the file or folder."
+        ) from error
     with written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content)

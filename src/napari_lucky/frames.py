@@ -142,13 +142,16 @@ class LazyArray:
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         keys = key if isinstance(key, tuple) else (key,)
-        if any(k is None or isinstance(k, (list, np.ndarray)) for k in keys[1:]):
+        for at, k in enumerate(keys):
+            if k is Ellipsis:
+                keys = keys[:at] + (slice(None),) * (4 - len(keys)) + keys[at + 1 :]
+                break
+        frame, *sides = keys or (slice(None),)
+        index = np.arange(self.shape[0])[frame if np.ndim(frame) < 2 else None]
+        plain = all(isinstance(k, (int, np.integer, slice)) for k in sides)
+        if index.ndim > 1 or len(sides) > 2 or not plain:
             return np.asarray(self)[key]  # rare and odd: numpy knows best
-        if any(k is Ellipsis for k in keys):
-            at = keys.index(Ellipsis)
-            keys = keys[:at] + (slice(None),) * (4 - len(keys)) + keys[at + 1 :]
-        frame, y, x = keys + (slice(None),) * (3 - len(keys))
-        index = np.arange(self.shape[0])[frame]
+        y, x = (*sides, slice(None), slice(None))[:2]
         y0, height, y = _span(y, self.shape[1])
         x0, width, x = _span(x, self.shape[2])
         block = self.frames.read(np.atleast_1d(index), Window(y0, x0, height, width))

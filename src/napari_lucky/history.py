@@ -67,12 +67,12 @@ def history_cards(history: Iterable[Step]) -> list[str]:
                 "inputs": step.inputs,
                 "version": step.version,
             }
-        )
+        ).replace("  ", r"\u0020\u0020")
         mark = FIRST
         while text:
             end = LINE - len(mark)
-            while end > 1 and text[:end].endswith(" "):
-                end -= 1  # blanks at the end of a card are lost
+            if text[:end].endswith(" "):
+                end -= 1  # a blank at the end of a card is lost
             cards.append(mark + text[:end])
             text, mark = text[end:], MORE
     return cards

@@ -162,4 +162,7 @@ def read_recipe(path: str | Path) -> Recipe:
             values[name] = str(path.parent / values[name])
     if "frames" in values:
         values["frames"] = tuple(str(path.parent / p) for p in values["frames"])
-    return replace(Recipe(), **values)
+    try:
+        return replace(Recipe(), **values)
+    except LuckyError as error:
+        raise LuckyError(f"{path}: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -225,26 +226,30 @@ def _of_one_shape(images: list[FitsImage]) -> tuple[list[FitsImage], list[LeftOu
     frames: Counter[tuple[Any, ...]] = Counter()
     for image in images:
         frames[_kind(image)] += image.layout.shape[0]
-    (kind, count), total = frames.most_common(1)[0], sum(frames.values())
+    kind = max(frames, key=lambda k: (frames[k], math.prod(k[0])))
+    of_kind = {image.path for image in images if _kind(image) == kind}
+    # previews and masks beside the frames, in the same files, are no other run
+    others = sum(image.layout.shape[0] for image in images if image.path not in of_kind)
     shapes = {k[0] for k in frames}
-    if len(shapes) > 1 and 2 * count <= total and len({image.path for image in images}) > 1:
+    if len(shapes) > 1 and frames[kind] <= others:
         raise LuckyError(
             f"{images[0].path.parent}: the frames have different shapes, and none is that of "
             f"most: {', '.join(f'{y} x {x}' for y, x in sorted(shapes))}. Give the files of one "
             "run as a list."
         )
     kept = [image for image in images if _kind(image) == kind]
-    odd = [
-        LeftOut(
-            image.path,
-            f"its image{f' {image.layout.family}' if image.layout.family else ''} has "
-            f"{image.layout.shape[1]} x {image.layout.shape[2]} pixels, the frames are "
-            f"{kind[0][0]} x {kind[0][1]}{f' ({kind[1]})' if kind[1] else ''}",
-        )
-        for image in images
-        if _kind(image) != kind
-    ]
+    odd = [LeftOut(i.path, _difference(_kind(i), kind)) for i in images if _kind(i) != kind]
     return kept, odd
+
+
+def _difference(odd: tuple[Any, ...], frames: tuple[Any, ...]) -> str:
+    (shape, family), (expected, of_frames) = odd, frames
+    if shape == expected:
+        return f"its {family or 'unnamed'} image; the frames are {of_frames or 'unnamed'} images"
+    return (
+        f"its image has {shape[0]} x {shape[1]} pixels, the frames are "
+        f"{expected[0]} x {expected[1]}"
+    )
 
 
 def _kind(image: FitsImage) -> tuple[Any, ...]:

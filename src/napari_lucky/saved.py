@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import LuckyError
-from .fits_output import ImageResult
+from .fits_image import opened_quietly
+from .fits_output import ImageResult, move_wcs
+from .fits_signature import signature
 from .frames import Frames
 from .history import read_history
 from .run import Run
@@ -33,25 +35,31 @@ def read_saved(path: Path) -> list[ImageResult | FrameTable]:
     Raises
     ------
     LuckyError
-        If the file is damaged.
+        If the file is damaged, or holds neither.
     """
     from astropy.io import fits
 
     found: list[ImageResult | FrameTable] = []
+    signature(path)
     try:
-        with fits.open(path, memmap=False) as hdus:
+        with opened_quietly(path) as hdus:
             for number, hdu in enumerate(hdus):
-                if isinstance(hdu, fits.BinTableHDU):
+                if not isinstance(hdu, fits.BinTableHDU):
+                    if hdu.header["NAXIS"] >= 2:
+                        found.append(_image(path, number, hdu))
+                elif "REF_Y" in hdu.header:  # tables of points and shapes have none
                     found.append(table_from_hdu(hdu))
-                elif hdu.header["NAXIS"] >= 2:
-                    found.append(_image(path, number, hdu))
     except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise LuckyError(f"{path}: cannot be read back ({error}).") from error
+    if not found:
+        raise LuckyError(f"{path}: this file holds no image and no table of frames.")
     return found
 
 
 def _image(path: Path, number: int, hdu: Any) -> ImageResult:
     header = hdu.header.copy()
+    origin = -int(header.get("LTV2", 0)), -int(header.get("LTV1", 0))
+    move_wcs(header, *origin)  # as the source had it: whoever writes it again takes it off again
     data: NDArray[np.float32] | Frames
     data = np.asarray(hdu.data, np.float32) if header["NAXIS"] == 2 else _frames(path, number)
     return ImageResult(
@@ -59,7 +67,7 @@ def _image(path: Path, number: int, hdu: Any) -> ImageResult:
         str(header.get("EXTNAME", path.stem)),
         header,
         read_history(str(card) for card in header.get("HISTORY", [])),
-        (-int(header.get("LTV2", 0)), -int(header.get("LTV1", 0))),
+        origin,
         header.get("NCOMBINE"),
     )
 

@@ -6,15 +6,18 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import dropwhile, takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import LuckyError
+from .fits_output import header_text
 from .history import History, history_cards, read_history
 
+REFERENCE = "reference "
 COLUMNS = ("frame", "file", "dy", "dx", "quality", "selected")
 
 
@@ -58,11 +61,12 @@ def table_to_csv(table: FrameTable, with_history: bool = False) -> str:
     """Return the table as CSV text: the six columns of `COLUMNS`, a line a frame.
 
     With its history, two columns follow with the tracked point (y, x), and comment lines (#)
-    with the history come first, so that the whole table can be read back.
+    with the history and the reference come first, so that the whole table can be read back.
     """
     text = io.StringIO()
     if with_history:
         text.writelines(f"# {card}\n" for card in history_cards(table.history))
+        text.write("# {}{!r} {!r}\n".format(REFERENCE, *(float(v) for v in table.reference)))
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*COLUMNS, "y", "x"] if with_history else COLUMNS)
     for k, frame in enumerate(table.frame):
@@ -74,12 +78,21 @@ def table_to_csv(table: FrameTable, with_history: bool = False) -> str:
     return text.getvalue()
 
 
+def _open(path: Path) -> TextIO:
+    """Open a CSV file; also one that a spreadsheet saved, or with names in no known encoding."""
+    return open(path, encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def _is_comment(line: str) -> bool:
+    return line.startswith("#")
+
+
 def is_table_csv(path: Path) -> bool:
     """Tell whether a file is a table that `table_to_csv` wrote."""
     try:
-        with open(path, encoding="utf-8") as file:
-            first = next((line for line in file if not line.startswith("#")), "")
-    except (OSError, UnicodeDecodeError):
+        with _open(path) as file:
+            first = next(dropwhile(_is_comment, file), "")
+    except OSError:
         return False
     return first.strip().split(",")[: len(COLUMNS)] == list(COLUMNS)
 
@@ -93,28 +106,25 @@ def table_from_csv(path: Path) -> FrameTable:
         If it is not such a file.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        comments = [line[2:] for line in lines if line.startswith("#")]
-        rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
-        shifts = np.array([[row["dy"], row["dx"]] for row in rows], np.float64).reshape(-1, 2)
-        reference = (0.0, 0.0)
-        placed = [k for k, row in enumerate(rows) if "y" in row and np.isfinite(shifts[k]).all()]
-        if placed:
-            k = placed[0]
-            reference = (
-                float(rows[k]["y"]) + float(shifts[k, 0]),
-                float(rows[k]["x"]) + float(shifts[k, 1]),
-            )
+        with _open(path) as file:
+            lines = list(file)
+        comments = [line[2:].rstrip() for line in takewhile(_is_comment, lines)]
+        reader = csv.DictReader(dropwhile(_is_comment, lines), restval="")
+        if missing := set(COLUMNS) - set(reader.fieldnames or ()):
+            raise KeyError(*sorted(missing))
+        rows = list(reader)
+        told = [c.removeprefix(REFERENCE) for c in comments if c.startswith(REFERENCE)]
+        y, x = told[0].split() if told else (0, 0)
         return FrameTable(
             np.array([int(row["frame"]) for row in rows], np.intp),
             [row["file"] for row in rows],
-            shifts,
+            np.array([[row["dy"], row["dx"]] for row in rows], np.float64).reshape(-1, 2),
             np.array([row["quality"] for row in rows], np.float64),
             np.array([row["selected"] == "1" for row in rows], bool),
-            reference,
+            (float(y), float(x)),
             read_history(comments),
         )
-    except (OSError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise LuckyError(
             f"{path}: this is not a table of frames ({error}); expected CSV with the columns "
             f"{', '.join(COLUMNS)}."
@@ -125,18 +135,20 @@ def table_to_hdu(table: FrameTable, name: str = "FRAMES") -> Any:
     """Return the table as an `astropy.io.fits.BinTableHDU`, its history in HISTORY cards."""
     from astropy.io import fits
 
-    width = max((len(name) for name in table.file), default=1) or 1
+    # such columns hold ASCII alone
+    names = [name.encode("unicode_escape").decode("ascii") for name in table.file]
+    width = max(map(len, names), default=1) or 1
     hdu = fits.BinTableHDU.from_columns(
         [
             fits.Column("frame", "K", array=table.frame),
-            fits.Column("file", f"{width}A", array=np.array(list(table.file))),
+            fits.Column("file", f"{width}A", array=np.array(names, str)),
             fits.Column("dy", "D", "pixel", array=table.shifts[:, 0]),
             fits.Column("dx", "D", "pixel", array=table.shifts[:, 1]),
             fits.Column("quality", "D", array=table.quality),
             fits.Column("selected", "L", array=table.selected),
         ],
-        name=name,
     )
+    hdu.header["EXTNAME"] = header_text(name)
     hdu.header["REF_Y"] = (table.reference[0], "[pixel] row where the star lands, from 0")
     hdu.header["REF_X"] = (table.reference[1], "[pixel] column where the star lands, from 0")
     for card in history_cards(table.history):
@@ -149,7 +161,7 @@ def table_from_hdu(hdu: Any) -> FrameTable:
     data, header = hdu.data, hdu.header
     return FrameTable(
         np.array(data["frame"], np.intp),
-        [str(name) for name in data["file"]],
+        [str(name).encode("ascii").decode("unicode_escape") for name in data["file"]],
         np.column_stack([data["dy"], data["dx"]]).astype(np.float64),
         np.array(data["quality"], np.float64),
         np.array(data["selected"], bool),
