@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .blocks import Progress, map_blocks, silent
+from .blocks import Progress, blocks_of, map_blocks, silent
 from .errors import LuckyError
 from .frames import Frames, Index, as_float32
+from .spots import is_empty
 from .windows import Window
 
 Combine = Literal["mean", "median"]
@@ -225,6 +226,13 @@ class Calibrated:
             block[raw >= self.saturation] = np.nan
         return block
 
+    def blank(self, frames: Index, window: Window) -> NDArray[np.bool_]:
+        """Tell which frames have raw pixels all equal or NaN in a window: no light at all.
+
+        Calibrated, such a frame shows the dark and the flat, which are no star.
+        """
+        return is_empty(self.frames.read(frames, window))
+
     @property
     def masked(self) -> int:
         """How many pixels of the sensor are masked in every frame."""
@@ -234,6 +242,34 @@ class Calibrated:
         if self.flat is not None:
             mask |= np.isnan(self.flat)
         return int(mask.sum())
+
+
+def saturated_frames(
+    calibrated: Calibrated,
+    window: Window,
+    *,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+) -> NDArray[np.bool_]:
+    """Tell which frames have a saturated pixel in a window, beside those masked in every frame.
+
+    Returns
+    -------
+    ndarray of bool, (n,)
+    """
+    n, level = calibrated.shape[0], calibrated.saturation
+    if not np.isfinite(level):
+        return np.zeros(n, bool)
+    good = np.True_ if calibrated.bad is None else ~calibrated.bad[window.slices]
+
+    def look(block: slice) -> NDArray[np.bool_]:
+        bright = calibrated.frames.read(block, window) >= level
+        return np.asarray((bright & good).any(axis=(1, 2)))
+
+    blocks = blocks_of(n, window.height * window.width)
+    what = "looking for saturated frames"
+    done = map_blocks(look, blocks, progress=progress, what=what, executor=executor)
+    return np.concatenate(list(done))
 
 
 def saturation_level(header: Any, dtype: np.dtype[Any]) -> float:

@@ -12,7 +12,7 @@ from .blocks import Progress, map_blocks, silent
 from .calibration import HOT_SIGMA
 from .errors import LuckyError
 from .frames import Frames, as_float32
-from .spots import smoothed
+from .spots import is_empty, smoothed
 from .windows import MIN_SIDE, Window
 
 SAMPLE = 24
@@ -33,7 +33,7 @@ def sample_moments(
     Returns
     -------
     mean, deviation : ndarray of float32, (y, x)
-        Of up to `count` frames, masked pixels left out; NaN where all are masked.
+        Of up to `count` frames, masked pixels and blank frames left out; NaN where all are.
     """
     n = frames.shape[0]
     chosen = np.unique(np.linspace(0, n - 1, min(count, n)).round().astype(int))
@@ -46,7 +46,7 @@ def sample_moments(
     ones = [slice(k, k + 1) for k in range(len(chosen))]
     done = map_blocks(read, ones, progress=progress, what="looking over the run", executor=executor)
     for image in done:
-        has = np.isfinite(image)
+        has = np.isfinite(image) & ~is_empty(image[np.newaxis])
         value = np.where(has, image, 0).astype(np.float64)
         good += has
         total += value
@@ -73,6 +73,8 @@ def lone_pixels(
     sigma : float
         Threshold in standard deviations of such differences over the sensor.
     """
+    if not np.isfinite(mean).any():
+        return np.zeros(mean.shape, bool)
     filled = np.where(np.isfinite(mean), mean, np.nanmedian(mean))
     excess = filled - ndimage.median_filter(filled, size=5, mode="mirror")
     spread = float(np.median(np.abs(excess))) / 0.6745
@@ -116,7 +118,7 @@ def find_star(
             f"The frames have {ny} x {nx} pixels; at least {MIN_SIDE} x {MIN_SIDE} are needed."
         )
     mean, deviation = sample_moments(frames, progress=progress, executor=executor)
-    if not np.nanmax(mean, initial=-np.inf) > np.nanmin(mean, initial=np.inf):
+    if is_empty(mean[np.newaxis])[0]:
         raise LuckyError(
             "No star was found: in the frames looked at, all pixels are equal or masked."
         )

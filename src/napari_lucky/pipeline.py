@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .blocks import Progress, blocks_of, map_blocks, silent
+from .blocks import Progress, silent
 from .calibration import (
     DEAD_BELOW,
     HOT_SIGMA,
@@ -19,6 +19,7 @@ from .calibration import (
     hot_pixels,
     master,
     master_flat,
+    saturated_frames,
     saturation_level,
 )
 from .errors import LuckyError
@@ -29,11 +30,9 @@ from .ranking import rank, select
 from .recipe import Recipe
 from .registration import register
 from .run import Run, open_run, tell_left_out
-from .spots import is_empty
 from .stacking import stack_pair
 from .steps import calibrate_step, open_step, range_step, rank_step, register_step, stack_step
 from .table import FrameTable
-from .windows import Window
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,34 +182,18 @@ def process(
         focus = find_star(calibrated, **work)
         notes.append(f"Found the star: --focus {','.join(map(str, (*focus.centre, focus.width)))}")
     defocus = recipe.window("defocus")
-    blank, saturated = survey(calibrated, focus, **work)
-    lit = np.flatnonzero(~blank)
-    if len(lit) == 0:
-        raise LuckyError(
-            f"No star in rows {focus.y0} to {focus.y1 - 1}, columns {focus.x0} to "
-            f"{focus.x1 - 1}: in every frame, all pixels there are equal or NaN."
-        )
-    with_light = Subset(calibrated, lit)
-    tracked = register(
-        with_light,
+    registration = register(
+        calibrated,
         focus,
         recipe.register,  # type: ignore[arg-type]
         recipe.smooth,
         **work,
     )
-    measured = rank(with_light, focus, recipe.rank, recipe.rank_smooth, **work)
-    registration = replace(tracked, points=_spread(tracked.points, lit, len(chosen)))
-    quality = _spread(measured, lit, len(chosen))
+    quality = rank(calibrated, focus, recipe.rank, recipe.rank_smooth, **work)
     quality[~registration.found] = np.nan
-    if (lost := chosen[~registration.found]).size:
-        notes.append(
-            f"Left out {_tell(lost)} without a star: all pixels there are equal or masked."
-        )
-    if (bright := chosen[saturated]).size:
-        notes.append(
-            f"Masked the saturated pixels ({calibrated.saturation:g} ADU and more) of the star "
-            f"in {_tell(bright)}; the quality found there is not to be trusted."
-        )
+    notes += tell_frames(
+        chosen, registration.found, saturated_frames(calibrated, focus, **work), calibrated
+    )
     kept = select(quality, recipe.keep)
 
     history = (
@@ -236,13 +219,7 @@ def process(
             stack.count,
         )
         for name, window, stack in stack_pair(
-            with_light,
-            tracked.shifts,
-            np.searchsorted(lit, kept),
-            focus,
-            defocus,
-            recipe.subpixel,
-            **work,
+            calibrated, registration.shifts, kept, focus, defocus, recipe.subpixel, **work
         )
     }
     table = FrameTable(
@@ -258,40 +235,24 @@ def process(
     return Result(images, table, resolved, tuple(notes))
 
 
-def survey(
+def tell_frames(
+    frame: NDArray[np.intp],
+    found: NDArray[np.bool_],
+    saturated: NDArray[np.bool_],
     calibrated: Calibrated,
-    window: Window,
-    *,
-    progress: Progress = silent,
-    executor: Executor | None = None,
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Look at the raw frames, where calibration hides that a frame is blank or saturated.
-
-    Returns
-    -------
-    blank, saturated : ndarray of bool, (n,)
-        Whether all pixels of the window are equal or NaN (less the dark, they no longer are);
-        whether one that is not masked in every frame reaches the level of saturation.
-    """
-    good = np.True_ if calibrated.bad is None else ~calibrated.bad[window.slices]
-
-    def look(block: slice) -> NDArray[np.bool_]:
-        raw = calibrated.frames.read(block, window)
-        bright = (raw >= calibrated.saturation) & good
-        return np.stack([is_empty(raw), bright.any(axis=(1, 2))])
-
-    blocks = blocks_of(calibrated.shape[0], window.height * window.width)
-    what = "looking for blank and saturated frames"
-    done = map_blocks(look, blocks, progress=progress, what=what, executor=executor)
-    blank, saturated = np.concatenate(list(done), axis=1)
-    return blank, saturated
-
-
-def _spread(values: NDArray[np.float64], index: NDArray[np.intp], n: int) -> NDArray[np.float64]:
-    """Return (n, ...) with the values at an index and NaN elsewhere."""
-    out = np.full((n, *values.shape[1:]), np.nan)
-    out[index] = values
-    return out
+) -> list[str]:
+    """Return sentences that tell of the frames without a star, and of saturated ones."""
+    notes = []
+    if (lost := frame[~found]).size:
+        notes.append(
+            f"Left out {_tell(lost)} without a star: all pixels there are equal or masked."
+        )
+    if (bright := frame[saturated]).size:
+        notes.append(
+            f"Masked the saturated pixels ({calibrated.saturation:g} ADU and more) of the star "
+            f"in {_tell(bright)}; the quality found there is not to be trusted."
+        )
+    return notes
 
 
 def _tell(frames: NDArray[np.intp], most: int = 5) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from .blocks import Progress, blocks_of, map_blocks, silent
+from .calibration import Calibrated
 from .errors import LuckyError
 from .frames import Frames, as_float32
 from .spots import Block, background, is_empty, peaks, smoothed
@@ -108,7 +109,10 @@ def register(
 
     def run(track: Callable[[Block], NDArray[np.float64]], what: str) -> NDArray[np.float64]:
         def one(block: slice) -> NDArray[np.float64]:
-            return track(as_float32(frames.read(block, focus)))
+            points = track(as_float32(frames.read(block, focus)))
+            if isinstance(frames, Calibrated):
+                points[frames.blank(block, focus)] = np.nan
+            return points
 
         blocks = blocks_of(frames.shape[0], focus.height * focus.width)
         done = map_blocks(one, blocks, progress=progress, what=what, executor=executor)

@@ -38,9 +38,9 @@ def write_report(path: Path, result: Result) -> None:
         image = np.asarray(made.data)
         # the long exposure on the lucky stack's scale: what selection gained is what is seen
         scale = image if name == "defocus" else np.asarray(result.images["focus"].data)
-        peak = f"peak {np.nanmax(image):.4g} ADU"
-        title = f"{name.replace('_', ' ')}: mean of {made.combined}, {peak}"
-        draw_image(panel, image, title, float(np.nanmax(scale)))
+        top, high = (float(np.fmax.reduce(pixels, axis=None)) for pixels in (image, scale))
+        peak = f"peak {top:.4g} ADU" if np.isfinite(top) else "all masked"
+        draw_image(panel, image, f"{name.replace('_', ' ')}: mean of {made.combined}, {peak}", high)
     figure.suptitle(
         f"{Path(recipe.frames[0]).resolve().name}: {len(table.frame)} frames, "
         f"{table.selected.sum()} kept by {recipe.rank}, registered by {recipe.register}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -128,12 +129,12 @@ def open_run(source: str | Path | Sequence[str | Path]) -> Run:
     paths = [Path(p) for p in ([source] if isinstance(source, (str, Path)) else source)]
     if not paths:
         raise LuckyError("No frames were given; give a folder, a cube, or several FITS files.")
-    if len(paths) == 1 and paths[0].is_dir():
+    if len(paths) == 1 and os.path.isdir(paths[0]):
         return _open_folder(paths[0])
-    for path in paths:
-        if path.is_dir():
+    for path in paths:  # by os.path, which takes any name for one that is not there
+        if os.path.isdir(path):
             raise LuckyError(f"{path} is a folder; give one folder alone, or files.")
-        if not path.exists():
+        if not os.path.exists(path):
             raise LuckyError(f"{path}: there is no such file or folder.")
     family, left_out = _choose_family(sorted(paths, key=_natural))
     images, odd = _open_images(family)

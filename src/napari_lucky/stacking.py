@@ -118,10 +118,11 @@ def stack_pair(
     Yields
     ------
     name, window, stack
-        "focus", "defocus" and "long_exposure": all frames in the focus window, unshifted.
+        "focus", "defocus" and "long_exposure": all frames with a star, in the focus window,
+        unshifted.
     """
     shifted = Shifted(calibrated, shifts, subpixel)
-    everything = np.arange(calibrated.shape[0])
+    everything = np.flatnonzero(np.isfinite(shifts).all(axis=1))
     jobs: list[tuple[str, Frames, NDArray[np.intp], Window | None]] = [
         ("focus", shifted, kept, focus),
         ("defocus", shifted, kept, defocus),

@@ -20,8 +20,10 @@ from .._layers import (
     windows_tuple,
 )
 from ..blocks import Progress
+from ..calibration import Calibrated, saturated_frames
 from ..errors import LuckyError
 from ..finding import find_star
+from ..pipeline import tell_frames
 from ..registration import METHODS, SMOOTH, Registration, register
 from ..shifting import Shifted
 from ..steps import register_step, shift_step
@@ -132,10 +134,16 @@ class RegistrationDock(Dock):
             defocus.check_on(frames.shape, "defocus window")
         method, smooth, subpixel = self.method.value, self.smooth.value, self.subpixel.value
 
-        def work(progress: Progress) -> Registration:
-            return register(frames, focus, method, smooth, progress=progress)
+        def work(progress: Progress) -> tuple[Registration, list[str]]:
+            registration = register(frames, focus, method, smooth, progress=progress)
+            if not isinstance(frames, Calibrated):
+                return registration, []
+            saturated = saturated_frames(frames, focus, progress=progress)
+            everything = np.arange(frames.shape[0])
+            return registration, tell_frames(everything, registration.found, saturated, frames)
 
-        def done(registration: Registration) -> None:
+        def done(result: tuple[Registration, list[str]]) -> None:
+            registration, notes = result
             header = layer.metadata.get("header")
             history = (*history_of(layer), register_step(registration, defocus))
             n = frames.shape[0]
@@ -163,9 +171,7 @@ class RegistrationDock(Dock):
             )
             self.add(points_tuple(table, f"{base_name(layer)} tracked", **shared))
             self.add(vectors_tuple(table, f"{base_name(layer)} shifts", **shared))
-            if lost := int((~registration.found).sum()):
-                napari.utils.notifications.show_warning(
-                    f"{lost} of {n} frames have no star (all pixels equal or masked); left out."
-                )
+            if notes:
+                napari.utils.notifications.show_warning("\n".join(notes))
 
         self.start(work, done)

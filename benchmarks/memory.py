@@ -1,0 +1,85 @@
+"""Peak memory and time of `napari-lucky process` on a short and on a long run of full-size frames.
+
+    python benchmarks/memory.py [--frames 200 2000] [--folder /tmp]
+
+Twenty frames of 1280 x 1024 are simulated and written; the rest of each run are hard links to
+them, which cost no disk but are opened, read and stacked like any other file. Each run is
+processed by a process of its own, whose peak resident memory is asked of the system. A process
+inherits the peak of the one that starts it, so this one stays small and simulates in another.
+"""
+
+import argparse
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+DISTINCT = 20
+LIMIT_MB = 100
+
+
+def make(folder: Path) -> tuple[list[Path], list[str]]:
+    """Write the distinct frames, dark and flat; return the frames and the options of a job."""
+    from astropy.io import fits
+
+    from napari_lucky import simulate_run
+
+    def write(name, image):
+        fits.PrimaryHDU(image).writeto(folder / name)
+        return folder / name
+
+    run = simulate_run(DISTINCT, (1024, 1280), focus_size=128, defocus_size=256)
+    frames = [write(f"frame_{k}.fits", frame) for k, frame in enumerate(run.frames)]
+    options = [
+        f"--dark={write('dark.fits', run.dark)}",
+        f"--flat={write('flat.fits', run.flat)}",
+        f"--focus={run.focus[0]},{run.focus[1]},128",
+        f"--defocus={run.defocus[0]},{run.defocus[1]},256",
+    ]
+    return frames, options
+
+
+def measure(folder: Path, frames: list[Path], n: int, options: list[str]) -> tuple[float, float]:
+    """Process a run of n frames; return the peak of its memory in MB, and seconds."""
+    run = folder / f"run_{n}"
+    run.mkdir()
+    for k in range(n):
+        os.link(frames[k % len(frames)], run / f"AF_{k:05d}.fits")
+    command = [sys.executable, "-m", "napari_lucky.cli", "process", str(run), *options]
+    start = time.perf_counter()
+    job = subprocess.Popen([*command, "-o", str(folder / f"out_{n}")], stdout=subprocess.DEVNULL)
+    # wait4 tells of this child alone, where getrusage keeps the greatest of all so far
+    _, status, usage = os.wait4(job.pid, 0)
+    seconds = time.perf_counter() - start
+    if os.waitstatus_to_exitcode(status) != 0:
+        raise SystemExit(f"processing {n} frames failed")
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kibibytes elsewhere
+    return usage.ru_maxrss * unit / 1e6, seconds
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--frames", type=int, nargs=2, default=[200, 2000], metavar="N")
+    parser.add_argument("--folder", type=Path, help="where some 60 MB of files may be put")
+    given = parser.parse_args()
+    peaks = []
+    with tempfile.TemporaryDirectory(dir=given.folder) as name:
+        with multiprocessing.get_context("spawn").Pool(1) as other:
+            frames, options = other.apply(make, (Path(name),))
+        print("| frames | peak memory (MB) | time (s) | a frame (ms) |")
+        print("|---:|---:|---:|---:|")
+        for n in given.frames:
+            peak, seconds = measure(Path(name), frames, n, options)
+            print(f"| {n} | {peak:.0f} | {seconds:.1f} | {1e3 * seconds / n:.2f} |", flush=True)
+            peaks.append(peak)
+    more = peaks[1] - peaks[0]
+    few, many = given.frames
+    print(f"\n{more:+.0f} MB from {few} to {many} frames; {LIMIT_MB} MB are allowed.")
+    return int(more > LIMIT_MB)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""`import napari_lucky` costs nothing and needs neither napari nor Qt."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import napari_lucky
+
+VIEWER = ("napari", "qtpy", "PyQt5", "PyQt6", "PySide2", "PySide6", "magicgui", "superqt", "vispy")
+HEAVY = ("matplotlib", "scipy", "astropy", "numpy", "dask")
+FACES = {"_widgets", "_reader", "_writer", "_sample_data"}
+SOURCE = Path(napari_lucky.__file__).parent
+CORE = sorted({path.stem for path in SOURCE.glob("*.py")} - FACES - {"__init__"})
+
+BLOCK = f"import sys; sys.modules.update(dict.fromkeys({VIEWER!r}));"
+
+
+def fresh(code):
+    """Run code in a new interpreter; return what it prints."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    loaded = set(fresh("import napari_lucky, sys; print(*sys.modules)").split())
+    assert "napari_lucky" in loaded
+    assert not loaded & {*VIEWER, *HEAVY}
+
+
+def test_every_function_is_there_without_napari_and_qt():
+    """What a blocked import would raise is seen: `sys.modules[name] = None` is an ImportError."""
+    code = f"""
+from importlib import import_module
+for name in {CORE!r}:
+    import_module("napari_lucky." + name)
+import napari_lucky
+for name in napari_lucky.__all__:
+    getattr(napari_lucky, name)
+print(*sorted(m for m, v in sys.modules.items() if v is not None and m.split(".")[0] in {VIEWER!r}))
+print(*(m for m in sys.modules if m.startswith("matplotlib")))
+"""
+    assert fresh(BLOCK + code).strip() == ""  # nor matplotlib, which only a drawn report needs
+    assert len(CORE) > 20
+
+
+def test_the_block_does_block():
+    with pytest.raises(AssertionError, match=r"ImportError|ModuleNotFoundError"):
+        fresh(BLOCK + "import napari_lucky._widgets.stacking")
+
+
+def test_a_job_runs_without_napari_and_qt(tmp_path):
+    """The whole command line, report and all, and the same as functions."""
+    code = f"""
+from pathlib import Path
+from astropy.io import fits
+import napari_lucky as lucky
+from napari_lucky.cli import main
+run = lucky.simulate_run(4, (200, 400))
+folder = Path({str(tmp_path)!r})
+fits.PrimaryHDU(run.frames).writeto(folder / "cube.fits")
+assert main(["process", str(folder / "cube.fits"), "--report", "-o", str(folder / "1")]) == 0
+recipe = lucky.read_recipe(folder / "1" / "recipe.toml")
+lucky.write_results(lucky.process(recipe), folder / "2")
+"""
+    fresh(BLOCK + code)
+    for name in ("focus.fits", "long_exposure.fits", "frames.csv", "recipe.toml"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+    assert (tmp_path / "1" / "report.png").exists()
+
+
+@pytest.mark.parametrize("name", napari_lucky.__all__)
+def test_every_name_leads_somewhere(name):
+    found = getattr(napari_lucky, name)
+    if name not in ("METRICS", "__version__"):
+        assert found.__name__ == name
+        assert found.__doc__
+    assert name in dir(napari_lucky)
+
+
+def test_names_are_listed_once_and_no_others_are_there():
+    assert len(set(napari_lucky.__all__)) == len(napari_lucky.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'luck'"):
+        napari_lucky.luck  # noqa: B018
+    with pytest.raises(ImportError):
+        exec("from napari_lucky import luck")
+
+
+def test_an_error_is_a_value_error():
+    assert issubclass(napari_lucky.LuckyError, ValueError)
