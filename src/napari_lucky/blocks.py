@@ -27,18 +27,23 @@ def silent(done: int, total: int, what: str) -> None:
     """Report nothing."""
 
 
+MOST_WORKERS = 16
+"""Blocks under way take memory, and more threads than this read no faster."""
+
+
 def cores() -> int:
-    """Return how many processors this process may use."""
+    """Return how many blocks are worked on at once: one a processor, up to a bound."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+    return min(os.cpu_count() or 1, MOST_WORKERS)
 
 
-def blocks_of(n: int, pixels: int, budget: int = 1 << 21) -> list[slice]:
+def blocks_of(n: int, pixels: int, budget: int = 1 << 18) -> list[slice]:
     """Cut n frames of a number of pixels each into blocks of about `budget` pixels.
 
-    The default, 2 Mpx or 8 MB of float32, keeps a block in a processor's cache reach and its
-    time far under the half second in which a cancel must work.
+    The default, 16 frames of 128 x 128 or 1 MB of float32, stays in a processor's cache, far
+    under the half second in which a cancel must work, and small in memory on many processors.
+    It must not depend on their number, or sums would.
     """
     step = max(1, min(n, budget // max(pixels, 1), 64))
     return [slice(start, min(start + step, n)) for start in range(0, n, step)]
