@@ -464,7 +464,7 @@ def bad_frames(kind, folder, simulated, data):
     [
         ("nothing there", "absent: there is no such file"),
         ("an empty folder", "it is empty"),
-        ("no FITS", "no FITS file in this folder (1 other"),
+        ("no FITS", "no FITS file in this folder (other files: 1)"),
         ("text named .fits", "AF_1.fits: this is not a FITS file"),
         ("an empty file", "AF_1.fits: this is not a FITS file"),
         ("NAXIS=0", "AF_1.fits: this FITS file holds no image"),
@@ -515,7 +515,7 @@ def test_blank_frames_are_seen_through_dark_and_flat(
         (["--focus", "95,316,500"], "focus window covers rows -155 to 344"),
         (["--focus", "5,316,64"], "focus window covers rows -27"),
         (["--focus=-95,316,64"], "focus window covers rows -127"),
-        (["--focus", "-95,316,64"], "a value that begins with a minus"),
+        (["--focus", "-95,316,64"], "write it with =, as --focus="),
         (["--focus", "2000,2000,64"], "rows 0 to 199 and columns 0 to 399"),
         (["--focus", "95,316,2"], "2 x 2 pixels"),
         (["--focus", "95,316,0"], "0 x 0 pixels"),
@@ -556,7 +556,7 @@ def test_a_flat_without_light(data, tmp_path, capsys):
 
 def test_a_bad_recipe(data, tmp_path, capsys):
     for text, says in [
-        ("keep = 1", "no section [keep]"),
+        ("keep = 1", "keep stands alone"),
         ("[ranking]\nkeep = 2.0", "Keep 2.0"),
         ("[ranking]\nluck = 1", "no 'luck'"),
         ("[registration]\nfocus = [1, 2]", "[y, x, size]"),
@@ -691,3 +691,7 @@ def test_neighbours_in_the_folder_are_left_out_and_told(simulated, data, tmp_pat
 def test_version(capsys):
     assert run_cli("--version") == 0
     assert capsys.readouterr().out.startswith("napari-lucky ")
+
+
+def test_an_empty_out_is_not_the_folder_one_is_in(data, capsys):
+    assert "give a folder" in refused(capsys, data / "run", "-o", "")

@@ -140,7 +140,7 @@ def test_tables_of_other_things_do_not_keep_the_images_from_being_read(tmp_path)
     (focus,) = read_saved(tmp_path / "x.fits")
     assert same_bits(focus.data, image())
     write_and_verify(tmp_path / "y.fits", points)
-    with pytest.raises(LuckyError, match=r"y\.fits.*no image and no table of frames"):
+    with pytest.raises(LuckyError, match=r"y\.fits.*no image and no table that can be shown"):
         read_saved(tmp_path / "y.fits")
 
 

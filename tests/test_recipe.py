@@ -125,8 +125,8 @@ def test_windows_are_centred_on_their_pixel():
         ("[stacking]\nsubpixl = true", "[stacking] has no 'subpixl', only subpixel"),
         ("[ranking]\nregister = 'centroid'", "[ranking] has no 'register', only rank"),
         ("[wavefront]\norder = 3", "has no section [wavefront], only input, calibration"),
-        ("keep = 0.1", "has no section [keep]"),
-        ("ranking = 3", "has no section [ranking]"),
+        ("keep = 0.1", "keep stands alone"),
+        ("ranking = 3", "ranking stands alone"),
         ("[ranking]\nkeep = 0.1.2", "not a TOML file"),
         ("frame,file,dy,dx\n0,a,1,2\n", "not a TOML file"),
         ("[ranking]\nkeep = 2.0", "2.0"),
@@ -168,3 +168,23 @@ def test_every_method_and_metric_makes_a_recipe(tmp_path, register, rank):
 def test_a_recipe_with_an_impossible_parameter_cannot_be_made(wrong):
     with pytest.raises(LuckyError):
         Recipe(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"smooth": 1e6}, "0 to 100"),
+        ({"rank_smooth": float("nan")}, "0 to 100"),
+        ({"combine": "sum"}, "mean or a median"),
+        ({"clip_sigma": -1.0}, "0 or more"),
+        ({"hot_sigma": 0.0}, "over 0"),
+        ({"hot_sigma": float("nan")}, "over 0"),
+        ({"dead_below": 5.0}, "under 1"),
+        ({"dead_below": float("nan")}, "under 1"),
+        ({"saturation": -5.0}, "over 0"),
+        ({"dark": ""}, "path of the dark is empty"),
+    ],
+)
+def test_values_that_make_no_sense_are_told_used_or_not(values, told):
+    with pytest.raises(LuckyError, match=told):
+        Recipe(**values)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .coordinates import Coordinates
 from .errors import LuckyError
 from .frames import ArrayFrames, Frames, LazyArray, Subset
 from .history import History
@@ -52,6 +54,48 @@ def files_of(frames: Frames) -> list[str]:
         return [""] * frames.shape[0]
     files = files_of(inner)
     return [files[k] for k in frames.index] if isinstance(frames, Subset) else files
+
+
+def paths_of(frames: Any) -> set[Path]:
+    """Return the files that frames are read from."""
+    while not hasattr(frames, "images"):
+        if not hasattr(frames, "frames"):
+            return set()
+        frames = frames.frames
+    return {image.path.resolve() for image in frames.images}
+
+
+def chain_history(layer: Any, shifts: Any) -> History:
+    """Return the history of a layer's frames with the shifts of a registration.
+
+    That is the layer's own, and the steps that made the shifts and chose among them.
+
+    Raises
+    ------
+    LuckyError
+        If the shifts were found on another run than the layer's.
+    """
+    own, of_shifts = history_of(layer), history_of(shifts)
+    run, registered = _source(own), _source(of_shifts)
+    if registered is not None and run != registered:
+        raise LuckyError(
+            f"The shifts “{shifts.name}” are of {_origin(registered)}, the layer “{layer.name}” "
+            f"is of {_origin(run)}. Choose shifts and frames of the same run."
+        )
+    return (*own, *(step for step in of_shifts if step.name in ("register", "rank")))
+
+
+def _source(history: History) -> Any:
+    """Return the step that a history begins with, if it tells where the frames come from."""
+    first = next(iter(history), None)
+    return first if first is not None and first.name in ("open", "simulate") else None
+
+
+def _origin(step: Any) -> str:
+    if step is None:
+        return "an unknown source"
+    name = step.inputs.get("name")
+    return f"the run “{name}”" if name else f"another source ({step.name})"
 
 
 def contrast_of(frames: Frames) -> tuple[float, float]:
@@ -100,7 +144,7 @@ def image_tuple(
     scale, translate, units = _place(like, np.ndim(data) if isinstance(data, np.ndarray) else 3)
     meta: dict[str, Any] = {
         "name": name,
-        "metadata": {"header": header, "history": tuple(history)},
+        "metadata": {"header": header, "history": tuple(history), "origin": origin},
         "scale": scale,
         "translate": [*translate[:-2], *(translate[-2:] + np.asarray(origin) * scale[-2:])],
         **units,
@@ -188,14 +232,29 @@ def windows_tuple(windows: Sequence[Window], name: str = "windows", *, like: Any
         "face_color": "transparent",
         "edge_color": "#ffb000",
         "edge_width": 1.5,
-        "features": {"window": labels},
-        "feature_defaults": {"window": "defocus"},
+        "features": {"window": np.array(labels, dtype=object)},
+        "feature_defaults": {"window": "defocus" if windows else "focus"},
         "text": {"string": "{window}", "color": "#ffb000", "anchor": "upper_left", "size": 10},
         "scale": scale,
         "translate": translate,
         **units,
     }
     return [rectangle(window) for window in windows], meta, "shapes"
+
+
+def coordinates_tuple(coordinates: Coordinates, name: str) -> LayerTuple:
+    """Return a points or shapes layer that was saved."""
+    meta: dict[str, Any] = {
+        "name": coordinates.name or name,
+        "metadata": {"history": coordinates.history},
+    }
+    if coordinates.kind == "points":
+        rows = np.concatenate(coordinates.groups) if coordinates.groups else np.empty((0, 2))
+        return rows, {**meta, "symbol": "cross", "size": 12, "face_color": "transparent"}, "points"
+    shown = {"shape_type": "polygon", "face_color": "transparent", "edge_color": "#ffb000"}
+    if all(len(group) == 4 for group in coordinates.groups):
+        shown["shape_type"] = "rectangle"
+    return list(coordinates.groups), {**meta, **shown}, "shapes"
 
 
 def rectangle(window: Window) -> NDArray[np.float64]:
@@ -219,8 +278,9 @@ def windows_of(shapes: Any, image: Any) -> list[Window]:
         )
     windows = []
     for corners in shapes.data:
-        world = np.asarray(corners)[:, -2:] * shapes.scale[-2:] + shapes.translate[-2:]
-        pixels = (world - image.translate[-2:]) / image.scale[-2:]
+        world = np.array([shapes.data_to_world(corner)[-2:] for corner in np.asarray(corners)])
+        lead = np.zeros(image.ndim - 2)
+        pixels = np.array([image.world_to_data([*lead, *place])[-2:] for place in world])
         (y0, x0), (y1, x1) = (
             np.floor(f(axis=0) + 0.5).astype(int) for f in (pixels.min, pixels.max)
         )

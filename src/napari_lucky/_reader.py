@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from ._layers import LayerTuple, image_tuple, vectors_tuple
+from ._layers import LayerTuple, coordinates_tuple, image_tuple, vectors_tuple
 from .errors import LuckyError
 from .fits_image import is_fits_name
 from .steps import open_step
 
 Reader = Callable[[str | Sequence[str]], list[LayerTuple]]
 NOTHING: list[LayerTuple] = [(None,)]  # type: ignore[list-item]  # npe2's sign for "no layer"
-FOREIGN = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".npy", ".zarr", ".csv"}
+FOREIGN = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".npy", ".zarr", ".n5", ".csv"}
 
 
 def get_reader(path: str | Sequence[str]) -> Reader | None:
@@ -31,7 +32,7 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
 
 def _may_be_run(folder: Path) -> bool:
     """Take a folder with FITS files, and one with no other reader's files, to say what it lacks."""
-    if folder.suffix:
+    if folder.suffix.lower() in FOREIGN:
         return False
     try:
         names = [p.name for p in folder.iterdir()]
@@ -78,23 +79,27 @@ def _table_layer(path: Path) -> LayerTuple:
 
 
 def _saved_layers(path: Path) -> list[LayerTuple]:
-    from .fits_output import ImageResult
     from .saved import read_saved
 
-    layers = []
-    for number, found in enumerate(read_saved(path)):
-        if isinstance(found, ImageResult):
-            layers.append(
-                image_tuple(
-                    found.data,
-                    found.name or path.stem,
-                    header=found.header,
-                    history=found.history,
-                    origin=found.origin,
-                )
-            )
-        else:
-            layers.append(
-                vectors_tuple(found, f"{path.stem} {number}" if number > 1 else path.stem)
-            )
-    return layers
+    return [
+        _saved_layer(found, f"{path.stem} {number}" if number else path.stem)
+        for number, found in enumerate(read_saved(path))
+    ]
+
+
+def _saved_layer(found: Any, fallback: str) -> LayerTuple:
+    from .coordinates import Coordinates
+    from .fits_output import ImageResult
+
+    if isinstance(found, ImageResult):
+        return image_tuple(
+            found.data,
+            found.name or fallback,
+            header=found.header,
+            history=found.history,
+            origin=found.origin,
+        )
+    if isinstance(found, Coordinates):
+        return coordinates_tuple(found, fallback)
+    layer: LayerTuple = vectors_tuple(found, fallback)
+    return layer

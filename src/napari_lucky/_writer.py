@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ._layers import table_of
+from ._layers import paths_of, table_of
+from .coordinates import Coordinates, coordinates_to_hdu
 from .errors import LuckyError
-from .fits_output import ImageResult, header_text, write_fits, write_text
+from .fits_output import ImageResult, write_fits, write_text
 from .frames import LazyArray
 from .table import table_to_csv, table_to_hdu
 
@@ -19,7 +20,9 @@ def write_layers(path: str, layers: Sequence[tuple[Any, Mapping[str, Any], str]]
     """Write layers into one FITS file, an extension each; return the path, or nothing."""
 
     def write() -> None:
-        write_fits(Path(path), [_result(data, meta, kind) for data, meta, kind in layers])
+        write_fits(
+            Path(path), [_result(data, meta, kind, Path(path)) for data, meta, kind in layers]
+        )
 
     return _telling(write, path)
 
@@ -45,39 +48,24 @@ def _telling(write: Any, path: str) -> list[str]:
     return [path]
 
 
-def _result(data: Any, meta: Mapping[str, Any], kind: str) -> Any:
+def _result(data: Any, meta: Mapping[str, Any], kind: str, path: Path) -> Any:
     name, metadata = str(meta.get("name", "")), meta.get("metadata", {})
+    history = tuple(metadata.get("history", ()))
     if kind == "vectors":
         return table_to_hdu(table_of(meta["features"], metadata), name)
     if kind in ("points", "shapes"):
-        return _coordinates(data, name)
-    scale, translate = (np.asarray(meta[key])[-2:] for key in ("scale", "translate"))
-    y, x = (round(float(v)) for v in translate / scale)
+        return coordinates_to_hdu(Coordinates(kind, list(data), name, history))
     pixels: Any = data.frames if isinstance(data, LazyArray) else np.asarray(data)
-    if pixels.dtype.kind not in "biuf":
-        raise LuckyError(f"The layer “{name}” holds {pixels.dtype}, not numbers.")
-    return ImageResult(
-        pixels,
-        name,
-        metadata.get("header"),
-        tuple(metadata.get("history", ())),
-        (y, x),
-        _combined(metadata.get("history", ())),
-    )
+    if meta.get("rgb") or pixels.dtype.kind not in "biuf":
+        what = "colours" if meta.get("rgb") else f"{pixels.dtype}"
+        raise LuckyError(f"The layer “{name}” holds {what}, not numbers of one kind a pixel.")
+    if not isinstance(pixels, np.ndarray) and path.resolve() in paths_of(pixels):
+        raise LuckyError(
+            f"{path}: the layer “{name}” is read from this very file. Save it under another name."
+        )
+    origin = metadata.get("origin", (0, 0))
+    return ImageResult(pixels, name, metadata.get("header"), history, origin, _combined(history))
 
 
 def _combined(history: Sequence[Any]) -> int | None:
     return history[-1].parameters.get("frames") if history and history[-1].name == "stack" else None
-
-
-def _coordinates(data: Any, name: str) -> Any:
-    """Return points, or the corners of shapes, as a table: shape number and coordinates."""
-    from astropy.io import fits
-
-    groups = [np.atleast_2d(group) for group in data]
-    number = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
-    rows = np.concatenate(groups) if groups else np.empty((0, 2))
-    names = ["frame", "y", "x"][-rows.shape[1] :]
-    columns = [fits.Column("number", "K", array=number)]
-    columns += [fits.Column(n, "D", "pixel", array=rows[:, k]) for k, n in enumerate(names)]
-    return fits.BinTableHDU.from_columns(columns, name=header_text(name))

@@ -62,10 +62,7 @@ def master(
     LuckyError
         If `method` is neither, or `clip_sigma` is negative.
     """
-    if method not in get_args(Combine):
-        raise LuckyError(f"A master is a mean or a median, not {method!r}.")
-    if not clip_sigma >= 0:
-        raise LuckyError(f"The clipping threshold is {clip_sigma} sigma; it must be 0 or more.")
+    check_calibration(method, clip_sigma, HOT_SIGMA, DEAD_BELOW)
     n, ny, nx = frames.shape
     rows = max(1, min(ny, (1 << 22) // (n * nx)))
     bands = [slice(y, min(y + rows, ny)) for y in range(0, ny, rows)]
@@ -91,6 +88,28 @@ def _combine(block: NDArray[np.float32], method: Combine, clip_sigma: float) -> 
     if method == "median":
         return as_float32(np.nanmedian(block, axis=0))
     return as_float32(np.asarray(np.nanmean(block, axis=0, dtype=np.float64)))
+
+
+def check_calibration(
+    combine: str,
+    clip_sigma: float,
+    hot_sigma: float,
+    dead_below: float,
+    saturation: float | None = None,
+) -> None:
+    """Raise a `LuckyError` unless the parameters of a calibration make sense."""
+    if combine not in get_args(Combine):
+        raise LuckyError(f"A master is a mean or a median, not {combine!r}.")
+    if not clip_sigma >= 0:
+        raise LuckyError(f"The clipping threshold is {clip_sigma} sigma; it must be 0 or more.")
+    if not hot_sigma > 0:
+        raise LuckyError(f"The threshold for hot pixels is {hot_sigma} sigma; it must be over 0.")
+    if not 0 <= dead_below < 1:
+        raise LuckyError(
+            f"Pixels are dead below {dead_below} of the flat's median; it must be 0 to under 1."
+        )
+    if saturation is not None and not saturation > 0:
+        raise LuckyError(f"The saturation is {saturation} ADU; it must be over 0.")
 
 
 def master_flat(

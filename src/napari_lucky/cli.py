@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -36,8 +37,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with status 2."""
-        if message.endswith("expected one argument"):
-            message += "; a value that begins with a minus is written with =, as in --frames=-50:"
+        if found := re.fullmatch(r"argument (.*/)?(-\S+): expected one argument", message):
+            message += f"; if it begins with a minus, write it with =, as {found[2]}=-5…"
         self.exit(2, f"{self.prog}: {message}\n")
 
 
@@ -65,12 +66,18 @@ def parser() -> Parser:
     add("--frames", dest="range", type=_range, metavar="START:STOP", help="use only these frames")
     add("--report", action="store_true", help="draw report.png too")
     add("--overwrite", action="store_true", help="replace results that OUT already holds")
-    add("-o", "--out", required=True, type=Path, metavar="OUT", help="folder for the results")
+    add("-o", "--out", required=True, type=_folder, metavar="OUT", help="folder for the results")
 
     demo = commands.add_parser("demo", help="simulate a run and take it through the whole chain")
-    demo.add_argument("-o", "--out", type=Path, metavar="OUT", help="folder for run and results")
+    demo.add_argument("-o", "--out", type=_folder, metavar="OUT", help="folder for run and results")
     demo.add_argument("--overwrite", action="store_true", help="replace results in OUT")
     return top
+
+
+def _folder(text: str) -> Path:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("give a folder; a dot is the one you are in")
+    return Path(text)
 
 
 def _window(text: str) -> tuple[int, int, int]:
@@ -118,7 +125,7 @@ def run_process(given: argparse.Namespace) -> int:
         result = process(recipe, progress=meter)
     finally:
         meter.clear()
-    files = write_results(result, given.out, report=given.report)
+    files = write_results(result, given.out, report=given.report, overwrite=given.overwrite)
     for note in result.notes:
         print(note, file=sys.stderr)
     table = result.table

@@ -55,7 +55,7 @@ def make_demo(
         try:
             _write_run(run, simulated)
             result = process(recipe, progress=progress)
-            write_results(result, out, report=True)
+            write_results(result, out, report=True, overwrite=overwrite)
         except BaseException:
             if not known:
                 shutil.rmtree(run, ignore_errors=True)

@@ -107,7 +107,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     except OSError as error:
         raise LuckyError(
-            f"{path}: cannot be written ({error.strerror or error}). Free some space or choose "
+            f"{path}: cannot be written ({error.strerror or error}). Choose "
             "another place; nothing was left there."
         ) from error
     finally:

@@ -140,6 +140,22 @@ class LazyArray:
         array = self.frames.read(slice(None))
         return array if dtype is None else array.astype(dtype, copy=False)
 
+    def astype(self, dtype: Any, copy: bool = True) -> NDArray[Any]:
+        """Return the whole run as numbers of another type; it must fit into memory."""
+        return np.asarray(self).astype(dtype, copy=copy)
+
+    def max(self, *args: Any, **kwargs: Any) -> Any:
+        """Return numpy's `max` of the whole run; it must fit into memory."""
+        return np.asarray(self).max(*args, **kwargs)
+
+    def min(self, *args: Any, **kwargs: Any) -> Any:
+        """Return numpy's `min` of the whole run; it must fit into memory."""
+        return np.asarray(self).min(*args, **kwargs)
+
+    def mean(self, *args: Any, **kwargs: Any) -> Any:
+        """Return numpy's `mean` of the whole run; it must fit into memory."""
+        return np.asarray(self).mean(*args, **kwargs)
+
     def __getitem__(self, key: Any) -> NDArray[Any]:
         keys = key if isinstance(key, tuple) else (key,)
         for at, k in enumerate(keys):

@@ -61,8 +61,10 @@ def made_folder(path: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
-def write_results(result: Result, out: Path, *, report: bool = False) -> list[Path]:
-    """Write a result into a folder; older results there are replaced, all or none.
+def write_results(
+    result: Result, out: Path, *, report: bool = False, overwrite: bool = False
+) -> list[Path]:
+    """Write a result into a folder; all of it or nothing.
 
     Parameters
     ----------
@@ -72,6 +74,8 @@ def write_results(result: Result, out: Path, *, report: bool = False) -> list[Pa
         The folder; made if need be.
     report : bool
         Whether report.png is drawn.
+    overwrite : bool
+        Whether older results in the folder are replaced, all of them.
 
     Returns
     -------
@@ -81,8 +85,10 @@ def write_results(result: Result, out: Path, *, report: bool = False) -> list[Pa
     Raises
     ------
     LuckyError
-        If something cannot be written; then nothing in the folder has changed.
+        If something cannot be written, or the folder holds results and `overwrite` is false;
+        then nothing in it has changed.
     """
+    check_out(out, overwrite)
     try:
         with made_folder(out):
             work = Path(tempfile.mkdtemp(prefix=".napari-lucky-", dir=out))

@@ -16,6 +16,7 @@ from .calibration import (
     HOT_SIGMA,
     Calibrated,
     Combine,
+    check_calibration,
     hot_pixels,
     master,
     master_flat,
@@ -101,6 +102,7 @@ def calibrate(
     LuckyError
         If shapes differ or the flat holds no light.
     """
+    check_calibration(combine, clip_sigma, hot_sigma, dead_below, saturation)
     for name, other in (("dark", dark), ("flat", flat)):
         if other is not None and other.shape[1:] != frames.shape[1:]:
             raise LuckyError(

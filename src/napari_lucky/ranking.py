@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .blocks import Progress, blocks_of, map_blocks, silent
 from .errors import LuckyError
 from .frames import Frames, as_float32
-from .spots import Block, background, is_empty, smoothed
+from .spots import Block, background, check_smooth, is_empty, smoothed
 from .windows import Window
 
 RANK_SMOOTH = 1.0
@@ -106,8 +106,7 @@ def rank(
     """
     if metric not in METRICS:
         raise LuckyError(f"Frames are ranked by {', '.join(METRICS)}; not by {metric!r}.")
-    if not smooth >= 0:
-        raise LuckyError(f"The smoothing is {smooth} pixels; it must be 0 or more.")
+    check_smooth(smooth)
     focus.check_on(frames.shape, "focus window")
 
     def one(block: slice) -> NDArray[np.float64]:

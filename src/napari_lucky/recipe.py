@@ -11,10 +11,11 @@ from typing import Any
 import tomli_w
 
 from ._version import __version__
-from .calibration import DEAD_BELOW, HOT_SIGMA
+from .calibration import DEAD_BELOW, HOT_SIGMA, check_calibration
 from .errors import LuckyError
 from .ranking import METRICS, RANK_SMOOTH, check_keep
 from .registration import METHODS, SMOOTH
+from .spots import check_smooth
 from .windows import Window
 
 WindowSpec = tuple[int, int, int]
@@ -70,6 +71,14 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_keep(self.keep)
+        check_smooth(self.smooth)
+        check_smooth(self.rank_smooth)
+        check_calibration(
+            self.combine, self.clip_sigma, self.hot_sigma, self.dead_below, self.saturation
+        )
+        for name in ("dark", "flat"):
+            if getattr(self, name) == "":
+                raise LuckyError(f"The path of the {name} is empty; give one, or leave it out.")
         if self.register not in METHODS:
             raise LuckyError(f"Registration is by {', '.join(METHODS)}; not by {self.register!r}.")
         if self.rank not in METRICS:
@@ -144,7 +153,9 @@ def read_recipe(path: str | Path) -> Recipe:
     for section, content in found.items():
         if section == "napari-lucky":
             continue
-        if section not in SECTIONS or not isinstance(content, dict):
+        if not isinstance(content, dict):
+            raise LuckyError(f"{path}: {section} stands alone; a recipe has only sections.")
+        if section not in SECTIONS:
             raise LuckyError(
                 f"{path}: a recipe has no section [{section}], only {', '.join(SECTIONS)}."
             )
@@ -158,7 +169,7 @@ def read_recipe(path: str | Path) -> Recipe:
                 raise LuckyError(f"{path}: {name} in [{section}] must be {expected}: {value!r}.")
             values[name] = tuple(value) if isinstance(value, list) else value
     for name in PATHS:
-        if name in values:
+        if values.get(name):
             values[name] = str(path.parent / values[name])
     if "frames" in values:
         values["frames"] = tuple(str(path.parent / p) for p in values["frames"])

@@ -15,7 +15,7 @@ from .blocks import Progress, blocks_of, map_blocks, silent
 from .calibration import Calibrated
 from .errors import LuckyError
 from .frames import Frames, as_float32
-from .spots import Block, background, is_empty, peaks, smoothed
+from .spots import Block, background, check_smooth, is_empty, peaks, smoothed
 from .windows import Window
 
 Method = Literal["brightest", "centroid", "correlation"]
@@ -103,8 +103,7 @@ def register(
     """
     if method not in METHODS:
         raise LuckyError(f"Registration is by {', '.join(METHODS)}; not by {method!r}.")
-    if not smooth >= 0:
-        raise LuckyError(f"The smoothing is {smooth} pixels; it must be 0 or more.")
+    check_smooth(smooth)
     focus.check_on(frames.shape, "focus window")
 
     def run(track: Callable[[Block], NDArray[np.float64]], what: str) -> NDArray[np.float64]:

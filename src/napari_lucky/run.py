@@ -156,7 +156,7 @@ def _open_folder(folder: Path) -> Run:
         raise LuckyError(f"{folder}: the folder cannot be read ({error}).") from error
     named = sorted((p for p in paths if fits_image.is_fits_name(p.name)), key=_natural)
     if not named:
-        found = f"{len(paths)} other files" if paths else "it is empty"
+        found = f"other files: {len(paths)}" if paths else "it is empty"
         raise LuckyError(
             f"{folder}: no FITS file in this folder ({found}); expected names ending in "
             f"{', '.join(fits_image.SUFFIXES)}."

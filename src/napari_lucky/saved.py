@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .coordinates import Coordinates, coordinates_from_hdu
 from .errors import LuckyError
 from .fits_image import opened_quietly
 from .fits_output import ImageResult, move_wcs
@@ -27,7 +28,10 @@ def is_ours(path: Path) -> bool:
         return False
 
 
-def read_saved(path: Path) -> list[ImageResult | FrameTable]:
+Saved = ImageResult | FrameTable | Coordinates
+
+
+def read_saved(path: Path) -> list[Saved]:
     """Read every image and table of a file that `napari_lucky.write_fits` wrote.
 
     Stacks of frames stay on disk and are read when they are looked at.
@@ -35,11 +39,11 @@ def read_saved(path: Path) -> list[ImageResult | FrameTable]:
     Raises
     ------
     LuckyError
-        If the file is damaged, or holds neither.
+        If the file is damaged, or holds none.
     """
     from astropy.io import fits
 
-    found: list[ImageResult | FrameTable] = []
+    found: list[Saved] = []
     signature(path)
     try:
         with opened_quietly(path) as hdus:
@@ -47,12 +51,14 @@ def read_saved(path: Path) -> list[ImageResult | FrameTable]:
                 if not isinstance(hdu, fits.BinTableHDU):
                     if hdu.header["NAXIS"] >= 2:
                         found.append(_image(path, number, hdu))
-                elif "REF_Y" in hdu.header:  # tables of points and shapes have none
+                elif "REF_Y" in hdu.header:
                     found.append(table_from_hdu(hdu))
+                elif "LAYER" in hdu.header:
+                    found.append(coordinates_from_hdu(hdu))
     except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise LuckyError(f"{path}: cannot be read back ({error}).") from error
     if not found:
-        raise LuckyError(f"{path}: this file holds no image and no table of frames.")
+        raise LuckyError(f"{path}: this file holds no image and no table that can be shown.")
     return found
 
 

@@ -6,9 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from .errors import LuckyError
 from .frames import as_float32
 
 Block = NDArray[np.float32]
+
+
+MOST_SMOOTH = 100.0
+"""Pixels; no star is so wide, and a wider kernel only takes long."""
+
+
+def check_smooth(smooth: float) -> None:
+    """Raise a `LuckyError` unless a smoothing in pixels makes sense."""
+    if not 0 <= smooth <= MOST_SMOOTH:
+        raise LuckyError(f"The smoothing is {smooth} pixels; it must be 0 to {MOST_SMOOTH:g}.")
 
 
 def background(block: Block) -> NDArray[np.float32]:

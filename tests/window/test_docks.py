@@ -275,3 +275,82 @@ def test_real_runs_go_through_without_help(viewer, hand, shared_data, messages, 
     focus, long_exposure = layer(viewer, " focus"), layer(viewer, "long exposure")
     assert np.nanmax(focus.data) > np.nanmax(long_exposure.data)
     assert messages() == []
+
+
+def test_windows_are_drawn_with_the_mouse_and_labelled(viewer, hand, slow_frames, add_run):
+    run = add_run(slow_frames(n=3, seconds=0), Window(10, 10, 40, 40))
+    dock = hand.dock("registration")
+    hand.press(dock.draw_button)
+    drawn = dock.windows.value
+    assert drawn.mode == "add_rectangle"
+    for corners in ([[9.5, 9.5], [49.5, 53.5]], [[0.5, 0.5], [20.5, 30.5]]):
+        drawn.add(np.array(corners), shape_type="rectangle")
+    assert list(drawn.features["window"]) == ["focus", "defocus"]
+    assert windows_of(drawn, run) == [Window(10, 10, 40, 44), Window(1, 1, 20, 30)]
+
+
+def test_windows_hold_where_layers_are_scaled_moved_or_turned(viewer, hand, slow_frames, add_run):
+    run = add_run(slow_frames(n=3, seconds=0), Window(10, 10, 40, 40))
+    run.scale, run.translate = (1, 0.5, 0.5), (0, 10, 20)
+    square = np.array([[19.75, 29.75], [19.75, 34.75], [29.75, 34.75], [29.75, 29.75]])
+    plain = viewer.add_shapes([square])
+    assert windows_of(plain, run) == [Window(20, 20, 20, 10)]
+    turned = viewer.add_shapes([square - square.mean(axis=0)], rotate=90)
+    turned.translate = square.mean(axis=0)
+    assert windows_of(turned, run) == [Window(25, 15, 10, 20)]
+
+
+def test_shifts_of_another_run_are_refused_and_histories_are_the_frames_own(
+    viewer, hand, slow_frames, add_run, messages
+):
+    viewer.open_sample("napari-lucky", "simulated")
+    hand.run(hand.dock("calibration"))
+    hand.run(hand.dock("registration"))
+    hand.run(hand.dock("ranking"))
+    messages()
+    stacking = hand.dock("stacking")
+    stacking.image.value = viewer.layers["sample run"]
+    hand.run(stacking)
+    stack = layer(viewer, "run focus")
+    names = [step.name for step in stack.metadata["history"]]
+    assert names == ["simulate", "register", "rank", "stack"]  # of the raw frames
+    assert messages() == []
+
+    viewer.add_image(np.random.default_rng(0).normal(size=(60, 256, 512)), name="noise")
+    for dock in (stacking, hand.dock("ranking")):
+        dock.image.value = viewer.layers["noise"]
+        hand.run(dock)
+        ((severity, text),) = messages()
+        assert severity == "error"
+        assert "same run" in text
+
+
+def test_shifts_removed_while_ranking_are_told(viewer, hand, slow_frames, add_run, messages):
+    frames = slow_frames(n=600)
+    add_run(frames, Window(10, 10, 40, 40))
+    frames.seconds = 0
+    hand.run(hand.dock("registration"))
+    frames.seconds = 0.05
+    dock = hand.dock("ranking")
+    hand.press(dock.run_button)
+    hand.wait(lambda: dock.busy)
+    viewer.layers.remove(layer(viewer, "shifts", Vectors))
+    hand.wait(lambda: not dock.busy)
+    ((severity, text),) = messages()
+    assert severity == "error"
+    assert "removed" in text
+    assert not [la for la in viewer.layers if "kept" in la.name]
+
+
+def test_docks_opened_one_after_the_other_are_tabs(viewer, hand):
+    docks = [hand.dock(name) for name in ("calibration", "registration", "ranking", "stacking")]
+    window = viewer.window._qt_window
+    hand.wait(lambda: len(window.tabifiedDockWidgets(docks[0].parent())) == 3)
+
+
+def test_the_graph_follows_the_theme(viewer, hand):
+    dock = hand.dock("ranking")
+    for theme in ("light", "dark"):
+        viewer.theme = theme
+        colour = dock.graph.figure.get_facecolor()
+        assert (np.mean(colour[:3]) > 0.5) == (theme == "light")

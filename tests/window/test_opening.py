@@ -102,3 +102,67 @@ def test_several_layers_go_into_one_file_and_come_back(viewer, run, tmp_path):
     assert [la.data.shape for la in back] == [(12, 20, 30), (3, 4)]
     assert np.array_equal(back[0].data, frames)
     assert np.array_equal(back[1].data, np.arange(12).reshape(3, 4))
+
+
+def test_points_and_windows_come_back_with_their_history(viewer, tmp_path, messages):
+    from napari_lucky import Step
+
+    history = (Step("register", {"method": "brightest"}),)
+    points = np.array([[0.0, 3.25, 4.5], [1.0, 5.0, 6.0]])
+    viewer.add_points(points, name="träcked", metadata={"history": history})
+    corners = np.array([[1.5, 2.5], [1.5, 9.5], [8.5, 9.5], [8.5, 2.5]])
+    viewer.add_shapes([corners, corners + 20], name="windows")
+    viewer.add_image(np.ones((5, 6), np.float32), name="focus")
+    viewer.layers.selection = set(viewer.layers)
+    path = tmp_path / "mixed.fits"
+    assert viewer.layers.save(str(path), selected=True) == [str(path)]
+    back = viewer.open(str(path), plugin="napari-lucky")
+    assert messages() == []
+    assert sorted(type(la).__name__ for la in back) == ["Image", "Points", "Shapes"]
+    by_type = {type(la).__name__: la for la in back}
+    assert np.array_equal(by_type["Points"].data, points)
+    assert by_type["Points"].metadata["history"] == history
+    assert np.array_equal(by_type["Shapes"].data, [corners, corners + 20])
+
+
+def test_a_run_is_not_saved_over_itself(viewer, tmp_path, messages):
+    path = tmp_path / "own.fits"
+    fits.PrimaryHDU(np.arange(600, dtype=np.uint16).reshape(3, 10, 20)).writeto(path)
+    before = path.read_bytes()
+    viewer.open(str(path), plugin="napari-lucky")
+    viewer.layers.selection = set(viewer.layers)
+    with pytest.warns(UserWarning, match="did not return any written paths"):  # napari's own
+        viewer.layers.save(str(path), selected=True)
+    assert "very file" in messages()[0][1]
+    assert path.read_bytes() == before
+
+
+def test_colours_are_not_saved_as_frames(viewer, tmp_path, messages):
+    viewer.add_image(np.zeros((10, 10, 3), np.uint8), rgb=True)
+    viewer.layers.selection = set(viewer.layers)
+    with pytest.warns(UserWarning, match="did not return any written paths"):
+        viewer.layers.save(str(tmp_path / "rgb.fits"), selected=True)
+    assert "colours" in messages()[0][1]
+
+
+def test_the_place_of_a_window_is_the_sensors_not_the_screens(viewer, tmp_path):
+    from napari.layers import Layer
+
+    from napari_lucky._layers import image_tuple
+
+    image = np.random.default_rng(0).normal(size=(8, 9)).astype(np.float32)
+    layer = viewer.add_layer(Layer.create(*image_tuple(image, "focus", origin=(76, 328))))
+    layer.scale, layer.translate = (0.5, 0.5), (10, 20)
+    viewer.layers.selection = {layer}
+    viewer.layers.save(str(tmp_path / "a.fits"), selected=True)
+    header = fits.getheader(tmp_path / "a.fits")
+    assert (header["LTV1"], header["LTV2"]) == (-328, -76)
+
+
+def test_folders_named_by_date_open(viewer, tmp_path):
+    folder = tmp_path / "2026.05.12"
+    folder.mkdir()
+    for k in (1, 2):
+        fits.PrimaryHDU(np.full((9, 9), k, np.uint16)).writeto(folder / f"a_{k}.fits")
+    (layer,) = viewer.open(str(folder), plugin="napari-lucky")
+    assert layer.data.max() == 2

@@ -65,7 +65,7 @@ class CalibrationDock(Dock):
             label="dead below (of 1)",
             value=DEAD_BELOW,
             min=0,
-            max=1,
+            max=0.99,
             step=0.05,
             tooltip="Pixels with less than this fraction of the flat's median response are masked",
         )

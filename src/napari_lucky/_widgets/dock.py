@@ -10,8 +10,16 @@ from typing import Any
 import napari
 from magicgui.widgets import ComboBox, Container, PushButton, Widget
 from napari.layers import Layer
-from qtpy.QtCore import QSettings, Qt
-from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, QSettings, Qt, QTimer
+from qtpy.QtWidgets import (
+    QDockWidget,
+    QFrame,
+    QLabel,
+    QMainWindow,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from .._layers import LayerTuple, history_of
 from .jobs import Job, Work, attempt
@@ -117,6 +125,7 @@ class Dock(QScrollArea):
     def __init__(self, viewer: napari.Viewer, explanation: str, parameters: list[Widget]) -> None:
         super().__init__()
         self.viewer = viewer
+        self._tabbed = False
         self._jobs: list[Job] = []  # none, or the one that runs
         self._parameters = parameters
         self._remembered = [w for w in parameters if _is_plain(w)]
@@ -150,6 +159,33 @@ class Dock(QScrollArea):
         self.setWidget(inside)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
+
+    def event(self, event: QEvent) -> bool:
+        """End the job when the dock is closed: napari then takes it out of its window."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.cancel()
+        return bool(super().event(event))
+
+    def showEvent(self, event: Any) -> None:
+        """Become a tab beside the other docks: four on top of each other have no room."""
+        super().showEvent(event)
+        if not self._tabbed:
+            self._tabbed = True
+            QTimer.singleShot(0, self._tabify)
+
+    def _tabify(self) -> None:
+        outer: Any = self.parent()
+        window: Any = self.window()
+        if not isinstance(outer, QDockWidget) or not isinstance(window, QMainWindow):
+            return
+        others = [
+            dock
+            for dock in window.findChildren(QDockWidget)
+            if dock is not outer and isinstance(dock.widget(), Dock) and not dock.isFloating()
+        ]
+        if others and not window.tabifiedDockWidgets(outer):
+            window.tabifyDockWidget(others[-1], outer)
+            outer.raise_()
 
     def reset_choices(self, *_: Any) -> None:
         """Take up the viewer's layers anew; napari calls it when they change."""

@@ -23,23 +23,18 @@ class QualityGraph(FigureCanvasQTAgg):
         Called with a frame's number when its point is clicked.
     on_cut : callable
         Called with the number of frames kept, and whether the line was let go, as it is dragged.
-    background, ink : str
-        Colours.
     """
 
     def __init__(
         self,
         on_frame: Callable[[int], None],
         on_cut: Callable[[int, bool], None],
-        background: str = "white",
-        ink: str = "black",
     ) -> None:
-        super().__init__(Figure(figsize=(4, 4.4), layout="constrained", facecolor=background))
-        inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
-        self._colours = {"axes.facecolor": background, **dict.fromkeys(inked, ink)}
+        super().__init__(Figure(figsize=(4, 4.4), layout="constrained"))
         self._on_frame, self._on_cut = on_frame, on_cut
         self._frame = np.array([], int)
         self._quality = np.array([])
+        self.set_colours("white", "black")
         self._dragging, self._count = False, 1
         self._points: Any = None
         self._cut: Any = None
@@ -53,9 +48,8 @@ class QualityGraph(FigureCanvasQTAgg):
         self, frame: NDArray[np.intp], quality: NDArray[np.float64], count: int
     ) -> None:
         """Draw the quality of frames, `count` of them kept."""
-        self._frame, self._quality = frame, quality
+        self._frame, self._quality, self._count = frame, quality, count
         self.figure.clear()
-        self.figure.set_facecolor(self._colours["axes.facecolor"])
         with rc_context(self._colours):
             self._over_frame, self._sorted = self.figure.subplots(2, 1)
             self._points = draw_quality(self._over_frame, frame, quality, self._kept(count))
@@ -63,9 +57,19 @@ class QualityGraph(FigureCanvasQTAgg):
             self._sorted.set_title("drag the line to move the cut", fontsize="small")
         self.draw_idle()
 
+    def set_colours(self, background: str, ink: str) -> None:
+        """Draw in other colours from now on."""
+        inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+        self._colours = {"axes.facecolor": background, **dict.fromkeys(inked, ink)}
+        self.figure.set_facecolor(background)
+        if len(self._quality):
+            self.show_quality(self._frame, self._quality, self._count)
+        self.draw_idle()
+
     def show_cut(self, count: int) -> None:
         """Move the line and recolour the points."""
         if self._cut is not None:
+            self._count = count
             move_cut(self._cut, count)
             recolour_kept(self._points, self._kept(count))
             self.draw_idle()

@@ -10,7 +10,14 @@ from magicgui.widgets import ComboBox, FloatSpinBox, SpinBox
 from napari.utils.theme import get_theme
 from numpy.typing import NDArray
 
-from .._layers import frames_of, history_of, image_tuple, recorded_windows_of, table_of
+from .._layers import (
+    chain_history,
+    frames_of,
+    history_of,
+    image_tuple,
+    recorded_windows_of,
+    table_of,
+)
 from ..blocks import Progress
 from ..errors import LuckyError
 from ..frames import LazyArray, Subset
@@ -93,13 +100,9 @@ class RankingDock(Dock):
                 self.count,
             ],
         )
-        theme = get_theme(napari_viewer.theme)
-        self.graph = QualityGraph(
-            self._show_frame,
-            self._cut_dragged,
-            theme.background.as_hex(),
-            theme.text.as_hex(),
-        )
+        self.graph = QualityGraph(self._show_frame, self._cut_dragged)
+        self._follow_theme()
+        napari_viewer.events.theme.connect(self._follow_theme)
         self.column.addWidget(self.graph)
         self.fraction.native.setDecimals(5)
         self._ranked: tuple[Any, Any, NDArray[np.float64]] | None = None
@@ -120,6 +123,7 @@ class RankingDock(Dock):
         if layer is None or shifts is None:
             raise LuckyError("Ranking needs a run and its shifts: do Speckle registration first.")
         frames = frames_of(layer)
+        history = tuple(s for s in chain_history(layer, shifts) if s.name != "rank")
         table = table_of(shifts.features, shifts.metadata, frames.shape[0])
         focus, _ = recorded_windows_of(shifts)
         if focus is None:
@@ -132,11 +136,12 @@ class RankingDock(Dock):
             return quality
 
         def done(quality: NDArray[np.float64]) -> None:
+            if shifts not in self.viewer.layers:
+                raise LuckyError(f"“{shifts.name}” was removed meanwhile; nothing was ranked.")
             kept = select(quality, self.keep)
             self._ranked = (layer, shifts, quality)
             self._kept_layer = None
-            self._history = history_of(shifts)
-            self._history = tuple(step for step in self._history if step.name != "rank")
+            self._history = history
             self._metric, self._smooth = metric, smooth
             self.graph.show_quality(np.arange(len(quality)), quality, len(kept))
             self._apply(kept)
@@ -153,7 +158,8 @@ class RankingDock(Dock):
         features["selected"] = np.isin(frame, kept)
         shifts.features = features
         step = rank_step(self._metric, self._smooth, self.keep, len(kept))
-        shifts.metadata = {**shifts.metadata, "history": (*self._history, step)}
+        before = tuple(done for done in history_of(shifts) if done.name != "rank")
+        shifts.metadata = {**shifts.metadata, "history": (*before, step)}
         table = table_of(shifts.features, shifts.metadata, len(quality))
         best = Subset(Shifted(frames_of(layer), table.shifts), kept)
         history = (*self._history, shift_step(True), step)
@@ -173,13 +179,17 @@ class RankingDock(Dock):
             )
         )
 
+    def _follow_theme(self, *_: Any) -> None:
+        theme = get_theme(self.viewer.theme)
+        self.graph.set_colours(theme.background.as_hex(), theme.text.as_hex())
+
     def _show_keep(self) -> None:
         self.fraction.visible = self.keep_as.value == FRACTION
         self.count.visible = self.keep_as.value == COUNT
 
     def _keep_changed(self, *_: Any) -> None:
         self._show_keep()
-        if self._ranked is None:
+        if self._ranked is None or self._ranked[1] not in self.viewer.layers:
             return
         _, _, quality = self._ranked
         usable = int(np.isfinite(quality).sum())

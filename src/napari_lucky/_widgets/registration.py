@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import napari
@@ -58,6 +59,11 @@ class RegistrationDock(Dock):
             text="Place window on the brightest star",
             tooltip="Look for the star in frames spread over the run and put a rectangle on it",
         )
+        self.draw_button = PushButton(
+            text="Draw windows",
+            tooltip="Add a layer and draw: first a rectangle around the focused star, then, if "
+            "there is one, another around the defocused star",
+        )
         self.method = ComboBox(
             name="method",
             label="method",
@@ -88,13 +94,25 @@ class RegistrationDock(Dock):
             [
                 self.image,
                 self.windows,
+                self.draw_button,
                 self.place_button,
                 self.method,
                 self.smooth,
                 self.subpixel,
             ],
         )
+        self.draw_button.changed.connect(self.draw_windows)
         self.place_button.changed.connect(self.place)
+
+    def draw_windows(self, *_: Any) -> None:
+        """Add an empty layer for windows, ready to be drawn in."""
+        layer = self.image.value
+        name = f"{base_name(layer)} windows" if layer is not None else "windows"
+        added = self.add(windows_tuple([], name, like=layer))
+        added.current_face_color, added.current_edge_color = "transparent", "#ffb000"
+        added.events.data.connect(partial(_name_next, added))
+        added.mode = "add_rectangle"
+        self.windows.value = added
 
     def place(self, *_: Any) -> None:
         """Look for the star and put the first rectangle on it."""
@@ -175,3 +193,8 @@ class RegistrationDock(Dock):
                 napari.utils.notifications.show_warning("\n".join(notes))
 
         self.start(work, done)
+
+
+def _name_next(windows: napari.layers.Shapes, *_: Any) -> None:
+    """Label the rectangle that is drawn next: after the focus window comes the defocus window."""
+    windows.feature_defaults = {"window": "defocus" if len(windows.data) else "focus"}

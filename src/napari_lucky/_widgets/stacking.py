@@ -9,8 +9,8 @@ import numpy as np
 from magicgui.widgets import CheckBox, ComboBox
 
 from .._layers import (
+    chain_history,
     frames_of,
-    history_of,
     image_tuple,
     recorded_windows_of,
     table_of,
@@ -80,6 +80,7 @@ class StackingDock(Dock):
         if layer is None or shifts is None:
             raise LuckyError("Stacking needs a run and its shifts: do Speckle registration first.")
         frames = frames_of(layer)
+        history = chain_history(layer, shifts)
         table = table_of(shifts.features, shifts.metadata, frames.shape[0])
         focus, defocus = self._windows(layer, shifts)
         found = np.isfinite(table.shifts).all(axis=1)
@@ -104,7 +105,7 @@ class StackingDock(Dock):
                         stack.image,
                         f"{base_name(layer)} {name.replace('_', ' ')}",
                         header=layer.metadata.get("header"),
-                        history=(*history_of(shifts), step),
+                        history=(*history, step),
                         origin=(window.y0, window.x0),
                         like=layer,
                         colormap="inferno",
