@@ -1,48 +1,21 @@
-"""Results as napari's layer tuples, and layers as the core's arguments; imports no napari."""
+"""Results as napari's layer tuples; imports no napari."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .coordinates import Coordinates
-from .errors import LuckyError
 from .frames import ArrayFrames, Frames, LazyArray, Subset
 from .history import History
-from .steps import recorded_windows
 from .table import FrameTable
 from .windows import Window
 
 LayerTuple = tuple[Any, dict[str, Any], str]
 CONTRAST_FRAMES = 3
-
-
-def frames_of(layer: Any) -> Frames:
-    """Return what an image layer holds as `Frames`; a single image is a run of one frame.
-
-    Raises
-    ------
-    LuckyError
-        If the layer is neither a run (frame, y, x) nor an image (y, x) of numbers.
-    """
-    data = layer.data
-    if isinstance(data, LazyArray):
-        return data.frames
-    shape = tuple(data.shape)
-    if getattr(layer, "multiscale", False) or getattr(layer, "rgb", False) or len(shape) > 3:
-        raise LuckyError(
-            f"The layer “{layer.name}” is not a run: its shape is {shape}; expected (frame, y, x)."
-        )
-    return ArrayFrames(data)
-
-
-def history_of(layer: Any) -> History:
-    """Return what was done to a layer's pixels so far."""
-    return tuple(layer.metadata.get("history", ()))
 
 
 def files_of(frames: Frames) -> list[str]:
@@ -54,48 +27,6 @@ def files_of(frames: Frames) -> list[str]:
         return [""] * frames.shape[0]
     files = files_of(inner)
     return [files[k] for k in frames.index] if isinstance(frames, Subset) else files
-
-
-def paths_of(frames: Any) -> set[Path]:
-    """Return the files that frames are read from."""
-    while not hasattr(frames, "images"):
-        if not hasattr(frames, "frames"):
-            return set()
-        frames = frames.frames
-    return {image.path.resolve() for image in frames.images}
-
-
-def chain_history(layer: Any, shifts: Any) -> History:
-    """Return the history of a layer's frames with the shifts of a registration.
-
-    That is the layer's own, and the steps that made the shifts and chose among them.
-
-    Raises
-    ------
-    LuckyError
-        If the shifts were found on another run than the layer's.
-    """
-    own, of_shifts = history_of(layer), history_of(shifts)
-    run, registered = _source(own), _source(of_shifts)
-    if registered is not None and run != registered:
-        raise LuckyError(
-            f"The shifts “{shifts.name}” are of {_origin(registered)}, the layer “{layer.name}” "
-            f"is of {_origin(run)}. Choose shifts and frames of the same run."
-        )
-    return (*own, *(step for step in of_shifts if step.name in ("register", "rank")))
-
-
-def _source(history: History) -> Any:
-    """Return the step that a history begins with, if it tells where the frames come from."""
-    first = next(iter(history), None)
-    return first if first is not None and first.name in ("open", "simulate") else None
-
-
-def _origin(step: Any) -> str:
-    if step is None:
-        return "an unknown source"
-    name = step.inputs.get("name")
-    return f"the run “{name}”" if name else f"another source ({step.name})"
 
 
 def contrast_of(frames: Frames) -> tuple[float, float]:
@@ -261,86 +192,3 @@ def rectangle(window: Window) -> NDArray[np.float64]:
     """Return the corners of a window's outermost pixels, (4, 2)."""
     y0, x0, y1, x1 = window.y0 - 0.5, window.x0 - 0.5, window.y1 - 0.5, window.x1 - 0.5
     return np.array([[y0, x0], [y0, x1], [y1, x1], [y1, x0]])
-
-
-def windows_of(shapes: Any, image: Any) -> list[Window]:
-    """Return the rectangles of a shapes layer as windows of an image layer, in whole pixels.
-
-    Raises
-    ------
-    LuckyError
-        If there is no shape in the layer.
-    """
-    if len(shapes.data) == 0:
-        raise LuckyError(
-            f"The shapes layer “{shapes.name}” is empty. Draw a rectangle around the focused star, "
-            "and a second one around the defocused star if there is one."
-        )
-    windows = []
-    for corners in shapes.data:
-        world = np.array([shapes.data_to_world(corner)[-2:] for corner in np.asarray(corners)])
-        lead = np.zeros(image.ndim - 2)
-        pixels = np.array([image.world_to_data([*lead, *place])[-2:] for place in world])
-        (y0, x0), (y1, x1) = (
-            np.floor(f(axis=0) + 0.5).astype(int) for f in (pixels.min, pixels.max)
-        )
-        windows.append(Window(int(y0), int(x0), int(y1 - y0), int(x1 - x0)))
-    return windows
-
-
-def table_of(
-    features: Mapping[str, Any], metadata: Mapping[str, Any], n: int | None = None
-) -> FrameTable:
-    """Return the table that a vectors layer carries.
-
-    Parameters
-    ----------
-    features : mapping of str to array-like
-        The layer's.
-    metadata : mapping
-        The layer's.
-    n : int, optional
-        Number of frames of the run: the table then has a row for each, those without an arrow
-        with NaN. Without it, only frames with an arrow.
-
-    Raises
-    ------
-    LuckyError
-        If the layer is no registration, or of a longer run.
-    """
-    if any(name not in features for name in ("frame", "dy", "dx")):
-        raise LuckyError(
-            "This vectors layer is no registration: it has no features frame, dy, dx. "
-            "Choose one that Speckle registration made."
-        )
-    frame = np.asarray(features["frame"], np.intp)
-    count = len(frame)
-    shifts = np.column_stack([np.asarray(features[name], np.float64) for name in ("dy", "dx")])
-    quality = np.asarray(features.get("quality", np.full(count, np.nan)), np.float64)
-    selected = np.asarray(features.get("selected", np.zeros(count)), bool)
-    file = [str(name) for name in features.get("file", [""] * count)]
-    if n is not None:
-        if count and frame.max() >= n:
-            raise LuckyError(
-                f"The registration is of a run of at least {frame.max() + 1} frames, the layer has "
-                f"{n}. Choose the layer that was registered."
-            )
-        at, everything = frame, np.arange(n)
-        shifts = _spread(shifts, at, np.full((n, 2), np.nan))
-        quality = _spread(quality, at, np.full(n, np.nan))
-        selected = _spread(selected, at, np.zeros(n, bool))
-        names = _spread(np.array(file, object), at, np.full(n, "", object))
-        frame, file = everything, list(names)
-    reference = metadata.get("reference", (0.0, 0.0))
-    history = tuple(metadata.get("history", ()))
-    return FrameTable(frame, file, shifts, quality, selected, reference, history)
-
-
-def _spread(values: NDArray[Any], at: NDArray[np.intp], into: NDArray[Any]) -> NDArray[Any]:
-    into[at] = values
-    return into
-
-
-def recorded_windows_of(layer: Any) -> tuple[Window | None, Window | None]:
-    """Return the focus and defocus windows that a layer was registered with."""
-    return recorded_windows(history_of(layer))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ._layers import paths_of, table_of
+from ._from_layers import paths_of, table_of
 from .coordinates import Coordinates, coordinates_to_hdu
 from .errors import LuckyError
 from .fits_output import ImageResult, write_fits, write_text

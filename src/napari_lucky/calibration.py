@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from .blocks import Progress, blocks_of, map_blocks, silent
 from .errors import LuckyError
-from .frames import Frames, Index, as_float32
+from .frames import Frames, Index, View, as_float32
 from .spots import is_empty
 from .windows import Window
 
@@ -189,7 +189,7 @@ def check_shape(image: NDArray[Any], shape: tuple[int, ...], name: str, of: str)
 
 
 @dataclass(frozen=True, eq=False)
-class Calibrated:
+class Calibrated(View):
     """Frames with dark and flat taken out and bad pixels masked.
 
     calibrated = (raw − dark) / flat; NaN where the pixel is bad or the raw value saturated.
@@ -208,7 +208,6 @@ class Calibrated:
         Raw values of this many ADU and more are masked.
     """
 
-    frames: Frames
     dark: NDArray[np.float32] | None = None
     flat: NDArray[np.float32] | None = None
     bad: NDArray[np.bool_] | None = None
@@ -219,16 +218,6 @@ class Calibrated:
             image = getattr(self, name)
             if image is not None:
                 check_shape(image, self.shape, name.replace("bad", "mask of bad pixels"), "run")
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Number of frames, rows, columns."""
-        return self.frames.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """float32."""
-        return np.dtype(np.float32)
 
     def read(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
         """Return the calibrated frames asked for, (k, y, x), cut to the window."""

@@ -69,6 +69,29 @@ class ArrayFrames:
 
 
 @dataclass(frozen=True, eq=False)
+class View:
+    """Frames computed from other frames, of the same shape, as float32.
+
+    Parameters
+    ----------
+    frames : Frames
+        What they are computed from.
+    """
+
+    frames: Frames
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of frames, rows, columns."""
+        return self.frames.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32."""
+        return np.dtype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
 class Subset:
     """Some frames of a run, in a given order.
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from .errors import LuckyError
-from .frames import Frames, Index, as_float32
+from .frames import Index, View, as_float32
 from .windows import Window
 
 
 @dataclass(frozen=True, eq=False)
-class Shifted:
+class Shifted(View):
     """Frames moved by their shifts: moved[y + dy, x + dx] = frame[y, x].
 
     Whole pixels of the shift move the window that is read from the sensor, so nothing is
@@ -32,7 +31,6 @@ class Shifted:
         Whether the fraction of a pixel is applied, or the shift rounded.
     """
 
-    frames: Frames
     shifts: NDArray[np.float64]
     subpixel: bool = True
 
@@ -42,16 +40,6 @@ class Shifted:
                 f"There are {len(self.shifts)} shifts for {self.frames.shape[0]} frames; "
                 "register this run, or choose the registration that belongs to it."
             )
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Number of frames, rows, columns."""
-        return self.frames.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """float32."""
-        return np.dtype(np.float32)
 
     def read(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
         """Return the shifted frames asked for, (k, y, x), cut to the window."""

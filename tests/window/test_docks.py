@@ -5,7 +5,8 @@ from napari.layers import Image, Points, Vectors
 from napari.utils import progress
 
 from napari_lucky import LazyArray, Window, simulate_run
-from napari_lucky._layers import image_tuple, windows_of, windows_tuple
+from napari_lucky._from_layers import windows_of
+from napari_lucky._layers import image_tuple, windows_tuple
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import numpy as np
 from magicgui.widgets import ComboBox, FloatSpinBox, SpinBox
 from napari.utils.notifications import show_info
 
-from .._layers import contrast_of, frames_of, history_of, image_tuple
+from .._from_layers import frames_of, history_of
+from .._layers import contrast_of, image_tuple
 from ..blocks import Progress
 from ..calibration import DEAD_BELOW, HOT_SIGMA, Calibrated, saturation_level
 from ..errors import LuckyError
@@ -17,7 +18,8 @@ from ..frames import ArrayFrames, Frames
 from ..pipeline import calibrate
 from ..run import open_run
 from ..steps import calibrate_step
-from .dock import Dock, LayerCombo, base_name, is_image, is_run
+from .choices import LayerCombo, base_name, is_image, is_run
+from .dock import Dock
 from .paths import PathEdit
 
 

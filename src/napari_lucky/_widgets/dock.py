@@ -1,4 +1,4 @@
-"""What all docks share: parameters that are remembered, Run, Cancel, and choosing layers."""
+"""What all docks share: parameters that are remembered, Run and Cancel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from functools import partial
 from typing import Any
 
 import napari
-from magicgui.widgets import ComboBox, Container, PushButton, Widget
+from magicgui.widgets import (
+    Container,
+    PushButton,
+    Widget,
+)
 from napari.layers import Layer
 from qtpy.QtCore import QEvent, QSettings, Qt, QTimer
 from qtpy.QtWidgets import (
@@ -21,92 +25,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from .._layers import LayerTuple, history_of
+from .._layers import LayerTuple
+from .choices import LayerCombo
 from .jobs import Job, Work, attempt
-
-
-class LayerCombo(ComboBox):
-    """A choice among the viewer's layers that survives renaming.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Whose layers.
-    accept : callable
-        Tells for a layer whether it may be chosen.
-    prefer : callable, optional
-        Tells for a layer whether it is the likely choice; the newest such layer is chosen until
-        the user chooses another.
-    **options
-        Of magicgui's ComboBox: name, label, tooltip, nullable.
-    """
-
-    def __init__(
-        self,
-        viewer: napari.Viewer,
-        accept: Callable[[Layer], bool],
-        prefer: Callable[[Layer], bool] | None = None,
-        **options: Any,
-    ) -> None:
-        self._viewer, self._accept, self._prefer = viewer, accept, prefer
-        self._by_user = self._resetting = False
-        super().__init__(choices=self._layers, **options)
-        self.changed.connect(self._on_changed)
-        self.reset_choices()
-
-    def _layers(self, _: Any = None) -> list[tuple[str, Layer]]:
-        return [(layer.name, layer) for layer in self._viewer.layers if self._accept(layer)]
-
-    def _on_changed(self, value: Any) -> None:
-        self._by_user = self._by_user or (not self._resetting and value is not None)
-
-    def reset_choices(self, *_: Any) -> None:
-        """Take up the viewer's layers anew, and keep what was chosen."""
-        kept: Any = self.get_value()
-        layers = [layer for _, layer in self._layers()]
-        self._resetting = True
-        super().reset_choices()
-        likely = [layer for layer in layers if self._prefer and self._prefer(layer)]
-        if likely and not (self._by_user and kept in layers):
-            self.value = likely[-1]
-        elif kept in layers:
-            self.value = kept
-        self._resetting = False
-
-
-def base_name(layer: Layer) -> str:
-    """Return the name of the run that a layer came from, to name results by."""
-    return str(layer.name).removesuffix(" calibrated")
-
-
-def is_run(layer: Layer) -> bool:
-    """Tell whether a layer is a run of frames that have not been shifted yet."""
-    return (
-        isinstance(layer, napari.layers.Image)
-        and layer.data.ndim == 3
-        and not layer.rgb
-        and not any(step.name in ("shift", "stack") for step in history_of(layer))
-    )
-
-
-def is_image(layer: Layer) -> bool:
-    """Tell whether a layer is an image or a run."""
-    return isinstance(layer, napari.layers.Image) and not layer.rgb
-
-
-def has_step(name: str) -> Callable[[Layer], bool]:
-    """Return a test for layers that went through a step."""
-    return lambda layer: any(step.name == name for step in history_of(layer))
-
-
-def is_registration(layer: Layer) -> bool:
-    """Tell whether a layer holds the shifts of a run."""
-    return isinstance(layer, napari.layers.Vectors) and {"frame", "dy", "dx"} <= set(layer.features)
-
-
-def is_windows(layer: Layer) -> bool:
-    """Tell whether a layer can hold windows."""
-    return isinstance(layer, napari.layers.Shapes)
 
 
 class Dock(QScrollArea):

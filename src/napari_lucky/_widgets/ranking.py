@@ -10,21 +10,16 @@ from magicgui.widgets import ComboBox, FloatSpinBox, SpinBox
 from napari.utils.theme import get_theme
 from numpy.typing import NDArray
 
-from .._layers import (
-    chain_history,
-    frames_of,
-    history_of,
-    image_tuple,
-    recorded_windows_of,
-    table_of,
-)
+from .._from_layers import chain_history, frames_of, history_of, recorded_windows_of, table_of
+from .._layers import image_tuple
 from ..blocks import Progress
 from ..errors import LuckyError
 from ..frames import LazyArray, Subset
 from ..ranking import METRICS, RANK_SMOOTH, rank, select
 from ..shifting import Shifted
 from ..steps import rank_step, shift_step
-from .dock import Dock, LayerCombo, base_name, has_step, is_registration, is_run
+from .choices import base_name, run_combo, shifts_combo, smooth_box
+from .dock import Dock
 from .graph import QualityGraph
 
 FRACTION, COUNT = "a fraction", "a count"
@@ -34,21 +29,12 @@ class RankingDock(Dock):
     """Measure the quality of each frame, show it, and keep the best frames."""
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
-        self.image = LayerCombo(
-            napari_viewer,
-            is_run,
-            has_step("calibrate"),
-            name="image",
-            label="run",
-            tooltip="The frames that were registered (not the shifted layer), ADU",
+        self.image = run_combo(
+            napari_viewer, "The frames that were registered (not the shifted layer), ADU"
         )
-        self.registration = LayerCombo(
+        self.registration = shifts_combo(
             napari_viewer,
-            is_registration,
-            lambda layer: True,
-            name="registration",
-            label="shifts",
-            tooltip="Vectors layer from Speckle registration; the quality becomes its feature",
+            "Vectors layer from Speckle registration; it gets the quality as feature",
         )
         self.metric = ComboBox(
             name="metric",
@@ -57,15 +43,7 @@ class RankingDock(Dock):
             tooltip="peak: above background (ADU); peak-over-flux: a Strehl proxy; sum-of-squares: "
             "sum I² / (sum I)²; gradient: energy of the edges. Higher is better",
         )
-        self.smooth = FloatSpinBox(
-            name="smooth",
-            label="smoothing (px)",
-            value=RANK_SMOOTH,
-            min=0,
-            max=50,
-            step=0.5,
-            tooltip="Standard deviation of the Gaussian smoothing before the metric, in pixels",
-        )
+        self.smooth = smooth_box(RANK_SMOOTH, "before the metric, in pixels")
         self.keep_as = ComboBox(
             name="keep_as", label="keep", choices=[FRACTION, COUNT], tooltip="How the cut is given"
         )

@@ -7,19 +7,10 @@ from typing import Any
 
 import napari
 import numpy as np
-from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, PushButton
+from magicgui.widgets import ComboBox, PushButton
 
-from .._layers import (
-    files_of,
-    frames_of,
-    history_of,
-    image_tuple,
-    points_tuple,
-    rectangle,
-    vectors_tuple,
-    windows_of,
-    windows_tuple,
-)
+from .._from_layers import frames_of, history_of, windows_of
+from .._layers import files_of, image_tuple, points_tuple, rectangle, vectors_tuple, windows_tuple
 from ..blocks import Progress
 from ..calibration import Calibrated, saturated_frames
 from ..errors import LuckyError
@@ -30,21 +21,15 @@ from ..shifting import Shifted
 from ..steps import register_step, shift_step
 from ..table import FrameTable
 from ..windows import Window
-from .dock import Dock, LayerCombo, base_name, has_step, is_run, is_windows
+from .choices import LayerCombo, base_name, is_windows, run_combo, smooth_box, subpixel_box
+from .dock import Dock
 
 
 class RegistrationDock(Dock):
     """Track the star in a window and show the run shifted so that it stands still."""
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
-        self.image = LayerCombo(
-            napari_viewer,
-            is_run,
-            has_step("calibrate"),
-            name="image",
-            label="run",
-            tooltip="Calibrated frames, or raw ones (frame, y, x), ADU",
-        )
+        self.image = run_combo(napari_viewer, "Calibrated frames, or raw ones (frame, y, x), ADU")
         self.windows = LayerCombo(
             napari_viewer,
             is_windows,
@@ -71,22 +56,10 @@ class RegistrationDock(Dock):
             tooltip="brightest: the brightest speckle, after smoothing; centroid: the centre of "
             "light over 0.3 of the peak; correlation: with the frame of the highest peak",
         )
-        self.smooth = FloatSpinBox(
-            name="smooth",
-            label="smoothing (px)",
-            value=SMOOTH,
-            min=0,
-            max=50,
-            step=0.5,
-            tooltip="Standard deviation of the Gaussian smoothing before tracking, in pixels; "
-            "about a third of lambda/D is best, more in noise",
+        self.smooth = smooth_box(
+            SMOOTH, "before tracking, in pixels; about a third of lambda/D is best, more in noise"
         )
-        self.subpixel = CheckBox(
-            name="subpixel",
-            text="shift by fractions of a pixel",
-            value=True,
-            tooltip="Cubic interpolation; off: whole pixels, no interpolation",
-        )
+        self.subpixel = subpixel_box()
         super().__init__(
             napari_viewer,
             "Find the star in each frame. Draw a rectangle around the focused star in a Shapes "

@@ -6,22 +6,17 @@ from typing import Any
 
 import napari
 import numpy as np
-from magicgui.widgets import CheckBox, ComboBox
+from magicgui.widgets import ComboBox
 
-from .._layers import (
-    chain_history,
-    frames_of,
-    image_tuple,
-    recorded_windows_of,
-    table_of,
-    windows_of,
-)
+from .._from_layers import chain_history, frames_of, recorded_windows_of, table_of, windows_of
+from .._layers import image_tuple
 from ..blocks import Progress
 from ..errors import LuckyError
 from ..stacking import Stack, stack_pair
 from ..steps import stack_step
 from ..windows import Window
-from .dock import Dock, LayerCombo, base_name, has_step, is_registration, is_run, is_windows
+from .choices import LayerCombo, base_name, is_windows, run_combo, shifts_combo, subpixel_box
+from .dock import Dock
 
 KEPT, ALL = "kept by the ranking", "all (shift-and-add)"
 
@@ -30,21 +25,11 @@ class StackingDock(Dock):
     """Average the kept frames in both windows, and all frames unshifted beside them."""
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
-        self.image = LayerCombo(
-            napari_viewer,
-            is_run,
-            has_step("calibrate"),
-            name="image",
-            label="run",
-            tooltip="The frames that were registered (not the shifted layer), ADU",
+        self.image = run_combo(
+            napari_viewer, "The frames that were registered (not the shifted layer), ADU"
         )
-        self.registration = LayerCombo(
-            napari_viewer,
-            is_registration,
-            lambda layer: True,
-            name="registration",
-            label="shifts",
-            tooltip="Vectors layer with the shifts (px) and the ranking",
+        self.registration = shifts_combo(
+            napari_viewer, "Vectors layer with the shifts (px) and the ranking"
         )
         self.windows = LayerCombo(
             napari_viewer,
@@ -61,12 +46,7 @@ class StackingDock(Dock):
             choices=[KEPT, ALL],
             tooltip="Which frames are stacked",
         )
-        self.subpixel = CheckBox(
-            name="subpixel",
-            text="shift by fractions of a pixel",
-            value=True,
-            tooltip="Cubic interpolation; off: whole pixels, no interpolation",
-        )
+        self.subpixel = subpixel_box()
         super().__init__(
             napari_viewer,
             "Average the kept frames, shifted, in the focused and the defocused star's windows "
