@@ -522,7 +522,7 @@ def test_blank_frames_are_seen_through_dark_and_flat(
         (["--focus", "95,316"], "'95,316' is not Y,X,SIZE"),
         (["--focus", "95.5,316,64"], "is not Y,X,SIZE"),
         (["--defocus", "100,390,64"], "defocus window covers rows 68 to 131 and columns 358"),
-        (["--frames", "20:30"], "--frames 20:30 chooses none of the run's 12 frames"),
+        (["--frames", "20:30"], "range 20:30 chooses none of the run's 12 frames"),
         (["--frames", "5:5"], "chooses none"),
         (["--frames", "5"], "'5' is not START:STOP"),
         (["--frames", "a:b"], "'a:b' is not START:STOP"),
@@ -695,3 +695,21 @@ def test_version(capsys):
 
 def test_an_empty_out_is_not_the_folder_one_is_in(data, capsys):
     assert "give a folder" in refused(capsys, data / "run", "-o", "")
+
+
+def test_shifts_from_an_earlier_job(data, tmp_path, capsys):
+    whole, later = tmp_path / "whole", tmp_path / "later"
+    windows = ["--focus", "95,316,64", "--defocus", "100,100,96"]
+    assert run_cli("process", data / "run", *windows, "--keep", "3", "-o", whole) == 0
+    shifts = ["--shifts", whole / "frames.csv", *windows[2:]]
+    assert run_cli("process", data / "run", *shifts, "--report", "-o", later) == 0
+    names = {"defocus.fits", "frames.csv", "recipe.toml", "report.png"}
+    assert {path.name for path in later.iterdir()} == names
+    assert (later / "frames.csv").read_bytes() == (whole / "frames.csv").read_bytes()
+    pixels = [fits.getdata(out / "defocus.fits") for out in (whole, later)]
+    np.testing.assert_array_equal(*pixels)
+    again = tmp_path / "again"
+    assert run_cli("process", "--recipe", later / "recipe.toml", "-o", again) == 0
+    assert (again / "defocus.fits").read_bytes() == (later / "defocus.fits").read_bytes()
+    capsys.readouterr()
+    assert "--keep" in refused(capsys, data / "run", *shifts, "--keep", "2", "-o", tmp_path / "x")

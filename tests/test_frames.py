@@ -6,7 +6,15 @@ import dask.array as da
 import numpy as np
 import pytest
 
-from napari_lucky.frames import ArrayFrames, LazyArray, Subset, as_float32
+from napari_lucky.errors import LuckyError
+from napari_lucky.frames import (
+    ArrayFrames,
+    LazyArray,
+    Subset,
+    as_float32,
+    frames_in,
+    parse_range,
+)
 from napari_lucky.windows import Window
 
 SHAPE = (7, 11, 13)
@@ -173,3 +181,30 @@ def test_as_float32_is_native_float32(dtype):
 def test_as_float32_copies_nothing_that_is_float32_already():
     pixels = DATA.astype(np.float32)
     assert np.shares_memory(as_float32(pixels), pixels)
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [
+        ("0:3", [0, 1, 2]),
+        (":", list(range(10))),
+        ("7:", [7, 8, 9]),
+        ("-2:", [8, 9]),
+        ("1:9:3", [1, 4, 7]),
+        ("::5", [0, 5]),
+        (" 2 : 4 ", [2, 3]),
+    ],
+)
+def test_ranges_are_pythons_slices(text, chosen):
+    assert frames_in(10, parse_range(text)).tolist() == chosen
+
+
+@pytest.mark.parametrize("text", ["", "3", "a:b", "1:2:3:4", "1:9:0", "9:1:-1", "1.5:3"])
+def test_what_is_no_range_is_told(text):
+    with pytest.raises(LuckyError, match="START:STOP:STEP"):
+        parse_range(text)
+
+
+def test_a_range_without_frames_is_told():
+    with pytest.raises(LuckyError, match=r"20:30 chooses none of the run's 10 frames"):
+        frames_in(10, parse_range("20:30"))

@@ -20,6 +20,7 @@ from napari_lucky import (
     process,
     simulate_run,
     stack_mean,
+    table_to_csv,
 )
 from napari_lucky.ranking import METRICS
 from napari_lucky.registration import METHODS
@@ -275,7 +276,7 @@ def test_every_image_tells_its_whole_history(run):
         assert list(steps) == ["open", "choose frames", "calibrate", "register", "rank", "stack"]
         assert steps["open"].inputs["frames"] == 200
         assert steps["open"].inputs["name"] == "cube"
-        assert steps["choose frames"].parameters == {"start": 10, "stop": 40}
+        assert steps["choose frames"].parameters == {"start": 10, "stop": 40, "step": 1}
         assert steps["calibrate"].inputs["dark"]["name"] == "dark.fits"
         assert steps["calibrate"].inputs["flat"]["name"] == "flat.fits"
         assert steps["calibrate"].parameters["saturation"] == 4095
@@ -513,3 +514,42 @@ def test_calibrate_refuses_a_master_of_another_shape():
     for name in ("dark", "flat"):
         with pytest.raises(LuckyError, match=f"The {name} has 20 x 31 pixels, the run has 20 x 30"):
             calibrate(frames, **{name: other})
+
+
+def test_the_defocused_star_may_follow_later_from_the_saved_shifts(tmp_path):
+    """The same pixels as in one go, whatever the order of the table's rows."""
+    frames, _, _ = spots(20)
+    cube = write(tmp_path / "cube.fits", frames)
+    whole = process(Recipe(frames=(cube,), focus=FOCUS, defocus=(30, 30, 20), keep=0.25))
+    head, *rows = table_to_csv(whole.table).splitlines(keepends=True)
+    saved = tmp_path / "frames.csv"
+    saved.write_text("".join([head, *reversed(rows)]))
+    later = process(Recipe(frames=(cube,), shifts=str(saved), defocus=(30, 30, 20)))
+    assert list(later.images) == ["defocus"]
+    np.testing.assert_array_equal(later.images["defocus"].data, whole.images["defocus"].data)
+    np.testing.assert_array_equal(later.table.selected, whole.table.selected)
+    assert [step.name for step in later.table.history] == ["open", "calibrate", "read shifts"]
+    both = process(Recipe(frames=(cube,), shifts=str(saved), focus=FOCUS))
+    for name in ("focus", "long_exposure"):
+        np.testing.assert_array_equal(both.images[name].data, whole.images[name].data)
+
+
+def test_shifts_that_do_not_belong_to_the_run_are_told(tmp_path):
+    frames, _, _ = spots(6)
+    cube = write(tmp_path / "cube.fits", frames)
+    table = process(Recipe(frames=(cube,), focus=FOCUS, keep=2)).table
+    saved = tmp_path / "frames.csv"
+
+    def refused(text, **options):
+        saved.write_text(text)
+        with pytest.raises(LuckyError) as error:
+            process(Recipe(frames=(cube,), shifts=str(saved), **options))
+        return str(error.value)
+
+    text = table_to_csv(table)
+    window = {"defocus": (30, 30, 20)}
+    assert "give a window" in refused(text)
+    assert "frame 5 is not in this table" in refused("".join(text.splitlines(True)[:-1]), **window)
+    assert "frame 0 is other.fits" in refused(text.replace("cube.fits", "other.fits"), **window)
+    assert "none of the frames" in refused(text.replace(",1\n", ",0\n"), **window)
+    assert "not a table of frames" in refused("a,b\n1,2\n", **window)

@@ -18,6 +18,7 @@ FULL = Recipe(
     frames=("/data/run/a1.fits", "/data/run/Größe 2 \"x\" \\ 'y' 星.fits"),
     start=3,
     stop=190,
+    step=2,
     dark="/data/dark.fits",
     flat="/data/flats",
     combine="median",
@@ -29,6 +30,7 @@ FULL = Recipe(
     defocus=(120, 400, 96),
     register="correlation",
     smooth=1 / 3,
+    shifts="/data/out/frames.csv",
     rank="gradient",
     rank_smooth=0.1 + 0.2,
     keep=25,
@@ -182,6 +184,7 @@ def test_a_recipe_with_an_impossible_parameter_cannot_be_made(wrong):
         ({"dead_below": 5.0}, "under 1"),
         ({"dead_below": float("nan")}, "under 1"),
         ({"saturation": -5.0}, "over 0"),
+        ({"step": 0}, "1 or more"),
         ({"dark": ""}, "path of the dark is empty"),
     ],
 )

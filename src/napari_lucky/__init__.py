@@ -21,13 +21,14 @@ from ._version import __version__
 from .errors import LuckyError
 
 if TYPE_CHECKING:
+    from .calibrating import calibrate
     from .calibration import Calibrated, hot_pixels, master, master_flat
     from .finding import find_star
     from .fits_output import ImageResult, write_fits
     from .frames import ArrayFrames, Frames, LazyArray, Subset
     from .history import Step
     from .outputs import write_results
-    from .pipeline import Result, calibrate, process
+    from .pipeline import Result, process
     from .ranking import METRICS, rank, select
     from .recipe import Recipe, read_recipe, recipe_to_toml
     from .registration import Registration, register
@@ -45,7 +46,8 @@ _HOMES = {
     "frames": ("ArrayFrames", "Frames", "LazyArray", "Subset"),
     "history": ("Step",),
     "outputs": ("write_results",),
-    "pipeline": ("Result", "calibrate", "process"),
+    "calibrating": ("calibrate",),
+    "pipeline": ("Result", "process"),
     "ranking": ("METRICS", "rank", "select"),
     "recipe": ("Recipe", "read_recipe", "recipe_to_toml"),
     "registration": ("Registration", "register"),

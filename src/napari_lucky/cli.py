@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from ._version import __version__
 from .errors import LuckyError
+from .frames import parse_range
 from .ranking import METRICS, check_keep
 from .registration import METHODS
 
@@ -63,7 +64,8 @@ def parser() -> Parser:
     add("--register", choices=METHODS, help="how the star is tracked (brightest)")
     add("--rank", choices=METRICS, help="what makes a frame a good one (peak)")
     add("--keep", type=_keep, metavar="0.01|25", help="a fraction, or a count, of frames (0.1)")
-    add("--frames", dest="range", type=_range, metavar="START:STOP", help="use only these frames")
+    add("--frames", dest="range", type=_range, metavar="START:STOP[:STEP]", help="use only these")
+    add("--shifts", metavar="CSV", help="shifts and kept frames from an earlier frames.csv")
     add("--report", action="store_true", help="draw report.png too")
     add("--overwrite", action="store_true", help="replace results that OUT already holds")
     add("-o", "--out", required=True, type=_folder, metavar="OUT", help="folder for the results")
@@ -103,14 +105,11 @@ def _keep(text: str) -> float | int:
     return keep
 
 
-def _range(text: str) -> tuple[int | None, int | None]:
+def _range(text: str) -> slice:
     try:
-        start, stop = (int(part) if part else None for part in text.split(":"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not START:STOP: frame numbers from 0, such as 0:100"
-        ) from None
-    return start, stop
+        return parse_range(text)
+    except LuckyError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def run_process(given: argparse.Namespace) -> int:
@@ -142,13 +141,17 @@ def _recipe(given: argparse.Namespace) -> Any:
     recipe = read_recipe(given.recipe) if given.recipe else Recipe()
     changes: dict[str, Any] = {
         name: getattr(given, name)
-        for name in ("dark", "flat", "focus", "defocus", "register", "rank", "keep")
+        for name in ("dark", "flat", "focus", "defocus", "shifts", "register", "rank", "keep")
         if getattr(given, name) is not None
     }
     if given.frames:
         changes["frames"] = tuple(given.frames)
     if given.range is not None:
-        changes["start"], changes["stop"] = given.range
+        chosen = given.range
+        changes.update(start=chosen.start, stop=chosen.stop, step=chosen.step)
+    twice = [f"--{name}" for name in ("register", "rank", "keep") if name in changes]
+    if given.shifts and twice:
+        raise LuckyError(f"{' and '.join(twice)}: --shifts says already which frames, and where.")
     recipe = replace(recipe, **changes)
     if not recipe.frames:
         raise LuckyError("No frames were given; give a folder, a cube, or several FITS files.")

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import LuckyError
 from .windows import Window
 
 Index = slice | NDArray[np.intp]
@@ -205,6 +206,42 @@ def _span(key: int | slice, side: int) -> tuple[int, int, int | slice]:
     if step == 1:
         return start, max(stop - start, 0), slice(None)
     return 0, side, key
+
+
+def parse_range(text: str) -> slice:
+    """Return the slice that START:STOP[:STEP] means, frames counted from 0, STOP not included.
+
+    Raises
+    ------
+    LuckyError
+        If it means none.
+    """
+    try:
+        parts = [int(part) if part.strip() else None for part in text.split(":")]
+    except ValueError:
+        parts = []
+    if len(parts) not in (2, 3) or (len(parts) == 3 and parts[2] is not None and parts[2] < 1):
+        raise LuckyError(
+            f"{text!r} is not START:STOP or START:STOP:STEP: whole numbers of frames from 0, such "
+            "as 0:100 or 0:2000:10, with a step of at least 1."
+        )
+    return slice(*parts)
+
+
+def frames_in(n: int, chosen: slice) -> NDArray[np.intp]:
+    """Return the numbers of the frames that a slice chooses of n.
+
+    Raises
+    ------
+    LuckyError
+        If it chooses none.
+    """
+    index = np.arange(n)[chosen]
+    if len(index) == 0:
+        parts = (chosen.start, chosen.stop, chosen.step)
+        told = ":".join("" if part is None else str(part) for part in parts).removesuffix(":")
+        raise LuckyError(f"The range {told} chooses none of the run's {n} frames.")
+    return index
 
 
 def as_float32(block: NDArray[Any]) -> NDArray[np.float32]:

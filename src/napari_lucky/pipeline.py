@@ -11,29 +11,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import Progress, silent
+from .calibrating import calibrate
 from .calibration import (
-    DEAD_BELOW,
-    HOT_SIGMA,
     Calibrated,
-    Combine,
-    check_calibration,
-    hot_pixels,
-    master,
-    master_flat,
     saturated_frames,
     saturation_level,
 )
 from .errors import LuckyError
-from .finding import find_star, lone_pixels, sample_moments
+from .finding import find_star
 from .fits_output import ImageResult
-from .frames import Frames, Subset
+from .frames import Subset, frames_in
+from .history import History
 from .ranking import rank, select
 from .recipe import Recipe
 from .registration import register
 from .run import Run, open_run, tell_left_out
 from .stacking import stack_pair
-from .steps import calibrate_step, open_step, range_step, rank_step, register_step, stack_step
-from .table import FrameTable
+from .steps import (
+    calibrate_step,
+    open_step,
+    range_step,
+    rank_step,
+    register_step,
+    shifts_step,
+    stack_step,
+)
+from .table import FrameTable, table_from_csv
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +47,7 @@ class Result:
     ----------
     images : dict of str to ImageResult
         "focus" and "long_exposure", and "defocus" if it has a window; mean calibrated ADU a
-        frame.
+        frame. With shifts from a file, only of the windows given.
     table : FrameTable
         Shift, quality and choice of every frame.
     recipe : Recipe
@@ -57,75 +60,6 @@ class Result:
     table: FrameTable
     recipe: Recipe
     notes: tuple[str, ...]
-
-
-def calibrate(
-    frames: Frames,
-    dark: Frames | None = None,
-    flat: Frames | None = None,
-    *,
-    combine: Combine = "mean",
-    clip_sigma: float = 4.0,
-    hot_sigma: float = HOT_SIGMA,
-    dead_below: float = DEAD_BELOW,
-    saturation: float | None = None,
-    progress: Progress = silent,
-    executor: Executor | None = None,
-) -> Calibrated:
-    """Make the masters and return the run as a lazily calibrated view.
-
-    Parameters
-    ----------
-    frames : Frames
-        The run, raw.
-    dark, flat : Frames, optional
-        One frame or many, in ADU. Without a dark, hot pixels are those that stand alone in
-        the mean of the run itself.
-    combine, clip_sigma
-        How many frames become one; see `master`.
-    hot_sigma : float
-        Threshold for hot pixels; see `hot_pixels`.
-    dead_below : float
-        Threshold for dead pixels; see `master_flat`.
-    saturation : float, optional
-        ADU from which raw pixels are masked; see `saturation_level` for None.
-    progress, executor
-        See `napari_lucky.blocks.map_blocks`.
-
-    Returns
-    -------
-    Calibrated
-        Its `dark`, `flat` and `bad` are the masters.
-
-    Raises
-    ------
-    LuckyError
-        If shapes differ or the flat holds no light.
-    """
-    check_calibration(combine, clip_sigma, hot_sigma, dead_below, saturation)
-    for name, other in (("dark", dark), ("flat", flat)):
-        if other is not None and other.shape[1:] != frames.shape[1:]:
-            raise LuckyError(
-                f"The {name} has {other.shape[1]} x {other.shape[2]} pixels, the run has "
-                f"{frames.shape[1]} x {frames.shape[2]}; they must come from the same sensor "
-                "and read-out window."
-            )
-    work: dict[str, Any] = {"progress": progress, "executor": executor}
-    level = None if dark is None else master(dark, combine, clip_sigma, what="dark", **work)
-    light = None if flat is None else master(flat, combine, clip_sigma, what="flat", **work)
-    if saturation is None:
-        saturation = saturation_level(getattr(frames, "header", None), frames.dtype)
-    if level is not None:
-        bad = hot_pixels(level, hot_sigma)
-    else:
-        bad = lone_pixels(*sample_moments(frames, **work), hot_sigma)
-    return Calibrated(
-        frames,
-        level,
-        None if light is None else master_flat(light, level, dead_below),
-        bad if bad.any() else None,
-        saturation,
-    )
 
 
 def process(
@@ -157,7 +91,7 @@ def process(
     work: dict[str, Any] = {"progress": progress, "executor": executor}
     run = open_run(recipe.frames)
     notes = tell_left_out(run)
-    chosen = _chosen(run.shape[0], recipe)
+    chosen = frames_in(run.shape[0], slice(recipe.start, recipe.stop, recipe.step))
     frames = Subset(run, chosen)
     for name in ("focus", "defocus"):
         if window := recipe.window(name):
@@ -179,11 +113,54 @@ def process(
     )
     if calibrated.masked:
         notes.append(f"Masked {calibrated.masked} hot or dead pixels of the sensor.")
+    steps = (
+        open_step(run),
+        *([range_step(chosen)] if len(chosen) < len(run.files) else []),
+        calibrate_step(
+            calibrated, parameters, {"dark": _name(recipe.dark), "flat": _name(recipe.flat)}
+        ),
+    )
+    files = [run.files[k] for k in chosen]
+    if recipe.shifts is not None:
+        table = _shifts_from_file(recipe, chosen, files, steps)
+    else:
+        recipe, table = _track_and_rank(calibrated, recipe, chosen, files, steps, notes, work)
+    focus, defocus = recipe.window("focus"), recipe.window("defocus")
+    kept = np.flatnonzero(table.selected)
+    images = {
+        name: ImageResult(
+            stack.image,
+            name,
+            run.header,
+            (
+                *table.history,
+                stack_step(window, name != "long_exposure", recipe.subpixel, stack.count),
+            ),
+            (window.y0, window.x0),
+            stack.count,
+        )
+        for name, window, stack in stack_pair(
+            calibrated, table.shifts, kept, focus, defocus, recipe.subpixel, **work
+        )
+    }
+    return Result(images, table, recipe, tuple(notes))
+
+
+def _track_and_rank(
+    calibrated: Calibrated,
+    recipe: Recipe,
+    chosen: NDArray[np.intp],
+    files: list[str],
+    steps: History,
+    notes: list[str],
+    work: dict[str, Any],
+) -> tuple[Recipe, FrameTable]:
+    """Return the recipe with the window that was found, and the table of frames."""
     focus = recipe.window("focus")
     if focus is None:
         focus = find_star(calibrated, **work)
+        recipe = replace(recipe, focus=(*focus.centre, focus.width))
         notes.append(f"Found the star: --focus {','.join(map(str, (*focus.centre, focus.width)))}")
-    defocus = recipe.window("defocus")
     registration = register(
         calibrated,
         focus,
@@ -197,44 +174,48 @@ def process(
         chosen, registration.found, saturated_frames(calibrated, focus, **work), calibrated
     )
     kept = select(quality, recipe.keep)
-
     history = (
-        open_step(run),
-        *(
-            [range_step(int(chosen[0]), int(chosen[-1]) + 1)]
-            if len(chosen) < len(run.files)
-            else []
-        ),
-        calibrate_step(
-            calibrated, parameters, {"dark": _name(recipe.dark), "flat": _name(recipe.flat)}
-        ),
-        register_step(registration, defocus),
+        *steps,
+        register_step(registration, recipe.window("defocus")),
         rank_step(recipe.rank, recipe.rank_smooth, recipe.keep, len(kept)),
     )
-    images = {
-        name: ImageResult(
-            stack.image,
-            name,
-            run.header,
-            (*history, stack_step(window, name != "long_exposure", recipe.subpixel, stack.count)),
-            (window.y0, window.x0),
-            stack.count,
-        )
-        for name, window, stack in stack_pair(
-            calibrated, registration.shifts, kept, focus, defocus, recipe.subpixel, **work
-        )
-    }
-    table = FrameTable(
-        chosen,
-        [run.files[k] for k in chosen],
-        registration.shifts,
-        quality,
-        np.isin(np.arange(len(chosen)), kept),
-        registration.reference,
-        history,
+    selected = np.isin(np.arange(len(chosen)), kept)
+    return recipe, FrameTable(
+        chosen, files, registration.shifts, quality, selected, registration.reference, history
     )
-    resolved = replace(recipe, focus=(*focus.centre, focus.width))
-    return Result(images, table, resolved, tuple(notes))
+
+
+def _shifts_from_file(
+    recipe: Recipe, chosen: NDArray[np.intp], files: list[str], steps: History
+) -> FrameTable:
+    """Return the table of frames that an earlier job saved, for the frames chosen now."""
+    path = Path(recipe.shifts or "")
+    if recipe.focus is None and recipe.defocus is None:
+        raise LuckyError(
+            f"{path} tells shifts, not where the star is: give a window, --focus or --defocus."
+        )
+    saved = table_from_csv(path)
+    row = {int(frame): k for k, frame in enumerate(saved.frame)}
+    missing = [int(frame) for frame in chosen if int(frame) not in row]
+    if missing:
+        raise LuckyError(
+            f"{path}: frame {missing[0]} is not in this table ({len(missing)} frames are not). "
+            "It is of another run, or of fewer frames: choose them with --frames."
+        )
+    at = np.array([row[int(frame)] for frame in chosen], np.intp)
+    for frame, k, file in zip(chosen, at, files, strict=True):
+        if saved.file[k] and saved.file[k] != file:
+            raise LuckyError(
+                f"{path}: frame {frame} is {saved.file[k]} in this table, but {file} in the run. "
+                "Give the shifts of this run."
+            )
+    selected = saved.selected[at] & np.isfinite(saved.shifts[at]).all(axis=1)
+    if not selected.any():
+        raise LuckyError(f"{path}: none of the frames is selected in this table.")
+    history = (*steps, shifts_step(path, int(selected.sum())))
+    return FrameTable(
+        chosen, files, saved.shifts[at], saved.quality[at], selected, saved.reference, history
+    )
 
 
 def tell_frames(
@@ -260,14 +241,6 @@ def tell_frames(
 def _tell(frames: NDArray[np.intp], most: int = 5) -> str:
     names = ", ".join(map(str, frames[:most])) + (" …" if len(frames) > most else "")
     return f"{len(frames)} frame{'' if len(frames) == 1 else 's'} ({names})"
-
-
-def _chosen(n: int, recipe: Recipe) -> NDArray[np.intp]:
-    chosen = np.arange(n)[slice(recipe.start, recipe.stop)]
-    if len(chosen) == 0:
-        start, stop = ("" if v is None else v for v in (recipe.start, recipe.stop))
-        raise LuckyError(f"--frames {start}:{stop} chooses none of the run's {n} frames.")
-    return chosen
 
 
 def _open_optional(path: str | None, notes: list[str]) -> Run | None:

@@ -30,8 +30,8 @@ class Recipe:
     ----------
     frames : tuple of str
         A folder, a cube, or several files.
-    start, stop : int, optional
-        First frame used and one past the last, as in a slice.
+    start, stop, step : int, optional
+        First frame used, one past the last, and from each to the next, as in a slice.
     dark, flat : str, optional
         A file or a folder of frames.
     combine, clip_sigma, hot_sigma, dead_below
@@ -42,6 +42,9 @@ class Recipe:
         The two windows; the focused star is found if None, the defocused one left out.
     register, smooth
         See `napari_lucky.register`.
+    shifts : str, optional
+        The frames.csv of an earlier job, whose shifts and choice of frames are taken; then
+        nothing is registered or ranked.
     rank, rank_smooth
         See `napari_lucky.rank`.
     keep : float or int
@@ -53,6 +56,7 @@ class Recipe:
     frames: tuple[str, ...] = ()
     start: int | None = None
     stop: int | None = None
+    step: int | None = None
     dark: str | None = None
     flat: str | None = None
     combine: str = "mean"
@@ -64,6 +68,7 @@ class Recipe:
     defocus: WindowSpec | None = None
     register: str = "brightest"
     smooth: float = SMOOTH
+    shifts: str | None = None
     rank: str = "peak"
     rank_smooth: float = RANK_SMOOTH
     keep: float | int = 0.1
@@ -76,7 +81,9 @@ class Recipe:
         check_calibration(
             self.combine, self.clip_sigma, self.hot_sigma, self.dead_below, self.saturation
         )
-        for name in ("dark", "flat"):
+        if self.step is not None and self.step < 1:
+            raise LuckyError(f"The step from frame to frame is {self.step}; it must be 1 or more.")
+        for name in PATHS:
             if getattr(self, name) == "":
                 raise LuckyError(f"The path of the {name} is empty; give one, or leave it out.")
         if self.register not in METHODS:
@@ -91,13 +98,13 @@ class Recipe:
 
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "input": ("frames", "start", "stop", "dark", "flat"),
+    "input": ("frames", "start", "stop", "step", "dark", "flat"),
     "calibration": ("combine", "clip_sigma", "hot_sigma", "dead_below", "saturation"),
-    "registration": ("focus", "defocus", "register", "smooth"),
+    "registration": ("focus", "defocus", "register", "smooth", "shifts"),
     "ranking": ("rank", "rank_smooth", "keep"),
     "stacking": ("subpixel",),
 }
-PATHS = ("dark", "flat")
+PATHS = ("dark", "flat", "shifts")
 CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "str": (lambda v: isinstance(v, str), "text"),
     "int": (lambda v: isinstance(v, int) and not isinstance(v, bool), "a whole number"),

@@ -91,7 +91,7 @@ def stack_pair(
     calibrated: Frames,
     shifts: NDArray[np.float64],
     kept: NDArray[np.intp],
-    focus: Window,
+    focus: Window | None,
     defocus: Window | None,
     subpixel: bool,
     *,
@@ -109,7 +109,7 @@ def stack_pair(
     kept : ndarray of int
         Frames that are stacked.
     focus, defocus : Window
-        Where the stars are; no defocused stack if None.
+        Where the stars are; what has no window is not stacked.
     subpixel : bool
         Whether frames are shifted by fractions of a pixel.
     progress, executor

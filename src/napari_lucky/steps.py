@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,11 @@ def open_step(frames: Any) -> Step:
     return Step("open", inputs=dict(getattr(frames, "inputs", {})))
 
 
-def range_step(start: int, stop: int) -> Step:
-    """Record that only frames start … stop − 1 of the run are used."""
-    return Step("choose frames", {"start": start, "stop": stop})
+def range_step(frame: NDArray[np.intp]) -> Step:
+    """Record that only these frames of the run are used, evenly spaced."""
+    step = int(frame[1] - frame[0]) if len(frame) > 1 else 1
+    parameters = {"start": int(frame[0]), "stop": int(frame[-1]) + 1, "step": step}
+    return Step("choose frames", parameters)
 
 
 def calibrate_step(
@@ -59,6 +62,12 @@ def register_step(registration: Registration, defocus: Window | None = None) -> 
             "frames_without_star": int((~registration.found).sum()),
         },
     )
+
+
+def shifts_step(path: Path, kept: int) -> Step:
+    """Record that shifts and choice of frames come from an earlier job's table."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return Step("read shifts", {"kept": kept}, {"name": path.name, "sha256": digest})
 
 
 def shift_step(subpixel: bool) -> Step:

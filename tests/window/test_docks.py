@@ -355,3 +355,18 @@ def test_the_graph_follows_the_theme(viewer, hand):
         viewer.theme = theme
         colour = dock.graph.figure.get_facecolor()
         assert (np.mean(colour[:3]) > 0.5) == (theme == "light")
+
+
+def test_a_range_of_frames_goes_down_the_chain(viewer, hand):
+    viewer.open_sample("napari-lucky", "simulated")
+    dock = hand.dock("calibration")
+    dock.frames.value = "10:50:4"
+    hand.run(dock)
+    calibrated = layer(viewer, "calibrated")
+    assert calibrated.data.shape[0] == 10
+    assert calibrated.metadata["history"][1].parameters == {"start": 10, "stop": 47, "step": 4}
+    hand.run(hand.dock("registration"))
+    assert len(layer(viewer, "shifts", Vectors).data) == 10
+    dock.frames.value = "99:"
+    hand.run(dock)
+    assert len([la for la in viewer.layers if "calibrated" in la.name]) == 1

@@ -6,18 +6,18 @@ from typing import Any
 
 import napari
 import numpy as np
-from magicgui.widgets import ComboBox, FloatSpinBox, SpinBox
+from magicgui.widgets import ComboBox, FloatSpinBox, LineEdit, SpinBox
 from napari.utils.notifications import show_info
 
 from .._from_layers import frames_of, history_of
 from .._layers import contrast_of, image_tuple
 from ..blocks import Progress
+from ..calibrating import calibrate
 from ..calibration import DEAD_BELOW, HOT_SIGMA, Calibrated, saturation_level
 from ..errors import LuckyError
-from ..frames import ArrayFrames, Frames
-from ..pipeline import calibrate
+from ..frames import ArrayFrames, Frames, Subset, frames_in, parse_range
 from ..run import open_run
-from ..steps import calibrate_step
+from ..steps import calibrate_step, range_step
 from .choices import LayerCombo, base_name, is_image, is_run
 from .dock import Dock
 from .paths import PathEdit
@@ -33,6 +33,12 @@ class CalibrationDock(Dock):
             name="image",
             label="run",
             tooltip="Raw (frame, y, x), ADU",
+        )
+        self.frames = LineEdit(
+            name="frames",
+            label="frames",
+            tooltip="START:STOP or START:STOP:STEP, frames from 0: dial in parameters on a few, "
+            "then empty it and run on all",
         )
         self.dark, self.dark_path = _source(napari_viewer, "dark")
         self.flat, self.flat_path = _source(napari_viewer, "flat")
@@ -86,6 +92,7 @@ class CalibrationDock(Dock):
             "frame by frame as it is looked at.",
             [
                 self.image,
+                self.frames,
                 self.dark,
                 self.dark_path,
                 self.flat,
@@ -103,7 +110,10 @@ class CalibrationDock(Dock):
         layer = self.image.value
         if layer is None:
             raise LuckyError("Open a run first: a folder of FITS frames, or a cube.")
-        frames = frames_of(layer)
+        frames, before = frames_of(layer), history_of(layer)
+        if self.frames.value.strip():
+            chosen = frames_in(frames.shape[0], parse_range(self.frames.value))
+            frames, before = Subset(frames, chosen), (*before, range_step(chosen))
         dark, dark_name = _chosen(self.dark, self.dark_path, "dark")
         flat, flat_name = _chosen(self.flat, self.flat_path, "flat")
         header = layer.metadata.get("header")
@@ -150,7 +160,7 @@ class CalibrationDock(Dock):
                     calibrated,
                     f"{run} calibrated",
                     header=header,
-                    history=(*history_of(layer), step),
+                    history=(*before, step),
                     like=layer,
                     contrast_limits=contrast["calibrated"],
                 )

@@ -8,11 +8,7 @@ from functools import partial
 from typing import Any
 
 import napari
-from magicgui.widgets import (
-    Container,
-    PushButton,
-    Widget,
-)
+from magicgui.widgets import Container, LineEdit, PushButton, Widget
 from napari.layers import Layer
 from qtpy.QtCore import QEvent, QSettings, Qt, QTimer
 from qtpy.QtWidgets import (
@@ -177,7 +173,7 @@ def _abandon(jobs: list[Job], *_: Any) -> None:
 
 
 def _is_plain(widget: Widget) -> bool:
+    """Tell whether a parameter is remembered; what is of one run alone is not."""
     value = getattr(widget, "value", None)
-    return not isinstance(widget, (LayerCombo, PushButton)) and isinstance(
-        value, (bool, int, float, str)
-    )
+    of_run = isinstance(widget, (LayerCombo, LineEdit, PushButton))
+    return not of_run and isinstance(value, (bool, int, float, str))

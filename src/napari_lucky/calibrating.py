@@ -1,0 +1,91 @@
+"""A run, its dark and its flat made into the calibrated run."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from typing import Any
+
+from .blocks import Progress, silent
+from .calibration import (
+    DEAD_BELOW,
+    HOT_SIGMA,
+    Calibrated,
+    Combine,
+    check_calibration,
+    hot_pixels,
+    master,
+    master_flat,
+    saturation_level,
+)
+from .errors import LuckyError
+from .finding import lone_pixels, sample_moments
+from .frames import Frames
+
+
+def calibrate(
+    frames: Frames,
+    dark: Frames | None = None,
+    flat: Frames | None = None,
+    *,
+    combine: Combine = "mean",
+    clip_sigma: float = 4.0,
+    hot_sigma: float = HOT_SIGMA,
+    dead_below: float = DEAD_BELOW,
+    saturation: float | None = None,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+) -> Calibrated:
+    """Make the masters and return the run as a lazily calibrated view.
+
+    Parameters
+    ----------
+    frames : Frames
+        The run, raw.
+    dark, flat : Frames, optional
+        One frame or many, in ADU. Without a dark, hot pixels are those that stand alone in
+        the mean of the run itself.
+    combine, clip_sigma
+        How many frames become one; see `master`.
+    hot_sigma : float
+        Threshold for hot pixels; see `hot_pixels`.
+    dead_below : float
+        Threshold for dead pixels; see `master_flat`.
+    saturation : float, optional
+        ADU from which raw pixels are masked; see `saturation_level` for None.
+    progress, executor
+        See `napari_lucky.blocks.map_blocks`.
+
+    Returns
+    -------
+    Calibrated
+        Its `dark`, `flat` and `bad` are the masters.
+
+    Raises
+    ------
+    LuckyError
+        If shapes differ or the flat holds no light.
+    """
+    check_calibration(combine, clip_sigma, hot_sigma, dead_below, saturation)
+    for name, other in (("dark", dark), ("flat", flat)):
+        if other is not None and other.shape[1:] != frames.shape[1:]:
+            raise LuckyError(
+                f"The {name} has {other.shape[1]} x {other.shape[2]} pixels, the run has "
+                f"{frames.shape[1]} x {frames.shape[2]}; they must come from the same sensor "
+                "and read-out window."
+            )
+    work: dict[str, Any] = {"progress": progress, "executor": executor}
+    level = None if dark is None else master(dark, combine, clip_sigma, what="dark", **work)
+    light = None if flat is None else master(flat, combine, clip_sigma, what="flat", **work)
+    if saturation is None:
+        saturation = saturation_level(getattr(frames, "header", None), frames.dtype)
+    if level is not None:
+        bad = hot_pixels(level, hot_sigma)
+    else:
+        bad = lone_pixels(*sample_moments(frames, **work), hot_sigma)
+    return Calibrated(
+        frames,
+        level,
+        None if light is None else master_flat(light, level, dead_below),
+        bad if bad.any() else None,
+        saturation,
+    )
