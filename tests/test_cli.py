@@ -524,6 +524,8 @@ def test_blank_frames_are_seen_through_dark_and_flat(
         (["--defocus", "100,390,64"], "defocus window covers rows 68 to 131 and columns 358"),
         (["--frames", "20:30"], "range 20:30 chooses none of the run's 12 frames"),
         (["--frames", "5:5"], "chooses none"),
+        (["--background", "7"], "0 to 6"),
+        (["--background", "four"], "not ORDER or ORDER,RADIUS"),
         (["--frames", "5"], "'5' is not START:STOP"),
         (["--frames", "a:b"], "'a:b' is not START:STOP"),
         (["--register", "phase"], "'phase'"),

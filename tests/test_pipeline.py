@@ -553,3 +553,18 @@ def test_shifts_that_do_not_belong_to_the_run_are_told(tmp_path):
     assert "frame 0 is other.fits" in refused(text.replace("cube.fits", "other.fits"), **window)
     assert "none of the frames" in refused(text.replace(",1\n", ",0\n"), **window)
     assert "not a table of frames" in refused("a,b\n1,2\n", **window)
+
+
+def test_a_background_is_taken_off_before_anything_is_measured(tmp_path):
+    frames, _, _ = spots(12)
+    y, x = np.mgrid[: frames.shape[1], : frames.shape[2]]
+    stray = (300 + 2 * y + 0.02 * (x - 30) ** 2).astype(np.float32)
+    plain = write(tmp_path / "plain.fits", frames)
+    lit = write(tmp_path / "lit.fits", frames + stray)
+    expected = process(Recipe(frames=(plain,), focus=FOCUS, background=2, keep=4))
+    made = process(Recipe(frames=(lit,), focus=FOCUS, background=2, keep=4))
+    assert [s.name for s in made.table.history][2] == "take off background"
+    np.testing.assert_array_equal(made.table.selected, expected.table.selected)
+    np.testing.assert_allclose(made.table.shifts, expected.table.shifts, atol=1e-3)
+    for name, image in expected.images.items():
+        np.testing.assert_allclose(made.images[name].data, image.data, atol=0.05)

@@ -26,6 +26,8 @@ FULL = Recipe(
     hot_sigma=7.25,
     dead_below=0.3,
     saturation=4095.0,
+    background=4,
+    background_radius=80.5,
     focus=(120, 130, 64),
     defocus=(120, 400, 96),
     register="correlation",
@@ -185,6 +187,8 @@ def test_a_recipe_with_an_impossible_parameter_cannot_be_made(wrong):
         ({"dead_below": float("nan")}, "under 1"),
         ({"saturation": -5.0}, "over 0"),
         ({"step": 0}, "1 or more"),
+        ({"background": 7}, "0 to 6"),
+        ({"background_radius": -1.0}, "0 or more"),
         ({"dark": ""}, "path of the dark is empty"),
     ],
 )

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_lucky.spots import background, is_empty, peaks, smoothed
+from napari_lucky.frames import is_empty
+from napari_lucky.spots import background, peaks, smoothed
 
 
 def gaussian(shape, y, x, sigma, height=1.0):

@@ -21,6 +21,7 @@ from ._version import __version__
 from .errors import LuckyError
 
 if TYPE_CHECKING:
+    from .background import BackgroundModel, BackgroundRemoved, Disc
     from .calibrating import calibrate
     from .calibration import Calibrated, hot_pixels, master, master_flat
     from .finding import find_star
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from .windows import Window
 
 _HOMES = {
+    "background": ("BackgroundModel", "BackgroundRemoved", "Disc"),
     "calibration": ("Calibrated", "hot_pixels", "master", "master_flat"),
     "finding": ("find_star",),
     "fits_output": ("ImageResult", "write_fits"),
@@ -63,7 +65,10 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "METRICS",
     "ArrayFrames",
+    "BackgroundModel",
+    "BackgroundRemoved",
     "Calibrated",
+    "Disc",
     "FrameTable",
     "Frames",
     "ImageResult",

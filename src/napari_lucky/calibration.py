@@ -14,7 +14,6 @@ from scipy import ndimage
 from .blocks import Progress, blocks_of, map_blocks, silent
 from .errors import LuckyError
 from .frames import Frames, Index, View, as_float32
-from .spots import is_empty
 from .windows import Window
 
 Combine = Literal["mean", "median"]
@@ -233,13 +232,6 @@ class Calibrated(View):
         if np.isfinite(self.saturation):
             block[raw >= self.saturation] = np.nan
         return block
-
-    def blank(self, frames: Index, window: Window) -> NDArray[np.bool_]:
-        """Tell which frames have raw pixels all equal or NaN in a window: no light at all.
-
-        Calibrated, such a frame shows the dark and the flat, which are no star.
-        """
-        return is_empty(self.frames.read(frames, window))
 
     @property
     def masked(self) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ._version import __version__
+from .background import check_order
 from .errors import LuckyError
 from .frames import parse_range
 from .ranking import METRICS, check_keep
@@ -61,6 +62,13 @@ def parser() -> Parser:
     where = "star: centre (row, column, from 0) and side in pixels"
     add("--focus", type=_window, metavar="Y,X,SIZE", help=f"focused {where}; found if not given")
     add("--defocus", type=_window, metavar="Y,X,SIZE", help=f"defocused {where}")
+    add(
+        "--background",
+        type=_background,
+        metavar="ORDER[,RADIUS]",
+        help="take off a polynomial of this order (0 to 6), fitted outside discs of RADIUS "
+        "pixels around the stars (to the windows' corners)",
+    )
     add("--register", choices=METHODS, help="how the star is tracked (brightest)")
     add("--rank", choices=METRICS, help="what makes a frame a good one (peak)")
     add("--keep", type=_keep, metavar="0.01|25", help="a fraction, or a count, of frames (0.1)")
@@ -90,6 +98,20 @@ def _window(text: str) -> tuple[int, int, int]:
             f"{text!r} is not Y,X,SIZE: three whole numbers of pixels, such as 140,392,128"
         ) from None
     return y, x, size
+
+
+def _background(text: str) -> tuple[int, float | None]:
+    order, _, radius = text.partition(",")
+    try:
+        parsed = int(order), float(radius) if radius else None
+        check_order(parsed[0])
+    except LuckyError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not ORDER or ORDER,RADIUS, such as 4 or 4,80"
+        ) from None
+    return parsed
 
 
 def _keep(text: str) -> float | int:
@@ -146,6 +168,8 @@ def _recipe(given: argparse.Namespace) -> Any:
     }
     if given.frames:
         changes["frames"] = tuple(given.frames)
+    if given.background is not None:
+        changes["background"], changes["background_radius"] = given.background
     if given.range is not None:
         chosen = given.range
         changes.update(start=chosen.start, stop=chosen.stop, step=chosen.step)

@@ -11,8 +11,8 @@ from scipy import ndimage
 from .blocks import Progress, map_blocks, silent
 from .calibration import HOT_SIGMA
 from .errors import LuckyError
-from .frames import Frames, as_float32
-from .spots import is_empty, smoothed
+from .frames import Frames, as_float32, is_empty
+from .spots import smoothed
 from .windows import MIN_SIDE, Window
 
 SAMPLE = 24

@@ -91,6 +91,19 @@ class View:
         """float32."""
         return np.dtype(np.float32)
 
+    def read(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
+        """Return the frames asked for, (k, y, x), cut to the window; each view says how."""
+        raise NotImplementedError
+
+    def blank(self, frames: Index, window: Window) -> NDArray[np.bool_]:
+        """Tell which frames have raw pixels all equal or NaN in a window: no light at all.
+
+        Calibrated, such a frame shows the dark and the flat, which are no star.
+        """
+        if isinstance(self.frames, View):
+            return self.frames.blank(frames, window)
+        return is_empty(self.frames.read(frames, window))
+
 
 @dataclass(frozen=True, eq=False)
 class Subset:
@@ -206,6 +219,12 @@ def _span(key: int | slice, side: int) -> tuple[int, int, int | slice]:
     if step == 1:
         return start, max(stop - start, 0), slice(None)
     return 0, side, key
+
+
+def is_empty(block: NDArray[Any]) -> NDArray[np.bool_]:
+    """Tell for each frame of a block (k, y, x) whether all its pixels are equal or masked."""
+    low = np.fmin.reduce(block, axis=(1, 2))
+    return np.asarray(~(np.fmax.reduce(block, axis=(1, 2)) > low))
 
 
 def parse_range(text: str) -> slice:

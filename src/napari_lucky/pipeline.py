@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .background import BackgroundRemoved, discs_around
 from .blocks import Progress, silent
 from .calibrating import calibrate
 from .calibration import (
@@ -20,7 +21,7 @@ from .calibration import (
 from .errors import LuckyError
 from .finding import find_star
 from .fits_output import ImageResult
-from .frames import Subset, frames_in
+from .frames import Subset, View, frames_in
 from .history import History
 from .ranking import rank, select
 from .recipe import Recipe
@@ -28,6 +29,7 @@ from .registration import register
 from .run import Run, open_run, tell_left_out
 from .stacking import stack_pair
 from .steps import (
+    background_step,
     calibrate_step,
     open_step,
     range_step,
@@ -37,6 +39,7 @@ from .steps import (
     stack_step,
 )
 from .table import FrameTable, table_from_csv
+from .windows import Window
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,12 +123,27 @@ def process(
             calibrated, parameters, {"dark": _name(recipe.dark), "flat": _name(recipe.flat)}
         ),
     )
+    if recipe.focus is None and recipe.shifts is None:
+        found = find_star(calibrated, **work)
+        recipe = replace(recipe, focus=(*found.centre, found.width))
+        notes.append(f"Found the star: --focus {','.join(map(str, (*found.centre, found.width)))}")
+    focus, defocus = recipe.window("focus"), recipe.window("defocus")
+    clean: View = calibrated
+    if recipe.background is not None:
+        discs = discs_around((focus, defocus), recipe.background_radius)
+        clean = removed = BackgroundRemoved(calibrated, discs, recipe.background)
+        steps = (*steps, background_step(removed))
     files = [run.files[k] for k in chosen]
-    if recipe.shifts is not None:
+    if focus is None or recipe.shifts is not None:
         table = _shifts_from_file(recipe, chosen, files, steps)
     else:
-        recipe, table = _track_and_rank(calibrated, recipe, chosen, files, steps, notes, work)
-    focus, defocus = recipe.window("focus"), recipe.window("defocus")
+        table = _track_and_rank(clean, focus, recipe, chosen, files, steps, work)
+        notes += tell_frames(
+            chosen,
+            np.asarray(np.isfinite(table.shifts).all(axis=1)),
+            saturated_frames(calibrated, focus, **work),
+            calibrated,
+        )
     kept = np.flatnonzero(table.selected)
     images = {
         name: ImageResult(
@@ -140,39 +158,30 @@ def process(
             stack.count,
         )
         for name, window, stack in stack_pair(
-            calibrated, table.shifts, kept, focus, defocus, recipe.subpixel, **work
+            clean, table.shifts, kept, focus, defocus, recipe.subpixel, **work
         )
     }
     return Result(images, table, recipe, tuple(notes))
 
 
 def _track_and_rank(
-    calibrated: Calibrated,
+    frames: View,
+    focus: Window,
     recipe: Recipe,
     chosen: NDArray[np.intp],
     files: list[str],
     steps: History,
-    notes: list[str],
     work: dict[str, Any],
-) -> tuple[Recipe, FrameTable]:
-    """Return the recipe with the window that was found, and the table of frames."""
-    focus = recipe.window("focus")
-    if focus is None:
-        focus = find_star(calibrated, **work)
-        recipe = replace(recipe, focus=(*focus.centre, focus.width))
-        notes.append(f"Found the star: --focus {','.join(map(str, (*focus.centre, focus.width)))}")
+) -> FrameTable:
     registration = register(
-        calibrated,
+        frames,
         focus,
         recipe.register,  # type: ignore[arg-type]
         recipe.smooth,
         **work,
     )
-    quality = rank(calibrated, focus, recipe.rank, recipe.rank_smooth, **work)
+    quality = rank(frames, focus, recipe.rank, recipe.rank_smooth, **work)
     quality[~registration.found] = np.nan
-    notes += tell_frames(
-        chosen, registration.found, saturated_frames(calibrated, focus, **work), calibrated
-    )
     kept = select(quality, recipe.keep)
     history = (
         *steps,
@@ -180,7 +189,7 @@ def _track_and_rank(
         rank_step(recipe.rank, recipe.rank_smooth, recipe.keep, len(kept)),
     )
     selected = np.isin(np.arange(len(chosen)), kept)
-    return recipe, FrameTable(
+    return FrameTable(
         chosen, files, registration.shifts, quality, selected, registration.reference, history
     )
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from .blocks import Progress, blocks_of, map_blocks, silent
 from .errors import LuckyError
-from .frames import Frames, as_float32
-from .spots import Block, background, check_smooth, is_empty, smoothed
+from .frames import Frames, as_float32, is_empty
+from .spots import Block, background, check_smooth, smoothed
 from .windows import Window
 
 RANK_SMOOTH = 1.0

@@ -11,6 +11,7 @@ from typing import Any
 import tomli_w
 
 from ._version import __version__
+from .background import check_order
 from .calibration import DEAD_BELOW, HOT_SIGMA, check_calibration
 from .errors import LuckyError
 from .ranking import METRICS, RANK_SMOOTH, check_keep
@@ -38,6 +39,11 @@ class Recipe:
         See `napari_lucky.calibrate`.
     saturation : float, optional
         ADU from which raw pixels are masked; from the header or the file's integers if None.
+    background : int, optional
+        Order, 0 to 6, of the polynomial that is fitted to each frame outside discs around the
+        stars and taken off; None for none. See `napari_lucky.BackgroundRemoved`.
+    background_radius : float, optional
+        Radius of the discs in pixels; to the windows' corners if None.
     focus, defocus : (y, x, size), optional
         The two windows; the focused star is found if None, the defocused one left out.
     register, smooth
@@ -64,6 +70,8 @@ class Recipe:
     hot_sigma: float = HOT_SIGMA
     dead_below: float = DEAD_BELOW
     saturation: float | None = None
+    background: int | None = None
+    background_radius: float | None = None
     focus: WindowSpec | None = None
     defocus: WindowSpec | None = None
     register: str = "brightest"
@@ -81,6 +89,12 @@ class Recipe:
         check_calibration(
             self.combine, self.clip_sigma, self.hot_sigma, self.dead_below, self.saturation
         )
+        if self.background is not None:
+            check_order(self.background)
+        if self.background_radius is not None and not self.background_radius >= 0:
+            raise LuckyError(
+                f"The discs' radius is {self.background_radius} pixels; it must be 0 or more."
+            )
         if self.step is not None and self.step < 1:
             raise LuckyError(f"The step from frame to frame is {self.step}; it must be 1 or more.")
         for name in PATHS:
@@ -100,6 +114,7 @@ class Recipe:
 SECTIONS: dict[str, tuple[str, ...]] = {
     "input": ("frames", "start", "stop", "step", "dark", "flat"),
     "calibration": ("combine", "clip_sigma", "hot_sigma", "dead_below", "saturation"),
+    "background": ("background", "background_radius"),
     "registration": ("focus", "defocus", "register", "smooth", "shifts"),
     "ranking": ("rank", "rank_smooth", "keep"),
     "stacking": ("subpixel",),

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from .blocks import Progress, blocks_of, map_blocks, silent
-from .calibration import Calibrated
 from .errors import LuckyError
-from .frames import Frames, as_float32
-from .spots import Block, background, check_smooth, is_empty, peaks, smoothed
+from .frames import Frames, View, as_float32, is_empty
+from .spots import Block, background, check_smooth, peaks, smoothed
 from .windows import Window
 
 Method = Literal["brightest", "centroid", "correlation"]
@@ -109,7 +108,7 @@ def register(
     def run(track: Callable[[Block], NDArray[np.float64]], what: str) -> NDArray[np.float64]:
         def one(block: slice) -> NDArray[np.float64]:
             points = track(as_float32(frames.read(block, focus)))
-            if isinstance(frames, Calibrated):
+            if isinstance(frames, View):
                 points[frames.blank(block, focus)] = np.nan
             return points
 

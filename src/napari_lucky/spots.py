@@ -79,12 +79,6 @@ def _gauss(block: Block, sigma: float) -> Block:
     return block
 
 
-def is_empty(block: Block) -> NDArray[np.bool_]:
-    """Tell for each frame whether all its pixels are equal or masked."""
-    low = np.fmin.reduce(block, axis=(1, 2))
-    return np.asarray(~(np.fmax.reduce(block, axis=(1, 2)) > low))
-
-
 def peaks(block: Block) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """Find each frame's brightest point, to a fraction of a pixel, and its value.
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .background import BackgroundRemoved
 from .calibration import Calibrated
 from .history import History, Step
 from .registration import Registration
@@ -47,6 +48,11 @@ def calibrate_step(
         },
         inputs,
     )
+
+
+def background_step(removed: BackgroundRemoved) -> Step:
+    """Record a background that was taken off, with the discs (y, x, radius) left out of its fit."""
+    return Step("take off background", {"order": removed.order, "discs": list(removed.discs)})
 
 
 def register_step(registration: Registration, defocus: Window | None = None) -> Step:

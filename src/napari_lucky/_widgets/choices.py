@@ -115,6 +115,14 @@ def shifts_combo(viewer: napari.Viewer, tooltip: str) -> LayerCombo:
     )
 
 
+def windows_combo(viewer: napari.Viewer, tooltip: str, *, likely: bool = False) -> LayerCombo:
+    """Return the choice of a layer with windows; `likely` if the newest shall be chosen."""
+    prefer = (lambda layer: True) if likely else None
+    return LayerCombo(
+        viewer, is_windows, prefer, name="windows", label="windows", nullable=True, tooltip=tooltip
+    )
+
+
 def smooth_box(value: float, tooltip: str) -> FloatSpinBox:
     """Return the box for a Gaussian smoothing in pixels."""
     return FloatSpinBox(

@@ -21,7 +21,7 @@ from ..shifting import Shifted
 from ..steps import register_step, shift_step
 from ..table import FrameTable
 from ..windows import Window
-from .choices import LayerCombo, base_name, is_windows, run_combo, smooth_box, subpixel_box
+from .choices import base_name, run_combo, smooth_box, subpixel_box, windows_combo
 from .dock import Dock
 
 
@@ -30,15 +30,11 @@ class RegistrationDock(Dock):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         self.image = run_combo(napari_viewer, "Calibrated frames, or raw ones (frame, y, x), ADU")
-        self.windows = LayerCombo(
+        self.windows = windows_combo(
             napari_viewer,
-            is_windows,
-            lambda layer: True,
-            name="windows",
-            label="windows",
-            nullable=True,
-            tooltip="Shapes layer: its first rectangle holds the focused star in every frame, its "
-            "second, if there is one, the defocused star",
+            "Shapes layer: its first rectangle holds the focused star in every frame, its second, "
+            "if there is one, the defocused star",
+            likely=True,
         )
         self.place_button = PushButton(
             text="Place window on the brightest star",

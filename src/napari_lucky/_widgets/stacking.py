@@ -15,7 +15,7 @@ from ..errors import LuckyError
 from ..stacking import Stack, stack_pair
 from ..steps import stack_step
 from ..windows import Window
-from .choices import LayerCombo, base_name, is_windows, run_combo, shifts_combo, subpixel_box
+from .choices import base_name, run_combo, shifts_combo, subpixel_box, windows_combo
 from .dock import Dock
 
 KEPT, ALL = "kept by the ranking", "all (shift-and-add)"
@@ -31,14 +31,10 @@ class StackingDock(Dock):
         self.registration = shifts_combo(
             napari_viewer, "Vectors layer with the shifts (px) and the ranking"
         )
-        self.windows = LayerCombo(
+        self.windows = windows_combo(
             napari_viewer,
-            is_windows,
-            name="windows",
-            label="windows",
-            nullable=True,
-            tooltip="Shapes layer with other windows than those registered with: first rectangle "
-            "focused star, second defocused star; none: as registered",
+            "Shapes layer with other windows than those registered with: first rectangle focused "
+            "star, second defocused star; none: as registered",
         )
         self.which = ComboBox(
             name="which",
