@@ -525,6 +525,8 @@ def test_blank_frames_are_seen_through_dark_and_flat(
         (["--frames", "20:30"], "range 20:30 chooses none of the run's 12 frames"),
         (["--frames", "5:5"], "chooses none"),
         (["--background", "7"], "0 to 6"),
+        (["--reference", "worst"], "best, first, mean"),
+        (["--register", "correlation", "--reference", "500"], "frames 0 to 11"),
         (["--background", "four"], "not ORDER or ORDER,RADIUS"),
         (["--frames", "5"], "'5' is not START:STOP"),
         (["--frames", "a:b"], "'a:b' is not START:STOP"),

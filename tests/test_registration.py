@@ -109,3 +109,30 @@ def test_the_reference_frame_is_not_one_cut_by_the_window():
     made = register(ArrayFrames(frames), FOCUS, "correlation")
     others = np.arange(12) != 5
     assert np.abs(made.points - points)[others].max() < 0.1
+
+
+@pytest.mark.parametrize("reference", ["best", "first", "mean", "7"])
+def test_any_reference_frame_gives_the_shifts(reference):
+    frames = run_of(POINTS)
+    frames[0] = 100  # has no star: the first one that has is taken
+    made = register(ArrayFrames(frames), FOCUS, "correlation", reference_frame=reference)
+    assert np.abs(made.points - POINTS)[1:].max() < 0.1
+    assert made.reference_frame == reference
+
+
+def test_the_mean_is_the_least_noisy_reference():
+    frames = ArrayFrames(run_of(POINTS, height=60, noise=15))
+    rms = {}
+    for reference in ("first", "mean"):
+        made = register(frames, FOCUS, "correlation", 2.0, reference)
+        error = made.points - POINTS
+        rms[reference] = np.sqrt(np.mean((error - np.median(error, axis=0)) ** 2))
+    assert rms["mean"] < 0.85 * rms["first"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "told"), [("40", "0 to 39"), ("-1", "not '-1'"), ("x", "mean")]
+)
+def test_a_reference_frame_that_is_none_is_told(reference, told):
+    with pytest.raises(LuckyError, match=told):
+        register(ArrayFrames(run_of(POINTS)), FOCUS, "correlation", reference_frame=reference)

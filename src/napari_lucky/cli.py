@@ -70,6 +70,12 @@ def parser() -> Parser:
         "pixels around the stars (to the windows' corners)",
     )
     add("--register", choices=METHODS, help="how the star is tracked (brightest)")
+    add(
+        "--reference",
+        dest="reference_frame",
+        metavar="best|first|mean|N",
+        help="what correlation compares with (best)",
+    )
     add("--rank", choices=METRICS, help="what makes a frame a good one (peak)")
     add("--keep", type=_keep, metavar="0.01|25", help="a fraction, or a count, of frames (0.1)")
     add("--frames", dest="range", type=_range, metavar="START:STOP[:STEP]", help="use only these")
@@ -168,6 +174,8 @@ def _recipe(given: argparse.Namespace) -> Any:
     }
     if given.frames:
         changes["frames"] = tuple(given.frames)
+    if given.reference_frame is not None:
+        changes["reference_frame"] = given.reference_frame
     if given.background is not None:
         changes["background"], changes["background_radius"] = given.background
     if given.range is not None:

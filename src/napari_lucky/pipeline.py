@@ -178,6 +178,7 @@ def _track_and_rank(
         focus,
         recipe.register,  # type: ignore[arg-type]
         recipe.smooth,
+        recipe.reference_frame,
         **work,
     )
     quality = rank(frames, focus, recipe.rank, recipe.rank_smooth, **work)

@@ -15,7 +15,7 @@ from .background import check_order
 from .calibration import DEAD_BELOW, HOT_SIGMA, check_calibration
 from .errors import LuckyError
 from .ranking import METRICS, RANK_SMOOTH, check_keep
-from .registration import METHODS, SMOOTH
+from .registration import METHODS, SMOOTH, check_reference_frame
 from .spots import check_smooth
 from .windows import Window
 
@@ -46,7 +46,7 @@ class Recipe:
         Radius of the discs in pixels; to the windows' corners if None.
     focus, defocus : (y, x, size), optional
         The two windows; the focused star is found if None, the defocused one left out.
-    register, smooth
+    register, smooth, reference_frame
         See `napari_lucky.register`.
     shifts : str, optional
         The frames.csv of an earlier job, whose shifts and choice of frames are taken; then
@@ -76,6 +76,7 @@ class Recipe:
     defocus: WindowSpec | None = None
     register: str = "brightest"
     smooth: float = SMOOTH
+    reference_frame: str = "best"
     shifts: str | None = None
     rank: str = "peak"
     rank_smooth: float = RANK_SMOOTH
@@ -85,6 +86,7 @@ class Recipe:
     def __post_init__(self) -> None:
         check_keep(self.keep)
         check_smooth(self.smooth)
+        check_reference_frame(self.reference_frame)
         check_smooth(self.rank_smooth)
         check_calibration(
             self.combine, self.clip_sigma, self.hot_sigma, self.dead_below, self.saturation
@@ -115,7 +117,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "input": ("frames", "start", "stop", "step", "dark", "flat"),
     "calibration": ("combine", "clip_sigma", "hot_sigma", "dead_below", "saturation"),
     "background": ("background", "background_radius"),
-    "registration": ("focus", "defocus", "register", "smooth", "shifts"),
+    "registration": ("focus", "defocus", "register", "smooth", "reference_frame", "shifts"),
     "ranking": ("rank", "rank_smooth", "keep"),
     "stacking": ("subpixel",),
 }

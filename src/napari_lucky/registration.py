@@ -14,13 +14,16 @@ from scipy import fft
 from .blocks import Progress, blocks_of, map_blocks, silent
 from .errors import LuckyError
 from .frames import Frames, View, as_float32, is_empty
+from .shifting import Shifted
 from .spots import Block, background, check_smooth, peaks, smoothed
+from .stacking import stack_mean
 from .windows import Window
 
 Method = Literal["brightest", "centroid", "correlation"]
 METHODS: tuple[str, ...] = get_args(Method)
 SMOOTH = 2.0
 """Default smoothing before the peak is looked for, in pixels."""
+REFERENCES = ("best", "first", "mean")
 CENTROID_FRACTION = 0.3
 """The centroid weighs pixels over this fraction of the peak above background."""
 
@@ -41,6 +44,8 @@ class Registration:
         How it was tracked.
     smooth : float
         Smoothing in pixels.
+    reference_frame : str
+        What was correlated with; see `register`.
     """
 
     points: NDArray[np.float64]
@@ -48,6 +53,7 @@ class Registration:
     focus: Window
     method: Method = "brightest"
     smooth: float = SMOOTH
+    reference_frame: str = "best"
 
     @property
     def shifts(self) -> NDArray[np.float64]:
@@ -65,6 +71,7 @@ def register(
     focus: Window,
     method: Method = "brightest",
     smooth: float = SMOOTH,
+    reference_frame: str = "best",
     *,
     progress: Progress = silent,
     executor: Executor | None = None,
@@ -81,11 +88,15 @@ def register(
         "brightest": the brightest speckle, after smoothing, to a fraction of a pixel; what
         gives lucky imaging its sharp core (Fried 1978; Law, Mackay & Baldwin 2006).
         "centroid": the centre of light of the pixels over 0.3 of the peak above background.
-        "correlation": the maximum of the cross-correlation with the frame of the highest
-        peak that is whole inside the window, without wrap-around.
+        "correlation": the maximum of the cross-correlation with a reference frame, without
+        wrap-around.
     smooth : float
         Standard deviation of the Gaussian smoothing in pixels, best about a third of
         lambda/D; 0 for none.
+    reference_frame : str
+        What "correlation" compares with: "best", the frame of the highest peak that is whole
+        inside the window; "first", the first with a star; "mean", the mean of all frames with
+        their brightest speckles on one point; or a frame's number, such as "17".
     progress, executor
         See `napari_lucky.blocks.map_blocks`.
 
@@ -103,6 +114,7 @@ def register(
     if method not in METHODS:
         raise LuckyError(f"Registration is by {', '.join(METHODS)}; not by {method!r}.")
     check_smooth(smooth)
+    check_reference_frame(reference_frame)
     focus.check_on(frames.shape, "focus window")
 
     def run(track: Callable[[Block], NDArray[np.float64]], what: str) -> NDArray[np.float64]:
@@ -122,11 +134,11 @@ def register(
         found = run(lambda block: track_brightest(block, smooth), "tracking the speckle")
         points = found[:, :2]
         if method == "correlation" and np.isfinite(found[:, 2]).any():
-            best = _best_whole(found, focus)
-            image = as_float32(frames.read(np.array([best]), focus))
+            image = _reference(frames, focus, found, reference_frame)
+            point = track_brightest(image, smooth)[0, :2]
             template = smoothed(image - background(image)[:, None, None], smooth)[0]
-            points = points[best] - run(
-                lambda block: correlate(block, template), "correlating with the best frame"
+            points = point - run(
+                lambda block: correlate(block, template), "correlating with the reference"
             )
     if not np.isfinite(points).any():
         raise LuckyError(
@@ -136,7 +148,37 @@ def register(
         )
     points = points + np.array([focus.y0, focus.x0])
     middle = np.floor(np.nanmedian(points, axis=0) + 0.5)
-    return Registration(points, (float(middle[0]), float(middle[1])), focus, method, smooth)
+    return Registration(
+        points, (float(middle[0]), float(middle[1])), focus, method, smooth, reference_frame
+    )
+
+
+def check_reference_frame(reference_frame: str) -> None:
+    """Raise a `LuckyError` unless it is one of `REFERENCES`, or a frame's number."""
+    if reference_frame not in REFERENCES and not reference_frame.isdecimal():
+        raise LuckyError(
+            f"The reference frame is {', '.join(REFERENCES)}, or a frame's number from 0; not "
+            f"{reference_frame!r}."
+        )
+
+
+def _reference(frames: Frames, focus: Window, found: NDArray[np.float64], which: str) -> Block:
+    """Return the image to correlate with, (1, y, x)."""
+    lit = np.flatnonzero(np.isfinite(found[:, 2]))
+    if which == "mean":
+        middle = np.median(found[lit, :2], axis=0)
+        shifted = Shifted(frames, middle - found[:, :2], subpixel=False)
+        return stack_mean(shifted, lit, focus).image[np.newaxis]
+    if which.isdecimal():
+        frame = int(which)
+        if frame not in lit:
+            raise LuckyError(
+                f"Frame {frame} cannot be the reference: the run has frames 0 to "
+                f"{len(found) - 1}, and it must have a star."
+            )
+    else:
+        frame = _best_whole(found, focus) if which == "best" else int(lit[0])
+    return as_float32(frames.read(np.array([frame]), focus))
 
 
 def _best_whole(found: NDArray[np.float64], focus: Window) -> int:

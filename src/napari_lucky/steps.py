@@ -62,6 +62,9 @@ def register_step(registration: Registration, defocus: Window | None = None) -> 
         {
             "method": registration.method,
             "smooth": registration.smooth,
+            "reference_frame": registration.reference_frame
+            if registration.method == "correlation"
+            else None,
             "reference": registration.reference,
             "focus": window_numbers(registration.focus),
             "defocus": window_numbers(defocus) if defocus else None,

@@ -382,3 +382,13 @@ def test_a_background_is_taken_off_and_shown(viewer, hand):
     assert clean.metadata["history"][-1].name == "take off background"
     assert 100 < np.nanmedian(model.data[0]) < 250  # the stray light is about 180 ADU
     assert abs(np.nanmedian(clean.data[0])) < 5
+
+
+def test_the_frame_shown_may_be_the_reference(viewer, hand):
+    viewer.open_sample("napari-lucky", "simulated")
+    dock = hand.dock("registration")
+    dock.method.value, dock.reference_frame.value = "correlation", "the frame shown"
+    viewer.dims.set_current_step(0, 17)
+    hand.run(dock)
+    step = layer(viewer, "shifts", Vectors).metadata["history"][-1]
+    assert step.parameters["reference_frame"] == "17"

@@ -16,13 +16,15 @@ from ..calibration import Calibrated, saturated_frames
 from ..errors import LuckyError
 from ..finding import find_star
 from ..pipeline import tell_frames
-from ..registration import METHODS, SMOOTH, Registration, register
+from ..registration import METHODS, REFERENCES, SMOOTH, Registration, register
 from ..shifting import Shifted
 from ..steps import register_step, shift_step
 from ..table import FrameTable
 from ..windows import Window
 from .choices import base_name, run_combo, smooth_box, subpixel_box, windows_combo
 from .dock import Dock
+
+SHOWN = "the frame shown"
 
 
 class RegistrationDock(Dock):
@@ -50,7 +52,14 @@ class RegistrationDock(Dock):
             label="method",
             choices=METHODS,
             tooltip="brightest: the brightest speckle, after smoothing; centroid: the centre of "
-            "light over 0.3 of the peak; correlation: with the frame of the highest peak",
+            "light over 0.3 of the peak; correlation: with a reference",
+        )
+        self.reference_frame = ComboBox(
+            name="reference_frame",
+            label="correlate with",
+            choices=[*REFERENCES, SHOWN],
+            tooltip="For correlation: the frame of the highest peak, the first, the mean of all "
+            "with their brightest speckles on one point, or the frame that is shown now",
         )
         self.smooth = smooth_box(
             SMOOTH, "before tracking, in pixels; about a third of lambda/D is best, more in noise"
@@ -66,6 +75,7 @@ class RegistrationDock(Dock):
                 self.draw_button,
                 self.place_button,
                 self.method,
+                self.reference_frame,
                 self.smooth,
                 self.subpixel,
             ],
@@ -120,9 +130,12 @@ class RegistrationDock(Dock):
         if defocus is not None:
             defocus.check_on(frames.shape, "defocus window")
         method, smooth, subpixel = self.method.value, self.smooth.value, self.subpixel.value
+        against = self.reference_frame.value
+        if against == SHOWN:
+            against = str(self.viewer.dims.current_step[self.viewer.dims.ndim - layer.ndim])
 
         def work(progress: Progress) -> tuple[Registration, list[str]]:
-            registration = register(frames, focus, method, smooth, progress=progress)
+            registration = register(frames, focus, method, smooth, against, progress=progress)
             if not isinstance(frames, Calibrated):
                 return registration, []
             saturated = saturated_frames(frames, focus, progress=progress)
