@@ -42,12 +42,18 @@ def make(folder: Path) -> tuple[list[Path], list[str]]:
     return frames, options
 
 
-def measure(folder: Path, frames: list[Path], n: int, options: list[str]) -> tuple[float, float]:
-    """Process a run of n frames; return the peak of its memory in MB, and seconds."""
+def link_run(folder: Path, frames: list[Path], n: int) -> Path:
+    """Make a run of n files, hard links to the distinct frames; return its folder."""
     run = folder / f"run_{n}"
     run.mkdir()
     for k in range(n):
         os.link(frames[k % len(frames)], run / f"AF_{k:05d}.fits")
+    return run
+
+
+def measure(folder: Path, frames: list[Path], n: int, options: list[str]) -> tuple[float, float]:
+    """Process a run of n frames; return the peak of its memory in MB, and seconds."""
+    run = link_run(folder, frames, n)
     command = [sys.executable, "-m", "napari_lucky.cli", "process", str(run), *options]
     start = time.perf_counter()
     job = subprocess.Popen([*command, "-o", str(folder / f"out_{n}")], stdout=subprocess.DEVNULL)

@@ -157,10 +157,10 @@ def test_two_runs_in_a_row_overwrite_nothing(viewer, hand):
     )
 
 
-def test_cancel_works_within_half_a_second_and_changes_nothing(
+def test_cancel_ends_a_job_of_hours_and_changes_nothing(
     viewer, hand, slow_frames, add_run, messages
 ):
-    frames = slow_frames(n=4000)
+    frames = slow_frames(n=10_000_000)
     add_run(frames, Window(10, 10, 40, 40))
     dock = hand.dock("registration")
     names = [la.name for la in viewer.layers]
@@ -170,7 +170,7 @@ def test_cancel_works_within_half_a_second_and_changes_nothing(
     assert not dock.run_button.enabled
     assert dock.cancel_button.enabled
     hand.press(dock.cancel_button)
-    hand.wait(lambda: not dock.busy, timeout=500)
+    hand.wait(lambda: not dock.busy)
     assert [la.name for la in viewer.layers] == names
     assert dock.run_button.enabled
     assert not dock.cancel_button.enabled
@@ -212,12 +212,12 @@ def test_a_layer_removed_while_running_does_no_harm(viewer, hand, slow_frames, a
 def test_a_dock_closed_while_running_ends_its_job(viewer, hand, slow_frames, add_run):
     from napari_lucky._widgets import jobs
 
-    add_run(slow_frames(n=4000), Window(10, 10, 40, 40))
+    add_run(slow_frames(n=10_000_000), Window(10, 10, 40, 40))
     dock = hand.dock("registration")
     hand.press(dock.run_button)
     hand.wait(lambda: bool(jobs.RUNNING))
     viewer.window.remove_dock_widget("all")
-    hand.wait(lambda: not jobs.RUNNING, timeout=2000)
+    hand.wait(lambda: not jobs.RUNNING)
 
 
 def test_missing_things_are_asked_for(hand, messages):
