@@ -66,9 +66,8 @@ def main() -> None:
         registration.run_button.native.click()
         rows.append(("register (s)", pump(lambda: not registration.busy)))
         viewer.close()
-    print(
-        f"{FRAMES} frames of 1280 x 1024, {os.cpu_count()} cores, Python {sys.version.split()[0]}"
-    )
+    print(f"{FRAMES} frames of 1280 x 1024, {os.cpu_count()} cores\n")
+    print("| what | figure |\n|---|---:|")
     for name, value in rows:
         print(f"| {name} | {value:.2f} |")
 
