@@ -58,11 +58,11 @@ def chain_history(layer: Any, shifts: Any) -> History:
     Raises
     ------
     LuckyError
-        If the shifts were found on another run than the layer's.
+        If the shifts were found on another run than the layer's, or on other frames of it.
     """
     own, of_shifts = history_of(layer), history_of(shifts)
     run, registered = _source(own), _source(of_shifts)
-    if registered is not None and run != registered:
+    if registered and run != registered:
         raise LuckyError(
             f"The shifts “{shifts.name}” are of {_origin(registered)}, the layer “{layer.name}” "
             f"is of {_origin(run)}. Choose shifts and frames of the same run."
@@ -70,17 +70,18 @@ def chain_history(layer: Any, shifts: Any) -> History:
     return (*own, *(step for step in of_shifts if step.name in ("register", "rank")))
 
 
-def _source(history: History) -> Any:
-    """Return the step that a history begins with, if it tells where the frames come from."""
-    first = next(iter(history), None)
-    return first if first is not None and first.name in ("open", "simulate") else None
+def _source(history: History) -> History:
+    """Return the steps of a history that tell which frames it is of."""
+    return tuple(step for step in history if step.name in ("open", "simulate", "choose frames"))
 
 
-def _origin(step: Any) -> str:
-    if step is None:
+def _origin(source: History) -> str:
+    if not source:
         return "an unknown source"
-    name = step.inputs.get("name")
-    return f"the run “{name}”" if name else f"another source ({step.name})"
+    name = source[0].inputs.get("name")
+    told = f"the run “{name}”" if name else f"another source ({source[0].name})"
+    some = "".join(f", frames {step.parameters}" for step in source[1:])
+    return told + some
 
 
 def windows_of(shapes: Any, image: Any) -> list[Window]:

@@ -50,7 +50,6 @@ STALE = [
     "LTM1_1",
     "LTM2_2",
 ]
-
 """What the header of raw integers says that does not hold for a result."""
 FRAME_AXIS = re.compile(
     r"WCSAXES[A-Z]?|(CTYPE|CRVAL|CRPIX|CDELT|CUNIT|CROTA|CNAME|CRDER|CSYER)[3-9][A-Z]?"

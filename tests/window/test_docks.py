@@ -367,6 +367,11 @@ def test_a_range_of_frames_goes_down_the_chain(viewer, hand):
     assert calibrated.metadata["history"][1].parameters == {"start": 10, "stop": 47, "step": 4}
     hand.run(hand.dock("registration"))
     assert len(layer(viewer, "shifts", Vectors).data) == 10
+    stacking = hand.dock("stacking")
+    stacking.which.value = "all (shift-and-add)"
+    stacking.image.value = viewer.layers["sample run"]  # other frames than those registered
+    hand.run(stacking)
+    assert not [la for la in viewer.layers if la.name.endswith("focus")]
     dock.frames.value = "99:"
     hand.run(dock)
     assert len([la for la in viewer.layers if "calibrated" in la.name]) == 1

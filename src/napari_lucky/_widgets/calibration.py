@@ -140,8 +140,8 @@ class CalibrationDock(Dock):
         if self.frames.value.strip():
             chosen = frames_in(frames.shape[0], parse_range(self.frames.value))
             frames, before = Subset(frames, chosen), (*before, range_step(chosen))
-        dark, dark_name = _chosen(self.dark, self.dark_path, "dark")
-        flat, flat_name = _chosen(self.flat, self.flat_path, "flat")
+        dark, dark_name = _chosen(self.dark, self.dark_path)
+        flat, flat_name = _chosen(self.flat, self.flat_path)
         header = layer.metadata.get("header")
         parameters: dict[str, Any] = {
             "combine": self.combine.value,
@@ -233,7 +233,7 @@ def _source(viewer: napari.Viewer, name: str) -> tuple[LayerCombo, PathEdit]:
     return combo, edit
 
 
-def _chosen(combo: LayerCombo, edit: PathEdit, name: str) -> tuple[Frames | str | None, str | None]:
+def _chosen(combo: LayerCombo, edit: PathEdit) -> tuple[Frames | str | None, str | None]:
     if edit.path is not None:
         return edit.path, edit.path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
     if combo.value is not None:
