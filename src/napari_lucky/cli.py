@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -60,11 +60,16 @@ def parser() -> Parser:
     add("--dark", metavar="F", help="dark: a file or a folder of frames")
     add("--flat", metavar="F", help="flat: a file or a folder of frames")
     where = "star: centre (row, column, from 0) and side in pixels"
-    add("--focus", type=_window, metavar="Y,X,SIZE", help=f"focused {where}; found if not given")
-    add("--defocus", type=_window, metavar="Y,X,SIZE", help=f"defocused {where}")
+    add(
+        "--focus",
+        type=_from_text(_window),
+        metavar="Y,X,SIZE",
+        help=f"focused {where}; found if not given",
+    )
+    add("--defocus", type=_from_text(_window), metavar="Y,X,SIZE", help=f"defocused {where}")
     add(
         "--background",
-        type=_background,
+        type=_from_text(_background),
         metavar="ORDER[,RADIUS]",
         help="take off a polynomial of this order (0 to 6), fitted outside discs of RADIUS "
         "pixels around the stars (to the windows' corners)",
@@ -77,8 +82,19 @@ def parser() -> Parser:
         help="what correlation compares with (best)",
     )
     add("--rank", choices=METRICS, help="what makes a frame a good one (peak)")
-    add("--keep", type=_keep, metavar="0.01|25", help="a fraction, or a count, of frames (0.1)")
-    add("--frames", dest="range", type=_range, metavar="START:STOP[:STEP]", help="use only these")
+    add(
+        "--keep",
+        type=_from_text(_keep),
+        metavar="0.01|25",
+        help="a fraction, or a count, of frames (0.1)",
+    )
+    add(
+        "--frames",
+        dest="range",
+        type=_from_text(parse_range),
+        metavar="START:STOP[:STEP]",
+        help="use only these",
+    )
     add("--shifts", metavar="CSV", help="shifts and kept frames from an earlier frames.csv")
     add("--report", action="store_true", help="draw report.png too")
     add("--overwrite", action="store_true", help="replace results that OUT already holds")
@@ -96,11 +112,23 @@ def _folder(text: str) -> Path:
     return Path(text)
 
 
+def _from_text(convert: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Let argparse show a converter's own sentence for a value that cannot be used."""
+
+    def converted(text: str) -> Any:
+        try:
+            return convert(text)
+        except LuckyError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return converted
+
+
 def _window(text: str) -> tuple[int, int, int]:
     try:
         y, x, size = (int(part) for part in text.split(","))
     except ValueError:
-        raise argparse.ArgumentTypeError(
+        raise LuckyError(
             f"{text!r} is not Y,X,SIZE: three whole numbers of pixels, such as 140,392,128"
         ) from None
     return y, x, size
@@ -110,34 +138,19 @@ def _background(text: str) -> tuple[int, float | None]:
     order, _, radius = text.partition(",")
     try:
         parsed = int(order), float(radius) if radius else None
-        check_order(parsed[0])
-    except LuckyError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
     except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not ORDER or ORDER,RADIUS, such as 4 or 4,80"
-        ) from None
+        raise LuckyError(f"{text!r} is not ORDER or ORDER,RADIUS, such as 4 or 4,80") from None
+    check_order(parsed[0])
     return parsed
 
 
 def _keep(text: str) -> float | int:
     try:
         keep = float(text) if "." in text or "e" in text.lower() else int(text)
-        check_keep(keep)
-    except LuckyError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
     except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is neither a fraction (0.01) nor a count (25)"
-        ) from None
+        raise LuckyError(f"{text!r} is neither a fraction (0.01) nor a count (25)") from None
+    check_keep(keep)
     return keep
-
-
-def _range(text: str) -> slice:
-    try:
-        return parse_range(text)
-    except LuckyError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def run_process(given: argparse.Namespace) -> int:
