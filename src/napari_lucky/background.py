@@ -46,10 +46,13 @@ class BackgroundRemoved(View):
         Around the stars, large enough for their light and their shake.
     order : int
         0 to 6.
+    moves : ndarray, (n, 2), optional
+        (dy, dx) in pixels by which each frame's discs are moved, with the star.
     """
 
     discs: tuple[Disc, ...] = ()
     order: int = 4
+    moves: NDArray[np.float64] | None = None
     _fitted: dict[int, NDArray[np.float64]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -85,8 +88,9 @@ class BackgroundRemoved(View):
         y, x = np.arange(step // 2, ny, step), np.arange(step // 2, nx, step)
         values = self.frames.read(np.array([frame]))[0][step // 2 :: step, step // 2 :: step]
         used = np.isfinite(values)
+        dy, dx = (0.0, 0.0) if self.moves is None else self.moves[frame]
         for disc in self.discs:
-            used &= np.hypot(y[:, None] - disc.y, x - disc.x) > disc.radius
+            used &= np.hypot(y[:, None] - disc.y - dy, x - disc.x - dx) > disc.radius
         rows, columns = np.nonzero(used)
         j, k = np.nonzero(np.add.outer(range(self.order + 1), range(self.order + 1)) <= self.order)
         if len(rows) < 2 * len(j):

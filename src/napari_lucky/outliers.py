@@ -136,19 +136,20 @@ def usual_residuals(
 def count_outliers(
     removed: OutliersRemoved,
     windows: list[Window],
+    index: NDArray[np.intp] | None = None,
     *,
     progress: Progress = silent,
     executor: Executor | None = None,
 ) -> NDArray[np.intp]:
-    """Count the outliers of each frame in windows, (n,)."""
-    n = removed.shape[0]
-    total = np.zeros(n, np.intp)
+    """Count the outliers of each frame, or of some, in windows, (n,)."""
+    index = np.arange(removed.shape[0]) if index is None else index
+    total = np.zeros(len(index), np.intp)
     for window in windows:
 
         def one(block: slice, window: Window = window) -> NDArray[np.intp]:
-            return np.asarray(removed.found(block, window).sum(axis=(1, 2)))
+            return np.asarray(removed.found(index[block], window).sum(axis=(1, 2)))
 
-        blocks = blocks_of(n, window.height * window.width)
+        blocks = blocks_of(len(index), window.height * window.width)
         what = "counting outliers"
         done = map_blocks(one, blocks, progress=progress, what=what, executor=executor)
         total += np.concatenate(list(done))

@@ -92,48 +92,11 @@ def process(
         If something given cannot be used.
     """
     work: dict[str, Any] = {"progress": progress, "executor": executor}
-    run = open_run(recipe.frames)
-    notes = tell_left_out(run)
-    chosen = frames_in(run.shape[0], slice(recipe.start, recipe.stop, recipe.step))
-    frames = Subset(run, chosen)
-    for name in ("focus", "defocus"):
-        if window := recipe.window(name):
-            window.check_on(frames.shape, f"{name} window")
-    saturation = recipe.saturation or saturation_level(run.header, run.dtype)
-    parameters = {
-        "combine": recipe.combine,
-        "clip_sigma": recipe.clip_sigma,
-        "hot_sigma": recipe.hot_sigma,
-        "dead_below": recipe.dead_below,
-    }
-    calibrated = calibrate(
-        frames,
-        _open_optional(recipe.dark, notes),
-        _open_optional(recipe.flat, notes),
-        saturation=saturation,
-        **parameters,  # type: ignore[arg-type]
-        **work,
-    )
-    if calibrated.masked:
-        notes.append(f"Masked {calibrated.masked} hot or dead pixels of the sensor.")
-    steps = (
-        open_step(run),
-        *([range_step(chosen)] if len(chosen) < len(run.files) else []),
-        calibrate_step(
-            calibrated, parameters, {"dark": _name(recipe.dark), "flat": _name(recipe.flat)}
-        ),
-    )
-    if recipe.focus is None and recipe.shifts is None:
-        found = find_star(calibrated, **work)
-        recipe = replace(recipe, focus=(*found.centre, found.width))
-        notes.append(f"Found the star: --focus {','.join(map(str, (*found.centre, found.width)))}")
+    chain = build_chain(recipe, **work)
+    recipe, chosen, files, steps = chain.recipe, chain.chosen, chain.files, chain.steps
+    calibrated, clean, header = chain.calibrated, chain.frames, chain.header
     focus, defocus = recipe.window("focus"), recipe.window("defocus")
-    clean: View = calibrated
-    if recipe.background is not None:
-        discs = discs_around((focus, defocus), recipe.background_radius)
-        clean = removed = BackgroundRemoved(calibrated, discs, recipe.background)
-        steps = (*steps, background_step(removed))
-    files = [run.files[k] for k in chosen]
+    notes = list(chain.notes)
     if focus is None or recipe.shifts is not None:
         table = _shifts_from_file(recipe, chosen, files, steps)
     else:
@@ -149,7 +112,7 @@ def process(
         name: ImageResult(
             stack.image,
             name,
-            run.header,
+            header,
             (
                 *table.history,
                 stack_step(window, name != "long_exposure", recipe.subpixel, stack.count),
@@ -251,15 +214,3 @@ def tell_frames(
 def _tell(frames: NDArray[np.intp], most: int = 5) -> str:
     names = ", ".join(map(str, frames[:most])) + (" …" if len(frames) > most else "")
     return f"{len(frames)} frame{'' if len(frames) == 1 else 's'} ({names})"
-
-
-def _open_optional(path: str | None, notes: list[str]) -> Run | None:
-    if path is None:
-        return None
-    run = open_run(path)
-    notes += tell_left_out(run)
-    return run
-
-
-def _name(path: str | None) -> str | None:
-    return None if path is None else Path(path).name

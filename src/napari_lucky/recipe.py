@@ -11,8 +11,8 @@ from typing import Any
 import tomli_w
 
 from ._version import __version__
-from .background import check_order
 from .calibration import DEAD_BELOW, HOT_SIGMA, check_calibration
+from .cleaning import Cleaning
 from .errors import LuckyError
 from .ranking import METRICS, RANK_SMOOTH, check_keep
 from .registration import METHODS, SMOOTH, check_reference_frame
@@ -24,8 +24,10 @@ WindowSpec = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """All parameters of the main job; what is None is found, or left out.
+class Recipe(Cleaning):
+    """All parameters of the main job, those of `Cleaning` among them.
+
+    What is None is found, or left out.
 
     Parameters
     ----------
@@ -39,11 +41,6 @@ class Recipe:
         See `napari_lucky.calibrate`.
     saturation : float, optional
         ADU from which raw pixels are masked; from the header or the file's integers if None.
-    background : int, optional
-        Order, 0 to 6, of the polynomial that is fitted to each frame outside discs around the
-        stars and taken off; None for none. See `napari_lucky.BackgroundRemoved`.
-    background_radius : float, optional
-        Radius of the discs in pixels; to the windows' corners if None.
     focus, defocus : (y, x, size), optional
         The two windows; the focused star is found if None, the defocused one left out.
     register, smooth, reference_frame
@@ -70,8 +67,6 @@ class Recipe:
     hot_sigma: float = HOT_SIGMA
     dead_below: float = DEAD_BELOW
     saturation: float | None = None
-    background: int | None = None
-    background_radius: float | None = None
     focus: WindowSpec | None = None
     defocus: WindowSpec | None = None
     register: str = "brightest"
@@ -84,6 +79,7 @@ class Recipe:
     subpixel: bool = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_keep(self.keep)
         check_smooth(self.smooth)
         check_reference_frame(self.reference_frame)
@@ -91,12 +87,6 @@ class Recipe:
         check_calibration(
             self.combine, self.clip_sigma, self.hot_sigma, self.dead_below, self.saturation
         )
-        if self.background is not None:
-            check_order(self.background)
-        if self.background_radius is not None and not self.background_radius >= 0:
-            raise LuckyError(
-                f"The discs' radius is {self.background_radius} pixels; it must be 0 or more."
-            )
         if self.step is not None and self.step < 1:
             raise LuckyError(f"The step from frame to frame is {self.step}; it must be 1 or more.")
         for name in PATHS:
@@ -116,12 +106,13 @@ class Recipe:
 SECTIONS: dict[str, tuple[str, ...]] = {
     "input": ("frames", "start", "stop", "step", "dark", "flat"),
     "calibration": ("combine", "clip_sigma", "hot_sigma", "dead_below", "saturation"),
-    "background": ("background", "background_radius"),
+    "cleaning": tuple(f.name for f in fields(Cleaning)),
     "registration": ("focus", "defocus", "register", "smooth", "reference_frame", "shifts"),
     "ranking": ("rank", "rank_smooth", "keep"),
     "stacking": ("subpixel",),
 }
-PATHS = ("dark", "flat", "shifts")
+PATHS = ("dark", "flat", "dust_on", "shifts")
+NO_PATHS = (None, "", "mean")
 CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "str": (lambda v: isinstance(v, str), "text"),
     "int": (lambda v: isinstance(v, int) and not isinstance(v, bool), "a whole number"),
@@ -131,11 +122,28 @@ CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda v: isinstance(v, list) and len(v) == 3 and all(type(i) is int for i in v),
         "[y, x, size] in whole pixels",
     ),
+    "tuple[SpotSpec, ...]": (
+        lambda v: isinstance(v, list) and all(is_spot(i) for i in v),
+        "a list of [y, x, radius] in pixels",
+    ),
     "tuple[str, ...]": (
         lambda v: isinstance(v, list) and all(isinstance(i, str) for i in v),
         "a list of paths",
     ),
 }
+
+
+def is_spot(value: Any) -> bool:
+    """Tell whether something read from TOML is [y, x, radius]."""
+    return (
+        isinstance(value, list)
+        and len(value) == 3
+        and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in value)
+    )
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
 
 
 def recipe_to_toml(recipe: Recipe) -> str:
@@ -144,7 +152,7 @@ def recipe_to_toml(recipe: Recipe) -> str:
     for section, names in SECTIONS.items():
         values: dict[str, Any] = {name: getattr(recipe, name) for name in names}
         for name in PATHS:
-            if values.get(name) is not None:
+            if values.get(name) not in NO_PATHS:
                 values[name] = str(Path(values[name]).absolute())
         if "frames" in values:
             values["frames"] = [str(Path(p).absolute()) for p in values["frames"]]
@@ -191,9 +199,9 @@ def read_recipe(path: str | Path) -> Recipe:
             fits, expected = CHECKS[types[name].removesuffix(" | None").split(" | int")[0]]
             if not fits(value):
                 raise LuckyError(f"{path}: {name} in [{section}] must be {expected}: {value!r}.")
-            values[name] = tuple(value) if isinstance(value, list) else value
+            values[name] = _frozen(value)
     for name in PATHS:
-        if values.get(name):
+        if values.get(name) not in NO_PATHS:
             values[name] = str(path.parent / values[name])
     if "frames" in values:
         values["frames"] = tuple(str(path.parent / p) for p in values["frames"])

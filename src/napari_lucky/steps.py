@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 
 from .background import BackgroundRemoved
 from .calibration import Calibrated
+from .dust import DustRemoved
 from .history import History, Step
+from .low_pass import LowPass
+from .noise_cut import NoiseCut
+from .outliers import OutliersRemoved
 from .registration import Registration
 from .windows import Window
 
@@ -50,9 +54,34 @@ def calibrate_step(
     )
 
 
+def dust_step(removed: DustRemoved, on: str) -> Step:
+    """Record the dust shadows, (y, x, radius), what was done, and what they were found on."""
+    spots = [[round(float(value), 2) for value in spot] for spot in removed.spots]
+    done = "mask" if removed.transmission is None else "divide"
+    return Step("remove dust", {"as": done, "on": on, "spots": spots})
+
+
+def outliers_step(removed: OutliersRemoved, count: int) -> Step:
+    """Record the thresholds for outliers, and how many were counted."""
+    done = "replace" if removed.replace else "mask"
+    parameters = {"sigma": removed.sigma, "flicker": removed.flicker, "as": done}
+    return Step("remove outliers", {**parameters, "counted": count})
+
+
 def background_step(removed: BackgroundRemoved) -> Step:
     """Record a background that was taken off, with the discs (y, x, radius) left out of its fit."""
-    return Step("take off background", {"order": removed.order, "discs": list(removed.discs)})
+    parameters = {"order": removed.order, "discs": list(removed.discs)}
+    return Step("take off background", {**parameters, "discs_move": removed.moves is not None})
+
+
+def noise_cut_step(cut: NoiseCut) -> Step:
+    """Record a noise cut."""
+    return Step("cut noise", {"sigma": cut.sigma, "tile": cut.tile})
+
+
+def low_pass_step(low: LowPass) -> Step:
+    """Record a low-pass, its cut-off in cycles/px."""
+    return Step("low-pass", {"cutoff": low.cutoff})
 
 
 def register_step(registration: Registration, defocus: Window | None = None) -> Step:
