@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .background import BackgroundModel, BackgroundRemoved, Disc
     from .calibrating import calibrate
     from .calibration import Calibrated, hot_pixels, master, master_flat
+    from .dust import DustRemoved, Spot, find_dust, mean_light, transmission
     from .finding import find_star
     from .fits_output import ImageResult, write_fits
     from .frames import ArrayFrames, Frames, LazyArray, Subset
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "background": ("BackgroundModel", "BackgroundRemoved", "Disc"),
     "calibration": ("Calibrated", "hot_pixels", "master", "master_flat"),
+    "dust": ("DustRemoved", "Spot", "find_dust", "mean_light", "transmission"),
     "finding": ("find_star",),
     "fits_output": ("ImageResult", "write_fits"),
     "frames": ("ArrayFrames", "Frames", "LazyArray", "Subset"),
@@ -69,6 +71,7 @@ __all__ = [
     "BackgroundRemoved",
     "Calibrated",
     "Disc",
+    "DustRemoved",
     "FrameTable",
     "Frames",
     "ImageResult",
@@ -79,16 +82,19 @@ __all__ = [
     "Result",
     "Run",
     "Shifted",
+    "Spot",
     "Stack",
     "Step",
     "Subset",
     "Window",
     "__version__",
     "calibrate",
+    "find_dust",
     "find_star",
     "hot_pixels",
     "master",
     "master_flat",
+    "mean_light",
     "open_run",
     "process",
     "rank",
@@ -101,6 +107,7 @@ __all__ = [
     "stack_pair",
     "table_from_csv",
     "table_to_csv",
+    "transmission",
     "write_fits",
     "write_results",
 ]
