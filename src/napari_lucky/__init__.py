@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .background import BackgroundModel, BackgroundRemoved, Disc
     from .calibrating import calibrate
     from .calibration import Calibrated, hot_pixels, master, master_flat
-    from .dust import DustRemoved, Spot, find_dust, mean_light, transmission
+    from .dust import DustRemoved, find_dust, mean_light
     from .finding import find_star
     from .fits_output import ImageResult, write_fits
     from .frames import ArrayFrames, Frames, LazyArray, Subset
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .recipe import Recipe, read_recipe, recipe_to_toml
     from .registration import Registration, register
     from .run import Run, open_run
+    from .shadows import Spot, transmission
     from .shifting import Shifted
     from .simulation import simulate_run
     from .stacking import Stack, stack_mean, stack_pair
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "background": ("BackgroundModel", "BackgroundRemoved", "Disc"),
     "calibration": ("Calibrated", "hot_pixels", "master", "master_flat"),
-    "dust": ("DustRemoved", "Spot", "find_dust", "mean_light", "transmission"),
+    "dust": ("DustRemoved", "find_dust", "mean_light"),
     "finding": ("find_star",),
     "fits_output": ("ImageResult", "write_fits"),
     "frames": ("ArrayFrames", "Frames", "LazyArray", "Subset"),
@@ -56,6 +57,7 @@ _HOMES = {
     "recipe": ("Recipe", "read_recipe", "recipe_to_toml"),
     "registration": ("Registration", "register"),
     "run": ("Run", "open_run"),
+    "shadows": ("Spot", "transmission"),
     "shifting": ("Shifted",),
     "simulation": ("simulate_run",),
     "stacking": ("Stack", "stack_mean", "stack_pair"),
