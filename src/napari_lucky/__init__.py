@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .background import BackgroundModel, BackgroundRemoved, Disc
     from .calibrating import calibrate
     from .calibration import Calibrated, hot_pixels, master, master_flat
+    from .dust import DustRemoved, find_dust, mean_light
     from .finding import find_star
     from .fits_output import ImageResult, write_fits
     from .frames import ArrayFrames, Frames, LazyArray, Subset
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from .recipe import Recipe, read_recipe, recipe_to_toml
     from .registration import Registration, register
     from .run import Run, open_run
+    from .shadows import Spot, transmission
     from .shifting import Shifted
     from .simulation import simulate_run
     from .stacking import Stack, stack_mean, stack_pair
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "background": ("BackgroundModel", "BackgroundRemoved", "Disc"),
     "calibration": ("Calibrated", "hot_pixels", "master", "master_flat"),
+    "dust": ("DustRemoved", "find_dust", "mean_light"),
     "finding": ("find_star",),
     "fits_output": ("ImageResult", "write_fits"),
     "frames": ("ArrayFrames", "Frames", "LazyArray", "Subset"),
@@ -54,6 +57,7 @@ _HOMES = {
     "recipe": ("Recipe", "read_recipe", "recipe_to_toml"),
     "registration": ("Registration", "register"),
     "run": ("Run", "open_run"),
+    "shadows": ("Spot", "transmission"),
     "shifting": ("Shifted",),
     "simulation": ("simulate_run",),
     "stacking": ("Stack", "stack_mean", "stack_pair"),
@@ -69,6 +73,7 @@ __all__ = [
     "BackgroundRemoved",
     "Calibrated",
     "Disc",
+    "DustRemoved",
     "FrameTable",
     "Frames",
     "ImageResult",
@@ -79,16 +84,19 @@ __all__ = [
     "Result",
     "Run",
     "Shifted",
+    "Spot",
     "Stack",
     "Step",
     "Subset",
     "Window",
     "__version__",
     "calibrate",
+    "find_dust",
     "find_star",
     "hot_pixels",
     "master",
     "master_flat",
+    "mean_light",
     "open_run",
     "process",
     "rank",
@@ -101,6 +109,7 @@ __all__ = [
     "stack_pair",
     "table_from_csv",
     "table_to_csv",
+    "transmission",
     "write_fits",
     "write_results",
 ]
