@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from .fits_output import ImageResult, write_fits
     from .frames import ArrayFrames, Frames, LazyArray, Subset
     from .history import Step
+    from .low_pass import LowPass, cutoff_in_pixels
+    from .noise_cut import NoiseCut
     from .outputs import write_results
     from .pipeline import Result, process
     from .ranking import METRICS, rank, select
@@ -47,6 +49,8 @@ _HOMES = {
     "fits_output": ("ImageResult", "write_fits"),
     "frames": ("ArrayFrames", "Frames", "LazyArray", "Subset"),
     "history": ("Step",),
+    "low_pass": ("LowPass", "cutoff_in_pixels"),
+    "noise_cut": ("NoiseCut",),
     "outputs": ("write_results",),
     "calibrating": ("calibrate",),
     "pipeline": ("Result", "process"),
@@ -73,7 +77,9 @@ __all__ = [
     "Frames",
     "ImageResult",
     "LazyArray",
+    "LowPass",
     "LuckyError",
+    "NoiseCut",
     "Recipe",
     "Registration",
     "Result",
@@ -85,6 +91,7 @@ __all__ = [
     "Window",
     "__version__",
     "calibrate",
+    "cutoff_in_pixels",
     "find_star",
     "hot_pixels",
     "master",
