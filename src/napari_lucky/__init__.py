@@ -24,11 +24,15 @@ if TYPE_CHECKING:
     from .background import BackgroundModel, BackgroundRemoved, Disc
     from .calibrating import calibrate
     from .calibration import Calibrated, hot_pixels, master, master_flat
+    from .cleaning import Cleaned, Cleaning, clean
     from .dust import DustRemoved, find_dust, mean_light
     from .finding import find_star
     from .fits_output import ImageResult, write_fits
     from .frames import ArrayFrames, Frames, LazyArray, Subset
     from .history import Step
+    from .low_pass import LowPass, cutoff_in_pixels
+    from .noise_cut import NoiseCut
+    from .outliers import OutliersRemoved, count_outliers, usual_residuals
     from .outputs import write_results
     from .pipeline import Result, process
     from .ranking import METRICS, rank, select
@@ -45,11 +49,15 @@ if TYPE_CHECKING:
 _HOMES = {
     "background": ("BackgroundModel", "BackgroundRemoved", "Disc"),
     "calibration": ("Calibrated", "hot_pixels", "master", "master_flat"),
+    "cleaning": ("Cleaned", "Cleaning", "clean"),
     "dust": ("DustRemoved", "find_dust", "mean_light"),
     "finding": ("find_star",),
     "fits_output": ("ImageResult", "write_fits"),
     "frames": ("ArrayFrames", "Frames", "LazyArray", "Subset"),
     "history": ("Step",),
+    "low_pass": ("LowPass", "cutoff_in_pixels"),
+    "noise_cut": ("NoiseCut",),
+    "outliers": ("OutliersRemoved", "count_outliers", "usual_residuals"),
     "outputs": ("write_results",),
     "calibrating": ("calibrate",),
     "pipeline": ("Result", "process"),
@@ -72,13 +80,18 @@ __all__ = [
     "BackgroundModel",
     "BackgroundRemoved",
     "Calibrated",
+    "Cleaned",
+    "Cleaning",
     "Disc",
     "DustRemoved",
     "FrameTable",
     "Frames",
     "ImageResult",
     "LazyArray",
+    "LowPass",
     "LuckyError",
+    "NoiseCut",
+    "OutliersRemoved",
     "Recipe",
     "Registration",
     "Result",
@@ -91,6 +104,9 @@ __all__ = [
     "Window",
     "__version__",
     "calibrate",
+    "clean",
+    "count_outliers",
+    "cutoff_in_pixels",
     "find_dust",
     "find_star",
     "hot_pixels",
@@ -110,6 +126,7 @@ __all__ = [
     "table_from_csv",
     "table_to_csv",
     "transmission",
+    "usual_residuals",
     "write_fits",
     "write_results",
 ]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .background import BackgroundRemoved, check_order, discs_around
 from .blocks import Progress, silent
-from .dust import DustRemoved, Spot, check_dust, find_dust, mean_light, transmission
+from .dust import DustRemoved, check_dust, find_dust, mean_light
 from .errors import LuckyError
 from .frames import Frames
 from .history import History, Step
@@ -20,6 +20,7 @@ from .low_pass import LowPass, check_low_pass, cutoff_in_pixels
 from .noise_cut import NoiseCut, check_noise_cut
 from .outliers import OutliersRemoved, check_outliers, count_outliers, usual_residuals
 from .registration import register
+from .shadows import Spot, transmission
 from .steps import background_step, dust_step, low_pass_step, noise_cut_step, outliers_step
 from .windows import Window
 
@@ -90,9 +91,7 @@ class Cleaning:
         check_outliers(self.outliers, self.flicker)
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
-                raise LuckyError(
-                    f"{name} is {' or '.join(choices)}, not {getattr(self, name)!r}."
-                )
+                raise LuckyError(f"{name} is {' or '.join(choices)}, not {getattr(self, name)!r}.")
         check_dust(1 if self.dust is None else self.dust, self.dust_radius)
         if self.background is not None:
             check_order(self.background)
@@ -230,9 +229,7 @@ def _without_dust(
     return DustRemoved(frames, spots, transmission(light, spots, discs=discs))
 
 
-def _count(
-    removed: OutliersRemoved, stars: list[Window], work: dict[str, Any]
-) -> tuple[int, str]:
+def _count(removed: OutliersRemoved, stars: list[Window], work: dict[str, Any]) -> tuple[int, str]:
     """Count outliers in the windows of all frames, or in whole frames spread over the run."""
     n, ny, nx = removed.shape
     done = "Replaced" if removed.replace else "Masked"

@@ -195,7 +195,8 @@ def _noise(block: Block) -> Block:
     rough = _median_of_five(_median_of_five(rough, 1, 3), 2, 3)  # an outlier is in one of five
     rest = local_median(np.abs(block[:, 2:-2, 2:-2] - local_median(block)))[:, 3:-3, 3:-3]
     size = np.nan_to_num(np.fmax(ROUGH * rough, REST * rest))
-    return as_float32(ndimage.uniform_filter(size, size=(1, 9, 9)))[:, 4:-4, 4:-4]
+    mean = np.asarray(ndimage.uniform_filter(size, size=(1, 9, 9)), np.float32)
+    return mean[:, 4:-4, 4:-4]
 
 
 def _beside(rest: Block) -> Block:

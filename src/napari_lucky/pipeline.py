@@ -3,41 +3,25 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .background import BackgroundRemoved, discs_around
 from .blocks import Progress, silent
-from .calibrating import calibrate
-from .calibration import (
-    Calibrated,
-    saturated_frames,
-    saturation_level,
-)
+from .calibration import Calibrated, saturated_frames
+from .chain import build_chain
 from .errors import LuckyError
-from .finding import find_star
 from .fits_output import ImageResult
-from .frames import Subset, View, frames_in
+from .frames import View
 from .history import History
 from .ranking import rank, select
 from .recipe import Recipe
 from .registration import register
-from .run import Run, open_run, tell_left_out
 from .stacking import stack_pair
-from .steps import (
-    background_step,
-    calibrate_step,
-    open_step,
-    range_step,
-    rank_step,
-    register_step,
-    shifts_step,
-    stack_step,
-)
+from .steps import rank_step, register_step, shifts_step, stack_step
 from .table import FrameTable, table_from_csv
 from .windows import Window
 
