@@ -7,15 +7,15 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ._version import __version__
-from .background import check_order
 from .errors import LuckyError
 from .frames import parse_range
+from .options import add_cleaning_options, cleaning_changes, from_text
 from .ranking import METRICS, check_keep
 from .registration import METHODS
 
@@ -62,18 +62,11 @@ def parser() -> Parser:
     where = "star: centre (row, column, from 0) and side in pixels"
     add(
         "--focus",
-        type=_from_text(_window),
+        type=from_text(_window),
         metavar="Y,X,SIZE",
         help=f"focused {where}; found if not given",
     )
-    add("--defocus", type=_from_text(_window), metavar="Y,X,SIZE", help=f"defocused {where}")
-    add(
-        "--background",
-        type=_from_text(_background),
-        metavar="ORDER[,RADIUS]",
-        help="take off a polynomial of this order (0 to 6), fitted outside discs of RADIUS "
-        "pixels around the stars (to the windows' corners)",
-    )
+    add("--defocus", type=from_text(_window), metavar="Y,X,SIZE", help=f"defocused {where}")
     add("--register", choices=METHODS, help="how the star is tracked (brightest)")
     add(
         "--reference",
@@ -84,14 +77,14 @@ def parser() -> Parser:
     add("--rank", choices=METRICS, help="what makes a frame a good one (peak)")
     add(
         "--keep",
-        type=_from_text(_keep),
+        type=from_text(_keep),
         metavar="0.01|25",
         help="a fraction, or a count, of frames (0.1)",
     )
     add(
         "--frames",
         dest="range",
-        type=_from_text(parse_range),
+        type=from_text(parse_range),
         metavar="START:STOP[:STEP]",
         help="use only these",
     )
@@ -99,6 +92,7 @@ def parser() -> Parser:
     add("--report", action="store_true", help="draw report.png too")
     add("--overwrite", action="store_true", help="replace results that OUT already holds")
     add("-o", "--out", required=True, type=_folder, metavar="OUT", help="folder for the results")
+    add_cleaning_options(process)
 
     demo = commands.add_parser("demo", help="simulate a run and take it through the whole chain")
     demo.add_argument("-o", "--out", type=_folder, metavar="OUT", help="folder for run and results")
@@ -112,18 +106,6 @@ def _folder(text: str) -> Path:
     return Path(text)
 
 
-def _from_text(convert: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Let argparse show a converter's own sentence for a value that cannot be used."""
-
-    def converted(text: str) -> Any:
-        try:
-            return convert(text)
-        except LuckyError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return converted
-
-
 def _window(text: str) -> tuple[int, int, int]:
     try:
         y, x, size = (int(part) for part in text.split(","))
@@ -132,16 +114,6 @@ def _window(text: str) -> tuple[int, int, int]:
             f"{text!r} is not Y,X,SIZE: three whole numbers of pixels, such as 140,392,128"
         ) from None
     return y, x, size
-
-
-def _background(text: str) -> tuple[int, float | None]:
-    order, _, radius = text.partition(",")
-    try:
-        parsed = int(order), float(radius) if radius else None
-    except ValueError:
-        raise LuckyError(f"{text!r} is not ORDER or ORDER,RADIUS, such as 4 or 4,80") from None
-    check_order(parsed[0])
-    return parsed
 
 
 def _keep(text: str) -> float | int:
@@ -189,8 +161,7 @@ def _recipe(given: argparse.Namespace) -> Any:
         changes["frames"] = tuple(given.frames)
     if given.reference_frame is not None:
         changes["reference_frame"] = given.reference_frame
-    if given.background is not None:
-        changes["background"], changes["background_radius"] = given.background
+    changes.update(cleaning_changes(given))
     if given.range is not None:
         chosen = given.range
         changes.update(start=chosen.start, stop=chosen.stop, step=chosen.step)

@@ -203,4 +203,4 @@ def _beside(rest: Block) -> Block:
     """Return the mean of each pixel's four neighbours, masked ones 0, (k, y − 2, x − 2)."""
     rest = np.nan_to_num(rest)
     across = rest[:, 1:-1, :-2] + rest[:, 1:-1, 2:]
-    return (across + rest[:, :-2, 1:-1] + rest[:, 2:, 1:-1]) / 4
+    return as_float32((across + rest[:, :-2, 1:-1] + rest[:, 2:, 1:-1]) / 4)
