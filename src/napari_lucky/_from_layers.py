@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .errors import LuckyError
 from .frames import ArrayFrames, Frames, LazyArray
 from .history import History
+from .shadows import Spot
 from .steps import recorded_windows
 from .table import FrameTable
 from .windows import Window
@@ -99,14 +100,28 @@ def windows_of(shapes: Any, image: Any) -> list[Window]:
         )
     windows = []
     for corners in shapes.data:
-        world = np.array([shapes.data_to_world(corner)[-2:] for corner in np.asarray(corners)])
-        lead = np.zeros(image.ndim - 2)
-        pixels = np.array([image.world_to_data([*lead, *place])[-2:] for place in world])
+        pixels = np.array([_to_pixels(shapes, image, corner) for corner in np.asarray(corners)])
         (y0, x0), (y1, x1) = (
             np.floor(f(axis=0) + 0.5).astype(int) for f in (pixels.min, pixels.max)
         )
         windows.append(Window(int(y0), int(x0), int(y1 - y0), int(x1 - x0)))
     return windows
+
+
+def spots_of(points: Any, image: Any) -> tuple[Spot, ...]:
+    """Return the points of a layer as dust shadows on an image layer, as large as its points."""
+    spots = []
+    for place, size in zip(points.data, points.size, strict=True):
+        y, x = _to_pixels(points, image, place)
+        radius = float(size) / 2 * points.scale[-1] / image.scale[-1]
+        spots.append(Spot(float(y), float(x), float(radius)))
+    return tuple(spots)
+
+
+def _to_pixels(layer: Any, image: Any, place: Any) -> NDArray[np.float64]:
+    """Return where a place (..., y, x) of a layer is on an image layer, (y, x) in pixels."""
+    world = layer.data_to_world(np.asarray(place))[-2:]
+    return np.asarray(image.world_to_data([*np.zeros(image.ndim - 2), *world])[-2:], np.float64)
 
 
 def table_of(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .coordinates import Coordinates
 from .frames import ArrayFrames, Frames, LazyArray, Subset
 from .history import History
+from .shadows import Spot
 from .table import FrameTable
 from .windows import Window
 
@@ -171,6 +172,21 @@ def windows_tuple(windows: Sequence[Window], name: str = "windows", *, like: Any
         **units,
     }
     return [rectangle(window) for window in windows], meta, "shapes"
+
+
+def dust_tuple(spots: Sequence[Spot], name: str, *, like: Any = None) -> LayerTuple:
+    """Return a points layer of dust shadows, each point as large as its shadow."""
+    scale, translate, units = _place(like, 2)
+    meta = {
+        "name": name,
+        "size": [2 * spot.radius for spot in spots],
+        "face_color": "transparent",
+        "border_color": "#7cff6b",
+        "scale": scale,
+        "translate": translate,
+        **units,
+    }
+    return np.array([[spot.y, spot.x] for spot in spots]).reshape(-1, 2), meta, "points"
 
 
 def coordinates_tuple(coordinates: Coordinates, name: str) -> LayerTuple:

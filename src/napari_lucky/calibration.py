@@ -244,6 +244,15 @@ class Calibrated(View):
         return int(mask.sum())
 
 
+def calibrated_in(frames: Frames) -> Calibrated | None:
+    """Return the calibrated run that views were made of, if it is one."""
+    while not isinstance(frames, Calibrated):
+        if not isinstance(frames, View):
+            return None
+        frames = frames.frames
+    return frames
+
+
 def saturated_frames(
     calibrated: Calibrated,
     window: Window,

@@ -13,6 +13,7 @@ if sys.platform == "linux" and not os.environ.get("DISPLAY"):
 
 DOCKS = {
     "calibration": "1. Flat calibration",
+    "cleaning": "Cleaning (optional)",
     "registration": "2. Speckle registration",
     "ranking": "3. Frame ranking",
     "stacking": "4. Stacking",

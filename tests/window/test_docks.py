@@ -377,18 +377,6 @@ def test_a_range_of_frames_goes_down_the_chain(viewer, hand):
     assert len([la for la in viewer.layers if "calibrated" in la.name]) == 1
 
 
-def test_a_background_is_taken_off_and_shown(viewer, hand):
-    viewer.open_sample("napari-lucky", "simulated")
-    dock = hand.dock("calibration")
-    dock.background.value = "2"
-    dock.windows.value = viewer.layers["sample windows"]
-    hand.run(dock)
-    clean, model = layer(viewer, "calibrated"), layer(viewer, "background")
-    assert clean.metadata["history"][-1].name == "take off background"
-    assert 100 < np.nanmedian(model.data[0]) < 250  # the stray light is about 180 ADU
-    assert abs(np.nanmedian(clean.data[0])) < 5
-
-
 def test_the_frame_shown_may_be_the_reference(viewer, hand):
     viewer.open_sample("napari-lucky", "simulated")
     dock = hand.dock("registration")

@@ -9,22 +9,21 @@ import numpy as np
 from magicgui.widgets import ComboBox, FloatSpinBox, LineEdit, SpinBox
 from napari.utils.notifications import show_info
 
-from .._from_layers import frames_of, history_of, windows_of
+from .._from_layers import frames_of, history_of
 from .._layers import contrast_of, image_tuple
-from ..background import MAX_ORDER, BackgroundModel, BackgroundRemoved, Disc, discs_around
 from ..blocks import Progress
 from ..calibrating import calibrate
 from ..calibration import DEAD_BELOW, HOT_SIGMA, Calibrated, saturation_level
 from ..errors import LuckyError
-from ..frames import ArrayFrames, Frames, Subset, View, frames_in, parse_range
+from ..frames import ArrayFrames, Frames, Subset, frames_in, parse_range
 from ..run import open_run
-from ..steps import background_step, calibrate_step, range_step
-from .choices import LayerCombo, base_name, is_image, is_run, windows_combo
+from ..steps import calibrate_step, range_step
+from .choices import LayerCombo, base_name, is_image, is_run
 from .dock import Dock
 from .paths import PathEdit
 
-Made = tuple[Calibrated, View, dict[str, tuple[float, float]]]
-"""The calibrated run, the same less its background, and contrast limits by layer."""
+Made = tuple[Calibrated, dict[str, tuple[float, float]]]
+"""The calibrated run, and contrast limits by layer."""
 
 
 class CalibrationDock(Dock):
@@ -90,25 +89,6 @@ class CalibrationDock(Dock):
             tooltip="Raw values of this many ADU and more are masked, such as 4095 for 12 bits; "
             "0: from the header's SATURATE, or the greatest number the file can hold",
         )
-        self.background = ComboBox(
-            name="background",
-            label="background order",
-            choices=["off", *map(str, range(MAX_ORDER + 1))],
-            tooltip="Take a polynomial of this order off each frame, fitted outside the windows' "
-            "discs; for stray light that dark and flat leave",
-        )
-        self.radius = SpinBox(
-            name="radius",
-            label="disc radius (px)",
-            value=0,
-            min=0,
-            max=100_000,
-            tooltip="Radius of the discs around the windows' centres, in pixels; 0: to the corners",
-        )
-        self.windows = windows_combo(
-            napari_viewer,
-            "Shapes layer with the windows of the stars, for the background's discs",
-        )
         super().__init__(
             napari_viewer,
             "Subtract the dark, divide by the flat, mask bad pixels. The result is computed "
@@ -125,9 +105,6 @@ class CalibrationDock(Dock):
                 self.hot_sigma,
                 self.dead_below,
                 self.saturation,
-                self.background,
-                self.radius,
-                self.windows,
             ],
         )
 
@@ -151,11 +128,6 @@ class CalibrationDock(Dock):
         }
         saturation = self.saturation.value or saturation_level(header, frames.dtype)
 
-        discs: tuple[Disc, ...] = ()
-        order = None if self.background.value == "off" else int(self.background.value)
-        if order is not None and self.windows.value is not None:
-            discs = discs_around(windows_of(self.windows.value, layer), self.radius.value or None)
-
         def work(progress: Progress) -> Made:
             calibrated = calibrate(
                 frames,
@@ -165,17 +137,14 @@ class CalibrationDock(Dock):
                 progress=progress,
                 **parameters,
             )
-            clean = calibrated if order is None else BackgroundRemoved(calibrated, discs, order)
-            contrast = {"calibrated": contrast_of(clean)}
+            contrast = {"calibrated": contrast_of(calibrated)}
             for name in ("dark", "flat"):
                 if (master := getattr(calibrated, name)) is not None:
                     contrast[name] = contrast_of(ArrayFrames(master))
-            if isinstance(clean, BackgroundRemoved):
-                contrast["background"] = contrast_of(BackgroundModel(clean))
-            return calibrated, clean, contrast
+            return calibrated, contrast
 
         def done(result: Made) -> None:
-            calibrated, clean, contrast = result
+            calibrated, contrast = result
             names = {"dark": dark_name, "flat": flat_name}
             step = calibrate_step(calibrated, parameters, names)
             run = base_name(layer)
@@ -189,19 +158,12 @@ class CalibrationDock(Dock):
                     limits = contrast[name]
                     title = f"{run} master {name}"
                     self.add(image_tuple(master, title, contrast_limits=limits, **shared))
-            history = (*before, step)
-            if isinstance(clean, BackgroundRemoved):
-                history = (*history, background_step(clean))
-                model = BackgroundModel(clean)
-                limits = contrast["background"]
-                title = f"{run} background"
-                self.add(image_tuple(model, title, contrast_limits=limits, **shared))
             self.add(
                 image_tuple(
-                    clean,
+                    calibrated,
                     f"{run} calibrated",
                     header=header,
-                    history=history,
+                    history=(*before, step),
                     like=layer,
                     contrast_limits=contrast["calibrated"],
                 )

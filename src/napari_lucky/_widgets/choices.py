@@ -64,7 +64,7 @@ class LayerCombo(ComboBox):
 
 def base_name(layer: Layer) -> str:
     """Return the name of the run that a layer came from, to name results by."""
-    return str(layer.name).removesuffix(" calibrated")
+    return str(layer.name).removesuffix(" cleaned").removesuffix(" calibrated")
 
 
 def is_run(layer: Layer) -> bool:

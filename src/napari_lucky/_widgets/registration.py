@@ -12,7 +12,7 @@ from magicgui.widgets import ComboBox, PushButton
 from .._from_layers import frames_of, history_of, windows_of
 from .._layers import files_of, image_tuple, points_tuple, rectangle, vectors_tuple, windows_tuple
 from ..blocks import Progress
-from ..calibration import Calibrated, saturated_frames
+from ..calibration import calibrated_in, saturated_frames
 from ..errors import LuckyError
 from ..finding import find_star
 from ..pipeline import tell_frames
@@ -136,11 +136,14 @@ class RegistrationDock(Dock):
 
         def work(progress: Progress) -> tuple[Registration, list[str]]:
             registration = register(frames, focus, method, smooth, against, progress=progress)
-            if not isinstance(frames, Calibrated):
+            calibrated = calibrated_in(frames)
+            if calibrated is None:
                 return registration, []
-            saturated = saturated_frames(frames, focus, progress=progress)
+            saturated = saturated_frames(calibrated, focus, progress=progress)
             everything = np.arange(frames.shape[0])
-            return registration, tell_frames(everything, registration.found, saturated, frames)
+            return registration, tell_frames(
+                everything, registration.found, saturated, calibrated
+            )
 
         def done(result: tuple[Registration, list[str]]) -> None:
             registration, notes = result

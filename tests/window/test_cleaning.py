@@ -1,0 +1,113 @@
+"""The cleaning dock, pressed in a real window."""
+
+import numpy as np
+import pytest
+from napari.layers import Points
+
+from napari_lucky import Cleaning, clean
+from napari_lucky._from_layers import frames_of, spots_of, windows_of
+
+
+@pytest.fixture
+def dock(viewer, hand):
+    viewer.open_sample("napari-lucky", "simulated")
+    return hand.dock("cleaning")
+
+
+def newest(viewer, words):
+    return [layer for layer in viewer.layers if words in layer.name][-1]
+
+
+def calibrate(viewer, hand):
+    hand.run(hand.dock("calibration"))
+    return newest(viewer, "calibrated")
+
+
+def test_a_background_is_taken_off_and_shown(viewer, hand, dock):
+    dock.background.value = "2"
+    hand.run(dock)
+    clean, model = newest(viewer, "cleaned"), newest(viewer, "background")
+    assert clean.metadata["history"][-1].name == "take off background"
+    assert 200 < np.nanmedian(model.data[0]) < 350  # stray light of 180 ADU on a dark of 98
+    assert abs(np.nanmedian(clean.data[0])) < 5
+
+
+def test_everything_on_is_what_the_core_does(viewer, hand, dock, messages):
+    calibrated = calibrate(viewer, hand)
+    assert dock.image.value is calibrated
+    dock.outliers.value, dock.flicker.value, dock.outliers_as.value = 6, 6, "replace"
+    dock.background.value, dock.radius.value, dock.centre.value = "3", 70, "speckle"
+    dock.noise_cut.value, dock.low_pass.value, dock.sampling.value = 2, 1, 7
+    hand.run(dock)
+    cleaned = newest(viewer, "cleaned")
+    windows = windows_of(newest(viewer, "windows"), calibrated)
+    cleaning = Cleaning(
+        outliers=6.0,
+        flicker=6.0,
+        outliers_as="replace",
+        background=3,
+        background_radius=70,
+        background_centre="speckle",
+        noise_cut=2.0,
+        low_pass=1.0,
+        sampling=7.0,
+    )
+    expected = clean(frames_of(calibrated), cleaning, windows)
+    np.testing.assert_array_equal(cleaned.data[5], expected.frames.read(slice(5, 6))[0])
+    assert cleaned.metadata["history"] == (*calibrated.metadata["history"], *expected.steps)
+    assert any("outlier pixels in the windows of 60 frames" in text for _, text in messages())
+    assert hand.dock("registration").image.value is cleaned
+
+
+def test_dust_is_found_on_the_flat_and_the_points_can_be_edited(viewer, hand, dock):
+    dock.light.value = newest(viewer, "flat")
+    dock.dust.value, dock.dust_radius.value = 3, 8
+    hand.press(dock.find_button)
+    hand.wait(lambda: not dock.busy)
+    points = dock.spots.value
+    assert isinstance(points, Points) and points.name == "sample run dust"
+    assert len(points.data) == 3
+    run = dock.image.value
+    for spot in spots_of(points, run):
+        assert spot.radius == pytest.approx(8)
+    points.selected_data = {0}
+    points.remove_selected()
+    points.current_size = 24
+    points.add([[30, 40]])
+    assert [round(s.radius) for s in spots_of(points, run)] == [8, 8, 12]
+    dock.dust_as.value = "mask"
+    hand.run(dock)
+    cleaned = newest(viewer, "cleaned")
+    step = cleaned.metadata["history"][-1]
+    assert step.parameters["spots"][-1] == [30, 40, 12]
+    assert len(step.parameters["spots"]) == 3
+    masked = np.isnan(cleaned.data[0])
+    rows, columns = np.mgrid[: masked.shape[0], : masked.shape[1]]
+    assert masked[np.hypot(rows - 30, columns - 40) <= 12].all()
+    inside = np.zeros(masked.shape, bool)
+    for y, x, radius in step.parameters["spots"]:
+        inside |= np.hypot(rows - y, columns - x) <= radius + 0.5
+    assert not masked[~inside].any()
+
+
+def test_dust_is_divided_out(viewer, hand, dock):
+    dock.light.value = newest(viewer, "flat")
+    dock.dust.value, dock.dust_radius.value = 5, 8
+    hand.press(dock.find_button)
+    hand.wait(lambda: not dock.busy)
+    assert len(dock.spots.value.data) == 5
+    spots = spots_of(dock.spots.value, dock.image.value)
+    hand.run(dock)
+    raw, cleaned = dock.image.value, newest(viewer, "cleaned")
+    brighter = []
+    for spot in spots:
+        y, x = round(spot.y), round(spot.x)
+        here = (slice(y - 2, y + 3), slice(x - 2, x + 3))
+        brighter.append(np.nanmean(cleaned.data[0][here]) / np.nanmean(raw.data[0][here]))
+    assert min(brighter) > 1.01
+
+
+def test_nothing_chosen_is_told(viewer, hand, dock, messages):
+    hand.press(dock.run_button)
+    assert any("Everything is off" in text for _, text in messages())
+    assert not [layer for layer in viewer.layers if "cleaned" in layer.name]
