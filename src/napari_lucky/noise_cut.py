@@ -37,11 +37,13 @@ class NoiseCut(View):
     The noise power P of a tile is measured in it: the median of |F|² where |f| > 0.5 cycles/px,
     over ln 2, which is the mean of the exponential distribution that |F|² of noise has. No light
     is there when lambda F# / pixel is 2 or more, and photon noise is as white as read noise. Of
-    mere noise the fraction exp(−sigma²) of the coefficients is kept. Each tile keeps its mean, so
-    that flux is kept. The rule is the hard threshold of Donoho & Johnstone (1994, Biometrika 81,
-    425), there for wavelets.
+    mere noise about the fraction exp(−sigma²) of the coefficients is left. Each tile keeps its
+    mean, so that flux is kept, and its waves as long as the tile and longer, so that flux stays
+    where it was. The rule is the hard threshold of Donoho & Johnstone (1994, Biometrika 81, 425),
+    there for wavelets.
 
-    Masked pixels stay masked; their neighbours stand in for them in the transform.
+    Masked pixels stay masked; their neighbours stand in for them in the transform. Along the
+    sensor's edge a little more noise is left, since mirrored noise is not independent.
 
     When not to use it. It is not linear: structure fainter than the threshold goes with the noise,
     and of the noise some faint waves are left. So not before photometry of faint companions, a
@@ -154,7 +156,7 @@ def _cut_tiles(tiles: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     if np.isnan(rest).any():  # inside a large hole
         rest = np.nan_to_num(rest, copy=False)
     spectra = fft.rfft2(rest, workers=1)
-    spectra *= _is_signal(spectra, sigma)
+    spectra *= _is_signal(spectra, sigma) | _coarse(side)
     rest = fft.irfft2(spectra, (side, side), workers=1)
     lost = mean - np.einsum("mnyx,yx->mn", rest, taper)[:, :, None, None] / (taper**2).sum()
     return np.asarray((rest + lost * taper) * taper)
@@ -184,6 +186,13 @@ def _taper(side: int) -> NDArray[np.float32]:
     """Return the window of a tile, (side, side); its square and its neighbours' sum to 1."""
     wave = np.sin(np.pi * (np.arange(side) + 0.5) / side)
     return as_float32(np.outer(wave, wave))
+
+
+@lru_cache(maxsize=16)
+def _coarse(side: int) -> NDArray[np.bool_]:
+    """Tell which coefficients of a tile's real transform are waves as long as the tile or more."""
+    limit = 1.5 / side  # between once and twice along the tile
+    return np.outer(np.abs(np.fft.fftfreq(side)) < limit, np.fft.rfftfreq(side) < limit)
 
 
 @lru_cache(maxsize=16)
