@@ -44,6 +44,12 @@ def test_the_other_star_bad_pixels_and_noise_hardly_move_the_fit():
     )  # a quarter of the noise
 
 
+def test_clipping_leaves_no_bias_in_noise():
+    frames = polynomial(2) + RNG.normal(0, 10, (40, *SHAPE))
+    made = BackgroundRemoved(ArrayFrames(frames), (), 2)
+    assert abs(made.read(slice(None)).mean()) < 0.1  # without the correction, 0.7
+
+
 def test_a_window_has_the_model_of_the_whole_frame():
     frame = polynomial(3) + star(80, 120) + RNG.normal(0, 3, SHAPE)
     made = BackgroundRemoved(ArrayFrames(frame[None]), (Disc(80, 120, 40),), 3)

@@ -23,6 +23,7 @@ from napari_lucky import (
     table_to_csv,
 )
 from napari_lucky.ranking import METRICS
+from napari_lucky.recipe import read_recipe, recipe_to_toml
 from napari_lucky.registration import METHODS
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -568,3 +569,28 @@ def test_a_background_is_taken_off_before_anything_is_measured(tmp_path):
     np.testing.assert_allclose(made.table.shifts, expected.table.shifts, atol=1e-3)
     for name, image in expected.images.items():
         np.testing.assert_allclose(made.images[name].data, image.data, atol=0.05)
+
+
+def test_a_job_with_all_cleaning_on_replays_to_the_same_bits(tmp_path):
+    frames, _, _ = spots(12)
+    y = np.arange(frames.shape[1])[:, None]
+    run = write(tmp_path / "cube.fits", frames + (300 + 2 * y).astype(np.float32))
+    recipe = Recipe(
+        frames=(run,),
+        focus=FOCUS,
+        outliers=6.0,
+        flicker=6.0,
+        dust=2,
+        dust_radius=4.0,
+        background=1,
+        background_centre="speckle",
+        noise_cut=2.0,
+        low_pass=0.2,
+        keep=4,
+    )
+    made = process(recipe)
+    (tmp_path / "recipe.toml").write_text(recipe_to_toml(made.recipe), encoding="utf-8")
+    again = process(read_recipe(tmp_path / "recipe.toml"))
+    assert again.table.history == made.table.history
+    for name, image in made.images.items():
+        np.testing.assert_array_equal(again.images[name].data, image.data)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .errors import LuckyError
 from .frames import Index, View, as_float32
+from .registration import track_brightest
 from .windows import Window
 
 MAX_ORDER = 6
@@ -19,6 +20,8 @@ SAMPLES = 20_000
 """Pixels of a frame that are fitted, on a grid: far more than the terms need."""
 ABOVE, BELOW, ROUNDS = 2.0, 3.0, 20
 """Pixels this many sigmas off the fit are left out of the next one, in so many rounds."""
+LOW = 0.0705
+"""Sigmas by which Gaussian noise that is clipped so, again and again, has its mean too low."""
 
 
 class Disc(NamedTuple):
@@ -46,13 +49,14 @@ class BackgroundRemoved(View):
         Around the stars, large enough for their light and their shake.
     order : int
         0 to 6.
-    moves : ndarray, (n, 2), optional
-        (dy, dx) in pixels by which each frame's discs are moved, with the star.
+    follow : Window, optional
+        Of the focused star: the discs move from frame to frame with its brightest speckle, by
+        as much as that is off this window's centre.
     """
 
     discs: tuple[Disc, ...] = ()
     order: int = 4
-    moves: NDArray[np.float64] | None = None
+    follow: Window | None = None
     _fitted: dict[int, NDArray[np.float64]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -86,9 +90,10 @@ class BackgroundRemoved(View):
         _, ny, nx = self.shape
         step = max(1, int(np.sqrt(ny * nx / SAMPLES)))
         y, x = np.arange(step // 2, ny, step), np.arange(step // 2, nx, step)
-        values = self.frames.read(np.array([frame]))[0][step // 2 :: step, step // 2 :: step]
+        image = as_float32(self.frames.read(np.array([frame])))[0]
+        values = image[step // 2 :: step, step // 2 :: step]
         used = np.isfinite(values)
-        dy, dx = (0.0, 0.0) if self.moves is None else self.moves[frame]
+        dy, dx = self._moved(image)
         for disc in self.discs:
             used &= np.hypot(y[:, None] - disc.y - dy, x - disc.x - dx) > disc.radius
         rows, columns = np.nonzero(used)
@@ -102,6 +107,14 @@ class BackgroundRemoved(View):
         terms = np.zeros((self.order + 1, self.order + 1))
         terms[j, k] = _clipped_fit(basis, values[used].astype(np.float64))
         return terms
+
+    def _moved(self, image: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return how far (y, x) the brightest speckle is from the centre of its window."""
+        if self.follow is None:
+            return np.zeros(2)
+        star = track_brightest(image[self.follow.slices][np.newaxis])[0, :2]
+        corner = np.array([self.follow.y0, self.follow.x0])
+        return np.nan_to_num(star + corner - self.follow.centre)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,4 +156,5 @@ def _clipped_fit(basis: NDArray[np.float64], values: NDArray[np.float64]) -> NDA
         if now.sum() < 2 * basis.shape[1] or np.array_equal(now, kept):
             break
         kept = now
+    terms[0] += LOW * sigma  # the constant term is the first
     return np.asarray(terms)

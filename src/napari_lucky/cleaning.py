@@ -19,7 +19,6 @@ from .history import History, Step
 from .low_pass import LowPass, check_low_pass, cutoff_in_pixels
 from .noise_cut import NoiseCut, check_noise_cut
 from .outliers import OutliersRemoved, check_outliers, count_outliers, usual_residuals
-from .registration import register
 from .shadows import Spot, transmission
 from .steps import background_step, dust_step, low_pass_step, noise_cut_step, outliers_step
 from .windows import Window
@@ -194,10 +193,8 @@ def clean(
     background = None
     if cleaning.background is not None:
         discs = discs_around(stars, cleaning.background_radius)
-        moves = None
-        if cleaning.background_centre == "speckle":
-            moves = _moves(chain, windows, work)
-        chain = background = BackgroundRemoved(chain, discs, cleaning.background, moves)
+        follow = _focus(windows) if cleaning.background_centre == "speckle" else None
+        chain = background = BackgroundRemoved(chain, discs, cleaning.background, follow)
         steps.append(background_step(background))
     if cleaning.noise_cut is not None:
         chain = NoiseCut(chain, cleaning.noise_cut)
@@ -246,14 +243,11 @@ def _count(removed: OutliersRemoved, stars: list[Window], work: dict[str, Any]) 
     return count, f"{done} {count} outlier pixels {where}: {100 * count / pixels:.2g} %."
 
 
-def _moves(
-    frames: Frames, windows: Sequence[Window | None], work: dict[str, Any]
-) -> NDArray[np.float64]:
-    """Return how far each frame's brightest speckle is from its window's centre, (n, 2)."""
+def _focus(windows: Sequence[Window | None]) -> Window:
     focus = windows[0] if windows else None
     if focus is None:
         raise LuckyError(
             "For discs that move with the speckle, the focused star's window must be known: give "
             "--focus, or a Shapes layer with its rectangle."
         )
-    return np.nan_to_num(register(frames, focus, **work).points - focus.centre)
+    return focus

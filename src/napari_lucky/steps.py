@@ -71,7 +71,7 @@ def outliers_step(removed: OutliersRemoved, count: int) -> Step:
 def background_step(removed: BackgroundRemoved) -> Step:
     """Record a background that was taken off, with the discs (y, x, radius) left out of its fit."""
     parameters = {"order": removed.order, "discs": list(removed.discs)}
-    return Step("take off background", {**parameters, "discs_move": removed.moves is not None})
+    return Step("take off background", {**parameters, "discs_move": removed.follow is not None})
 
 
 def noise_cut_step(cut: NoiseCut) -> Step:

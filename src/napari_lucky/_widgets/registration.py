@@ -141,9 +141,7 @@ class RegistrationDock(Dock):
                 return registration, []
             saturated = saturated_frames(calibrated, focus, progress=progress)
             everything = np.arange(frames.shape[0])
-            return registration, tell_frames(
-                everything, registration.found, saturated, calibrated
-            )
+            return registration, tell_frames(everything, registration.found, saturated, calibrated)
 
         def done(result: tuple[Registration, list[str]]) -> None:
             registration, notes = result
