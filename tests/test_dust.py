@@ -126,6 +126,16 @@ def test_overlapping_shadows_are_removed_once():
         assert abs(off[distance(y, x) <= RADIUS].mean()) < 0.001
 
 
+def test_spots_around_a_spot_do_not_move_its_light():
+    """Too shallow to be clipped as outliers, they would together."""
+    turns = 2 * np.pi * np.arange(5) / 5
+    dust = [(150 + 27 * np.sin(t), 200 + 27 * np.cos(t), 0.02, "cosine") for t in turns]
+    dust.append((150, 200, 0.1, "cosine"))
+    through = transmission(flat(dust), [Spot(y, x, RADIUS) for y, x, *_ in dust])
+    off = through / shadows(dust) - 1
+    assert abs(off[distance(150, 200) <= RADIUS].mean()) < 0.001
+
+
 def test_the_bright_ring_around_a_shadow_goes_too():
     r = distance(150, 200) / RADIUS
     true = shadow(150, 200, 0.2) + 0.04 * np.exp(-(((r - 1.2) / 0.1) ** 2) / 2)
