@@ -30,7 +30,7 @@ SIGMA, SHALLOWEST = 5.0, 0.002
 """A shadow is so many standard deviations of the contrast deep, and this part of the light."""
 DISC_SHARE, FRAME_SHARE = 0.4, 0.2
 """Shares of a spot's box, and of the frame around it, that must be known for a contrast."""
-ROUNDS = 10
+ROUNDS = 30
 PASSES = 3
 """A deep shadow may hide a faint one beside it, which is found once the deep one is left out."""
 
@@ -248,12 +248,12 @@ def _contrast(relative: Pixels, radius: float) -> Pixels:
         return np.asarray(mean * side**2)
 
     disc, hole, frame = (2 * round(radius * r) + 1 for r in (0.5 * np.pi**0.5, *RING))
-    number, around = total(has, disc), total(has, frame) - total(has, hole)
-    enough = (number > DISC_SHARE * disc**2) & (around > FRAME_SHARE * (frame**2 - hole**2))
+    number, others = total(has, disc), total(has, frame) - total(has, hole)
     inner, outer = total(value, disc), total(value, frame) - total(value, hole)
+    enough = (number > DISC_SHARE * disc**2) & (others > FRAME_SHARE * (frame**2 - hole**2))
     lit = enough & (outer > 0)
     contrast = np.full(relative.shape, np.nan)
-    contrast[lit] = inner[lit] / number[lit] * around[lit] / outer[lit] - 1
+    contrast[lit] = inner[lit] / number[lit] * others[lit] / outer[lit] - 1
     return contrast
 
 
@@ -262,14 +262,18 @@ def _refined(relative: Pixels, free: Pixels, spot: Spot) -> tuple[Spot, float]:
     shadow = _shadow(relative, free, spot)
     at, y, x = around(relative.shape, spot)
     known, centre = np.isfinite(shadow), np.zeros(2)
-    for _ in range(ROUNDS):
-        inside = np.nonzero(known & (np.hypot(y - centre[0], x - centre[1]) <= 1))
+    for turn in range(ROUNDS):
+        points = np.stack(np.nonzero(known & (np.hypot(y - centre[0], x - centre[1]) <= 1)))
         middle = centre * spot.radius + (spot.y - at[0].start, spot.x - at[1].start)
-        points = np.stack(inside)[:, _has_mirror_image(known, inside, middle)]
+        if turn:  # the first only says on which side
+            points = points[:, _has_mirror_image(known, points, middle)]
         depth = shadow[tuple(points)]
         if not depth.sum() > 0:
             return spot, np.nan
-        centre = centre + (points - middle[:, None]) @ depth / depth.sum() / spot.radius
+        step = (points - middle[:, None]) @ depth / depth.sum() / spot.radius
+        centre = centre + step
+        if turn and np.hypot(*step) < 1e-3:
+            break
     if np.hypot(*centre) < 1:
         moved = spot.y + centre[0] * spot.radius, spot.x + centre[1] * spot.radius
         spot = Spot(float(moved[0]), float(moved[1]), spot.radius)
@@ -288,14 +292,14 @@ def _shadow(relative: Pixels, free: Pixels, spot: Spot) -> Pixels:
 
 
 def _has_mirror_image(
-    known: NDArray[np.bool_], points: tuple[NDArray[np.intp], ...], middle: Pixels
+    known: NDArray[np.bool_], points: NDArray[np.intp], middle: Pixels
 ) -> NDArray[np.bool_]:
     """Tell which points have a known pixel opposite them.
 
     Only those are weighed: else a centroid would shy away from masked pixels and from the
     sensor's edge.
     """
-    back = np.rint(2 * middle[:, None] - np.stack(points)).astype(np.intp)
+    back = np.rint(2 * middle[:, None] - points).astype(np.intp)
     on = ((back >= 0) & (back < np.array(known.shape)[:, None])).all(axis=0)
     return np.asarray(on & known[tuple(np.where(on, back, 0))])
 

@@ -14,7 +14,7 @@ from .errors import LuckyError
 from .windows import Window
 
 Pixels = NDArray[np.float64]
-RIM = 1.5, 1.75
+RIM = 1.4, 1.75
 """A grain's shadow, out of focus, has a bright ring around it; between so many radii from its
 centre it fades out."""
 RING = 1.75, 3.0
@@ -41,7 +41,7 @@ def transmission(
     transmission = image / light in and around each spot, where the light is a quadratic surface
     (a plane, where less than half of the ring is there) fitted by least squares in the ring from
     1.75 to 3 radii, rid of outliers and of other spots. The bright ring that diffraction puts
-    around a shadow counts as well: the ratio holds to 1.5 radii, and goes over to 1 smoothly to
+    around a shadow counts as well: the ratio holds to 1.4 radii, and goes over to 1 smoothly to
     1.75 radii. Where spots overlap, each sees the shadow of both; their lights are averaged.
 
     Parameters
