@@ -22,6 +22,7 @@ from .errors import LuckyError
 
 if TYPE_CHECKING:
     from .background import BackgroundModel, BackgroundRemoved, Disc
+    from .by_hand import ByHand, kept_frames
     from .calibrating import calibrate
     from .calibration import Calibrated, hot_pixels, master, master_flat
     from .finding import find_star
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "background": ("BackgroundModel", "BackgroundRemoved", "Disc"),
+    "by_hand": ("ByHand", "kept_frames"),
     "calibration": ("Calibrated", "hot_pixels", "master", "master_flat"),
     "finding": ("find_star",),
     "fits_output": ("ImageResult", "write_fits"),
@@ -67,6 +69,7 @@ __all__ = [
     "ArrayFrames",
     "BackgroundModel",
     "BackgroundRemoved",
+    "ByHand",
     "Calibrated",
     "Disc",
     "FrameTable",
@@ -87,6 +90,7 @@ __all__ = [
     "calibrate",
     "find_star",
     "hot_pixels",
+    "kept_frames",
     "master",
     "master_flat",
     "open_run",
