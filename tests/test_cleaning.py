@@ -108,7 +108,7 @@ def test_discs_follow_the_speckle():
         made = clean(ArrayFrames(frames), cleaning, [WINDOW])
         far[centre] = np.abs(made.background.model(slice(None)) - 1000).max(axis=(1, 2)).mean()
         assert made.steps[0].parameters["discs_move"] == (centre == "speckle")
-    assert far["speckle"] < 0.5 * far["window"]
+    assert far["speckle"] < 0.6 * far["window"]
 
 
 @pytest.mark.parametrize(

@@ -512,6 +512,14 @@ def test_blank_frames_are_seen_through_dark_and_flat(
         (["--keep", "nan"], "'nan' is neither"),
         (["--keep", "some"], "'some' is neither"),
         (["--keep", "13"], "Keep 13 frames: only 12"),
+        (["--keep-above", "good"], "'good' is not a quality"),
+        (["--keep-above", "nan"], "give a number"),
+        (["--keep-above", "1e9"], "of 1e+09 or more; the best has"),
+        (["--keep-above", "500", "--keep", "3"], "--keep and --keep-above"),
+        (["--add", "12"], "Frame 12 is changed by hand, but is not among the 12 frames used"),
+        (["--drop", "3", "--frames", "4:9"], "Frame 3 is changed by hand"),
+        (["--add", "3", "--drop", "3"], "Frame 3 is both"),
+        (["--add", "three"], "such as 5,17"),
         (["--focus", "95,316,500"], "focus window covers rows -155 to 344"),
         (["--focus", "5,316,64"], "focus window covers rows -27"),
         (["--focus=-95,316,64"], "focus window covers rows -127"),
@@ -716,4 +724,34 @@ def test_shifts_from_an_earlier_job(data, tmp_path, capsys):
     assert run_cli("process", "--recipe", later / "recipe.toml", "-o", again) == 0
     assert (again / "defocus.fits").read_bytes() == (later / "defocus.fits").read_bytes()
     capsys.readouterr()
-    assert "--keep" in refused(capsys, data / "run", *shifts, "--keep", "2", "-o", tmp_path / "x")
+    choices = [["--keep", "2"], ["--keep-above", "5"], ["--add", "2"], ["--drop", "2"]]
+    for choice in choices:
+        told = refused(capsys, data / "run", *shifts, *choice, "-o", tmp_path / "x")
+        assert f"{choice[0]}: --shifts says already" in told
+    replay = ["--recipe", later / "recipe.toml", "--drop", "2", "-o", tmp_path / "x"]
+    assert run_cli("process", *replay) == 2
+    assert "--drop" in capsys.readouterr().err
+
+
+def test_the_choice_by_quality_and_by_hand_replays_to_the_same_bits(full, data, tmp_path):
+    quality = table(full)["quality"]
+    order = np.argsort(-quality).tolist()
+    above = repr(float(quality[order[3]]))
+    hand = ["--add", f"{order[9]},{order[10]}", "--drop", str(order[1])]
+    where = ["--recipe", full / "recipe.toml", "--report"]
+    assert run_cli("process", *where, "--keep-above", above, *hand, "-o", tmp_path / "a") == 0
+    kept = {order[0], order[2], order[3], order[9], order[10]}
+    assert set(np.flatnonzero(table(tmp_path / "a")["selected"])) == kept
+    recipe = read_recipe(tmp_path / "a" / "recipe.toml")
+    assert recipe.keep_above == float(above)
+    assert (recipe.add, recipe.drop) == ((order[9], order[10]), (order[1],))
+    history = str(fits.getheader(tmp_path / "a" / "focus.fits")["HISTORY"]).replace("\nlucky+ ", "")
+    assert f'"keep_above": {above}' in history
+    assert f'"drop": [{order[1]}]' in history
+    again = ["--recipe", tmp_path / "a" / "recipe.toml", "--report"]
+    assert run_cli("process", *again, "-o", tmp_path / "b") == 0
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    count = ["--keep", "2", "--overwrite", "-o", tmp_path / "b"]  # wins over the recipe's quality
+    assert run_cli("process", *again, *count) == 0
+    kept = {order[0], order[9], order[10]}
+    assert set(np.flatnonzero(table(tmp_path / "b")["selected"])) == kept

@@ -594,3 +594,70 @@ def test_a_job_with_all_cleaning_on_replays_to_the_same_bits(tmp_path):
     assert again.table.history == made.table.history
     for name, image in made.images.items():
         np.testing.assert_array_equal(again.images[name].data, image.data)
+
+
+# --- which frames are kept
+
+
+def test_frames_above_a_quality_are_stacked_and_recorded(tmp_path):
+    frames, amplitude, _ = spots(20)
+    cube = write(tmp_path / "cube.fits", frames)
+    quality = process(Recipe(frames=(cube,), focus=FOCUS)).table.quality
+    above = float(np.sort(quality)[-7])
+    result = process(Recipe(frames=(cube,), focus=FOCUS, keep=2, keep_above=above))
+    assert set(np.flatnonzero(result.table.selected)) == set(np.argsort(amplitude)[-7:])
+    assert result.images["focus"].combined == 7
+    told = {"metric": "peak", "smooth": 1, "keep_above": above, "kept": 7}
+    assert result.table.history[-1].parameters == told
+    with pytest.raises(LuckyError, match=f"the best has {quality.max():g}"):
+        process(Recipe(frames=(cube,), focus=FOCUS, keep_above=2 * quality.max()))
+
+
+def test_frames_changed_by_hand_are_numbered_as_in_the_run(tmp_path):
+    """With every second frame used, number 16 is the fourth of those used."""
+    frames, amplitude, _ = spots(30)
+    cube = write(tmp_path / "cube.fits", frames)
+    used = np.arange(10, 30, 2)
+    order = used[np.argsort(-amplitude[used])].tolist()
+    some = {"frames": (cube,), "focus": FOCUS, "defocus": DEFOCUS, "start": 10, "step": 2}
+    recipe = Recipe(**some, keep=3, add=(order[-1], order[5]), drop=(order[0],))
+    result = process(recipe)
+    kept = {order[1], order[2], order[5], order[-1]}
+    assert set(result.table.frame[result.table.selected]) == kept
+    told = result.table.history[-1].parameters
+    assert (told["add"], told["drop"]) == ([order[-1], order[5]], [order[0]])
+    assert (told["keep"], told["kept"]) == (3, 4)
+    donut = Window.centred(*DEFOCUS)  # far from the star: there the stack is the plain mean
+    shifted = Shifted(ArrayFrames(frames[used]), result.table.shifts)
+    places = np.flatnonzero(result.table.selected)
+    expected = shifted.read(places, donut).mean(axis=0)
+    np.testing.assert_allclose(result.images["defocus"].data, expected, rtol=1e-5)
+    for number in (11, 8, 30):
+        with pytest.raises(LuckyError, match=f"Frame {number} is changed by hand, but is not"):
+            process(Recipe(**some, drop=(number,)))
+
+
+def test_a_hand_edited_table_is_stacked_as_it_stands(tmp_path):
+    """The donut's half of frame i is the constant i: the stack is the mean of the chosen i."""
+    frames, _, _ = spots(20)
+    frames[:, :, 80:] = np.arange(20)[:, None, None]
+    cube = write(tmp_path / "cube.fits", frames)
+    table = process(Recipe(frames=(cube,), focus=FOCUS, keep=3)).table
+    chosen = [1, 2, 5, 19]
+    lines = table_to_csv(table).splitlines()
+    edited = [
+        lines[0],
+        *(f"{line[:-1]}{int(k in chosen)}" for k, line in enumerate(lines[1:])),
+    ]
+    saved = tmp_path / "frames.csv"
+    saved.write_text("\n".join(edited) + "\n")
+    result = process(Recipe(frames=(cube,), shifts=str(saved), defocus=DEFOCUS, focus=FOCUS))
+    assert np.flatnonzero(result.table.selected).tolist() == chosen
+    np.testing.assert_allclose(result.images["defocus"].data, np.mean(chosen), rtol=1e-6)
+    window = Window.centred(*FOCUS)
+    moved = [
+        Shifted(ArrayFrames(frames), table.shifts).read(np.array([k]), window)[0] for k in chosen
+    ]
+    np.testing.assert_allclose(result.images["focus"].data, np.mean(moved, axis=0), rtol=1e-4)
+    assert result.images["focus"].combined == 4
+    assert result.table.history[-1].parameters["kept"] == 4

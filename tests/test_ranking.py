@@ -3,6 +3,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from napari_lucky import METRICS, ArrayFrames, LuckyError, Window, rank, select
+from napari_lucky.ranking import threshold
 
 WINDOW = Window(4, 8, 64, 64)
 
@@ -84,3 +85,32 @@ def test_what_cannot_be_kept_is_told(keep):
 def test_an_unknown_metric_is_told(blurred):
     with pytest.raises(LuckyError, match="sum-of-squares"):
         rank(blurred[0], WINDOW, "beauty")
+
+
+@pytest.mark.parametrize(
+    ("above", "kept"), [(4.5, [5]), (4.0, [5, 1]), (3.5, [5, 1]), (-1.0, [5, 1, 4, 3])]
+)
+def test_all_frames_from_a_quality_on_are_kept(above, kept):
+    quality = np.array([np.nan, 4.0, np.nan, 1.0, 2.0, 5.0])
+    assert select(quality, 1, above).tolist() == kept  # a count has no say then
+    assert select(quality, above=above).tolist() == kept
+
+
+def test_a_quality_that_none_has_is_told_with_the_best():
+    with pytest.raises(LuckyError, match=r"quality of 9 or more; the best has 4\.25"):
+        select(np.array([1.0, np.nan, 4.25]), above=9.0)
+    for above in (np.nan, np.inf):
+        with pytest.raises(LuckyError, match="give a number"):
+            select(np.array([1.0, 2.0]), above=above)
+    with pytest.raises(LuckyError, match="nothing to keep"):
+        select(np.full(3, np.nan), above=0.0)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e5])
+def test_the_threshold_lies_between_the_last_kept_and_the_next(scale):
+    quality = scale * np.random.default_rng(8).normal(3, 1, 40)
+    quality[7] = np.nan
+    for count in range(1, 40):
+        assert len(select(quality, above=threshold(quality, count))) == count
+    assert threshold(np.array([1.0, 2.0]), 1) == 1.5  # of few digits
+    assert threshold(np.array([2.0, 2.0, 1.0]), 1) == 2.0  # equals cannot be told apart

@@ -49,6 +49,9 @@ FULL = Recipe(
     rank="gradient",
     rank_smooth=0.1 + 0.2,
     keep=25,
+    keep_above=0.1 + 0.7,
+    add=(5, 17),
+    drop=(3,),
     subpixel=False,
 )
 
@@ -138,6 +141,11 @@ def test_windows_are_centred_on_their_pixel():
         ("[registration]\ndefocus = 'here'", "defocus in [registration] must be [y, x, size]"),
         ("[ranking]\nkeep = '10 %'", "keep in [ranking] must be a number: '10 %'"),
         ("[ranking]\nkeep = true", "keep in [ranking] must be a number: True"),
+        ("[ranking]\nkeep_above = 'x'", "keep_above in [ranking] must be a number"),
+        ("[ranking]\nkeep_above = inf", "inf; give a number"),
+        ("[ranking]\nadd = 5", "add in [ranking] must be a list of frame numbers: 5"),
+        ("[ranking]\ndrop = [1.5]", "drop in [ranking] must be a list of frame numbers"),
+        ("[ranking]\nadd = [5]\ndrop = [4, 5]", "Frame 5 is both added and dropped"),
         ("[stacking]\nsubpixel = 1", "subpixel in [stacking] must be true or false: 1"),
         ("[stacking]\nsubpixl = true", "[stacking] has no 'subpixl', only subpixel"),
         ("[ranking]\nregister = 'centroid'", "[ranking] has no 'register', only rank"),

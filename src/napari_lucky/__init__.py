@@ -22,6 +22,7 @@ from .errors import LuckyError
 
 if TYPE_CHECKING:
     from .background import BackgroundModel, BackgroundRemoved, Disc
+    from .by_hand import ByHand, kept_frames
     from .calibrating import calibrate
     from .calibration import Calibrated, hot_pixels, master, master_flat
     from .cleaning import Cleaned, Cleaning, clean
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "background": ("BackgroundModel", "BackgroundRemoved", "Disc"),
+    "by_hand": ("ByHand", "kept_frames"),
     "calibration": ("Calibrated", "hot_pixels", "master", "master_flat"),
     "cleaning": ("Cleaned", "Cleaning", "clean"),
     "dust": ("DustRemoved", "find_dust", "mean_light"),
@@ -79,6 +81,7 @@ __all__ = [
     "ArrayFrames",
     "BackgroundModel",
     "BackgroundRemoved",
+    "ByHand",
     "Calibrated",
     "Cleaned",
     "Cleaning",
@@ -110,6 +113,7 @@ __all__ = [
     "find_dust",
     "find_star",
     "hot_pixels",
+    "kept_frames",
     "master",
     "master_flat",
     "mean_light",

@@ -13,7 +13,7 @@ from .errors import LuckyError
 from .frames import ArrayFrames, Frames, LazyArray
 from .history import History
 from .shadows import Spot
-from .steps import recorded_windows
+from .steps import rank_step_now, recorded_windows, run_numbers
 from .table import FrameTable
 from .windows import Window
 
@@ -54,7 +54,8 @@ def paths_of(frames: Any) -> set[Path]:
 def chain_history(layer: Any, shifts: Any) -> History:
     """Return the history of a layer's frames with the shifts of a registration.
 
-    That is the layer's own, and the steps that made the shifts and chose among them.
+    That is the layer's own, and the steps that made the shifts and chose among them, with what
+    was changed by hand in the shifts' features.
 
     Raises
     ------
@@ -68,7 +69,12 @@ def chain_history(layer: Any, shifts: Any) -> History:
             f"The shifts “{shifts.name}” are of {_origin(registered)}, the layer “{layer.name}” "
             f"is of {_origin(run)}. Choose shifts and frames of the same run."
         )
-    return (*own, *(step for step in of_shifts if step.name in ("register", "rank")))
+    steps = [step for step in of_shifts if step.name == "register"]
+    if ranks := [step for step in of_shifts if step.name == "rank"]:
+        n = frames_of(layer).shape[0]
+        table = table_of(shifts.features, shifts.metadata, n)
+        steps.append(rank_step_now(ranks[-1], table, run_numbers(own, n)))
+    return (*own, *steps)
 
 
 def _source(history: History) -> History:

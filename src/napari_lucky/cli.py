@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ._version import __version__
+from .by_hand import parse_numbers
 from .errors import LuckyError
 from .frames import parse_range
 from .options import add_cleaning_options, cleaning_changes, from_text
-from .ranking import METRICS, check_keep
+from .ranking import METRICS, check_above, check_keep
 from .registration import METHODS
+
+CHOICE = ("keep", "keep_above", "add", "drop")
+"""Options that say which frames are kept."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,6 +86,15 @@ def parser() -> Parser:
         help="a fraction, or a count, of frames (0.1)",
     )
     add(
+        "--keep-above",
+        type=from_text(_quality),
+        metavar="Q",
+        help="keep the frames of quality Q and better instead",
+    )
+    numbers = from_text(parse_numbers)
+    add("--add", type=numbers, metavar="N,N", help="keep these frames too, wherever the cut is")
+    add("--drop", type=numbers, metavar="N,N", help="leave these out, wherever the cut is")
+    add(
         "--frames",
         dest="range",
         type=from_text(parse_range),
@@ -125,6 +138,15 @@ def _keep(text: str) -> float | int:
     return keep
 
 
+def _quality(text: str) -> float:
+    try:
+        above = float(text)
+    except ValueError:
+        raise LuckyError(f"{text!r} is not a quality: a number, as in frames.csv") from None
+    check_above(above)
+    return above
+
+
 def run_process(given: argparse.Namespace) -> int:
     """Do `napari-lucky process`."""
     from .outputs import check_out, write_results
@@ -154,7 +176,7 @@ def _recipe(given: argparse.Namespace) -> Any:
     recipe = read_recipe(given.recipe) if given.recipe else Recipe()
     changes: dict[str, Any] = {
         name: getattr(given, name)
-        for name in ("dark", "flat", "focus", "defocus", "shifts", "register", "rank", "keep")
+        for name in ("dark", "flat", "focus", "defocus", "shifts", "register", "rank", *CHOICE)
         if getattr(given, name) is not None
     }
     if given.frames:
@@ -165,8 +187,16 @@ def _recipe(given: argparse.Namespace) -> Any:
     if given.range is not None:
         chosen = given.range
         changes.update(start=chosen.start, stop=chosen.stop, step=chosen.step)
-    twice = [f"--{name}" for name in ("register", "rank", "keep") if name in changes]
-    if given.shifts and twice:
+    if given.keep is not None:
+        if given.keep_above is not None:
+            raise LuckyError("--keep and --keep-above: each says where the cut is; give one.")
+        changes["keep_above"] = None  # of the recipe
+    twice = [
+        f"--{name.replace('_', '-')}"
+        for name in ("register", "rank", *CHOICE)
+        if changes.get(name) is not None
+    ]
+    if (given.shifts or recipe.shifts) and twice:
         raise LuckyError(f"{' and '.join(twice)}: --shifts says already which frames, and where.")
     recipe = replace(recipe, **changes)
     if not recipe.frames:

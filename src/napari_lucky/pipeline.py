@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import Progress, silent
+from .by_hand import ByHand, kept_frames
 from .calibration import Calibrated, saturated_frames
 from .chain import build_chain
 from .errors import LuckyError
@@ -130,11 +131,15 @@ def _track_and_rank(
     )
     quality = rank(frames, focus, recipe.rank, recipe.rank_smooth, **work)
     quality[~registration.found] = np.nan
-    kept = select(quality, recipe.keep)
+    by_hand = ByHand(recipe.add, recipe.drop)
+    cut = select(quality, recipe.keep, recipe.keep_above)
+    kept = kept_frames(quality, cut, by_hand, chosen)
     history = (
         *steps,
         register_step(registration, recipe.window("defocus")),
-        rank_step(recipe.rank, recipe.rank_smooth, recipe.keep, len(kept)),
+        rank_step(
+            recipe.rank, recipe.rank_smooth, recipe.keep, len(kept), recipe.keep_above, by_hand
+        ),
     )
     selected = np.isin(np.arange(len(chosen)), kept)
     return FrameTable(

@@ -7,15 +7,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-KEPT, LEFT = "#d95f02", "#7a8ba3"
+KEPT, LEFT, BY_HAND = "#d95f02", "#7a8ba3", "#00b8d4"
 
 
 def draw_quality(
-    axes: Any, frame: NDArray[np.intp], quality: NDArray[np.float64], kept: NDArray[np.bool_]
+    axes: Any,
+    frame: NDArray[np.intp],
+    quality: NDArray[np.float64],
+    kept: NDArray[np.bool_],
+    by_hand: NDArray[np.bool_] | bool = False,
 ) -> Any:
-    """Draw quality over frame number, kept frames marked; return the points, to be picked."""
+    """Draw quality over frame number, kept frames marked, and ringed those changed by hand.
+
+    Return the points, to be picked.
+    """
     axes.plot(frame, quality, color=LEFT, linewidth=0.6, alpha=0.7)
-    points = axes.scatter(frame, quality, s=14, c=np.where(kept, KEPT, LEFT), picker=5)
+    points = axes.scatter(frame, quality, s=14, picker=5)
+    recolour_kept(points, kept, by_hand)
     axes.set_xlabel("frame")
     axes.set_ylabel("quality")
     return points
@@ -58,7 +66,12 @@ def draw_image(axes: Any, image: NDArray[np.float32], title: str, high: float) -
     axes.set_yticks([])
 
 
-def recolour_kept(points: Any, kept: NDArray[np.bool_]) -> None:
-    """Mark other points as kept on what `draw_quality` drew."""
-    points.set_facecolor(np.where(kept, KEPT, LEFT))
-    points.set_edgecolor(np.where(kept, KEPT, LEFT))
+def recolour_kept(
+    points: Any, kept: NDArray[np.bool_], by_hand: NDArray[np.bool_] | bool = False
+) -> None:
+    """Mark other points as kept, or changed by hand, on what `draw_quality` drew."""
+    colour = np.where(kept, KEPT, LEFT)
+    points.set_facecolor(colour)
+    points.set_edgecolor(np.where(by_hand, BY_HAND, colour))
+    points.set_linewidth(np.atleast_1d(np.where(by_hand, 2.0, 1.0)))
+    points.set_sizes(np.atleast_1d(np.where(by_hand, 40.0, 14.0)))

@@ -136,7 +136,15 @@ def check_keep(keep: float | int) -> None:
         )
 
 
-def select(quality: NDArray[np.float64], keep: float | int) -> NDArray[np.intp]:
+def check_above(above: float) -> None:
+    """Raise a `LuckyError` unless a quality to keep frames from is a number."""
+    if not np.isfinite(above):
+        raise LuckyError(f"The quality from which frames are kept is {above}; give a number.")
+
+
+def select(
+    quality: NDArray[np.float64], keep: float | int = 0.1, above: float | None = None
+) -> NDArray[np.intp]:
     """Return the numbers of the frames to keep, best first.
 
     Parameters
@@ -146,18 +154,55 @@ def select(quality: NDArray[np.float64], keep: float | int) -> NDArray[np.intp]:
     keep : float or int
         A float is a fraction of the frames that have a quality (0 < keep <= 1, at least one
         frame is kept), an int a count.
+    above : float, optional
+        Keep the frames of this quality and better, however many; `keep` then has no say.
 
     Raises
     ------
     LuckyError
-        If `keep` is out of range, or more frames are asked for than there are.
+        If `keep` or `above` is out of range, more frames are asked for than there are, or none
+        is as good as `above`.
     """
     check_keep(keep)
     usable = int(np.isfinite(quality).sum())
     if usable == 0:
         raise LuckyError("No frame has a quality; there is nothing to keep.")
-    if isinstance(keep, int) and keep > usable:
-        raise LuckyError(f"Keep {keep} frames: only {usable} frames have a star to rank.")
-    count = keep if isinstance(keep, int) else max(1, int(np.floor(keep * usable + 0.5)))
-    order = np.argsort(-np.where(np.isfinite(quality), quality, -np.inf), kind="stable")
-    return order[:count]
+    if above is not None:
+        count = _count_above(quality, above)
+    elif isinstance(keep, int):
+        if keep > usable:
+            raise LuckyError(f"Keep {keep} frames: only {usable} frames have a star to rank.")
+        count = keep
+    else:
+        count = max(1, int(np.floor(keep * usable + 0.5)))
+    return best_first(quality)[:count]
+
+
+def _count_above(quality: NDArray[np.float64], above: float) -> int:
+    check_above(above)
+    count = int((quality >= above).sum())
+    if count == 0:
+        raise LuckyError(
+            f"No frame has a quality of {above:g} or more; the best has {np.nanmax(quality):g}."
+        )
+    return count
+
+
+def best_first(quality: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return all frames' numbers by falling quality, those without one last."""
+    return np.argsort(-np.where(np.isfinite(quality), quality, -np.inf), kind="stable")
+
+
+def threshold(quality: NDArray[np.float64], count: int) -> float:
+    """Return a quality, of few digits, that the `count` best frames reach and the next does not.
+
+    Frames of equal quality cannot be told apart; then more are kept.
+    """
+    ranked = quality[best_first(quality)][: int(np.isfinite(quality).sum())]
+    last = float(ranked[count - 1])
+    following = float(ranked[count]) if count < len(ranked) else last - abs(last)
+    for digits in range(3, 17):
+        value = float(f"{(last + following) / 2:.{digits}g}")
+        if following < value <= last:
+            return value
+    return last

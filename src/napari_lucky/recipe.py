@@ -11,10 +11,11 @@ from typing import Any
 import tomli_w
 
 from ._version import __version__
+from .by_hand import ByHand
 from .calibration import DEAD_BELOW, HOT_SIGMA, check_calibration
 from .cleaning import Cleaning
 from .errors import LuckyError
-from .ranking import METRICS, RANK_SMOOTH, check_keep
+from .ranking import METRICS, RANK_SMOOTH, check_above, check_keep
 from .registration import METHODS, SMOOTH, check_reference_frame
 from .spots import check_smooth
 from .windows import Window
@@ -52,6 +53,10 @@ class Recipe(Cleaning):
         See `napari_lucky.rank`.
     keep : float or int
         Fraction or count of frames to keep; see `napari_lucky.select`.
+    keep_above : float, optional
+        Keep the frames of this quality and better instead.
+    add, drop : tuple of int
+        Numbers in the run of frames that are kept, or left out, wherever the cut is.
     subpixel : bool
         Whether frames are shifted by fractions of a pixel.
     """
@@ -76,11 +81,17 @@ class Recipe(Cleaning):
     rank: str = "peak"
     rank_smooth: float = RANK_SMOOTH
     keep: float | int = 0.1
+    keep_above: float | None = None
+    add: tuple[int, ...] = ()
+    drop: tuple[int, ...] = ()
     subpixel: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_keep(self.keep)
+        if self.keep_above is not None:
+            check_above(self.keep_above)
+        ByHand(self.add, self.drop)  # raises if they make no sense
         check_smooth(self.smooth)
         check_reference_frame(self.reference_frame)
         check_smooth(self.rank_smooth)
@@ -108,7 +119,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "calibration": ("combine", "clip_sigma", "hot_sigma", "dead_below", "saturation"),
     "cleaning": tuple(f.name for f in fields(Cleaning)),
     "registration": ("focus", "defocus", "register", "smooth", "reference_frame", "shifts"),
-    "ranking": ("rank", "rank_smooth", "keep"),
+    "ranking": ("rank", "rank_smooth", "keep", "keep_above", "add", "drop"),
     "stacking": ("subpixel",),
 }
 PATHS = ("dark", "flat", "dust_on", "shifts")
@@ -129,6 +140,10 @@ CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "tuple[str, ...]": (
         lambda v: isinstance(v, list) and all(isinstance(i, str) for i in v),
         "a list of paths",
+    ),
+    "tuple[int, ...]": (
+        lambda v: isinstance(v, list) and all(type(i) is int for i in v),
+        "a list of frame numbers",
     ),
 }
 

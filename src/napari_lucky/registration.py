@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from .blocks import Progress, blocks_of, map_blocks, silent
+from .centroid import track_centroid
 from .errors import LuckyError
 from .frames import Frames, View, as_float32, is_empty
 from .shifting import Shifted
@@ -24,8 +25,6 @@ METHODS: tuple[str, ...] = get_args(Method)
 SMOOTH = 2.0
 """Default smoothing before the peak is looked for, in pixels."""
 REFERENCES = ("best", "first", "mean")
-CENTROID_FRACTION = 0.3
-"""The centroid weighs pixels over this fraction of the peak above background."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +86,7 @@ def register(
     method : {"brightest", "centroid", "correlation"}
         "brightest": the brightest speckle, after smoothing, to a fraction of a pixel; what
         gives lucky imaging its sharp core (Fried 1978; Law, Mackay & Baldwin 2006).
-        "centroid": the centre of light of the pixels over 0.3 of the peak above background.
+        "centroid": the windowed centroid; see `napari_lucky.centroid.track_centroid`.
         "correlation": the maximum of the cross-correlation with a reference frame, without
         wrap-around.
     smooth : float
@@ -210,26 +209,6 @@ def track_brightest(block: Block, smooth: float = SMOOTH) -> NDArray[np.float64]
     out = np.column_stack([points, top])
     out[is_empty(block)] = np.nan
     return out
-
-
-def track_centroid(block: Block, smooth: float = SMOOTH) -> NDArray[np.float64]:
-    """Find the centre of light, over a threshold, of each frame of a block.
-
-    The threshold is 0.3 of the smoothed peak above background and is taken off, so that a
-    pixel that crosses it does so without a jump.
-
-    Returns
-    -------
-    ndarray of float64, (k, 2)
-        y, x in pixels of the window; NaN for a frame whose pixels are all equal or masked.
-    """
-    image = smoothed(block - background(block)[:, None, None], smooth)
-    peak = image.max(axis=(1, 2), keepdims=True)
-    weight = np.maximum(image - CENTROID_FRACTION * peak, 0).astype(np.float64)
-    total = weight.sum(axis=(1, 2))
-    total[(total == 0) | is_empty(block)] = np.nan
-    y, x = (np.arange(side) for side in block.shape[1:])
-    return np.stack([(weight.sum(axis=2) @ y) / total, (weight.sum(axis=1) @ x) / total], axis=1)
 
 
 def correlate(block: Block, template: NDArray[np.float32]) -> NDArray[np.float64]:

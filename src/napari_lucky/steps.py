@@ -11,13 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .background import BackgroundRemoved
+from .by_hand import ByHand
 from .calibration import Calibrated
 from .dust import DustRemoved
 from .history import History, Step
 from .low_pass import LowPass
 from .noise_cut import NoiseCut
 from .outliers import OutliersRemoved
+from .ranking import select
 from .registration import Registration
+from .table import FrameTable
 from .windows import Window
 
 
@@ -113,9 +116,64 @@ def shift_step(subpixel: bool) -> Step:
     return Step("shift", {"subpixel": subpixel})
 
 
-def rank_step(metric: str, smooth: float, keep: float | int, kept: int) -> Step:
-    """Record a ranking and the cut."""
-    return Step("rank", {"metric": metric, "smooth": smooth, "keep": keep, "kept": kept})
+def rank_step(
+    metric: str,
+    smooth: float,
+    keep: float | int,
+    kept: int,
+    above: float | None = None,
+    by_hand: ByHand | None = None,
+) -> Step:
+    """Record a ranking, the cut, and the frames (numbers of the run) changed by hand after it."""
+    parameters = {
+        "metric": metric,
+        "smooth": smooth,
+        "keep": keep if above is None else None,
+        "keep_above": above,
+        "add": by_hand.add if by_hand and by_hand.add else None,
+        "drop": by_hand.drop if by_hand and by_hand.drop else None,
+        "kept": kept,
+    }
+    return Step("rank", parameters)
+
+
+def rank_step_now(step: Step, table: FrameTable, numbers: NDArray[np.intp]) -> Step:
+    """Return the record of a ranking with what was changed by hand since.
+
+    Parameters
+    ----------
+    step : Step
+        What `rank_step` recorded.
+    table : FrameTable
+        Quality and choice as they are now.
+    numbers : ndarray of int, (n,)
+        Number of each frame in the run.
+    """
+    told = step.parameters
+    if not np.isfinite(table.quality).any():
+        return step
+    cut = np.zeros(len(numbers), bool)
+    cut[select(table.quality, told.get("keep", 1.0), told.get("keep_above"))] = True
+    by_hand = ByHand(tuple(told.get("add", ())), tuple(told.get("drop", ())))
+    if np.array_equal(by_hand.apply(cut, numbers), table.selected):
+        return step
+    return rank_step(
+        told["metric"],
+        told["smooth"],
+        told.get("keep", 1.0),
+        int(table.selected.sum()),
+        told.get("keep_above"),
+        ByHand.between(cut, table.selected, numbers),
+    )
+
+
+def run_numbers(history: History, n: int) -> NDArray[np.intp]:
+    """Return the numbers in the run of n frames, which a step of the history may have chosen."""
+    numbers = np.arange(n)
+    for step in reversed(history):
+        if step.name == "choose frames":
+            numbers = step.parameters["start"] + numbers * step.parameters["step"]
+    return numbers
 
 
 def stack_step(window: Window, shifted: bool, subpixel: bool, count: int) -> Step:

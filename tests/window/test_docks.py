@@ -139,7 +139,7 @@ def test_clicking_a_point_shows_its_frame_and_dragging_moves_the_cut(viewer, han
     kept = int(shifts.features["selected"].sum())
     assert 18 <= kept <= 22
     assert layer(viewer, "kept, best first").data.shape[0] == kept
-    assert ranking.fraction.value == pytest.approx(kept / 60, abs=1e-5)
+    assert ranking.cut.fraction.value == pytest.approx(kept / 60, abs=1e-5)
     assert set(np.flatnonzero(shifts.features["selected"])) == set(np.argsort(-quality)[:kept])
 
 

@@ -19,21 +19,24 @@ class QualityGraph(FigureCanvasQTAgg):
 
     Parameters
     ----------
-    on_frame : callable
-        Called with a frame's number when its point is clicked.
+    on_frame, on_toggle : callable
+        Called with a frame's number when its point is clicked; with Ctrl, or the right button,
+        it is `on_toggle`.
     on_cut : callable
-        Called with the number of frames kept, and whether the line was let go, as it is dragged.
+        Called with the number of frames before the line, and whether it was let go, as it is
+        dragged.
     """
 
     def __init__(
         self,
         on_frame: Callable[[int], None],
+        on_toggle: Callable[[int], None],
         on_cut: Callable[[int, bool], None],
     ) -> None:
         super().__init__(Figure(figsize=(4, 4.4), layout="constrained"))
-        self._on_frame, self._on_cut = on_frame, on_cut
-        self._frame = np.array([], int)
+        self._on_frame, self._on_toggle, self._on_cut = on_frame, on_toggle, on_cut
         self._quality = np.array([])
+        self._kept = self._by_hand = np.array([], bool)
         self.set_colours("white", "black")
         self._dragging, self._count = False, 1
         self._points: Any = None
@@ -45,14 +48,20 @@ class QualityGraph(FigureCanvasQTAgg):
         self.mpl_connect("button_release_event", self._released)
 
     def show_quality(
-        self, frame: NDArray[np.intp], quality: NDArray[np.float64], count: int
+        self,
+        quality: NDArray[np.float64],
+        count: int,
+        kept: NDArray[np.bool_],
+        by_hand: NDArray[np.bool_],
     ) -> None:
-        """Draw the quality of frames, `count` of them kept."""
-        self._frame, self._quality, self._count = frame, quality, count
+        """Draw the quality of frames, the cut after `count`, and which are kept, some by hand."""
+        self._quality, self._count, self._kept, self._by_hand = quality, count, kept, by_hand
         self.figure.clear()
         with rc_context(self._colours):
             self._over_frame, self._sorted = self.figure.subplots(2, 1)
-            self._points = draw_quality(self._over_frame, frame, quality, self._kept(count))
+            frame = np.arange(len(quality))
+            self._points = draw_quality(self._over_frame, frame, quality, kept, by_hand)
+            self._over_frame.set_title("Ctrl+click a point to keep or drop it", fontsize="small")
             self._cut = draw_sorted(self._sorted, quality, count)
             self._sorted.set_title("drag the line to move the cut", fontsize="small")
         self.draw_idle()
@@ -63,26 +72,30 @@ class QualityGraph(FigureCanvasQTAgg):
         self._colours = {"axes.facecolor": background, **dict.fromkeys(inked, ink)}
         self.figure.set_facecolor(background)
         if len(self._quality):
-            self.show_quality(self._frame, self._quality, self._count)
+            self.show_quality(self._quality, self._count, self._kept, self._by_hand)
         self.draw_idle()
 
-    def show_cut(self, count: int) -> None:
+    def show_cut(self, count: int, kept: NDArray[np.bool_], by_hand: NDArray[np.bool_]) -> None:
         """Move the line and recolour the points."""
         if self._cut is not None:
-            self._count = count
+            self._count, self._kept, self._by_hand = count, kept, by_hand
             move_cut(self._cut, count)
-            recolour_kept(self._points, self._kept(count))
+            recolour_kept(self._points, kept, by_hand)
             self.draw_idle()
 
-    def _kept(self, count: int) -> NDArray[np.bool_]:
-        ranked = np.argsort(-np.nan_to_num(self._quality, nan=-np.inf), kind="stable")
-        kept = np.zeros(len(ranked), bool)
-        kept[ranked[:count]] = True
-        return kept
-
     def _picked(self, event: Any) -> None:
-        if event.artist is self._points:
-            self._on_frame(int(self._frame[event.ind[0]]))
+        mouse = event.mouseevent
+        if event.artist is not self._points or mouse.button not in (1, 3):
+            return
+        frame = self._nearest(event.ind, mouse)
+        toggles = mouse.button == 3 or "ctrl" in mouse.modifiers
+        (self._on_toggle if toggles else self._on_frame)(frame)
+
+    def _nearest(self, frames: NDArray[np.intp], mouse: Any) -> int:
+        """Return which of some frames' points is nearest to the mouse."""
+        places = np.column_stack([frames, self._quality[frames]])
+        pixels = self._over_frame.transData.transform(places)
+        return int(frames[np.argmin(np.hypot(*(pixels - [mouse.x, mouse.y]).T))])
 
     def _pressed(self, event: Any) -> None:
         self._dragging = self._cut is not None and event.inaxes is self._sorted
@@ -100,5 +113,4 @@ class QualityGraph(FigureCanvasQTAgg):
     def _cut_at(self, x: float) -> None:
         usable = int(np.isfinite(self._quality).sum())
         self._count = int(np.clip(np.floor(x), 1, usable))
-        self.show_cut(self._count)
         self._on_cut(self._count, False)

@@ -1,28 +1,47 @@
-"""Dock 3, frame ranking: how lucky each frame was, and where the cut is."""
+"""Dock 3, frame ranking: how lucky each frame was, where the cut is, and what the hand changed."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import napari
 import numpy as np
-from magicgui.widgets import ComboBox, FloatSpinBox, SpinBox
+from magicgui.widgets import ComboBox, Container, PushButton
 from napari.utils.theme import get_theme
 from numpy.typing import NDArray
+from qtpy.compat import isalive
+from qtpy.QtWidgets import QLabel
 
 from .._from_layers import chain_history, frames_of, history_of, recorded_windows_of, table_of
-from .._layers import image_tuple
+from .._layers import files_of, image_tuple
 from ..blocks import Progress
+from ..by_hand import ByHand, kept_frames, tell_kept
 from ..errors import LuckyError
 from ..frames import LazyArray, Subset
-from ..ranking import METRICS, RANK_SMOOTH, rank, select
+from ..history import History
+from ..ranking import METRICS, RANK_SMOOTH, best_first, rank
 from ..shifting import Shifted
-from ..steps import rank_step, shift_step
+from ..steps import rank_step, run_numbers, shift_step
 from .choices import base_name, run_combo, shifts_combo, smooth_box
+from .cut import CutChoice
 from .dock import Dock
+from .frame_table import FrameTable
 from .graph import QualityGraph
+from .jobs import tell
 
-FRACTION, COUNT = "a fraction", "a count"
+
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """A ranking that was done: of which layers, how, and what came out."""
+
+    layer: Any
+    shifts: Any
+    quality: NDArray[np.float64]
+    metric: str
+    smooth: float
+    history: History
+    numbers: NDArray[np.intp]  # of the frames in the run, of which some may have been chosen
 
 
 class RankingDock(Dock):
@@ -44,56 +63,47 @@ class RankingDock(Dock):
             "sum I² / (sum I)²; gradient: energy of the edges. Higher is better",
         )
         self.smooth = smooth_box(RANK_SMOOTH, "before the metric, in pixels")
-        self.keep_as = ComboBox(
-            name="keep_as", label="keep", choices=[FRACTION, COUNT], tooltip="How the cut is given"
-        )
-        self.fraction = FloatSpinBox(
-            name="fraction",
-            label="fraction (of 1)",
-            value=0.1,
-            min=0.0001,
-            max=1,
-            step=0.01,
-            tooltip="Fraction of the frames to keep, such as 0.1 for one in ten",
-        )
-        self.count = SpinBox(
-            name="count",
-            label="count (frames)",
-            value=10,
-            min=1,
-            max=10_000_000,
-            tooltip="Number of frames to keep",
-        )
+        self.cut = CutChoice()
         super().__init__(
             napari_viewer,
             "Measure each frame's quality in the focused star's window and keep the best. Click "
             "a point to see its frame.",
-            [
-                self.image,
-                self.registration,
-                self.metric,
-                self.smooth,
-                self.keep_as,
-                self.fraction,
-                self.count,
-            ],
+            [self.image, self.registration, self.metric, self.smooth, *self.cut.widgets],
         )
-        self.graph = QualityGraph(self._show_frame, self._cut_dragged)
+        self._ranked: Ranked | None = None
+        self._by_hand = ByHand()
+        self._cut = self._kept = np.array([], bool)
+        self._kept_layer: Any = None
+        self._writing = False
+        self._add_hand()
         self._follow_theme()
         napari_viewer.events.theme.connect(self._follow_theme)
-        self.column.addWidget(self.graph)
-        self.fraction.native.setDecimals(5)
-        self._ranked: tuple[Any, Any, NDArray[np.float64]] | None = None
-        self._kept_layer: Any = None
-        for widget in (self.keep_as, self.fraction, self.count):
-            widget.changed.connect(self._keep_changed)
-        self._show_keep()
+        napari_viewer.dims.events.current_step.connect(self._name_toggle)
+        for widget in self.cut.widgets:
+            widget.changed.connect(self._cut_changed)
+        self.cut.show()
 
-    @property
-    def keep(self) -> float | int:
-        """What to keep: a float is a fraction, an int a count."""
-        by_fraction = self.keep_as.value == FRACTION
-        return float(self.fraction.value) if by_fraction else int(self.count.value)
+    def _add_hand(self) -> None:
+        """Add what changes the kept frames by hand: graph, buttons, table."""
+        self.told = QLabel("")
+        self.told.setWordWrap(True)
+        self.graph = QualityGraph(self._show_frame, self.toggle, self._cut_dragged)
+        self.toggle_button = PushButton(
+            text="Keep the frame shown",
+            enabled=False,
+            tooltip="Keep the frame at the slider, or drop it, wherever the cut is",
+        )
+        self.undo_button = PushButton(
+            text="Undo changes by hand", enabled=False, tooltip="Keep what the cut keeps again"
+        )
+        self.toggle_button.changed.connect(lambda: self.toggle(self._frame_shown()))
+        self.undo_button.changed.connect(lambda: self._change_by_hand(ByHand()))
+        self._hand_buttons = Container(
+            widgets=[self.toggle_button, self.undo_button], layout="horizontal", labels=False
+        )
+        self.table = FrameTable(self._show_frame, self.toggle)
+        for widget in (self.told, self.graph, self._hand_buttons.native, self.table):
+            self.column.addWidget(widget)
 
     def run(self) -> None:
         """Measure the quality, draw it, and add the layer of kept frames."""
@@ -107,6 +117,7 @@ class RankingDock(Dock):
         if focus is None:
             raise LuckyError("These shifts do not say where the star's window is; register again.")
         metric, smooth = self.metric.value, self.smooth.value
+        _ = self.cut.threshold  # told now, not when the job is done
 
         def work(progress: Progress) -> NDArray[np.float64]:
             quality = rank(frames, focus, metric, smooth, progress=progress)
@@ -116,31 +127,75 @@ class RankingDock(Dock):
         def done(quality: NDArray[np.float64]) -> None:
             if shifts not in self.viewer.layers:
                 raise LuckyError(f"“{shifts.name}” was removed meanwhile; nothing was ranked.")
-            kept = select(quality, self.keep)
-            self._ranked = (layer, shifts, quality)
-            self._kept_layer = None
-            self._history = history
-            self._metric, self._smooth = metric, smooth
-            self.graph.show_quality(np.arange(len(quality)), quality, len(kept))
-            self._apply(kept)
+            self.cut.select(quality)  # raises before anything is changed
+            numbers = run_numbers(history, len(quality))
+            self._forget()
+            self._ranked = Ranked(layer, shifts, quality, metric, smooth, history, numbers)
+            shifts.events.features.connect(self._features_changed)
+            none = np.zeros(len(quality), bool)
+            self.graph.show_quality(quality, 1, none, none)
+            self.table.frames.show(files_of(frames), quality, none)
+            self._choose(ByHand())
 
         self.start(work, done)
 
-    def _apply(self, kept: NDArray[np.intp]) -> None:
+    def _forget(self) -> None:
+        """Let go of the last ranking."""
+        if self._ranked is not None:
+            self._ranked.shifts.events.features.disconnect(self._features_changed)
+        self._ranked = self._kept_layer = None
+        self._by_hand = ByHand()
+
+    @property
+    def _live(self) -> Ranked | None:
+        """The ranking, if there is one and its shifts are still in the viewer."""
+        there = self._ranked is not None and self._ranked.shifts in self.viewer.layers
+        return self._ranked if there else None
+
+    def _choose(self, by_hand: ByHand, count: int | None = None) -> None:
+        """Keep what the cut, or the `count` best frames, and the changes by hand say."""
+        ranked = self._live
+        if ranked is None:
+            return
+        quality = ranked.quality
+        best = self.cut.select(quality) if count is None else best_first(quality)[:count]
+        chosen = kept_frames(quality, best, by_hand, ranked.numbers)
+        cut, kept = (np.isin(np.arange(len(quality)), some) for some in (best, chosen))
+        self.told.setText(tell_kept(cut, kept))
+        self.graph.show_cut(len(best), kept, cut != kept)
+        if count is not None:
+            return  # the line is still being dragged
+        self._cut, self._kept, self._by_hand = cut, kept, by_hand
+        self.undo_button.enabled = bool(by_hand)
+        self._name_toggle()
+        self.table.frames.show_kept(self._kept)
+        self._apply(ranked, chosen)
+
+    def _apply(self, ranked: Ranked, kept: NDArray[np.intp]) -> None:
         """Write quality and choice into the shifts' features and show the kept frames."""
-        assert self._ranked is not None
-        layer, shifts, quality = self._ranked
+        layer, shifts = ranked.layer, ranked.shifts
         features = shifts.features.copy()
         frame = np.asarray(features["frame"], np.intp)
-        features["quality"] = quality[frame]
+        features["quality"] = ranked.quality[frame]
         features["selected"] = np.isin(frame, kept)
-        shifts.features = features
-        step = rank_step(self._metric, self._smooth, self.keep, len(kept))
+        self._writing = True
+        try:
+            shifts.features = features
+        finally:
+            self._writing = False
+        step = rank_step(
+            ranked.metric,
+            ranked.smooth,
+            self.cut.keep(ranked.quality),
+            len(kept),
+            self.cut.threshold,
+            self._by_hand,
+        )
         before = tuple(done for done in history_of(shifts) if done.name != "rank")
         shifts.metadata = {**shifts.metadata, "history": (*before, step)}
-        table = table_of(shifts.features, shifts.metadata, len(quality))
+        table = table_of(shifts.features, shifts.metadata, len(ranked.quality))
         best = Subset(Shifted(frames_of(layer), table.shifts), kept)
-        history = (*self._history, shift_step(True), step)
+        history = (*ranked.history, shift_step(True), step)
         if self._kept_layer is not None and self._kept_layer in self.viewer.layers:
             self._kept_layer.data = LazyArray(best)
             self._kept_layer.metadata = {**self._kept_layer.metadata, "history": history}
@@ -157,34 +212,76 @@ class RankingDock(Dock):
             )
         )
 
+    def toggle(self, *frames: int) -> None:
+        """Keep frames of the layer that are not kept, and drop those that are."""
+        if (ranked := self._live) is not None:
+            numbers = ranked.numbers[list(frames)].tolist()
+            by_hand = self._by_hand_now(ranked)
+            self._change_by_hand(by_hand.toggled(numbers, self._cut, ranked.numbers))
+
+    def _change_by_hand(self, by_hand: ByHand) -> None:
+        try:
+            self._choose(by_hand)
+        except LuckyError as error:
+            tell(error)
+
+    def _features_changed(self, *_: Any) -> None:
+        """Follow a choice that was written into the shifts' features, in a script or a table."""
+        ranked = self._live
+        if not self._writing and ranked is not None:
+            self._change_by_hand(self._by_hand_now(ranked))
+
+    def _by_hand_now(self, ranked: Ranked) -> ByHand:
+        """Return the changes by hand, with those in the features: some tables tell nobody."""
+        features = ranked.shifts.features
+        frame = np.asarray(features["frame"], np.intp)
+        if not np.array_equal(features.get("quality"), ranked.quality[frame]):
+            return self._by_hand  # ranked anew elsewhere
+        selected = np.asarray(features.get("selected", self._kept[frame]), bool)
+        edited = ranked.numbers[frame[selected != self._kept[frame]]].tolist()
+        return self._by_hand.toggled(edited, self._cut, ranked.numbers)
+
     def _follow_theme(self, *_: Any) -> None:
         theme = get_theme(self.viewer.theme)
         self.graph.set_colours(theme.background.as_hex(), theme.text.as_hex())
 
-    def _show_keep(self) -> None:
-        self.fraction.visible = self.keep_as.value == FRACTION
-        self.count.visible = self.keep_as.value == COUNT
-
-    def _keep_changed(self, *_: Any) -> None:
-        self._show_keep()
-        if self._ranked is None or self._ranked[1] not in self.viewer.layers:
+    def _cut_changed(self, *_: Any) -> None:
+        self.cut.show()
+        if (ranked := self._live) is None:
             return
-        _, _, quality = self._ranked
-        usable = int(np.isfinite(quality).sum())
-        kept = select(quality, min(self.keep, usable) if self.keep_as.value == COUNT else self.keep)
-        self.graph.show_cut(len(kept))
-        self._apply(kept)
+        try:
+            self._choose(self._by_hand_now(ranked))
+        except LuckyError as error:  # in the middle of typing, as a rule: no message for that
+            self.told.setText(str(error))
 
     def _cut_dragged(self, count: int, let_go: bool) -> None:
-        if not let_go or self._ranked is None:
+        ranked = self._live
+        if ranked is None:
             return
-        _, _, quality = self._ranked
-        if self.keep_as.value == COUNT:
-            self.count.value = count
-        else:
-            self.fraction.value = count / int(np.isfinite(quality).sum())
+        if let_go:
+            self.cut.move_to(ranked.quality, count)
+            self._cut_changed()
+            return
+        try:
+            self._choose(self._by_hand, count)
+        except LuckyError as error:
+            self.told.setText(str(error))
+
+    def _frame_shown(self) -> int:
+        layer = self._ranked.layer if self._ranked is not None else self.image.value
+        return int(self.viewer.dims.current_step[self.viewer.dims.ndim - layer.ndim])
+
+    def _name_toggle(self, *_: Any) -> None:
+        """Let the button say what it will do to the frame shown."""
+        if not isalive(self) or (ranked := self._live) is None:
+            return
+        frame = self._frame_shown()
+        rankable = frame < len(ranked.quality) and bool(np.isfinite(ranked.quality[frame]))
+        self.toggle_button.enabled = rankable
+        drops = rankable and self._kept[frame]
+        self.toggle_button.text = f"{'Drop' if drops else 'Keep'} the frame shown ({frame})"
 
     def _show_frame(self, frame: int) -> None:
         if self._ranked is not None:
-            layer = self._ranked[0]
+            layer = self._ranked.layer
             self.viewer.dims.set_current_step(self.viewer.dims.ndim - layer.ndim, frame)

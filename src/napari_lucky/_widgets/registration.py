@@ -51,8 +51,8 @@ class RegistrationDock(Dock):
             name="method",
             label="method",
             choices=METHODS,
-            tooltip="brightest: the brightest speckle, after smoothing; centroid: the centre of "
-            "light over 0.3 of the peak; correlation: with a reference",
+            tooltip="brightest: the brightest speckle, after smoothing; centroid: the "
+            "centre of light in a Gaussian window; correlation: with a reference",
         )
         self.reference_frame = ComboBox(
             name="reference_frame",
