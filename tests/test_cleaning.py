@@ -52,9 +52,9 @@ def test_everything_on_is_a_chain_in_the_order_told(run):
     assert kinds[::-1] == [DustRemoved, OutliersRemoved, BackgroundRemoved, NoiseCut, LowPass]
     names = ["remove dust", "remove outliers", "take off background", "cut noise", "low-pass"]
     assert [step.name for step in made.steps] == names
-    assert made.steps[1].parameters["counted"] == 0  # the outlier is not in the window
     assert made.notes[0] == "Dust: 1 shadow found."
-    assert "Masked 0 outlier pixels in the windows of 12 frames" in made.notes[1]
+    told = "Masked 0 outlier pixels in the windows of 12 frames"  # the outlier is elsewhere
+    assert told in made.notes[1]
 
 
 def test_dust_stray_light_and_outliers_are_gone(run):
@@ -72,7 +72,6 @@ def test_dust_stray_light_and_outliers_are_gone(run):
 
 def test_outliers_are_counted_in_whole_frames_where_no_windows_are(run):
     made = clean(run, Cleaning(outliers=6))
-    assert made.steps[0].parameters["counted"] == 1
     assert made.notes == ("Masked 1 outlier pixels in 12 frames looked at: 0.00026 %.",)
 
 

@@ -187,9 +187,8 @@ def clean(
         usual = None if cleaning.flicker is None else usual_residuals(chain, **work)
         replace = cleaning.outliers_as == "replace"
         chain = OutliersRemoved(chain, cleaning.outliers, cleaning.flicker, usual, replace)
-        count, told = _count(chain, stars, work)
-        steps.append(outliers_step(chain, count))
-        notes.append(told)
+        steps.append(outliers_step(chain))
+        notes.append(_tell_count(chain, stars, work))
     background = None
     if cleaning.background is not None:
         discs = discs_around(stars, cleaning.background_radius)
@@ -226,7 +225,7 @@ def _without_dust(
     return DustRemoved(frames, spots, transmission(light, spots, discs=discs))
 
 
-def _count(removed: OutliersRemoved, stars: list[Window], work: dict[str, Any]) -> tuple[int, str]:
+def _tell_count(removed: OutliersRemoved, stars: list[Window], work: dict[str, Any]) -> str:
     """Count outliers in the windows of all frames, or in whole frames spread over the run."""
     n, ny, nx = removed.shape
     done = "Replaced" if removed.replace else "Masked"
@@ -240,7 +239,7 @@ def _count(removed: OutliersRemoved, stars: list[Window], work: dict[str, Any]) 
         count = int(count_outliers(removed, whole, chosen, **work).sum())
         pixels = len(chosen) * ny * nx
         where = f"in {len(chosen)} frames looked at"
-    return count, f"{done} {count} outlier pixels {where}: {100 * count / pixels:.2g} %."
+    return f"{done} {count} outlier pixels {where}: {100 * count / pixels:.2g} %."
 
 
 def _focus(windows: Sequence[Window | None]) -> Window:

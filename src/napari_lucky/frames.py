@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -133,6 +133,15 @@ class Subset:
     def read(self, frames: Index, window: Window | None = None) -> NDArray[Any]:
         """Return the frames asked for, (k, y, x), cut to the window."""
         return self.frames.read(self.index[frames], window)
+
+
+def whole_run(frames: Frames) -> Frames:
+    """Return the same views of all frames of the run, where they are of some of it."""
+    if isinstance(frames, Subset):
+        return frames.frames
+    if isinstance(frames, View):
+        return replace(frames, frames=whole_run(frames.frames))
+    return frames
 
 
 class LazyArray:

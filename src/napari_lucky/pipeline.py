@@ -85,42 +85,49 @@ def process(
     if focus is None or recipe.shifts is not None:
         table = _shifts_from_file(recipe, chosen, files, steps)
     else:
-        table = _track_and_rank(clean, focus, recipe, chosen, files, steps, work)
+        table = track_and_rank(clean, focus, defocus, recipe, chosen, files, steps, **work)
         notes += tell_frames(
             chosen,
             np.asarray(np.isfinite(table.shifts).all(axis=1)),
             saturated_frames(calibrated, focus, **work),
             calibrated,
         )
-    kept = np.flatnonzero(table.selected)
-    images = {
-        name: ImageResult(
-            stack.image,
-            name,
-            header,
-            (
-                *table.history,
-                stack_step(window, name != "long_exposure", recipe.subpixel, stack.count),
-            ),
-            (window.y0, window.x0),
-            stack.count,
-        )
-        for name, window, stack in stack_pair(
-            clean, table.shifts, kept, focus, defocus, recipe.subpixel, **work
-        )
-    }
+    images = stack_results(clean, table, focus, defocus, recipe.subpixel, header, **work)
     return Result(images, table, recipe, tuple(notes))
 
 
-def _track_and_rank(
+def track_and_rank(
     frames: View,
     focus: Window,
+    defocus: Window | None,
     recipe: Recipe,
     chosen: NDArray[np.intp],
     files: list[str],
     steps: History,
-    work: dict[str, Any],
+    *,
+    progress: Progress = silent,
+    executor: Executor | None = None,
 ) -> FrameTable:
+    """Register and rank frames, and choose among them, as a recipe says.
+
+    Parameters
+    ----------
+    frames : View
+        Calibrated and cleaned.
+    focus, defocus : Window
+        Of the stars.
+    recipe : Recipe
+        Its parameters of registration and ranking are used.
+    chosen : ndarray of int, (n,)
+        Numbers of the frames in the run.
+    files : list of str
+        Their files.
+    steps : tuple of Step
+        What was done to the frames.
+    progress, executor
+        See `napari_lucky.blocks.map_blocks`.
+    """
+    work: dict[str, Any] = {"progress": progress, "executor": executor}
     registration = register(
         frames,
         focus,
@@ -136,7 +143,7 @@ def _track_and_rank(
     kept = kept_frames(quality, cut, by_hand, chosen)
     history = (
         *steps,
-        register_step(registration, recipe.window("defocus")),
+        register_step(registration, defocus),
         rank_step(
             recipe.rank, recipe.rank_smooth, recipe.keep, len(kept), recipe.keep_above, by_hand
         ),
@@ -145,6 +152,47 @@ def _track_and_rank(
     return FrameTable(
         chosen, files, registration.shifts, quality, selected, registration.reference, history
     )
+
+
+def stack_results(
+    frames: View,
+    table: FrameTable,
+    focus: Window | None,
+    defocus: Window | None,
+    subpixel: bool,
+    header: Any = None,
+    *,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+) -> dict[str, ImageResult]:
+    """Stack the frames that a table selects, and the long exposure, with all that is known.
+
+    Parameters
+    ----------
+    frames : View
+        Calibrated and cleaned, not shifted.
+    table : FrameTable
+        A row for each frame.
+    focus, defocus : Window
+        What has no window is not stacked.
+    subpixel : bool
+        Whether frames are shifted by fractions of a pixel.
+    header : astropy.io.fits.Header, optional
+        The run's.
+    progress, executor
+        See `napari_lucky.blocks.map_blocks`.
+    """
+    kept = np.flatnonzero(table.selected)
+    work: dict[str, Any] = {"progress": progress, "executor": executor}
+    images = {}
+    for name, window, stack in stack_pair(
+        frames, table.shifts, kept, focus, defocus, subpixel, **work
+    ):
+        step = stack_step(window, name != "long_exposure", subpixel, stack.count)
+        corner = (window.y0, window.x0)
+        history = (*table.history, step)
+        images[name] = ImageResult(stack.image, name, header, history, corner, stack.count)
+    return images
 
 
 def _shifts_from_file(

@@ -64,11 +64,11 @@ def dust_step(removed: DustRemoved, on: str) -> Step:
     return Step("remove dust", {"as": done, "on": on, "spots": spots})
 
 
-def outliers_step(removed: OutliersRemoved, count: int) -> Step:
-    """Record the thresholds for outliers, and how many were counted."""
+def outliers_step(removed: OutliersRemoved) -> Step:
+    """Record the thresholds for outliers."""
     done = "replace" if removed.replace else "mask"
     parameters = {"sigma": removed.sigma, "flicker": removed.flicker, "as": done}
-    return Step("remove outliers", {**parameters, "counted": count})
+    return Step("remove outliers", parameters)
 
 
 def background_step(removed: BackgroundRemoved) -> Step:
