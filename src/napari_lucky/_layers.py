@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .coordinates import Coordinates
 from .frames import ArrayFrames, Frames, LazyArray, Subset
 from .history import History
+from .steps import frame_places
 from .table import FrameTable
 from .windows import Window
 
@@ -101,9 +102,13 @@ def _place(like: Any, ndim: int) -> tuple[NDArray[Any], NDArray[Any], dict[str, 
 
 
 def vectors_tuple(table: FrameTable, name: str, *, header: Any = None, like: Any = None) -> Any:
-    """Return a vectors layer with an arrow a frame, from the tracked point to where it lands."""
+    """Return a vectors layer with an arrow a frame, from the tracked point to where it lands.
+
+    Its features number the frames as the run does; an arrow is where the frame is in the layer
+    that was registered, which may hold only some frames of the run.
+    """
     found = np.isfinite(table.shifts).all(axis=1)
-    start = np.column_stack([table.frame, table.points])[found]
+    start = _tracked(table)[found]
     along = np.column_stack([np.zeros(len(table.frame)), table.shifts])[found]
     scale, translate, units = _place(like, 3)
     length = np.hypot(*table.shifts[found].T)
@@ -150,7 +155,12 @@ def points_tuple(table: FrameTable, name: str, *, header: Any = None, like: Any 
         "translate": translate,
         **units,
     }
-    return np.column_stack([table.frame, table.points])[found], meta, "points"
+    return _tracked(table)[found], meta, "points"
+
+
+def _tracked(table: FrameTable) -> NDArray[np.float64]:
+    """Return (frame in the layer, y, x) of each frame's tracked point."""
+    return np.column_stack([frame_places(table.frame, table.history), table.points])
 
 
 def windows_tuple(windows: Sequence[Window], name: str = "windows", *, like: Any = None) -> Any:

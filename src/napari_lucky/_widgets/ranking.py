@@ -10,15 +10,22 @@ from magicgui.widgets import ComboBox, FloatSpinBox, SpinBox
 from napari.utils.theme import get_theme
 from numpy.typing import NDArray
 
-from .._from_layers import chain_history, frames_of, history_of, recorded_windows_of, table_of
+from .._from_layers import (
+    chain_history,
+    frames_of,
+    history_of,
+    recorded_windows_of,
+    table_of,
+    windows_of,
+)
 from .._layers import image_tuple
 from ..blocks import Progress
 from ..errors import LuckyError
 from ..frames import LazyArray, Subset
 from ..ranking import METRICS, RANK_SMOOTH, rank, select
 from ..shifting import Shifted
-from ..steps import rank_step, shift_step
-from .choices import base_name, run_combo, shifts_combo, smooth_box
+from ..steps import frame_places, rank_step, shift_step
+from .choices import base_name, run_combo, shifts_combo, smooth_box, windows_combo
 from .dock import Dock
 from .graph import QualityGraph
 
@@ -35,6 +42,11 @@ class RankingDock(Dock):
         self.registration = shifts_combo(
             napari_viewer,
             "Vectors layer from Speckle registration; it gets the quality as feature",
+        )
+        self.windows = windows_combo(
+            napari_viewer,
+            "Shapes layer with another window than registered with: its first rectangle holds "
+            "the focused star; none: as registered",
         )
         self.metric = ComboBox(
             name="metric",
@@ -71,6 +83,7 @@ class RankingDock(Dock):
             [
                 self.image,
                 self.registration,
+                self.windows,
                 self.metric,
                 self.smooth,
                 self.keep_as,
@@ -102,10 +115,15 @@ class RankingDock(Dock):
             raise LuckyError("Ranking needs a run and its shifts: do Speckle registration first.")
         frames = frames_of(layer)
         history = tuple(s for s in chain_history(layer, shifts) if s.name != "rank")
-        table = table_of(shifts.features, shifts.metadata, frames.shape[0])
+        table = table_of(shifts.features, shifts.metadata, frames.shape[0], history_of(layer))
         focus, _ = recorded_windows_of(shifts)
+        if self.windows.value is not None:
+            focus = windows_of(self.windows.value, layer)[0]
         if focus is None:
-            raise LuckyError("These shifts do not say where the star's window is; register again.")
+            raise LuckyError(
+                "These shifts do not say where the star's window is; choose a Shapes layer with "
+                "a rectangle around the focused star."
+            )
         metric, smooth = self.metric.value, self.smooth.value
 
         def work(progress: Progress) -> NDArray[np.float64]:
@@ -131,14 +149,15 @@ class RankingDock(Dock):
         assert self._ranked is not None
         layer, shifts, quality = self._ranked
         features = shifts.features.copy()
-        frame = np.asarray(features["frame"], np.intp)
-        features["quality"] = quality[frame]
-        features["selected"] = np.isin(frame, kept)
+        place = frame_places(np.asarray(features["frame"], np.intp), history_of(layer))
+        inside = (place >= 0) & (place < len(quality))
+        features["quality"] = np.where(inside, quality[np.where(inside, place, 0)], np.nan)
+        features["selected"] = np.isin(place, kept)
         shifts.features = features
         step = rank_step(self._metric, self._smooth, self.keep, len(kept))
         before = tuple(done for done in history_of(shifts) if done.name != "rank")
         shifts.metadata = {**shifts.metadata, "history": (*before, step)}
-        table = table_of(shifts.features, shifts.metadata, len(quality))
+        table = table_of(shifts.features, shifts.metadata, len(quality), history_of(layer))
         best = Subset(Shifted(frames_of(layer), table.shifts), kept)
         history = (*self._history, shift_step(True), step)
         if self._kept_layer is not None and self._kept_layer in self.viewer.layers:
