@@ -166,21 +166,27 @@ def _tracked(table: FrameTable) -> NDArray[np.float64]:
 def windows_tuple(windows: Sequence[Window], name: str = "windows", *, like: Any = None) -> Any:
     """Return a shapes layer of rectangles: the focus window first, then the defocus window."""
     scale, translate, units = _place(like, 2)
-    labels = ["focus", "defocus"][: len(windows)]
     meta = {
         "name": name,
-        "shape_type": "rectangle",
-        "face_color": "transparent",
-        "edge_color": "#ffb000",
-        "edge_width": 1.5,
-        "features": {"window": np.array(labels, dtype=object)},
-        "feature_defaults": {"window": "defocus" if windows else "focus"},
-        "text": {"string": "{window}", "color": "#ffb000", "anchor": "upper_left", "size": 10},
+        **_shown_as_windows(len(windows)),
         "scale": scale,
         "translate": translate,
         **units,
     }
     return [rectangle(window) for window in windows], meta, "shapes"
+
+
+def _shown_as_windows(n: int) -> dict[str, Any]:
+    """Return how n rectangles, at most two, are shown with what they are around."""
+    return {
+        "shape_type": "rectangle",
+        "face_color": "transparent",
+        "edge_color": "#ffb000",
+        "edge_width": 1.5,
+        "features": {"window": np.array(["focus", "defocus"][:n], dtype=object)},
+        "feature_defaults": {"window": "defocus" if n else "focus"},
+        "text": {"string": "{window}", "color": "#ffb000", "anchor": "upper_left", "size": 10},
+    }
 
 
 def coordinates_tuple(coordinates: Coordinates, name: str) -> LayerTuple:
@@ -192,9 +198,15 @@ def coordinates_tuple(coordinates: Coordinates, name: str) -> LayerTuple:
     if coordinates.kind == "points":
         rows = np.concatenate(coordinates.groups) if coordinates.groups else np.empty((0, 2))
         return rows, {**meta, "symbol": "cross", "size": 12, "face_color": "transparent"}, "points"
-    shown = {"shape_type": "polygon", "face_color": "transparent", "edge_color": "#ffb000"}
+    shown: dict[str, Any] = {
+        "shape_type": "polygon",
+        "face_color": "transparent",
+        "edge_color": "#ffb000",
+    }
     if all(len(group) == 4 for group in coordinates.groups):
         shown["shape_type"] = "rectangle"
+        if len(coordinates.groups) <= 2 and all(g.shape[1] == 2 for g in coordinates.groups):
+            shown = _shown_as_windows(len(coordinates.groups))
     return list(coordinates.groups), {**meta, **shown}, "shapes"
 
 
