@@ -13,7 +13,7 @@ from .errors import LuckyError
 from .frames import ArrayFrames, Frames, LazyArray
 from .history import History
 from .shadows import Spot
-from .steps import rank_step_now, recorded_windows, run_numbers
+from .steps import frame_numbers, frame_places, rank_step_now, recorded_windows
 from .table import FrameTable
 from .windows import Window
 
@@ -64,17 +64,33 @@ def chain_history(layer: Any, shifts: Any) -> History:
     """
     own, of_shifts = history_of(layer), history_of(shifts)
     run, registered = _source(own), _source(of_shifts)
+    if not registered:
+        _check_files(layer, shifts)
     if registered and run != registered:
         raise LuckyError(
             f"The shifts “{shifts.name}” are of {_origin(registered)}, the layer “{layer.name}” "
             f"is of {_origin(run)}. Choose shifts and frames of the same run."
         )
-    steps = [step for step in of_shifts if step.name == "register"]
+    steps = [step for step in of_shifts if step.name in ("register", "read shifts")]
     if ranks := [step for step in of_shifts if step.name == "rank"]:
         n = frames_of(layer).shape[0]
-        table = table_of(shifts.features, shifts.metadata, n)
-        steps.append(rank_step_now(ranks[-1], table, run_numbers(own, n)))
+        table = table_of(shifts.features, shifts.metadata, n, own)
+        steps.append(rank_step_now(ranks[-1], table, frame_numbers(np.arange(n), own)))
     return (*own, *steps)
+
+
+def _check_files(layer: Any, shifts: Any) -> None:
+    """Refuse shifts that name other files than the run whose first and last one are known."""
+    source = next((step.inputs for step in history_of(layer) if step.name == "open"), {})
+    known = {0: source.get("first"), source.get("frames", 0) - 1: source.get("last")}
+    features = shifts.features
+    for frame, file in zip(features["frame"], features.get("file", ()), strict=False):
+        expected = known.get(int(frame))
+        if file and expected and file != expected:
+            raise LuckyError(
+                f"The shifts “{shifts.name}” name {file} as frame {frame}, but that is {expected} "
+                f"in the run of “{layer.name}”. Choose shifts and frames of the same run."
+            )
 
 
 def _source(history: History) -> History:
@@ -131,7 +147,10 @@ def _to_pixels(layer: Any, image: Any, place: Any) -> NDArray[np.float64]:
 
 
 def table_of(
-    features: Mapping[str, Any], metadata: Mapping[str, Any], n: int | None = None
+    features: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+    n: int | None = None,
+    before: History | None = None,
 ) -> FrameTable:
     """Return the table that a vectors layer carries.
 
@@ -142,13 +161,16 @@ def table_of(
     metadata : mapping
         The layer's.
     n : int, optional
-        Number of frames of the run: the table then has a row for each, those without an arrow
-        with NaN. Without it, only frames with an arrow.
+        Number of frames of the layer that the shifts are wanted for: the table then has a row
+        for each, those without an arrow with NaN. Without it, only frames with an arrow.
+    before : History, optional
+        That layer's history, which says which frames of the run it has; the vectors layer's
+        own if not given.
 
     Raises
     ------
     LuckyError
-        If the layer is no registration, or of a longer run.
+        If the layer is no registration, or of a longer run, or of other frames.
     """
     if any(name not in features for name in ("frame", "dy", "dx")):
         raise LuckyError(
@@ -161,20 +183,24 @@ def table_of(
     quality = np.asarray(features.get("quality", np.full(count, np.nan)), np.float64)
     selected = np.asarray(features.get("selected", np.zeros(count)), bool)
     file = [str(name) for name in features.get("file", [""] * count)]
-    if n is not None:
-        if count and frame.max() >= n:
-            raise LuckyError(
-                f"The registration is of a run of at least {frame.max() + 1} frames, the layer has "
-                f"{n}. Choose the layer that was registered."
-            )
-        at, everything = frame, np.arange(n)
-        shifts = _spread(shifts, at, np.full((n, 2), np.nan))
-        quality = _spread(quality, at, np.full(n, np.nan))
-        selected = _spread(selected, at, np.zeros(n, bool))
-        names = _spread(np.array(file, object), at, np.full(n, "", object))
-        frame, file = everything, list(names)
     reference = metadata.get("reference", (0.0, 0.0))
     history = tuple(metadata.get("history", ()))
+    if n is not None:
+        before = history if before is None else before
+        place = frame_places(frame, before)
+        row = np.flatnonzero((place >= 0) & (place < n))
+        of_range = any(step.name == "choose frames" for step in before)
+        if len(row) < count and not (of_range and len(row)):
+            raise LuckyError(
+                f"The registration is of frames up to number {frame.max()} of a run, the layer "
+                f"has {n} frames. Choose the layer that was registered."
+            )
+        at = place[row]
+        shifts = _spread(shifts[row], at, np.full((n, 2), np.nan))
+        quality = _spread(quality[row], at, np.full(n, np.nan))
+        selected = _spread(selected[row], at, np.zeros(n, bool))
+        names = _spread(np.array(file, object)[row], at, np.full(n, "", object))
+        frame, file = frame_numbers(np.arange(n), before), list(names)
     return FrameTable(frame, file, shifts, quality, selected, reference, history)
 
 

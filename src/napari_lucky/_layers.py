@@ -12,6 +12,7 @@ from .coordinates import Coordinates
 from .frames import ArrayFrames, Frames, LazyArray, Subset
 from .history import History
 from .shadows import Spot
+from .steps import frame_places
 from .table import FrameTable
 from .windows import Window
 
@@ -102,9 +103,13 @@ def _place(like: Any, ndim: int) -> tuple[NDArray[Any], NDArray[Any], dict[str, 
 
 
 def vectors_tuple(table: FrameTable, name: str, *, header: Any = None, like: Any = None) -> Any:
-    """Return a vectors layer with an arrow a frame, from the tracked point to where it lands."""
+    """Return a vectors layer with an arrow a frame, from the tracked point to where it lands.
+
+    Its features number the frames as the run does; an arrow is where the frame is in the layer
+    that was registered, which may hold only some frames of the run.
+    """
     found = np.isfinite(table.shifts).all(axis=1)
-    start = np.column_stack([table.frame, table.points])[found]
+    start = _tracked(table)[found]
     along = np.column_stack([np.zeros(len(table.frame)), table.shifts])[found]
     scale, translate, units = _place(like, 3)
     length = np.hypot(*table.shifts[found].T)
@@ -151,22 +156,20 @@ def points_tuple(table: FrameTable, name: str, *, header: Any = None, like: Any 
         "translate": translate,
         **units,
     }
-    return np.column_stack([table.frame, table.points])[found], meta, "points"
+    return _tracked(table)[found], meta, "points"
+
+
+def _tracked(table: FrameTable) -> NDArray[np.float64]:
+    """Return (frame in the layer, y, x) of each frame's tracked point."""
+    return np.column_stack([frame_places(table.frame, table.history), table.points])
 
 
 def windows_tuple(windows: Sequence[Window], name: str = "windows", *, like: Any = None) -> Any:
     """Return a shapes layer of rectangles: the focus window first, then the defocus window."""
     scale, translate, units = _place(like, 2)
-    labels = ["focus", "defocus"][: len(windows)]
     meta = {
         "name": name,
-        "shape_type": "rectangle",
-        "face_color": "transparent",
-        "edge_color": "#ffb000",
-        "edge_width": 1.5,
-        "features": {"window": np.array(labels, dtype=object)},
-        "feature_defaults": {"window": "defocus" if windows else "focus"},
-        "text": {"string": "{window}", "color": "#ffb000", "anchor": "upper_left", "size": 10},
+        **_shown_as_windows(len(windows)),
         "scale": scale,
         "translate": translate,
         **units,
@@ -189,6 +192,19 @@ def dust_tuple(spots: Sequence[Spot], name: str, *, like: Any = None) -> LayerTu
     return np.array([[spot.y, spot.x] for spot in spots]).reshape(-1, 2), meta, "points"
 
 
+def _shown_as_windows(n: int) -> dict[str, Any]:
+    """Return how n rectangles, at most two, are shown with what they are around."""
+    return {
+        "shape_type": "rectangle",
+        "face_color": "transparent",
+        "edge_color": "#ffb000",
+        "edge_width": 1.5,
+        "features": {"window": np.array(["focus", "defocus"][:n], dtype=object)},
+        "feature_defaults": {"window": "defocus" if n else "focus"},
+        "text": {"string": "{window}", "color": "#ffb000", "anchor": "upper_left", "size": 10},
+    }
+
+
 def coordinates_tuple(coordinates: Coordinates, name: str) -> LayerTuple:
     """Return a points or shapes layer that was saved."""
     meta: dict[str, Any] = {
@@ -198,9 +214,15 @@ def coordinates_tuple(coordinates: Coordinates, name: str) -> LayerTuple:
     if coordinates.kind == "points":
         rows = np.concatenate(coordinates.groups) if coordinates.groups else np.empty((0, 2))
         return rows, {**meta, "symbol": "cross", "size": 12, "face_color": "transparent"}, "points"
-    shown = {"shape_type": "polygon", "face_color": "transparent", "edge_color": "#ffb000"}
+    shown: dict[str, Any] = {
+        "shape_type": "polygon",
+        "face_color": "transparent",
+        "edge_color": "#ffb000",
+    }
     if all(len(group) == 4 for group in coordinates.groups):
         shown["shape_type"] = "rectangle"
+        if len(coordinates.groups) <= 2 and all(g.shape[1] == 2 for g in coordinates.groups):
+            shown = _shown_as_windows(len(coordinates.groups))
     return list(coordinates.groups), {**meta, **shown}, "shapes"
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ._layers import LayerTuple, coordinates_tuple, image_tuple, vectors_tuple
 from .errors import LuckyError
 from .fits_image import is_fits_name
-from .steps import open_step
+from .steps import open_step, shifts_step
 
 Reader = Callable[[str | Sequence[str]], list[LayerTuple]]
 NOTHING: list[LayerTuple] = [(None,)]  # type: ignore[list-item]  # npe2's sign for "no layer"
@@ -74,7 +75,10 @@ def read_layers(path: str | Sequence[str]) -> list[LayerTuple]:
 def _table_layer(path: Path) -> LayerTuple:
     from .table import table_from_csv
 
-    layer: LayerTuple = vectors_tuple(table_from_csv(path), path.stem)
+    table = table_from_csv(path)
+    if not table.history:  # as `process` writes it: what is known is the file
+        table = replace(table, history=(shifts_step(path, int(table.selected.sum())),))
+    layer: LayerTuple = vectors_tuple(table, path.stem)
     return layer
 
 

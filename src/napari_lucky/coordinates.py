@@ -47,7 +47,8 @@ def coordinates_to_hdu(coordinates: Coordinates) -> Any:
     columns = [fits.Column("number", "K", array=number)]
     for k, axis in enumerate(AXES[-rows.shape[1] :]):
         columns.append(fits.Column(axis, "D", "pixel", array=rows[:, k]))
-    hdu = fits.BinTableHDU.from_columns(columns, name=header_text(coordinates.name))
+    hdu = fits.BinTableHDU.from_columns(columns)
+    hdu.header["EXTNAME"] = header_text(coordinates.name)  # as `name` it would be in capitals
     hdu.header["LAYER"] = (coordinates.kind, "what the coordinates are of")
     for card in history_cards(coordinates.history):
         hdu.header.add_history(card)

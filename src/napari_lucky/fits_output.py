@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from ._version import __version__
 from .blocks import blocks_of
 from .errors import LuckyError
-from .frames import Frames
+from .frames import Frames, View
 from .history import History, history_cards, is_ours
+from .windows import Window
 
 CREATOR = f"napari-lucky {__version__}"
 STALE = [
@@ -162,7 +163,11 @@ def _blocks(data: NDArray[Any] | Frames) -> Iterator[NDArray[Any]]:
         return
     n, ny, nx = data.shape
     for block in blocks_of(n, ny * nx):
-        yield data.read(block)
+        pixels = data.read(block)
+        if isinstance(data, View):  # once saved, frames without light could not be told
+            blank = data.blank(block, Window.whole(data.shape))
+            pixels = np.where(blank[:, None, None], np.float32(np.nan), pixels)
+        yield pixels
 
 
 def image_header(result: ImageResult, *, primary: bool = True) -> Any:

@@ -36,6 +36,29 @@ def range_step(frame: NDArray[np.intp]) -> Step:
     return Step("choose frames", parameters)
 
 
+def frame_numbers(place: NDArray[np.intp], history: History) -> NDArray[np.intp]:
+    """Return the numbers in the run of frames at these places of a layer with this history."""
+    first, step = _numbering(history)
+    return first + step * place
+
+
+def frame_places(number: NDArray[np.intp], history: History) -> NDArray[np.intp]:
+    """Return where frames of the run are in a layer with this history; −1 for those between."""
+    first, step = _numbering(history)
+    place, rest = np.divmod(number - first, step)
+    return np.where(rest == 0, place, -1)
+
+
+def _numbering(history: History) -> tuple[int, int]:
+    """Return the number in the run of a layer's first frame, and the step to the next."""
+    first, step = 0, 1
+    for done in history:
+        if done.name == "choose frames":
+            first += step * done.parameters["start"]
+            step *= done.parameters["step"]
+    return first, step
+
+
 def calibrate_step(
     calibrated: Calibrated, parameters: Mapping[str, Any], names: Mapping[str, str | None]
 ) -> Step:
@@ -165,15 +188,6 @@ def rank_step_now(step: Step, table: FrameTable, numbers: NDArray[np.intp]) -> S
         told.get("keep_above"),
         ByHand.between(cut, table.selected, numbers),
     )
-
-
-def run_numbers(history: History, n: int) -> NDArray[np.intp]:
-    """Return the numbers in the run of n frames, which a step of the history may have chosen."""
-    numbers = np.arange(n)
-    for step in reversed(history):
-        if step.name == "choose frames":
-            numbers = step.parameters["start"] + numbers * step.parameters["step"]
-    return numbers
 
 
 def stack_step(window: Window, shifted: bool, subpixel: bool, count: int) -> Step:

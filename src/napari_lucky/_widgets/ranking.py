@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from qtpy.compat import isalive
 from qtpy.QtWidgets import QLabel
 
-from .._from_layers import chain_history, frames_of, history_of, recorded_windows_of, table_of
+from .._from_layers import (
+    chain_history,
+    frames_of,
+    history_of,
+    recorded_windows_of,
+    table_of,
+    windows_of,
+)
 from .._layers import files_of, image_tuple
 from ..blocks import Progress
 from ..by_hand import ByHand, kept_frames, tell_kept
@@ -22,8 +29,8 @@ from ..frames import LazyArray, Subset
 from ..history import History
 from ..ranking import METRICS, RANK_SMOOTH, best_first, rank
 from ..shifting import Shifted
-from ..steps import rank_step, run_numbers, shift_step
-from .choices import base_name, run_combo, shifts_combo, smooth_box
+from ..steps import frame_numbers, frame_places, rank_step, shift_step
+from .choices import base_name, run_combo, shifts_combo, smooth_box, windows_combo
 from .cut import CutChoice
 from .dock import Dock
 from .frame_table import FrameTable
@@ -55,6 +62,11 @@ class RankingDock(Dock):
             napari_viewer,
             "Vectors layer from Speckle registration; it gets the quality as feature",
         )
+        self.windows = windows_combo(
+            napari_viewer,
+            "Shapes layer with another window than registered with: its first rectangle holds "
+            "the focused star; none: as registered",
+        )
         self.metric = ComboBox(
             name="metric",
             label="metric",
@@ -68,7 +80,14 @@ class RankingDock(Dock):
             napari_viewer,
             "Measure each frame's quality in the focused star's window and keep the best. Click "
             "a point to see its frame.",
-            [self.image, self.registration, self.metric, self.smooth, *self.cut.widgets],
+            [
+                self.image,
+                self.registration,
+                self.windows,
+                self.metric,
+                self.smooth,
+                *self.cut.widgets,
+            ],
         )
         self._ranked: Ranked | None = None
         self._by_hand = ByHand()
@@ -112,10 +131,15 @@ class RankingDock(Dock):
             raise LuckyError("Ranking needs a run and its shifts: do Speckle registration first.")
         frames = frames_of(layer)
         history = tuple(s for s in chain_history(layer, shifts) if s.name != "rank")
-        table = table_of(shifts.features, shifts.metadata, frames.shape[0])
+        table = table_of(shifts.features, shifts.metadata, frames.shape[0], history_of(layer))
         focus, _ = recorded_windows_of(shifts)
+        if self.windows.value is not None:
+            focus = windows_of(self.windows.value, layer)[0]
         if focus is None:
-            raise LuckyError("These shifts do not say where the star's window is; register again.")
+            raise LuckyError(
+                "These shifts do not say where the star's window is; choose a Shapes layer with "
+                "a rectangle around the focused star."
+            )
         metric, smooth = self.metric.value, self.smooth.value
         _ = self.cut.threshold  # told now, not when the job is done
 
@@ -128,7 +152,7 @@ class RankingDock(Dock):
             if shifts not in self.viewer.layers:
                 raise LuckyError(f"“{shifts.name}” was removed meanwhile; nothing was ranked.")
             self.cut.select(quality)  # raises before anything is changed
-            numbers = run_numbers(history, len(quality))
+            numbers = frame_numbers(np.arange(len(quality)), history)
             self._forget()
             self._ranked = Ranked(layer, shifts, quality, metric, smooth, history, numbers)
             shifts.events.features.connect(self._features_changed)
@@ -175,9 +199,9 @@ class RankingDock(Dock):
         """Write quality and choice into the shifts' features and show the kept frames."""
         layer, shifts = ranked.layer, ranked.shifts
         features = shifts.features.copy()
-        frame = np.asarray(features["frame"], np.intp)
-        features["quality"] = ranked.quality[frame]
-        features["selected"] = np.isin(frame, kept)
+        place, inside = _places(ranked)
+        features["quality"] = np.where(inside, ranked.quality[place], np.nan)
+        features["selected"] = np.isin(place, kept) & inside
         self._writing = True
         try:
             shifts.features = features
@@ -193,7 +217,7 @@ class RankingDock(Dock):
         )
         before = tuple(done for done in history_of(shifts) if done.name != "rank")
         shifts.metadata = {**shifts.metadata, "history": (*before, step)}
-        table = table_of(shifts.features, shifts.metadata, len(ranked.quality))
+        table = table_of(shifts.features, shifts.metadata, len(ranked.quality), history_of(layer))
         best = Subset(Shifted(frames_of(layer), table.shifts), kept)
         history = (*ranked.history, shift_step(True), step)
         if self._kept_layer is not None and self._kept_layer in self.viewer.layers:
@@ -234,11 +258,12 @@ class RankingDock(Dock):
     def _by_hand_now(self, ranked: Ranked) -> ByHand:
         """Return the changes by hand, with those in the features: some tables tell nobody."""
         features = ranked.shifts.features
-        frame = np.asarray(features["frame"], np.intp)
-        if not np.array_equal(features.get("quality"), ranked.quality[frame]):
+        place, inside = _places(ranked)
+        quality = np.asarray(features.get("quality", np.full(len(place), np.nan)), np.float64)
+        if not np.array_equal(quality[inside], ranked.quality[place[inside]], equal_nan=True):
             return self._by_hand  # ranked anew elsewhere
-        selected = np.asarray(features.get("selected", self._kept[frame]), bool)
-        edited = ranked.numbers[frame[selected != self._kept[frame]]].tolist()
+        selected = np.asarray(features.get("selected", self._kept[place]), bool)
+        edited = ranked.numbers[place[inside & (selected != self._kept[place])]].tolist()
         return self._by_hand.toggled(edited, self._cut, ranked.numbers)
 
     def _follow_theme(self, *_: Any) -> None:
@@ -285,3 +310,11 @@ class RankingDock(Dock):
         if self._ranked is not None:
             layer = self._ranked.layer
             self.viewer.dims.set_current_step(self.viewer.dims.ndim - layer.ndim, frame)
+
+
+def _places(ranked: Ranked) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Return the place in the layer of each arrow's frame, 0 for those not in it, and which are."""
+    frame = np.asarray(ranked.shifts.features["frame"], np.intp)
+    place = frame_places(frame, history_of(ranked.layer))
+    inside = (place >= 0) & (place < len(ranked.quality))
+    return np.where(inside, place, 0), inside

@@ -18,7 +18,7 @@ from ..finding import find_star
 from ..pipeline import tell_frames
 from ..registration import METHODS, REFERENCES, SMOOTH, Registration, register
 from ..shifting import Shifted
-from ..steps import register_step, shift_step
+from ..steps import frame_numbers, register_step, shift_step
 from ..table import FrameTable
 from ..windows import Window
 from .choices import base_name, run_combo, smooth_box, subpixel_box, windows_combo
@@ -149,7 +149,7 @@ class RegistrationDock(Dock):
             history = (*history_of(layer), register_step(registration, defocus))
             n = frames.shape[0]
             table = FrameTable(
-                np.arange(n),
+                frame_numbers(np.arange(n), history),
                 files_of(frames),
                 registration.shifts,
                 np.full(n, np.nan),

@@ -8,7 +8,14 @@ import napari
 import numpy as np
 from magicgui.widgets import ComboBox
 
-from .._from_layers import chain_history, frames_of, recorded_windows_of, table_of, windows_of
+from .._from_layers import (
+    chain_history,
+    frames_of,
+    history_of,
+    recorded_windows_of,
+    table_of,
+    windows_of,
+)
 from .._layers import image_tuple
 from ..blocks import Progress
 from ..errors import LuckyError
@@ -57,7 +64,7 @@ class StackingDock(Dock):
             raise LuckyError("Stacking needs a run and its shifts: do Speckle registration first.")
         frames = frames_of(layer)
         history = chain_history(layer, shifts)
-        table = table_of(shifts.features, shifts.metadata, frames.shape[0])
+        table = table_of(shifts.features, shifts.metadata, frames.shape[0], history_of(layer))
         focus, defocus = self._windows(layer, shifts)
         found = np.isfinite(table.shifts).all(axis=1)
         kept = np.flatnonzero(found & table.selected if self.which.value == KEPT else found)
