@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .coordinates import Coordinates
 from .frames import ArrayFrames, Frames, LazyArray, Subset
 from .history import History
+from .surface import Surface
 from .table import FrameTable
 from .windows import Window
 
@@ -151,6 +152,19 @@ def points_tuple(table: FrameTable, name: str, *, header: Any = None, like: Any 
         **units,
     }
     return np.column_stack([table.frame, table.points])[found], meta, "points"
+
+
+def surface_tuple(surface: Surface, name: str, *, like: Any = None) -> LayerTuple:
+    """Return a surface layer over its place on the image; heights are in pixels, as wide as x's."""
+    scale, translate, _ = _place(like, 2)
+    meta = {
+        "name": name,
+        "colormap": "viridis",  # its darkest colour shows on black
+        "shading": "smooth",
+        "scale": [scale[1], *scale],
+        "translate": [0, *translate],
+    }
+    return (surface.vertices, surface.faces, surface.values), meta, "surface"
 
 
 def windows_tuple(windows: Sequence[Window], name: str = "windows", *, like: Any = None) -> Any:
