@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .history import Step
     from .outputs import write_results
     from .pipeline import Result, process
+    from .profiles import Profile, column_cut, cut_around, peak_pixel, radial_profile, row_cut
     from .ranking import METRICS, rank, select
     from .recipe import Recipe, read_recipe, recipe_to_toml
     from .registration import Registration, register
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from .shifting import Shifted
     from .simulation import simulate_run
     from .stacking import Stack, stack_mean, stack_pair
+    from .surface import Surface, surface_of
     from .table import FrameTable, table_from_csv, table_to_csv
     from .windows import Window
 
@@ -50,6 +52,15 @@ _HOMES = {
     "outputs": ("write_results",),
     "calibrating": ("calibrate",),
     "pipeline": ("Result", "process"),
+    "profiles": (
+        "Profile",
+        "column_cut",
+        "cut_around",
+        "cut_around",
+        "peak_pixel",
+        "radial_profile",
+        "row_cut",
+    ),
     "ranking": ("METRICS", "rank", "select"),
     "recipe": ("Recipe", "read_recipe", "recipe_to_toml"),
     "registration": ("Registration", "register"),
@@ -57,6 +68,7 @@ _HOMES = {
     "shifting": ("Shifted",),
     "simulation": ("simulate_run",),
     "stacking": ("Stack", "stack_mean", "stack_pair"),
+    "surface": ("Surface", "surface_of"),
     "table": ("FrameTable", "table_from_csv", "table_to_csv"),
     "windows": ("Window",),
 }
@@ -74,6 +86,7 @@ __all__ = [
     "ImageResult",
     "LazyArray",
     "LuckyError",
+    "Profile",
     "Recipe",
     "Registration",
     "Result",
@@ -82,23 +95,30 @@ __all__ = [
     "Stack",
     "Step",
     "Subset",
+    "Surface",
     "Window",
     "__version__",
     "calibrate",
+    "column_cut",
+    "cut_around",
     "find_star",
     "hot_pixels",
     "master",
     "master_flat",
     "open_run",
+    "peak_pixel",
     "process",
+    "radial_profile",
     "rank",
     "read_recipe",
     "recipe_to_toml",
     "register",
+    "row_cut",
     "select",
     "simulate_run",
     "stack_mean",
     "stack_pair",
+    "surface_of",
     "table_from_csv",
     "table_to_csv",
     "write_fits",

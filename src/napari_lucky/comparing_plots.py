@@ -24,7 +24,7 @@ FIGURES = (".png", ".pdf", ".svg")
 
 # all in pixels of a screen: places that do not depend on the numbers drawn do not jump as
 # frames go by, and need no search for a layout, which takes longer than the drawing
-LEFT, RIGHT, GAP, ABOVE, BELOW = 40, 10, 12, 20, 38
+LEFT, RIGHT, GAP, ABOVE, BELOW = 40, 10, 12, 20, 40
 WIDEST, NARROWEST = 320, 110
 PROFILE_LEFT, PROFILE_HEIGHT, PROFILE_BELOW = 60, 170, 40
 LEGEND_WIDTH, LEGEND_LINE = 150, 16
@@ -115,6 +115,7 @@ class Comparison:
 
     def __init__(self, figure: Any, names: Sequence[str], look: Look, width: float) -> None:
         self.figure, self.look = figure, look
+        width = max(width, LEFT + NARROWEST + RIGHT)
         columns = _fitting(width - LEFT - RIGHT, NARROWEST, len(names))
         rows = -(-len(names) // columns)
         cell = min((width - LEFT - RIGHT - (columns - 1) * GAP) / columns, WIDEST)
@@ -181,6 +182,9 @@ class Comparison:
             if profile is not None and self.look.normalise:
                 profile = normalised(profile)
             line.set_data(*([], []) if profile is None else (profile.offset, profile.value))
+        values = [line.get_ydata() for line in self.lines]
+        bright = any((np.asarray(value) > 0).any() for value in values)
+        self.axes.set_autoscaley_on(bright or not self.look.log)
         self.axes.relim()
         self.axes.autoscale_view()
 
@@ -218,7 +222,7 @@ class _Panel:
         )
         # plain texts: matplotlib looks for the place of titles and labels anew at every drawing
         self._told = _text(axes, 0.5, 0, "center", "small")
-        self._below = _text(axes, 0, -13, "top", "x-small")
+        self._below = _text(axes, 0, -15, "top", "x-small")
         _text(axes, 1, 4, "bottom", "small").set_text(title)
         axes.tick_params(labelsize="x-small")
         axes.locator_params(nbins=4)

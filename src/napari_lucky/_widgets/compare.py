@@ -35,7 +35,7 @@ AT_FIRST = 4
 """Layers ticked at most before the user ticks any."""
 VIEW, UP = (-0.7, -0.7, 0.0), (1.0, 0.0, 0.0)
 """Where the camera looks at a surface, and what is up for it, (z, y, x)."""
-FILLED = 0.55
+FILLED = 0.65
 """Fraction of the window that a surface fills."""
 
 
@@ -92,6 +92,7 @@ class CompareDock(Dock):
         )
         self.run_button.text = "Average runs"
         self.run_button.tooltip = "Add the mean of all frames of each ticked run as a layer"
+        self._form.margins = (0, 0, 0, 0)  # so that the rows fit into the narrowest dock
         self.layers = LayerChecks(napari_viewer, is_image, _likely, self._layers_changed)
         self.layers.setToolTip("Layers that are compared")
         self.layers.setFixedHeight(100)
@@ -238,7 +239,7 @@ class CompareDock(Dock):
         """Hide all layers: in 3-D, a run that is visible would be read as a whole."""
         seen = [layer for layer in self.viewer.layers if layer.visible]
         if self._before is None:
-            camera = self.viewer.camera
+            camera = _camera(self.viewer)
             self._before = (self.viewer.dims.point, camera.center, camera.zoom, seen)
         for layer in seen:
             layer.visible = False
@@ -248,9 +249,10 @@ class CompareDock(Dock):
         viewer.dims.ndisplay = 3
         low, high = surface.extent.world
         _, _, width, height = viewer.window.geometry()
-        viewer.camera.center = tuple((low + high) / 2)
-        viewer.camera.zoom = FILLED * min(width, height) / max(high - low)
-        viewer.camera.set_view_direction(VIEW, UP)
+        camera = _camera(viewer)
+        camera.center = tuple((low + high) / 2)
+        camera.zoom = FILLED * min(width, height) / max(high - low)
+        camera.set_view_direction(VIEW, UP)
 
     def _go_back(self, *_: Any) -> None:
         """In 2-D again, show what was seen before a surface, and hide the surface."""
@@ -261,7 +263,8 @@ class CompareDock(Dock):
         first = self.viewer.dims.ndim - len(point)
         for axis, place in enumerate(point, first):  # napari makes the camera's depth a frame
             self.viewer.dims.set_point(axis, place)
-        self.viewer.camera.center, self.viewer.camera.zoom = centre, zoom
+        camera = _camera(self.viewer)
+        camera.center, camera.zoom = centre, zoom
         for layer in self._surfaces:
             layer.visible = False
         for layer in seen:
@@ -278,6 +281,11 @@ class CompareDock(Dock):
         )
         if path:
             self.canvas.save(Path(path))
+
+
+def _camera(viewer: napari.Viewer) -> Any:
+    """Return the viewer's camera; napari 0.9 moved it."""
+    return viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
 
 
 def _row(name: str, *widgets: Any) -> Container:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,12 @@ class ComparisonCanvas(FigureCanvasQTAgg):
             save_figure(path, self.figure)
         finally:
             self.set_colours(*colours)
+
+    def draw(self) -> None:
+        """Draw, without a word on names in scripts that the font has not."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph")
+            super().draw()
 
     def resizeEvent(self, event: Any) -> None:
         """Lay the panels out anew where there is more or less room for them."""
