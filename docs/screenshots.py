@@ -43,6 +43,12 @@ def main() -> None:
             settle(0.05)
         settle()
         dock.grab().save(str(IMAGES / f"{name}.png"))
+    outer, dock = viewer.window.add_plugin_dock_widget("napari-lucky", "Compare", tabify=True)
+    dock.profile.value, dock.log.value, dock.normalise.value = "radial", True, True
+    dock.layers.tick([layer for layer in viewer.layers if layer.name.endswith("long exposure")])
+    outer.raise_()
+    settle()
+    dock.widget().grab().save(str(IMAGES / "compare.png"))
     docks["ranking"][0].raise_()
     dock = docks["ranking"][1]
     shifts = dock.registration.value

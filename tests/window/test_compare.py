@@ -128,6 +128,14 @@ def test_what_cannot_be_shown_says_so_in_its_panel(viewer, hand, dock, layers, m
     assert messages() == []
 
 
+def test_the_frame_is_found_where_a_run_is_scaled_and_moved(viewer, hand, dock, layers, frames):
+    run, _ = layers
+    run.scale, run.translate = (0.1, 2, 2), (7, 0, 0)
+    viewer.dims.set_point(0, 7.2)
+    expected = row_cut(cut_around(frames[2], (32, 56), 64), (32, 32))
+    hand.wait(lambda: np.array_equal(line(dock, 1)[:, 1], expected.value))
+
+
 def test_nothing_is_read_or_drawn_while_the_dock_is_hidden(viewer, hand, dock, layers, qtbot):
     run, _ = layers
     run.visible = False
@@ -254,7 +262,8 @@ def test_a_closed_dock_follows_nothing(viewer, dock, layers):
     viewer.dims.set_current_step(0, 3)
     stack.data = star(40, 45, 900)
     viewer.theme = "light"
-    viewer.dims.ndisplay = 3
+    viewer.add_image(np.ones((20, 20)))
+    stack.visible = False
     assert not dock._timer.isActive()
 
 

@@ -28,15 +28,12 @@ from .comparison import ComparisonCanvas
 from .dock import Dock
 from .jobs import attempt
 from .layer_checks import LayerChecks
+from .surface_view import SurfaceView
 
 WAIT = 50
 """Milliseconds in which changes are gathered before the layers are drawn again."""
 AT_FIRST = 4
 """Layers ticked at most before the user ticks any."""
-VIEW, UP = (-0.7, -0.7, 0.0), (1.0, 0.0, 0.0)
-"""Where the camera looks at a surface, and what is up for it, (z, y, x)."""
-FILLED = 0.65
-"""Fraction of the window that a surface fills."""
 
 
 class CompareDock(Dock):
@@ -102,26 +99,26 @@ class CompareDock(Dock):
         self._timer = QTimer(self, singleShot=True, interval=WAIT)
         self._timer.timeout.connect(self._draw)
         self._followed: list[Layer] = []
-        self._surfaces: list[Layer] = []
-        self._before: Any = None  # what was seen before a surface
+        self._closed = False
+        self._surface_view = SurfaceView(napari_viewer)
         for widget in self._remembered:
             widget.changed.connect(self._schedule)
         self.surface_button.changed.connect(lambda: attempt(self.show_surface))
         self.save_button.changed.connect(lambda: attempt(self.save_figure))
         napari_viewer.events.theme.connect(self._follow_theme)
         napari_viewer.dims.events.point.connect(self._schedule)
-        napari_viewer.dims.events.ndisplay.connect(self._go_back, position="last")
         self._follow_theme()
         self.layers.reset_choices()
 
     def event(self, event: QEvent) -> bool:
         """Follow the viewer no longer when the dock is closed."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self._closed = True
             self._timer.stop()
             self._follow([])
             self.viewer.events.theme.disconnect(self._follow_theme)
             self.viewer.dims.events.point.disconnect(self._schedule)
-            self.viewer.dims.events.ndisplay.disconnect(self._go_back)
+            self._surface_view.close()
         return super().event(event)
 
     def showEvent(self, event: Any) -> None:
@@ -130,8 +127,9 @@ class CompareDock(Dock):
         self._schedule()
 
     def reset_choices(self, *_: Any) -> None:
-        """Take up the viewer's layers anew; napari calls it when they change."""
-        self.layers.reset_choices()
+        """Take up the viewer's layers anew; napari calls it when they change, closed or not."""
+        if not self._closed:
+            self.layers.reset_choices()
 
     def _layers_changed(self) -> None:
         self._follow(self.layers.chosen)
@@ -230,46 +228,9 @@ class CompareDock(Dock):
         layer = active if active in chosen else chosen[0]
         image, frame = image_at(layer, self.viewer.dims.point)
         surface = surface_of(image, self.side.value, smooth=self.smooth.value)
-        self._clear_the_view()
         name = layer.name if frame is None else f"{layer.name} frame {frame}"
-        self._surfaces.append(self.add(surface_tuple(surface, f"{name} surface", like=layer)))
-        self._look_at(self._surfaces[-1])
-
-    def _clear_the_view(self) -> None:
-        """Hide all layers: in 3-D, a run that is visible would be read as a whole."""
-        seen = [layer for layer in self.viewer.layers if layer.visible]
-        if self._before is None:
-            camera = _camera(self.viewer)
-            self._before = (self.viewer.dims.point, camera.center, camera.zoom, seen)
-        for layer in seen:
-            layer.visible = False
-
-    def _look_at(self, surface: Layer) -> None:
-        viewer = self.viewer
-        viewer.dims.ndisplay = 3
-        low, high = surface.extent.world
-        _, _, width, height = viewer.window.geometry()
-        camera = _camera(viewer)
-        camera.center = tuple((low + high) / 2)
-        camera.zoom = FILLED * min(width, height) / max(high - low)
-        camera.set_view_direction(VIEW, UP)
-
-    def _go_back(self, *_: Any) -> None:
-        """In 2-D again, show what was seen before a surface, and hide the surface."""
-        if self._before is None or self.viewer.dims.ndisplay == 3:
-            return
-        point, centre, zoom, seen = self._before
-        self._before = None
-        first = self.viewer.dims.ndim - len(point)
-        for axis, place in enumerate(point, first):  # napari makes the camera's depth a frame
-            self.viewer.dims.set_point(axis, place)
-        camera = _camera(self.viewer)
-        camera.center, camera.zoom = centre, zoom
-        for layer in self._surfaces:
-            layer.visible = False
-        for layer in seen:
-            layer.visible = True
-        self._surfaces = []
+        made = surface_tuple(surface, f"{name} surface", like=layer)
+        self._surface_view.show(lambda: self.add(made))
 
     def save_figure(self) -> None:
         """Ask where, and write the figure."""
@@ -281,11 +242,6 @@ class CompareDock(Dock):
         )
         if path:
             self.canvas.save(Path(path))
-
-
-def _camera(viewer: napari.Viewer) -> Any:
-    """Return the viewer's camera; napari 0.9 moved it."""
-    return viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
 
 
 def _row(name: str, *widgets: Any) -> Container:
