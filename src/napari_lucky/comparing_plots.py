@@ -121,7 +121,7 @@ class Comparison:
         cell = min((width - LEFT - RIGHT - (columns - 1) * GAP) / columns, WIDEST)
         keys = _fitting(width, LEGEND_WIDTH, len(names))
         legend = -(-len(names) // keys) * LEGEND_LINE
-        below = PROFILE_BELOW + PROFILE_HEIGHT + legend + 2 * GAP
+        below = PROFILE_BELOW + PROFILE_HEIGHT + legend + GAP
         self.height = round(rows * (ABOVE + cell + BELOW) + below)
 
         def axes_at(x: float, y: float, wide: float, high: float, like: Any = None) -> Any:
