@@ -25,6 +25,19 @@ def settle(seconds: float = 0.5) -> None:
         time.sleep(0.01)
 
 
+def compare(viewer: napari.Viewer) -> None:
+    outer, dock = viewer.window.add_plugin_dock_widget("napari-lucky", "Compare", tabify=True)
+    dock.profile.value, dock.same.value = "radial", False
+    dock.log.value = dock.normalise.value = True
+    dock.layers.tick([layer for layer in viewer.layers if layer.name.endswith("long exposure")])
+    outer.setFloating(True)
+    outer.resize(460, 850)
+    outer.raise_()
+    settle(1)
+    dock.widget().grab().save(str(IMAGES / "compare.png"))
+    outer.setFloating(False)
+
+
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     viewer = napari.Viewer()
@@ -43,6 +56,7 @@ def main() -> None:
             settle(0.05)
         settle()
         dock.grab().save(str(IMAGES / f"{name}.png"))
+    compare(viewer)
     docks["ranking"][0].raise_()
     dock = docks["ranking"][1]
     shifts = dock.registration.value

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .outliers import OutliersRemoved, count_outliers, usual_residuals
     from .outputs import write_results
     from .pipeline import Result, process
+    from .profiles import Profile, column_cut, cut_around, peak_pixel, radial_profile, row_cut
     from .ranking import METRICS, rank, select
     from .recipe import Recipe, read_recipe, recipe_to_toml
     from .registration import Registration, register
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from .shifting import Shifted
     from .simulation import simulate_run
     from .stacking import Stack, stack_mean, stack_pair
+    from .surface import Surface, surface_of
     from .table import FrameTable, table_from_csv, table_to_csv
     from .windows import Window
 
@@ -63,6 +65,15 @@ _HOMES = {
     "outputs": ("write_results",),
     "calibrating": ("calibrate",),
     "pipeline": ("Result", "process"),
+    "profiles": (
+        "Profile",
+        "column_cut",
+        "cut_around",
+        "cut_around",
+        "peak_pixel",
+        "radial_profile",
+        "row_cut",
+    ),
     "ranking": ("METRICS", "rank", "select"),
     "recipe": ("Recipe", "read_recipe", "recipe_to_toml"),
     "registration": ("Registration", "register"),
@@ -71,6 +82,7 @@ _HOMES = {
     "shifting": ("Shifted",),
     "simulation": ("simulate_run",),
     "stacking": ("Stack", "stack_mean", "stack_pair"),
+    "surface": ("Surface", "surface_of"),
     "table": ("FrameTable", "table_from_csv", "table_to_csv"),
     "windows": ("Window",),
 }
@@ -95,6 +107,7 @@ __all__ = [
     "LuckyError",
     "NoiseCut",
     "OutliersRemoved",
+    "Profile",
     "Recipe",
     "Registration",
     "Result",
@@ -104,11 +117,14 @@ __all__ = [
     "Stack",
     "Step",
     "Subset",
+    "Surface",
     "Window",
     "__version__",
     "calibrate",
     "clean",
+    "column_cut",
     "count_outliers",
+    "cut_around",
     "cutoff_in_pixels",
     "find_dust",
     "find_star",
@@ -118,15 +134,19 @@ __all__ = [
     "master_flat",
     "mean_light",
     "open_run",
+    "peak_pixel",
     "process",
+    "radial_profile",
     "rank",
     "read_recipe",
     "recipe_to_toml",
     "register",
+    "row_cut",
     "select",
     "simulate_run",
     "stack_mean",
     "stack_pair",
+    "surface_of",
     "table_from_csv",
     "table_to_csv",
     "transmission",

@@ -37,6 +37,32 @@ def frames_of(layer: Any) -> Frames:
     return ArrayFrames(data)
 
 
+def image_at(layer: Any, point: Any) -> tuple[NDArray[Any], int | None]:
+    """Return the image that a layer shows, and which frame it is; None for a single image.
+
+    Only that frame is read.
+
+    Parameters
+    ----------
+    layer : napari layer
+        A run or an image.
+    point : sequence of float
+        Where the viewer's sliders stand, in world coordinates: `viewer.dims.point`.
+
+    Raises
+    ------
+    LuckyError
+        If the layer is neither a run nor an image, or has no frame there.
+    """
+    frames = frames_of(layer)
+    if layer.ndim == 2:
+        return frames.read(slice(0, 1))[0], None
+    frame, n = round(float(layer.world_to_data(point)[0])), frames.shape[0]
+    if not 0 <= frame < n:
+        raise LuckyError(f"No frame {frame}: the run has {n}, 0 to {n - 1}.")
+    return frames.read(slice(frame, frame + 1))[0], frame
+
+
 def history_of(layer: Any) -> History:
     """Return what was done to a layer's pixels so far."""
     return tuple(layer.metadata.get("history", ()))

@@ -13,6 +13,7 @@ from .frames import ArrayFrames, Frames, LazyArray, Subset
 from .history import History
 from .shadows import Spot
 from .steps import frame_places
+from .surface import Surface
 from .table import FrameTable
 from .windows import Window
 
@@ -162,6 +163,19 @@ def points_tuple(table: FrameTable, name: str, *, header: Any = None, like: Any 
 def _tracked(table: FrameTable) -> NDArray[np.float64]:
     """Return (frame in the layer, y, x) of each frame's tracked point."""
     return np.column_stack([frame_places(table.frame, table.history), table.points])
+
+
+def surface_tuple(surface: Surface, name: str, *, like: Any = None) -> LayerTuple:
+    """Return a surface layer over its place on the image; heights are in pixels, as wide as x's."""
+    scale, translate, _ = _place(like, 2)
+    meta = {
+        "name": name,
+        "colormap": "viridis",  # its darkest colour shows on black
+        "shading": "smooth",
+        "scale": [scale[1], *scale],
+        "translate": [0, *translate],
+    }
+    return (surface.vertices, surface.faces, surface.values), meta, "surface"
 
 
 def windows_tuple(windows: Sequence[Window], name: str = "windows", *, like: Any = None) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -45,7 +45,7 @@ class Dock(QScrollArea):
         self._tabbed = False
         self._jobs: list[Job] = []  # none, or the one that runs
         self._parameters = parameters
-        self._remembered = [w for w in parameters if _is_plain(w)]
+        self._remembered = [w for w in _flat(parameters) if _is_plain(w)]
         self.run_button = PushButton(text="Run", tooltip="Start with these parameters")
         self.cancel_button = PushButton(
             text="Cancel", enabled=False, tooltip="Stop the job; nothing is changed"
@@ -170,6 +170,14 @@ class Dock(QScrollArea):
 def _abandon(jobs: list[Job], *_: Any) -> None:
     for job in jobs:
         job.abandon()
+
+
+def _flat(parameters: Iterable[Widget]) -> list[Widget]:
+    """Return the parameters, those of a row of several as well."""
+    flat: list[Widget] = []
+    for widget in parameters:
+        flat += _flat(widget) if isinstance(widget, Container) else [widget]
+    return flat
 
 
 def _is_plain(widget: Widget) -> bool:
