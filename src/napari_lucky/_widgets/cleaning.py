@@ -128,6 +128,11 @@ class CleaningDock(Dock):
                 self.low_pass,
                 self.sampling,
             ],
+            follows=[
+                (self.image, ("data",)),
+                (self.windows, ("data",)),
+                (self.spots, ("data", "size")),
+            ],
         )
         self.find_button.changed.connect(self.find)
 

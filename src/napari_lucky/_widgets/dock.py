@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
 from .._layers import LayerTuple
 from .choices import LayerCombo
 from .jobs import Job, Work, attempt
+from .keeping_up import Followed, KeepingUp, put_in_place
 
 
 class Dock(QScrollArea):
@@ -37,9 +38,17 @@ class Dock(QScrollArea):
         A line or two on what it does.
     parameters : list of Widget
         The parameters, in the order of the work.
+    follows : sequence of Followed
+        What it works on and can keep up with; none: it runs only when told.
     """
 
-    def __init__(self, viewer: napari.Viewer, explanation: str, parameters: list[Widget]) -> None:
+    def __init__(
+        self,
+        viewer: napari.Viewer,
+        explanation: str,
+        parameters: list[Widget],
+        follows: Sequence[Followed] = (),
+    ) -> None:
         super().__init__()
         self.viewer = viewer
         self._tabbed = False
@@ -50,6 +59,9 @@ class Dock(QScrollArea):
         self.cancel_button = PushButton(
             text="Cancel", enabled=False, tooltip="Stop the job; nothing is changed"
         )
+        self._made: dict[str, Layer] = {}  # the last results, by the names they were to have
+        self._in_place = False
+        self.keeping_up = KeepingUp(self, follows, self._run_again) if follows else None
         self._settings = QSettings("napari-lucky", "docks")
         self._recall()
         for widget in self._remembered:
@@ -64,9 +76,10 @@ class Dock(QScrollArea):
         label.setWordWrap(True)
         # the containers are kept: magicgui's native widgets do not keep them alive
         self._form = Container(widgets=self._parameters)
-        self._buttons = Container(
-            widgets=[self.run_button, self.cancel_button], layout="horizontal", labels=False
-        )
+        buttons: list[Widget] = [self.run_button, self.cancel_button]
+        if self.keeping_up is not None:
+            buttons.append(self.keeping_up.box)
+        self._buttons = Container(widgets=buttons, layout="horizontal", labels=False)
         inside = QWidget()
         self.column = QVBoxLayout(inside)
         self.column.addWidget(label)
@@ -81,6 +94,8 @@ class Dock(QScrollArea):
         """End the job when the dock is closed: napari then takes it out of its window."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self.cancel()
+            if self.keeping_up is not None:
+                self.keeping_up.stop()
         return bool(super().event(event))
 
     def showEvent(self, event: Any) -> None:
@@ -123,9 +138,27 @@ class Dock(QScrollArea):
         """Do a job on a thread of its own; Run is off and Cancel is on until it ends."""
         if self._jobs:
             return
+        in_place = self._in_place
+
+        def finish(result: Any) -> None:
+            self._in_place = in_place
+            try:
+                done(result)
+            finally:
+                self._in_place = False
+
         self.run_button.enabled, self.cancel_button.enabled = False, True
-        self._jobs.append(Job(work, done, self._on_ended))
+        self._jobs.append(Job(work, finish, self._on_ended))
         self._jobs[0].start()
+
+    def _run_again(self) -> bool:
+        """Start the job with its results in place of the last ones, unless one is under way."""
+        if self._jobs:
+            return False
+        self._in_place = True
+        attempt(self.run)
+        self._in_place = False
+        return True
 
     def cancel(self, *_: Any) -> None:
         """Stop the job that is running, if one is."""
@@ -139,10 +172,15 @@ class Dock(QScrollArea):
     def add(self, layer: LayerTuple) -> Layer:
         """Put a new layer into the viewer; its name is made unique, nothing is overwritten.
 
-        An image goes under the windows, points and arrows on top, which it would hide.
+        An image goes under the windows, points and arrows on top, which it would hide. While the
+        dock keeps up, its last result of this name is given the new one's content instead.
         """
         layers = self.viewer.layers
-        added = self.viewer.add_layer(Layer.create(*layer))
+        name = layer[1]["name"]
+        if self._in_place and self._made.get(name) in layers:
+            put_in_place(self._made[name], layer)
+            return self._made[name]
+        added = self._made[name] = self.viewer.add_layer(Layer.create(*layer))
         if isinstance(added, napari.layers.Image):
             place = len(layers) - 1
             while place > 0 and not isinstance(layers[place - 1], napari.layers.Image):

@@ -88,6 +88,7 @@ class RankingDock(Dock):
                 self.smooth,
                 *self.cut.widgets,
             ],
+            follows=[(self.image, ("data",)), (self.registration, ("data",))],
         )
         self._ranked: Ranked | None = None
         self._by_hand = ByHand()

@@ -79,6 +79,7 @@ class RegistrationDock(Dock):
                 self.smooth,
                 self.subpixel,
             ],
+            follows=[(self.image, ("data",)), (self.windows, ("data",))],
         )
         self.draw_button.changed.connect(self.draw_windows)
         self.place_button.changed.connect(self.place)

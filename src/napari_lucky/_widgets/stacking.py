@@ -55,6 +55,11 @@ class StackingDock(Dock):
             "Average the kept frames, shifted, in the focused and the defocused star's windows "
             "(same frames, same shifts), and all frames unshifted: the long exposure.",
             [self.image, self.registration, self.windows, self.which, self.subpixel],
+            follows=[
+                (self.image, ("data",)),
+                (self.registration, ("data", "features")),
+                (self.windows, ("data",)),
+            ],
         )
 
     def run(self) -> None:
