@@ -55,7 +55,7 @@ class CompareDock(Dock):
             max=512,
             tooltip="Side of the squares cut around the peaks, and of the surface, in pixels",
         )
-        self.smooth = smooth_box(1.0, "with which the peak is looked for; what is shown is not")
+        self.smooth = smooth_box(2.0, "with which the peak is looked for; what is shown is not")
         self.same = CheckBox(
             name="same", text="same contrast", tooltip="One scale for all images; off: each its own"
         )
