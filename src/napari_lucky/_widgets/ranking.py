@@ -98,9 +98,7 @@ class RankingDock(Dock):
         )
         self.toggle_button.changed.connect(lambda: self.toggle(self._frame_shown()))
         self.undo_button.changed.connect(lambda: self._change_by_hand(ByHand()))
-        self._hand_buttons = Container(
-            widgets=[self.toggle_button, self.undo_button], layout="horizontal", labels=False
-        )
+        self._hand_buttons = Container(widgets=[self.toggle_button, self.undo_button], labels=False)
         self.table = FrameTable(self._show_frame, self.toggle)
         for widget in (self.told, self.graph, self._hand_buttons.native, self.table):
             self.column.addWidget(widget)
