@@ -279,3 +279,19 @@ def test_frame_numbers_recorded_are_those_of_the_run(viewer, hand):
     cut = select(ranked.quality, told["keep"], told.get("keep_above"))
     by_hand = ByHand(tuple(told["add"]), tuple(told["drop"]))  # as a recipe does it
     assert set(kept_frames(ranked.quality, cut, by_hand, numbers)) == ranked.kept
+
+
+def test_a_closed_dock_follows_no_more(ranked, messages):
+    kept = layer(ranked.viewer, "kept, best first").data
+    ranked.viewer.window.remove_dock_widget("all")
+    ranked.hand.qtbot.wait(50)
+    features = ranked.shifts.features.copy()
+    features.loc[ranked.order[-1], "selected"] = True
+    ranked.shifts.features = features
+    ranked.viewer.dims.set_current_step(0, 5)
+    assert messages() == []
+    assert ranked.kept == set(ranked.order[:10]) | {ranked.order[-1]}
+    ranked.hand.run(ranked.hand.dock("stacking"))
+    history = layer(ranked.viewer, "run focus").metadata["history"]
+    assert next(s for s in history if s.name == "rank").parameters["add"] == [ranked.order[-1]]
+    assert kept.shape[0] == 10
