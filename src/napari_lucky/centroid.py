@@ -80,7 +80,7 @@ def _windowed(image: Block, centre: Floats, sigma: Floats) -> Floats:
     """Move each frame's Gaussian window until it stands still; return where, (k, 2)."""
     rows, columns = (np.arange(side, dtype=np.float64) for side in image.shape[1:])
     pixels = image.astype(np.float64)
-    moving = np.isfinite(centre).all(axis=1)
+    moving = np.asarray(np.isfinite(centre).all(axis=1))
     for _ in range(ROUNDS):
         if not moving.any():
             break

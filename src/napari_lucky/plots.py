@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-KEPT, LEFT, BY_HAND = "#d95f02", "#7a8ba3", "#00b8d4"
+KEPT, LEFT, BY_HAND = "#d95f02", "#7a8ba3", "#00c853"
 
 
 def draw_quality(
@@ -73,5 +73,5 @@ def recolour_kept(
     colour = np.where(kept, KEPT, LEFT)
     points.set_facecolor(colour)
     points.set_edgecolor(np.where(by_hand, BY_HAND, colour))
-    points.set_linewidth(np.atleast_1d(np.where(by_hand, 2.0, 1.0)))
-    points.set_sizes(np.atleast_1d(np.where(by_hand, 40.0, 14.0)))
+    points.set_linewidth(np.atleast_1d(np.where(by_hand, 1.6, 1.0)))
+    points.set_sizes(np.atleast_1d(np.where(by_hand, 60.0, 14.0)))

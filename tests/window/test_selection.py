@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from napari.layers import Image, Vectors
+from napari.layers import Image, Layer, Vectors
 from qtpy.QtCore import QPoint, Qt
 
-from napari_lucky import Shifted, Window, stack_mean
+from napari_lucky import ArrayFrames, ByHand, Shifted, Window, kept_frames, select, stack_mean
 from napari_lucky._from_layers import frames_of
+from napari_lucky._layers import image_tuple, windows_tuple
 from napari_lucky.plots import BY_HAND, KEPT, LEFT
 
 N = 60
@@ -18,12 +19,27 @@ def layer(viewer, ending, kind=Image):
     return found
 
 
-class Ranked:
-    """The sample, registered and ranked, ten frames kept."""
+def stars():
+    """Return frames of a wandering Gaussian star whose height differs from frame to frame."""
+    rng = np.random.default_rng(6)
+    y, x = np.mgrid[:64, :64]
+    frames = [
+        100 + height * np.exp(-((y - dy) ** 2 + (x - dx) ** 2) / 12)
+        for height, (dy, dx) in zip(
+            rng.permutation(np.linspace(300, 900, N)), rng.uniform(27, 37, (N, 2)), strict=True
+        )
+    ]
+    return ArrayFrames((frames + rng.normal(0, 2, (N, 64, 64))).astype(np.float32))
 
-    def __init__(self, viewer, hand, keep_as="a count", frames=""):
+
+class Ranked:
+    """A run, registered and ranked, ten frames kept."""
+
+    def __init__(self, viewer, hand, frames=""):
         self.viewer, self.hand = viewer, hand
-        viewer.open_sample("napari-lucky", "simulated")
+        run = image_tuple(stars(), "run", contrast_limits=(0, 1000))
+        for made in (run, windows_tuple([Window(8, 8, 48, 48)])):
+            viewer.add_layer(Layer.create(*made))
         if frames:
             calibration = hand.dock("calibration")
             calibration.frames.value = frames
@@ -49,8 +65,8 @@ class Ranked:
     def shown_kept(self):
         """Return the frames of the layer of kept ones, found by their pixels."""
         registered = layer(self.viewer, "registered").data
-        block = np.nan_to_num(registered[:, 60:160, 340:440])
-        kept = np.nan_to_num(layer(self.viewer, "kept, best first").data[:, 60:160, 340:440])
+        block = np.nan_to_num(registered[:])
+        kept = np.nan_to_num(layer(self.viewer, "kept, best first").data[:])
         return [int(np.flatnonzero((block == one).all(axis=(1, 2)))[0]) for one in kept]
 
     def mouse(self, kind, axes, x, y, button=Qt.MouseButton.LeftButton, keys=PLAIN):
@@ -259,3 +275,23 @@ def test_frame_numbers_recorded_are_those_of_the_run(viewer, hand):
     assert ranked.kept == set(ranked.order[1:10]) | {worst}
     assert ranked.step["add"] == [10 + 2 * worst]
     assert ranked.step["drop"] == [10 + 2 * best]
+    told, numbers = ranked.step, np.arange(10, 50, 2)
+    cut = select(ranked.quality, told["keep"], told.get("keep_above"))
+    by_hand = ByHand(tuple(told["add"]), tuple(told["drop"]))  # as a recipe does it
+    assert set(kept_frames(ranked.quality, cut, by_hand, numbers)) == ranked.kept
+
+
+def test_a_closed_dock_follows_no_more(ranked, messages):
+    kept = layer(ranked.viewer, "kept, best first").data
+    ranked.viewer.window.remove_dock_widget("all")
+    ranked.hand.qtbot.wait(50)
+    features = ranked.shifts.features.copy()
+    features.loc[ranked.order[-1], "selected"] = True
+    ranked.shifts.features = features
+    ranked.viewer.dims.set_current_step(0, 5)
+    assert messages() == []
+    assert ranked.kept == set(ranked.order[:10]) | {ranked.order[-1]}
+    ranked.hand.run(ranked.hand.dock("stacking"))
+    history = layer(ranked.viewer, "run focus").metadata["history"]
+    assert next(s for s in history if s.name == "rank").parameters["add"] == [ranked.order[-1]]
+    assert kept.shape[0] == 10

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
-from qtpy.QtWidgets import QAbstractItemView, QTableView
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from ..ranking import best_first
 
 COLUMNS = FRAME, FILE, QUALITY, KEPT = "frame", "file", "quality", "kept"
+WIDTHS = 60, 60, 80, 50
 Role, Flag, Check = Qt.ItemDataRole, Qt.ItemFlag, Qt.CheckState
 
 
@@ -125,6 +126,10 @@ class FrameTable(QTableView):
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.verticalHeader().hide()
-        self.horizontalHeader().setStretchLastSection(True)
+        for column, width in enumerate(WIDTHS):
+            self.setColumnWidth(column, width)
+        header = self.horizontalHeader()
+        header.setMinimumSectionSize(40)
+        header.setSectionResizeMode(COLUMNS.index(FILE), QHeaderView.ResizeMode.Stretch)
         self.setMinimumHeight(180)
         self.clicked.connect(lambda index: on_frame(int(self.frames.order[index.row()])))

@@ -61,7 +61,7 @@ class QualityGraph(FigureCanvasQTAgg):
             self._over_frame, self._sorted = self.figure.subplots(2, 1)
             frame = np.arange(len(quality))
             self._points = draw_quality(self._over_frame, frame, quality, kept, by_hand)
-            self._over_frame.set_title("Ctrl+click a point to keep or drop it", fontsize="small")
+            self._over_frame.set_title("Ctrl+click: keep or drop", fontsize="small")
             self._cut = draw_sorted(self._sorted, quality, count)
             self._sorted.set_title("drag the line to move the cut", fontsize="small")
         self.draw_idle()

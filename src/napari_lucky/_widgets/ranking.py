@@ -118,9 +118,7 @@ class RankingDock(Dock):
         )
         self.toggle_button.changed.connect(lambda: self.toggle(self._frame_shown()))
         self.undo_button.changed.connect(lambda: self._change_by_hand(ByHand()))
-        self._hand_buttons = Container(
-            widgets=[self.toggle_button, self.undo_button], layout="horizontal", labels=False
-        )
+        self._hand_buttons = Container(widgets=[self.toggle_button, self.undo_button], labels=False)
         self.table = FrameTable(self._show_frame, self.toggle)
         for widget in (self.told, self.graph, self._hand_buttons.native, self.table):
             self.column.addWidget(widget)
@@ -174,8 +172,9 @@ class RankingDock(Dock):
     @property
     def _live(self) -> Ranked | None:
         """The ranking, if there is one and its shifts are still in the viewer."""
-        there = self._ranked is not None and self._ranked.shifts in self.viewer.layers
-        return self._ranked if there else None
+        if self._ranked is None or not isalive(self):  # the dock may have been closed
+            return None
+        return self._ranked if self._ranked.shifts in self.viewer.layers else None
 
     def _choose(self, by_hand: ByHand, count: int | None = None) -> None:
         """Keep what the cut, or the `count` best frames, and the changes by hand say."""
@@ -299,7 +298,7 @@ class RankingDock(Dock):
 
     def _name_toggle(self, *_: Any) -> None:
         """Let the button say what it will do to the frame shown."""
-        if not isalive(self) or (ranked := self._live) is None:
+        if (ranked := self._live) is None:
             return
         frame = self._frame_shown()
         rankable = frame < len(ranked.quality) and bool(np.isfinite(ranked.quality[frame]))
