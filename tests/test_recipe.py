@@ -38,6 +38,7 @@ FULL = Recipe(
     rank_smooth=0.1 + 0.2,
     keep=25,
     subpixel=False,
+    integers="60000,14",
 )
 
 

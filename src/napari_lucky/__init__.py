@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .fits_output import ImageResult, write_fits
     from .frames import ArrayFrames, Frames, LazyArray, Subset
     from .history import Step
+    from .integers import Integers
     from .outputs import write_results
     from .pipeline import Result, process
     from .ranking import METRICS, rank, select
@@ -47,6 +48,7 @@ _HOMES = {
     "fits_output": ("ImageResult", "write_fits"),
     "frames": ("ArrayFrames", "Frames", "LazyArray", "Subset"),
     "history": ("Step",),
+    "integers": ("Integers",),
     "outputs": ("write_results",),
     "calibrating": ("calibrate",),
     "pipeline": ("Result", "process"),
@@ -72,6 +74,7 @@ __all__ = [
     "FrameTable",
     "Frames",
     "ImageResult",
+    "Integers",
     "LazyArray",
     "LuckyError",
     "Recipe",

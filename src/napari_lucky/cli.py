@@ -16,6 +16,7 @@ from ._version import __version__
 from .background import check_order
 from .errors import LuckyError
 from .frames import parse_range
+from .integers import parse_integers
 from .ranking import METRICS, check_keep
 from .registration import METHODS
 
@@ -96,6 +97,13 @@ def parser() -> Parser:
         help="use only these",
     )
     add("--shifts", metavar="CSV", help="shifts and kept frames from an earlier frames.csv")
+    add(
+        "--integers",
+        type=_from_text(_integers),
+        metavar="scaled|FULL[,BITS]",
+        help="write the images as 16-bit integers, scaled by BSCALE and BZERO, or as levels of "
+        "BITS (12) with FULL ADU as the greatest; float32 if not given",
+    )
     add("--report", action="store_true", help="draw report.png too")
     add("--overwrite", action="store_true", help="replace results that OUT already holds")
     add("-o", "--out", required=True, type=_folder, metavar="OUT", help="folder for the results")
@@ -153,6 +161,11 @@ def _keep(text: str) -> float | int:
     return keep
 
 
+def _integers(text: str) -> str:
+    parse_integers(text)
+    return text
+
+
 def run_process(given: argparse.Namespace) -> int:
     """Do `napari-lucky process`."""
     from .outputs import check_out, write_results
@@ -165,8 +178,11 @@ def run_process(given: argparse.Namespace) -> int:
         result = process(recipe, progress=meter)
     finally:
         meter.clear()
-    files = write_results(result, given.out, report=given.report, overwrite=given.overwrite)
-    for note in result.notes:
+    notes = list(result.notes)
+    files = write_results(
+        result, given.out, report=given.report, overwrite=given.overwrite, tell=notes.append
+    )
+    for note in notes:
         print(note, file=sys.stderr)
     table = result.table
     print(
@@ -191,6 +207,8 @@ def _recipe(given: argparse.Namespace) -> Any:
         changes["reference_frame"] = given.reference_frame
     if given.background is not None:
         changes["background"], changes["background_radius"] = given.background
+    if given.integers is not None:
+        changes["integers"] = given.integers
     if given.range is not None:
         chosen = given.range
         changes.update(start=chosen.start, stop=chosen.stop, step=chosen.step)

@@ -14,6 +14,7 @@ from ._version import __version__
 from .background import check_order
 from .calibration import DEAD_BELOW, HOT_SIGMA, check_calibration
 from .errors import LuckyError
+from .integers import parse_integers
 from .ranking import METRICS, RANK_SMOOTH, check_keep
 from .registration import METHODS, SMOOTH, check_reference_frame
 from .spots import check_smooth
@@ -57,6 +58,9 @@ class Recipe:
         Fraction or count of frames to keep; see `napari_lucky.select`.
     subpixel : bool
         Whether frames are shifted by fractions of a pixel.
+    integers : str, optional
+        Write the images as 16-bit integers: "scaled", or "FULL" or "FULL,BITS" for levels of a
+        full scale in ADU; float32 if None. It decides the files, not the `Result`.
     """
 
     frames: tuple[str, ...] = ()
@@ -82,9 +86,12 @@ class Recipe:
     rank_smooth: float = RANK_SMOOTH
     keep: float | int = 0.1
     subpixel: bool = True
+    integers: str | None = None
 
     def __post_init__(self) -> None:
         check_keep(self.keep)
+        if self.integers is not None:
+            parse_integers(self.integers)
         check_smooth(self.smooth)
         check_reference_frame(self.reference_frame)
         check_smooth(self.rank_smooth)
@@ -120,6 +127,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "registration": ("focus", "defocus", "register", "smooth", "reference_frame", "shifts"),
     "ranking": ("rank", "rank_smooth", "keep"),
     "stacking": ("subpixel",),
+    "output": ("integers",),
 }
 PATHS = ("dark", "flat", "shifts")
 CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
