@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .calibration import Calibrated, hot_pixels, master, master_flat
     from .finding import find_star
     from .fits_output import ImageResult, write_fits
+    from .flat_output import make_masters
+    from .flats import FlatField, flat_field
     from .frames import ArrayFrames, Frames, LazyArray, Subset
     from .history import Step
     from .integers import Integers
@@ -46,6 +48,8 @@ _HOMES = {
     "calibration": ("Calibrated", "hot_pixels", "master", "master_flat"),
     "finding": ("find_star",),
     "fits_output": ("ImageResult", "write_fits"),
+    "flats": ("FlatField", "flat_field"),
+    "flat_output": ("make_masters",),
     "frames": ("ArrayFrames", "Frames", "LazyArray", "Subset"),
     "history": ("Step",),
     "integers": ("Integers",),
@@ -71,6 +75,7 @@ __all__ = [
     "BackgroundRemoved",
     "Calibrated",
     "Disc",
+    "FlatField",
     "FrameTable",
     "Frames",
     "ImageResult",
@@ -89,7 +94,9 @@ __all__ = [
     "__version__",
     "calibrate",
     "find_star",
+    "flat_field",
     "hot_pixels",
+    "make_masters",
     "master",
     "master_flat",
     "open_run",

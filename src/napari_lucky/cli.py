@@ -1,32 +1,32 @@
-"""The command line: `napari-lucky process` and `napari-lucky demo`."""
+"""The command line: `napari-lucky process`, `napari-lucky flat` and `napari-lucky demo`."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 from ._version import __version__
 from .background import check_order
+from .calibration import Combine
 from .errors import LuckyError
 from .frames import parse_range
 from .integers import parse_integers
 from .ranking import METRICS, check_keep
 from .registration import METHODS
+from .terminal import Meter, has_display
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status: 0 done, 2 bad input, 130 interrupted."""
     given = parser().parse_args(arguments)
     try:
-        command = run_demo if given.command == "demo" else run_process
-        return command(given)
+        commands = {"process": run_process, "flat": run_flat, "demo": run_demo}
+        return commands[given.command](given)
     except LuckyError as error:
         print(f"napari-lucky: {error}", file=sys.stderr)
         return 2
@@ -107,6 +107,20 @@ def parser() -> Parser:
     add("--report", action="store_true", help="draw report.png too")
     add("--overwrite", action="store_true", help="replace results that OUT already holds")
     add("-o", "--out", required=True, type=_folder, metavar="OUT", help="folder for the results")
+
+    flat = commands.add_parser("flat", help="make a master flat and dark, and their picture")
+    flat.add_argument("flat", metavar="FLAT", help="flat: a file or a folder of frames")
+    flat.add_argument("--dark", metavar="F", help="dark of the same exposure: a file or a folder")
+    flat.add_argument(
+        "--combine", choices=get_args(Combine), default="mean", help="how frames become one (mean)"
+    )
+    flat.add_argument(
+        "--row", type=int, metavar="N", help="row from 0 whose profile is drawn (the middle one)"
+    )
+    flat.add_argument("--overwrite", action="store_true", help="replace masters in OUT")
+    flat.add_argument(
+        "-o", "--out", required=True, type=_folder, metavar="OUT", help="folder for the masters"
+    )
 
     demo = commands.add_parser("demo", help="simulate a run and take it through the whole chain")
     demo.add_argument("-o", "--out", type=_folder, metavar="OUT", help="folder for run and results")
@@ -221,24 +235,32 @@ def _recipe(given: argparse.Namespace) -> Any:
     return recipe
 
 
-class Meter:
-    """Progress on a terminal's last line; silent where stderr is not a terminal."""
+def run_flat(given: argparse.Namespace) -> int:
+    """Do `napari-lucky flat`."""
+    from .flat_output import make_masters
 
-    def __init__(self) -> None:
-        self.shown = 0.0
-        self.on = sys.stderr.isatty()
-
-    def __call__(self, done: int, total: int, what: str) -> None:
-        """Show where a job is, a few times a second."""
-        now = time.monotonic()
-        if self.on and (now - self.shown > 0.1 or done == total):
-            self.shown = now
-            print(f"\r\033[K{what}: {done} of {total}", end="", file=sys.stderr, flush=True)
-
-    def clear(self) -> None:
-        """Leave the line empty."""
-        if self.on:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
+    meter = Meter()
+    notes: list[str] = []
+    try:
+        field, files = make_masters(
+            given.flat,
+            given.out,
+            given.dark,
+            combine=given.combine,
+            row=given.row,
+            overwrite=given.overwrite,
+            progress=meter,
+            tell=notes.append,
+        )
+    finally:
+        meter.clear()
+    for note in notes:
+        print(note, file=sys.stderr)
+    print(
+        f"Flat: median {field.level:.5g} ADU, rms {100 * field.rms:.3g} %, {field.dead} dead "
+        f"pixels; wrote {', '.join(file.name for file in files)} to {given.out}"
+    )
+    return 0
 
 
 def run_demo(given: argparse.Namespace) -> int:
@@ -264,22 +286,6 @@ def run_demo(given: argparse.Namespace) -> int:
     if window:
         show_demo(run, result)
     return 0
-
-
-def has_display() -> bool:
-    """Tell whether napari can open a window here."""
-    from importlib.util import find_spec
-
-    screen = sys.platform in ("win32", "darwin") or any(
-        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
-    )
-    if not screen or find_spec("napari") is None:
-        return False
-    try:
-        import qtpy  # noqa: F401  # it looks for a Qt binding
-    except ImportError:
-        return False
-    return True
 
 
 if __name__ == "__main__":
