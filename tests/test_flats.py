@@ -196,6 +196,11 @@ def test_a_flat_freed_of_its_dark_is_normalised_alone(folders, tmp_path):
     assert made.dark[0, 0] == DARK  # which the run does lose
 
 
+def test_a_master_flat_that_is_all_dead_is_told():
+    with pytest.raises(LuckyError, match=r"no pixel with a response of 0\.9"):
+        flat_field(ArrayFrames(np.full(SHAPE, 0.5)), dead_below=0.9, history=(Step(NORMALISED),))
+
+
 def test_steps_of_a_flat_given_normalised():
     field = FlatField(known().astype("f4"))
     assert [step.name for step in flat_steps(field, {})] == [NORMALISED]
@@ -213,7 +218,7 @@ def drawing(field, row, **options):
 
 def test_the_profiles_are_the_rows_and_follow():
     field = FlatField(known().astype("f4"), (LEVEL * response()).astype("f4"))
-    drawn = drawing(field, 20, histogram=True)
+    drawn = drawing(field, 20, page=True)
     for row in (20, 5, 39):
         if row != 20:
             drawn.show_row(row)
@@ -225,7 +230,7 @@ def test_the_profiles_are_the_rows_and_follow():
     assert "2000 ADU" in drawn.axes["light"].get_title()
     rms = 100 * np.sqrt(np.nanmean((known() - 1) ** 2))
     assert f"rms {rms:.3g} %" in drawn.axes["response"].get_title()
-    assert "dead pixels: 2" in drawn.axes["response"].get_title()
+    assert "2 dead pixels" in drawn.axes["response"].get_title()
     counts = [bar.get_height() for bar in drawn.axes["histogram"].patches]
     assert sum(counts) == field.response.size - 2
 

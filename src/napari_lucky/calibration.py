@@ -145,7 +145,8 @@ def master_flat(
     if not level > 0:
         raise LuckyError(
             f"The flat has no light in it: the median of flat − dark is {level:g} ADU. "
-            "Check that dark and flat are not swapped."
+            "Check that dark and flat are not swapped, and that the flat is in ADU, not normalised "
+            "by another program."
         )
     response = light / level
     response[~(response >= dead_below)] = np.nan

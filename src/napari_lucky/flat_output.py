@@ -12,7 +12,7 @@ from .calibration import DEAD_BELOW, Combine, check_calibration, master
 from .errors import LuckyError
 from .fits_output import ImageResult, tell_nobody, write_fits, written_whole
 from .flat_plots import FlatDrawing
-from .flats import NORMALISED, FlatField, flat_field, flat_steps, header_history
+from .flats import NORMALISED, SUBTRACTED, FlatField, flat_field, flat_steps, header_history
 from .history import Step
 from .outputs import check_out, write_folder
 from .run import Run, open_run, tell_left_out
@@ -73,7 +73,8 @@ def make_masters(
     check_calibration(combine, clip_sigma, 1.0, dead_below)
     check_out(out, overwrite, NAMES)
     run, dark_run = _open(flat, tell), None if dark is None else _open(dark, tell)
-    if any(step.name == NORMALISED for step in header_history(run)):
+    done = {step.name for step in header_history(run)}
+    if NORMALISED in done:
         raise LuckyError(f"{flat}: this is a master flat already; use it as it is, as --flat.")
     level = None
     if dark_run is not None:
@@ -88,7 +89,8 @@ def make_masters(
         of_dark = {"name": Path(dark_run.name).name, "master_sha256": checksum(level)}
         combined = Step("combine dark", {**parameters, "frames": dark_run.shape[0]})
         images["master_dark"] = _image(level, "master dark", dark_run, (combined,))
-    steps = flat_steps(field, {**parameters, "dead_below": dead_below}, of_dark)
+    taken = None if SUBTRACTED in done else of_dark
+    steps = flat_steps(field, {**parameters, "dead_below": dead_below}, taken)
     images["master_flat"] = _image(field.response, "master flat", run, steps)
 
     def write(folder: Path) -> None:
@@ -110,8 +112,7 @@ def _image(pixels: Any, name: str, run: Run, steps: tuple[Step, ...]) -> ImageRe
     header = run.header.copy()
     if name == "master flat":
         header["BUNIT"] = ("", "relative response")
-    before = tuple(s for s in header_history(run) if run.shape[0] == 1)
-    history = (*before, open_step(run), *steps)
+    history = (*header_history(run), open_step(run), *steps)
     return ImageResult(pixels, name, header, history, combined=run.shape[0])
 
 
@@ -128,7 +129,7 @@ def write_flat_picture(path: Path, field: FlatField, row: int, name: str) -> Non
 
     figure = Figure(figsize=(13, 7), layout="constrained")
     FigureCanvasAgg(figure)
-    FlatDrawing(figure, field, row, histogram=True)
+    FlatDrawing(figure, field, row, page=True)
     figure.suptitle(name, parse_math=False)  # a name may hold a $
     with written_whole(path) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a name may be in any script

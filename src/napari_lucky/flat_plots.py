@@ -11,6 +11,8 @@ from .flats import FlatField
 from .plots import KEPT, LEFT
 
 SMALL = "small"
+PAGE = [["light", "response", "histogram"], ["light row", "response row", "histogram"]]
+DOCK = [["light"], ["light row"], ["response"], ["response row"]]
 
 
 class FlatDrawing:
@@ -24,31 +26,31 @@ class FlatDrawing:
         What is drawn.
     row : int
         Whose profile is drawn, from 0.
-    histogram : bool
-        Whether the response's histogram is drawn too.
+    page : bool
+        Whether there is a page's room, not a dock's: then the response's histogram is drawn too.
     """
 
-    def __init__(self, figure: Any, field: FlatField, row: int, histogram: bool = False) -> None:
-        rows = [["light", "response"], ["light row", "response row"]]
-        layout = [[*names, "histogram"] for names in rows] if histogram else rows
-        self.axes = figure.subplot_mosaic(layout)
+    def __init__(self, figure: Any, field: FlatField, row: int, page: bool = False) -> None:
+        self.axes = figure.subplot_mosaic(PAGE if page else DOCK)
         self.field = field
         self.images = {"light": (field.light, "ADU"), "response": (field.response, "response")}
         titles = {
-            "light": f"combined, before normalisation\nmedian {field.level:.5g} ADU",
-            "response": f"normalised: rms {100 * field.rms:.3g} %\ndead pixels: {field.dead}",
+            "light": f"before: median {field.level:.5g} ADU",
+            "response": f"normalised: rms {100 * field.rms:.3g} %, {field.dead} dead pixels",
         }
         for name, (image, _) in self.images.items():
             if image is None:
-                titles[name] = "given normalised:\nnothing before it"
+                titles[name] = "given normalised: nothing before it"
             draw_flat(self.axes[name], image, titles[name])
         self.marks = [self.axes[name].axhline(row, color=KEPT, linewidth=1) for name in self.images]
-        if histogram:
+        if page:
             draw_histogram(self.axes["histogram"], field.response)
         self.show_row(row)
 
     def show_row(self, row: int) -> None:
         """Draw the profiles of another row."""
+        from matplotlib import rcParams
+
         for mark in self.marks:
             mark.set_ydata([row, row])
         for name, (image, unit) in self.images.items():
@@ -60,7 +62,8 @@ class FlatDrawing:
             axes.plot(image[row], color=LEFT, linewidth=0.8)
             axes.set_title(f"row {row} ({unit})", fontsize=SMALL)
             axes.set_xlabel("column (px)", fontsize=SMALL)
-            axes.tick_params(labelsize=SMALL)
+            # ticks are made when they are drawn, with the colours of then if not given
+            axes.tick_params(labelsize=SMALL, colors=rcParams["xtick.color"])
 
 
 def draw_flat(axes: Any, image: NDArray[np.float32] | None, title: str) -> None:

@@ -92,13 +92,19 @@ def flat_field(
     Raises
     ------
     LuckyError
-        If the shapes differ, or the flat is no brighter than the dark.
+        If the shapes differ, the flat is no brighter than the dark, or all of it is dead.
     """
     done = {step.name for step in (header_history(flat) if history is None else history)}
     work: dict[str, Any] = {"progress": progress, "executor": executor}
     image = master(flat, combine, clip_sigma, what="flat", **work)
     if NORMALISED in done:
-        return FlatField(np.where(image >= dead_below, image, np.float32(np.nan)))
+        alive = image >= dead_below
+        if not alive.any():
+            raise LuckyError(
+                f"The master flat has no pixel with a response of {dead_below} or more; check "
+                "that it is a flat, or lower the threshold for dead pixels."
+            )
+        return FlatField(np.where(alive, image, np.float32(np.nan)))
     if SUBTRACTED in done:
         dark = None
     response = master_flat(image, dark, dead_below)

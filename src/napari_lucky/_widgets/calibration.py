@@ -210,7 +210,9 @@ class CalibrationDock(Dock):
                 ("flat", "master flat", steps),
             ):
                 if (master := getattr(calibrated, name)) is not None:
-                    limits, how = contrast[name], {**shared, "history": (step, *made)}
+                    own = () if name == "dark" else flat_history or ()
+                    limits = contrast[name]
+                    how = {**shared, "history": (*own, step, *made)}
                     self.add(image_tuple(master, f"{run} {title}", contrast_limits=limits, **how))
             self.graph.show_flat(field)
             history = (*before, step)

@@ -27,8 +27,8 @@ class FlatGraph(QWidget):
             max=0,
             tooltip="Row of the flat, from 0, whose profile is drawn",
         )
-        self.canvas = FigureCanvasQTAgg(Figure(figsize=(4, 4.4), layout="constrained"))
-        self.canvas.setMinimumHeight(340)
+        self.canvas = FigureCanvasQTAgg(Figure(figsize=(4, 7), layout="constrained"))
+        self.canvas.setMinimumHeight(560)
         self.drawing: FlatDrawing | None = None
         self._field: FlatField | None = None
         self._colours: dict[str, Any] = {}
