@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ._version import __version__
 from .blocks import blocks_of
 from .errors import LuckyError
-from .frames import Frames
+from .frames import ArrayFrames, Frames
 from .history import History, history_cards, is_ours
 from .integers import FULL, TOP, Coding, Integers, coding_of
 
@@ -185,8 +185,10 @@ def _write_image(
 
 def _blocks(data: NDArray[Any] | Frames) -> Iterator[NDArray[Any]]:
     if isinstance(data, np.ndarray):
-        yield data
-        return
+        if data.ndim != 3:
+            yield data
+            return
+        data = ArrayFrames(data)  # whose numbers are turned into the file's a few frames at a time
     n, ny, nx = data.shape
     for block in blocks_of(n, ny * nx):
         yield data.read(block)
