@@ -17,6 +17,7 @@ from napari_lucky import read_recipe, simulate_run
 from napari_lucky.cli import main
 from napari_lucky.ranking import METRICS
 from napari_lucky.registration import METHODS
+from napari_lucky.saved import read_saved
 
 N = 12
 COMMAND = [sys.executable, "-W", "error", "-m", "napari_lucky.cli"]
@@ -288,6 +289,35 @@ def test_a_recipe_replays_to_the_same_bits(method, simulated, data, tmp_path, mo
         recipe = out / "recipe.toml"
 
 
+@pytest.mark.parametrize("integers", ["scaled", "300,10"])
+def test_images_as_integers_and_their_replay(
+    integers, simulated, data, masters, full, tmp_path, capsys
+):
+    """Only the files differ: what they hold is the float32 images to half a step."""
+    windows = ["--focus", spec(simulated.focus), "--defocus", spec(simulated.defocus)]
+    arguments = [*windows, "--integers", integers, "-o", tmp_path / "first"]
+    assert run_cli("process", data / "run", *masters, *arguments) == 0
+    told = capsys.readouterr().err
+    for name in ("focus", "defocus", "long_exposure"):
+        exact = fits.getdata(full / f"{name}.fits")
+        header = fits.getheader(tmp_path / "first" / f"{name}.fits")
+        assert header["BITPIX"] == 16
+        step = header["BSCALE"] if integers == "scaled" else 300 / 1023
+        under, over = int((exact < 0).sum()), int((exact > 300).sum())
+        cut = f"{name}: cut {under} pixels under 0 and {over} over the full scale of 300 ADU."
+        assert (cut in told) == (integers != "scaled" and under + over > 0)
+        if integers != "scaled":
+            exact = np.clip(exact, 0, 300)
+        (found,) = read_saved(tmp_path / "first" / f"{name}.fits")
+        np.testing.assert_allclose(found.data, exact, atol=0.502 * step + 1e-3)
+    assert "focus: cut" in told or integers == "scaled"
+    assert (tmp_path / "first" / "frames.csv").read_bytes() == (full / "frames.csv").read_bytes()
+    recipe = tmp_path / "first" / "recipe.toml"
+    assert read_recipe(recipe).integers == integers
+    assert run_cli("process", "--recipe", recipe, "-o", tmp_path / "again") == 0
+    assert contents(tmp_path / "again") == contents(tmp_path / "first")
+
+
 def test_a_recipe_replays_in_another_process_with_one_blas_thread(full, tmp_path):
     recipe = ["process", "--recipe", full / "recipe.toml", "--report", "-o", tmp_path]
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -543,6 +573,8 @@ def test_blank_frames_are_seen_through_dark_and_flat(
         (["--dark", "absent.fits"], "absent.fits: there is no such file"),
         (["--flat", "absent.fits"], "absent.fits: there is no such file"),
         (["--recipe", "absent.toml"], "absent.toml: the recipe cannot be read"),
+        (["--integers", "many"], "'many' is neither scaled nor FULL"),
+        (["--integers", "4095,99"], "99 bits; it must be 8 to 16"),
         (["--binning", "2"], "--binning"),
     ],
 )

@@ -53,6 +53,7 @@ FULL = Recipe(
     add=(5, 17),
     drop=(3,),
     subpixel=False,
+    integers="60000,14",
 )
 
 

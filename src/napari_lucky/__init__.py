@@ -29,8 +29,11 @@ if TYPE_CHECKING:
     from .dust import DustRemoved, find_dust, mean_light
     from .finding import find_star
     from .fits_output import ImageResult, write_fits
+    from .flat_output import make_masters
+    from .flats import FlatField, flat_field
     from .frames import ArrayFrames, Frames, LazyArray, Subset
     from .history import Step
+    from .integers import Integers
     from .low_pass import LowPass, cutoff_in_pixels
     from .noise_cut import NoiseCut
     from .outliers import OutliersRemoved, count_outliers, usual_residuals
@@ -57,11 +60,14 @@ _HOMES = {
     "dust": ("DustRemoved", "find_dust", "mean_light"),
     "finding": ("find_star",),
     "fits_output": ("ImageResult", "write_fits"),
+    "flats": ("FlatField", "flat_field"),
+    "flat_output": ("make_masters",),
     "frames": ("ArrayFrames", "Frames", "LazyArray", "Subset"),
     "history": ("Step",),
     "low_pass": ("LowPass", "cutoff_in_pixels"),
     "noise_cut": ("NoiseCut",),
     "outliers": ("OutliersRemoved", "count_outliers", "usual_residuals"),
+    "integers": ("Integers",),
     "outputs": ("write_results",),
     "calibrating": ("calibrate",),
     "pipeline": ("Result", "process"),
@@ -99,9 +105,11 @@ __all__ = [
     "Cleaning",
     "Disc",
     "DustRemoved",
+    "FlatField",
     "FrameTable",
     "Frames",
     "ImageResult",
+    "Integers",
     "LazyArray",
     "LowPass",
     "LuckyError",
@@ -128,8 +136,10 @@ __all__ = [
     "cutoff_in_pixels",
     "find_dust",
     "find_star",
+    "flat_field",
     "hot_pixels",
     "kept_frames",
+    "make_masters",
     "master",
     "master_flat",
     "mean_light",

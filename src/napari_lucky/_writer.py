@@ -13,16 +13,26 @@ from .coordinates import Coordinates, coordinates_to_hdu
 from .errors import LuckyError
 from .fits_output import ImageResult, write_fits, write_text
 from .frames import LazyArray
+from .integers import SAVED_AS, Integers
 from .table import table_to_csv, table_to_hdu
 
 
 def write_layers(path: str, layers: Sequence[tuple[Any, Mapping[str, Any], str]]) -> list[str]:
     """Write layers into one FITS file, an extension each; return the path, or nothing."""
+    return _write(path, layers, None)
 
+
+def write_integers(path: str, layers: Sequence[tuple[Any, Mapping[str, Any], str]]) -> list[str]:
+    """Write layers as `write_layers` does, but images as scaled 16-bit integers."""
+    return _write(path, layers, Integers())
+
+
+def _write(
+    path: str, layers: Sequence[tuple[Any, Mapping[str, Any], str]], integers: Integers | None
+) -> list[str]:
     def write() -> None:
-        write_fits(
-            Path(path), [_result(data, meta, kind, Path(path)) for data, meta, kind in layers]
-        )
+        results = [_result(data, meta, kind, Path(path)) for data, meta, kind in layers]
+        write_fits(Path(path), results, integers)
 
     return _telling(write, path)
 
@@ -68,4 +78,5 @@ def _result(data: Any, meta: Mapping[str, Any], kind: str, path: Path) -> Any:
 
 
 def _combined(history: Sequence[Any]) -> int | None:
-    return history[-1].parameters.get("frames") if history and history[-1].name == "stack" else None
+    made = [step for step in history if step.name != SAVED_AS]  # which combines nothing
+    return made[-1].parameters.get("frames") if made and made[-1].name == "stack" else None

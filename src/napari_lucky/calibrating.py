@@ -14,12 +14,13 @@ from .calibration import (
     check_calibration,
     hot_pixels,
     master,
-    master_flat,
     saturation_level,
 )
 from .errors import LuckyError
 from .finding import lone_pixels, sample_moments
+from .flats import flat_field
 from .frames import Frames
+from .history import History
 
 
 def calibrate(
@@ -32,6 +33,7 @@ def calibrate(
     hot_sigma: float = HOT_SIGMA,
     dead_below: float = DEAD_BELOW,
     saturation: float | None = None,
+    flat_history: History | None = None,
     progress: Progress = silent,
     executor: Executor | None = None,
 ) -> Calibrated:
@@ -43,7 +45,7 @@ def calibrate(
         The run, raw.
     dark, flat : Frames, optional
         One frame or many, in ADU. Without a dark, hot pixels are those that stand alone in
-        the mean of the run itself.
+        the mean of the run itself. A master flat is taken as it is; see `flat_field`.
     combine, clip_sigma
         How many frames become one; see `master`.
     hot_sigma : float
@@ -52,13 +54,15 @@ def calibrate(
         Threshold for dead pixels; see `master_flat`.
     saturation : float, optional
         ADU from which raw pixels are masked; see `saturation_level` for None.
+    flat_history : tuple of Step, optional
+        What was done to the flat; what its file's header says if None.
     progress, executor
         See `napari_lucky.blocks.map_blocks`.
 
     Returns
     -------
     Calibrated
-        Its `dark`, `flat` and `bad` are the masters.
+        Its `dark`, `flat` and `bad` are the masters, `light` the flat before normalisation.
 
     Raises
     ------
@@ -75,7 +79,11 @@ def calibrate(
             )
     work: dict[str, Any] = {"progress": progress, "executor": executor}
     level = None if dark is None else master(dark, combine, clip_sigma, what="dark", **work)
-    light = None if flat is None else master(flat, combine, clip_sigma, what="flat", **work)
+    field = None
+    if flat is not None:
+        field = flat_field(
+            flat, level, combine, clip_sigma, dead_below, history=flat_history, **work
+        )
     if saturation is None:
         saturation = saturation_level(getattr(frames, "header", None), frames.dtype)
     if level is not None:
@@ -85,7 +93,8 @@ def calibrate(
     return Calibrated(
         frames,
         level,
-        None if light is None else master_flat(light, level, dead_below),
+        None if field is None else field.response,
         bad if bad.any() else None,
         saturation,
+        None if field is None else field.light,
     )

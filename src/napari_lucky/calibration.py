@@ -145,7 +145,8 @@ def master_flat(
     if not level > 0:
         raise LuckyError(
             f"The flat has no light in it: the median of flat − dark is {level:g} ADU. "
-            "Check that dark and flat are not swapped."
+            "Check that dark and flat are not swapped, and that the flat is in ADU, not normalised "
+            "by another program."
         )
     response = light / level
     response[~(response >= dead_below)] = np.nan
@@ -205,12 +206,15 @@ class Calibrated(View):
         Pixels to mask beside the dead ones; from `hot_pixels`.
     saturation : float
         Raw values of this many ADU and more are masked.
+    light : ndarray of float32, (y, x), optional
+        The combined flat less the dark, ADU, before it was normalised; only to be looked at.
     """
 
     dark: NDArray[np.float32] | None = None
     flat: NDArray[np.float32] | None = None
     bad: NDArray[np.bool_] | None = None
     saturation: float = np.inf
+    light: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         for name in ("dark", "flat", "bad"):

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from .blocks import Progress, silent
 from .calibrating import calibrate
-from .calibration import Calibrated, check_shape, master, master_flat, saturation_level
+from .calibration import Calibrated, check_shape, saturation_level
 from .cleaning import clean
 from .finding import find_star
+from .flats import flat_field
 from .frames import Subset, View, frames_in
 from .history import History
 from .recipe import Recipe
@@ -127,7 +128,7 @@ def _light(
         return None
     flat = open_run(recipe.dust_on)
     check_shape(np.broadcast_to(0, flat.shape[1:]), calibrated.shape, "flat with the dust", "run")
-    return master_flat(master(flat, what="flat with the dust", **work), calibrated.dark)
+    return flat_field(flat, calibrated.dark, recipe.combine, recipe.clip_sigma, **work).response  # type: ignore[arg-type]
 
 
 def _open_optional(path: str | None, notes: list[str]) -> Run | None:

@@ -1,24 +1,25 @@
-"""The command line: `napari-lucky process` and `napari-lucky demo`."""
+"""The command line: `napari-lucky process`, `napari-lucky flat` and `napari-lucky demo`."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 from ._version import __version__
 from .by_hand import parse_numbers
+from .calibration import Combine
 from .errors import LuckyError
 from .frames import parse_range
+from .integers import parse_integers
 from .options import add_cleaning_options, cleaning_changes, from_text
 from .ranking import METRICS, check_above, check_keep
 from .registration import METHODS
+from .terminal import Meter, has_display
 
 CHOICE = ("keep", "keep_above", "add", "drop")
 """Options that say which frames are kept."""
@@ -28,8 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status: 0 done, 2 bad input, 130 interrupted."""
     given = parser().parse_args(arguments)
     try:
-        command = run_demo if given.command == "demo" else run_process
-        return command(given)
+        commands = {"process": run_process, "flat": run_flat, "demo": run_demo}
+        return commands[given.command](given)
     except LuckyError as error:
         print(f"napari-lucky: {error}", file=sys.stderr)
         return 2
@@ -102,10 +103,31 @@ def parser() -> Parser:
         help="use only these",
     )
     add("--shifts", metavar="CSV", help="shifts and kept frames from an earlier frames.csv")
+    add(
+        "--integers",
+        type=from_text(_integers),
+        metavar="scaled|FULL[,BITS]",
+        help="write the images as 16-bit integers, scaled by BSCALE and BZERO, or as levels of "
+        "BITS (12) with FULL ADU as the greatest; float32 if not given",
+    )
     add("--report", action="store_true", help="draw report.png too")
     add("--overwrite", action="store_true", help="replace results that OUT already holds")
     add("-o", "--out", required=True, type=_folder, metavar="OUT", help="folder for the results")
     add_cleaning_options(process)
+
+    flat = commands.add_parser("flat", help="make a master flat and dark, and their picture")
+    flat.add_argument("flat", metavar="FLAT", help="flat: a file or a folder of frames")
+    flat.add_argument("--dark", metavar="F", help="dark of the same exposure: a file or a folder")
+    flat.add_argument(
+        "--combine", choices=get_args(Combine), default="mean", help="how frames become one (mean)"
+    )
+    flat.add_argument(
+        "--row", type=int, metavar="N", help="row from 0 whose profile is drawn (the middle one)"
+    )
+    flat.add_argument("--overwrite", action="store_true", help="replace masters in OUT")
+    flat.add_argument(
+        "-o", "--out", required=True, type=_folder, metavar="OUT", help="folder for the masters"
+    )
 
     demo = commands.add_parser("demo", help="simulate a run and take it through the whole chain")
     demo.add_argument("-o", "--out", type=_folder, metavar="OUT", help="folder for run and results")
@@ -147,6 +169,11 @@ def _quality(text: str) -> float:
     return above
 
 
+def _integers(text: str) -> str:
+    parse_integers(text)
+    return text
+
+
 def run_process(given: argparse.Namespace) -> int:
     """Do `napari-lucky process`."""
     from .outputs import check_out, write_results
@@ -159,8 +186,11 @@ def run_process(given: argparse.Namespace) -> int:
         result = process(recipe, progress=meter)
     finally:
         meter.clear()
-    files = write_results(result, given.out, report=given.report, overwrite=given.overwrite)
-    for note in result.notes:
+    notes = list(result.notes)
+    files = write_results(
+        result, given.out, report=given.report, overwrite=given.overwrite, tell=notes.append
+    )
+    for note in notes:
         print(note, file=sys.stderr)
     table = result.table
     print(
@@ -184,6 +214,8 @@ def _recipe(given: argparse.Namespace) -> Any:
     if given.reference_frame is not None:
         changes["reference_frame"] = given.reference_frame
     changes.update(cleaning_changes(given))
+    if given.integers is not None:
+        changes["integers"] = given.integers
     if given.range is not None:
         chosen = given.range
         changes.update(start=chosen.start, stop=chosen.stop, step=chosen.step)
@@ -204,24 +236,32 @@ def _recipe(given: argparse.Namespace) -> Any:
     return recipe
 
 
-class Meter:
-    """Progress on a terminal's last line; silent where stderr is not a terminal."""
+def run_flat(given: argparse.Namespace) -> int:
+    """Do `napari-lucky flat`."""
+    from .flat_output import make_masters
 
-    def __init__(self) -> None:
-        self.shown = 0.0
-        self.on = sys.stderr.isatty()
-
-    def __call__(self, done: int, total: int, what: str) -> None:
-        """Show where a job is, a few times a second."""
-        now = time.monotonic()
-        if self.on and (now - self.shown > 0.1 or done == total):
-            self.shown = now
-            print(f"\r\033[K{what}: {done} of {total}", end="", file=sys.stderr, flush=True)
-
-    def clear(self) -> None:
-        """Leave the line empty."""
-        if self.on:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
+    meter = Meter()
+    notes: list[str] = []
+    try:
+        field, files = make_masters(
+            given.flat,
+            given.out,
+            given.dark,
+            combine=given.combine,
+            row=given.row,
+            overwrite=given.overwrite,
+            progress=meter,
+            tell=notes.append,
+        )
+    finally:
+        meter.clear()
+    for note in notes:
+        print(note, file=sys.stderr)
+    print(
+        f"Flat: median {field.level:.5g} ADU, rms {100 * field.rms:.3g} %, {field.dead} dead "
+        f"pixels; wrote {', '.join(file.name for file in files)} to {given.out}"
+    )
+    return 0
 
 
 def run_demo(given: argparse.Namespace) -> int:
@@ -247,22 +287,6 @@ def run_demo(given: argparse.Namespace) -> int:
     if window:
         show_demo(run, result)
     return 0
-
-
-def has_display() -> bool:
-    """Tell whether napari can open a window here."""
-    from importlib.util import find_spec
-
-    screen = sys.platform in ("win32", "darwin") or any(
-        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
-    )
-    if not screen or find_spec("napari") is None:
-        return False
-    try:
-        import qtpy  # noqa: F401  # it looks for a Qt binding
-    except ImportError:
-        return False
-    return True
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import LuckyError
+from .integers import level_step, levels_to_adu
 from .windows import Window
 
 SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz", ".fits.fz", ".fit.fz", ".fz")
@@ -40,7 +41,7 @@ class Layout:
     shape : tuple of int
         Planes, rows, columns.
     dtype : numpy.dtype
-        Number type of the pixels, native, as astropy gives them.
+        Number type of the pixels, native, as astropy gives them; float32 of levels.
     offset : int or None
         Byte at which plain pixels begin; None where astropy must read them.
     stored : str
@@ -49,6 +50,8 @@ class Layout:
         What turns the stored integers into unsigned (or signed bytes) by exclusive or.
     family : str
         The extension's name with its digits taken out: images of one family are frames.
+    level_step : float
+        ADU of one level where the file holds levels of a stated full scale, or else 0.
     """
 
     hdu: int
@@ -58,6 +61,12 @@ class Layout:
     stored: str = ""
     flip: int = 0
     family: str = ""
+    level_step: float = 0.0
+
+    @property
+    def read_as(self) -> np.dtype[Any]:
+        """Number type of the pixels before levels become ADU."""
+        return np.dtype(np.uint16) if self.level_step else self.dtype
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +86,10 @@ class FitsImage:
             If the file is gone, or ends before the pixels asked for.
         """
         try:
-            if self.layout.offset is None:
-                return self._read_with_astropy(planes, window)
-            return self._read_straight(planes, window)
+            straight = self.layout.offset is not None
+            read = self._read_straight if straight else self._read_with_astropy
+            pixels, step = read(planes, window), self.layout.level_step
+            return levels_to_adu(pixels, step) if step else pixels
         except Exception as error:  # of damaged pixels astropy may raise anything
             raise LuckyError(f"{self.path}: the pixels cannot be read ({error}).") from error
 
@@ -99,7 +109,7 @@ class FitsImage:
         if layout.flip:
             bits = out.view(f"u{stored.itemsize}")
             bits ^= bits.dtype.type(layout.flip)
-        return out.view(layout.dtype)
+        return out.view(layout.read_as)
 
     def _numbers(self, stored: np.dtype[Any], count: int, offset: int) -> NDArray[Any]:
         if self.unpacked is not None:
@@ -119,7 +129,7 @@ class FitsImage:
             hdu = hdus[self.layout.hdu]
             axes = int(hdu.header["NAXIS"])
             lead = (0,) * (axes - 3)
-            out = np.empty((len(planes), *window.shape), self.layout.dtype)
+            out = np.empty((len(planes), *window.shape), self.layout.read_as)
             for k, plane in enumerate(planes):
                 at = (*lead, plane) if axes > 2 else ()
                 out[k] = hdu.section[(*at, rows, columns)]
@@ -207,6 +217,9 @@ def _layout(path: Path, number: int, hdu: Any) -> Layout:
     family = re.sub(r"\d+", "#", str(header.get("EXTNAME", "")))
     compressed = isinstance(hdu, fits.CompImageHDU)
     where = hdu.fileinfo()
+    if step := level_step(header):  # astropy passes over the BLANK of unsigned integers
+        offset, float32 = None if compressed else where["datLoc"], np.dtype(np.float32)
+        return Layout(number, shape, float32, offset, ">i2", 0x8000, family, step)
     if not compressed:
         stored = np.dtype(BITPIX[header["BITPIX"]])
         flip = _flip(header, stored)

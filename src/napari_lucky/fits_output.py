@@ -6,7 +6,7 @@ import io
 import os
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from ._version import __version__
 from .blocks import blocks_of
 from .errors import LuckyError
-from .frames import Frames, View
+from .frames import ArrayFrames, Frames, View
 from .history import History, history_cards, is_ours
+from .integers import FULL, TOP, Coding, Integers, coding_of
 from .windows import Window
 
 CREATOR = f"napari-lucky {__version__}"
@@ -40,6 +41,8 @@ STALE = [
     "DATAMIN",
     "DATAMAX",
     "SATURATE",
+    FULL,
+    TOP,
     "EXTNAME",
     "EXTVER",
     "EXTLEVEL",
@@ -66,7 +69,7 @@ class ImageResult:
     Parameters
     ----------
     data : ndarray, (y, x), or Frames
-        Pixels in ADU; written as float32.
+        Pixels in ADU; written as float32, or as integers where `write_fits` is told so.
     name : str
         Becomes EXTNAME.
     header : astropy.io.fits.Header, optional
@@ -115,7 +118,16 @@ def written_whole(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def write_fits(path: Path, results: Iterable[ImageResult | Any]) -> None:
+def tell_nobody(text: str) -> None:
+    """Say nothing."""
+
+
+def write_fits(
+    path: Path,
+    results: Iterable[ImageResult | Any],
+    integers: Integers | None = None,
+    tell: Callable[[str], None] = tell_nobody,
+) -> None:
     """Write images and tables into one FITS file, whole or not at all.
 
     Parameters
@@ -124,6 +136,10 @@ def write_fits(path: Path, results: Iterable[ImageResult | Any]) -> None:
         An existing file is replaced.
     results : iterable of ImageResult or astropy.io.fits.BinTableHDU
         The first image becomes the primary one if it comes first.
+    integers : Integers, optional
+        Store the pixels of images as 16-bit integers, not as float32. A run is then read twice.
+    tell : callable, optional
+        Called with a sentence for the user: how many pixels were cut.
 
     Raises
     ------
@@ -135,7 +151,7 @@ def write_fits(path: Path, results: Iterable[ImageResult | Any]) -> None:
     with written_whole(path) as temporary, open(temporary, "wb") as file:
         for number, result in enumerate(results):
             if isinstance(result, ImageResult):
-                _write_image(file, result, primary=number == 0)
+                _write_image(file, result, number == 0, integers, tell)
                 continue
             if number == 0:
                 primary = fits.Header([("SIMPLE", True), ("BITPIX", 8), ("NAXIS", 0)])
@@ -149,18 +165,31 @@ def write_fits(path: Path, results: Iterable[ImageResult | Any]) -> None:
         os.fsync(file.fileno())
 
 
-def _write_image(file: Any, result: ImageResult, *, primary: bool) -> None:
-    file.write(image_header(result, primary=primary).tostring().encode("ascii"))
+def _write_image(
+    file: Any,
+    result: ImageResult,
+    primary: bool,
+    integers: Integers | None,
+    tell: Callable[[str], None],
+) -> None:
+    coding = None if integers is None else coding_of(_blocks(result.data), integers, result.name)
+    header = image_header(result, primary=primary, coding=coding)
+    file.write(header.tostring().encode("ascii"))
     size = 0
     for block in _blocks(result.data):
-        size += file.write(np.ascontiguousarray(block, ">f4").data)
+        stored = (block, ">f4") if coding is None else (coding.encode(block), ">i2")
+        size += file.write(np.ascontiguousarray(*stored).data)
     file.write(b"\0" * (-size % 2880))
+    if coding is not None and coding.told:
+        tell(coding.told)
 
 
 def _blocks(data: NDArray[Any] | Frames) -> Iterator[NDArray[Any]]:
     if isinstance(data, np.ndarray):
-        yield data
-        return
+        if data.ndim != 3:
+            yield data
+            return
+        data = ArrayFrames(data)  # whose numbers are turned into the file's a few frames at a time
     n, ny, nx = data.shape
     for block in blocks_of(n, ny * nx):
         pixels = data.read(block)
@@ -170,12 +199,13 @@ def _blocks(data: NDArray[Any] | Frames) -> Iterator[NDArray[Any]]:
         yield pixels
 
 
-def image_header(result: ImageResult, *, primary: bool = True) -> Any:
+def image_header(result: ImageResult, *, primary: bool = True, coding: Coding | None = None) -> Any:
     """Return the `astropy.io.fits.Header` that a result is written with."""
     from astropy.io import fits
 
     first = ("SIMPLE", True) if primary else ("XTENSION", "IMAGE")
-    header = fits.Header([first, ("BITPIX", -32), ("NAXIS", len(result.shape))])
+    bitpix = -32 if coding is None else 16
+    header = fits.Header([first, ("BITPIX", bitpix), ("NAXIS", len(result.shape))])
     for axis, side in enumerate(reversed(result.shape), start=1):
         header[f"NAXIS{axis}"] = side
     if primary:
@@ -183,8 +213,14 @@ def image_header(result: ImageResult, *, primary: bool = True) -> Any:
     else:
         header["PCOUNT"], header["GCOUNT"] = 0, 1
     header["CREATOR"] = (CREATOR, "program that wrote this file")  # here `saved.is_ours` looks
+    history = result.history
+    if coding is not None:
+        header.extend(coding.cards, strip=False, end=True)
+        history = (*history, coding.record)
     header.extend(source_cards(result), end=True)
-    for text in history_cards(result.history):
+    if coding is not None and coding.levels:
+        _remove(header, "BUNIT")  # what a reader gets are levels
+    for text in history_cards(history):
         header.add_history(text)
     return header
 

@@ -14,10 +14,12 @@ from typing import Any
 
 from .errors import LuckyError
 from .fits_image import is_gzipped
+from .integers import FULL, TOP
 
 CARD, BLOCK = 80, 2880
 STRUCTURE = {"SIMPLE", "XTENSION", "BITPIX", "BSCALE", "BZERO", "BLANK", "PCOUNT", "GCOUNT"}
-"""Keywords that, with NAXIS… and Z…, say how the pixels lie in a file."""
+STRUCTURE |= {FULL, TOP}
+"""Keywords that, with NAXIS… and Z…, say how the pixels lie in a file, and what they mean."""
 
 
 def signature(path: Path) -> tuple[Any, ...]:

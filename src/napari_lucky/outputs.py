@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import LuckyError
-from .fits_output import write_fits, write_text
+from .fits_output import tell_nobody, write_fits, write_text
+from .integers import parse_integers
 from .pipeline import Result
 from .recipe import recipe_to_toml
 from .table import table_to_csv
@@ -25,7 +26,7 @@ NAMES = (
 )
 
 
-def check_out(out: Path, overwrite: bool = False) -> None:
+def check_out(out: Path, overwrite: bool = False, names: Sequence[str] = NAMES) -> None:
     """Raise, before any work is done, if results could not be put into a folder.
 
     Raises
@@ -36,7 +37,7 @@ def check_out(out: Path, overwrite: bool = False) -> None:
     try:
         if out.exists() and not out.is_dir():
             raise LuckyError(f"{out}: this is a file; OUT must be a folder.")
-        present = [name for name in NAMES if (out / name).exists()]
+        present = [name for name in names if (out / name).exists()]
         if present and not overwrite:
             raise LuckyError(
                 f"{out} already holds results ({', '.join(present)}); they are kept. "
@@ -62,7 +63,12 @@ def made_folder(path: Path) -> Iterator[None]:
 
 
 def write_results(
-    result: Result, out: Path, *, report: bool = False, overwrite: bool = False
+    result: Result,
+    out: Path,
+    *,
+    report: bool = False,
+    overwrite: bool = False,
+    tell: Callable[[str], None] = tell_nobody,
 ) -> list[Path]:
     """Write a result into a folder; all of it or nothing.
 
@@ -76,6 +82,8 @@ def write_results(
         Whether report.png is drawn.
     overwrite : bool
         Whether older results in the folder are replaced, all of them.
+    tell : callable, optional
+        Called with a sentence for the user; see `write_fits`.
 
     Returns
     -------
@@ -88,16 +96,31 @@ def write_results(
         If something cannot be written, or the folder holds results and `overwrite` is false;
         then nothing in it has changed.
     """
-    check_out(out, overwrite)
+
+    def write(folder: Path) -> None:
+        _write_into(folder, result, report, tell)
+
+    return write_folder(out, write, NAMES, overwrite)
+
+
+def write_folder(
+    out: Path, write: Callable[[Path], None], names: Sequence[str], overwrite: bool
+) -> list[Path]:
+    """Let `write` put files of some names into a folder; all of them or none.
+
+    Older files of these names, which `write` does not make, are removed. Raises as
+    `write_results` does.
+    """
+    check_out(out, overwrite, names)
     try:
         with made_folder(out):
             work = Path(tempfile.mkdtemp(prefix=".napari-lucky-", dir=out))
             try:
-                _write_into(work, result, report)
-                made = [name for name in NAMES if (work / name).exists()]
+                write(work)
+                made = [name for name in names if (work / name).exists()]
                 for name in made:
                     os.replace(work / name, out / name)
-                for name in set(NAMES) - set(made):
+                for name in set(names) - set(made):
                     (out / name).unlink(missing_ok=True)  # of an older job, and not of this one
             except LuckyError as error:  # the passing folder's name would tell nobody anything
                 raise LuckyError(str(error).replace(str(work), str(out))) from error
@@ -113,9 +136,11 @@ def write_results(
     return [out / name for name in made]
 
 
-def _write_into(folder: Path, result: Result, report: bool) -> None:
+def _write_into(folder: Path, result: Result, report: bool, tell: Callable[[str], None]) -> None:
+    written_as = result.recipe.integers
+    integers = None if written_as is None else parse_integers(written_as)
     for name, image in result.images.items():
-        write_fits(folder / f"{name}.fits", [image])
+        write_fits(folder / f"{name}.fits", [image], integers, tell)
     write_text(folder / "frames.csv", table_to_csv(result.table))
     write_text(folder / "recipe.toml", recipe_to_toml(result.recipe))
     if report:

@@ -15,6 +15,7 @@ from .by_hand import ByHand
 from .calibration import DEAD_BELOW, HOT_SIGMA, check_calibration
 from .cleaning import Cleaning
 from .errors import LuckyError
+from .integers import parse_integers
 from .ranking import METRICS, RANK_SMOOTH, check_above, check_keep
 from .registration import METHODS, SMOOTH, check_reference_frame
 from .spots import check_smooth
@@ -59,6 +60,9 @@ class Recipe(Cleaning):
         Numbers in the run of frames that are kept, or left out, wherever the cut is.
     subpixel : bool
         Whether frames are shifted by fractions of a pixel.
+    integers : str, optional
+        Write the images as 16-bit integers: "scaled", or "FULL" or "FULL,BITS" for levels of a
+        full scale in ADU; float32 if None. It decides the files, not the `Result`.
     """
 
     frames: tuple[str, ...] = ()
@@ -85,6 +89,7 @@ class Recipe(Cleaning):
     add: tuple[int, ...] = ()
     drop: tuple[int, ...] = ()
     subpixel: bool = True
+    integers: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -92,6 +97,8 @@ class Recipe(Cleaning):
         if self.keep_above is not None:
             check_above(self.keep_above)
         ByHand(self.add, self.drop)  # raises if they make no sense
+        if self.integers is not None:
+            parse_integers(self.integers)
         check_smooth(self.smooth)
         check_reference_frame(self.reference_frame)
         check_smooth(self.rank_smooth)
@@ -121,6 +128,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "registration": ("focus", "defocus", "register", "smooth", "reference_frame", "shifts"),
     "ranking": ("rank", "rank_smooth", "keep", "keep_above", "add", "drop"),
     "stacking": ("subpixel",),
+    "output": ("integers",),
 }
 PATHS = ("dark", "flat", "dust_on", "shifts")
 NO_PATHS = (None, "", "mean")

@@ -66,8 +66,10 @@ def _image(path: Path, number: int, hdu: Any) -> ImageResult:
     header = hdu.header.copy()
     origin = -int(header.get("LTV2", 0)), -int(header.get("LTV1", 0))
     move_wcs(header, *origin)  # as the source had it: whoever writes it again takes it off again
-    data: NDArray[np.float32] | Frames
-    data = np.asarray(hdu.data, np.float32) if header["NAXIS"] == 2 else _frames(path, number)
+    frames = _frames(path, number)
+    data: NDArray[np.float32] | Frames = frames
+    if header["NAXIS"] == 2:
+        data = np.asarray(frames.read(slice(1))[0], np.float32)
     return ImageResult(
         data,
         str(header.get("EXTNAME", path.stem)),

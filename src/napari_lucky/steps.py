@@ -63,11 +63,13 @@ def calibrate_step(
     calibrated: Calibrated, parameters: Mapping[str, Any], names: Mapping[str, str | None]
 ) -> Step:
     """Record a calibration: its parameters, and the checksums of its masters' pixels."""
-    inputs = {}
+    inputs: dict[str, dict[str, Any]] = {}
     for name in ("dark", "flat"):
         image = getattr(calibrated, name)
         if image is not None:
             inputs[name] = {"name": names.get(name), "master_sha256": checksum(image)}
+    if calibrated.flat is not None and calibrated.light is None:
+        inputs["flat"]["given_normalised"] = True
     saturation = calibrated.saturation
     return Step(
         "calibrate",

@@ -8,6 +8,7 @@ import napari
 import numpy as np
 from magicgui.widgets import ComboBox, FloatSpinBox, LineEdit, SpinBox
 from napari.utils.notifications import show_info
+from napari.utils.theme import get_theme
 
 from .._from_layers import frames_of, history_of
 from .._layers import contrast_of, image_tuple
@@ -15,11 +16,14 @@ from ..blocks import Progress
 from ..calibrating import calibrate
 from ..calibration import DEAD_BELOW, HOT_SIGMA, Calibrated, saturation_level
 from ..errors import LuckyError
+from ..flats import FlatField, flat_steps
 from ..frames import ArrayFrames, Frames, Subset, frames_in, parse_range
+from ..history import History
 from ..run import open_run
 from ..steps import calibrate_step, range_step
 from .choices import LayerCombo, base_name, is_image, is_run
 from .dock import Dock
+from .flat_graph import FlatGraph
 from .paths import PathEdit
 
 Made = tuple[Calibrated, dict[str, tuple[float, float]]]
@@ -107,6 +111,14 @@ class CalibrationDock(Dock):
                 self.saturation,
             ],
         )
+        self.graph = FlatGraph()
+        self.column.addWidget(self.graph)
+        self._follow_theme()
+        napari_viewer.events.theme.connect(self._follow_theme)
+
+    def _follow_theme(self, *_: Any) -> None:
+        theme = get_theme(self.viewer.theme)
+        self.graph.set_colours(theme.background.as_hex(), theme.text.as_hex())
 
     def run(self) -> None:
         """Make the masters and add the calibrated layer."""
@@ -119,6 +131,8 @@ class CalibrationDock(Dock):
             frames, before = Subset(frames, chosen), (*before, range_step(chosen))
         dark, dark_name = _chosen(self.dark, self.dark_path)
         flat, flat_name = _chosen(self.flat, self.flat_path)
+        of_layer = flat is not None and not isinstance(flat, str)
+        flat_history = history_of(self.flat.value) if of_layer else None
         header = layer.metadata.get("header")
         parameters: dict[str, Any] = {
             "combine": self.combine.value,
@@ -134,11 +148,12 @@ class CalibrationDock(Dock):
                 _opened(dark),
                 _opened(flat),
                 saturation=saturation,
+                flat_history=flat_history,
                 progress=progress,
                 **parameters,
             )
             contrast = {"calibrated": contrast_of(calibrated)}
-            for name in ("dark", "flat"):
+            for name in ("dark", "flat", "light"):
                 if (master := getattr(calibrated, name)) is not None:
                     contrast[name] = contrast_of(ArrayFrames(master))
             return calibrated, contrast
@@ -153,11 +168,22 @@ class CalibrationDock(Dock):
                 bad = calibrated.bad.astype(np.uint8)
                 options: dict[str, Any] = {"colormap": "red", "contrast_limits": (0, 1)}
                 self.add(image_tuple(bad, f"{run} bad pixels", **shared, **options))
-            for name in ("dark", "flat"):
+            field = None
+            steps: History = ()
+            if calibrated.flat is not None:
+                field = FlatField(calibrated.flat, calibrated.light)
+                steps = flat_steps(field, parameters, step.inputs.get("dark"))
+            for name, title, made in (
+                ("dark", "master dark", ()),
+                ("light", "master flat before normalisation", steps[:-1]),
+                ("flat", "master flat", steps),
+            ):
                 if (master := getattr(calibrated, name)) is not None:
+                    own = () if name == "dark" else flat_history or ()
                     limits = contrast[name]
-                    title = f"{run} master {name}"
-                    self.add(image_tuple(master, title, contrast_limits=limits, **shared))
+                    how = {**shared, "history": (*own, step, *made)}
+                    self.add(image_tuple(master, f"{run} {title}", contrast_limits=limits, **how))
+            self.graph.show_flat(field)
             self.add(
                 image_tuple(
                     calibrated,

@@ -14,6 +14,12 @@ from numpy.typing import NDArray
 from ..plots import draw_quality, draw_sorted, move_cut, recolour_kept
 
 
+def rc_colours(background: str, ink: str) -> dict[str, Any]:
+    """Return matplotlib's settings for drawing with an ink on a background."""
+    inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+    return {"axes.facecolor": background, **dict.fromkeys(inked, ink)}
+
+
 class QualityGraph(FigureCanvasQTAgg):
     """Quality of every frame, above over frame number, below sorted with the cut.
 
@@ -68,8 +74,7 @@ class QualityGraph(FigureCanvasQTAgg):
 
     def set_colours(self, background: str, ink: str) -> None:
         """Draw in other colours from now on."""
-        inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
-        self._colours = {"axes.facecolor": background, **dict.fromkeys(inked, ink)}
+        self._colours = rc_colours(background, ink)
         self.figure.set_facecolor(background)
         if len(self._quality):
             self.show_quality(self._quality, self._count, self._kept, self._by_hand)

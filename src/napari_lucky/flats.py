@@ -1,0 +1,140 @@
+"""The flat field: combined, freed of its dark, normalised, and never so twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .blocks import Progress, silent
+from .calibration import DEAD_BELOW, Combine, master, master_flat
+from .errors import LuckyError
+from .frames import Frames, as_float32
+from .history import History, Step, read_history
+
+SUBTRACTED, NORMALISED = "subtract dark", "normalise flat"
+"""Names of the steps that tell what was done to a flat already."""
+
+
+@dataclass(frozen=True, eq=False)
+class FlatField:
+    """A flat before and after its normalisation.
+
+    Parameters
+    ----------
+    response : ndarray of float32, (y, x)
+        Relative response, median 1, NaN where dead.
+    light : ndarray of float32, (y, x), optional
+        Combined flat less the dark, ADU; None of a flat that was given normalised.
+    """
+
+    response: NDArray[np.float32]
+    light: NDArray[np.float32] | None = None
+
+    @cached_property
+    def level(self) -> float:
+        """Median of the light, ADU; NaN without it."""
+        return float("nan") if self.light is None else float(np.nanmedian(self.light))
+
+    @cached_property
+    def rms(self) -> float:
+        """Root mean square of the response − 1 over the pixels that are not dead."""
+        return float(np.sqrt(np.nanmean((self.response.astype(np.float64) - 1) ** 2)))
+
+    @cached_property
+    def dead(self) -> int:
+        """Number of dead pixels."""
+        return int(np.isnan(self.response).sum())
+
+    def check_row(self, row: int | None) -> int:
+        """Return a row's number from 0, the middle one's for None; raise if there is none."""
+        ny = self.response.shape[0]
+        if row is not None and not 0 <= row < ny:
+            raise LuckyError(f"The flat has no row {row}; its rows are 0 to {ny - 1}.")
+        return ny // 2 if row is None else row
+
+
+def flat_field(
+    flat: Frames,
+    dark: NDArray[Any] | None = None,
+    combine: Combine = "mean",
+    clip_sigma: float = 4.0,
+    dead_below: float = DEAD_BELOW,
+    *,
+    history: History | None = None,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+) -> FlatField:
+    """Combine a flat's frames, take off the dark, and normalise to median 1.
+
+    What the flat's history says was done is not done again: the dark of a flat that is rid of
+    it ("subtract dark") stays on, and a master flat ("normalise flat") is taken as it is, but
+    for the pixels that are dead.
+
+    Parameters
+    ----------
+    flat : Frames
+        One frame or many, ADU.
+    dark : ndarray, (y, x), optional
+        Combined dark of the same exposure, ADU.
+    combine, clip_sigma, progress, executor
+        See `master`.
+    dead_below : float
+        See `master_flat`.
+    history : tuple of Step, optional
+        The flat's; that of its file's header if None.
+
+    Raises
+    ------
+    LuckyError
+        If the shapes differ, the flat is no brighter than the dark, or all of it is dead.
+    """
+    done = {step.name for step in (header_history(flat) if history is None else history)}
+    work: dict[str, Any] = {"progress": progress, "executor": executor}
+    image = master(flat, combine, clip_sigma, what="flat", **work)
+    if NORMALISED in done:
+        alive = image >= dead_below
+        if not alive.any():
+            raise LuckyError(
+                f"The master flat has no pixel with a response of {dead_below} or more; check "
+                "that it is a flat, or lower the threshold for dead pixels."
+            )
+        return FlatField(np.where(alive, image, np.float32(np.nan)))
+    if SUBTRACTED in done:
+        dark = None
+    response = master_flat(image, dark, dead_below)
+    return FlatField(response, image if dark is None else as_float32(image - dark))
+
+
+def header_history(frames: Any) -> History:
+    """Return the history that the header of a file of frames holds; none of other frames."""
+    header = getattr(frames, "header", None)
+    return read_history(map(str, header.get("HISTORY", []))) if header else ()
+
+
+def flat_steps(
+    field: FlatField, parameters: Mapping[str, Any], dark: Mapping[str, Any] | None = None
+) -> tuple[Step, ...]:
+    """Return the history of a response that was made here; all but the last that of its light.
+
+    Parameters
+    ----------
+    field : FlatField
+        What was made.
+    parameters : mapping
+        How it was combined.
+    dark : mapping, optional
+        What identifies the dark that was taken off.
+    """
+    told: dict[str, Any] = {"rms": field.rms, "dead_pixels": field.dead}
+    if field.light is None:  # it was given so
+        return (Step(NORMALISED, told),)
+    told["median"] = field.level
+    combined = Step("combine flat", dict(parameters))
+    subtracted = () if dark is None else (Step(SUBTRACTED, inputs=dict(dark)),)
+    return (combined, *subtracted, Step(NORMALISED, told))

@@ -1,0 +1,81 @@
+"""Saving as 16-bit integers through napari's own save dialog."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from napari_lucky import Step
+
+FLOATS = "Lucky imaging FITS with history (*.fits *.fit *.fts)"
+INTEGERS = "Lucky imaging FITS, 16-bit integers (scaled) (*.fits *.fit *.fts)"
+
+
+@pytest.fixture
+def save(viewer, qtbot):
+    """Return a function that saves the selected layers as a user does; gives the filters seen.
+
+    Without a path, the dialog is cancelled.
+    """
+    from qtpy.QtCore import QTimer
+    from qtpy.QtWidgets import QApplication, QDialogButtonBox, QFileDialog, QLineEdit
+
+    def save(path, chosen):
+        seen = []
+
+        def fill_in():
+            dialog = QApplication.activeModalWidget()
+            try:
+                assert isinstance(dialog, QFileDialog)
+                seen.extend(dialog.nameFilters())
+                dialog.selectNameFilter(chosen)
+                dialog.findChild(QLineEdit, "fileNameEdit").setText(str(path))
+                button = "Cancel" if path is None else "Save"
+                buttons = dialog.findChild(QDialogButtonBox)
+                buttons.button(QDialogButtonBox.StandardButton[button]).click()
+            finally:
+                if dialog.isVisible():
+                    dialog.close()
+
+        QTimer.singleShot(500, fill_in)
+        viewer.window._qt_viewer._save_layers_dialog(selected=True)
+        return seen
+
+    return save
+
+
+def test_the_save_dialog_offers_integers(viewer, save, messages, tmp_path):
+    image = np.random.default_rng(0).normal(100, 30, (20, 30)).astype(np.float32)
+    image[3, 4] = np.nan
+    history = (Step("stack", {"frames": 20}),)
+    layer = viewer.add_image(image, name="focus", metadata={"history": history})
+    viewer.layers.selection = {layer}
+    for chosen, bitpix in ((INTEGERS, 16), (FLOATS, -32)):
+        path = tmp_path / f"{bitpix}.fits"
+        seen = save(path, chosen)
+        assert seen.index(FLOATS) < seen.index(INTEGERS)  # the first is the default
+        header = fits.getheader(path)
+        assert header["BITPIX"] == bitpix
+        assert header["NCOMBINE"] == 20
+    assert messages() == []
+
+    (back,) = viewer.open(str(tmp_path / "16.fits"), plugin="napari-lucky")
+    step = fits.getheader(tmp_path / "16.fits")["BSCALE"]
+    np.testing.assert_allclose(back.data, image, atol=0.51 * step + 1e-5)
+    assert [s.name for s in back.metadata["history"]] == ["stack", "save as integers"]
+    viewer.layers.selection = {back}
+    save(tmp_path / "again.fits", FLOATS)
+    assert fits.getheader(tmp_path / "again.fits")["NCOMBINE"] == 20
+    np.testing.assert_array_equal(fits.getdata(tmp_path / "again.fits"), back.data)
+
+
+def test_without_a_choice_floats_are_written(viewer, tmp_path):
+    viewer.add_image(np.ones((3, 5, 6)), name="run")
+    viewer.layers.save(str(tmp_path / "x.fits"))
+    assert fits.getheader(tmp_path / "x.fits")["BITPIX"] == -32
+
+
+def test_integers_are_not_offered_for_arrows_alone(viewer, save):
+    viewer.layers.selection = {viewer.add_vectors(np.zeros((3, 2, 3)), name="shifts")}
+    seen = save(None, FLOATS)
+    assert FLOATS in seen
+    assert INTEGERS not in seen
