@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .errors import LuckyError
 from .frames import ArrayFrames, Frames, LazyArray
 from .history import History
+from .recipe import Recipe
 from .shadows import Spot
 from .steps import frame_numbers, frame_places, rank_step_now, recorded_windows
 from .table import FrameTable
@@ -233,6 +234,33 @@ def table_of(
 def _spread(values: NDArray[Any], at: NDArray[np.intp], into: NDArray[Any]) -> NDArray[Any]:
     into[at] = values
     return into
+
+
+def recipe_of(shifts: Any) -> Recipe:
+    """Return the parameters with which shifts were registered and ranked.
+
+    Raises
+    ------
+    LuckyError
+        If they were not.
+    """
+    told = {step.name: step.parameters for step in history_of(shifts)}
+    if "register" not in told or "rank" not in told:
+        raise LuckyError(
+            f"“{shifts.name}” was not registered and ranked in the docks: do Frame ranking first."
+        )
+    by, rank = told["register"], told["rank"]
+    return Recipe(
+        register=by["method"],
+        smooth=by["smooth"],
+        reference_frame=by.get("reference_frame") or "best",
+        rank=rank["metric"],
+        rank_smooth=rank["smooth"],
+        keep=rank.get("keep") or Recipe.keep,
+        keep_above=rank.get("keep_above"),
+        add=tuple(rank.get("add") or ()),
+        drop=tuple(rank.get("drop") or ()),
+    )
 
 
 def recorded_windows_of(layer: Any) -> tuple[Window | None, Window | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from .calibration import Calibrated, saturated_frames
 from .chain import build_chain
 from .errors import LuckyError
 from .fits_output import ImageResult
-from .frames import View
+from .frames import Frames
 from .history import History
 from .ranking import rank, select
 from .recipe import Recipe
@@ -97,7 +97,7 @@ def process(
 
 
 def track_and_rank(
-    frames: View,
+    frames: Frames,
     focus: Window,
     defocus: Window | None,
     recipe: Recipe,
@@ -112,7 +112,7 @@ def track_and_rank(
 
     Parameters
     ----------
-    frames : View
+    frames : Frames
         Calibrated and cleaned.
     focus, defocus : Window
         Of the stars.
@@ -133,9 +133,10 @@ def track_and_rank(
         focus,
         recipe.register,  # type: ignore[arg-type]
         recipe.smooth,
-        recipe.reference_frame,
+        _reference_place(recipe, chosen),
         **work,
     )
+    registration = replace(registration, reference_frame=recipe.reference_frame)
     quality = rank(frames, focus, recipe.rank, recipe.rank_smooth, **work)
     quality[~registration.found] = np.nan
     by_hand = ByHand(recipe.add, recipe.drop)
@@ -154,8 +155,21 @@ def track_and_rank(
     )
 
 
+def _reference_place(recipe: Recipe, chosen: NDArray[np.intp]) -> str:
+    """Return what to correlate with, a frame's number in the run as its place among those used."""
+    if recipe.register != "correlation" or not recipe.reference_frame.isdecimal():
+        return recipe.reference_frame
+    place = np.flatnonzero(chosen == int(recipe.reference_frame))
+    if len(place) == 0:
+        raise LuckyError(
+            f"Frame {recipe.reference_frame} cannot be the reference: it is not among the frames "
+            f"used, frames {chosen[0]} to {chosen[-1]}."
+        )
+    return str(place[0])
+
+
 def stack_results(
-    frames: View,
+    frames: Frames,
     table: FrameTable,
     focus: Window | None,
     defocus: Window | None,
@@ -169,7 +183,7 @@ def stack_results(
 
     Parameters
     ----------
-    frames : View
+    frames : Frames
         Calibrated and cleaned, not shifted.
     table : FrameTable
         A row for each frame.

@@ -252,15 +252,19 @@ class RankingDock(Dock):
     def _features_changed(self, *_: Any) -> None:
         """Follow a choice that was written into the shifts' features, in a script or a table."""
         ranked = self._live
-        if not self._writing and ranked is not None:
+        if self._writing or ranked is None:
+            return
+        if _is_told(ranked):
             self._change_by_hand(self._by_hand_now(ranked))
+        else:
+            self._forget()
+            self.told.setText("The shifts were made anew: press Run to rank their frames.")
 
     def _by_hand_now(self, ranked: Ranked) -> ByHand:
         """Return the changes by hand, with those in the features: some tables tell nobody."""
         features = ranked.shifts.features
         place, inside = _places(ranked)
-        quality = np.asarray(features.get("quality", np.full(len(place), np.nan)), np.float64)
-        if not np.array_equal(quality[inside], ranked.quality[place[inside]], equal_nan=True):
+        if not _is_told(ranked):
             return self._by_hand  # ranked anew elsewhere
         selected = np.asarray(features.get("selected", self._kept[place]), bool)
         edited = ranked.numbers[place[inside & (selected != self._kept[place])]].tolist()
@@ -310,6 +314,13 @@ class RankingDock(Dock):
         if self._ranked is not None:
             layer = self._ranked.layer
             self.viewer.dims.set_current_step(self.viewer.dims.ndim - layer.ndim, frame)
+
+
+def _is_told(ranked: Ranked) -> bool:
+    """Tell whether the quality in the shifts' features is still the one of this ranking."""
+    place, inside = _places(ranked)
+    quality = np.asarray(ranked.shifts.features.get("quality", np.nan * place), np.float64)
+    return np.array_equal(quality[inside], ranked.quality[place[inside]], equal_nan=True)
 
 
 def _places(ranked: Ranked) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -146,6 +147,10 @@ class RegistrationDock(Dock):
 
         def done(result: tuple[Registration, list[str]]) -> None:
             registration, notes = result
+            if registration.reference_frame.isdecimal():
+                place = np.array([int(registration.reference_frame)])
+                number = int(frame_numbers(place, history_of(layer))[0])
+                registration = replace(registration, reference_frame=str(number))
             header = layer.metadata.get("header")
             history = (*history_of(layer), register_step(registration, defocus))
             n = frames.shape[0]

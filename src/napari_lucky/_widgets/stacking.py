@@ -6,7 +6,7 @@ from typing import Any
 
 import napari
 import numpy as np
-from magicgui.widgets import ComboBox
+from magicgui.widgets import ComboBox, PushButton
 
 from .._from_layers import (
     chain_history,
@@ -22,8 +22,10 @@ from ..errors import LuckyError
 from ..stacking import Stack, stack_pair
 from ..steps import stack_step
 from ..windows import Window
+from .all_frames import run_all
 from .choices import base_name, run_combo, shifts_combo, subpixel_box, windows_combo
 from .dock import Dock
+from .jobs import attempt
 
 KEPT, ALL = "kept by the ranking", "all (shift-and-add)"
 
@@ -50,11 +52,23 @@ class StackingDock(Dock):
             tooltip="Which frames are stacked",
         )
         self.subpixel = subpixel_box()
+        self.all_button = PushButton(
+            text="Run all frames",
+            tooltip="Where some frames were chosen in Flat calibration: register, rank and stack "
+            "all frames of the run with the same parameters",
+        )
         super().__init__(
             napari_viewer,
             "Average the kept frames, shifted, in the focused and the defocused star's windows "
             "(same frames, same shifts), and all frames unshifted: the long exposure.",
-            [self.image, self.registration, self.windows, self.which, self.subpixel],
+            [
+                self.image,
+                self.registration,
+                self.windows,
+                self.which,
+                self.subpixel,
+                self.all_button,
+            ],
             follows=[
                 (self.image, ("data",)),
                 (self.registration, ("data", "features")),
@@ -62,11 +76,24 @@ class StackingDock(Dock):
             ],
         )
 
-    def run(self) -> None:
-        """Stack and add the images."""
+        self.all_button.changed.connect(lambda: attempt(self.run_all))
+
+    def run_all(self) -> None:
+        """Take all frames of the run through what was dialled in on some."""
+        layer, shifts = self._chosen()
+        focus, defocus = self._windows(layer, shifts)
+        chain_history(layer, shifts)  # raises if they do not belong together
+        run_all(self, layer, shifts, focus, defocus, self.subpixel.value)
+
+    def _chosen(self) -> tuple[Any, Any]:
         layer, shifts = self.image.value, self.registration.value
         if layer is None or shifts is None:
             raise LuckyError("Stacking needs a run and its shifts: do Speckle registration first.")
+        return layer, shifts
+
+    def run(self) -> None:
+        """Stack and add the images."""
+        layer, shifts = self._chosen()
         frames = frames_of(layer)
         history = chain_history(layer, shifts)
         table = table_of(shifts.features, shifts.metadata, frames.shape[0], history_of(layer))

@@ -1,0 +1,104 @@
+"""One click from parameters dialled in on some frames to the stacks of the whole run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._from_layers import frames_of, history_of, recipe_of
+from .._layers import files_of, image_tuple, vectors_tuple
+from ..blocks import Progress
+from ..errors import LuckyError
+from ..fits_output import ImageResult
+from ..frames import Frames, Subset, whole_run
+from ..pipeline import stack_results, track_and_rank
+from ..shifting import Shifted
+from ..steps import shift_step
+from ..table import FrameTable
+from ..windows import Window
+from .choices import base_name
+from .dock import Dock
+
+Made = tuple[FrameTable, dict[str, ImageResult]]
+
+
+def run_all(
+    dock: Dock, layer: Any, shifts: Any, focus: Window, defocus: Window | None, subpixel: bool
+) -> None:
+    """Register, rank and stack all frames of a layer's run, as some of them were.
+
+    Parameters
+    ----------
+    dock : Dock
+        Whose job it is.
+    layer : napari.layers.Image
+        Some frames of a run, calibrated and cleaned.
+    shifts : napari.layers.Vectors
+        Registered and ranked with the parameters to use.
+    focus, defocus : Window
+        Of the stars.
+    subpixel : bool
+        Whether frames are shifted by fractions of a pixel.
+
+    Raises
+    ------
+    LuckyError
+        If the layer has all frames already, or the shifts were not ranked.
+    """
+    some = frames_of(layer)
+    frames = whole_run(some)
+    if frames.shape[0] == some.shape[0]:
+        raise LuckyError(
+            f"“{layer.name}” has all frames of its run already: press Run. To dial in parameters "
+            "on a few, give a range in Flat calibration."
+        )
+    recipe = recipe_of(shifts)
+    steps = tuple(step for step in history_of(layer) if step.name != "choose frames")
+    header = layer.metadata.get("header")
+    everything = np.arange(frames.shape[0])
+
+    def work(progress: Progress) -> Made:
+        table = track_and_rank(
+            frames,
+            focus,
+            defocus,
+            recipe,
+            everything,
+            files_of(frames),
+            steps,
+            progress=progress,
+        )
+        return table, stack_results(
+            frames, table, focus, defocus, subpixel, header, progress=progress
+        )
+
+    def done(made: Made) -> None:
+        _show(dock, layer, frames, made, subpixel)
+
+    dock.start(work, done)
+
+
+def _show(dock: Dock, layer: Any, frames: Frames, made: Made, subpixel: bool) -> None:
+    table, images = made
+    run = f"{base_name(layer)} all frames"
+    shared: dict[str, Any] = {"header": layer.metadata.get("header"), "like": layer}
+    hidden = {**shared, "visible": False, "contrast_limits": layer.contrast_limits}
+    steps = tuple(step for step in table.history if step.name not in ("register", "rank"))
+    dock.add(image_tuple(frames, run, history=steps, **hidden))
+    best = Subset(Shifted(frames, table.shifts, subpixel), np.flatnonzero(table.selected))
+    history = (*table.history, shift_step(subpixel))
+    dock.add(image_tuple(best, f"{run} kept", history=history, **hidden))
+    dock.add(vectors_tuple(table, f"{run} shifts", **shared))
+    for name, result in reversed(images.items()):
+        dock.add(
+            image_tuple(
+                np.asarray(result.data),
+                f"{run} {name.replace('_', ' ')}",
+                history=result.history,
+                origin=result.origin,
+                colormap="inferno",
+                visible=name != "long_exposure",
+                **shared,
+            )
+        )

@@ -1,0 +1,151 @@
+"""The chain follows a window that is moved; and all frames follow what was dialled in on some."""
+
+import numpy as np
+import pytest
+
+from napari_lucky import Window, rank, register, select, stack_mean
+from napari_lucky._from_layers import frames_of, windows_of
+from napari_lucky._layers import rectangle
+from napari_lucky.shifting import Shifted
+
+CHAIN = ("registration", "ranking", "stacking")
+
+
+def newest(viewer, ending):
+    return [layer for layer in viewer.layers if layer.name.endswith(ending)][-1]
+
+
+@pytest.fixture
+def docks(viewer, hand):
+    """All docks, run once on the sample."""
+    viewer.open_sample("napari-lucky", "simulated")
+    docks = {name: hand.dock(name) for name in ("calibration", "cleaning", *CHAIN)}
+    return docks
+
+
+def run(hand, docks, *names):
+    for name in names:
+        hand.run(docks[name])
+
+
+def idle(docks):
+    return lambda: not any(
+        dock.busy or (dock.keeping_up and dock.keeping_up._timer.isActive())
+        for dock in docks.values()
+    )
+
+
+def settle(hand, docks):
+    """Wait until no dock runs or is about to, for longer than one waits for another."""
+    for _ in range(6):
+        hand.wait(idle(docks), timeout=60_000)
+        hand.qtbot.wait(200)
+
+
+def test_a_nudged_window_is_followed_by_the_whole_chain(viewer, hand, docks):
+    run(hand, docks, "calibration", *CHAIN)
+    windows, run_layer = newest(viewer, "windows"), newest(viewer, "run calibrated")
+    count = len(viewer.layers)
+    before = np.array(newest(viewer, "run focus").data)
+    for name in CHAIN:
+        docks[name].keeping_up.box.value = True
+    focus, defocus = windows_of(windows, run_layer)
+    moved = Window(focus.y0 + 6, focus.x0 - 9, focus.height, focus.width)
+    windows.data = [rectangle(moved), rectangle(defocus)]
+    settle(hand, docks)
+    assert len(viewer.layers) == count  # the results are put in place of the last ones
+    frames = frames_of(run_layer)
+    shifts = register(frames, moved).shifts
+    kept = select(rank(frames, moved), 0.1)
+    expected = stack_mean(Shifted(frames, shifts), kept, moved).image
+    stack = newest(viewer, "run focus")
+    np.testing.assert_array_equal(stack.data, expected)
+    assert not np.array_equal(before, expected, equal_nan=True)
+    assert tuple(stack.translate) == (moved.y0, moved.x0)
+    assert stack.metadata["origin"] == (moved.y0, moved.x0)
+    arrows = newest(viewer, "shifts")
+    np.testing.assert_allclose(arrows.data[:, 1, 1:], shifts)
+    assert set(np.flatnonzero(arrows.features["selected"])) == set(kept)
+    np.testing.assert_allclose(newest(viewer, "tracked").data, arrows.data[:, 0])
+    registered = newest(viewer, "registered")
+    np.testing.assert_array_equal(
+        registered.data[3], Shifted(frames, shifts).read(slice(3, 4))[0]
+    )
+
+
+def test_a_dust_spot_that_is_moved_is_followed(viewer, hand, docks):
+    docks["cleaning"].light.value = newest(viewer, "flat")
+    docks["cleaning"].dust_as.value = "mask"
+    hand.press(docks["cleaning"].find_button)
+    hand.wait(lambda: not docks["cleaning"].busy)
+    run(hand, docks, "cleaning")
+    docks["cleaning"].keeping_up.box.value = True
+    points, cleaned = newest(viewer, "dust"), newest(viewer, "cleaned")
+    assert not np.isnan(cleaned.data[0][30, 40])
+    places = points.data.copy()
+    places[0] = 30, 40
+    points.data = places
+    settle(hand, docks)
+    assert newest(viewer, "cleaned") is cleaned
+    assert np.isnan(cleaned.data[0][30, 40])
+
+
+def test_without_the_box_nothing_follows(viewer, hand, docks):
+    run(hand, docks, "calibration", "registration")
+    arrows = newest(viewer, "shifts").data.copy()
+    windows = newest(viewer, "windows")
+    windows.data = [corners + 8 for corners in windows.data]
+    settle(hand, docks)
+    np.testing.assert_array_equal(newest(viewer, "shifts").data, arrows)
+
+
+def test_a_new_registration_ends_an_old_ranking(viewer, hand, docks):
+    run(hand, docks, "calibration", "registration", "ranking")
+    docks["registration"].keeping_up.box.value = True
+    windows = newest(viewer, "windows")
+    windows.data = [corners + 8 for corners in windows.data]
+    settle(hand, docks)
+    assert np.isnan(newest(viewer, "shifts").features["quality"]).all()
+    assert "press Run" in docks["ranking"].told.text()
+
+
+def test_all_frames_with_one_click(viewer, hand, docks, messages):
+    docks["calibration"].frames.value = "10:40:3"
+    docks["cleaning"].background.value = "1"
+    docks["cleaning"].centre.value = "speckle"
+    run(hand, docks, "calibration", "cleaning")
+    docks["registration"].method.value = "correlation"
+    docks["registration"].reference_frame.value = "the frame shown"
+    viewer.dims.set_current_step(0, 4)  # frame 22 of the run
+    docks["ranking"].metric.value = "gradient"
+    docks["ranking"].cut.fraction.value = 0.2
+    run(hand, docks, *CHAIN)
+    assert len(newest(viewer, "shifts").data) == 10
+    messages()
+    hand.press(docks["stacking"].all_button)
+    hand.wait(lambda: not docks["stacking"].busy)
+    everything = newest(viewer, "all frames")
+    frames = frames_of(everything)
+    assert frames.shape[0] == 60
+    assert "choose frames" not in [step.name for step in everything.metadata["history"]]
+    focus, _ = windows_of(newest(viewer, "windows"), everything)
+    shifts = register(frames, focus, "correlation", reference_frame="22").shifts
+    kept = select(rank(frames, focus, "gradient"), 0.2)
+    expected = stack_mean(Shifted(frames, shifts), kept, focus).image
+    stack = newest(viewer, "all frames focus")
+    np.testing.assert_array_equal(stack.data, expected)
+    steps = stack.metadata["history"]
+    assert [step.name for step in steps][-3:] == ["register", "rank", "stack"]
+    assert steps[-3].parameters["reference_frame"] == "22"
+    arrows = newest(viewer, "all frames shifts")
+    assert len(arrows.data) == 60 and arrows.features["selected"].sum() == 12
+    assert newest(viewer, "all frames kept").data.shape[0] == 12
+    assert messages() == []
+
+
+def test_all_frames_of_all_frames_is_told(viewer, hand, docks, messages):
+    run(hand, docks, "calibration", *CHAIN)
+    messages()
+    hand.press(docks["stacking"].all_button)
+    ((_, told),) = messages()
+    assert "has all frames of its run already" in told
