@@ -53,15 +53,21 @@ def link_run(folder: Path, frames: list[Path], n: int) -> Path:
 
 def measure(folder: Path, frames: list[Path], n: int, options: list[str]) -> tuple[float, float]:
     """Process a run of n frames; return the peak of its memory in MB, and seconds."""
-    run = link_run(folder, frames, n)
+    return measure_job(link_run(folder, frames, n), folder / f"out_{n}", options)
+
+
+def measure_job(run: Path, out: Path, options: list[str]) -> tuple[float, float]:
+    """Process a run; return the peak of its memory in MB, and seconds."""
     command = [sys.executable, "-m", "napari_lucky.cli", "process", str(run), *options]
     start = time.perf_counter()
-    job = subprocess.Popen([*command, "-o", str(folder / f"out_{n}")], stdout=subprocess.DEVNULL)
+    job = subprocess.Popen(
+        [*command, "-o", str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     # wait4 tells of this child alone, where getrusage keeps the greatest of all so far
     _, status, usage = os.wait4(job.pid, 0)
     seconds = time.perf_counter() - start
     if os.waitstatus_to_exitcode(status) != 0:
-        raise SystemExit(f"processing {n} frames failed")
+        raise SystemExit(f"processing {run} failed")
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kibibytes elsewhere
     return usage.ru_maxrss * unit / 1e6, seconds
 

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QApplication
 
 DOCKS = {
     "calibration": "1. Flat calibration",
+    "cleaning": "Cleaning (optional)",
     "registration": "2. Speckle registration",
     "ranking": "3. Frame ranking",
     "stacking": "4. Stacking",
@@ -51,6 +52,9 @@ def main() -> None:
         outer.show()
         outer.raise_()
         settle()
+        if name == "cleaning":
+            dock.grab().save(str(IMAGES / "cleaning.png"))
+            continue
         dock.run_button.native.click()
         while dock.busy:
             settle(0.05)

@@ -49,8 +49,8 @@ def test_everything_on_is_a_chain_in_the_order_told(run):
     while view is not run:
         kinds.append(type(view))
         view = view.frames
-    assert kinds[::-1] == [DustRemoved, OutliersRemoved, BackgroundRemoved, NoiseCut, LowPass]
-    names = ["remove dust", "remove outliers", "take off background", "cut noise", "low-pass"]
+    assert kinds[::-1] == [DustRemoved, BackgroundRemoved, OutliersRemoved, NoiseCut, LowPass]
+    names = ["remove dust", "take off background", "remove outliers", "cut noise", "low-pass"]
     assert [step.name for step in made.steps] == names
     assert made.notes[0] == "Dust: 1 shadow found."
     told = "Masked 0 outlier pixels in the windows of 12 frames"  # the outlier is elsewhere

@@ -1,4 +1,4 @@
-"""Cleaning of calibrated frames: dust, outliers, background and noise, in this order, or none."""
+"""Cleaning of calibrated frames: dust, background, outliers and noise, in this order, or none."""
 
 from __future__ import annotations
 
@@ -183,18 +183,18 @@ def clean(
         spots = chain.spots
         steps.append(dust_step(chain, cleaning.dust_on))
         notes.append(f"Dust: {len(spots)} shadow{'' if len(spots) == 1 else 's'} found.")
-    if cleaning.outliers is not None or cleaning.flicker is not None:
-        usual = None if cleaning.flicker is None else usual_residuals(chain, **work)
-        replace = cleaning.outliers_as == "replace"
-        chain = OutliersRemoved(chain, cleaning.outliers, cleaning.flicker, usual, replace)
-        steps.append(outliers_step(chain))
-        notes.append(_tell_count(chain, stars, work))
     background = None
     if cleaning.background is not None:
         discs = discs_around(stars, cleaning.background_radius)
         follow = _focus(windows) if cleaning.background_centre == "speckle" else None
         chain = background = BackgroundRemoved(chain, discs, cleaning.background, follow)
         steps.append(background_step(background))
+    if cleaning.outliers is not None or cleaning.flicker is not None:
+        usual = None if cleaning.flicker is None else usual_residuals(chain, **work)
+        replace = cleaning.outliers_as == "replace"
+        chain = OutliersRemoved(chain, cleaning.outliers, cleaning.flicker, usual, replace)
+        steps.append(outliers_step(chain))
+        notes.append(_tell_count(chain, stars, work))
     if cleaning.noise_cut is not None:
         chain = NoiseCut(chain, cleaning.noise_cut)
         steps.append(noise_cut_step(chain))

@@ -104,12 +104,6 @@ def _low_pass(text: str) -> dict[str, Any]:
 
 
 CLEANING: dict[str, tuple[str, Callable[[str], dict[str, Any]], str]] = {
-    "outliers": (
-        "SIGMA[,mask|replace]",
-        _outliers,
-        "pixels that stand alone in a frame are masked, or replaced by the median around them",
-    ),
-    "flicker": ("SIGMA", _flicker, "the same for pixels that stand off what they usually are"),
     "dust": (
         "N,RADIUS[,divide|mask]",
         _dust,
@@ -122,6 +116,12 @@ CLEANING: dict[str, tuple[str, Callable[[str], dict[str, Any]], str]] = {
         "take off a polynomial of this order (0 to 6), fitted outside discs of RADIUS pixels "
         "around the windows' centres (to the windows' corners), or around the tracked speckle",
     ),
+    "outliers": (
+        "SIGMA[,mask|replace]",
+        _outliers,
+        "pixels that stand alone in a frame are masked, or replaced by the median around them",
+    ),
+    "flicker": ("SIGMA", _flicker, "the same for pixels that stand off what they usually are"),
     "noise-cut": ("SIGMA", _noise_cut, "remove Fourier coefficients under so many noise sigmas"),
     "low-pass": (
         "CUTOFF[,SAMPLING]",

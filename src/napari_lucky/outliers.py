@@ -116,7 +116,7 @@ def usual_residuals(
     if n < 8:
         raise LuckyError(f"Flicker is measured over time: {n} frames are too few, give 8 or more.")
     chosen = np.unique(np.linspace(0, n - 1, min(SAMPLE, n)).round().astype(np.intp))
-    rows = max(1, min(ny, (1 << 21) // (len(chosen) * nx)))
+    rows = max(1, min(ny, (1 << 20) // (len(chosen) * nx)))
     bands = [slice(y, min(y + rows, ny)) for y in range(0, ny, rows)]
 
     def one(band: slice) -> NDArray[np.float32]:
@@ -176,11 +176,12 @@ def local_median(block: Block) -> Block:
 
 
 def _median_of_five(image: Block, axis: int, step: int = 1) -> Block:
-    side = image.shape[axis] - 4 * step
-    a, b, c, d, e = (image.take(range(k, k + side), axis) for k in range(0, 5 * step, step))
+    along = np.moveaxis(image, axis, 0)
+    side = len(along) - 4 * step
+    a, b, c, d, e = (along[k : k + side] for k in range(0, 5 * step, step))
     low = np.fmax(np.fmin(a, b), np.fmin(c, d))
     high = np.fmin(np.fmax(a, b), np.fmax(c, d))
-    return np.fmax(np.fmin(low, high), np.fmin(np.fmax(low, high), e))
+    return np.moveaxis(np.fmax(np.fmin(low, high), np.fmin(np.fmax(low, high), e)), 0, axis)
 
 
 def _noise(block: Block) -> Block:

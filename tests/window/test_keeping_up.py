@@ -29,9 +29,11 @@ def run(hand, docks, *names):
 
 
 def idle(docks):
-    return lambda: not any(
-        dock.busy or (dock.keeping_up and dock.keeping_up._timer.isActive())
-        for dock in docks.values()
+    return lambda: (
+        not any(
+            dock.busy or (dock.keeping_up and dock.keeping_up._timer.isActive())
+            for dock in docks.values()
+        )
     )
 
 
@@ -68,9 +70,7 @@ def test_a_nudged_window_is_followed_by_the_whole_chain(viewer, hand, docks):
     assert set(np.flatnonzero(arrows.features["selected"])) == set(kept)
     np.testing.assert_allclose(newest(viewer, "tracked").data, arrows.data[:, 0])
     registered = newest(viewer, "registered")
-    np.testing.assert_array_equal(
-        registered.data[3], Shifted(frames, shifts).read(slice(3, 4))[0]
-    )
+    np.testing.assert_array_equal(registered.data[3], Shifted(frames, shifts).read(slice(3, 4))[0])
 
 
 def test_a_dust_spot_that_is_moved_is_followed(viewer, hand, docks):

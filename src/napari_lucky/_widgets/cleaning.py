@@ -1,4 +1,4 @@
-"""The dock between 1 and 2, cleaning: dust, outliers, background and noise, all off by default."""
+"""The dock between 1 and 2, cleaning: dust, background, outliers and noise, off by default."""
 
 from __future__ import annotations
 
@@ -118,12 +118,12 @@ class CleaningDock(Dock):
                 self.find_button,
                 self.spots,
                 self.dust_as,
-                self.outliers,
-                self.flicker,
-                self.outliers_as,
                 self.background,
                 self.radius,
                 self.centre,
+                self.outliers,
+                self.flicker,
+                self.outliers_as,
                 self.noise_cut,
                 self.low_pass,
                 self.sampling,
