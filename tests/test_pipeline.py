@@ -661,3 +661,13 @@ def test_a_hand_edited_table_is_stacked_as_it_stands(tmp_path):
     np.testing.assert_allclose(result.images["focus"].data, np.mean(moved, axis=0), rtol=1e-4)
     assert result.images["focus"].combined == 4
     assert result.table.history[-1].parameters["kept"] == 4
+
+
+def test_shadows_of_the_flat_that_calibrates_are_not_divided_twice(tmp_path):
+    frames, _, _ = spots(12)
+    run = write(tmp_path / "cube.fits", frames)
+    flat = write(tmp_path / "flat.fits", np.full(frames.shape[1:], 1000, np.float32))
+    given = {"frames": (run,), "focus": FOCUS, "flat": flat, "dust": 2, "dust_on": flat}
+    with pytest.raises(LuckyError, match="divides its shadows out already"):
+        process(Recipe(**given))
+    process(Recipe(**given, dust_as="mask"))

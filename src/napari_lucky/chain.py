@@ -14,6 +14,7 @@ from .blocks import Progress, silent
 from .calibrating import calibrate
 from .calibration import Calibrated, check_shape, saturation_level
 from .cleaning import clean
+from .errors import LuckyError
 from .finding import find_star
 from .flats import flat_field
 from .frames import Subset, View, frames_in
@@ -126,9 +127,18 @@ def _light(
     """Return the flat that dust is looked for on, or None for the mean of the frames."""
     if recipe.dust_on == "mean" or not recipe.seeks_dust:
         return None
+    if recipe.flat and recipe.dust_as == "divide" and _same(recipe.flat, recipe.dust_on):
+        raise LuckyError(
+            f"{recipe.dust_on} calibrates the frames, which divides its shadows out already. Leave "
+            "--flat out, mask the shadows, or look for dust on the mean of the frames."
+        )
     flat = open_run(recipe.dust_on)
     check_shape(np.broadcast_to(0, flat.shape[1:]), calibrated.shape, "flat with the dust", "run")
     return flat_field(flat, calibrated.dark, recipe.combine, recipe.clip_sigma, **work).response  # type: ignore[arg-type]
+
+
+def _same(path: str, other: str) -> bool:
+    return Path(path).resolve() == Path(other).resolve()
 
 
 def _open_optional(path: str | None, notes: list[str]) -> Run | None:

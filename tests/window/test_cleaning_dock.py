@@ -111,3 +111,15 @@ def test_nothing_chosen_is_told(viewer, hand, dock, messages):
     hand.press(dock.run_button)
     assert any("Everything is off" in text for _, text in messages())
     assert not [layer for layer in viewer.layers if "cleaned" in layer.name]
+
+
+def test_the_flat_that_calibrated_is_not_divided_by_again(viewer, hand, dock, messages):
+    calibrate(viewer, hand)
+    dock.light.value = viewer.layers["sample flat"]
+    hand.press(dock.find_button)
+    hand.wait(lambda: not dock.busy)
+    messages()
+    hand.press(dock.run_button)
+    ((_, told),) = messages()
+    assert "was divided by this flat" in told
+    assert not [layer for layer in viewer.layers if "cleaned" in layer.name]

@@ -167,6 +167,8 @@ class CleaningDock(Dock):
         cleaning = self._cleaning(spots, on)
         if cleaning == Cleaning(dust_on=on):
             raise LuckyError("Everything is off: there is nothing to clean.")
+        if spots and light_layer is not None and cleaning.dust_as == "divide":
+            _check_not_divided(layer, light_layer)
         frames, windows = frames_of(layer), self._windows(layer)
         light_frames = None if light_layer is None or not spots else frames_of(light_layer)
 
@@ -232,6 +234,17 @@ class CleaningDock(Dock):
         if spots:
             chosen["dust_spots"], chosen["dust_as"] = spots, self.dust_as.value
         return Cleaning(dust_on=on, **chosen)
+
+
+def _check_not_divided(layer: Any, light: Any) -> None:
+    """Refuse to divide by the shadows of the flat that calibrated the run."""
+    for step in history_of(layer):
+        flat = step.inputs.get("flat") if step.name == "calibrate" else None
+        if flat and (light.name == flat["name"] or light.name.endswith("master flat")):
+            raise LuckyError(
+                f"“{layer.name}” was divided by this flat, and so are its shadows. Choose the raw "
+                "run, mask the shadows, or find dust on the mean of the run (no layer)."
+            )
 
 
 def _box(name: str, label: str, step: float, most: float, told: str) -> FloatSpinBox:
