@@ -77,7 +77,8 @@ def test_discs_reach_the_corners_of_windows_unless_told():
 
 
 @pytest.mark.parametrize(
-    ("order", "radius", "told"), [(7, 40, "0 to 6"), (4, -1, "0 pixels"), (4, 400, "smaller discs")]
+    ("order", "radius", "told"),
+    [(7, 40, "0 to 6"), (4, -1, "0 pixels"), (4, 400, "a smaller radius")],
 )
 def test_bad_arguments_are_told(order, radius, told):
     with pytest.raises(LuckyError, match=told):

@@ -52,7 +52,7 @@ def test_everything_on_is_a_chain_in_the_order_told(run):
     assert kinds[::-1] == [DustRemoved, BackgroundRemoved, OutliersRemoved, NoiseCut, LowPass]
     names = ["remove dust", "take off background", "remove outliers", "cut noise", "low-pass"]
     assert [step.name for step in made.steps] == names
-    assert made.notes[0] == "Dust: 1 shadow found."
+    assert made.notes[0] == "Dust: 1 shadow divided out."
     told = "Masked 0 outlier pixels in the windows of 12 frames"  # the outlier is elsewhere
     assert told in made.notes[1]
 
@@ -72,7 +72,7 @@ def test_dust_stray_light_and_outliers_are_gone(run):
 
 def test_outliers_are_counted_in_whole_frames_where_no_windows_are(run):
     made = clean(run, Cleaning(outliers=6))
-    assert made.notes == ("Masked 1 outlier pixels in 12 frames looked at: 0.00026 %.",)
+    assert made.notes == ("Masked 1 outlier pixel in 12 frames looked at: 0.00026 %.",)
 
 
 def test_known_spots_are_taken_and_none_are_looked_for(run):

@@ -1,5 +1,6 @@
 """Any step started from a file that an earlier one left, without a window."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,10 +11,12 @@ from napari_lucky import (
     FrameTable,
     ImageResult,
     LuckyError,
+    Recipe,
     Shifted,
     Step,
     Window,
     calibrate,
+    process,
     rank,
     register,
     select,
@@ -26,7 +29,7 @@ from napari_lucky import (
 from napari_lucky._from_layers import chain_history, table_of
 from napari_lucky._layers import vectors_tuple
 from napari_lucky.saved import read_saved
-from napari_lucky.steps import frame_numbers, frame_places
+from napari_lucky.steps import calibrate_step, frame_numbers, frame_places
 
 BLANK = 3
 
@@ -130,3 +133,23 @@ def test_shifts_of_files_named_otherwise_are_refused():
     shifts.features["file"][29] = "BF_030.fits"
     with pytest.raises(LuckyError, match=r"BF_030\.fits as frame 29, but that is AF_030\.fits"):
         chain_history(run_layer(OPEN, CHOSEN), shifts)
+
+
+def test_a_saved_calibrated_run_is_processed_with_its_history_and_numbers(tmp_path):
+    """As `process` does it: the range is told twice, frames keep their first numbers."""
+    run = simulate_run(n=12)
+    calibrated = calibrate(ArrayFrames(run.frames), ArrayFrames(run.dark), ArrayFrames(run.flat))
+    names = {"dark": "dark.fits", "flat": "flat.fits"}
+    history = (OPEN, CHOSEN, calibrate_step(calibrated, {}, names))
+    path = tmp_path / "calibrated.fits"
+    write_fits(path, [ImageResult(calibrated, "calibrated", None, history)])
+    recipe = Recipe(frames=(str(path),), focus=run.focus, start=2, keep=3)
+    made = process(recipe)
+    assert made.table.frame.tolist() == list(range(8, 28, 2))
+    steps = made.images["focus"].history
+    assert [step.name for step in steps][:5] == ["open", *["choose frames", "calibrate"] * 2][:5]
+    assert steps[:3] == history
+    for name in ("dark", "flat"):
+        write_fits(tmp_path / f"{name}.fits", [ImageResult(getattr(run, name), name)])
+        with pytest.raises(LuckyError, match=f"calibrated already, with a {name}"):
+            process(replace(recipe, **{name: str(tmp_path / f"{name}.fits")}))

@@ -96,7 +96,8 @@ def chain_history(layer: Any, shifts: Any) -> History:
     if registered and run != registered:
         raise LuckyError(
             f"The shifts “{shifts.name}” are of {_origin(registered)}, the layer “{layer.name}” "
-            f"is of {_origin(run)}. Choose shifts and frames of the same run."
+            f"is of {_origin(run)}. Choose shifts and frames that belong together, or "
+            "register anew."
         )
     steps = [step for step in of_shifts if step.name in ("register", "read shifts")]
     if ranks := [step for step in of_shifts if step.name == "rank"]:
@@ -129,9 +130,12 @@ def _origin(source: History) -> str:
     if not source:
         return "an unknown source"
     name = source[0].inputs.get("name")
-    told = f"the run “{name}”" if name else f"another source ({source[0].name})"
-    some = "".join(f", frames {step.parameters}" for step in source[1:])
-    return told + some
+    run = f"the run “{name}”" if name else "the simulated run"
+    ranges = [step.parameters for step in source if step.name == "choose frames"]
+    if not ranges:
+        return f"all frames of {run}"
+    told = ", of these ".join(f"{r['start']}:{r['stop']}:{r['step']}" for r in ranges)
+    return f"frames {told} of {run}"
 
 
 def windows_of(shapes: Any, image: Any) -> list[Window]:

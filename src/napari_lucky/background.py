@@ -100,8 +100,9 @@ class BackgroundRemoved(View):
         j, k = np.nonzero(np.add.outer(range(self.order + 1), range(self.order + 1)) <= self.order)
         if len(rows) < 2 * len(j):
             raise LuckyError(
-                f"Frame {frame}: only {len(rows)} pixels are left to fit a background of order "
-                f"{self.order} to. Take smaller discs around the stars, or a lower order."
+                f"Frame {frame}: the discs around the stars leave {len(rows)} pixels to fit a "
+                f"background of order {self.order} to. Give the discs a smaller radius, such as "
+                "--background 2,40, or take a lower order."
             )
         basis = self._vander(y, 0)[rows][:, j] * self._vander(x, 1)[columns][:, k]
         terms = np.zeros((self.order + 1, self.order + 1))

@@ -33,6 +33,7 @@ def calibrate(
     hot_sigma: float = HOT_SIGMA,
     dead_below: float = DEAD_BELOW,
     saturation: float | None = None,
+    history: History = (),
     flat_history: History | None = None,
     progress: Progress = silent,
     executor: Executor | None = None,
@@ -54,6 +55,8 @@ def calibrate(
         Threshold for dead pixels; see `master_flat`.
     saturation : float, optional
         ADU from which raw pixels are masked; see `saturation_level` for None.
+    history : tuple of Step
+        What was done to the frames: dark and flat are not taken out twice.
     flat_history : tuple of Step, optional
         What was done to the flat; what its file's header says if None.
     progress, executor
@@ -67,10 +70,17 @@ def calibrate(
     Raises
     ------
     LuckyError
-        If shapes differ or the flat holds no light.
+        If shapes differ, the flat holds no light, or the frames are calibrated already.
     """
     check_calibration(combine, clip_sigma, hot_sigma, dead_below, saturation)
     for name, other in (("dark", dark), ("flat", flat)):
+        if other is not None and any(
+            step.name == "calibrate" and name in step.inputs for step in history
+        ):
+            raise LuckyError(
+                f"These frames are calibrated already, with a {name}: leave the {name} out, or "
+                "take the raw frames."
+            )
         if other is not None and other.shape[1:] != frames.shape[1:]:
             raise LuckyError(
                 f"The {name} has {other.shape[1]} x {other.shape[2]} pixels, the run has "

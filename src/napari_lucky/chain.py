@@ -16,12 +16,12 @@ from .calibration import Calibrated, check_shape, saturation_level
 from .cleaning import clean
 from .errors import LuckyError
 from .finding import find_star
-from .flats import flat_field
+from .flats import flat_field, header_history
 from .frames import Subset, View, frames_in
 from .history import History
 from .recipe import Recipe
 from .run import Run, open_run, tell_left_out
-from .steps import calibrate_step, open_step, range_step
+from .steps import calibrate_step, frame_numbers, open_step, range_step
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +73,7 @@ def build_chain(
     work: dict[str, Any] = {"progress": progress, "executor": executor}
     run = open_run(recipe.frames)
     notes = tell_left_out(run)
+    saved = header_history(run)
     chosen = frames_in(run.shape[0], slice(recipe.start, recipe.stop, recipe.step))
     frames = Subset(run, chosen)
     for name in ("focus", "defocus"):
@@ -90,13 +91,14 @@ def build_chain(
         _open_optional(recipe.dark, notes),
         _open_optional(recipe.flat, notes),
         saturation=saturation,
+        history=saved,
         **parameters,  # type: ignore[arg-type]
         **work,
     )
     if calibrated.masked:
         notes.append(f"Masked {calibrated.masked} hot or dead pixels of the sensor.")
     steps = (
-        open_step(run),
+        *(saved or (open_step(run),)),
         *([range_step(chosen)] if len(chosen) < len(run.files) else []),
         calibrate_step(
             calibrated, parameters, {"dark": _name(recipe.dark), "flat": _name(recipe.flat)}
@@ -113,7 +115,7 @@ def build_chain(
         cleaned.frames,
         calibrated,
         run.header,
-        chosen,
+        frame_numbers(chosen, saved),
         [run.files[k] for k in chosen],
         (*steps, *cleaned.steps),
         replace(recipe, dust_spots=spots),

@@ -182,7 +182,7 @@ def clean(
         chain = _without_dust(chain, cleaning, stars, light, work)
         spots = chain.spots
         steps.append(dust_step(chain, cleaning.dust_on))
-        notes.append(f"Dust: {len(spots)} shadow{'' if len(spots) == 1 else 's'} found.")
+        notes.append(_tell_dust(cleaning, len(spots)))
     background = None
     if cleaning.background is not None:
         discs = discs_around(stars, cleaning.background_radius)
@@ -225,6 +225,16 @@ def _without_dust(
     return DustRemoved(frames, spots, transmission(light, spots, discs=discs))
 
 
+def _tell_dust(cleaning: Cleaning, count: int) -> str:
+    if count == 0:
+        return (
+            f"Dust: no shadow of {cleaning.dust_radius:g} px stands out there. The flat may have "
+            "taken it out already; or try another radius."
+        )
+    done = "divided out" if cleaning.dust_as == "divide" else "masked"
+    return f"Dust: {count} shadow{'' if count == 1 else 's'} {done}."
+
+
 def _tell_count(removed: OutliersRemoved, stars: list[Window], work: dict[str, Any]) -> str:
     """Count outliers in the windows of all frames, or in whole frames spread over the run."""
     n, ny, nx = removed.shape
@@ -239,7 +249,8 @@ def _tell_count(removed: OutliersRemoved, stars: list[Window], work: dict[str, A
         count = int(count_outliers(removed, whole, chosen, **work).sum())
         pixels = len(chosen) * ny * nx
         where = f"in {len(chosen)} frames looked at"
-    return f"{done} {count} outlier pixels {where}: {100 * count / pixels:.2g} %."
+    found = f"{count} outlier pixel{'' if count == 1 else 's'}"
+    return f"{done} {found} {where}: {100 * count / pixels:.2g} %."
 
 
 def _focus(windows: Sequence[Window | None]) -> Window:

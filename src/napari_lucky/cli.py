@@ -6,9 +6,8 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import NoReturn, get_args
 
 from ._version import __version__
 from .by_hand import parse_numbers
@@ -16,13 +15,10 @@ from .calibration import Combine
 from .errors import LuckyError
 from .frames import parse_range
 from .integers import parse_integers
-from .options import add_cleaning_options, cleaning_changes, from_text
+from .options import add_cleaning_options, from_text, recipe_of
 from .ranking import METRICS, check_above, check_keep
 from .registration import METHODS
 from .terminal import Meter, has_display
-
-CHOICE = ("keep", "keep_above", "add", "drop")
-"""Options that say which frames are kept."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,6 +60,13 @@ def parser() -> Parser:
     add("--recipe", metavar="FILE", help="a recipe.toml to replay; options given beside it win")
     add("--dark", metavar="F", help="dark: a file or a folder of frames")
     add("--flat", metavar="F", help="flat: a file or a folder of frames")
+    add(
+        "--saturation",
+        type=float,
+        metavar="ADU",
+        help="raw pixels of this and more are masked, such as 4095 for 12 bits (the header's "
+        "SATURATE, or the greatest number that the file can hold)",
+    )
     where = "star: centre (row, column, from 0) and side in pixels"
     add(
         "--focus",
@@ -179,7 +182,7 @@ def run_process(given: argparse.Namespace) -> int:
     from .outputs import check_out, write_results
     from .pipeline import process
 
-    recipe = _recipe(given)
+    recipe = recipe_of(given)
     check_out(given.out, given.overwrite)
     meter = Meter()
     try:
@@ -198,42 +201,6 @@ def run_process(given: argparse.Namespace) -> int:
         f"{', '.join(file.name for file in files)} to {given.out}"
     )
     return 0
-
-
-def _recipe(given: argparse.Namespace) -> Any:
-    from .recipe import Recipe, read_recipe
-
-    recipe = read_recipe(given.recipe) if given.recipe else Recipe()
-    changes: dict[str, Any] = {
-        name: getattr(given, name)
-        for name in ("dark", "flat", "focus", "defocus", "shifts", "register", "rank", *CHOICE)
-        if getattr(given, name) is not None
-    }
-    if given.frames:
-        changes["frames"] = tuple(given.frames)
-    if given.reference_frame is not None:
-        changes["reference_frame"] = given.reference_frame
-    changes.update(cleaning_changes(given))
-    if given.integers is not None:
-        changes["integers"] = given.integers
-    if given.range is not None:
-        chosen = given.range
-        changes.update(start=chosen.start, stop=chosen.stop, step=chosen.step)
-    if given.keep is not None:
-        if given.keep_above is not None:
-            raise LuckyError("--keep and --keep-above: each says where the cut is; give one.")
-        changes["keep_above"] = None  # of the recipe
-    twice = [
-        f"--{name.replace('_', '-')}"
-        for name in ("register", "rank", *CHOICE)
-        if changes.get(name) is not None
-    ]
-    if (given.shifts or recipe.shifts) and twice:
-        raise LuckyError(f"{' and '.join(twice)}: --shifts says already which frames, and where.")
-    recipe = replace(recipe, **changes)
-    if not recipe.frames:
-        raise LuckyError("No frames were given; give a folder, a cube, or several FITS files.")
-    return recipe
 
 
 def run_flat(given: argparse.Namespace) -> int:

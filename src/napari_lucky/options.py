@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from .errors import LuckyError
+from .recipe import Recipe, read_recipe
 
 OFF = "off"
+CHOICE = ("keep", "keep_above", "add", "drop")
+"""Options that say which frames are kept."""
 
 
 def from_text(convert: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -36,6 +40,58 @@ def cleaning_changes(given: argparse.Namespace) -> dict[str, Any]:
     for name in CLEANING:
         changes.update(getattr(given, name.replace("-", "_")) or {})
     return changes
+
+
+def recipe_of(given: argparse.Namespace) -> Recipe:
+    """Return the recipe that the command line asks for: its own, with the options over it.
+
+    Raises
+    ------
+    LuckyError
+        If options do not go together, or no frames are given.
+    """
+    recipe = read_recipe(given.recipe) if given.recipe else Recipe()
+    changes: dict[str, Any] = {
+        name: getattr(given, name)
+        for name in ("dark", "flat", "focus", "defocus", "shifts", "register", "rank", *CHOICE)
+        if getattr(given, name) is not None
+    }
+    if given.frames:
+        changes["frames"] = tuple(given.frames)
+    if given.reference_frame is not None:
+        changes["reference_frame"] = given.reference_frame
+    if given.saturation is not None:
+        changes["saturation"] = given.saturation
+    changes.update(cleaning_changes(given))
+    if given.integers is not None:
+        changes["integers"] = given.integers
+    if given.range is not None:
+        chosen = given.range
+        changes.update(start=chosen.start, stop=chosen.stop, step=chosen.step)
+    if given.keep is not None:
+        if given.keep_above is not None:
+            raise LuckyError("--keep and --keep-above: each says where the cut is; give one.")
+        changes["keep_above"] = None  # of the recipe
+    twice = [
+        f"--{name.replace('_', '-')}"
+        for name in ("register", "rank", *CHOICE)
+        if changes.get(name) is not None
+    ] + (["--reference"] if given.reference_frame is not None else [])
+    if (given.shifts or recipe.shifts) and twice:
+        raise LuckyError(
+            f"{' and '.join(twice)}: --shifts says already which frames, and where. Leave one out, "
+            "or edit the column selected of that table."
+        )
+    recipe = replace(recipe, **changes)
+    if given.reference_frame is not None and recipe.register != "correlation":
+        raise LuckyError(
+            "--reference is what correlation compares with: add --register correlation."
+        )
+    if given.dust_on is not None and not recipe.seeks_dust:
+        raise LuckyError("--dust-on says where dust is looked for: add --dust N,RADIUS.")
+    if not recipe.frames:
+        raise LuckyError("No frames were given; give a folder, a cube, or several FITS files.")
+    return recipe
 
 
 def _numbers(text: str, kinds: tuple[type, ...], words: tuple[str, ...], example: str) -> list[Any]:

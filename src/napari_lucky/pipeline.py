@@ -214,11 +214,11 @@ def _shifts_from_file(
 ) -> FrameTable:
     """Return the table of frames that an earlier job saved, for the frames chosen now."""
     path = Path(recipe.shifts or "")
+    saved = table_from_csv(path)
     if recipe.focus is None and recipe.defocus is None:
         raise LuckyError(
             f"{path} tells shifts, not where the star is: give a window, --focus or --defocus."
         )
-    saved = table_from_csv(path)
     row = {int(frame): k for k, frame in enumerate(saved.frame)}
     missing = [int(frame) for frame in chosen if int(frame) not in row]
     if missing:

@@ -60,6 +60,7 @@ def draw_shifts(axes: Any, shifts: NDArray[np.float64], kept: NDArray[np.bool_])
 def draw_image(axes: Any, image: NDArray[np.float32], title: str, high: float) -> None:
     """Draw an image from its low background to `high` ADU."""
     low = float(np.nanpercentile(image, 5)) if np.isfinite(image).any() else 0.0
+    axes.set_facecolor("black")  # seen where pixels are masked
     axes.imshow(image, cmap="inferno", vmin=low, vmax=max(high, low + 1e-6), origin="upper")
     axes.set_title(title, fontsize="medium")
     axes.set_xticks([])

@@ -72,6 +72,7 @@ def test_dust_is_found_on_the_flat_and_the_points_can_be_edited(viewer, hand, do
         assert spot.radius == pytest.approx(8)
     points.selected_data = {0}
     points.remove_selected()
+    assert points.current_size == 16
     points.current_size = 24
     points.add([[30, 40]])
     assert [round(s.radius) for s in spots_of(points, run)] == [8, 8, 12]

@@ -323,7 +323,7 @@ def test_shifts_of_another_run_are_refused_and_histories_are_the_frames_own(
         hand.run(dock)
         ((severity, text),) = messages()
         assert severity == "error"
-        assert "same run" in text
+        assert "belong together" in text
 
 
 def test_shifts_removed_while_ranking_are_told(viewer, hand, slow_frames, add_run, messages):
@@ -375,6 +375,26 @@ def test_a_range_of_frames_goes_down_the_chain(viewer, hand):
     dock.frames.value = "99:"
     hand.run(dock)
     assert len([la for la in viewer.layers if "calibrated" in la.name]) == 1
+
+
+def test_the_slider_moves_to_a_frame_that_is_there(viewer, hand):
+    viewer.open_sample("napari-lucky", "simulated")
+    viewer.dims.set_current_step(0, 59)
+    dock = hand.dock("calibration")
+    dock.frames.value = "0:30:3"
+    hand.run(dock)
+    assert viewer.dims.current_step[0] == 0
+
+
+def test_a_calibrated_run_is_not_calibrated_again(viewer, hand, messages):
+    viewer.open_sample("napari-lucky", "simulated")
+    dock = hand.dock("calibration")
+    hand.run(dock)
+    dock.image.value = layer(viewer, "sample run calibrated")
+    messages()
+    hand.run(dock)
+    ((_, told),) = messages()
+    assert "calibrated already, with a dark" in told
 
 
 def test_the_frame_shown_may_be_the_reference(viewer, hand):

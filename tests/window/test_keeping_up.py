@@ -73,6 +73,34 @@ def test_a_nudged_window_is_followed_by_the_whole_chain(viewer, hand, docks):
     np.testing.assert_array_equal(registered.data[3], Shifted(frames, shifts).read(slice(3, 4))[0])
 
 
+def test_what_was_chosen_by_hand_outlives_a_nudge_and_nothing_wrong_is_told(
+    viewer, hand, docks, messages
+):
+    run(hand, docks, "calibration", *CHAIN)
+    docks["ranking"].toggle(3)
+    for name in CHAIN:
+        docks[name].keeping_up.box.value = True
+    messages()
+    windows = newest(viewer, "windows")
+    windows.data = [corners + 2 for corners in windows.data]
+    settle(hand, docks)
+    assert messages() == []
+    assert newest(viewer, "shifts").features["selected"][3]
+    assert newest(viewer, "run focus").metadata["history"][-2].parameters["add"] == [3]
+
+
+def test_a_parameter_is_followed_and_so_is_the_contrast(viewer, hand, docks):
+    run(hand, docks, "calibration", *CHAIN)
+    stack, long = newest(viewer, "run focus"), newest(viewer, "long exposure")
+    before, high = list(stack.contrast_limits), long.contrast_limits[1]
+    long.contrast_limits = 0, 1000
+    docks["stacking"].keeping_up.box.value = True
+    docks["stacking"].which.value = "all (shift-and-add)"
+    settle(hand, docks)
+    assert stack.contrast_limits[1] < 0.7 * before[1]
+    assert list(long.contrast_limits) == [0, 1000] != [0, high]  # the user's own
+
+
 def test_a_dust_spot_that_is_moved_is_followed(viewer, hand, docks):
     docks["cleaning"].light.value = newest(viewer, "flat")
     docks["cleaning"].dust_as.value = "mask"

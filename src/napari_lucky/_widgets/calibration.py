@@ -148,6 +148,7 @@ class CalibrationDock(Dock):
                 _opened(dark),
                 _opened(flat),
                 saturation=saturation,
+                history=before,
                 flat_history=flat_history,
                 progress=progress,
                 **parameters,
@@ -195,6 +196,7 @@ class CalibrationDock(Dock):
                 )
             )
             layer.visible = False
+            self.show_frame_of(calibrated.shape[0])
             if calibrated.masked:
                 show_info(f"Masked {calibrated.masked} hot or dead pixels of the sensor.")
 

@@ -153,7 +153,9 @@ class CleaningDock(Dock):
             if not spots:
                 show_info(f"No shadow of {radius:g} px stands out there.")
                 return
-            self.spots.value = self.add(dust_tuple(spots, f"{base_name(layer)} dust", like=layer))
+            marked = self.add(dust_tuple(spots, f"{base_name(layer)} dust", like=layer))
+            marked.current_size = 2 * radius
+            self.spots.value = marked
 
         self.start(work, done)
 
@@ -188,11 +190,13 @@ class CleaningDock(Dock):
             shared = {"header": layer.metadata.get("header"), "like": layer}
             history = (*history_of(layer), *cleaned.steps)
             if cleaned.background is not None:
+                names = [step.name for step in cleaned.steps]
+                upto = cleaned.steps[: names.index("take off background") + 1]
                 self.add(
                     image_tuple(
                         BackgroundModel(cleaned.background),
                         f"{run} background",
-                        history=history,
+                        history=(*history_of(layer), *upto),
                         contrast_limits=contrast["background"],
                         visible=False,
                         **shared,
@@ -206,6 +210,7 @@ class CleaningDock(Dock):
                 )
             )
             layer.visible = False
+            self.show_frame_of(cleaned.frames.shape[0])
             for note in cleaned.notes:
                 show_info(note)
 

@@ -40,6 +40,8 @@ class Dock(QScrollArea):
         The parameters, in the order of the work.
     follows : sequence of Followed
         What it works on and can keep up with; none: it runs only when told.
+    quiet : sequence of Widget
+        Parameters that take effect without running again.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Dock(QScrollArea):
         explanation: str,
         parameters: list[Widget],
         follows: Sequence[Followed] = (),
+        quiet: Sequence[Widget] = (),
     ) -> None:
         super().__init__()
         self.viewer = viewer
@@ -59,13 +62,16 @@ class Dock(QScrollArea):
         self.cancel_button = PushButton(
             text="Cancel", enabled=False, tooltip="Stop the job; nothing is changed"
         )
-        self._made: dict[str, Layer] = {}  # the last results, by the names they were to have
+        # the last results by the names they were to have, and the contrast limits given to them
+        self._made: dict[str, tuple[Layer, Any]] = {}
         self._in_place = False
         self.keeping_up = KeepingUp(self, follows, self._run_again) if follows else None
         self._settings = QSettings("napari-lucky", "docks")
         self._recall()
         for widget in self._remembered:
             widget.changed.connect(self._remember)
+            if self.keeping_up is not None and widget not in quiet:
+                widget.changed.connect(self.keeping_up.changed)
         self.run_button.changed.connect(lambda: attempt(self.run))
         self.cancel_button.changed.connect(self.cancel)
         self._lay_out(explanation)
@@ -177,16 +183,26 @@ class Dock(QScrollArea):
         """
         layers = self.viewer.layers
         name = layer[1]["name"]
-        if self._in_place and self._made.get(name) in layers:
-            put_in_place(self._made[name], layer)
-            return self._made[name]
-        added = self._made[name] = self.viewer.add_layer(Layer.create(*layer))
+        limits = layer[1].get("contrast_limits")
+        last, shown = self._made.get(name, (None, None))
+        if self._in_place and last in layers:
+            put_in_place(last, layer, shown)
+            self._made[name] = last, limits
+            return last
+        added = self.viewer.add_layer(Layer.create(*layer))
+        self._made[name] = added, limits
         if isinstance(added, napari.layers.Image):
             place = len(layers) - 1
             while place > 0 and not isinstance(layers[place - 1], napari.layers.Image):
                 place -= 1
             layers.move(len(layers) - 1, place)
         return added
+
+    def show_frame_of(self, n: int) -> None:
+        """Move the slider to a frame that a new layer of n frames has."""
+        axis = self.viewer.dims.ndim - 3
+        if axis >= 0 and self.viewer.dims.current_step[axis] >= n:
+            self.viewer.dims.set_current_step(axis, 0)
 
     def _key(self, widget: Widget) -> str:
         return f"{type(self).__name__}/{widget.name}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from magicgui.widgets import CheckBox
 from napari.layers import Layer, Vectors
 from qtpy.QtCore import QTimer
@@ -38,8 +39,8 @@ class KeepingUp:
         self.box = CheckBox(
             name="keep_up",
             text="keep up",
-            tooltip="Run again when what this works on changes (a window or a dust spot is moved, "
-            "the dock before has run), and put the results in place of the last ones",
+            tooltip="Run again when a parameter or what this works on changes (a window or a dust "
+            "spot is moved, the dock before has run); results take the place of the last ones",
         )
         self._follows, self._again = follows, again
         self._heard: list[Any] = []
@@ -53,7 +54,7 @@ class KeepingUp:
 
     def _listen(self, *_: Any) -> None:
         for emitter in self._heard:
-            emitter.disconnect(self._changed)
+            emitter.disconnect(self.changed)
         self._heard = []
         if not self.box.value:
             self._timer.stop()
@@ -62,10 +63,12 @@ class KeepingUp:
             if combo.value is not None:
                 self._heard += [getattr(combo.value.events, name) for name in names]
         for emitter in self._heard:
-            emitter.connect(self._changed)
+            emitter.connect(self.changed)
 
-    def _changed(self, *_: Any) -> None:
-        self._timer.start()
+    def changed(self, *_: Any) -> None:
+        """Something changed: run again when no more changes come."""
+        if self.box.value:
+            self._timer.start()
 
     def _run(self) -> None:
         if self.box.value and not self._again():
@@ -76,11 +79,17 @@ class KeepingUp:
         self.box.value = False
 
 
-def put_in_place(layer: Layer, new: LayerTuple) -> None:
-    """Give a layer the data, features, place and history of a new one of its kind."""
+def put_in_place(layer: Layer, new: LayerTuple, limits: Any = None) -> None:
+    """Give a layer the data, features, place and history of a new one of its kind.
+
+    Its contrast as well, if it still has the limits that it was given.
+    """
     data, meta, _ = new
+    untouched = limits is not None and np.allclose(layer.contrast_limits, limits)
     layer.metadata = meta["metadata"]
     layer.data = data
+    if untouched:
+        layer.contrast_limits = meta["contrast_limits"]
     if "translate" in meta:
         layer.translate = meta["translate"]
     if "features" in meta:

@@ -88,6 +88,7 @@ class RankingDock(Dock):
                 self.smooth,
                 *self.cut.widgets,
             ],
+            quiet=self.cut.widgets,
             follows=[(self.image, ("data",)), (self.registration, ("data",))],
         )
         self._ranked: Ranked | None = None
@@ -152,13 +153,14 @@ class RankingDock(Dock):
                 raise LuckyError(f"“{shifts.name}” was removed meanwhile; nothing was ranked.")
             self.cut.select(quality)  # raises before anything is changed
             numbers = frame_numbers(np.arange(len(quality)), history)
+            by_hand = self._by_hand if self._in_place else ByHand()
             self._forget()
             self._ranked = Ranked(layer, shifts, quality, metric, smooth, history, numbers)
             shifts.events.features.connect(self._features_changed)
             none = np.zeros(len(quality), bool)
             self.graph.show_quality(quality, 1, none, none)
             self.table.frames.show(files_of(frames), quality, none)
-            self._choose(ByHand())
+            self._choose(by_hand)
 
         self.start(work, done)
 
@@ -257,7 +259,9 @@ class RankingDock(Dock):
         if _is_told(ranked):
             self._change_by_hand(self._by_hand_now(ranked))
         else:
+            by_hand = self._by_hand
             self._forget()
+            self._by_hand = by_hand  # for a ranking that keeps up
             self.told.setText("The shifts were made anew: press Run to rank their frames.")
 
     def _by_hand_now(self, ranked: Ranked) -> ByHand:

@@ -101,6 +101,8 @@ class StackingDock(Dock):
         found = np.isfinite(table.shifts).all(axis=1)
         kept = np.flatnonzero(found & table.selected if self.which.value == KEPT else found)
         if len(kept) == 0:
+            if self._in_place:
+                return  # registered anew, not yet ranked
             raise LuckyError(
                 "No frame is kept yet. Do Frame ranking first, or choose "
                 f"“{ALL}” to stack every frame."
