@@ -14,11 +14,13 @@ from .._from_layers import frames_of, history_of, windows_of
 from .._layers import files_of, image_tuple, points_tuple, rectangle, vectors_tuple, windows_tuple
 from ..blocks import Progress
 from ..calibration import calibrated_in, saturated_frames
+from ..correlation import REFERENCES
 from ..errors import LuckyError
 from ..finding import find_star
 from ..pipeline import tell_frames
-from ..registration import METHODS, REFERENCES, SMOOTH, Registration, register
+from ..registration import METHODS, Registration, register
 from ..shifting import Shifted
+from ..spots import SMOOTH
 from ..steps import frame_numbers, register_step, shift_step
 from ..table import FrameTable
 from ..windows import Window
