@@ -19,7 +19,7 @@ from .windows import MIN_SIDE, Window
 Moves = NDArray[np.intp]
 MARGIN = 8
 """A star nearer to the window's edge than this part of its side moves the window."""
-VOTES = 5
+VOTES = 3
 """The star's place is the median over so many frames: no single frame moves the window."""
 FAINTEST = 0.25
 """Frames whose peak is under this fraction of the usual one have no say."""
@@ -133,63 +133,79 @@ def follow(
     Returns
     -------
     moves : ndarray of int, (n, 2)
-        All 0 if the star stays in its window.
+        All 0 if the star stays in its window, or else those that put it on the middle.
     found : ndarray of float64, (n, 3)
         y, x in pixels of the moved window, and peak.
     """
     n = len(found)
-    moves, found = np.zeros((n, 2), np.intp), found.copy()
+    corner, centre = np.array([focus.y0, focus.x0]), np.array(focus.shape) // 2
     # the best of some frames in a row, so that no cosmic ray begins it
     steady = ndimage.median_filter(np.nan_to_num(found[:, 2]), min(VOTES, n), mode="nearest")
     steady[~_inside(found[:, :2], focus)] = 0
     first, least = int(np.argmax(steady)), FAINTEST * steady.max()
+    seen = found + np.append(corner, 0)  # on the sensor
+    places = seen[:, :2].copy()
+    leaves = False
     if least > 0:
         for order in (np.arange(first, n), np.arange(first - 1, -1, -1)):
-            _follow_one_way(frames, focus, found, moves, order, least, smooth, progress)
-    return moves, found
+            leaves |= _follow_one_way(frames, focus, seen, places, order, least, smooth, progress)
+    if not leaves:
+        return np.zeros((n, 2), np.intp), found
+    moves = np.where(np.isfinite(places), np.floor(places - corner - centre + 0.5), 0)
+    moves = moves.astype(np.intp)
+    return moves, np.column_stack([seen[:, :2] - corner - moves, seen[:, 2]])
 
 
 def _follow_one_way(
     frames: Frames,
     focus: Window,
-    found: NDArray[np.float64],
-    moves: Moves,
+    seen: NDArray[np.float64],
+    places: NDArray[np.float64],
     order: NDArray[np.intp],
     least: float,
     smooth: float,
     progress: Progress,
-) -> None:
-    """Follow the star through frames in an order; `found` and `moves` are changed in place."""
-    corner, centre = np.array([focus.y0, focus.x0]), np.array(focus.shape) // 2
+) -> bool:
+    """Follow the star through frames in an order, and tell whether it leaves its window.
+
+    What is seen (y, x on the sensor, peak) is corrected in place where it leaves, and so is
+    the star's place: its running place in frames that do not show it.
+    """
+    corner = np.array([focus.y0, focus.x0])
     side = max(MIN_SIDE, min(focus.shape) // 2)
-    move, leaves = np.zeros(2, np.intp), False
-    places: deque[NDArray[np.float64]] = deque(maxlen=VOTES)  # on the sensor
+    leaves = False
+    last: deque[NDArray[np.float64]] = deque(maxlen=VOTES)
     for done, frame in enumerate(order):
         if leaves:
-            around = _centred(np.median(places, axis=0), side)
-            at, peak = _look(frames, int(frame), around, smooth)
-            found[frame] = [*(at - corner - move), peak]
+            seen[frame] = _look(frames, int(frame), np.median(last, axis=0), side, smooth)
             if done % 16 == 0:
                 progress(done, len(order), "following the star")
-        at, peak = found[frame, :2] + corner + move, found[frame, 2]
-        if peak >= least:
-            places.append(at)
-        if places and not _inside((running := np.median(places, axis=0)) - corner - move, focus):
+        if seen[frame, 2] >= least:
+            last.append(seen[frame, :2].copy())
+        running = np.median(last, axis=0) if last else np.full(2, np.nan)
+        if last and not leaves and not _inside(running - corner, focus):
             leaves = True
-            before, move = move, _whole(running - corner - centre)
-            found[frame, :2] += before - move
-        moves[frame] = move
+            for before in order[max(0, done - VOTES) : done + 1]:  # the edge may cut them already
+                seen[before] = _look(frames, int(before), running, side, smooth)
+                places[before] = seen[before, :2]
+        places[frame] = seen[frame, :2] if seen[frame, 2] >= least else running
+    return leaves
 
 
 def _look(
-    frames: Frames, frame: int, around: Window, smooth: float
-) -> tuple[NDArray[np.float64], float]:
-    """Return where the brightest speckle is on the sensor, and its peak, in a part of a frame."""
-    on = around.clipped(frames.shape)
-    if min(on.shape) < MIN_SIDE:
-        return np.full(2, np.nan), np.nan
-    y, x, peak = track_brightest(as_float32(frames.read(np.array([frame]), on)), smooth)[0]
-    return np.array([y + on.y0, x + on.x0]), float(peak)
+    frames: Frames, frame: int, place: NDArray[np.float64], side: int, smooth: float
+) -> NDArray[np.float64]:
+    """Return y, x on the sensor of the brightest speckle near a place, and its peak."""
+    for _ in range(2):  # the second time from where it is, so that no edge cuts it
+        on = _centred(place, side).clipped(frames.shape)
+        if min(on.shape) < MIN_SIDE:
+            return np.full(3, np.nan)
+        block = as_float32(frames.read(np.array([frame]), on))
+        found = track_brightest(block, smooth)[0] + (on.y0, on.x0, 0)
+        if not np.abs(found[:2] - place).max() > side / 4:
+            break
+        place = found[:2]
+    return np.asarray(found)
 
 
 def _inside(points: NDArray[np.float64], focus: Window) -> NDArray[np.bool_]:

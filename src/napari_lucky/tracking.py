@@ -37,6 +37,8 @@ ROUNDS, SETTLED = 8, 0.003
 """Align, average, align again: so often at most, and until shifts change by less, in pixels."""
 SPOILED = 1.1
 """Frames whose chi-square is so many times the usual are looked through for cosmic rays."""
+REREAD = 6
+"""So often at most a frame is read anew because its shift is another whole pixel."""
 FAINT, SIGNIFICANT = 0.1, 5.0
 """A star under a tenth of its usual flux, or under 5 sigma, is not registered."""
 CORRELATIONS = 3
@@ -44,12 +46,12 @@ CORRELATIONS = 3
 ODD = 8.0
 """Frames whose log chi-square is so many (robust) sigmas over the usual are not registered."""
 
-NO_LIGHT = "no light"
-NO_STAR = "no star"
-TOO_FAINT = "star too faint"
-NO_FIT = "no shift fits"
-UNLIKE = "unlike the template"
-CUT = "cut by the sensor's edge or masked"
+NO_LIGHT = "without a star: all pixels there are equal or masked"
+NO_STAR = "without a star that stands out of the noise"
+TOO_FAINT = "whose star has less than a tenth of its usual light, as behind a cloud"
+NO_FIT = "to which the template does not fit at any shift"
+UNLIKE = "whose star is unlike the others' (chi-square), as under a cosmic ray"
+CUT = "whose star is cut by the sensor's edge or masked"
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,9 +217,9 @@ def _fit_frames(
     """Return place, sigma (y, x), flux, its error, chi-square, light seen, for some frames."""
     first = _aligned(frames, focus, moves[index], index)
     whole = whole_shifts(first, template, reach)
-    out = np.full((len(index), 8), np.nan)
+    out, rest = np.full((len(index), 8), np.nan), np.zeros((len(index), 2))
     again = np.arange(len(index))
-    for _ in range(3):
+    for _ in range(REREAD):
         block = _aligned(frames, focus, (moves[index] + whole)[again], index[again])
         made = fit(block, template)
         spoiled = np.flatnonzero(made.chi2 > SPOILED * usual)
@@ -234,13 +236,13 @@ def _fit_frames(
                 template.seen(block),
             ]
         )
+        rest[again] = made.place
         far = np.abs(np.nan_to_num(made.place)).max(axis=1) > LARGEST_REST
         if not far.any():
             break
         whole[again] += np.rint(np.nan_to_num(made.place)).astype(np.intp)
         again = again[far]
-    else:
-        out[again, :2] = np.nan
+    out[(np.abs(rest) >= 1).any(axis=1), :2] = np.nan
     blank = is_empty(first)
     if isinstance(frames, View):
         blank |= Followed(frames, moves).blank(index, focus)

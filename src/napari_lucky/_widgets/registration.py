@@ -55,7 +55,8 @@ class RegistrationDock(Dock):
             label="method",
             choices=METHODS,
             tooltip="brightest: the brightest speckle, after smoothing; centroid: the "
-            "centre of light in a Gaussian window; correlation: with a reference",
+            "centre of light in a Gaussian window; correlation: with a reference; "
+            "template: least squares with a mean of good frames; tells errors",
         )
         self.reference_frame = ComboBox(
             name="reference_frame",
@@ -141,11 +142,12 @@ class RegistrationDock(Dock):
         def work(progress: Progress) -> tuple[Registration, list[str]]:
             registration = register(frames, focus, method, smooth, against, progress=progress)
             calibrated = calibrated_in(frames)
-            if calibrated is None:
-                return registration, []
-            saturated = saturated_frames(calibrated, focus, progress=progress)
-            everything = np.arange(frames.shape[0])
-            return registration, tell_frames(everything, registration.found, saturated, calibrated)
+            everything, level = np.arange(frames.shape[0]), np.inf
+            saturated = np.zeros(len(everything), bool)
+            if calibrated is not None:
+                shifts, level = registration.shifts, calibrated.saturation
+                saturated = saturated_frames(calibrated, focus, shifts, progress=progress)
+            return registration, tell_frames(everything, registration.reasons, saturated, level)
 
         def done(result: tuple[Registration, list[str]]) -> None:
             registration, notes = result
@@ -164,6 +166,7 @@ class RegistrationDock(Dock):
                 np.zeros(n, bool),
                 registration.reference,
                 history,
+                registration.sigma,
             )
             shifted = Shifted(frames, registration.shifts, subpixel)
             done_to = (*history, shift_step(subpixel))
