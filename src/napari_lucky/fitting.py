@@ -14,8 +14,8 @@ from .frames import as_float32
 from .spots import Block, background
 from .template import ORDER, POWERS, Floats, Noise, Template
 
-STEPS = 8
-"""Gauss-Newton steps at most; three or four are enough as a rule."""
+STEPS = 6
+"""Gauss-Newton steps; three or four are enough as a rule."""
 CLIP = 2.0
 """Before the correlation a frame is cut at so many times the template's peak: cosmic rays."""
 COSMIC, ALONE = 8.0, 3.3
@@ -97,7 +97,8 @@ def fit(block: Block, template: Template) -> Fit:
     pixels = block.reshape(len(block), -1)
     bad = ~np.isfinite(pixels)
     pixels = np.where(bad, np.float32(0), pixels)
-    products = (pixels @ template.weighted.T).astype(np.float64)
+    # one by one, so that no bit of a frame's shift depends on the frames beside it
+    products = np.stack([template.weighted @ frame for frame in pixels]).astype(np.float64)
     squares = np.einsum("kp,kp,p->k", pixels, pixels, template.weight, dtype=np.float64)
     used = template.weight > 0
     count = (used & ~bad).sum(axis=1)
@@ -109,21 +110,18 @@ def fit(block: Block, template: Template) -> Fit:
     with np.errstate(all="ignore"):
         for _ in range(STEPS):
             theta, jacobian = _model(s, f, level)
-            normal = np.einsum("kpi,kpq,kqj->kij", jacobian, gram, jacobian, optimize=True)
-            residual = products - np.einsum("kpq,kq->kp", gram, theta)
-            slope = np.einsum("kpi,kp->ki", jacobian, residual)
-            step = np.einsum("kij,kj->ki", _inverse(normal), slope)
+            across = jacobian.transpose(0, 2, 1)
+            residual = products[:, :, None] - gram @ theta[:, :, None]
+            step = (_inverse(across @ gram @ jacobian) @ (across @ residual))[:, :, 0]
             s = np.clip(s + step[:, :2], -1, 1)
             f, level = f + step[:, 2], level + step[:, 3]
-            if np.nanmax(np.abs(step[:, :2]), initial=0) < 1e-5:
-                break
         theta, jacobian = _model(s, f, level)
-        normal = np.einsum("kpi,kpq,kqj->kij", jacobian, gram, jacobian, optimize=True)
-        inverse = _inverse(normal)
-        spread = np.einsum("kpi,pq,kqj->kij", jacobian, template.spread, jacobian, optimize=True)
-        error = np.sqrt(np.diagonal(inverse @ spread @ inverse, axis1=1, axis2=2))
-        chi2 = squares - 2 * np.einsum("kp,kp->k", theta, products)
-        chi2 += np.einsum("kp,kpq,kq->k", theta, gram, theta, optimize=True)
+        across = jacobian.transpose(0, 2, 1)
+        inverse = _inverse(across @ gram @ jacobian)
+        spread = inverse @ (across @ template.spread @ jacobian) @ inverse
+        error = np.sqrt(np.diagonal(spread, axis1=1, axis2=2))
+        fitted = (gram @ theta[:, :, None])[:, :, 0]
+        chi2 = squares + (theta * (fitted - 2 * products)).sum(axis=1)
         chi2 /= np.maximum(count - 4, 1) * np.mean((template.weight * template.variance)[used])
     return Fit(s, f, error[:, :2], error[:, 2], chi2, level)
 
@@ -204,7 +202,8 @@ def _alike(residual: Block, template: Template) -> float:
 def _residual(block: Block, template: Template, made: Fit) -> NDArray[np.float32]:
     """Return what a fit leaves of each frame, (k, y x), ADU."""
     theta, _ = _model(made.place, made.flux, made.level)
-    return np.asarray(block.reshape(len(block), -1) - as_float32(theta) @ template.basis)
+    model = np.stack([row @ template.basis for row in as_float32(theta)])
+    return np.asarray(block.reshape(len(block), -1) - model)
 
 
 def without_cosmics(block: Block, template: Template, made: Fit) -> Block:
