@@ -15,7 +15,7 @@ from .history import History
 from .recipe import Recipe
 from .shadows import Spot
 from .steps import frame_numbers, frame_places, rank_step_now, recorded_windows
-from .table import FrameTable
+from .table import ERRORS, FrameTable
 from .windows import Window
 
 
@@ -214,6 +214,9 @@ def table_of(
     quality = np.asarray(features.get("quality", np.full(count, np.nan)), np.float64)
     selected = np.asarray(features.get("selected", np.zeros(count)), bool)
     file = [str(name) for name in features.get("file", [""] * count)]
+    sigma = None
+    if all(name in features for name in ERRORS):
+        sigma = np.column_stack([np.asarray(features[name], np.float64) for name in ERRORS])
     reference = metadata.get("reference", (0.0, 0.0))
     history = tuple(metadata.get("history", ()))
     if n is not None:
@@ -229,10 +232,12 @@ def table_of(
         at = place[row]
         shifts = _spread(shifts[row], at, np.full((n, 2), np.nan))
         quality = _spread(quality[row], at, np.full(n, np.nan))
+        if sigma is not None:
+            sigma = _spread(sigma[row], at, np.full((n, 2), np.nan))
         selected = _spread(selected[row], at, np.zeros(n, bool))
         names = _spread(np.array(file, object)[row], at, np.full(n, "", object))
         frame, file = frame_numbers(np.arange(n), before), list(names)
-    return FrameTable(frame, file, shifts, quality, selected, reference, history)
+    return FrameTable(frame, file, shifts, quality, selected, reference, history, sigma)
 
 
 def _spread(values: NDArray[Any], at: NDArray[np.intp], into: NDArray[Any]) -> NDArray[Any]:

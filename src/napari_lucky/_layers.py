@@ -14,7 +14,7 @@ from .history import History
 from .shadows import Spot
 from .steps import frame_places
 from .surface import Surface
-from .table import FrameTable
+from .table import ERRORS, FrameTable
 from .windows import Window
 
 LayerTuple = tuple[Any, dict[str, Any], str]
@@ -109,7 +109,7 @@ def vectors_tuple(table: FrameTable, name: str, *, header: Any = None, like: Any
     Its features number the frames as the run does; an arrow is where the frame is in the layer
     that was registered, which may hold only some frames of the run.
     """
-    found = np.isfinite(table.shifts).all(axis=1)
+    found = np.asarray(np.isfinite(table.shifts).all(axis=1))
     start = _tracked(table)[found]
     along = np.column_stack([np.zeros(len(table.frame)), table.shifts])[found]
     scale, translate, units = _place(like, 3)
@@ -124,6 +124,7 @@ def vectors_tuple(table: FrameTable, name: str, *, header: Any = None, like: Any
             "length": length,
             "quality": table.quality[found],
             "selected": table.selected[found],
+            **_errors(table, found),
         },
         "edge_color": "length",
         "edge_colormap": "turbo",
@@ -140,6 +141,12 @@ def vectors_tuple(table: FrameTable, name: str, *, header: Any = None, like: Any
         **units,
     }
     return np.stack([start, along], axis=1), meta, "vectors"
+
+
+def _errors(table: FrameTable, found: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
+    if table.sigma is None:
+        return {}
+    return dict(zip(ERRORS, table.sigma[found].T, strict=True))
 
 
 def points_tuple(table: FrameTable, name: str, *, header: Any = None, like: Any = None) -> Any:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .errors import LuckyError
 from .frames import Index, View, as_float32
-from .registration import track_brightest
+from .spots import track_brightest
 from .windows import Window
 
 MAX_ORDER = 6

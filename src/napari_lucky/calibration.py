@@ -13,7 +13,8 @@ from scipy import ndimage
 
 from .blocks import Progress, blocks_of, map_blocks, silent
 from .errors import LuckyError
-from .frames import Frames, Index, View, as_float32
+from .following import followed, moves_of
+from .frames import ArrayFrames, Frames, Index, View, as_float32
 from .windows import Window
 
 Combine = Literal["mean", "median"]
@@ -260,11 +261,15 @@ def calibrated_in(frames: Frames) -> Calibrated | None:
 def saturated_frames(
     calibrated: Calibrated,
     window: Window,
+    shifts: NDArray[np.float64] | None = None,
     *,
     progress: Progress = silent,
     executor: Executor | None = None,
 ) -> NDArray[np.bool_]:
     """Tell which frames have a saturated pixel in a window, beside those masked in every frame.
+
+    With the shifts of a registration, (n, 2) in pixels, the window moves as in
+    `napari_lucky.rank`.
 
     Returns
     -------
@@ -273,11 +278,14 @@ def saturated_frames(
     n, level = calibrated.shape[0], calibrated.saturation
     if not np.isfinite(level):
         return np.zeros(n, bool)
-    good = np.True_ if calibrated.bad is None else ~calibrated.bad[window.slices]
+    moves = np.zeros((n, 2), np.intp) if shifts is None else moves_of(shifts, window)
+    raw = followed(calibrated.frames, moves)
+    bad = np.zeros(calibrated.shape[1:], bool) if calibrated.bad is None else calibrated.bad
+    masked = followed(ArrayFrames(np.broadcast_to(bad, calibrated.shape)), moves)
 
     def look(block: slice) -> NDArray[np.bool_]:
-        bright = calibrated.frames.read(block, window) >= level
-        return np.asarray((bright & good).any(axis=(1, 2)))
+        bright = raw.read(block, window) >= level  # false for NaN, beyond the sensor
+        return np.asarray((bright & (masked.read(block, window) != 1)).any(axis=(1, 2)))
 
     blocks = blocks_of(n, window.height * window.width)
     what = "looking for saturated frames"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from .blocks import Progress, silent
 from .by_hand import ByHand, kept_frames
-from .calibration import Calibrated, saturated_frames
+from .calibration import saturated_frames
 from .chain import build_chain
 from .errors import LuckyError
 from .fits_output import ImageResult
@@ -85,13 +86,9 @@ def process(
     if focus is None or recipe.shifts is not None:
         table = _shifts_from_file(recipe, chosen, files, steps)
     else:
-        table = track_and_rank(clean, focus, defocus, recipe, chosen, files, steps, **work)
-        notes += tell_frames(
-            chosen,
-            np.asarray(np.isfinite(table.shifts).all(axis=1)),
-            saturated_frames(calibrated, focus, **work),
-            calibrated,
-        )
+        table, reasons = track_and_rank(clean, focus, defocus, recipe, chosen, files, steps, **work)
+        saturated = saturated_frames(calibrated, focus, table.shifts, **work)
+        notes += tell_frames(chosen, reasons, saturated, calibrated.saturation)
     images = stack_results(clean, table, focus, defocus, recipe.subpixel, header, **work)
     return Result(images, table, recipe, tuple(notes))
 
@@ -107,7 +104,7 @@ def track_and_rank(
     *,
     progress: Progress = silent,
     executor: Executor | None = None,
-) -> FrameTable:
+) -> tuple[FrameTable, tuple[str, ...]]:
     """Register and rank frames, and choose among them, as a recipe says.
 
     Parameters
@@ -126,6 +123,12 @@ def track_and_rank(
         What was done to the frames.
     progress, executor
         See `napari_lucky.blocks.map_blocks`.
+
+    Returns
+    -------
+    table : FrameTable
+    reasons : tuple of str
+        Why a frame is not registered; empty if it is.
     """
     work: dict[str, Any] = {"progress": progress, "executor": executor}
     registration = register(
@@ -137,7 +140,7 @@ def track_and_rank(
         **work,
     )
     registration = replace(registration, reference_frame=recipe.reference_frame)
-    quality = rank(frames, focus, recipe.rank, recipe.rank_smooth, **work)
+    quality = rank(frames, focus, recipe.rank, recipe.rank_smooth, registration.shifts, **work)
     quality[~registration.found] = np.nan
     by_hand = ByHand(recipe.add, recipe.drop)
     cut = select(quality, recipe.keep, recipe.keep_above)
@@ -150,9 +153,17 @@ def track_and_rank(
         ),
     )
     selected = np.isin(np.arange(len(chosen)), kept)
-    return FrameTable(
-        chosen, files, registration.shifts, quality, selected, registration.reference, history
+    table = FrameTable(
+        chosen,
+        files,
+        registration.shifts,
+        quality,
+        selected,
+        registration.reference,
+        history,
+        registration.sigma,
     )
+    return table, registration.reasons
 
 
 def _reference_place(recipe: Recipe, chosen: NDArray[np.intp]) -> str:
@@ -238,25 +249,31 @@ def _shifts_from_file(
         raise LuckyError(f"{path}: none of the frames is selected in this table.")
     history = (*steps, shifts_step(path, int(selected.sum())))
     return FrameTable(
-        chosen, files, saved.shifts[at], saved.quality[at], selected, saved.reference, history
+        chosen,
+        files,
+        saved.shifts[at],
+        saved.quality[at],
+        selected,
+        saved.reference,
+        history,
+        None if saved.sigma is None else saved.sigma[at],
     )
 
 
 def tell_frames(
     frame: NDArray[np.intp],
-    found: NDArray[np.bool_],
+    reasons: Sequence[str],
     saturated: NDArray[np.bool_],
-    calibrated: Calibrated,
+    saturation: float,
 ) -> list[str]:
-    """Return sentences that tell of the frames without a star, and of saturated ones."""
+    """Return sentences that tell of the frames not registered, and why, and of saturated ones."""
     notes = []
-    if (lost := frame[~found]).size:
-        notes.append(
-            f"Left out {_tell(lost)} without a star: all pixels there are equal or masked."
-        )
+    for why in sorted(set(reasons) - {""}):
+        lost = frame[[reason == why for reason in reasons]]
+        notes.append(f"Left out {_tell(lost)} {why}.")
     if (bright := frame[saturated]).size:
         notes.append(
-            f"Masked the saturated pixels ({calibrated.saturation:g} ADU and more) of the star "
+            f"Masked the saturated pixels ({saturation:g} ADU and more) of the star "
             f"in {_tell(bright)}; the quality found there is not to be trusted."
         )
     return notes

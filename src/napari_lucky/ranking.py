@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .blocks import Progress, blocks_of, map_blocks, silent
 from .errors import LuckyError
+from .following import followed, moves_of
 from .frames import Frames, as_float32, is_empty
 from .spots import Block, background, check_smooth, smoothed
 from .windows import Window
@@ -72,6 +73,7 @@ def rank(
     focus: Window,
     metric: str = "peak",
     smooth: float = RANK_SMOOTH,
+    shifts: NDArray[np.float64] | None = None,
     *,
     progress: Progress = silent,
     executor: Executor | None = None,
@@ -91,6 +93,9 @@ def rank(
         A key of `METRICS`.
     smooth : float
         Standard deviation of the Gaussian smoothing before the metric, in pixels.
+    shifts : ndarray of float64, (n, 2), optional
+        (dy, dx) in pixels, of a registration: where they take a star out of the window, the window
+        moves with it, by whole pixels.
     progress, executor
         See `napari_lucky.blocks.map_blocks`.
 
@@ -108,6 +113,8 @@ def rank(
         raise LuckyError(f"Frames are ranked by {', '.join(METRICS)}; not by {metric!r}.")
     check_smooth(smooth)
     focus.check_on(frames.shape, "focus window")
+    if shifts is not None:
+        frames = followed(frames, moves_of(shifts, focus))
 
     def one(block: slice) -> NDArray[np.float64]:
         return rank_block(as_float32(frames.read(block, focus)), metric, smooth)

@@ -14,11 +14,12 @@ from ._version import __version__
 from .by_hand import ByHand
 from .calibration import DEAD_BELOW, HOT_SIGMA, check_calibration
 from .cleaning import Cleaning
+from .correlation import check_reference_frame
 from .errors import LuckyError
 from .integers import parse_integers
 from .ranking import METRICS, RANK_SMOOTH, check_above, check_keep
-from .registration import METHODS, SMOOTH, check_reference_frame
-from .spots import check_smooth
+from .registration import METHODS
+from .spots import SMOOTH, check_smooth
 from .windows import Window
 
 WindowSpec = tuple[int, int, int]

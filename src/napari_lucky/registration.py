@@ -9,22 +9,19 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from .blocks import Progress, blocks_of, map_blocks, silent
 from .centroid import track_centroid
+from .correlation import check_reference_frame, correlate, reference_image
 from .errors import LuckyError
-from .frames import Frames, View, as_float32, is_empty
-from .shifting import Shifted
-from .spots import Block, background, check_smooth, peaks, smoothed
-from .stacking import stack_mean
+from .following import follow, followed
+from .frames import Frames, View, as_float32
+from .spots import SMOOTH, Block, background, check_smooth, smoothed, track_brightest
+from .tracking import NO_LIGHT, track_template
 from .windows import Window
 
-Method = Literal["brightest", "centroid", "correlation"]
+Method = Literal["brightest", "centroid", "correlation", "template"]
 METHODS: tuple[str, ...] = get_args(Method)
-SMOOTH = 2.0
-"""Default smoothing before the peak is looked for, in pixels."""
-REFERENCES = ("best", "first", "mean")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +50,8 @@ class Registration:
     method: Method = "brightest"
     smooth: float = SMOOTH
     reference_frame: str = "best"
+    sigma: NDArray[np.float64] | None = None
+    reasons: tuple[str, ...] = ()
 
     @property
     def shifts(self) -> NDArray[np.float64]:
@@ -116,29 +115,39 @@ def register(
     check_reference_frame(reference_frame)
     focus.check_on(frames.shape, "focus window")
 
+    moves = np.zeros((frames.shape[0], 2), np.intp)
+
     def run(track: Callable[[Block], NDArray[np.float64]], what: str) -> NDArray[np.float64]:
+        moved = followed(frames, moves)
+
         def one(block: slice) -> NDArray[np.float64]:
-            points = track(as_float32(frames.read(block, focus)))
-            if isinstance(frames, View):
-                points[frames.blank(block, focus)] = np.nan
+            points = track(as_float32(moved.read(block, focus)))
+            if isinstance(moved, View):
+                points[moved.blank(block, focus)] = np.nan
             return points
 
         blocks = blocks_of(frames.shape[0], focus.height * focus.width)
         done = map_blocks(one, blocks, progress=progress, what=what, executor=executor)
         return np.concatenate(list(done))
 
-    if method == "centroid":
+    found = run(lambda block: track_brightest(block, smooth), "tracking the speckle")
+    moves, found = follow(frames, focus, found, smooth, progress=progress)
+    points, sigma = found[:, :2], None
+    reasons: tuple[str, ...] = ()
+    if not np.isfinite(points).any():
+        pass  # told below
+    elif method == "centroid":
         points = run(lambda block: track_centroid(block, smooth), "tracking the centroid")
-    else:
-        found = run(lambda block: track_brightest(block, smooth), "tracking the speckle")
-        points = found[:, :2]
-        if method == "correlation" and np.isfinite(found[:, 2]).any():
-            image = _reference(frames, focus, found, reference_frame)
-            point = track_brightest(image, smooth)[0, :2]
-            template = smoothed(image - background(image)[:, None, None], smooth)[0]
-            points = point - run(
-                lambda block: correlate(block, template), "correlating with the reference"
-            )
+    elif method == "correlation":
+        image = reference_image(followed(frames, moves), focus, found, reference_frame)
+        point = track_brightest(image, smooth)[0, :2]
+        wanted = smoothed(image - background(image)[:, None, None], smooth)[0]
+        points = point - run(
+            lambda block: correlate(block, wanted), "correlating with the reference"
+        )
+    elif method == "template":
+        tracked = track_template(frames, focus, moves, found, progress=progress, executor=executor)
+        points, sigma, reasons = tracked.points, tracked.sigma, tracked.reasons
     if not np.isfinite(points).any():
         raise LuckyError(
             f"No star in rows {focus.y0} to {focus.y1 - 1}, columns {focus.x0} to "
@@ -148,92 +157,12 @@ def register(
     points = points + np.array([focus.y0, focus.x0])
     middle = np.floor(np.nanmedian(points, axis=0) + 0.5)
     return Registration(
-        points, (float(middle[0]), float(middle[1])), focus, method, smooth, reference_frame
+        points + moves,
+        (float(middle[0]), float(middle[1])),
+        focus,
+        method,
+        smooth,
+        reference_frame,
+        sigma,
+        reasons or tuple("" if found else NO_LIGHT for found in np.isfinite(points).all(axis=1)),
     )
-
-
-def check_reference_frame(reference_frame: str) -> None:
-    """Raise a `LuckyError` unless it is one of `REFERENCES`, or a frame's number."""
-    if reference_frame not in REFERENCES and not reference_frame.isdecimal():
-        raise LuckyError(
-            f"The reference frame is {', '.join(REFERENCES)}, or a frame's number from 0; not "
-            f"{reference_frame!r}."
-        )
-
-
-def _reference(frames: Frames, focus: Window, found: NDArray[np.float64], which: str) -> Block:
-    """Return the image to correlate with, (1, y, x)."""
-    lit = np.flatnonzero(np.isfinite(found[:, 2]))
-    if which == "mean":
-        middle = np.median(found[lit, :2], axis=0)
-        shifted = Shifted(frames, middle - found[:, :2], subpixel=False)
-        return stack_mean(shifted, lit, focus).image[np.newaxis]
-    if which.isdecimal():
-        frame = int(which)
-        if frame not in lit:
-            raise LuckyError(
-                f"Frame {frame} cannot be the reference: the run has frames 0 to "
-                f"{len(found) - 1}, and it must have a star."
-            )
-    else:
-        frame = _best_whole(found, focus) if which == "best" else int(lit[0])
-    return as_float32(frames.read(np.array([frame]), focus))
-
-
-def _best_whole(found: NDArray[np.float64], focus: Window) -> int:
-    """Return the frame of the highest peak whose star is not cut by the window's edge."""
-    margin = np.array(focus.shape) / 8
-    whole = np.abs(found[:, :2] - np.array(focus.shape) / 2) < np.array(focus.shape) / 2 - margin
-    peak = np.where(whole.all(axis=1), found[:, 2], np.nan)
-    return int(np.nanargmax(peak if np.isfinite(peak).any() else found[:, 2]))
-
-
-def track_brightest(block: Block, smooth: float = SMOOTH) -> NDArray[np.float64]:
-    """Find the brightest speckle of each frame of a block.
-
-    Parameters
-    ----------
-    block : ndarray of float32, (k, y, x)
-        The window's pixels, masked ones NaN.
-    smooth : float
-        Standard deviation of the smoothing in pixels.
-
-    Returns
-    -------
-    ndarray of float64, (k, 3)
-        y, x in pixels of the window, and the smoothed peak above background in ADU; NaN for a
-        frame whose pixels are all equal or masked.
-    """
-    image = smoothed(block - background(block)[:, None, None], smooth)
-    points, top = peaks(image)
-    out = np.column_stack([points, top])
-    out[is_empty(block)] = np.nan
-    return out
-
-
-def correlate(block: Block, template: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Find the shift that brings each frame of a block onto a template.
-
-    The maximum of their cross-correlation, padded so that nothing wraps around, with a
-    parabola for the fraction of a pixel.
-
-    Parameters
-    ----------
-    block : ndarray of float32, (k, y, x)
-        The window's pixels, masked ones NaN.
-    template : ndarray of float32, (y, x)
-        Background off, smoothed, no NaN.
-
-    Returns
-    -------
-    ndarray of float64, (k, 2)
-        (dy, dx) in pixels; NaN for a frame whose pixels are all equal or masked.
-    """
-    image = smoothed(block - background(block)[:, None, None], 0)
-    size = [fft.next_fast_len(2 * side - 1, real=True) for side in template.shape]
-    spectrum = fft.rfft2(template, size) * np.conj(fft.rfft2(image, size))
-    correlation = fft.fftshift(fft.irfft2(spectrum, size), axes=(1, 2))
-    points, _ = peaks(as_float32(correlation))
-    shifts = points - [side // 2 for side in size]
-    shifts[is_empty(block)] = np.nan
-    return np.asarray(shifts)

@@ -7,11 +7,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from .errors import LuckyError
-from .frames import as_float32
+from .frames import as_float32, is_empty
 
 Block = NDArray[np.float32]
 
 
+SMOOTH = 2.0
+"""Default smoothing before the peak is looked for, in pixels."""
 MOST_SMOOTH = 100.0
 """Pixels; no star is so wide, and a wider kernel only takes long."""
 
@@ -77,6 +79,29 @@ def _gauss(block: Block, sigma: float) -> Block:
     for axis in (1, 2):
         block = ndimage.gaussian_filter1d(block, sigma, axis, mode="nearest", truncate=3.0)
     return block
+
+
+def track_brightest(block: Block, smooth: float = SMOOTH) -> NDArray[np.float64]:
+    """Find the brightest speckle of each frame of a block.
+
+    Parameters
+    ----------
+    block : ndarray of float32, (k, y, x)
+        The window's pixels, masked ones NaN.
+    smooth : float
+        Standard deviation of the smoothing in pixels.
+
+    Returns
+    -------
+    ndarray of float64, (k, 3)
+        y, x in pixels of the window, and the smoothed peak above background in ADU; NaN for a
+        frame whose pixels are all equal or masked.
+    """
+    image = smoothed(block - background(block)[:, None, None], smooth)
+    points, top = peaks(image)
+    out = np.column_stack([points, top])
+    out[is_empty(block)] = np.nan
+    return out
 
 
 def peaks(block: Block) -> tuple[NDArray[np.float64], NDArray[np.float32]]:

@@ -19,6 +19,8 @@ from .history import History, history_cards, read_history
 
 REFERENCE = "reference "
 COLUMNS = ("frame", "file", "dy", "dx", "quality", "selected")
+ERRORS = ("sigma_dy", "sigma_dx")
+"""Columns that follow, and may be missing: of methods that tell how certain a shift is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,8 @@ class FrameTable:
         (y, x) where the tracked point lands; the point itself is reference − shift.
     history : tuple of Step
         How the numbers came about.
+    sigma : ndarray of float64, (n, 2), optional
+        1-sigma errors of the shifts in pixels; NaN where there is no shift.
     """
 
     frame: NDArray[np.intp]
@@ -50,6 +54,7 @@ class FrameTable:
     selected: NDArray[np.bool_]
     reference: tuple[float, float] = (0.0, 0.0)
     history: History = field(default=())
+    sigma: NDArray[np.float64] | None = None
 
     @property
     def points(self) -> NDArray[np.float64]:
@@ -60,20 +65,24 @@ class FrameTable:
 def table_to_csv(table: FrameTable, with_history: bool = False) -> str:
     """Return the table as CSV text: the six columns of `COLUMNS`, a line a frame.
 
-    With its history, two columns follow with the tracked point (y, x), and comment lines (#)
-    with the history and the reference come first, so that the whole table can be read back.
+    Errors of the shifts, if there are any, come in two columns last. With its history, two
+    columns come before these with the tracked point (y, x), and comment lines (#) with the
+    history and the reference come first, so that the whole table can be read back.
     """
     text = io.StringIO()
     if with_history:
         text.writelines(f"# {card}\n" for card in history_cards(table.history))
         text.write("# {}{!r} {!r}\n".format(REFERENCE, *(float(v) for v in table.reference)))
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*COLUMNS, "y", "x"] if with_history else COLUMNS)
+    errors = ERRORS if table.sigma is not None else ()
+    writer.writerow([*COLUMNS, *(("y", "x") if with_history else ()), *errors])
     for k, frame in enumerate(table.frame):
         numbers = [*table.shifts[k], table.quality[k]]
         row = [frame, table.file[k], *(repr(float(v)) for v in numbers), int(table.selected[k])]
         if with_history:
             row += [repr(float(v)) for v in table.points[k]]
+        if table.sigma is not None:
+            row += [repr(float(v)) for v in table.sigma[k]]
         writer.writerow(row)
     return text.getvalue()
 
@@ -115,6 +124,9 @@ def table_from_csv(path: Path) -> FrameTable:
         rows = list(reader)
         told = [c.removeprefix(REFERENCE) for c in comments if c.startswith(REFERENCE)]
         y, x = told[0].split() if told else (0, 0)
+        sigma = None
+        if set(ERRORS) <= set(reader.fieldnames or ()):
+            sigma = np.array([[row[name] for name in ERRORS] for row in rows], np.float64)
         return FrameTable(
             np.array([int(row["frame"]) for row in rows], np.intp),
             [row["file"] for row in rows],
@@ -123,6 +135,7 @@ def table_from_csv(path: Path) -> FrameTable:
             np.array([row["selected"] == "1" for row in rows], bool),
             (float(y), float(x)),
             read_history(comments),
+            None if sigma is None else sigma.reshape(-1, 2),
         )
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise LuckyError(
@@ -138,6 +151,7 @@ def table_to_hdu(table: FrameTable, name: str = "FRAMES") -> Any:
     # such columns hold ASCII alone
     names = [name.encode("unicode_escape").decode("ascii") for name in table.file]
     width = max(map(len, names), default=1) or 1
+    sigma = [] if table.sigma is None else zip(ERRORS, table.sigma.T, strict=True)
     hdu = fits.BinTableHDU.from_columns(
         [
             fits.Column("frame", "K", array=table.frame),
@@ -146,6 +160,7 @@ def table_to_hdu(table: FrameTable, name: str = "FRAMES") -> Any:
             fits.Column("dx", "D", "pixel", array=table.shifts[:, 1]),
             fits.Column("quality", "D", array=table.quality),
             fits.Column("selected", "L", array=table.selected),
+            *(fits.Column(name, "D", "pixel", array=values) for name, values in sigma),
         ],
     )
     hdu.header["EXTNAME"] = header_text(name)
@@ -159,6 +174,7 @@ def table_to_hdu(table: FrameTable, name: str = "FRAMES") -> Any:
 def table_from_hdu(hdu: Any) -> FrameTable:
     """Read back what `table_to_hdu` made."""
     data, header = hdu.data, hdu.header
+    errors = [data[name] for name in ERRORS if name in data.names]
     return FrameTable(
         np.array(data["frame"], np.intp),
         [str(name).encode("ascii").decode("unicode_escape") for name in data["file"]],
@@ -167,4 +183,5 @@ def table_from_hdu(hdu: Any) -> FrameTable:
         np.array(data["selected"], bool),
         (float(header["REF_Y"]), float(header["REF_X"])),
         read_history(str(card) for card in header.get("HISTORY", [])),
+        np.column_stack(errors).astype(np.float64) if len(errors) == 2 else None,
     )

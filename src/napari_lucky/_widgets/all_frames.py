@@ -59,7 +59,7 @@ def run_all(
     everything = np.arange(frames.shape[0])
 
     def work(progress: Progress) -> Made:
-        table = track_and_rank(
+        table, _ = track_and_rank(
             frames,
             focus,
             defocus,

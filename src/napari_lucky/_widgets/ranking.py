@@ -144,7 +144,7 @@ class RankingDock(Dock):
         _ = self.cut.threshold  # told now, not when the job is done
 
         def work(progress: Progress) -> NDArray[np.float64]:
-            quality = rank(frames, focus, metric, smooth, progress=progress)
+            quality = rank(frames, focus, metric, smooth, table.shifts, progress=progress)
             quality[~np.isfinite(table.shifts).all(axis=1)] = np.nan
             return quality
 

@@ -14,11 +14,13 @@ from .._from_layers import frames_of, history_of, windows_of
 from .._layers import files_of, image_tuple, points_tuple, rectangle, vectors_tuple, windows_tuple
 from ..blocks import Progress
 from ..calibration import calibrated_in, saturated_frames
+from ..correlation import REFERENCES
 from ..errors import LuckyError
 from ..finding import find_star
 from ..pipeline import tell_frames
-from ..registration import METHODS, REFERENCES, SMOOTH, Registration, register
+from ..registration import METHODS, Registration, register
 from ..shifting import Shifted
+from ..spots import SMOOTH
 from ..steps import frame_numbers, register_step, shift_step
 from ..table import FrameTable
 from ..windows import Window
@@ -53,7 +55,8 @@ class RegistrationDock(Dock):
             label="method",
             choices=METHODS,
             tooltip="brightest: the brightest speckle, after smoothing; centroid: the "
-            "centre of light in a Gaussian window; correlation: with a reference",
+            "centre of light in a Gaussian window; correlation: with a reference; "
+            "template: least squares with a mean of good frames; tells errors",
         )
         self.reference_frame = ComboBox(
             name="reference_frame",
@@ -139,11 +142,12 @@ class RegistrationDock(Dock):
         def work(progress: Progress) -> tuple[Registration, list[str]]:
             registration = register(frames, focus, method, smooth, against, progress=progress)
             calibrated = calibrated_in(frames)
-            if calibrated is None:
-                return registration, []
-            saturated = saturated_frames(calibrated, focus, progress=progress)
-            everything = np.arange(frames.shape[0])
-            return registration, tell_frames(everything, registration.found, saturated, calibrated)
+            everything, level = np.arange(frames.shape[0]), np.inf
+            saturated = np.zeros(len(everything), bool)
+            if calibrated is not None:
+                shifts, level = registration.shifts, calibrated.saturation
+                saturated = saturated_frames(calibrated, focus, shifts, progress=progress)
+            return registration, tell_frames(everything, registration.reasons, saturated, level)
 
         def done(result: tuple[Registration, list[str]]) -> None:
             registration, notes = result
@@ -162,6 +166,7 @@ class RegistrationDock(Dock):
                 np.zeros(n, bool),
                 registration.reference,
                 history,
+                registration.sigma,
             )
             shifted = Shifted(frames, registration.shifts, subpixel)
             done_to = (*history, shift_step(subpixel))

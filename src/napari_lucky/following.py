@@ -1,0 +1,234 @@
+"""The window that follows a star which drifts out of it, by whole pixels."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from .blocks import Progress, silent
+from .errors import LuckyError
+from .frames import Frames, Index, View, as_float32
+from .spots import track_brightest
+from .windows import MIN_SIDE, Window
+
+Moves = NDArray[np.intp]
+MARGIN = 8
+"""A star nearer to the window's edge than this part of its side moves the window."""
+VOTES = 3
+"""The star's place is the median over so many frames: no single frame moves the window."""
+FAINTEST = 0.25
+"""Frames whose peak is under this fraction of the usual one have no say."""
+
+
+@dataclass(frozen=True, eq=False)
+class Followed(View):
+    """Frames moved by whole pixels against the drift: followed[y, x] = frame[y + my, x + mx].
+
+    A window of it is read from the sensor where the star is. Nothing is interpolated or
+    wrapped; what comes from beyond the sensor is NaN.
+
+    Parameters
+    ----------
+    frames : Frames
+        In ADU.
+    moves : ndarray of int, (n, 2)
+        (my, mx) of each frame in pixels.
+    """
+
+    moves: Moves
+
+    def __post_init__(self) -> None:
+        if self.moves.shape != (self.frames.shape[0], 2):
+            raise LuckyError(
+                f"There are {len(self.moves)} shifts for {self.frames.shape[0]} frames; "
+                "register this run, or choose the registration that belongs to it."
+            )
+
+    def read(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
+        """Return the frames asked for, (k, y, x), cut to the moved window."""
+        window = window or Window.whole(self.shape)
+        index = np.arange(self.shape[0])[frames]
+        out = np.full((len(index), *window.shape), np.nan, np.float32)
+        for part in _runs_of_equal(self.moves[index]):
+            source = _moved(window, self.moves[index[part.start]])
+            inside = source.clipped(self.shape)
+            y, x = inside.y0 - source.y0, inside.x0 - source.x0
+            if 0 not in inside.shape:
+                out[part, y : y + inside.height, x : x + inside.width] = self.frames.read(
+                    index[part], inside
+                )
+        return out
+
+    def blank(self, frames: Index, window: Window) -> NDArray[np.bool_]:
+        """Tell which frames have raw pixels all equal or NaN in the moved window."""
+        index = np.arange(self.shape[0])[frames]
+        out = np.ones(len(index), bool)
+        for part in _runs_of_equal(self.moves[index]):
+            inside = _moved(window, self.moves[index[part.start]]).clipped(self.shape)
+            if 0 in inside.shape:
+                continue
+            if isinstance(self.frames, View):
+                out[part] = self.frames.blank(index[part], inside)
+            else:
+                out[part] = False
+        return out
+
+
+def followed(frames: Frames, moves: Moves) -> Frames:
+    """Return the frames moved against the drift, or the frames themselves if none moves."""
+    return Followed(frames, moves) if moves.any() else frames
+
+
+def moves_of(shifts: NDArray[np.float64], window: Window) -> Moves:
+    """Return by how many pixels the window moves in each frame to hold the star, (n, 2).
+
+    A window moves only if the star would come nearer to its edge than an eighth of its side.
+
+    Parameters
+    ----------
+    shifts : ndarray of float64, (n, 2)
+        (dy, dx) in pixels that bring each frame onto the reference; NaN moves nothing.
+    window : Window
+        Holds the reference.
+    """
+    sides = np.array(window.shape)
+    far = (np.abs(shifts) > sides * (0.5 - 1 / MARGIN)).any(axis=1, keepdims=True)
+    moves = np.where(far, -np.floor(shifts + 0.5), 0)
+    return np.where(np.isfinite(moves), moves, 0).astype(np.intp)
+
+
+def follow(
+    frames: Frames,
+    focus: Window,
+    found: NDArray[np.float64],
+    smooth: float,
+    *,
+    progress: Progress = silent,
+) -> tuple[Moves, NDArray[np.float64]]:
+    """Follow a star that leaves its window, from the frames that show it best.
+
+    From there on, forward and back, the star's running place (the median over the last
+    frames) is watched. Where it comes near to the edge, the window moves with it, and the star is
+    looked for only within a quarter of the window's side of where it was: a brighter
+    neighbour that comes into the moved window is not taken for it.
+
+    Parameters
+    ----------
+    frames : Frames
+        Calibrated, in ADU.
+    focus : Window
+        Holds the star in some frames.
+    found : ndarray of float64, (n, 3)
+        From `track_brightest` in the unmoved window: y, x in pixels of the window, peak in ADU.
+    smooth : float
+        Standard deviation of the smoothing in pixels.
+    progress
+        See `napari_lucky.blocks.map_blocks`.
+
+    Returns
+    -------
+    moves : ndarray of int, (n, 2)
+        All 0 if the star stays in its window, or else those that put it on the middle.
+    found : ndarray of float64, (n, 3)
+        y, x in pixels of the moved window, and peak.
+    """
+    n = len(found)
+    corner, centre = np.array([focus.y0, focus.x0]), np.array(focus.shape) // 2
+    # the best of some frames in a row, so that no cosmic ray begins it
+    steady = ndimage.median_filter(np.nan_to_num(found[:, 2]), min(VOTES, n), mode="nearest")
+    steady[~_inside(found[:, :2], focus)] = 0
+    first, least = int(np.argmax(steady)), FAINTEST * steady.max()
+    seen = found + np.append(corner, 0)  # on the sensor
+    places = seen[:, :2].copy()
+    leaves = False
+    if least > 0:
+        for order in (np.arange(first, n), np.arange(first - 1, -1, -1)):
+            leaves |= _follow_one_way(frames, focus, seen, places, order, least, smooth, progress)
+    if not leaves:
+        return np.zeros((n, 2), np.intp), found
+    moves = np.where(np.isfinite(places), np.floor(places - corner - centre + 0.5), 0)
+    moves = moves.astype(np.intp)
+    return moves, np.column_stack([seen[:, :2] - corner - moves, seen[:, 2]])
+
+
+def _follow_one_way(
+    frames: Frames,
+    focus: Window,
+    seen: NDArray[np.float64],
+    places: NDArray[np.float64],
+    order: NDArray[np.intp],
+    least: float,
+    smooth: float,
+    progress: Progress,
+) -> bool:
+    """Follow the star through frames in an order, and tell whether it leaves its window.
+
+    What is seen (y, x on the sensor, peak) is corrected in place where it leaves, and so is
+    the star's place: its running place in frames that do not show it.
+    """
+    corner = np.array([focus.y0, focus.x0])
+    side = max(MIN_SIDE, min(focus.shape) // 2)
+    leaves = False
+    last: deque[NDArray[np.float64]] = deque(maxlen=VOTES)
+    for done, frame in enumerate(order):
+        if leaves:
+            seen[frame] = _look(frames, int(frame), np.median(last, axis=0), side, smooth)
+            if done % 16 == 0:
+                progress(done, len(order), "following the star")
+        if seen[frame, 2] >= least:
+            last.append(seen[frame, :2].copy())
+        running = np.median(last, axis=0) if last else np.full(2, np.nan)
+        if last and not leaves and not _inside(running - corner, focus):
+            leaves = True
+            for before in order[max(0, done - VOTES) : done + 1]:  # the edge may cut them already
+                seen[before] = _look(frames, int(before), running, side, smooth)
+                places[before] = seen[before, :2]
+        places[frame] = seen[frame, :2] if seen[frame, 2] >= least else running
+    return leaves
+
+
+def _look(
+    frames: Frames, frame: int, place: NDArray[np.float64], side: int, smooth: float
+) -> NDArray[np.float64]:
+    """Return y, x on the sensor of the brightest speckle near a place, and its peak."""
+    for _ in range(2):  # the second time from where it is, so that no edge cuts it
+        on = _centred(place, side).clipped(frames.shape)
+        if min(on.shape) < MIN_SIDE:
+            return np.full(3, np.nan)
+        block = as_float32(frames.read(np.array([frame]), on))
+        found = track_brightest(block, smooth)[0] + (on.y0, on.x0, 0)
+        if not np.abs(found[:2] - place).max() > side / 4:
+            break
+        place = found[:2]
+    return np.asarray(found)
+
+
+def _inside(points: NDArray[np.float64], focus: Window) -> NDArray[np.bool_]:
+    """Tell which points (y, x) in a window are not near to its edge."""
+    side = np.array(focus.shape)
+    return np.asarray((np.abs(points - side / 2) < side * (0.5 - 1 / MARGIN)).all(axis=-1))
+
+
+def _whole(place: NDArray[np.float64]) -> NDArray[np.intp]:
+    return np.floor(place + 0.5).astype(np.intp)
+
+
+def _centred(place: NDArray[np.float64], side: int) -> Window:
+    y, x = _whole(place)
+    return Window.centred(int(y), int(x), side)
+
+
+def _moved(window: Window, move: Moves) -> Window:
+    return Window(window.y0 + int(move[0]), window.x0 + int(move[1]), window.height, window.width)
+
+
+def _runs_of_equal(moves: Moves) -> list[slice]:
+    """Return the slices of frames in a row that move alike."""
+    edges = np.flatnonzero((moves[1:] != moves[:-1]).any(axis=1)) + 1
+    bounds = [0, *edges.tolist(), len(moves)]
+    return [slice(a, b) for a, b in pairwise(bounds) if b > a]

@@ -1,0 +1,168 @@
+"""The star's template: its image from many frames, its derivatives, and the noise about it.
+
+A frame is modelled as f T(r - s) + b: the template T moved by s, times the flux f, on a level b.
+By the whole pixels of s the window is moved; for the rest, T is expanded into its derivatives
+
+    T(r - s) = sum over j + k <= 4 of (-s_y)^j (-s_x)^k / (j! k!) d_y^j d_x^k T(r),
+
+so that a frame enters the fit by its products with 16 images alone. T is limited to the band
+in which it has signal, so that at half a pixel the expansion is as good as exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from .frames import as_float32
+from .spots import Block, peaks
+
+ORDER = 4
+POWERS = [(j, k) for j in range(ORDER + 1) for k in range(ORDER + 1 - j)]
+BORDER = 4
+"""Pixels at the window's edge that are not used: there the derivatives do not hold."""
+PAD = 16
+TURBULENT = 0.1
+"""Correlation of neighbouring residuals over which it is not noise that rules."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """Variance of a pixel as a polynomial of its signal I: floor + photon I + speckle I².
+
+    Parameters
+    ----------
+    floor : float
+        ADU², of the sky and the reading.
+    photon : float
+        ADU, the inverse of the gain.
+    speckle : float
+        What turbulence adds, as a fraction of the signal squared.
+    alike : float
+        Correlation of what the template leaves in neighbouring pixels of the star: 0 for
+        noise, positive for speckles, which are wider than a pixel.
+    """
+
+    floor: float
+    photon: float = 0.0
+    speckle: float = 0.0
+    alike: float = 0.0
+
+    def variance(self, signal: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the variance of pixels with a signal (ADU), in ADU²."""
+        light = np.maximum(signal, 0).astype(np.float64)
+        return self.floor + self.photon * light + self.speckle * light**2
+
+    @property
+    def turbulent(self) -> bool:
+        """Whether speckles that come and go are more than a part of what the template leaves."""
+        return self.alike > TURBULENT
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """The star's image, ready to be fitted; from `make_template`.
+
+    Parameters
+    ----------
+    image : ndarray of float32, (y, x)
+        Band-limited, background off, ADU.
+    basis : ndarray of float32, (16, y x)
+        Its derivatives in the order of `POWERS`, and 1 for the level.
+    weighted : ndarray of float32, (16, y x)
+        The same times the weights.
+    weight : ndarray of float32, (y x)
+        1 / variance in 1/ADU², or one for all where turbulence rules; 0 at the border.
+    variance : ndarray of float32, (y x)
+        Of a pixel in a frame, ADU².
+    gram, spread : ndarray of float64, (16, 16)
+        Products of `basis` with `weighted`, and their covariance for noise of this variance.
+    """
+
+    image: NDArray[np.float32]
+    basis: NDArray[np.float32]
+    weighted: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    variance: NDArray[np.float32]
+    gram: Floats
+    spread: Floats
+
+    @property
+    def point(self) -> Floats:
+        """(y, x) of its brightest point, in pixels of the window."""
+        points, _ = peaks(self.image[np.newaxis])
+        return np.asarray(points[0])
+
+    def seen(self, block: Block) -> Floats:
+        """Return the part of the template's light (squared) that is not masked in each frame."""
+        power = (self.image.ravel() ** 2).astype(np.float64)
+        good = np.isfinite(block.reshape(len(block), -1))
+        return np.asarray(good @ power / power.sum())
+
+
+def make_template(mean: NDArray[np.float32], rests: Floats, noise: Noise) -> Template:
+    """Make a template of the mean of frames that were brought together by whole pixels.
+
+    That mean is T blurred by the rests of the shifts s_k; its spectrum is that of T times the
+    mean of exp(-i q s_k), and is divided by it: nothing is interpolated. Noise is cut by
+    a Wiener filter, S / (S + N), from the power in rings of frequency, N being that beyond
+    0.5 cycles/px.
+
+    Parameters
+    ----------
+    mean : ndarray of float32, (y, x)
+        Mean of the frames, background off, ADU, no NaN.
+    rests : ndarray of float64, (k, 2)
+        Shifts beside the whole pixels.
+    noise : Noise
+        Of a pixel of a single frame.
+    """
+    padded = np.pad(mean.astype(np.float64), PAD, mode="linear_ramp")
+    qy = 2 * np.pi * fft.fftfreq(padded.shape[0])
+    qx = 2 * np.pi * fft.rfftfreq(padded.shape[1])
+    spectrum = fft.rfft2(padded)
+    blur = np.exp(-1j * np.outer(qy, rests[:, 0])) @ np.exp(-1j * np.outer(rests[:, 1], qx))
+    spectrum *= _wiener(np.abs(spectrum) ** 2, qy, qx) / (blur / len(rests))
+    inner = (slice(PAD, -PAD), slice(PAD, -PAD))
+
+    def derivative(j: int, k: int) -> NDArray[np.float32]:
+        part = spectrum * (1j * qy[:, None]) ** j * (1j * qx) ** k
+        return as_float32(fft.irfft2(part, padded.shape)[inner])
+
+    image = derivative(0, 0)
+    basis = np.stack([derivative(j, k) for j, k in POWERS] + [np.ones_like(image)])
+    variance = as_float32(noise.variance(image))
+    weight = as_float32(np.full_like(variance, noise.floor) if noise.turbulent else variance) ** -1
+    border = min(BORDER, min(image.shape) // 8)
+    used = np.zeros(image.shape, bool)
+    used[border:-border, border:-border] = True
+    weight[~used] = 0
+    flat = basis.reshape(len(basis), -1)
+    weighted = flat * weight.ravel()
+    return Template(
+        image,
+        flat,
+        weighted,
+        weight.ravel(),
+        variance.ravel(),
+        weighted.astype(np.float64) @ flat.astype(np.float64).T,
+        (weighted * variance.ravel()).astype(np.float64) @ weighted.astype(np.float64).T,
+    )
+
+
+def _wiener(power: Floats, qy: Floats, qx: Floats) -> Floats:
+    """Return S / (S + N) for each frequency of a power spectrum S + N, 0 beyond the band."""
+    ring = np.rint(np.hypot(qy[:, None], qx) / (2 * np.pi) * len(qy)).astype(np.intp)
+    rings = np.bincount(ring.ravel(), power.ravel()) / np.maximum(np.bincount(ring.ravel()), 1)
+    beyond = power[np.hypot(qy[:, None], qx) > np.pi]
+    floor = beyond.mean()
+    gain = np.clip(1 - floor / np.maximum(rings, 1e-300), 0, 1)
+    ends = np.flatnonzero(gain < 0.1)  # over twice the noise's own scatter in any ring
+    if len(ends):
+        gain[ends[0] :] = 0
+    return np.asarray(gain[ring])

@@ -1,0 +1,129 @@
+"""The window follows a star that drifts far out of it."""
+
+import numpy as np
+import pytest
+
+from napari_lucky import ArrayFrames, Calibrated, LuckyError, Window, find_star, rank, register
+from napari_lucky.calibration import saturated_frames
+from napari_lucky.following import Followed, follow, moves_of
+from napari_lucky.registration import METHODS
+from napari_lucky.spots import track_brightest
+
+SHAPE = (300, 420)
+N = 90
+DRIFT = np.linspace(0, 1, N)[:, None] * np.array([180.0, 240.0])  # 300 px in all
+POINTS = np.array([60, 80]) + DRIFT + np.random.default_rng(3).uniform(-6, 6, (N, 2))
+START, MIDDLE = Window(28, 48, 64, 64), Window(118, 168, 64, 64)
+
+
+def run_of(points, height=1000.0, noise=5.0, level=100.0, more=()):
+    rng = np.random.default_rng(5)
+    rows, columns = np.arange(SHAPE[0]), np.arange(SHAPE[1])
+    frames = rng.normal(level, noise, (len(points), *SHAPE))
+    stars = [(points, height)] + [(np.broadcast_to(at, points.shape), h) for at, h in more]
+    for places, high in stars:
+        for frame, (y, x) in zip(frames, places, strict=True):
+            down, across = np.exp(-((rows - y) ** 2) / 18), np.exp(-((columns - x) ** 2) / 18)
+            frame += high * np.outer(down, across)
+    return frames.astype(np.float32)
+
+
+RUN = run_of(POINTS)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("focus", [START, MIDDLE])
+def test_every_method_follows_a_star_through_many_windows(method, focus):
+    made = register(ArrayFrames(RUN), focus, method)
+    assert made.found.all()
+    error = made.points - POINTS
+    assert np.abs(error - np.median(error, axis=0)).max() < 0.2
+    y, x = np.array(made.reference) - (focus.y0, focus.x0)
+    assert 8 < y < 56 and 8 < x < 56  # it lands inside the window
+    np.testing.assert_allclose(made.shifts, np.asarray(made.reference) - made.points)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_star_that_stays_gives_the_same_to_the_bit(method, monkeypatch):
+    still = np.array([150, 200]) + np.random.default_rng(3).uniform(-15, 15, (30, 2))
+    frames, focus = ArrayFrames(run_of(still)), Window(118, 168, 64, 64)
+    made = register(frames, focus, method)
+    monkeypatch.setattr(
+        "napari_lucky.registration.follow",
+        lambda f, w, found, s, **_: (np.zeros((30, 2), np.intp), found),
+    )
+    fixed = register(frames, focus, method)
+    assert np.array_equal(made.points, fixed.points)
+
+
+def test_a_brighter_neighbour_on_the_way_is_not_taken_for_the_star():
+    neighbour = POINTS[45] + (24, -18)  # 30 px beside the star's path
+    frames = ArrayFrames(run_of(POINTS, more=[(neighbour, 3000.0)]))
+    for method in ("brightest", "template"):
+        made = register(frames, START, method)
+        error = made.points[made.found] - POINTS[made.found]
+        assert made.found.mean() > 0.8  # with two stars in the window, some are unlike the others
+        assert np.abs(error - np.median(error, axis=0)).max() < 0.5
+
+
+def test_clouds_and_cosmic_rays_do_not_move_the_window():
+    frames = RUN.copy()
+    frames[40:44] = np.random.default_rng(0).normal(100, 5, (4, *SHAPE))
+    frames[50, 20, 20] = 60000
+    made = register(ArrayFrames(frames), START, "template")
+    assert not made.found[40:44].any()
+    assert made.found[44:].all()
+    error = (made.points - POINTS)[made.found]
+    assert np.abs(error - np.median(error, axis=0)).max() < 0.2
+
+
+def test_a_star_that_leaves_the_sensor_is_told():
+    points = [150, 300] + np.linspace(0, 1, N)[:, None] * np.array([0.0, 200.0])
+    made = register(ArrayFrames(run_of(points)), Window(118, 268, 64, 64), "template")
+    gone = points[:, 1] > 425
+    assert not made.found[gone].any()
+    assert made.found[points[:, 1] < 405].all()
+
+
+def test_quality_and_saturation_are_measured_where_the_star_is():
+    frames = RUN.copy()
+    at = np.rint(POINTS[80]).astype(int)
+    frames[80, at[0], at[1]] = 4095
+    made = register(ArrayFrames(frames), START)
+    quality = rank(ArrayFrames(frames), START, shifts=made.shifts)
+    assert quality.min() > 600
+    assert (rank(ArrayFrames(frames), START) < 200).sum() > 60
+    calibrated = Calibrated(ArrayFrames(frames), saturation=4095)
+    assert np.flatnonzero(saturated_frames(calibrated, START, made.shifts)).tolist() == [80]
+    assert not saturated_frames(calibrated, START).any()
+
+
+def test_moves_are_whole_pixels_and_none_while_the_star_stays():
+    shifts = np.array([[3.4, -20.0], [30.2, 0.4], [np.nan, np.nan], [-1.0, -70.6]])
+    assert moves_of(shifts, START).tolist() == [[0, 0], [-30, 0], [0, 0], [1, 71]]
+
+
+def test_what_comes_from_beyond_the_sensor_is_masked_and_nothing_wraps():
+    frames = np.arange(2 * 10 * 12, dtype=np.float32).reshape(2, 10, 12)
+    moved = Followed(ArrayFrames(frames), np.array([[2, -3], [0, 20]]))
+    first, second = moved.read(slice(None), Window(0, 0, 10, 12))
+    assert np.array_equal(first[:8, 3:], frames[0, 2:, :9])
+    assert np.isnan(first[8:]).all() and np.isnan(first[:, :3]).all()
+    assert np.isnan(second).all()
+    with pytest.raises(LuckyError, match="1 shifts for 2 frames"):
+        Followed(ArrayFrames(frames), np.zeros((1, 2), np.intp))
+
+
+def test_the_moved_window_is_centred_on_the_star():
+    frames = ArrayFrames(RUN)
+    found = track_brightest(frames.read(slice(None), START))
+    moves, seen = follow(frames, START, found, 2.0)
+    np.testing.assert_allclose(seen[:, :2] + moves + (28, 48), POINTS, atol=0.2)
+    assert np.abs(seen[:, :2] - 32).max() < 1
+
+
+def test_a_window_found_on_a_drifting_star_serves():
+    frames = ArrayFrames(RUN)
+    made = register(frames, find_star(frames, 64), "template")
+    error = made.points - POINTS
+    assert np.abs(error - np.median(error, axis=0)).max() < 0.2
