@@ -13,14 +13,18 @@ from typing import Any, NoReturn, get_args
 from ._version import __version__
 from .by_hand import parse_numbers
 from .calibration import Combine
+from .diffraction import Diffraction
 from .errors import LuckyError
 from .frames import parse_range
 from .integers import parse_integers
+from .metrics import METRICS
 from .options import add_cleaning_options, cleaning_changes, from_text
-from .ranking import METRICS, check_above, check_keep
+from .ranking import DEFAULT_METRIC, check_above, check_keep
 from .registration import METHODS
 from .terminal import Meter, has_display
 
+GIVEN = ("dark", "flat", "focus", "defocus", "shifts", "register", "rank", "psf")
+"""Options that are the recipe's parameters of the same names."""
 CHOICE = ("keep", "keep_above", "add", "drop")
 """Options that say which frames are kept."""
 
@@ -79,7 +83,14 @@ def parser() -> Parser:
         metavar="best|first|mean|N",
         help="what correlation compares with (best)",
     )
-    add("--rank", choices=METRICS, help="what makes a frame a good one (peak)")
+    add("--rank", choices=METRICS, help=f"what makes a frame a good one ({DEFAULT_METRIC})")
+    add(
+        "--psf",
+        type=from_text(_psf),
+        metavar="SAMPLING[,OBSTRUCTION]",
+        help="diffraction-limited PSF, for metrics that need it: lambda F#/pixel in pixels, and "
+        "the obstruction's diameter over the pupil's (0)",
+    )
     add(
         "--keep",
         type=from_text(_keep),
@@ -151,6 +162,18 @@ def _window(text: str) -> tuple[int, int, int]:
     return y, x, size
 
 
+def _psf(text: str) -> tuple[float, float]:
+    try:
+        sampling, *more = (float(part) for part in text.split(","))
+        (obstruction,) = more or [0.0]
+    except ValueError:
+        raise LuckyError(
+            f"{text!r} is not SAMPLING or SAMPLING,OBSTRUCTION, such as 7 or 7,0.3"
+        ) from None
+    Diffraction(sampling, obstruction)  # raises if they make no sense
+    return sampling, obstruction
+
+
 def _keep(text: str) -> float | int:
     try:
         keep = float(text) if "." in text or "e" in text.lower() else int(text)
@@ -205,9 +228,7 @@ def _recipe(given: argparse.Namespace) -> Any:
 
     recipe = read_recipe(given.recipe) if given.recipe else Recipe()
     changes: dict[str, Any] = {
-        name: getattr(given, name)
-        for name in ("dark", "flat", "focus", "defocus", "shifts", "register", "rank", *CHOICE)
-        if getattr(given, name) is not None
+        name: getattr(given, name) for name in (*GIVEN, *CHOICE) if getattr(given, name) is not None
     }
     if given.frames:
         changes["frames"] = tuple(given.frames)
