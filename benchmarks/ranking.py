@@ -9,7 +9,9 @@ a metric gives no quality counts as the worst. The gain of the selection is the 
 stack of the best 10 % by the metric, from noise-free images with their true shifts, over that of
 the truly best 10 %.
 
-With --run, the same for a run of files with dark.fits, flat.fits and truth.npz (strehl).
+Then, without noise, the Strehl ratio of the keep-fraction curve over the true one of that stack.
+
+With --run, the correlations for a run of files with dark.fits, flat.fits and truth.npz (strehl).
 """
 
 import argparse
@@ -44,6 +46,7 @@ def main() -> None:
         tell_table(rho, gain)
         print(f"\nmean correlation over the smoothing (px), {sampling} px across lambda/D\n")
         tell_smoothing(rho)
+    tell_curve(given.frames)
     if given.run:
         tell_run(given.run)
 
@@ -111,6 +114,27 @@ def tell_smoothing(rho):
     print("|---|" + "---:|" * len(SMOOTHS))
     for metric in lucky.METRICS:
         print(f"| {metric} | {' | '.join(f'{rho[metric, s].mean():.3f}' for s in SMOOTHS)} |")
+
+
+def tell_curve(frames):
+    telescope = Telescope()
+    print("\nStrehl ratio of the keep-fraction curve over the true one, window of 128 px\n")
+    print("| D/r0 | best frame | 10 % | all |\n|---:|---:|---:|---:|")
+    for d_over_r0 in D_OVER_R0:
+        truth = lucky.simulate_run(frames, (200, 400), d_over_r0=d_over_r0, seed=9).truth
+        images = lucky.ArrayFrames(truth.focus_images)
+        window = lucky.Window.whole(images.shape)
+        psf = diffraction(telescope)
+        curve = lucky.keep_curve(images, truth.shifts, truth.strehl, window, diffraction=psf)
+        order = np.argsort(-truth.strehl)
+        shifted = lucky.Shifted(images, truth.shifts)
+        # the peak of a truth image is its Strehl ratio, up to the one factor for all of them
+        factor = truth.strehl[order[0]] / truth.focus_images[order[0]].max()
+        cells = []
+        for count in (1, max(1, round(KEEP * frames)), frames):
+            image = lucky.stack_mean(shifted, order[:count], window).image
+            cells.append(curve.strehl[count - 1] / (np.nanmax(image) * factor))
+        print(f"| {d_over_r0} | {' | '.join(f'{cell:.2f}' for cell in cells)} |")
 
 
 def tell_run(folder):

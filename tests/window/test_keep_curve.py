@@ -5,7 +5,7 @@ import pytest
 from test_selection import Ranked, layer
 
 from napari_lucky import METRICS, Shifted, metric, stack_mean
-from napari_lucky._from_layers import frames_of, recorded_windows_of
+from napari_lucky._from_layers import frames_of, recipe_of, recorded_windows_of
 from napari_lucky.plots import KEPT
 from napari_lucky.spots import levelled
 
@@ -81,8 +81,8 @@ def test_the_curve_drawn_is_of_the_stacks_and_moves_the_cut(ranked, messages):
 
 
 def test_with_the_sampling_it_is_the_strehl_ratio(ranked):
-    ranked.dock.metric.sampling.value = 6
-    ranked.dock.metric.obstruction.value = 0.3
+    ranked.dock.by.sampling.value = 6
+    ranked.dock.by.obstruction.value = 0.3
     press_curve(ranked)
     assert ranked.dock.graph._under.get_ylabel() == "Strehl ratio"
     assert ranked.dock.graph.curve.strehl is not None
@@ -115,7 +115,7 @@ def test_it_can_be_cancelled(ranked, slow_frames, monkeypatch, messages):
 
 
 def test_a_metric_of_ones_own_shows_in_the_dock_and_ranks(ranked, messages):
-    choice = ranked.dock.metric
+    choice = ranked.dock.by
     try:
 
         @metric("dullness")
@@ -124,10 +124,10 @@ def test_a_metric_of_ones_own_shows_in_the_dock_and_ranks(ranked, messages):
             return -image.max((1, 2))
 
         ranked.viewer.add_points([[0, 0, 0]])  # the dock takes up its choices
-        assert "dullness" in choice.name.choices
-        assert "dullness: −max I" in choice.name.tooltip
-        assert choice.name.value == "peak"
-        choice.name.value = "dullness"
+        assert "dullness" in choice.metric.choices
+        assert "dullness: −max I" in choice.metric.tooltip
+        assert choice.metric.value == "peak"
+        choice.metric.value = "dullness"
         ranked.hand.run(ranked.dock)
         worst_first = layer(ranked.viewer, "kept, best first").data
         assert ranked.kept == set(ranked.order[-10:])
@@ -138,8 +138,8 @@ def test_a_metric_of_ones_own_shows_in_the_dock_and_ranks(ranked, messages):
 
 
 def test_what_a_metric_needs_is_asked_for_and_recorded(ranked, messages):
-    choice = ranked.dock.metric
-    choice.name.value = "psf-correlation"
+    choice = ranked.dock.by
+    choice.metric.value = "psf-correlation"
     ranked.hand.run(ranked.dock)
     ((severity, text),) = messages()
     assert severity == "error"
@@ -148,4 +148,5 @@ def test_what_a_metric_needs_is_asked_for_and_recorded(ranked, messages):
     ranked.hand.run(ranked.dock)
     assert messages() == []
     assert ranked.step["psf"] == [6, 0.25]
+    assert recipe_of(ranked.shifts).diffraction == choice.diffraction  # what all frames get
     assert np.isfinite(ranked.shifts.features["quality"]).all()

@@ -14,7 +14,7 @@ class MetricChoice:
     """The widgets that say what frames are ranked by."""
 
     def __init__(self) -> None:
-        self.name = ComboBox(
+        self.metric = ComboBox(
             name="metric", label="metric", choices=lambda _: list(METRICS), value=DEFAULT_METRIC
         )
         self.smooth = smooth_box(RANK_SMOOTH, "before the metric, in pixels")
@@ -37,14 +37,14 @@ class MetricChoice:
             step=0.01,
             tooltip="Diameter of the central obstruction over the pupil's",
         )
-        self.widgets: list[Widget] = [self.name, self.smooth, self.sampling, self.obstruction]
+        self.widgets: list[Widget] = [self.metric, self.smooth, self.sampling, self.obstruction]
         self.reset()
 
     def reset(self) -> None:
         """Take up the metrics that a script registered meanwhile."""
-        self.name.reset_choices()
+        self.metric.reset_choices()
         formulas = "\n".join(f"{name}: {metric.formula}" for name, metric in METRICS.items())
-        self.name.tooltip = f"What makes a frame a good one; higher is better\n{formulas}"
+        self.metric.tooltip = f"What makes a frame a good one; higher is better\n{formulas}"
 
     @property
     def diffraction(self) -> Diffraction | None:
@@ -67,5 +67,5 @@ class MetricChoice:
         LuckyError
             If the metric needs what is not given.
         """
-        check_metric(self.name.value, self.diffraction)
-        return self.name.value, self.smooth.value, self.diffraction
+        check_metric(self.metric.value, self.diffraction)
+        return self.metric.value, self.smooth.value, self.diffraction

@@ -55,7 +55,8 @@ class RankingDock(Dock):
             "Shapes layer with another window than registered with: its first rectangle holds "
             "the focused star; none: as registered",
         )
-        self.metric = MetricChoice()
+        self.by = MetricChoice()
+        self.metric, self.smooth = self.by.metric, self.by.smooth
         self.cut = CutChoice()
         super().__init__(
             napari_viewer,
@@ -65,7 +66,7 @@ class RankingDock(Dock):
                 self.image,
                 self.registration,
                 self.windows,
-                *self.metric.widgets,
+                *self.by.widgets,
                 *self.cut.widgets,
             ],
             follows=[(self.image, ("data",)), (self.registration, ("data",))],
@@ -127,7 +128,7 @@ class RankingDock(Dock):
                 "These shifts do not say where the star's window is; choose a Shapes layer with "
                 "a rectangle around the focused star."
             )
-        metric, smooth, diffraction = self.metric.chosen()
+        metric, smooth, diffraction = self.by.chosen()
         _ = self.cut.threshold  # told now, not when the job is done
 
         def work(progress: Progress) -> NDArray[np.float64]:
@@ -168,7 +169,7 @@ class RankingDock(Dock):
         ranked = self._live
         if ranked is None:
             raise LuckyError("There is no ranking to draw a curve of: press Run first.")
-        frames, diffraction = frames_of(ranked.layer), self.metric.diffraction
+        frames, diffraction = frames_of(ranked.layer), self.by.diffraction
         shifts = ranked.table().shifts
 
         def work(progress: Progress) -> KeepCurve:
@@ -191,7 +192,7 @@ class RankingDock(Dock):
     def reset_choices(self, *_: Any) -> None:
         """Take up layers, and metrics that a script registered meanwhile."""
         super().reset_choices()
-        self.metric.reset()
+        self.by.reset()
 
     @property
     def _live(self) -> Ranked | None:
