@@ -58,13 +58,13 @@ class KeepCurve:
         return "peak/flux", self.peak_over_flux
 
     def tell(self, count: int) -> str:
-        """Return what the stack of the best `count` frames is like, in words."""
+        """Return what the stack of the best `count` frames is like, in two lines."""
         at = count - 1
         name, sharpness = self.sharpness
         frames = "1 frame" if count == 1 else f"{count} frames"
         noise = f", noise {self.noise[at]:.2g} ADU" if np.isfinite(self.noise[at]) else ""
         return (
-            f"{100 * self.fraction[at]:.3g} %, {frames}: {name} {sharpness[at]:.3g}, "
+            f"{100 * self.fraction[at]:.3g} %, {frames}: {name} {sharpness[at]:.3g}\n"
             f"FWHM {self.fwhm[at]:.3g} px{noise}"
         )
 
