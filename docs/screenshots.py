@@ -58,6 +58,10 @@ def main() -> None:
         dock.run_button.native.click()
         while dock.busy:
             settle(0.05)
+        if name == "ranking":
+            dock.curve_button.native.click()
+            while dock.busy:
+                settle(0.05)
         settle()
         dock.grab().save(str(IMAGES / f"{name}.png"))
     compare(viewer)

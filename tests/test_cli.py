@@ -209,7 +209,16 @@ def test_register(method, simulated, data, masters, tmp_path):
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_rank(metric, simulated, data, masters, tmp_path):
-    arguments = ["--focus", spec(simulated.focus), "--rank", metric, "--keep", "4"]
+    arguments = [
+        "--focus",
+        spec(simulated.focus),
+        "--rank",
+        metric,
+        "--keep",
+        "4",
+        "--psf",
+        "7,0.3",
+    ]
     assert run_cli("process", data / "cube.fits", *masters, *arguments, "-o", tmp_path) == 0
     made = table(tmp_path)
     assert spearmanr(made["quality"], simulated.truth.strehl).statistic > 0.8
@@ -223,7 +232,7 @@ def test_metrics_and_methods_are_not_all_one(simulated, data, masters, tmp_path)
     for option, names in (("--register", METHODS), ("--rank", METRICS)):
         for name in names:
             out = tmp_path / name
-            where = ["--focus", spec(simulated.focus)]
+            where = ["--focus", spec(simulated.focus), "--psf", "7,0.3"]
             run_cli("process", data / "cube.fits", *masters, *where, option, name, "-o", out)
             made = table(out)
             found[name] = made["dy" if option == "--register" else "quality"].tobytes()

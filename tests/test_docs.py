@@ -23,6 +23,7 @@ VALUES = {
     "SAMPLING": "7",
     "METHOD": "brightest",
     "METRIC": "peak",
+    "OBSTRUCTION": "0.3",
     "FULL": "4095",
     "BITS": "12",
     "FRAME": "best",

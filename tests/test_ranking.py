@@ -2,10 +2,20 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from napari_lucky import METRICS, ArrayFrames, LuckyError, Window, rank, select
+from napari_lucky import (
+    METRICS,
+    ArrayFrames,
+    Diffraction,
+    LuckyError,
+    Window,
+    diffraction_psf,
+    rank,
+    select,
+)
 from napari_lucky.ranking import threshold
 
 WINDOW = Window(4, 8, 64, 64)
+PSF = Diffraction(4.0)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +36,7 @@ def blurred():
 @pytest.mark.parametrize("metric", METRICS)
 def test_sharper_frames_rank_higher_whatever_their_background(blurred, metric):
     frames, sharpness = blurred
-    assert spearmanr(rank(frames, WINDOW, metric, 1.0), sharpness).statistic > 0.97
+    assert spearmanr(rank(frames, WINDOW, metric, 1.0, diffraction=PSF), sharpness).statistic > 0.97
 
 
 def test_peak_is_in_adu_above_background():
@@ -48,7 +58,8 @@ def test_frames_without_a_star_have_no_quality(blurred):
     frames = blurred[0].array[:5].copy()
     frames[2], frames[3] = 5, np.nan
     for metric in METRICS:
-        assert np.isnan(rank(ArrayFrames(frames), WINDOW, metric)).tolist() == [
+        quality = rank(ArrayFrames(frames), WINDOW, metric, diffraction=PSF)
+        assert np.isnan(quality).tolist() == [
             False,
             False,
             True,
@@ -114,3 +125,34 @@ def test_the_threshold_lies_between_the_last_kept_and_the_next(scale):
         assert len(select(quality, above=threshold(quality, count))) == count
     assert threshold(np.array([1.0, 2.0]), 1) == 1.5  # of few digits
     assert threshold(np.array([2.0, 2.0, 1.0]), 1) == 2.0  # equals cannot be told apart
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("smooth", [0.0, 1.0])
+def test_a_masked_pixel_has_no_weight_and_makes_no_jump(metric, smooth):
+    """Not even in the core; a hole that counted as 0 would change the Laplacian tenfold."""
+    psf = Diffraction(6.0)
+    star = 20 + 50_000 * diffraction_psf(psf, (64, 64))
+    masked = np.repeat(star[None], 5, axis=0)
+    for frame, (y, x) in enumerate([(32, 36), (28, 30), (32, 45), (3, 3)], 1):
+        masked[frame, y, x] = np.nan
+    whole = Window.whole((64, 64))
+    quality = rank(ArrayFrames(masked), whole, metric, smooth, diffraction=psf)
+    np.testing.assert_allclose(quality[1:], quality[0], rtol=0.02)
+
+
+@pytest.mark.parametrize("metric", ["peak", "psf-correlation", "fwhm"])
+def test_the_slope_of_stray_light_is_not_taken_for_the_star(metric):
+    """The window's bright corner is brighter than the star."""
+    rng = np.random.default_rng(12)
+    y, x = np.mgrid[:96, :96]
+    sigma = rng.uniform(2, 4, 40)
+    frames = [
+        100 + 40 * x / 95 + 3000 * np.exp(-(np.hypot(y - 48, x - 40) ** 2) / 2 / s**2) / s**2 / 6.28
+        for s in sigma
+    ]
+    frames = np.array(frames) + rng.normal(0, 1, (40, 96, 96))
+    quality = rank(
+        ArrayFrames(frames.astype(np.float32)), Window.whole((96, 96)), metric, diffraction=PSF
+    )
+    assert spearmanr(quality, -sigma).statistic > 0.97

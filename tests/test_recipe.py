@@ -48,6 +48,7 @@ FULL = Recipe(
     shifts="/data/out/frames.csv",
     rank="gradient",
     rank_smooth=0.1 + 0.2,
+    psf=(7.5, 0.1 + 0.2),
     keep=25,
     keep_above=0.1 + 0.7,
     add=(5, 17),
@@ -184,12 +185,20 @@ def test_a_recipe_that_is_not_there_or_a_folder_is_told(tmp_path):
 @pytest.mark.parametrize("rank", METRICS)
 @pytest.mark.parametrize("register", METHODS)
 def test_every_method_and_metric_makes_a_recipe(tmp_path, register, rank):
-    recipe = Recipe(register=register, rank=rank)
+    recipe = Recipe(register=register, rank=rank, psf=(7.0, 0.3))
     assert read(tmp_path, recipe_to_toml(recipe)) == recipe
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"keep": 0}, {"keep": 2.0}, {"keep": -1}, {"rank": "x"}, {"register": "x"}]
+    "wrong",
+    [
+        {"keep": 0},
+        {"keep": 2.0},
+        {"keep": -1},
+        {"rank": "x"},
+        {"register": "x"},
+        {"rank": "psf-correlation"},
+    ],
 )
 def test_a_recipe_with_an_impossible_parameter_cannot_be_made(wrong):
     with pytest.raises(LuckyError):
@@ -212,6 +221,8 @@ def test_a_recipe_with_an_impossible_parameter_cannot_be_made(wrong):
         ({"reference_frame": "worst"}, "best, first, mean"),
         ({"background": 7}, "0 to 6"),
         ({"background_radius": -1.0}, "0 or more"),
+        ({"psf": (0.5, 0.0)}, "sampling is 0.5"),
+        ({"psf": (7.0, 1.0)}, "obstruction is 1"),
         ({"dark": ""}, "path of the dark is empty"),
     ],
 )

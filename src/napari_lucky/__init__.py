@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .calibrating import calibrate
     from .calibration import Calibrated, hot_pixels, master, master_flat
     from .cleaning import Cleaned, Cleaning, clean
+    from .diffraction import Diffraction, diffraction_psf
     from .dust import DustRemoved, find_dust, mean_light
     from .finding import find_star
     from .fits_output import ImageResult, write_fits
@@ -34,13 +35,15 @@ if TYPE_CHECKING:
     from .frames import ArrayFrames, Frames, LazyArray, Subset
     from .history import Step
     from .integers import Integers
+    from .keep_curves import KeepCurve, keep_curve
     from .low_pass import LowPass, cutoff_in_pixels
+    from .metrics import METRICS, metric
     from .noise_cut import NoiseCut
     from .outliers import OutliersRemoved, count_outliers, usual_residuals
     from .outputs import write_results
     from .pipeline import Result, process
     from .profiles import Profile, column_cut, cut_around, peak_pixel, radial_profile, row_cut
-    from .ranking import METRICS, rank, select
+    from .ranking import rank, select
     from .recipe import Recipe, read_recipe, recipe_to_toml
     from .registration import Registration, register
     from .run import Run, open_run
@@ -57,6 +60,7 @@ _HOMES = {
     "by_hand": ("ByHand", "kept_frames"),
     "calibration": ("Calibrated", "hot_pixels", "master", "master_flat"),
     "cleaning": ("Cleaned", "Cleaning", "clean"),
+    "diffraction": ("Diffraction", "diffraction_psf"),
     "dust": ("DustRemoved", "find_dust", "mean_light"),
     "finding": ("find_star",),
     "fits_output": ("ImageResult", "write_fits"),
@@ -64,7 +68,9 @@ _HOMES = {
     "flat_output": ("make_masters",),
     "frames": ("ArrayFrames", "Frames", "LazyArray", "Subset"),
     "history": ("Step",),
+    "keep_curves": ("KeepCurve", "keep_curve"),
     "low_pass": ("LowPass", "cutoff_in_pixels"),
+    "metrics": ("METRICS", "metric"),
     "noise_cut": ("NoiseCut",),
     "outliers": ("OutliersRemoved", "count_outliers", "usual_residuals"),
     "integers": ("Integers",),
@@ -80,7 +86,7 @@ _HOMES = {
         "radial_profile",
         "row_cut",
     ),
-    "ranking": ("METRICS", "rank", "select"),
+    "ranking": ("rank", "select"),
     "recipe": ("Recipe", "read_recipe", "recipe_to_toml"),
     "registration": ("Registration", "register"),
     "run": ("Run", "open_run"),
@@ -103,6 +109,7 @@ __all__ = [
     "Calibrated",
     "Cleaned",
     "Cleaning",
+    "Diffraction",
     "Disc",
     "DustRemoved",
     "FlatField",
@@ -110,6 +117,7 @@ __all__ = [
     "Frames",
     "ImageResult",
     "Integers",
+    "KeepCurve",
     "LazyArray",
     "LowPass",
     "LuckyError",
@@ -134,15 +142,18 @@ __all__ = [
     "count_outliers",
     "cut_around",
     "cutoff_in_pixels",
+    "diffraction_psf",
     "find_dust",
     "find_star",
     "flat_field",
     "hot_pixels",
+    "keep_curve",
     "kept_frames",
     "make_masters",
     "master",
     "master_flat",
     "mean_light",
+    "metric",
     "open_run",
     "peak_pixel",
     "process",

@@ -265,6 +265,7 @@ def recipe_of(shifts: Any) -> Recipe:
         reference_frame=by.get("reference_frame") or "best",
         rank=rank["metric"],
         rank_smooth=rank["smooth"],
+        psf=tuple(rank["psf"]) if "psf" in rank else None,
         keep=rank.get("keep") or Recipe.keep,
         keep_above=rank.get("keep_above"),
         add=tuple(rank.get("add") or ()),

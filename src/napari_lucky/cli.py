@@ -12,11 +12,13 @@ from typing import NoReturn, get_args
 from ._version import __version__
 from .by_hand import parse_numbers
 from .calibration import Combine
+from .diffraction import Diffraction
 from .errors import LuckyError
 from .frames import parse_range
 from .integers import parse_integers
+from .metrics import METRICS
 from .options import add_cleaning_options, from_text, recipe_of
-from .ranking import METRICS, check_above, check_keep
+from .ranking import DEFAULT_METRIC, check_above, check_keep
 from .registration import METHODS
 from .terminal import Meter, has_display
 
@@ -82,7 +84,14 @@ def parser() -> Parser:
         metavar="best|first|mean|N",
         help="what correlation compares with (best)",
     )
-    add("--rank", choices=METRICS, help="what makes a frame a good one (peak)")
+    add("--rank", choices=METRICS, help=f"what makes a frame a good one ({DEFAULT_METRIC})")
+    add(
+        "--psf",
+        type=from_text(_psf),
+        metavar="SAMPLING[,OBSTRUCTION]",
+        help="diffraction-limited PSF, for metrics that need it: lambda F#/pixel in pixels, and "
+        "the obstruction's diameter over the pupil's (0)",
+    )
     add(
         "--keep",
         type=from_text(_keep),
@@ -152,6 +161,18 @@ def _window(text: str) -> tuple[int, int, int]:
             f"{text!r} is not Y,X,SIZE: three whole numbers of pixels, such as 140,392,128"
         ) from None
     return y, x, size
+
+
+def _psf(text: str) -> tuple[float, float]:
+    try:
+        sampling, *more = (float(part) for part in text.split(","))
+        (obstruction,) = more or [0.0]
+    except ValueError:
+        raise LuckyError(
+            f"{text!r} is not SAMPLING or SAMPLING,OBSTRUCTION, such as 7 or 7,0.3"
+        ) from None
+    Diffraction(sampling, obstruction)  # raises if they make no sense
+    return sampling, obstruction
 
 
 def _keep(text: str) -> float | int:

@@ -11,6 +11,8 @@ from .errors import LuckyError
 from .recipe import Recipe, read_recipe
 
 OFF = "off"
+GIVEN = ("dark", "flat", "focus", "defocus", "shifts", "register", "rank", "psf")
+"""Options that are the recipe's parameters of the same names."""
 CHOICE = ("keep", "keep_above", "add", "drop")
 """Options that say which frames are kept."""
 
@@ -52,9 +54,7 @@ def recipe_of(given: argparse.Namespace) -> Recipe:
     """
     recipe = read_recipe(given.recipe) if given.recipe else Recipe()
     changes: dict[str, Any] = {
-        name: getattr(given, name)
-        for name in ("dark", "flat", "focus", "defocus", "shifts", "register", "rank", *CHOICE)
-        if getattr(given, name) is not None
+        name: getattr(given, name) for name in (*GIVEN, *CHOICE) if getattr(given, name) is not None
     }
     if given.frames:
         changes["frames"] = tuple(given.frames)

@@ -140,7 +140,15 @@ def track_and_rank(
         **work,
     )
     registration = replace(registration, reference_frame=recipe.reference_frame)
-    quality = rank(frames, focus, recipe.rank, recipe.rank_smooth, registration.shifts, **work)
+    quality = rank(
+        frames,
+        focus,
+        recipe.rank,
+        recipe.rank_smooth,
+        registration.shifts,
+        diffraction=recipe.diffraction,
+        **work,
+    )
     quality[~registration.found] = np.nan
     by_hand = ByHand(recipe.add, recipe.drop)
     cut = select(quality, recipe.keep, recipe.keep_above)
@@ -149,7 +157,13 @@ def track_and_rank(
         *steps,
         register_step(registration, defocus),
         rank_step(
-            recipe.rank, recipe.rank_smooth, recipe.keep, len(kept), recipe.keep_above, by_hand
+            recipe.rank,
+            recipe.rank_smooth,
+            recipe.keep,
+            len(kept),
+            recipe.keep_above,
+            by_hand,
+            recipe.psf,
         ),
     )
     selected = np.isin(np.arange(len(chosen)), kept)

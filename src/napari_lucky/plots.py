@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .keep_curves import KeepCurve
+
 KEPT, LEFT, BY_HAND = "#d95f02", "#7a8ba3", "#00c853"
 
 
@@ -44,6 +46,30 @@ def move_cut(cut: tuple[Any, Any], count: int) -> None:
     line, shade = cut
     line.set_xdata([count + 0.5] * 2)
     shade.set_width(count)
+
+
+def draw_keep_curve(axes: Any, curve: KeepCurve, count: int) -> tuple[Any, Any]:
+    """Draw how sharp and how noisy the stack is over the fraction kept, with a line at the cut.
+
+    Return the axes of the noise, to the right, and the line, for `move_keep_cut`.
+    """
+    name, sharpness = curve.sharpness
+    axes.plot(curve.fraction, sharpness, color=KEPT, linewidth=1.4)
+    axes.set_xscale("log")
+    axes.set_xlabel("fraction kept")
+    axes.set_ylabel(name, color=KEPT)
+    right = axes.twinx()
+    right.plot(curve.fraction, curve.noise, color=LEFT, linewidth=1.4)
+    right.set_ylabel("noise (ADU)", color=LEFT)
+    line = axes.axvline(curve.fraction[count - 1], color=KEPT, linewidth=2)
+    axes.set_title(curve.tell(count), fontsize="small")
+    return right, line
+
+
+def move_keep_cut(axes: Any, line: Any, curve: KeepCurve, count: int) -> None:
+    """Move the line that `draw_keep_curve` drew, and tell what is there."""
+    line.set_xdata([curve.fraction[count - 1]] * 2)
+    axes.set_title(curve.tell(count), fontsize="small")
 
 
 def draw_shifts(axes: Any, shifts: NDArray[np.float64], kept: NDArray[np.bool_]) -> None:

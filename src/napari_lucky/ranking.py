@@ -2,68 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Executor
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import Progress, blocks_of, map_blocks, silent
+from .diffraction import Diffraction
 from .errors import LuckyError
 from .following import followed, moves_of
 from .frames import Frames, as_float32, is_empty
-from .spots import Block, background, check_smooth, smoothed
+from .metrics import METRICS, check_metric
+from .spots import Block, check_smooth, levelled, smoothed
 from .windows import Window
 
+DEFAULT_METRIC = "peak"
 RANK_SMOOTH = 1.0
 """Default smoothing before the metric, in pixels; less than for tracking, to keep the peak."""
 
 
-def peak(image: Block) -> NDArray[np.float64]:
-    """Peak above background, in ADU."""
-    return np.asarray(image.max(axis=(1, 2)), np.float64)
-
-
-def peak_over_flux(image: Block) -> NDArray[np.float64]:
-    """Peak over the sum of the window: the Strehl ratio up to a factor, per pixel."""
-    return peak(image) / _flux(image)
-
-
-def sum_of_squares(image: Block) -> NDArray[np.float64]:
-    """Sum I² / (sum I)², the sharpness S1 of Muller & Buffington (1974), normalised."""
-    return np.asarray(_energy(image) / _flux(image) ** 2)
-
-
-def gradient(image: Block) -> NDArray[np.float64]:
-    """Sum |grad I|² / (sum I)²: the energy of the edges."""
-    down, across = np.diff(image, axis=1), np.diff(image, axis=2)
-    return np.asarray((_energy(down) + _energy(across)) / _flux(image) ** 2)
-
-
-def _energy(image: Block) -> NDArray[np.float64]:
-    return np.asarray(np.einsum("kyx,kyx->k", image, image, dtype=np.float64))
-
-
-def _flux(image: Block) -> NDArray[np.float64]:
-    flux = image.sum(axis=(1, 2), dtype=np.float64)
-    return np.where(flux > 0, flux, np.nan)
-
-
-METRICS: dict[str, Callable[[Block], NDArray[np.float64]]] = {
-    "peak": peak,
-    "peak-over-flux": peak_over_flux,
-    "sum-of-squares": sum_of_squares,
-    "gradient": gradient,
-}
-"""Every metric takes smoothed frames without background and returns one number a frame."""
-
-
 def rank_block(
-    block: Block, metric: str = "peak", smooth: float = RANK_SMOOTH
+    block: Block,
+    metric: str = DEFAULT_METRIC,
+    smooth: float = RANK_SMOOTH,
+    diffraction: Diffraction | None = None,
 ) -> NDArray[np.float64]:
     """Return the quality of each frame of a block, (k,); NaN where all pixels are equal."""
-    image = smoothed(block - background(block)[:, None, None], smooth)
-    quality = METRICS[metric](image)
+    image = levelled(block)
+    holes = ~np.isfinite(image)
+    if holes.any():  # filled by what is around them, lest an edge or a dent be measured
+        image = np.where(holes, smoothed(image, max(smooth, 1.0)), image)
+    quality = METRICS[metric](smoothed(image, smooth, "constant"), diffraction)
     quality[is_empty(block)] = np.nan
     return quality
 
@@ -71,15 +40,18 @@ def rank_block(
 def rank(
     frames: Frames,
     focus: Window,
-    metric: str = "peak",
+    metric: str = DEFAULT_METRIC,
     smooth: float = RANK_SMOOTH,
     shifts: NDArray[np.float64] | None = None,
     *,
+    diffraction: Diffraction | None = None,
     progress: Progress = silent,
     executor: Executor | None = None,
 ) -> NDArray[np.float64]:
     """Measure the quality of every frame in the focused star's window.
 
+    The background, a plane through the window's border, is taken off each frame (see
+    `napari_lucky.spots.levelled`), and beyond the window there is nothing when it is smoothed.
     Pixels stay linear and on one scale for the whole run: stretching each frame first would
     make all peaks equal and the ranking void.
 
@@ -92,10 +64,13 @@ def rank(
     metric : str
         A key of `METRICS`.
     smooth : float
-        Standard deviation of the Gaussian smoothing before the metric, in pixels.
+        Standard deviation of the Gaussian smoothing before the metric, in pixels. Masked
+        pixels are filled by what is around them.
     shifts : ndarray of float64, (n, 2), optional
         (dy, dx) in pixels, of a registration: where they take a star out of the window, the window
         moves with it, by whole pixels.
+    diffraction : Diffraction, optional
+        The diffraction-limited PSF, which "encircled-energy" and "psf-correlation" need.
     progress, executor
         See `napari_lucky.blocks.map_blocks`.
 
@@ -107,17 +82,16 @@ def rank(
     Raises
     ------
     LuckyError
-        If the metric is unknown or the window is not on the sensor.
+        If the metric is unknown or lacks what it needs, or the window is not on the sensor.
     """
-    if metric not in METRICS:
-        raise LuckyError(f"Frames are ranked by {', '.join(METRICS)}; not by {metric!r}.")
+    check_metric(metric, diffraction)
     check_smooth(smooth)
     focus.check_on(frames.shape, "focus window")
     if shifts is not None:
         frames = followed(frames, moves_of(shifts, focus))
 
     def one(block: slice) -> NDArray[np.float64]:
-        return rank_block(as_float32(frames.read(block, focus)), metric, smooth)
+        return rank_block(as_float32(frames.read(block, focus)), metric, smooth, diffraction)
 
     blocks = blocks_of(frames.shape[0], focus.height * focus.width)
     done = map_blocks(one, blocks, progress=progress, what="ranking", executor=executor)

@@ -15,15 +15,19 @@ from .by_hand import ByHand
 from .calibration import DEAD_BELOW, HOT_SIGMA, check_calibration
 from .cleaning import Cleaning
 from .correlation import check_reference_frame
+from .diffraction import Diffraction
 from .errors import LuckyError
 from .integers import parse_integers
-from .ranking import METRICS, RANK_SMOOTH, check_above, check_keep
+from .metrics import check_metric
+from .ranking import DEFAULT_METRIC, RANK_SMOOTH, check_above, check_keep
 from .registration import METHODS
 from .spots import SMOOTH, check_smooth
 from .windows import Window
 
 WindowSpec = tuple[int, int, int]
 """(y, x, size): the centre's row and column from 0, and the side, in pixels."""
+PsfSpec = tuple[float, float]
+"""(sampling, obstruction): lambda F#/pixel in pixels, and the obstruction over the pupil."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class Recipe(Cleaning):
         nothing is registered or ranked.
     rank, rank_smooth
         See `napari_lucky.rank`.
+    psf : (sampling, obstruction), optional
+        Of the diffraction-limited PSF, which some metrics need; see `napari_lucky.Diffraction`.
     keep : float or int
         Fraction or count of frames to keep; see `napari_lucky.select`.
     keep_above : float, optional
@@ -83,8 +89,9 @@ class Recipe(Cleaning):
     smooth: float = SMOOTH
     reference_frame: str = "best"
     shifts: str | None = None
-    rank: str = "peak"
+    rank: str = DEFAULT_METRIC
     rank_smooth: float = RANK_SMOOTH
+    psf: PsfSpec | None = None
     keep: float | int = 0.1
     keep_above: float | None = None
     add: tuple[int, ...] = ()
@@ -113,13 +120,17 @@ class Recipe(Cleaning):
                 raise LuckyError(f"The path of the {name} is empty; give one, or leave it out.")
         if self.register not in METHODS:
             raise LuckyError(f"Registration is by {', '.join(METHODS)}; not by {self.register!r}.")
-        if self.rank not in METRICS:
-            raise LuckyError(f"Frames are ranked by {', '.join(METRICS)}; not by {self.rank!r}.")
+        check_metric(self.rank, self.diffraction)
 
     def window(self, name: str) -> Window | None:
         """Return the window "focus" or "defocus", if it is given."""
         spec = getattr(self, name)
         return None if spec is None else Window.centred(*spec)
+
+    @property
+    def diffraction(self) -> Diffraction | None:
+        """What decides the diffraction-limited PSF, if it is given."""
+        return None if self.psf is None else Diffraction(*self.psf)
 
 
 SECTIONS: dict[str, tuple[str, ...]] = {
@@ -127,7 +138,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "calibration": ("combine", "clip_sigma", "hot_sigma", "dead_below", "saturation"),
     "cleaning": tuple(f.name for f in fields(Cleaning)),
     "registration": ("focus", "defocus", "register", "smooth", "reference_frame", "shifts"),
-    "ranking": ("rank", "rank_smooth", "keep", "keep_above", "add", "drop"),
+    "ranking": ("rank", "rank_smooth", "psf", "keep", "keep_above", "add", "drop"),
     "stacking": ("subpixel",),
     "output": ("integers",),
 }
@@ -141,6 +152,10 @@ CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "WindowSpec": (
         lambda v: isinstance(v, list) and len(v) == 3 and all(type(i) is int for i in v),
         "[y, x, size] in whole pixels",
+    ),
+    "PsfSpec": (
+        lambda v: isinstance(v, list) and len(v) == 2 and all(CHECKS["float"][0](i) for i in v),
+        "[lambda F#/pixel, obstruction]",
     ),
     "tuple[SpotSpec, ...]": (
         lambda v: isinstance(v, list) and all(is_spot(i) for i in v),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -30,11 +32,42 @@ def background(block: Block) -> NDArray[np.float32]:
     The border is a sixteenth of the shorter side wide; in a window around a star it holds the
     least of the star's light.
     """
-    border = max(1, min(block.shape[1:]) // 16)
-    edge = np.ones(block.shape[1:], bool)
-    edge[border:-border, border:-border] = False
-    values = block[:, edge]
-    return as_float32(_nanmedian(values))
+    return as_float32(_nanmedian(block[:, border(block.shape[1:])]))
+
+
+def border(shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return where the border of a window is, (y, x): a sixteenth of its shorter side wide."""
+    wide = _border_width(shape)
+    edge = np.ones(shape, bool)
+    edge[wide:-wide, wide:-wide] = False
+    return edge
+
+
+def _border_width(shape: tuple[int, ...]) -> int:
+    return max(1, min(shape) // 16)
+
+
+def levelled(block: Block) -> Block:
+    """Take each frame's background off, and its slope, which stray light has.
+
+    The plane has the border's median in the middle of the window, and the slopes between the
+    medians of opposite sides of the border. Without it, the brightest pixel of a faint star is
+    one of the window's brightest corner.
+
+    Parameters
+    ----------
+    block : ndarray of float32, (k, y, x)
+        Masked pixels are NaN, and stay so.
+    """
+    k, ny, nx = block.shape
+    wide = _border_width((ny, nx))
+    sides = (block[:, -wide:], block[:, :wide], block[:, :, -wide:], block[:, :, :wide])
+    bottom, top, right, left = (_nanmedian(side.reshape(k, -1)) for side in sides)
+    y, x = (np.linspace(-0.5, 0.5, side, dtype=np.float32) for side in (ny, nx))
+    down = np.nan_to_num(bottom - top) * np.float32((ny - 1) / max(ny - wide, 1))
+    across = np.nan_to_num(right - left) * np.float32((nx - 1) / max(nx - wide, 1))
+    column = background(block)[:, None] + down[:, None] * y
+    return block - column[:, :, None] - (across[:, None] * x)[:, None]
 
 
 def _nanmedian(values: Block) -> NDArray[np.float32]:
@@ -50,20 +83,26 @@ def _nanmedian(values: Block) -> NDArray[np.float32]:
     return out
 
 
-def smoothed(block: Block, sigma: float) -> Block:
+Beyond = Literal["nearest", "constant"]
+
+
+def smoothed(block: Block, sigma: float, beyond: Beyond = "nearest") -> Block:
     """Smooth each frame with a Gaussian; masked (NaN) pixels have no weight.
 
     Parameters
     ----------
     block : ndarray of float32, (k, y, x)
-        Background already off: beyond the window's edge there is nothing.
+        Background already off.
     sigma : float
         Standard deviation in pixels; 0 leaves the pixels as they are, masked ones 0.
+    beyond : {"nearest", "constant"}
+        What is taken to be beyond the window's edge: its last pixel, whose noise then stays, or
+        nothing.
     """
     holes = ~np.isfinite(block)
     if not holes.any():
-        return _gauss(block, sigma)
-    filled = _gauss(np.where(holes, np.float32(0), block), sigma)
+        return _gauss(block, sigma, beyond)
+    filled = _gauss(np.where(holes, np.float32(0), block), sigma, beyond)
     if sigma == 0:
         return filled
     if (holes == holes[:1]).all():
@@ -73,11 +112,11 @@ def smoothed(block: Block, sigma: float) -> Block:
     return np.where(weight > 0.05, filled / np.maximum(weight, 0.05), np.float32(0))
 
 
-def _gauss(block: Block, sigma: float) -> Block:
+def _gauss(block: Block, sigma: float, beyond: Beyond = "nearest") -> Block:
     if sigma == 0:
         return block
     for axis in (1, 2):
-        block = ndimage.gaussian_filter1d(block, sigma, axis, mode="nearest", truncate=3.0)
+        block = ndimage.gaussian_filter1d(block, sigma, axis, mode=beyond, truncate=3.0)
     return block
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from .calibration import Calibrated
 from .dust import DustRemoved
 from .history import History, Step
 from .low_pass import LowPass
+from .metrics import METRICS
 from .noise_cut import NoiseCut
 from .outliers import OutliersRemoved
 from .ranking import select
@@ -148,11 +149,17 @@ def rank_step(
     kept: int,
     above: float | None = None,
     by_hand: ByHand | None = None,
+    psf: Sequence[float] | None = None,
 ) -> Step:
-    """Record a ranking, the cut, and the frames (numbers of the run) changed by hand after it."""
+    """Record a ranking, the cut, and the frames (numbers of the run) changed by hand after it.
+
+    The PSF, (sampling, obstruction), is recorded for metrics that need it.
+    """
+    needed = metric in METRICS and METRICS[metric].needs_diffraction
     parameters = {
         "metric": metric,
         "smooth": smooth,
+        "psf": list(psf) if psf and needed else None,
         "keep": keep if above is None else None,
         "keep_above": above,
         "add": by_hand.add if by_hand and by_hand.add else None,
@@ -189,6 +196,7 @@ def rank_step_now(step: Step, table: FrameTable, numbers: NDArray[np.intp]) -> S
         int(table.selected.sum()),
         told.get("keep_above"),
         ByHand.between(cut, table.selected, numbers),
+        told.get("psf"),
     )
 
 

@@ -1,4 +1,4 @@
-"""The graph of the ranking: quality over frame number, and sorted, with a cut to be dragged."""
+"""The graph of the ranking: quality over frame number, sorted, and what a stack is worth."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..plots import draw_quality, draw_sorted, move_cut, recolour_kept
+from ..keep_curves import KeepCurve
+from ..plots import (
+    draw_keep_curve,
+    draw_quality,
+    draw_sorted,
+    move_cut,
+    move_keep_cut,
+    recolour_kept,
+)
 
 
 def rc_colours(background: str, ink: str) -> dict[str, Any]:
@@ -20,8 +28,14 @@ def rc_colours(background: str, ink: str) -> dict[str, Any]:
     return {"axes.facecolor": background, **dict.fromkeys(inked, ink)}
 
 
+HEIGHT = 340
+"""Pixels that two graphs need."""
+
+
 class QualityGraph(FigureCanvasQTAgg):
     """Quality of every frame, above over frame number, below sorted with the cut.
+
+    With a keep-fraction curve, that stands under them, and the cut can be dragged in either.
 
     Parameters
     ----------
@@ -47,7 +61,9 @@ class QualityGraph(FigureCanvasQTAgg):
         self._dragging, self._count = False, 1
         self._points: Any = None
         self._cut: Any = None
-        self.setMinimumHeight(340)
+        self.curve: KeepCurve | None = None
+        self._under: Any = None  # axes of the curve
+        self.setMinimumHeight(HEIGHT)
         self.mpl_connect("pick_event", self._picked)
         self.mpl_connect("button_press_event", self._pressed)
         self.mpl_connect("motion_notify_event", self._moved)
@@ -62,14 +78,29 @@ class QualityGraph(FigureCanvasQTAgg):
     ) -> None:
         """Draw the quality of frames, the cut after `count`, and which are kept, some by hand."""
         self._quality, self._count, self._kept, self._by_hand = quality, count, kept, by_hand
+        self.show_curve(None)
+
+    def show_curve(self, curve: KeepCurve | None) -> None:
+        """Draw a keep-fraction curve of these frames under the rest, or none."""
+        self.curve = curve
+        self.setMinimumHeight(HEIGHT if curve is None else HEIGHT * 3 // 2)
+        self._draw()
+
+    def _draw(self) -> None:
         self.figure.clear()
         with rc_context(self._colours):
-            self._over_frame, self._sorted = self.figure.subplots(2, 1)
-            frame = np.arange(len(quality))
-            self._points = draw_quality(self._over_frame, frame, quality, kept, by_hand)
+            rows = 2 if self.curve is None else 3
+            self._over_frame, self._sorted, *under = self.figure.subplots(rows, 1)
+            frame = np.arange(len(self._quality))
+            self._points = draw_quality(
+                self._over_frame, frame, self._quality, self._kept, self._by_hand
+            )
             self._over_frame.set_title("Ctrl+click: keep or drop", fontsize="small")
-            self._cut = draw_sorted(self._sorted, quality, count)
+            self._cut = draw_sorted(self._sorted, self._quality, self._count)
             self._sorted.set_title("drag the line to move the cut", fontsize="small")
+            if self.curve is not None:
+                self._under = under[0]
+                self._right, self._line = draw_keep_curve(self._under, self.curve, self._count)
         self.draw_idle()
 
     def set_colours(self, background: str, ink: str) -> None:
@@ -77,7 +108,7 @@ class QualityGraph(FigureCanvasQTAgg):
         self._colours = rc_colours(background, ink)
         self.figure.set_facecolor(background)
         if len(self._quality):
-            self.show_quality(self._quality, self._count, self._kept, self._by_hand)
+            self._draw()
         self.draw_idle()
 
     def show_cut(self, count: int, kept: NDArray[np.bool_], by_hand: NDArray[np.bool_]) -> None:
@@ -85,6 +116,8 @@ class QualityGraph(FigureCanvasQTAgg):
         if self._cut is not None:
             self._count, self._kept, self._by_hand = count, kept, by_hand
             move_cut(self._cut, count)
+            if self.curve is not None:
+                move_keep_cut(self._under, self._line, self.curve, count)
             recolour_kept(self._points, kept, by_hand)
             self.draw_idle()
 
@@ -103,19 +136,26 @@ class QualityGraph(FigureCanvasQTAgg):
         return int(frames[np.argmin(np.hypot(*(pixels - [mouse.x, mouse.y]).T))])
 
     def _pressed(self, event: Any) -> None:
-        self._dragging = self._cut is not None and event.inaxes is self._sorted
+        self._dragging = self._count_at(event) is not None
         self._moved(event)
 
     def _moved(self, event: Any) -> None:
-        if self._dragging and event.inaxes is self._sorted:
-            self._cut_at(event.xdata)
+        if self._dragging and (count := self._count_at(event)) is not None:
+            self._count = count
+            self._on_cut(count, False)
 
     def _released(self, event: Any) -> None:
         if self._dragging:
             self._dragging = False
             self._on_cut(self._count, True)
 
-    def _cut_at(self, x: float) -> None:
+    def _count_at(self, event: Any) -> int | None:
+        """Return the number of frames before the mouse, where there is a cut to be dragged."""
         usable = int(np.isfinite(self._quality).sum())
-        self._count = int(np.clip(np.floor(x), 1, usable))
-        self._on_cut(self._count, False)
+        if self._cut is None or event.inaxes is None:
+            return None
+        if event.inaxes is self._sorted:
+            return int(np.clip(np.floor(event.xdata), 1, usable))
+        if self.curve is not None and event.inaxes in (self._under, self._right):
+            return int(np.clip(np.floor(event.xdata * usable + 0.5), 1, usable))
+        return None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import napari
 import numpy as np
-from magicgui.widgets import ComboBox, Container, PushButton
+from magicgui.widgets import Container, PushButton
 from napari.utils.theme import get_theme
 from numpy.typing import NDArray
 from qtpy.compat import isalive
@@ -26,29 +25,18 @@ from ..blocks import Progress
 from ..by_hand import ByHand, kept_frames, tell_kept
 from ..errors import LuckyError
 from ..frames import LazyArray, Subset
-from ..history import History
-from ..ranking import METRICS, RANK_SMOOTH, best_first, rank
+from ..keep_curves import KeepCurve, keep_curve
+from ..ranking import best_first, rank
 from ..shifting import Shifted
-from ..steps import frame_numbers, frame_places, rank_step, shift_step
-from .choices import base_name, run_combo, shifts_combo, smooth_box, windows_combo
+from ..steps import frame_numbers, rank_step, shift_step
+from .choices import base_name, run_combo, shifts_combo, windows_combo
 from .cut import CutChoice
 from .dock import Dock
 from .frame_table import FrameTable
 from .graph import QualityGraph
-from .jobs import tell
-
-
-@dataclass(frozen=True, eq=False)
-class Ranked:
-    """A ranking that was done: of which layers, how, and what came out."""
-
-    layer: Any
-    shifts: Any
-    quality: NDArray[np.float64]
-    metric: str
-    smooth: float
-    history: History
-    numbers: NDArray[np.intp]  # of the frames in the run, of which some may have been chosen
+from .jobs import attempt, tell
+from .metric_choice import MetricChoice
+from .ranked import Ranked
 
 
 class RankingDock(Dock):
@@ -67,14 +55,8 @@ class RankingDock(Dock):
             "Shapes layer with another window than registered with: its first rectangle holds "
             "the focused star; none: as registered",
         )
-        self.metric = ComboBox(
-            name="metric",
-            label="metric",
-            choices=list(METRICS),
-            tooltip="peak: above background (ADU); peak-over-flux: a Strehl proxy; sum-of-squares: "
-            "sum I² / (sum I)²; gradient: energy of the edges. Higher is better",
-        )
-        self.smooth = smooth_box(RANK_SMOOTH, "before the metric, in pixels")
+        self.by = MetricChoice()
+        self.metric, self.smooth = self.by.metric, self.by.smooth
         self.cut = CutChoice()
         super().__init__(
             napari_viewer,
@@ -84,8 +66,7 @@ class RankingDock(Dock):
                 self.image,
                 self.registration,
                 self.windows,
-                self.metric,
-                self.smooth,
+                *self.by.widgets,
                 *self.cut.widgets,
             ],
             quiet=self.cut.widgets,
@@ -119,7 +100,15 @@ class RankingDock(Dock):
         )
         self.toggle_button.changed.connect(lambda: self.toggle(self._frame_shown()))
         self.undo_button.changed.connect(lambda: self._change_by_hand(ByHand()))
-        self._hand_buttons = Container(widgets=[self.toggle_button, self.undo_button], labels=False)
+        self.curve_button = PushButton(
+            text="Keep-fraction curve",
+            enabled=False,
+            tooltip="Measure the stack of the best 1, 2, … all frames: how sharp and how noisy",
+        )
+        self.curve_button.changed.connect(lambda: attempt(self.measure_curve))
+        self._hand_buttons = Container(
+            widgets=[self.curve_button, self.toggle_button, self.undo_button], labels=False
+        )
         self.table = FrameTable(self._show_frame, self.toggle)
         for widget in (self.told, self.graph, self._hand_buttons.native, self.table):
             self.column.addWidget(widget)
@@ -140,11 +129,19 @@ class RankingDock(Dock):
                 "These shifts do not say where the star's window is; choose a Shapes layer with "
                 "a rectangle around the focused star."
             )
-        metric, smooth = self.metric.value, self.smooth.value
+        metric, smooth, diffraction = self.by.chosen()
         _ = self.cut.threshold  # told now, not when the job is done
 
         def work(progress: Progress) -> NDArray[np.float64]:
-            quality = rank(frames, focus, metric, smooth, table.shifts, progress=progress)
+            quality = rank(
+                frames,
+                focus,
+                metric,
+                smooth,
+                table.shifts,
+                diffraction=diffraction,
+                progress=progress,
+            )
             quality[~np.isfinite(table.shifts).all(axis=1)] = np.nan
             return quality
 
@@ -155,7 +152,10 @@ class RankingDock(Dock):
             numbers = frame_numbers(np.arange(len(quality)), history)
             by_hand = self._by_hand if self._in_place else ByHand()
             self._forget()
-            self._ranked = Ranked(layer, shifts, quality, metric, smooth, history, numbers)
+            self._ranked = Ranked(
+                layer, shifts, focus, quality, metric, smooth, diffraction, history, numbers
+            )
+            self.curve_button.enabled = True
             shifts.events.features.connect(self._features_changed)
             none = np.zeros(len(quality), bool)
             self.graph.show_quality(quality, 1, none, none)
@@ -170,6 +170,37 @@ class RankingDock(Dock):
             self._ranked.shifts.events.features.disconnect(self._features_changed)
         self._ranked = self._kept_layer = None
         self._by_hand = ByHand()
+        self.curve_button.enabled = False
+
+    def measure_curve(self) -> None:
+        """Measure the stack of every number of frames, and draw that under the graph."""
+        ranked = self._live
+        if ranked is None:
+            raise LuckyError("There is no ranking to draw a curve of: press Run first.")
+        frames, diffraction = frames_of(ranked.layer), self.by.diffraction
+        shifts = ranked.table().shifts
+
+        def work(progress: Progress) -> KeepCurve:
+            return keep_curve(
+                frames,
+                shifts,
+                ranked.quality,
+                ranked.focus,
+                diffraction=diffraction,
+                progress=progress,
+            )
+
+        def done(curve: KeepCurve) -> None:
+            if self._live is not ranked:
+                raise LuckyError("The frames were ranked anew meanwhile; no curve was drawn.")
+            self.graph.show_curve(curve)
+
+        self.start(work, done)
+
+    def reset_choices(self, *_: Any) -> None:
+        """Take up layers, and metrics that a script registered meanwhile."""
+        super().reset_choices()
+        self.by.reset()
 
     @property
     def _live(self) -> Ranked | None:
@@ -201,7 +232,7 @@ class RankingDock(Dock):
         """Write quality and choice into the shifts' features and show the kept frames."""
         layer, shifts = ranked.layer, ranked.shifts
         features = shifts.features.copy()
-        place, inside = _places(ranked)
+        place, inside = ranked.places()
         features["quality"] = np.where(inside, ranked.quality[place], np.nan)
         features["selected"] = np.isin(place, kept) & inside
         self._writing = True
@@ -216,11 +247,11 @@ class RankingDock(Dock):
             len(kept),
             self.cut.threshold,
             self._by_hand,
+            ranked.psf,
         )
         before = tuple(done for done in history_of(shifts) if done.name != "rank")
         shifts.metadata = {**shifts.metadata, "history": (*before, step)}
-        table = table_of(shifts.features, shifts.metadata, len(ranked.quality), history_of(layer))
-        best = Subset(Shifted(frames_of(layer), table.shifts), kept)
+        best = Subset(Shifted(frames_of(layer), ranked.table().shifts), kept)
         history = (*ranked.history, shift_step(True), step)
         if self._kept_layer is not None and self._kept_layer in self.viewer.layers:
             self._kept_layer.data = LazyArray(best)
@@ -256,7 +287,7 @@ class RankingDock(Dock):
         ranked = self._live
         if self._writing or ranked is None:
             return
-        if _is_told(ranked):
+        if ranked.is_told():
             self._change_by_hand(self._by_hand_now(ranked))
         else:
             by_hand = self._by_hand
@@ -267,8 +298,8 @@ class RankingDock(Dock):
     def _by_hand_now(self, ranked: Ranked) -> ByHand:
         """Return the changes by hand, with those in the features: some tables tell nobody."""
         features = ranked.shifts.features
-        place, inside = _places(ranked)
-        if not _is_told(ranked):
+        place, inside = ranked.places()
+        if not ranked.is_told():
             return self._by_hand  # ranked anew elsewhere
         selected = np.asarray(features.get("selected", self._kept[place]), bool)
         edited = ranked.numbers[place[inside & (selected != self._kept[place])]].tolist()
@@ -318,18 +349,3 @@ class RankingDock(Dock):
         if self._ranked is not None:
             layer = self._ranked.layer
             self.viewer.dims.set_current_step(self.viewer.dims.ndim - layer.ndim, frame)
-
-
-def _is_told(ranked: Ranked) -> bool:
-    """Tell whether the quality in the shifts' features is still the one of this ranking."""
-    place, inside = _places(ranked)
-    quality = np.asarray(ranked.shifts.features.get("quality", np.nan * place), np.float64)
-    return np.array_equal(quality[inside], ranked.quality[place[inside]], equal_nan=True)
-
-
-def _places(ranked: Ranked) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Return the place in the layer of each arrow's frame, 0 for those not in it, and which are."""
-    frame = np.asarray(ranked.shifts.features["frame"], np.intp)
-    place = frame_places(frame, history_of(ranked.layer))
-    inside = (place >= 0) & (place < len(ranked.quality))
-    return np.where(inside, place, 0), inside
