@@ -21,7 +21,7 @@ from .history import History
 from .ranking import rank, select
 from .recipe import Recipe
 from .registration import register
-from .stacking import stack_pair
+from .stack_methods import stack_pair
 from .steps import rank_step, register_step, shifts_step, stack_step
 from .table import FrameTable, table_from_csv
 from .windows import Window

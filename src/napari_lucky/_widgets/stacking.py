@@ -19,7 +19,8 @@ from .._from_layers import (
 from .._layers import image_tuple
 from ..blocks import Progress
 from ..errors import LuckyError
-from ..stacking import Stack, stack_pair
+from ..stack_methods import stack_pair
+from ..stacking import Stack
 from ..steps import stack_step
 from ..windows import Window
 from .all_frames import run_all
