@@ -19,6 +19,7 @@ from .integers import parse_integers
 from .options import add_cleaning_options, cleaning_changes, from_text
 from .ranking import METRICS, check_above, check_keep
 from .registration import METHODS
+from .stack_methods import parse_stack
 from .terminal import Meter, has_display
 
 CHOICE = ("keep", "keep_above", "add", "drop")
@@ -102,6 +103,13 @@ def parser() -> Parser:
         metavar="START:STOP[:STEP]",
         help="use only these",
     )
+    add(
+        "--stack",
+        type=from_text(_stack),
+        metavar="METHOD",
+        help="mean (default), median, clipped[,SIGMA], weighted[,POWER], fourier[,FRACTION] or "
+        "drizzle[,SCALE[,DROP]]",
+    )
     add("--shifts", metavar="CSV", help="shifts and kept frames from an earlier frames.csv")
     add(
         "--integers",
@@ -174,6 +182,11 @@ def _integers(text: str) -> str:
     return text
 
 
+def _stack(text: str) -> str:
+    parse_stack(text)
+    return text
+
+
 def run_process(given: argparse.Namespace) -> int:
     """Do `napari-lucky process`."""
     from .outputs import check_out, write_results
@@ -206,7 +219,17 @@ def _recipe(given: argparse.Namespace) -> Any:
     recipe = read_recipe(given.recipe) if given.recipe else Recipe()
     changes: dict[str, Any] = {
         name: getattr(given, name)
-        for name in ("dark", "flat", "focus", "defocus", "shifts", "register", "rank", *CHOICE)
+        for name in (
+            "dark",
+            "flat",
+            "focus",
+            "defocus",
+            "shifts",
+            "register",
+            "rank",
+            "stack",
+            *CHOICE,
+        )
         if getattr(given, name) is not None
     }
     if given.frames:

@@ -92,7 +92,9 @@ def process(
             saturated_frames(calibrated, focus, **work),
             calibrated,
         )
-    images = stack_results(clean, table, focus, defocus, recipe.subpixel, header, **work)
+    images = stack_results(
+        clean, table, focus, defocus, recipe.subpixel, header, recipe.stack, **work
+    )
     return Result(images, table, recipe, tuple(notes))
 
 
@@ -175,6 +177,7 @@ def stack_results(
     defocus: Window | None,
     subpixel: bool,
     header: Any = None,
+    method: str = "mean",
     *,
     progress: Progress = silent,
     executor: Executor | None = None,
@@ -193,6 +196,8 @@ def stack_results(
         Whether frames are shifted by fractions of a pixel.
     header : astropy.io.fits.Header, optional
         The run's.
+    method : str
+        See `napari_lucky.stack`.
     progress, executor
         See `napari_lucky.blocks.map_blocks`.
     """
@@ -200,12 +205,20 @@ def stack_results(
     work: dict[str, Any] = {"progress": progress, "executor": executor}
     images = {}
     for name, window, stack in stack_pair(
-        frames, table.shifts, kept, focus, defocus, subpixel, **work
+        frames, table.shifts, kept, focus, defocus, subpixel, method, table.quality, **work
     ):
-        step = stack_step(window, name != "long_exposure", subpixel, stack.count)
-        corner = (window.y0, window.x0)
-        history = (*table.history, step)
-        images[name] = ImageResult(stack.image, name, header, history, corner, stack.count)
+        step = stack_step(window, name != "long_exposure", subpixel, stack.count, method)
+        images[name] = ImageResult(
+            stack.image,
+            name,
+            header,
+            (*table.history, step),
+            (window.y0, window.x0),
+            stack.count,
+            stack.variance,
+            stack.coverage,
+            stack.scale,
+        )
     return images
 
 
