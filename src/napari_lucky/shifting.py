@@ -116,6 +116,8 @@ def fill_holes(image: NDArray[np.float32]) -> NDArray[np.float32]:
     Those at the corners count half. Where all eight are masked, so is the result.
     """
     y, x = np.nonzero(~np.isfinite(image))
+    if len(y) == 0:
+        return image
     total, weight = np.zeros(len(y)), np.zeros(len(y))
     last_y, last_x = image.shape[0] - 1, image.shape[1] - 1
     for dy, dx in ((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx):

@@ -104,7 +104,7 @@ class StackingDock(Dock):
         focus, defocus = self._windows(layer, shifts)
         found = np.isfinite(table.shifts).all(axis=1)
         kept = np.flatnonzero(found & table.selected if self.which.value == KEPT else found)
-        if len(kept) == 0:
+        if len(kept) == 0 and self.choice.method.value != "fourier":
             raise LuckyError(
                 "No frame is kept yet. Do Frame ranking first, or choose "
                 f"“{ALL}” to stack every frame."
