@@ -23,7 +23,7 @@ SMOOTH = 2.0
 """Full width at half maximum, in 1/window, of the amplitudes' smoothing before they are ranked."""
 TILE = 1 << 22
 """Coefficients held at a time, 48 MB with their amplitudes: so many a tile of frequencies."""
-GROUPS = 20
+GROUPS = 15
 """Parts of the run that are left out in turn to learn the variance."""
 
 
@@ -64,7 +64,7 @@ def stack_fourier(
     Returns
     -------
     Stack
-        Its variance is the jackknife's: the choice is made again with each twentieth of the
+        Its variance is the jackknife's: the choice is made again with each fifteenth of the
         frames left out. Its count is that of the frames kept a frequency, its coverage that
         of the frames with a value in a pixel.
 
