@@ -98,7 +98,8 @@ def test_out_holds_what_it_should_and_nothing_else(full, simulated):
         ("long_exposure", simulated.focus[2], N),
     ]:
         with fits.open(full / f"{name}.fits") as hdus:
-            assert len(hdus) == 1
+            assert [hdu.name for hdu in hdus[1:]] == ["VARIANCE", "COVERAGE"]
+            assert hdus[2].data.max() == combined
             assert hdus[0].data.dtype == np.dtype(">f4")
             assert hdus[0].data.shape == (size, size)
             assert hdus[0].header["NCOMBINE"] == combined
@@ -317,8 +318,11 @@ def test_images_as_integers_and_their_replay(
         assert (cut in told) == (integers != "scaled" and under + over > 0)
         if integers != "scaled":
             exact = np.clip(exact, 0, 300)
-        (found,) = read_saved(tmp_path / "first" / f"{name}.fits")
+        found, variance, _ = read_saved(tmp_path / "first" / f"{name}.fits")
         np.testing.assert_allclose(found.data, exact, atol=0.502 * step + 1e-3)
+        assert np.array_equal(
+            variance.data, fits.getdata(full / f"{name}.fits", "VARIANCE"), equal_nan=True
+        )  # never as integers
     assert "focus: cut" in told or integers == "scaled"
     assert (tmp_path / "first" / "frames.csv").read_bytes() == (full / "frames.csv").read_bytes()
     recipe = tmp_path / "first" / "recipe.toml"
@@ -685,7 +689,7 @@ def test_out_on_a_file_system_that_takes_no_files(out, data, capsys):
 
 @pytest.mark.parametrize(
     ("limit", "again"),
-    [(1_000, False), (100_000, True)],  # bytes a file: enough for focus.fits?
+    [(1_000, False), (300_000, True)],  # bytes a file: enough for focus.fits?
 )
 def test_a_full_disk(limit, again, full, simulated, data, tmp_path):
     resource = pytest.importorskip("resource")

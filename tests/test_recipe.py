@@ -53,6 +53,7 @@ FULL = Recipe(
     keep_above=0.1 + 0.7,
     add=(5, 17),
     drop=(3,),
+    stack="drizzle,1.5,0.5",
     subpixel=False,
     integers="60000,14",
 )
@@ -149,7 +150,7 @@ def test_windows_are_centred_on_their_pixel():
         ("[ranking]\ndrop = [1.5]", "drop in [ranking] must be a list of frame numbers"),
         ("[ranking]\nadd = [5]\ndrop = [4, 5]", "Frame 5 is both added and dropped"),
         ("[stacking]\nsubpixel = 1", "subpixel in [stacking] must be true or false: 1"),
-        ("[stacking]\nsubpixl = true", "[stacking] has no 'subpixl', only subpixel"),
+        ("[stacking]\nsubpixl = true", "[stacking] has no 'subpixl', only stack, subpixel"),
         ("[ranking]\nregister = 'centroid'", "[ranking] has no 'register', only rank"),
         ("[wavefront]\norder = 3", "has no section [wavefront], only input, calibration"),
         ("keep = 0.1", "keep stands alone"),

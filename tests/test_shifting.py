@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy import ndimage
+from scipy import ndimage, special
 
 from napari_lucky import ArrayFrames, LuckyError, Shifted, Window
 from napari_lucky.shifting import MARGIN, interpolate
@@ -88,3 +88,35 @@ def test_a_frame_without_a_shift_is_masked():
 def test_shifts_of_another_run_are_told():
     with pytest.raises(LuckyError, match="3 shifts for 2 frames"):
         Shifted(ArrayFrames(np.ones((2, 9, 9))), np.zeros((3, 2)))
+
+
+@pytest.mark.parametrize("sampling", [2, 7])
+def test_it_neither_rings_nor_loses_flux(sampling):
+    """Against an Airy pattern, integrated over pixels, computed where it lands."""
+    y, x = np.mgrid[-64:64, -64:64]
+    within = (np.arange(8) - 3.5) / 8
+
+    def airy(dy, dx):
+        radius = [np.hypot(y - dy + a, x - dx + b) for a in within for b in within]
+        v = np.pi * np.maximum(radius, 1e-9) / sampling
+        return ((2 * special.j1(v) / v) ** 2).mean(axis=0)
+
+    star = airy(0, 0).astype(np.float32)
+    for rest in [(0.5, 0.5), (0.25, -0.4), (0.0, 0.1)]:
+        truth = airy(*rest)[MARGIN:-MARGIN, MARGIN:-MARGIN]
+        made = interpolate(star, np.array(rest))
+        assert made.sum() == pytest.approx(truth.sum(), rel=1e-4)
+        ring = np.hypot(y - rest[0], x - rest[1])[MARGIN:-MARGIN, MARGIN:-MARGIN] > 1.22 * sampling
+        assert (made - truth)[ring].min() > -0.005 * truth.max()
+        assert made.min() > -0.005 * truth.max()
+
+
+def test_a_hole_on_a_slope_is_filled_from_its_neighbours():
+    image = np.add.outer(3 * np.arange(33.0), 5 * np.arange(33.0)).astype(np.float32)
+    expected = interpolate(image, np.array([0.3, -0.2]))
+    image[16, 16] = np.nan
+    image[:, :5] = np.nan  # beyond the sensor
+    made = interpolate(image, np.array([0.3, -0.2]))
+    good = np.isfinite(made)
+    assert (~good).sum() == 1  # the margin hides what lies beyond
+    np.testing.assert_allclose(made[:, 6:][good[:, 6:]], expected[:, 6:][good[:, 6:]], rtol=1e-5)

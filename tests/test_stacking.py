@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from napari_lucky import ArrayFrames, LuckyError, Window, stack_mean, stack_pair
+from napari_lucky import (
+    ArrayFrames,
+    LuckyError,
+    Shifted,
+    Window,
+    stack_mean,
+    stack_pair,
+    weights_of,
+)
 
 RNG = np.random.default_rng(5)
 FRAMES = RNG.normal(100, 10, (30, 40, 50)).astype(np.float32)
@@ -68,3 +76,75 @@ def test_the_pair_has_the_same_frames_and_the_same_shifts():
 def test_nothing_to_stack_is_told():
     with pytest.raises(LuckyError, match="nothing to stack"):
         stack_mean(ArrayFrames(FRAMES), np.array([], int), WINDOW)
+
+
+def test_the_variance_is_the_sample_variance_over_n():
+    frames = FRAMES.copy()
+    frames[:10, 10, 10] = np.nan
+    frames[1:, 12, 12] = np.nan
+    made = stack_mean(ArrayFrames(frames), np.arange(30), WINDOW)
+    inside = frames[(slice(None), *WINDOW.slices)]
+    expected = inside.var(axis=0, ddof=1, dtype=np.float64) / 30
+    expected[5, 4] = inside[10:, 5, 4].var(ddof=1) / 20
+    expected[7, 6] = np.nan  # of one value there is none
+    np.testing.assert_allclose(made.variance, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("subpixel", [True, False])
+def test_pulls_of_a_shifted_star_in_photon_and_read_noise(subpixel):
+    """A static scene: the stack less the truth, over its error bar, is as wide as it should be."""
+    y, x = np.mgrid[:90, :90]
+    shifts = RNG.uniform(-4, 4, (150, 2))
+    shifts = shifts if subpixel else np.rint(shifts)
+
+    def scene(dy, dx):
+        return 100 + 1500 * np.exp(-((y - 45 + dy) ** 2 + (x - 45 + dx) ** 2) / 32)
+
+    light = np.array([scene(*shift) for shift in shifts])
+    frames = RNG.normal(light, np.sqrt(light / 2 + 9)).astype(np.float32)
+    window = Window.centred(45, 45, 60)
+    made = stack_mean(Shifted(ArrayFrames(frames), shifts), np.arange(150), window)
+    pull = (made.image - scene(0, 0)[window.slices]) / np.sqrt(made.variance)
+    core = np.hypot(*np.mgrid[-30:30, -30:30]) < 6
+    assert 0.93 < pull.std() < 1.07
+    assert 0.8 < pull[core].std() < 1.2
+
+
+def test_weights_by_hand_and_their_variance():
+    index = np.array([2, 5, 11])
+    quality = np.full(30, np.nan)
+    quality[index] = [4.0, 2.0, -1.0]
+    weights = weights_of(quality, index, 2.0)
+    assert weights[index].tolist() == [1.0, 0.25, 0.0]
+    made = stack_mean(ArrayFrames(FRAMES), index, WINDOW, weights=weights)
+    two = FRAMES[[2, 5]][(slice(None), *WINDOW.slices)].astype(float)
+    mean = (two[0] + 0.25 * two[1]) / 1.25
+    np.testing.assert_allclose(made.image, mean, rtol=1e-6)
+    spread = (two[0] - mean) ** 2 + 0.25**2 * (two[1] - mean) ** 2
+    np.testing.assert_allclose(made.variance, spread / (1.25**2 - 1.0625), rtol=1e-4)
+
+
+def test_weights_in_proportion_to_the_star_make_the_greatest_signal_to_noise():
+    height = RNG.uniform(0.2, 2, 400)
+    frames = RNG.normal(0, 10, (400, 16, 16)).astype(np.float32)
+    frames[:, 8, 8] += 100 * height
+    reached = {}
+    for power in (0.5, 1.0, 2.0):
+        weights = weights_of(height, np.arange(400), power)
+        own = 100 * (weights @ height) / weights.sum()
+        window = Window(0, 0, 16, 16)
+        made = stack_mean(ArrayFrames(frames), np.arange(400), window, weights=weights)
+        assert made.image[8, 8] == pytest.approx(own, rel=0.05)
+        away = np.ones((16, 16), bool)
+        away[8, 8] = False
+        assert np.median(made.variance) == pytest.approx(made.image[away].var(), rel=0.2)
+        reached[power] = own / np.sqrt(100 * (weights**2).sum()) * weights.sum()
+    assert reached[1.0] > max(reached[0.5], reached[2.0])
+
+
+def test_what_has_no_quality_cannot_be_weighted():
+    for quality in (None, np.full(30, np.nan)):
+        with pytest.raises(LuckyError, match="Frame ranking"):
+            weights_of(quality, np.arange(3))
+    with pytest.raises(LuckyError, match="over zero"):
+        weights_of(np.full(30, -1.0), np.arange(3))

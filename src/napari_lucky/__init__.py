@@ -26,12 +26,15 @@ if TYPE_CHECKING:
     from .calibrating import calibrate
     from .calibration import Calibrated, hot_pixels, master, master_flat
     from .cleaning import Cleaned, Cleaning, clean
+    from .clipping import stack_clipped, stack_median
     from .diffraction import Diffraction, diffraction_psf
+    from .drizzle import stack_drizzled
     from .dust import DustRemoved, find_dust, mean_light
     from .finding import find_star
     from .fits_output import ImageResult, write_fits
     from .flat_output import make_masters
     from .flats import FlatField, flat_field
+    from .fourier_lucky import stack_fourier
     from .frames import ArrayFrames, Frames, LazyArray, Subset
     from .history import Step
     from .integers import Integers
@@ -50,7 +53,8 @@ if TYPE_CHECKING:
     from .shadows import Spot, transmission
     from .shifting import Shifted
     from .simulation import simulate_run
-    from .stacking import Stack, stack_mean, stack_pair
+    from .stack_methods import parse_stack, stack, stack_pair, weights_of
+    from .stacking import Stack, stack_mean
     from .surface import Surface, surface_of
     from .table import FrameTable, table_from_csv, table_to_csv
     from .windows import Window
@@ -61,11 +65,14 @@ _HOMES = {
     "calibration": ("Calibrated", "hot_pixels", "master", "master_flat"),
     "cleaning": ("Cleaned", "Cleaning", "clean"),
     "diffraction": ("Diffraction", "diffraction_psf"),
+    "clipping": ("stack_clipped", "stack_median"),
+    "drizzle": ("stack_drizzled",),
     "dust": ("DustRemoved", "find_dust", "mean_light"),
     "finding": ("find_star",),
     "fits_output": ("ImageResult", "write_fits"),
     "flats": ("FlatField", "flat_field"),
     "flat_output": ("make_masters",),
+    "fourier_lucky": ("stack_fourier",),
     "frames": ("ArrayFrames", "Frames", "LazyArray", "Subset"),
     "history": ("Step",),
     "keep_curves": ("KeepCurve", "keep_curve"),
@@ -93,7 +100,8 @@ _HOMES = {
     "shadows": ("Spot", "transmission"),
     "shifting": ("Shifted",),
     "simulation": ("simulate_run",),
-    "stacking": ("Stack", "stack_mean", "stack_pair"),
+    "stack_methods": ("parse_stack", "stack", "stack_pair", "weights_of"),
+    "stacking": ("Stack", "stack_mean"),
     "surface": ("Surface", "surface_of"),
     "table": ("FrameTable", "table_from_csv", "table_to_csv"),
     "windows": ("Window",),
@@ -155,6 +163,7 @@ __all__ = [
     "mean_light",
     "metric",
     "open_run",
+    "parse_stack",
     "peak_pixel",
     "process",
     "radial_profile",
@@ -165,13 +174,19 @@ __all__ = [
     "row_cut",
     "select",
     "simulate_run",
+    "stack",
+    "stack_clipped",
+    "stack_drizzled",
+    "stack_fourier",
     "stack_mean",
+    "stack_median",
     "stack_pair",
     "surface_of",
     "table_from_csv",
     "table_to_csv",
     "transmission",
     "usual_residuals",
+    "weights_of",
     "write_fits",
     "write_results",
 ]

@@ -52,6 +52,7 @@ def image_tuple(
     header: Any = None,
     history: History = (),
     origin: tuple[int, int] = (0, 0),
+    finer: float = 1.0,
     like: Any = None,
     **options: Any,
 ) -> LayerTuple:
@@ -69,6 +70,8 @@ def image_tuple(
         What was done to the pixels; into the metadata.
     origin : tuple of int
         (y, x) on the sensor of the first pixel: the layer is put where its window is.
+    finer : float
+        Pixels a pixel of the sensor: the layer is that much smaller than its pixels are many.
     like : napari layer, optional
         One whose scale and units hold for this one too.
     **options
@@ -76,11 +79,12 @@ def image_tuple(
     """
     frames: Frames = ArrayFrames(data) if isinstance(data, np.ndarray) else data
     scale, translate, units = _place(like, np.ndim(data) if isinstance(data, np.ndarray) else 3)
+    first = np.asarray(origin) + (1 / finer - 1) / 2  # the outer edges lie on each other
     meta: dict[str, Any] = {
         "name": name,
         "metadata": {"header": header, "history": tuple(history), "origin": origin},
-        "scale": scale,
-        "translate": [*translate[:-2], *(translate[-2:] + np.asarray(origin) * scale[-2:])],
+        "scale": [*scale[:-2], *(scale[-2:] / finer)],
+        "translate": [*translate[:-2], *(translate[-2:] + first * scale[-2:])],
         **units,
         **options,
     }

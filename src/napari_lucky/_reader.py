@@ -93,15 +93,18 @@ def _saved_layers(path: Path) -> list[LayerTuple]:
 
 def _saved_layer(found: Any, fallback: str) -> LayerTuple:
     from .coordinates import Coordinates
-    from .fits_output import ImageResult
+    from .fits_output import BESIDE, ImageResult
 
     if isinstance(found, ImageResult):
+        hidden = {"visible": False} if found.name in BESIDE else {}
         return image_tuple(
             found.data,
             found.name or fallback,
             header=found.header,
             history=found.history,
             origin=found.origin,
+            finer=found.scale,
+            **hidden,
         )
     if isinstance(found, Coordinates):
         return coordinates_tuple(found, fallback)

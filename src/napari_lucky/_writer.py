@@ -14,6 +14,7 @@ from .errors import LuckyError
 from .fits_output import ImageResult, write_fits, write_text
 from .frames import LazyArray
 from .integers import SAVED_AS, Integers
+from .steps import stack_scale
 from .table import table_to_csv, table_to_hdu
 
 
@@ -74,7 +75,15 @@ def _result(data: Any, meta: Mapping[str, Any], kind: str, path: Path) -> Any:
             f"{path}: the layer “{name}” is read from this very file. Save it under another name."
         )
     origin = metadata.get("origin", (0, 0))
-    return ImageResult(pixels, name, metadata.get("header"), history, origin, _combined(history))
+    return ImageResult(
+        pixels,
+        name,
+        metadata.get("header"),
+        history,
+        origin,
+        _combined(history),
+        scale=stack_scale(history),
+    )
 
 
 def _combined(history: Sequence[Any]) -> int | None:

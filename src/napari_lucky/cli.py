@@ -20,6 +20,7 @@ from .metrics import METRICS
 from .options import add_cleaning_options, from_text, recipe_of
 from .ranking import DEFAULT_METRIC, check_above, check_keep
 from .registration import METHODS
+from .stack_methods import parse_stack
 from .terminal import Meter, has_display
 
 
@@ -114,6 +115,13 @@ def parser() -> Parser:
         metavar="START:STOP[:STEP]",
         help="use only these",
     )
+    add(
+        "--stack",
+        type=from_text(_stack),
+        metavar="METHOD",
+        help="mean (default), median, clipped[,SIGMA], weighted[,POWER], fourier[,FRACTION] or "
+        "drizzle[,SCALE[,DROP]]",
+    )
     add("--shifts", metavar="CSV", help="shifts and kept frames from an earlier frames.csv")
     add(
         "--integers",
@@ -195,6 +203,11 @@ def _quality(text: str) -> float:
 
 def _integers(text: str) -> str:
     parse_integers(text)
+    return text
+
+
+def _stack(text: str) -> str:
+    parse_stack(text)
     return text
 
 

@@ -8,7 +8,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ._version import __version__
 from .blocks import blocks_of
 from .errors import LuckyError
+from .fits_place import move_wcs, place_cards, scale_wcs
 from .frames import ArrayFrames, Frames, View
 from .history import History, history_cards, is_ours
 from .integers import FULL, TOP, Coding, Integers, coding_of
@@ -55,6 +56,8 @@ STALE = [
     "LTM2_2",
 ]
 """What the header of raw integers says that does not hold for a result."""
+BESIDE = {"VARIANCE": "adu**2", "COVERAGE": ""}
+"""Extensions beside a stack, and their units; they are float32 always."""
 FRAME_AXIS = re.compile(
     r"WCSAXES[A-Z]?|(CTYPE|CRVAL|CRPIX|CDELT|CUNIT|CROTA|CNAME|CRDER|CSYER)[3-9][A-Z]?"
     r"|(CD|PC)([3-9]_\d|\d_[3-9])[A-Z]?|(PV|PS)[3-9]_\d+[A-Z]?"
@@ -80,6 +83,10 @@ class ImageResult:
         (y, x) on the sensor of the first pixel; into LTV2, LTV1, and taken off CRPIX.
     combined : int, optional
         Number of frames in each pixel; into NCOMBINE.
+    variance, coverage : ndarray, (y, x), optional
+        Of a stack; written as extensions VARIANCE and COVERAGE.
+    scale : float
+        Pixels a pixel of the sensor; into LTM1_1, LTM2_2, and the coordinates.
     """
 
     data: NDArray[Any] | Frames
@@ -88,6 +95,27 @@ class ImageResult:
     history: History = field(default=())
     origin: tuple[int, int] = (0, 0)
     combined: int | None = None
+    variance: NDArray[Any] | None = None
+    coverage: NDArray[Any] | None = None
+    scale: float = 1.0
+
+    @property
+    def beside(self) -> list[ImageResult]:
+        """Variance and coverage, as images of their own."""
+        from astropy.io import fits
+
+        given = {"VARIANCE": self.variance, "COVERAGE": self.coverage}
+        made = []
+        for name, pixels in given.items():
+            if pixels is not None:
+                header = fits.Header() if self.header is None else self.header.copy()
+                header["BUNIT"] = BESIDE[name]
+                made.append(
+                    replace(
+                        self, data=pixels, name=name, header=header, variance=None, coverage=None
+                    )
+                )
+        return made
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -135,7 +163,8 @@ def write_fits(
     path : pathlib.Path
         An existing file is replaced.
     results : iterable of ImageResult or astropy.io.fits.BinTableHDU
-        The first image becomes the primary one if it comes first.
+        The first image becomes the primary one if it comes first. Variance and coverage of an
+        image follow it.
     integers : Integers, optional
         Store the pixels of images as 16-bit integers, not as float32. A run is then read twice.
     tell : callable, optional
@@ -149,9 +178,10 @@ def write_fits(
     from astropy.io import fits
 
     with written_whole(path) as temporary, open(temporary, "wb") as file:
-        for number, result in enumerate(results):
+        for number, result in enumerate(_parts(results)):
             if isinstance(result, ImageResult):
-                _write_image(file, result, number == 0, integers, tell)
+                coded = None if result.name in BESIDE else integers
+                _write_image(file, result, number == 0, coded, tell)
                 continue
             if number == 0:
                 primary = fits.Header([("SIMPLE", True), ("BITPIX", 8), ("NAXIS", 0)])
@@ -163,6 +193,13 @@ def write_fits(
             file.write(whole.getbuffer()[2880:])  # without astropy's own primary header
         file.flush()
         os.fsync(file.fileno())
+
+
+def _parts(results: Iterable[ImageResult | Any]) -> Iterator[ImageResult | Any]:
+    for result in results:
+        yield result
+        if isinstance(result, ImageResult):
+            yield from result.beside
 
 
 def _write_image(
@@ -243,24 +280,14 @@ def source_cards(result: ImageResult) -> Any:
                 header.add_history(text)
     y, x = result.origin
     move_wcs(header, -y, -x)
+    scale_wcs(header, result.scale)
     if result.name:
         header["EXTNAME"] = header_text(result.name)
     header.setdefault("BUNIT", "adu")
     if result.combined is not None:
         header["NCOMBINE"] = (result.combined, "number of frames averaged")
-    if result.origin != (0, 0):
-        header["LTV1"] = (-x, "sensor column = x - LTV1")
-        header["LTV2"] = (-y, "sensor row = y - LTV2")
+    place_cards(header, result.origin, result.scale)
     return header
-
-
-def move_wcs(header: Any, dy: int, dx: int) -> None:
-    """Move the reference pixels of a header's coordinates, in place."""
-    for keyword in header:
-        if found := re.fullmatch("CRPIX([12])[A-Z]?", keyword):
-            value = header[keyword]
-            if isinstance(value, (int, float)):
-                header[keyword] = value + (dx if found[1] == "1" else dy)
 
 
 def header_text(text: str) -> str:

@@ -11,7 +11,7 @@ from .errors import LuckyError
 from .recipe import Recipe, read_recipe
 
 OFF = "off"
-GIVEN = ("dark", "flat", "focus", "defocus", "shifts", "register", "rank", "psf")
+GIVEN = ("dark", "flat", "focus", "defocus", "shifts", "register", "rank", "psf", "stack")
 """Options that are the recipe's parameters of the same names."""
 CHOICE = ("keep", "keep_above", "add", "drop")
 """Options that say which frames are kept."""

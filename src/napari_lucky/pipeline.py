@@ -22,7 +22,7 @@ from .history import History
 from .ranking import rank, select
 from .recipe import Recipe
 from .registration import register
-from .stacking import stack_pair
+from .stack_methods import stack_pair
 from .steps import rank_step, register_step, shifts_step, stack_step
 from .table import FrameTable, table_from_csv
 from .windows import Window
@@ -89,7 +89,9 @@ def process(
         table, reasons = track_and_rank(clean, focus, defocus, recipe, chosen, files, steps, **work)
         saturated = saturated_frames(calibrated, focus, table.shifts, **work)
         notes += tell_frames(chosen, reasons, saturated, calibrated.saturation)
-    images = stack_results(clean, table, focus, defocus, recipe.subpixel, header, **work)
+    images = stack_results(
+        clean, table, focus, defocus, recipe.subpixel, header, recipe.stack, **work
+    )
     return Result(images, table, recipe, tuple(notes))
 
 
@@ -200,6 +202,7 @@ def stack_results(
     defocus: Window | None,
     subpixel: bool,
     header: Any = None,
+    method: str = "mean",
     *,
     progress: Progress = silent,
     executor: Executor | None = None,
@@ -218,6 +221,8 @@ def stack_results(
         Whether frames are shifted by fractions of a pixel.
     header : astropy.io.fits.Header, optional
         The run's.
+    method : str
+        See `napari_lucky.stack`.
     progress, executor
         See `napari_lucky.blocks.map_blocks`.
     """
@@ -225,12 +230,20 @@ def stack_results(
     work: dict[str, Any] = {"progress": progress, "executor": executor}
     images = {}
     for name, window, stack in stack_pair(
-        frames, table.shifts, kept, focus, defocus, subpixel, **work
+        frames, table.shifts, kept, focus, defocus, subpixel, method, table.quality, **work
     ):
-        step = stack_step(window, name != "long_exposure", subpixel, stack.count)
-        corner = (window.y0, window.x0)
-        history = (*table.history, step)
-        images[name] = ImageResult(stack.image, name, header, history, corner, stack.count)
+        step = stack_step(window, name != "long_exposure", subpixel, stack.count, method)
+        images[name] = ImageResult(
+            stack.image,
+            name,
+            header,
+            (*table.history, step),
+            (window.y0, window.x0),
+            stack.count,
+            stack.variance,
+            stack.coverage,
+            stack.scale,
+        )
     return images
 
 

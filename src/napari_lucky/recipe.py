@@ -22,6 +22,7 @@ from .metrics import check_metric
 from .ranking import DEFAULT_METRIC, RANK_SMOOTH, check_above, check_keep
 from .registration import METHODS
 from .spots import SMOOTH, check_smooth
+from .stack_methods import parse_stack
 from .windows import Window
 
 WindowSpec = tuple[int, int, int]
@@ -65,6 +66,8 @@ class Recipe(Cleaning):
         Keep the frames of this quality and better instead.
     add, drop : tuple of int
         Numbers in the run of frames that are kept, or left out, wherever the cut is.
+    stack : str
+        How frames are stacked, such as "mean" or "clipped,3"; see `napari_lucky.stack`.
     subpixel : bool
         Whether frames are shifted by fractions of a pixel.
     integers : str, optional
@@ -96,6 +99,7 @@ class Recipe(Cleaning):
     keep_above: float | None = None
     add: tuple[int, ...] = ()
     drop: tuple[int, ...] = ()
+    stack: str = "mean"
     subpixel: bool = True
     integers: str | None = None
 
@@ -107,6 +111,7 @@ class Recipe(Cleaning):
         ByHand(self.add, self.drop)  # raises if they make no sense
         if self.integers is not None:
             parse_integers(self.integers)
+        parse_stack(self.stack)
         check_smooth(self.smooth)
         check_reference_frame(self.reference_frame)
         check_smooth(self.rank_smooth)
@@ -139,7 +144,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "cleaning": tuple(f.name for f in fields(Cleaning)),
     "registration": ("focus", "defocus", "register", "smooth", "reference_frame", "shifts"),
     "ranking": ("rank", "rank_smooth", "psf", "keep", "keep_above", "add", "drop"),
-    "stacking": ("subpixel",),
+    "stacking": ("stack", "subpixel"),
     "output": ("integers",),
 }
 PATHS = ("dark", "flat", "dust_on", "shifts")

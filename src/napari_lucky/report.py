@@ -43,7 +43,9 @@ def write_report(path: Path, result: Result) -> None:
         scale = image if name == "defocus" else np.asarray(result.images["focus"].data)
         top, high = (float(np.fmax.reduce(pixels, axis=None)) for pixels in (image, scale))
         peak = f"peak {top:.4g} ADU" if np.isfinite(top) else "all masked"
-        draw_image(panel, image, f"{name.replace('_', ' ')}: mean of {made.combined}, {peak}", high)
+        how = "mean" if name == "long_exposure" else recipe.stack
+        told = f"{name.replace('_', ' ')}: {how} of {made.combined}, {peak}"
+        draw_image(panel, image, told, high)
     changed = f" ({by_hand.sum()} changed by hand)" if by_hand.any() else ""
     figure.suptitle(
         f"{Path(recipe.frames[0]).resolve().name}: {len(table.frame)} frames, "

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from .coordinates import Coordinates, coordinates_from_hdu
 from .errors import LuckyError
 from .fits_image import opened_quietly
-from .fits_output import ImageResult, move_wcs
+from .fits_output import ImageResult
+from .fits_place import move_wcs, origin_and_scale, scale_wcs
 from .fits_signature import signature
 from .frames import Frames
 from .history import read_history
@@ -64,7 +65,8 @@ def read_saved(path: Path) -> list[Saved]:
 
 def _image(path: Path, number: int, hdu: Any) -> ImageResult:
     header = hdu.header.copy()
-    origin = -int(header.get("LTV2", 0)), -int(header.get("LTV1", 0))
+    origin, scale = origin_and_scale(header)
+    scale_wcs(header, 1 / scale)
     move_wcs(header, *origin)  # as the source had it: whoever writes it again takes it off again
     frames = _frames(path, number)
     data: NDArray[np.float32] | Frames = frames
@@ -77,6 +79,7 @@ def _image(path: Path, number: int, hdu: Any) -> ImageResult:
         read_history(str(card) for card in header.get("HISTORY", [])),
         origin,
         header.get("NCOMBINE"),
+        scale=scale,
     )
 
 

@@ -1,10 +1,10 @@
-"""Frames averaged into an image."""
+"""Frames averaged into an image, with its variance and coverage."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,27 +12,82 @@ from numpy.typing import NDArray
 from .blocks import Progress, blocks_of, map_blocks, silent
 from .errors import LuckyError
 from .frames import Frames, as_float32
-from .shifting import Shifted
 from .windows import Window
+
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """A mean image.
+    """An image made of many frames.
 
     Parameters
     ----------
     image : ndarray of float32, (y, x)
-        Mean calibrated ADU a frame; NaN where no frame has a value.
-    coverage : ndarray of int32, (y, x)
-        How many frames each pixel is the mean of.
+        Calibrated ADU a frame and pixel of the sensor; NaN where no frame has a value.
+    coverage : ndarray of int32 or float32, (y, x)
+        How many frames each pixel is made of; of a drizzled stack the sum of their weights.
     count : int
         How many frames were stacked.
+    variance : ndarray of float32, (y, x), optional
+        Of `image`, in ADU², from the scatter of the frames: an error bar squared. In turbulence
+        the scatter is that of the speckles too. Interpolation correlates neighbouring pixels, so
+        that the variance of a sum of pixels is not the sum of theirs. NaN where fewer than two
+        frames have a value.
+    scale : float
+        Pixels of the image a pixel of the sensor; 1 but for drizzled stacks.
     """
 
     image: NDArray[np.float32]
-    coverage: NDArray[np.int32]
+    coverage: NDArray[Any]
     count: int
+    variance: NDArray[np.float32] | None = None
+    scale: float = 1.0
+
+
+class Sums:
+    """Running sums of weighted values, for a mean and its variance whatever the number of frames.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the image.
+    """
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self.value, self.weight = np.zeros(shape), np.zeros(shape)
+        self.value2, self.both, self.weight2 = (np.zeros(shape) for _ in range(3))
+
+    def add(self, values: NDArray[Any], weights: NDArray[Any]) -> None:
+        """Add frames, (k, y, x): their weighted values (0 where masked), and their weights."""
+        self.value += values.sum(axis=0, dtype=np.float64)
+        self.weight += weights.sum(axis=0, dtype=np.float64)
+        self.value2 += np.einsum("kyx,kyx->yx", values, values, dtype=np.float64)
+        self.both += np.einsum("kyx,kyx->yx", values, weights, dtype=np.float64)
+        self.weight2 += np.einsum("kyx,kyx->yx", weights, weights, dtype=np.float64)
+
+    def merge(self, other: Sums) -> None:
+        """Add the sums over other frames."""
+        for name, total in vars(other).items():
+            vars(self)[name] += total
+
+    def mean(self) -> FloatArray:
+        """Return the weighted mean of each pixel; NaN where nothing was added."""
+        seen = self.weight > 0
+        return np.where(seen, self.value / np.where(seen, self.weight, 1), np.nan)
+
+    def variance(self) -> FloatArray:
+        """Return the variance of the mean, from the scatter of the frames around it.
+
+        sum of w²(x − m)² / (sum of w)² * N / (N − 1), where N = (sum of w)² / (sum of w²) frames
+        count. It holds whatever the frames' own noise is, and of equal weights it is the sample
+        variance over n.
+        """
+        mean = np.nan_to_num(self.mean())
+        scatter = self.value2 - 2 * mean * self.both + mean**2 * self.weight2
+        spare = self.weight**2 - self.weight2  # (sum of w)² (N − 1) / N
+        some = spare > 1e-9 * self.weight**2
+        return np.where(some, np.maximum(scatter, 0) / np.where(some, spare, 1), np.nan)
 
 
 def stack_mean(
@@ -40,6 +95,7 @@ def stack_mean(
     index: NDArray[np.intp],
     window: Window,
     *,
+    weights: FloatArray | None = None,
     progress: Progress = silent,
     what: str = "stacking",
     executor: Executor | None = None,
@@ -58,6 +114,8 @@ def stack_mean(
         Frames to stack; their order does not matter.
     window : Window
         What of them.
+    weights : ndarray, (n,), optional
+        A weight for each frame of the run, positive for those stacked; equal if not given.
     progress, what, executor
         See `napari_lucky.blocks.map_blocks`.
 
@@ -66,73 +124,49 @@ def stack_mean(
     LuckyError
         If there is nothing to stack, or the window is not on the sensor.
     """
-    window.check_on(frames.shape)
-    index = np.sort(np.asarray(index, np.intp))
-    if len(index) == 0:
-        raise LuckyError("No frame was chosen; there is nothing to stack.")
+    index = checked(frames, index, window)
 
-    def add(block: slice) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    def add(block: slice) -> tuple[Sums, NDArray[np.int32]]:
         pixels = as_float32(frames.read(index[block], window))
         good = np.isfinite(pixels)
-        total = np.where(good, pixels, np.float32(0)).sum(axis=0, dtype=np.float64)
-        return total, good.sum(axis=0, dtype=np.int32)
+        values, counted = np.where(good, pixels, np.float32(0)), as_float32(good)
+        sums = Sums(window.shape)
+        if weights is None:
+            sums.add(values, counted)
+        else:
+            own = weights[index[block], np.newaxis, np.newaxis]
+            sums.add(values * own, counted * own)
+        return sums, good.sum(axis=0, dtype=np.int32)
 
     blocks = blocks_of(len(index), window.height * window.width)
-    total = np.zeros(window.shape)
+    sums = Sums(window.shape)
     coverage = np.zeros(window.shape, np.int32)
     for some, good in map_blocks(add, blocks, progress=progress, what=what, executor=executor):
-        total += some
+        sums.merge(some)
         coverage += good
-    image = np.where(coverage > 0, total / np.maximum(coverage, 1), np.nan)
-    return Stack(image.astype(np.float32), coverage, len(index))
+    return stack_of(sums.mean(), coverage, len(index), sums.variance())
 
 
-def stack_pair(
-    calibrated: Frames,
-    shifts: NDArray[np.float64],
-    kept: NDArray[np.intp],
-    focus: Window | None,
-    defocus: Window | None,
-    subpixel: bool,
-    *,
-    progress: Progress = silent,
-    executor: Executor | None = None,
-) -> Iterator[tuple[str, Window, Stack]]:
-    """Stack both stars from the same frames with the same shifts, and the long exposure.
+def checked(frames: Frames, index: NDArray[np.intp], window: Window) -> NDArray[np.intp]:
+    """Return the frames to stack in the run's order.
 
-    Parameters
-    ----------
-    calibrated : Frames
-        Not shifted.
-    shifts : ndarray, (n, 2)
-        (dy, dx) in pixels, of the focused star.
-    kept : ndarray of int
-        Frames that are stacked.
-    focus, defocus : Window
-        Where the stars are; what has no window is not stacked.
-    subpixel : bool
-        Whether frames are shifted by fractions of a pixel.
-    progress, executor
-        See `napari_lucky.blocks.map_blocks`.
-
-    Yields
+    Raises
     ------
-    name, window, stack
-        "focus", "defocus" and "long_exposure": all frames with a star, in the focus window,
-        unshifted.
+    LuckyError
+        If there is nothing to stack, or the window is not on the sensor.
     """
-    shifted = Shifted(calibrated, shifts, subpixel)
-    everything = np.flatnonzero(np.isfinite(shifts).all(axis=1))
-    jobs: list[tuple[str, Frames, NDArray[np.intp], Window | None]] = [
-        ("focus", shifted, kept, focus),
-        ("defocus", shifted, kept, defocus),
-        ("long_exposure", calibrated, everything, focus),
-    ]
-    for name, frames, index, window in jobs:
-        if window is not None:
-            what = f"stacking {name.replace('_', ' ')}"
-            yield (
-                name,
-                window,
-                stack_mean(frames, index, window, progress=progress, what=what, executor=executor),
-            )
+    window.check_on(frames.shape)
+    if len(index) == 0:
+        raise LuckyError("No frame was chosen; there is nothing to stack.")
+    return np.sort(np.asarray(index, np.intp))
+
+
+def stack_of(
+    image: NDArray[Any],
+    coverage: NDArray[Any],
+    count: int,
+    variance: NDArray[Any],
+    scale: float = 1.0,
+) -> Stack:
+    """Return a stack in the number types that it is kept in."""
+    return Stack(image.astype(np.float32), coverage, count, variance.astype(np.float32), scale)

@@ -21,6 +21,7 @@ from .noise_cut import NoiseCut
 from .outliers import OutliersRemoved
 from .ranking import select
 from .registration import Registration
+from .stack_methods import parse_stack
 from .table import FrameTable
 from .windows import Window
 
@@ -200,10 +201,20 @@ def rank_step_now(step: Step, table: FrameTable, numbers: NDArray[np.intp]) -> S
     )
 
 
-def stack_step(window: Window, shifted: bool, subpixel: bool, count: int) -> Step:
-    """Record a mean of frames in a window."""
-    parameters = {"method": "mean", "window": window_numbers(window), "frames": count}
-    return Step("stack", {**parameters, "shifted": shifted, "subpixel": shifted and subpixel})
+def stack_step(
+    window: Window, shifted: bool, subpixel: bool, count: int, method: str = "mean"
+) -> Step:
+    """Record a stack of frames in a window; the long exposure, not shifted, is a mean always."""
+    by = parse_stack(method if shifted else "mean")
+    parameters = {"method": by.name, **by.parameters, "window": window_numbers(window)}
+    applied = {"shifted": shifted, "subpixel": shifted and subpixel}
+    return Step("stack", {**parameters, "frames": count, **applied})
+
+
+def stack_scale(history: History) -> float:
+    """Return how many pixels an image has a pixel of the sensor: 1, but for drizzled stacks."""
+    made = [step.parameters for step in history if step.name == "stack"]
+    return float(made[-1].get("scale", 1)) if made else 1.0
 
 
 def window_numbers(window: Window) -> list[int]:

@@ -19,12 +19,19 @@ from ..table import FrameTable
 from ..windows import Window
 from .choices import base_name
 from .dock import Dock
+from .stack_choice import StackChoice
 
 Made = tuple[FrameTable, dict[str, ImageResult]]
 
 
 def run_all(
-    dock: Dock, layer: Any, shifts: Any, focus: Window, defocus: Window | None, subpixel: bool
+    dock: Dock,
+    layer: Any,
+    shifts: Any,
+    focus: Window,
+    defocus: Window | None,
+    subpixel: bool,
+    choice: StackChoice,
 ) -> None:
     """Register, rank and stack all frames of a layer's run, as some of them were.
 
@@ -40,6 +47,8 @@ def run_all(
         Of the stars.
     subpixel : bool
         Whether frames are shifted by fractions of a pixel.
+    choice : StackChoice
+        How they are stacked, and what is shown of it.
 
     Raises
     ------
@@ -56,6 +65,7 @@ def run_all(
     recipe = recipe_of(shifts)
     steps = tuple(step for step in history_of(layer) if step.name != "choose frames")
     header = layer.metadata.get("header")
+    method = choice.text
     everything = np.arange(frames.shape[0])
 
     def work(progress: Progress) -> Made:
@@ -70,16 +80,18 @@ def run_all(
             progress=progress,
         )
         return table, stack_results(
-            frames, table, focus, defocus, subpixel, header, progress=progress
+            frames, table, focus, defocus, subpixel, header, method, progress=progress
         )
 
     def done(made: Made) -> None:
-        _show(dock, layer, frames, made, subpixel)
+        _show(dock, layer, frames, made, subpixel, choice)
 
     dock.start(work, done)
 
 
-def _show(dock: Dock, layer: Any, frames: Frames, made: Made, subpixel: bool) -> None:
+def _show(
+    dock: Dock, layer: Any, frames: Frames, made: Made, subpixel: bool, choice: StackChoice
+) -> None:
     table, images = made
     run = f"{base_name(layer)} all frames"
     shared: dict[str, Any] = {"header": layer.metadata.get("header"), "like": layer}
@@ -91,14 +103,5 @@ def _show(dock: Dock, layer: Any, frames: Frames, made: Made, subpixel: bool) ->
     dock.add(image_tuple(best, f"{run} kept", history=history, **hidden))
     dock.add(vectors_tuple(table, f"{run} shifts", **shared))
     for name, result in reversed(images.items()):
-        dock.add(
-            image_tuple(
-                np.asarray(result.data),
-                f"{run} {name.replace('_', ' ')}",
-                history=result.history,
-                origin=result.origin,
-                colormap="inferno",
-                visible=name != "long_exposure",
-                **shared,
-            )
-        )
+        for layer_made in choice.layers(result, f"{run} {name.replace('_', ' ')}", like=layer):
+            dock.add(layer_made)

@@ -142,5 +142,5 @@ def subpixel_box() -> CheckBox:
         name="subpixel",
         text="shift by fractions of a pixel",
         value=True,
-        tooltip="Cubic interpolation; off: whole pixels, no interpolation",
+        tooltip="Interpolation with a windowed sinc; off: whole pixels, no interpolation",
     )

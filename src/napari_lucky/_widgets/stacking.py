@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import napari
@@ -16,16 +17,16 @@ from .._from_layers import (
     table_of,
     windows_of,
 )
-from .._layers import image_tuple
 from ..blocks import Progress
 from ..errors import LuckyError
-from ..stacking import Stack, stack_pair
-from ..steps import stack_step
+from ..fits_output import ImageResult
+from ..pipeline import stack_results
 from ..windows import Window
 from .all_frames import run_all
 from .choices import base_name, run_combo, shifts_combo, subpixel_box, windows_combo
 from .dock import Dock
 from .jobs import attempt
+from .stack_choice import StackChoice
 
 KEPT, ALL = "kept by the ranking", "all (shift-and-add)"
 
@@ -52,6 +53,7 @@ class StackingDock(Dock):
             tooltip="Which frames are stacked",
         )
         self.subpixel = subpixel_box()
+        self.choice = StackChoice()
         self.all_button = PushButton(
             text="Run all frames",
             tooltip="Where some frames were chosen in Flat calibration: register, rank and stack "
@@ -59,14 +61,15 @@ class StackingDock(Dock):
         )
         super().__init__(
             napari_viewer,
-            "Average the kept frames, shifted, in the focused and the defocused star's windows "
-            "(same frames, same shifts), and all frames unshifted: the long exposure.",
+            "Stack the kept frames, shifted, in the focused and the defocused star's windows "
+            "(same frames, same shifts), and average all frames unshifted: the long exposure.",
             [
                 self.image,
                 self.registration,
                 self.windows,
                 self.which,
                 self.subpixel,
+                *self.choice.widgets,
                 self.all_button,
             ],
             follows=[
@@ -76,6 +79,7 @@ class StackingDock(Dock):
             ],
         )
 
+        self.choice.show_numbers()
         self.all_button.changed.connect(lambda: attempt(self.run_all))
 
     def run_all(self) -> None:
@@ -83,7 +87,7 @@ class StackingDock(Dock):
         layer, shifts = self._chosen()
         focus, defocus = self._windows(layer, shifts)
         chain_history(layer, shifts)  # raises if they do not belong together
-        run_all(self, layer, shifts, focus, defocus, self.subpixel.value)
+        run_all(self, layer, shifts, focus, defocus, self.subpixel.value, self.choice)
 
     def _chosen(self) -> tuple[Any, Any]:
         layer, shifts = self.image.value, self.registration.value
@@ -100,35 +104,29 @@ class StackingDock(Dock):
         focus, defocus = self._windows(layer, shifts)
         found = np.isfinite(table.shifts).all(axis=1)
         kept = np.flatnonzero(found & table.selected if self.which.value == KEPT else found)
-        if len(kept) == 0:
+        if len(kept) == 0 and self.choice.method.value != "fourier":
             if self._in_place:
                 return  # registered anew, not yet ranked
             raise LuckyError(
                 "No frame is kept yet. Do Frame ranking first, or choose "
                 f"“{ALL}” to stack every frame."
             )
-        subpixel = self.subpixel.value
+        subpixel, method = self.subpixel.value, self.choice.text
+        chosen = replace(
+            table, selected=np.isin(np.arange(len(table.frame)), kept), history=history
+        )
+        header = layer.metadata.get("header")
 
-        def work(progress: Progress) -> list[tuple[str, Window, Stack]]:
-            return list(
-                stack_pair(frames, table.shifts, kept, focus, defocus, subpixel, progress=progress)
+        def work(progress: Progress) -> dict[str, ImageResult]:
+            return stack_results(
+                frames, chosen, focus, defocus, subpixel, header, method, progress=progress
             )
 
-        def done(stacks: list[tuple[str, Window, Stack]]) -> None:
-            for name, window, stack in reversed(stacks):
-                step = stack_step(window, name != "long_exposure", subpixel, stack.count)
-                self.add(
-                    image_tuple(
-                        stack.image,
-                        f"{base_name(layer)} {name.replace('_', ' ')}",
-                        header=layer.metadata.get("header"),
-                        history=(*history, step),
-                        origin=(window.y0, window.x0),
-                        like=layer,
-                        colormap="inferno",
-                        visible=name != "long_exposure",
-                    )
-                )
+        def done(images: dict[str, ImageResult]) -> None:
+            for name, result in reversed(images.items()):
+                title = f"{base_name(layer)} {name.replace('_', ' ')}"
+                for made in self.choice.layers(result, title, like=layer):
+                    self.add(made)
 
         self.start(work, done)
 

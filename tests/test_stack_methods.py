@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+
+from napari_lucky import (
+    ArrayFrames,
+    LuckyError,
+    Shifted,
+    Window,
+    parse_stack,
+    stack,
+    stack_clipped,
+    stack_drizzled,
+    stack_fourier,
+    stack_mean,
+    stack_median,
+    stack_pair,
+    weights_of,
+)
+from napari_lucky.stack_methods import STACKS
+
+RNG = np.random.default_rng(12)
+FRAMES = RNG.normal(100, 10, (24, 50, 60)).astype(np.float32)
+SHIFTS = RNG.uniform(-4, 4, (24, 2))
+QUALITY = RNG.uniform(1, 2, 24)
+WINDOW = Window(8, 10, 24, 28)
+EVERY = np.arange(24)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "numbers"),
+    [
+        ("mean", "mean", ()),
+        ("median", "median", ()),
+        ("clipped", "clipped", (3.0,)),
+        ("clipped,2.5", "clipped", (2.5,)),
+        ("weighted , 2", "weighted", (2.0,)),
+        ("fourier,0.2", "fourier", (0.2,)),
+        ("drizzle", "drizzle", (2.0, 0.7)),
+        ("drizzle,1.5", "drizzle", (1.5, 0.7)),
+        ("drizzle,3,1", "drizzle", (3.0, 1.0)),
+    ],
+)
+def test_a_text_names_a_method_and_its_numbers(text, name, numbers):
+    found = parse_stack(text)
+    assert (found.name, found.numbers) == (name, numbers)
+    assert parse_stack(str(found)) == found
+    assert list(found.parameters) == list(STACKS[name])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("sum", "mean, median, clipped, weighted, fourier, drizzle"),
+        ("", "not by ''"),
+        ("mean,3", "is not mean,"),
+        ("clipped,x", "is not clipped,SIGMA"),
+        ("clipped,1", "2 or more"),
+        ("clipped,nan", "2 or more"),
+        ("weighted,0", "power"),
+        ("weighted,inf", "power"),
+        ("fourier,2", "over 0 to 1"),
+        ("drizzle,2.2", "1.5, 2 or 3"),
+        ("drizzle,2,0", "0.1 to 1"),
+        ("drizzle,2,0.5,1", "is not drizzle,SCALE,DROP"),
+    ],
+)
+def test_what_is_no_method_is_told(text, told):
+    with pytest.raises(LuckyError, match=told):
+        parse_stack(text)
+
+
+def test_each_method_is_the_function_of_its_name():
+    frames = ArrayFrames(FRAMES)
+    shifted = Shifted(frames, SHIFTS)
+    weights = weights_of(QUALITY, EVERY, 2)
+    expected = {
+        "mean": stack_mean(shifted, EVERY, WINDOW),
+        "median": stack_median(shifted, EVERY, WINDOW),
+        "clipped,2.5": stack_clipped(shifted, EVERY, WINDOW, 2.5),
+        "weighted,2": stack_mean(shifted, EVERY, WINDOW, weights=weights),
+        "fourier,0.2": stack_fourier(shifted, EVERY, WINDOW, 0.2),
+        "drizzle,3,0.5": stack_drizzled(frames, SHIFTS, EVERY, WINDOW, 3, 0.5),
+    }
+    assert {parse_stack(text).name for text in expected} == set(STACKS)
+    for text, other in expected.items():
+        made = stack(frames, SHIFTS, EVERY, WINDOW, text, quality=QUALITY)
+        for name in ("image", "variance", "coverage"):
+            np.testing.assert_array_equal(getattr(made, name), getattr(other, name))
+        assert (made.count, made.scale) == (other.count, other.scale)
+        assert made.image.dtype == made.variance.dtype == np.float32
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_a_constant_stays_what_it_is_with_masked_pixels_and_rounded_shifts(name):
+    frames = np.full((24, 50, 60), 42, np.float32)
+    frames[:, 20, 20] = np.nan
+    made = stack(ArrayFrames(frames), SHIFTS, EVERY, WINDOW, name, subpixel=False, quality=QUALITY)
+    np.testing.assert_allclose(made.image, 42, rtol=1e-5)
+    np.testing.assert_allclose(made.variance, 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_the_same_to_the_bit_in_any_order(name):
+    frames = ArrayFrames(FRAMES)
+    one = stack(frames, SHIFTS, EVERY, WINDOW, name, quality=QUALITY)
+    two = stack(frames, SHIFTS, RNG.permutation(24), WINDOW, name, quality=QUALITY)
+    np.testing.assert_array_equal(one.image, two.image)
+    np.testing.assert_array_equal(one.variance, two.variance)
+
+
+def test_fourier_lucky_chooses_among_all_frames_and_the_long_exposure_is_a_mean():
+    frames, kept = ArrayFrames(FRAMES), np.array([3, 5])
+    made = {
+        name: found
+        for name, _, found in stack_pair(
+            frames, SHIFTS, kept, WINDOW, WINDOW, True, "fourier,0.25", QUALITY
+        )
+    }
+    expected = stack_fourier(Shifted(frames, SHIFTS), EVERY, WINDOW, 0.25)
+    for name in ("focus", "defocus"):
+        np.testing.assert_array_equal(made[name].image, expected.image)
+        assert made[name].count == 6
+    np.testing.assert_array_equal(
+        made["long_exposure"].image, stack_mean(frames, EVERY, WINDOW).image
+    )
