@@ -122,7 +122,10 @@ def peak(image: Block) -> Quality:
 
 @metric("peak-over-flux")
 def peak_over_flux(image: Block) -> Quality:
-    """Max I / sum I: the Strehl ratio up to a factor, per pixel."""
+    """Max I / sum I: the Strehl ratio up to a factor, per pixel.
+
+    Frames are selected by their Strehl ratio in Gladysz et al. (2008).
+    """
     return peak(image) / _flux(image)
 
 
@@ -134,14 +137,20 @@ def sum_of_squares(image: Block) -> Quality:
 
 @metric("gradient")
 def gradient(image: Block) -> Quality:
-    """Sum |grad I|² / (sum I)²: the energy of the gradient, over the flux squared."""
+    """Sum |grad I|² / (sum I)²: the energy of the gradient, over the flux squared.
+
+    Of differences between neighbours; Subbarao, Choi & Nikzad (1993).
+    """
     down, across = np.diff(image, axis=1), np.diff(image, axis=2)
     return np.asarray((_energy(down) + _energy(across)) / _flux(image) ** 2)
 
 
 @metric("laplacian")
 def laplacian(image: Block) -> Quality:
-    """Sum (∇²I)² / (sum I)²: the energy of the Laplacian, over the flux squared."""
+    """Sum (∇²I)² / (sum I)²: the energy of the Laplacian, over the flux squared.
+
+    Of second differences; Subbarao, Choi & Nikzad (1993).
+    """
     bend = np.diff(image[:, :, 1:-1], 2, axis=1) + np.diff(image[:, 1:-1], 2, axis=2)
     return np.asarray(_energy(bend) / _flux(image) ** 2)
 
@@ -180,6 +189,7 @@ def psf_correlation(image: Block, diffraction: Diffraction) -> Quality:
     """Max of sum I(r) P(r − s) over s / sqrt(sum I² sum P²): the likeness to the PSF P.
 
     P is the diffraction-limited PSF, integrated over the pixels; nothing wraps around.
+    Law, Mackay & Baldwin (2006) convolve faint guide stars with it before they measure them.
     """
     core = 2 * int(np.ceil(3 * diffraction.sampling)) + 1  # P to 3 lambda/D
     psf = diffraction_psf(diffraction, (core, core))
