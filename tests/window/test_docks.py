@@ -390,6 +390,7 @@ def test_the_frame_shown_may_be_the_reference(viewer, hand):
 def test_a_template_gives_errors_that_go_down_the_chain(viewer, hand, messages):
     viewer.open_sample("napari-lucky", "simulated")
     hand.run(hand.dock("calibration"))
+    messages()  # of the masked pixels
     dock = hand.dock("registration")
     dock.method.value = "template"
     hand.run(dock)
