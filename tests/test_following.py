@@ -2,8 +2,19 @@
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
-from napari_lucky import ArrayFrames, Calibrated, LuckyError, Window, find_star, rank, register
+from napari_lucky import (
+    ArrayFrames,
+    Calibrated,
+    LuckyError,
+    Recipe,
+    Window,
+    find_star,
+    process,
+    rank,
+    register,
+)
 from napari_lucky.calibration import saturated_frames
 from napari_lucky.following import Followed, follow, moves_of
 from napari_lucky.registration import METHODS
@@ -127,3 +138,24 @@ def test_a_window_found_on_a_drifting_star_serves():
     made = register(frames, find_star(frames, 64), "template")
     error = made.points - POINTS
     assert np.abs(error - np.median(error, axis=0)).max() < 0.2
+
+
+@pytest.mark.parametrize("method", ["brightest", "template"])
+def test_both_stars_are_stacked_from_the_moved_windows(method, tmp_path):
+    second = run_of(POINTS + np.array([50, 60]), height=400.0, noise=0, level=0)
+    fits.PrimaryHDU(RUN + second).writeto(tmp_path / "run.fits")
+    recipe = Recipe(
+        frames=(str(tmp_path / "run.fits"),),
+        focus=(60, 80, 64),
+        defocus=(110, 140, 64),
+        register=method,
+        keep=1.0,
+    )
+    result = process(recipe)
+    assert result.table.selected.all()
+    y, x = (np.array(result.table.reference) - (28, 48)).astype(int)
+    for name, height in (("focus", 1000), ("defocus", 400)):
+        image = np.asarray(result.images[name].data) - 100
+        assert image[y, x] == pytest.approx(height, rel=0.03)
+        assert np.unravel_index(image.argmax(), image.shape) == (y, x)
+    assert (result.table.sigma is not None) == (method == "template")

@@ -1,6 +1,7 @@
 """The table of frames through CSV and FITS and back."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -210,3 +211,17 @@ def test_a_foreign_csv_is_told(tmp_path, content):
         (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(LuckyError, match=r"t\.csv: this is not a table of frames"):
         table_from_csv(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("through", [through_csv, through_fits, through_hdu])
+def test_errors_of_the_shifts_come_back(tmp_path, through):
+    sigma = np.random.default_rng(0).uniform(0, 1, (12, 2))
+    sigma[3] = np.nan
+    given = replace(table(), sigma=sigma)
+    np.testing.assert_array_equal(through(given, tmp_path).sigma, sigma)
+    assert through(table(), tmp_path).sigma is None
+
+
+def test_errors_are_the_last_columns():
+    first, *_ = table_to_csv(replace(table(), sigma=np.ones((12, 2)))).splitlines()
+    assert first == "frame,file,dy,dx,quality,selected,sigma_dy,sigma_dx"

@@ -405,3 +405,22 @@ def test_the_frame_shown_may_be_the_reference(viewer, hand):
     hand.run(dock)
     step = layer(viewer, "shifts", Vectors).metadata["history"][-1]
     assert step.parameters["reference_frame"] == "17"
+
+
+def test_a_template_gives_errors_that_go_down_the_chain(viewer, hand, messages):
+    viewer.open_sample("napari-lucky", "simulated")
+    hand.run(hand.dock("calibration"))
+    messages()  # of the masked pixels
+    dock = hand.dock("registration")
+    dock.method.value = "template"
+    hand.run(dock)
+    shifts = layer(viewer, "shifts", Vectors)
+    assert shifts.metadata["history"][-1].parameters["method"] == "template"
+    assert len(shifts.data) == 60
+    for name in ("sigma_dy", "sigma_dx"):
+        assert ((shifts.features[name] > 0) & (shifts.features[name] < 1)).all()
+    hand.run(hand.dock("ranking"))
+    hand.run(hand.dock("stacking"))
+    peak, long = (np.nanmax(layer(viewer, name).data) for name in ("run focus", "long exposure"))
+    assert peak > 2 * long
+    assert messages() == []
