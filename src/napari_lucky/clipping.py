@@ -109,26 +109,33 @@ def _by_tiles(
     coverage = np.empty(window.shape, np.int32)
     tiles = tiles_of(window, len(index))
     for number, tile in enumerate(tiles, start=1):
-        values = np.empty((*tile.shape, len(index)), np.float32)
-
-        def read(block: slice, tile: Window = tile, values: NDArray[np.float32] = values) -> None:
-            pixels = as_float32(frames.read(index[block], tile))
-            values[..., block] = np.moveaxis(pixels, 0, -1)
-
         told = what if len(tiles) == 1 else f"{what}, tile {number} of {len(tiles)}"
-        blocks = blocks_of(len(index), tile.height * tile.width)
-        for _ in map_blocks(read, blocks, progress=progress, what=told, executor=executor):
-            pass
+        work: dict[str, Any] = {"progress": progress, "what": told, "executor": executor}
+        made = _reduced_tile(frames, index, tile, reduce, work)
         at = Window(tile.y0 - window.y0, tile.x0 - window.x0, *tile.shape).slices
-        rows = [slice(y, y + 1) for y in range(tile.height)]
-
-        def each(row: slice, values: NDArray[np.float32] = values) -> Reduced:
-            return reduce(values[row])
-
-        made = map_blocks(each, rows, executor=executor)
-        for row, (middle, spread, seen) in zip(rows, made, strict=True):
-            image[at][row], variance[at][row], coverage[at][row] = middle, spread, seen
+        image[at], variance[at], coverage[at] = made
     return stack_of(image, coverage, len(index), variance)
+
+
+def _reduced_tile(
+    frames: Frames,
+    index: NDArray[np.intp],
+    tile: Window,
+    reduce: Callable[[NDArray[np.float32]], Reduced],
+    work: dict[str, Any],
+) -> Reduced:
+    values = np.empty((*tile.shape, len(index)), np.float32)
+
+    def read(block: slice) -> None:
+        pixels = as_float32(frames.read(index[block], tile))
+        values[..., block] = np.moveaxis(pixels, 0, -1)
+
+    for _ in map_blocks(read, blocks_of(len(index), tile.height * tile.width), **work):
+        pass
+    rows = [slice(y, y + 1) for y in range(tile.height)]
+    made = map_blocks(lambda row: reduce(values[row]), rows, executor=work["executor"])
+    image, variance, coverage = (np.concatenate(parts) for parts in zip(*made, strict=True))
+    return image, variance, coverage
 
 
 def tiles_of(window: Window, n: int, most: int = TILE) -> list[Window]:

@@ -82,34 +82,9 @@ def stack_fourier(
     made = np.empty((1 + choice.groups, rows, columns), np.complex128)
     step = max(1, TILE // (len(index) * columns))
     tiles = [slice(y, min(y + step, rows)) for y in range(0, rows, step)]
-    blocks = blocks_of(len(index), padded.shape[0] * padded.shape[1])
     for number, tile in enumerate(tiles, start=1):
-        shape = (tile.stop - tile.start, columns, len(index))
-        spectra, amplitudes = np.empty(shape, np.complex64), np.empty(shape, np.float32)
-
-        def read(
-            block: slice,
-            tile: slice = tile,
-            spectra: NDArray[np.complex64] = spectra,
-            amplitudes: NDArray[np.float32] = amplitudes,
-        ) -> None:
-            spectrum, amplitude = padded.spectra(frames.read(index[block], padded.window))
-            spectra[..., block] = np.moveaxis(spectrum[:, tile], 0, -1)
-            amplitudes[..., block] = np.moveaxis(amplitude[:, tile], 0, -1)
-
         told = f"{what}, frequencies {number} of {len(tiles)}"
-        for _ in map_blocks(read, blocks, what=told, **work):
-            pass
-        each = [slice(y, y + 1) for y in range(shape[0])]
-        means = map_blocks(
-            lambda row, s=spectra, a=amplitudes: choice.means(s[row], a[row]),  # type: ignore[misc]
-            each,
-            executor=executor,
-        )
-        for row, mean in zip(each, means, strict=True):
-            made[:, tile][:, row] = mean
-        if tile.start == 0:
-            made[:, 0, 0] = choice.plain_means(spectra[0, 0])
+        made[:, tile] = _means_of(frames, index, padded, tile, choice, {**work, "what": told})
     images = padded.images(made)
     image, without = images[0], images[1:]
     variance = np.full(window.shape, np.nan)
@@ -118,6 +93,36 @@ def stack_fourier(
     covered = padded.coverage > 0
     image, variance = (np.where(covered, pixels, np.nan) for pixels in (image, variance))
     return stack_of(image, padded.coverage, choice.kept, variance)
+
+
+def _means_of(
+    frames: Frames,
+    index: NDArray[np.intp],
+    padded: _Padded,
+    tile: slice,
+    choice: _Choice,
+    work: dict[str, Any],
+) -> NDArray[np.complex128]:
+    """Return the means at some rows of frequencies, (1 + groups, y, x)."""
+    shape = (tile.stop - tile.start, padded.shape[1] // 2 + 1, len(index))
+    spectra, amplitudes = np.empty(shape, np.complex64), np.empty(shape, np.float32)
+
+    def read(block: slice) -> None:
+        spectrum, amplitude = padded.spectra(frames.read(index[block], padded.window))
+        spectra[..., block] = np.moveaxis(spectrum[:, tile], 0, -1)
+        amplitudes[..., block] = np.moveaxis(amplitude[:, tile], 0, -1)
+
+    blocks = blocks_of(len(index), padded.shape[0] * padded.shape[1])
+    for _ in map_blocks(read, blocks, **work):
+        pass
+    rows = [slice(y, y + 1) for y in range(shape[0])]
+    made = map_blocks(
+        lambda row: choice.means(spectra[row], amplitudes[row]), rows, executor=work["executor"]
+    )
+    means = np.concatenate(list(made), axis=1)
+    if tile.start == 0:
+        means[:, 0, 0] = choice.plain_means(spectra[0, 0])
+    return means
 
 
 def check_fraction(fraction: float) -> None:

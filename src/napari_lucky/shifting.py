@@ -83,10 +83,10 @@ def interpolate(image: NDArray[np.float32], rest: NDArray[np.float64]) -> NDArra
     """Move an image by less than a pixel, with a sinc under a Kaiser window, 12 points an axis.
 
     Its weights are scaled to a sum of 1, which keeps the flux. Against an Airy pattern computed
-    at the shifted place it is nowhere more than 0.4 % of the peak too low at lambda F#/pixel = 2,
-    where a cubic convolution is 0.9 % (``benchmarks/kernels.py`` compares eleven more kernels).
-    A masked pixel is filled from its neighbours; where it has most of the weight, the result is
-    masked.
+    at the shifted place it is at most 0.4 % of the peak too low around a star of lambda
+    F#/pixel = 2, where a cubic convolution (Keys 1981) is 0.9 % (``benchmarks/kernels.py``
+    compares more). A masked pixel is filled from its neighbours; where it has most of the
+    weight, the result is masked.
 
     Parameters
     ----------
