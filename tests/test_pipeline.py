@@ -51,7 +51,7 @@ def spots(n=10, shape=(80, 160), seed=0, noise=2.0):
     return (frames + noise * rng.standard_normal((n, *shape))).astype(np.float32), amplitude, at
 
 
-FOCUS, DEFOCUS = (40, 40, 40), (40, 110, 48)
+FOCUS, DEFOCUS = (40, 40, 40), (40, 120, 48)
 
 
 # --- the old scripts' errors
@@ -381,7 +381,7 @@ def test_no_frame_at_all_has_an_image(value, dark, tmp_path):
         level = np.random.default_rng(0).normal(90, 3, frames.shape[1:]).astype(np.float32)
         options["dark"] = write(tmp_path / "dark.fits", level)
     recipe = Recipe(frames=(write(tmp_path / "cube.fits", frames),), **options)
-    with pytest.raises(LuckyError, match="No star in rows 16 to 63, columns 86 to 133"):
+    with pytest.raises(LuckyError, match="No star in rows 16 to 63, columns 96 to 143"):
         process(recipe)
 
 
