@@ -279,6 +279,11 @@ def test_frame_numbers_recorded_are_those_of_the_run(viewer, hand):
     cut = select(ranked.quality, told["keep"], told.get("keep_above"))
     by_hand = ByHand(tuple(told["add"]), tuple(told["drop"]))  # as a recipe does it
     assert set(kept_frames(ranked.quality, cut, by_hand, numbers)) == ranked.kept
+    model, points = ranked.dock.table.frames, ranked.dock.graph._points
+    assert [int(model.data(model.index(row, 0))) for row in range(20)] == numbers.tolist()
+    np.testing.assert_array_equal(points.get_offsets()[:, 0], numbers)
+    ranked.viewer.dims.set_current_step(0, 5)
+    assert ranked.dock.toggle_button.text.endswith("the frame shown (20)")
 
 
 def test_a_closed_dock_follows_no_more(ranked, messages):

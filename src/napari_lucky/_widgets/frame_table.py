@@ -23,22 +23,28 @@ class FrameModel(QAbstractTableModel):
     Parameters
     ----------
     on_toggle : callable
-        Called with a frame's number when its box is checked or unchecked.
+        Called with a frame's place when its box is checked or unchecked.
     """
 
     def __init__(self, on_toggle: Callable[[int], None]) -> None:
         super().__init__()
         self._on_toggle = on_toggle
         self._file: Sequence[str] = ()
+        self._numbers = np.array([], np.intp)
         self._quality = np.array([])
         self._kept = np.array([], bool)
         self.order = np.array([], np.intp)
 
     def show(
-        self, file: Sequence[str], quality: NDArray[np.float64], kept: NDArray[np.bool_]
+        self,
+        file: Sequence[str],
+        quality: NDArray[np.float64],
+        kept: NDArray[np.bool_],
+        numbers: NDArray[np.intp],
     ) -> None:
-        """Show other frames, in their order."""
+        """Show other frames, in their order, named by their numbers in the run."""
         self.beginResetModel()
+        self._numbers = numbers
         self._file, self._quality, self._kept = file, quality, kept
         self.order = np.arange(len(quality))
         self.endResetModel()
@@ -73,7 +79,7 @@ class FrameModel(QAbstractTableModel):
         if role != Role.DisplayRole:
             return None
         if column == FRAME:
-            return frame
+            return int(self._numbers[frame])
         return self._file[frame] if column == FILE else f"{self._quality[frame]:.6g}"
 
     def flags(self, index: QModelIndex) -> Any:

@@ -75,8 +75,13 @@ class QualityGraph(FigureCanvasQTAgg):
         count: int,
         kept: NDArray[np.bool_],
         by_hand: NDArray[np.bool_],
+        numbers: NDArray[np.intp],
     ) -> None:
-        """Draw the quality of frames, the cut after `count`, and which are kept, some by hand."""
+        """Draw the quality of frames, the cut after `count`, and which are kept, some by hand.
+
+        Frames are named by their `numbers` in the run, and told of by their places.
+        """
+        self._numbers = numbers
         self._quality, self._count, self._kept, self._by_hand = quality, count, kept, by_hand
         self.show_curve(None)
 
@@ -91,9 +96,8 @@ class QualityGraph(FigureCanvasQTAgg):
         with rc_context(self._colours):
             rows = 2 if self.curve is None else 3
             self._over_frame, self._sorted, *under = self.figure.subplots(rows, 1)
-            frame = np.arange(len(self._quality))
             self._points = draw_quality(
-                self._over_frame, frame, self._quality, self._kept, self._by_hand
+                self._over_frame, self._numbers, self._quality, self._kept, self._by_hand
             )
             self._over_frame.set_title("Ctrl+click: keep or drop", fontsize="small")
             self._cut = draw_sorted(self._sorted, self._quality, self._count)
@@ -131,7 +135,7 @@ class QualityGraph(FigureCanvasQTAgg):
 
     def _nearest(self, frames: NDArray[np.intp], mouse: Any) -> int:
         """Return which of some frames' points is nearest to the mouse."""
-        places = np.column_stack([frames, self._quality[frames]])
+        places = np.column_stack([self._numbers[frames], self._quality[frames]])
         pixels = self._over_frame.transData.transform(places)
         return int(frames[np.argmin(np.hypot(*(pixels - [mouse.x, mouse.y]).T))])
 

@@ -158,8 +158,8 @@ class RankingDock(Dock):
             self.curve_button.enabled = True
             shifts.events.features.connect(self._features_changed)
             none = np.zeros(len(quality), bool)
-            self.graph.show_quality(quality, 1, none, none)
-            self.table.frames.show(files_of(frames), quality, none)
+            self.graph.show_quality(quality, 1, none, none, numbers)
+            self.table.frames.show(files_of(frames), quality, none, numbers)
             self._choose(by_hand)
 
         self.start(work, done)
@@ -343,7 +343,8 @@ class RankingDock(Dock):
         rankable = frame < len(ranked.quality) and bool(np.isfinite(ranked.quality[frame]))
         self.toggle_button.enabled = rankable
         drops = rankable and self._kept[frame]
-        self.toggle_button.text = f"{'Drop' if drops else 'Keep'} the frame shown ({frame})"
+        number = ranked.numbers[frame] if frame < len(ranked.numbers) else frame
+        self.toggle_button.text = f"{'Drop' if drops else 'Keep'} the frame shown ({number})"
 
     def _show_frame(self, frame: int) -> None:
         if self._ranked is not None:
