@@ -102,7 +102,9 @@ def ranked(viewer, hand):
 def test_frames_above_a_quality_are_kept(ranked, messages):
     cut = ranked.dock.cut
     cut.keep_as.value = "above a quality"
-    assert "number" in ranked.dock.told.text()  # none is given yet
+    assert ranked.kept == set(ranked.order[:10])  # the cut stays where it was
+    cut.above.value = ""
+    assert "number" in ranked.dock.told.text()
     wanted = ranked.quality[ranked.order[17]]
     cut.above.value = repr(float(wanted))
     assert ranked.kept == set(ranked.order[:18])

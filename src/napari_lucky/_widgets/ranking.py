@@ -30,7 +30,7 @@ from ..ranking import best_first, rank
 from ..shifting import Shifted
 from ..steps import frame_numbers, rank_step, shift_step
 from .choices import base_name, run_combo, shifts_combo, windows_combo
-from .cut import CutChoice
+from .cut import ABOVE, CutChoice
 from .dock import Dock
 from .frame_table import FrameTable
 from .graph import QualityGraph
@@ -309,9 +309,12 @@ class RankingDock(Dock):
         theme = get_theme(self.viewer.theme)
         self.graph.set_colours(theme.background.as_hex(), theme.text.as_hex())
 
-    def _cut_changed(self, *_: Any) -> None:
+    def _cut_changed(self, value: Any = None) -> None:
         self.cut.show()
         if (ranked := self._live) is None:
+            return
+        if value == ABOVE and not self.cut.above.value and self._cut.any():
+            self.cut.move_to(ranked.quality, int(self._cut.sum()))  # where it was
             return
         try:
             self._choose(self._by_hand_now(ranked))
