@@ -152,8 +152,9 @@ def strehl(images, shifts, kept, perfect):
 
 def tell_turbulence(n):
     """Print the Strehl ratios of stacks of the truly best tenth."""
-    print(f"| D/r0 | photons | truth | {' | '.join(METHODS)} | brightest pixel (old) | lost |")
-    print("|---|---|---|" + "---|" * (len(METHODS) + 2))
+    columns = [*METHODS, *others(), "lost"]
+    print(f"| D/r0 | photons | truth | {' | '.join(columns)} |")
+    print("|---|---|---|" + "---|" * len(columns))
     for d_over_r0 in (3, 5, 7, 10):
         run = simulate_run(n, (192, 384), d_over_r0=float(d_over_r0), photons=1e6, seed=5)
         images = run.truth.focus_images * np.float32(GAIN / 1e6)
@@ -167,7 +168,12 @@ def tell_turbulence(n):
                 made = register(ArrayFrames(frames), Window.whole(frames.shape), name)
                 found.append(strehl(images, made.shifts, kept, perfect))
                 lost = max(lost, int((~made.found).sum()))
-            found.append(strehl(images, SIDE // 2 - brightest_pixel(frames), kept, perfect))
+            for method in others().values():  # of the frames that are stacked
+                shifts = np.full((n, 2), np.nan)
+                shifts[kept] = SIDE // 2 - method(frames[kept])
+                if method is not brightest_pixel:  # from the reference's place, not the star's
+                    shifts[kept] -= SIDE // 2
+                found.append(strehl(images, shifts, kept, perfect))
             told = " | ".join(f"{value:.4f}" for value in found)
             print(f"| {d_over_r0} | {photons:.0e} | {best:.4f} | {told} | {lost} |", flush=True)
 
