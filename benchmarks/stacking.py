@@ -217,6 +217,7 @@ def main():
         return
     if given.only in (None, "cost"):  # first: a process inherits the peak of what starts it
         print_cost()
+        print()
     if given.only in (None, "strehl"):
         print_strehl(given.runs, given.frames)
     if given.only in (None, "pulls"):
