@@ -106,7 +106,10 @@ class BackgroundRemoved(View):
             )
         basis = self._vander(y, 0)[rows][:, j] * self._vander(x, 1)[columns][:, k]
         terms = np.zeros((self.order + 1, self.order + 1))
-        terms[j, k] = _clipped_fit(basis, values[used].astype(np.float64))
+        # starlight only adds, so what is above goes sooner
+        fitted, sigma = clipped_fit(basis, values[used].astype(np.float64), ABOVE, BELOW, ROUNDS)
+        fitted[0] += LOW * sigma  # the constant term is the first
+        terms[j, k] = fitted
         return terms
 
     def _moved(self, image: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -145,17 +148,40 @@ def discs_around(windows: Iterable[Window | None], radius: float | None = None) 
     return tuple(found)
 
 
-def _clipped_fit(basis: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Fit by least squares, leaving out what is far off; starlight only adds, so above sooner."""
+def clipped_fit(
+    basis: NDArray[np.float64],
+    values: NDArray[np.float64],
+    above: float,
+    below: float,
+    rounds: int,
+) -> tuple[NDArray[np.float64], float]:
+    """Fit by least squares, again and again without what is far off the last fit.
+
+    Parameters
+    ----------
+    basis : ndarray, (n, m)
+        Nearly orthogonal functions, so that the normal equations lose nothing.
+    values : ndarray, (n,)
+        What is fitted.
+    above, below : float
+        Values this many standard deviations off are left out.
+    rounds : int
+        Fits at most.
+
+    Returns
+    -------
+    terms : ndarray, (m,)
+    sigma : float
+        Standard deviation of what is kept, from its median absolute value.
+    """
     kept = np.ones(len(values), bool)
-    for _ in range(ROUNDS):
-        some = basis[kept]  # nearly orthogonal: the normal equations lose nothing
-        terms = np.linalg.solve(some.T @ some, some.T @ values[kept])
+    for _ in range(rounds):
+        some = basis[kept]
+        terms = np.linalg.lstsq(some.T @ some, some.T @ values[kept], rcond=None)[0]
         off = values - basis @ terms
-        sigma = np.median(np.abs(off[kept])) / 0.6745
-        now = (off <= ABOVE * sigma) & (off >= -BELOW * sigma) if sigma > 0 else kept
+        sigma = float(np.median(np.abs(off[kept])) / 0.6745)
+        now = (off <= above * sigma) & (off >= -below * sigma) if sigma > 0 else kept
         if now.sum() < 2 * basis.shape[1] or np.array_equal(now, kept):
             break
         kept = now
-    terms[0] += LOW * sigma  # the constant term is the first
-    return np.asarray(terms)
+    return np.asarray(terms), sigma

@@ -7,7 +7,6 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from .background import BackgroundRemoved, check_order, discs_around
@@ -19,6 +18,7 @@ from .history import History, Step
 from .low_pass import LowPass, check_low_pass, cutoff_in_pixels
 from .noise_cut import NoiseCut, check_noise_cut
 from .outliers import OutliersRemoved, check_outliers, count_outliers, usual_residuals
+from .reading import spread_over
 from .shadows import Spot, transmission
 from .steps import background_step, dust_step, low_pass_step, noise_cut_step, outliers_step
 from .windows import Window
@@ -244,7 +244,7 @@ def _tell_count(removed: OutliersRemoved, stars: list[Window], work: dict[str, A
         pixels = n * sum(window.height * window.width for window in stars)
         where = f"in the windows of {n} frames"
     else:
-        chosen = np.unique(np.linspace(0, n - 1, min(LOOK, n)).round().astype(np.intp))
+        chosen = spread_over(n, LOOK)
         whole = [Window.whole(removed.shape)]
         count = int(count_outliers(removed, whole, chosen, **work).sum())
         pixels = len(chosen) * ny * nx

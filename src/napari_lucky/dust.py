@@ -17,6 +17,7 @@ from .calibration import DEAD_BELOW, check_shape
 from .errors import LuckyError
 from .finding import sample_moments
 from .frames import ArrayFrames, Frames, Index, Subset, View, as_float32, is_empty
+from .reading import spread_over
 from .shadows import RIM, RING, Pixels, Spot, around, blank, check_spots, light_around, without
 from .shadows import transmission as transmission  # for whoever thinks of dust
 from .windows import Window
@@ -124,8 +125,7 @@ def mean_light(
     ndarray of float32, (y, x)
         In ADU; NaN where no frame has a value.
     """
-    n = frames.shape[0]
-    chosen = np.unique(np.linspace(0, n - 1, min(max(count, 1), n)).round().astype(np.intp))
+    chosen = spread_over(frames.shape[0], max(count, 1))
     some = Subset(frames, chosen)
     mean, deviation = sample_moments(some, len(chosen), progress=progress, executor=executor)
     reach = CLIP * deviation + np.abs(mean) * 1e-6  # what equal values differ by, rounded

@@ -12,6 +12,7 @@ from .blocks import Progress, map_blocks, silent
 from .calibration import HOT_SIGMA
 from .errors import LuckyError
 from .frames import Frames, as_float32, is_empty
+from .reading import spread_over
 from .spots import smoothed
 from .windows import MIN_SIDE, Window
 
@@ -35,8 +36,7 @@ def sample_moments(
     mean, deviation : ndarray of float32, (y, x)
         Of up to `count` frames, masked pixels and blank frames left out; NaN where all are.
     """
-    n = frames.shape[0]
-    chosen = np.unique(np.linspace(0, n - 1, min(count, n)).round().astype(int))
+    chosen = spread_over(frames.shape[0], count)
 
     def read(block: slice) -> NDArray[np.float32]:
         return as_float32(frames.read(chosen[block]))[0]

@@ -13,6 +13,7 @@ from scipy import ndimage
 from .blocks import Progress, silent
 from .errors import LuckyError
 from .frames import Frames, Index, View, as_float32
+from .reading import read_beyond
 from .spots import track_brightest
 from .windows import MIN_SIDE, Window
 
@@ -53,15 +54,10 @@ class Followed(View):
         """Return the frames asked for, (k, y, x), cut to the moved window."""
         window = window or Window.whole(self.shape)
         index = np.arange(self.shape[0])[frames]
-        out = np.full((len(index), *window.shape), np.nan, np.float32)
+        out = np.empty((len(index), *window.shape), np.float32)
         for part in _runs_of_equal(self.moves[index]):
             source = _moved(window, self.moves[index[part.start]])
-            inside = source.clipped(self.shape)
-            y, x = inside.y0 - source.y0, inside.x0 - source.x0
-            if 0 not in inside.shape:
-                out[part, y : y + inside.height, x : x + inside.width] = self.frames.read(
-                    index[part], inside
-                )
+            out[part] = read_beyond(self.frames, index[part], source)
         return out
 
     def blank(self, frames: Index, window: Window) -> NDArray[np.bool_]:

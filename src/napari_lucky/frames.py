@@ -275,24 +275,3 @@ def frames_in(n: int, chosen: slice) -> NDArray[np.intp]:
 def as_float32(block: NDArray[Any]) -> NDArray[np.float32]:
     """Return the pixels as native float32, without a copy where they are that already."""
     return block.astype(np.float32, copy=False)
-
-
-def read_around(frames: Frames, index: Index, window: Window, margin: int) -> NDArray[np.float32]:
-    """Read frames in a window with a margin around it; beyond the sensor's edge it is mirrored.
-
-    Returns
-    -------
-    ndarray of float32, (k, height + 2 margin, width + 2 margin)
-    """
-    grown = Window(
-        window.y0 - margin,
-        window.x0 - margin,
-        window.height + 2 * margin,
-        window.width + 2 * margin,
-    )
-    on = grown.clipped(frames.shape)
-    block = as_float32(frames.read(index, on))
-    if on == grown:
-        return block
-    beyond = ((on.y0 - grown.y0, grown.y1 - on.y1), (on.x0 - grown.x0, grown.x1 - on.x1))
-    return np.pad(block, ((0, 0), *beyond), mode="reflect")

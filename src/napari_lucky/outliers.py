@@ -12,7 +12,8 @@ from scipy import ndimage
 
 from .blocks import Progress, blocks_of, map_blocks, silent
 from .errors import LuckyError
-from .frames import Frames, Index, View, as_float32, read_around
+from .frames import Frames, Index, View, as_float32
+from .reading import read_around, spread_over
 from .spots import Block
 from .windows import Window
 
@@ -115,7 +116,7 @@ def usual_residuals(
     n, ny, nx = frames.shape
     if n < 8:
         raise LuckyError(f"Flicker is measured over time: {n} frames are too few, give 8 or more.")
-    chosen = np.unique(np.linspace(0, n - 1, min(SAMPLE, n)).round().astype(np.intp))
+    chosen = spread_over(n, SAMPLE)
     rows = max(1, min(ny, (1 << 20) // (len(chosen) * nx)))
     bands = [slice(y, min(y + rows, ny)) for y in range(0, ny, rows)]
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .background import Disc
+from .background import Disc, clipped_fit
 from .calibration import DEAD_BELOW
 from .errors import LuckyError
 from .windows import Window
@@ -150,18 +150,6 @@ def light_around(free: Pixels, spot: Spot) -> Pixels:
     if share < RING_SHARE or ring.sum() < 2 * len(terms):
         return np.full(distance.shape, np.nan)
     basis = np.stack([np.broadcast_to(term, distance.shape) for term in terms], axis=-1)
-    return np.asarray(basis @ _clipped_fit(basis[ring], free[at][ring]))
-
-
-def _clipped_fit(basis: Pixels, values: Pixels) -> Pixels:
-    """Fit by least squares, leaving out other dust, stars and cosmic rays, which are far off."""
-    kept = np.ones(len(values), bool)
-    for _ in range(ROUNDS):
-        some = basis[kept]
-        terms = np.linalg.lstsq(some.T @ some, some.T @ values[kept], rcond=None)[0]
-        off = np.abs(values - basis @ terms)
-        now = off <= OFF * np.median(off[kept]) / 0.6745
-        if now.sum() < 2 * basis.shape[1] or np.array_equal(now, kept):
-            break
-        kept = now
-    return np.asarray(terms)
+    # other dust, stars and cosmic rays are far off
+    fitted, _ = clipped_fit(basis[ring], free[at][ring], OFF, OFF, ROUNDS)
+    return np.asarray(basis @ fitted)

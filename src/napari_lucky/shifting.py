@@ -10,6 +10,7 @@ from scipy import ndimage, special
 
 from .errors import LuckyError
 from .frames import Index, View, as_float32
+from .reading import read_beyond
 from .windows import Window
 
 
@@ -62,14 +63,9 @@ class Shifted(View):
             window.height + 2 * reach,
             window.width + 2 * reach,
         )
-        inside = source.clipped(self.shape)
-        if 0 in inside.shape:
+        if 0 in source.clipped(self.shape).shape:
             return
-        image = np.full(source.shape, np.nan, np.float32)
-        y, x = inside.y0 - source.y0, inside.x0 - source.x0
-        image[y : y + inside.height, x : x + inside.width] = self.frames.read(
-            np.array([frame]), inside
-        )[0]
+        image = read_beyond(self.frames, np.array([frame]), source)[0]
         out[:] = interpolate(image, rest) if reach else image
 
 

@@ -23,6 +23,7 @@ from .fitting import (
 )
 from .following import Followed, Moves
 from .frames import Frames, View, as_float32, is_empty
+from .reading import spread_over
 from .spots import Block
 from .template import Noise, Template, make_template
 from .windows import Window
@@ -172,7 +173,7 @@ def _sample(peak: NDArray[np.float64], focus: Window) -> NDArray[np.intp]:
     lit = np.flatnonzero(np.isfinite(peak))
     high = lit[peak[lit] >= np.quantile(peak[lit], 1 - BEST)]
     most = int(np.clip(SAMPLE_PIXELS // (focus.height * focus.width), 4, SAMPLE))
-    return high[np.unique(np.linspace(0, len(high) - 1, most).round().astype(np.intp))]
+    return high[spread_over(len(high), most)]
 
 
 def _aligned(frames: Frames, focus: Window, moves: Moves, index: NDArray[np.intp]) -> Block:
