@@ -6,7 +6,6 @@ from napari_lucky import (
     Calibrated,
     LuckyError,
     Window,
-    hot_pixels,
     master,
     master_flat,
 )
@@ -58,24 +57,6 @@ def test_flat_without_light_is_told():
         master_flat(np.full((4, 4), 100.0), np.full((4, 4), 200.0))
     with pytest.raises(LuckyError, match="4 x 4"):
         master_flat(np.ones((4, 4)), np.ones((5, 4)))
-
-
-def test_hot_pixels_are_found_and_good_ones_are_not():
-    gradient = np.linspace(90, 110, 200)[:, None] + np.linspace(0, 5, 300)
-    dark = gradient + RNG.normal(0, 1.5, (200, 300))
-    hot = np.zeros(dark.shape, bool)
-    hot.flat[RNG.choice(dark.size, 60, replace=False)] = True
-    dark[hot] += RNG.uniform(30, 3000, 60)
-    dark[3, 4] = np.nan
-    hot[3, 4] = True
-    assert np.array_equal(hot_pixels(dark), hot)
-
-
-@pytest.mark.parametrize("noise", [0, 0.3])
-def test_a_quantised_dark_has_no_false_hot_pixels(noise):
-    dark = np.rint(98 + RNG.normal(0, noise, (100, 100)))
-    dark[50, 50] = 400
-    assert np.argwhere(hot_pixels(dark)).tolist() == [[50, 50]]
 
 
 def test_calibration_undoes_dark_flat_and_masks_bad_and_saturated_pixels():

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from napari_lucky import ArrayFrames, Calibrated, LuckyError, Window, simulate_run
-from napari_lucky.calibration import hot_pixels, master_flat
+from napari_lucky.bad_pixels import hot_pixels
+from napari_lucky.calibration import master_flat
 from napari_lucky.optics import Telescope
 from napari_lucky.outliers import (
     OutliersRemoved,

@@ -22,9 +22,10 @@ from .errors import LuckyError
 
 if TYPE_CHECKING:
     from .background import BackgroundModel, BackgroundRemoved, Disc
+    from .bad_pixels import hot_pixels
     from .by_hand import ByHand, kept_frames
     from .calibrating import calibrate
-    from .calibration import Calibrated, hot_pixels, master, master_flat
+    from .calibration import Calibrated, master, master_flat
     from .cleaning import Cleaned, Cleaning, clean
     from .clipping import stack_clipped, stack_median
     from .diffraction import Diffraction, diffraction_psf
@@ -62,7 +63,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "background": ("BackgroundModel", "BackgroundRemoved", "Disc"),
     "by_hand": ("ByHand", "kept_frames"),
-    "calibration": ("Calibrated", "hot_pixels", "master", "master_flat"),
+    "bad_pixels": ("hot_pixels",),
+    "calibration": ("Calibrated", "master", "master_flat"),
     "cleaning": ("Cleaned", "Cleaning", "clean"),
     "diffraction": ("Diffraction", "diffraction_psf"),
     "clipping": ("stack_clipped", "stack_median"),

@@ -5,14 +5,13 @@ from __future__ import annotations
 from concurrent.futures import Executor
 from typing import Any
 
+from .bad_pixels import HOT_SIGMA, hot_pixels
 from .blocks import Progress, silent
 from .calibration import (
     DEAD_BELOW,
-    HOT_SIGMA,
     Calibrated,
     Combine,
     check_calibration,
-    hot_pixels,
     master,
     saturation_level,
 )

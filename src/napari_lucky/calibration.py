@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from .bad_pixels import HOT_SIGMA
 from .blocks import Progress, blocks_of, map_blocks, silent
 from .errors import LuckyError
 from .following import followed, moves_of
@@ -18,8 +18,6 @@ from .frames import ArrayFrames, Frames, Index, View, as_float32
 from .windows import Window
 
 Combine = Literal["mean", "median"]
-HOT_SIGMA = 8.0
-"""A pixel of the dark this many sigmas above its neighbours' median is hot."""
 DEAD_BELOW = 0.2
 """A pixel of the flat with less than this fraction of the median response is dead."""
 
@@ -152,32 +150,6 @@ def master_flat(
     response = light / level
     response[~(response >= dead_below)] = np.nan
     return as_float32(response)
-
-
-def hot_pixels(dark: NDArray[Any], sigma: float = HOT_SIGMA) -> NDArray[np.bool_]:
-    """Find the pixels of a dark that stand out from their neighbours.
-
-    Parameters
-    ----------
-    dark : ndarray, (y, x)
-        Combined dark in ADU.
-    sigma : float
-        Threshold above the median of the 5 x 5 neighbours, in standard deviations of all such
-        differences (from their median absolute deviation, which outliers do not move).
-
-    Returns
-    -------
-    ndarray of bool, (y, x)
-        True where hot, or not finite.
-    """
-    dark = np.asarray(dark, np.float64)
-    bad = ~np.isfinite(dark)
-    level = float(np.median(dark[~bad])) if not bad.all() else 0.0
-    excess = dark - ndimage.median_filter(np.where(bad, level, dark), size=5, mode="mirror")
-    spread = float(np.median(np.abs(excess[~bad]))) / 0.6745 if not bad.all() else 0.0
-    if spread == 0:  # a dark of whole numbers, nearly all of them equal to their neighbours
-        spread = float(np.std(excess[np.abs(excess) <= 1])) or 1.0
-    return np.asarray(bad | (excess > sigma * spread))
 
 
 def check_shape(image: NDArray[Any], shape: tuple[int, ...], name: str, of: str) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erf
 
 from .blocks import Progress, blocks_of, map_blocks, silent
 from .errors import LuckyError
@@ -179,6 +178,8 @@ def clipping_loss(clip: float) -> float:
     a = 2 clip phi(clip) / p, and p is the part of the values kept. Put together from the
     influence functions of both, it is 1.6 at 2 sigmas, 1.06 at 3 and 1 without clipping.
     """
+    from scipy.special import erf
+
     density = np.exp(-(clip**2) / 2) / np.sqrt(2 * np.pi)
     kept = erf(clip / np.sqrt(2))
     drawn = 2 * clip * density / kept

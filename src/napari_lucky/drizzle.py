@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from .blocks import Progress, blocks_of, map_blocks, silent
 from .errors import LuckyError
 from .frames import Frames
 from .stacking import Stack, Sums, checked, stack_of
 from .windows import Window
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 SCALES = (1.5, 2.0, 3.0)
 SCALE, FRACTION = 2.0, 0.7
@@ -152,6 +155,8 @@ def _overlap(
     scale, fraction : float
         As in `stack_drizzled`.
     """
+    from scipy import sparse
+
     centres = (np.arange(count) + first + 0.5) * scale  # in output pixels from the outer edge
     low, high = centres - fraction * scale / 2, centres + fraction * scale / 2
     pixel = np.arange(round(scale * side))[:, np.newaxis]

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from .background import BackgroundModel, BackgroundRemoved, Disc
 from .blocks import Progress, map_blocks, silent
@@ -222,6 +221,8 @@ def _dark_places(
 
     Boxes cost the same at any radius, and a place is looked at closely later.
     """
+    from scipy import ndimage
+
     contrast = _contrast(relative, radius)
     known = contrast[np.isfinite(contrast)]
     if not known.size:
@@ -244,6 +245,8 @@ def _contrast(relative: Pixels, radius: float) -> Pixels:
     value = np.where(has, relative, 0)
 
     def total(image: NDArray[Any], side: int) -> Pixels:
+        from scipy import ndimage
+
         mean = ndimage.uniform_filter(image, side, mode="constant", output=np.float64)
         return np.asarray(mean * side**2)
 

@@ -6,10 +6,9 @@ from concurrent.futures import Executor
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from .bad_pixels import HOT_SIGMA
 from .blocks import Progress, map_blocks, silent
-from .calibration import HOT_SIGMA
 from .errors import LuckyError
 from .frames import Frames, as_float32, is_empty
 from .reading import spread_over
@@ -73,6 +72,8 @@ def lone_pixels(
     sigma : float
         Threshold in standard deviations of such differences over the sensor.
     """
+    from scipy import ndimage
+
     if not np.isfinite(mean).any():
         return np.zeros(mean.shape, bool)
     filled = np.where(np.isfinite(mean), mean, np.nanmedian(mean))
@@ -112,6 +113,8 @@ def find_star(
     LuckyError
         If the frames are too small, or all their pixels are equal or masked.
     """
+    from scipy import ndimage
+
     ny, nx = frames.shape[1:]
     if min(ny, nx) < MIN_SIDE:
         raise LuckyError(

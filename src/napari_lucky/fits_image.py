@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -78,7 +79,13 @@ class FitsImage:
     unpacked: Unpacked | None = None
 
     def read(self, planes: Sequence[int], window: Window) -> NDArray[Any]:
-        """Return some planes, (k, height, width), cut to a window.
+        """Return some planes, (k, height, width), cut to a window; see `read_into`."""
+        out = np.empty((len(planes), *window.shape), self.layout.dtype)
+        self.read_into(out, planes, window)
+        return out
+
+    def read_into(self, out: NDArray[Any], planes: Sequence[int], window: Window) -> None:
+        """Read some planes, cut to a window, into an array (k, height, width).
 
         Raises
         ------
@@ -86,10 +93,13 @@ class FitsImage:
             If the file is gone, or ends before the pixels asked for.
         """
         try:
-            straight = self.layout.offset is not None
-            read = self._read_straight if straight else self._read_with_astropy
-            pixels, step = read(planes, window), self.layout.level_step
-            return levels_to_adu(pixels, step) if step else pixels
+            if self.layout.offset is None:
+                out[:] = self._read_with_astropy(planes, window)
+            elif self.layout.level_step:
+                levels = self._read_straight(planes, window)
+                out[:] = levels_to_adu(levels, self.layout.level_step)
+            else:
+                out[:] = self._read_straight(planes, window)
         except Exception as error:  # of damaged pixels astropy may raise anything
             raise LuckyError(f"{self.path}: the pixels cannot be read ({error}).") from error
 
@@ -112,6 +122,7 @@ class FitsImage:
         return out.view(layout.read_as)
 
     def _numbers(self, stored: np.dtype[Any], count: int, offset: int) -> NDArray[Any]:
+        """Return numbers of the file; those of a plain one only until the next are asked for."""
         if self.unpacked is not None:
             return self.unpacked.read(stored, count, offset)
         if is_gzipped(self.path):
@@ -119,7 +130,11 @@ class FitsImage:
                 file.seek(offset)
                 piece = file.read(count * stored.itemsize)
             return np.frombuffer(piece, stored, len(piece) // stored.itemsize)
-        return np.fromfile(self.path, stored, count, offset=offset)
+        rows = scratch(count * stored.itemsize)
+        with FileIO(self.path) as file:
+            file.seek(offset)
+            read = file.readinto(rows.data)
+        return rows[: read - read % stored.itemsize].view(stored)
 
     def _read_with_astropy(self, planes: Sequence[int], window: Window) -> NDArray[Any]:
         from astropy.io import fits
@@ -134,6 +149,20 @@ class FitsImage:
                 at = (*lead, plane) if axes > 2 else ()
                 out[k] = hdu.section[(*at, rows, columns)]
         return out
+
+
+_scratch = threading.local()
+
+
+def scratch(size: int) -> NDArray[np.uint8]:
+    """Return so many bytes of memory, the same for each call from one thread.
+
+    New memory for every read costs as much as the read.
+    """
+    held: NDArray[np.uint8] | None = getattr(_scratch, "held", None)
+    if held is None or len(held) < size:
+        held = _scratch.held = np.empty(size, np.uint8)
+    return held[:size]
 
 
 @dataclass(eq=False)

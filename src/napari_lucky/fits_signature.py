@@ -6,11 +6,16 @@ The files of one run differ in nothing that matters here, so one of them is pars
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import os
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .errors import LuckyError
 from .fits_image import is_gzipped
@@ -66,6 +71,71 @@ def signature(path: Path) -> tuple[Any, ...]:
             "with SIMPLE). Remove it or choose another."
         )
     return tuple(kind)
+
+
+@dataclass(frozen=True, eq=False)
+class Mould:
+    """What another plain file must have to have the signature of one that is known.
+
+    The same size, the same keywords at the same places, and the same structural cards: a few
+    bytes compared, where a signature reads card by card.
+
+    Parameters
+    ----------
+    size : int
+        Bytes of the file.
+    headers : tuple
+        Of each header where it begins, its length in bytes, the places of the bytes that must be
+        the same, and these bytes.
+    """
+
+    size: int
+    headers: tuple[tuple[int, int, NDArray[np.intp], bytes], ...]
+
+    def fits(self, path: Path) -> bool:
+        """Tell whether a file is like the known one; False where it cannot be read, too."""
+        try:
+            with io.FileIO(path) as file:
+                if os.fstat(file.fileno()).st_size != self.size:
+                    return False
+                return all(
+                    _bytes_at(file, begin, length, places) == told
+                    for begin, length, places, told in self.headers
+                )
+        except OSError:
+            return False
+
+
+def mould(path: Path, kind: tuple[Any, ...]) -> Mould | None:
+    """Return what files with this file's signature must have; None of one that is gzipped."""
+    if is_gzipped(path):
+        return None
+    headers = []
+    with io.FileIO(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        begin = 0
+        for data, *cards in kind:
+            length = data - begin
+            places = _places_that_matter(_bytes_at(file, begin, length, slice(None)))
+            headers.append((begin, length, places, _bytes_at(file, begin, length, places)))
+            after = data + _length(cards)
+            begin = after + -after % BLOCK
+    return Mould(size, tuple(headers))
+
+
+def _bytes_at(file: io.FileIO, begin: int, length: int, places: Any) -> bytes:
+    file.seek(begin)
+    read = np.frombuffer(file.read(length), np.uint8)
+    return read[places].tobytes() if len(read) == length else b""
+
+
+def _places_that_matter(header: bytes) -> NDArray[np.intp]:
+    """Return the places of all keywords, and of the whole of structural cards."""
+    matter = np.zeros((len(header) // CARD, CARD), bool)
+    matter[:, :8] = True
+    for row, start in zip(matter, range(0, len(header), CARD), strict=True):
+        row |= _is_structural(header[start : start + CARD])
+    return np.flatnonzero(matter)
 
 
 def _unpacked_size(path: Path) -> int:

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from .blocks import Progress, blocks_of, map_blocks, silent
 from .errors import LuckyError
@@ -204,6 +202,8 @@ class _Padded:
         work: dict[str, Any],
     ) -> _Padded:
         """Choose the margin and average the frames."""
+        import scipy.fft
+
         sides, margins, tapers = [], [], []
         for side in window.shape:
             whole = scipy.fft.next_fast_len(side + 2 * max(8, side // 8), real=True)
@@ -234,6 +234,9 @@ class _Padded:
 
     def spectra(self, pixels: NDArray[Any]) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
         """Return the Fourier transforms of frames, half planes, and their smoothed amplitudes."""
+        import scipy.fft
+        from scipy import ndimage
+
         light = np.zeros((len(pixels), *self.shape), np.float32)
         rows, columns = Window(*self.at, *self.window.shape).slices
         for k, image in enumerate(as_float32(pixels)):
@@ -249,5 +252,7 @@ class _Padded:
 
     def images(self, spectra: NDArray[np.complex128]) -> NDArray[np.float64]:
         """Return what spectra are of, in the stack's window."""
+        import scipy.fft
+
         images = scipy.fft.irfft2(spectra, s=self.shape)
         return np.asarray(images[(slice(None), *self.inner)] + self.background)

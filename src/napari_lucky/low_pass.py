@@ -8,7 +8,6 @@ from math import ceil, isfinite, log, pi, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from .errors import LuckyError
 from .frames import Index, View, as_float32
@@ -97,6 +96,8 @@ def weighted_mean(block: NDArray[np.float32], kernel: NDArray[np.float64]) -> ND
 
 
 def _convolved(block: NDArray[np.float32], kernel: NDArray[np.float64]) -> NDArray[np.float32]:
+    from scipy import ndimage
+
     for axis in (1, 2):
         block = ndimage.correlate1d(block, kernel, axis, mode="reflect")
     return block

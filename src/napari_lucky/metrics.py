@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from .diffraction import Diffraction, diffraction_psf
@@ -200,6 +199,8 @@ def psf_correlation(image: Block, diffraction: Diffraction) -> Quality:
 
 def correlated(image: Block, psf: NDArray[np.float32]) -> Block:
     """Return the cross-correlation of each frame with a symmetric PSF, of the frames' shape."""
+    import scipy.fft
+
     whole_shape = np.add(image.shape[1:], psf.shape) - 1
     shape = [scipy.fft.next_fast_len(int(side), True) for side in whole_shape]
     spectrum = scipy.fft.rfft2(image, shape) * scipy.fft.rfft2(psf, shape)

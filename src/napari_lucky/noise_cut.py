@@ -8,7 +8,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy import fft
 
 from .errors import LuckyError
 from .frames import Index, View, as_float32
@@ -149,6 +148,8 @@ def _cut_image(image: NDArray[np.float32], sigma: float, hop: int) -> NDArray[np
 
 def _cut_tiles(tiles: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     """Cut the noise of tiles (m, n, side, side); return them times w², ready to be added up."""
+    from scipy import fft
+
     side = tiles.shape[-1]
     taper = _taper(side)
     mean = _means(tiles, taper**2)

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from .blocks import Progress, blocks_of, map_blocks, silent
 from .errors import LuckyError
@@ -192,6 +191,8 @@ def _noise(block: Block) -> Block:
     9 x 9 pixels: of second differences along both axes (Immerkær 1996), into which slopes do not
     enter, and of what is left of the local median, which fine structure makes larger.
     """
+    from scipy import ndimage
+
     across = block[:, :, :-2] - 2 * block[:, :, 1:-1] + block[:, :, 2:]
     rough = np.abs(across[:, :-2] - 2 * across[:, 1:-1] + across[:, 2:])
     rough = _median_of_five(_median_of_five(rough, 1, 3), 2, 3)  # an outlier is in one of five

@@ -11,8 +11,9 @@ from typing import Any
 import tomli_w
 
 from ._version import __version__
+from .bad_pixels import HOT_SIGMA
 from .by_hand import ByHand
-from .calibration import DEAD_BELOW, HOT_SIGMA, check_calibration
+from .calibration import DEAD_BELOW, check_calibration
 from .cleaning import Cleaning
 from .correlation import check_reference_frame
 from .diffraction import Diffraction

@@ -20,10 +20,13 @@ from numpy.typing import NDArray
 from . import fits_image
 from .errors import LuckyError
 from .fits_image import FitsImage, Layout, Unpacked
-from .fits_signature import signature
+from .fits_signature import Mould, mould, signature
 from .frames import Index
 from .windows import Window
 
+DIGITS = re.compile(r"(\d+)")
+SUFFIX = re.compile(rf"({'|'.join(re.escape(s) for s in fits_image.SUFFIXES)})$", re.I)
+"""Searched from the left, so the longest of those that a name ends with."""
 CALIBRATION = re.compile(r"(?<![a-z])(master)?[ _-]?(dark|flat|bias|offset)s?(?![a-z])", re.I)
 
 
@@ -94,11 +97,13 @@ class Run:
         window = window or Window.whole(self.shape)
         wanted = np.arange(self.shape[0])[frames]
         which = np.searchsorted(self._starts, wanted, side="right") - 1
+        planes = (wanted - self._starts[which]).tolist()
         out = np.empty((len(wanted), *window.shape), self.dtype)
-        for image, group in groupby(range(len(wanted)), key=lambda k: int(which[k])):
-            at = list(group)
-            planes = [int(wanted[k] - self._starts[image]) for k in at]
-            out[at[0] : at[-1] + 1] = self.images[image].read(planes, window)
+        k = 0
+        for image, group in groupby(which.tolist()):
+            count = len(list(group))
+            self.images[image].read_into(out[k : k + count], planes[k : k + count], window)
+            k += count
         return out
 
 
@@ -151,12 +156,14 @@ def open_run(source: str | Path | Sequence[str | Path]) -> Run:
 
 def _open_folder(folder: Path) -> Run:
     try:
-        paths = [p for p in folder.iterdir() if not p.name.startswith(".") and p.is_file()]
+        with os.scandir(folder) as inside:  # which knows files from folders without a look
+            names = [e.name for e in inside if not e.name.startswith(".") and e.is_file()]
     except OSError as error:
         raise LuckyError(f"{folder}: the folder cannot be read ({error}).") from error
-    named = sorted((p for p in paths if fits_image.is_fits_name(p.name)), key=_natural)
+    fits_names = [name for name in names if fits_image.is_fits_name(name)]
+    named = sorted((folder / name for name in fits_names), key=_natural)
     if not named:
-        found = f"other files: {len(paths)}" if paths else "it is empty"
+        found = f"other files: {len(names)}" if names else "it is empty"
         raise LuckyError(
             f"{folder}: no FITS file in this folder ({found}); expected names ending in "
             f"{', '.join(fits_image.SUFFIXES)}."
@@ -170,55 +177,61 @@ def _open_folder(folder: Path) -> Run:
 
 
 def _natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:
-    parts = re.split(r"(\d+)", path.name.lower())
+    parts = DIGITS.split(path.name.lower())
     return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts if p], path.name
 
 
 def _stem(path: Path) -> str:
     name = path.name
-    for suffix in sorted(fits_image.SUFFIXES, key=len, reverse=True):
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return path.stem
+    found = SUFFIX.search(name)
+    return name[: found.start()] if found else path.stem
 
 
 def _choose_family(paths: list[Path]) -> tuple[list[Path], list[LeftOut]]:
     """Keep the files named alike but for their numbers; of twins (x.fits, x.fits.gz) the first."""
     by_stem: dict[tuple[Path, str], Path] = {}
+    stems: dict[Path, str] = {}
     left_out = []
     for path in paths:
-        twin = by_stem.setdefault((path.parent, _stem(path)), path)
-        if twin is not path:
+        stem = _stem(path)
+        twin = by_stem.setdefault((path.parent, stem), path)
+        if twin is path:
+            stems[path] = stem
+        else:
             left_out.append(LeftOut(path, f"the same frame as {twin.name}"))
-    candidates = list(by_stem.values())
-    lights = [p for p in candidates if not CALIBRATION.search(_stem(p))] or candidates
-    family_of = {p: re.sub(r"\d+", "#", _stem(p).lower()) for p in lights}
+    lights = [p for p, stem in stems.items() if not CALIBRATION.search(stem)] or list(stems)
+    family_of = {p: re.sub(r"\d+", "#", stems[p].lower()) for p in lights}
     largest, count = Counter(family_of.values()).most_common(1)[0]
     family = [p for p in lights if family_of[p] == largest] if count > 1 else lights
     chosen = set(family)
-    for path in candidates:
+    for path in stems:
         if path not in family_of:
             left_out.append(LeftOut(path, "a dark, flat or bias by its name"))
         elif path not in chosen:
-            left_out.append(LeftOut(path, f"not named like the frames ({_stem(family[0])})"))
+            left_out.append(LeftOut(path, f"not named like the frames ({stems[family[0]]})"))
     return family, left_out
 
 
 def _open_images(paths: Iterable[Path]) -> tuple[list[FitsImage], list[LeftOut]]:
     """Parse one header of each kind; files with the same signature share their layout."""
     known: dict[Any, list[Layout]] = {}
+    last: tuple[Mould | None, list[Layout]] = (None, [])
     images, odd = [], []
     for path in paths:
-        try:
-            kind = signature(path)
-            if kind not in known:
-                known[kind] = fits_image.layouts(path)
-        except LuckyError as error:
-            odd.append(LeftOut(path, str(error).removeprefix(f"{path}: ")))
-            continue
-        several = sum(layout.shape[0] for layout in known[kind]) > 1
+        like, found = last
+        if like is None or not like.fits(path):
+            try:
+                kind = signature(path)
+                if kind not in known:
+                    known[kind] = fits_image.layouts(path)
+                found = known[kind]
+                last = mould(path, kind), found
+            except LuckyError as error:
+                odd.append(LeftOut(path, str(error).removeprefix(f"{path}: ")))
+                continue
+        several = sum(layout.shape[0] for layout in found) > 1
         unpacked = Unpacked(path) if several and fits_image.is_gzipped(path) else None
-        images += [FitsImage(path, layout, unpacked) for layout in known[kind]]
+        images += [FitsImage(path, layout, unpacked) for layout in found]
     return images, odd
 
 

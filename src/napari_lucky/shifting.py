@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, special
 
 from .errors import LuckyError
 from .frames import Index, View, as_float32
 from .reading import read_beyond
+from .separable import correlate
 from .windows import Window
 
 
@@ -127,9 +127,7 @@ def fill_holes(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _convolve(image: NDArray[np.float32], rest: NDArray[np.float64]) -> NDArray[np.float32]:
-    for axis, fraction in enumerate(rest):
-        image = ndimage.correlate1d(image, kernel(float(fraction)), axis=axis, mode="constant")
-    return image[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    return correlate(image[np.newaxis], kernel(float(rest[0])), kernel(float(rest[1])))[0]
 
 
 def kernel(fraction: float) -> NDArray[np.float64]:
@@ -141,7 +139,7 @@ def kernel(fraction: float) -> NDArray[np.float64]:
     place = np.arange(-MARGIN, MARGIN + 1)
     distance = place + fraction
     inside = np.sqrt(np.maximum(1 - (distance / MARGIN) ** 2, 0))
-    weights = np.where(inside > 0, np.sinc(distance) * special.i0(TAPER * inside), 0.0)
+    weights = np.where(inside > 0, np.sinc(distance) * np.i0(TAPER * inside), 0.0)
     weights /= weights.sum()
     slope = weights @ place + fraction
     curvature = weights @ place**2 - fraction**2

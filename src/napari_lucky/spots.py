@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from .errors import LuckyError
 from .frames import as_float32, is_empty
+from .separable import Beyond, gaussian
 
 Block = NDArray[np.float32]
 
@@ -83,9 +81,6 @@ def _nanmedian(values: Block) -> NDArray[np.float32]:
     return out
 
 
-Beyond = Literal["nearest", "constant"]
-
-
 def smoothed(block: Block, sigma: float, beyond: Beyond = "nearest") -> Block:
     """Smooth each frame with a Gaussian; masked (NaN) pixels have no weight.
 
@@ -101,23 +96,15 @@ def smoothed(block: Block, sigma: float, beyond: Beyond = "nearest") -> Block:
     """
     holes = ~np.isfinite(block)
     if not holes.any():
-        return _gauss(block, sigma, beyond)
-    filled = _gauss(np.where(holes, np.float32(0), block), sigma, beyond)
+        return gaussian(block, sigma, beyond)
+    filled = gaussian(np.where(holes, np.float32(0), block), sigma, beyond)
     if sigma == 0:
         return filled
     if (holes == holes[:1]).all():
-        weight = _gauss(as_float32(~holes[:1]), sigma)
+        weight = gaussian(as_float32(~holes[:1]), sigma)
     else:
-        weight = _gauss(as_float32(~holes), sigma)
+        weight = gaussian(as_float32(~holes), sigma)
     return np.where(weight > 0.05, filled / np.maximum(weight, 0.05), np.float32(0))
-
-
-def _gauss(block: Block, sigma: float, beyond: Beyond = "nearest") -> Block:
-    if sigma == 0:
-        return block
-    for axis in (1, 2):
-        block = ndimage.gaussian_filter1d(block, sigma, axis, mode=beyond, truncate=3.0)
-    return block
 
 
 def track_brightest(block: Block, smooth: float = SMOOTH) -> NDArray[np.float64]:

@@ -12,9 +12,10 @@ from napari.utils.theme import get_theme
 
 from .._from_layers import frames_of, history_of
 from .._layers import contrast_of, image_tuple
+from ..bad_pixels import HOT_SIGMA
 from ..blocks import Progress
 from ..calibrating import calibrate
-from ..calibration import DEAD_BELOW, HOT_SIGMA, Calibrated, saturation_level
+from ..calibration import DEAD_BELOW, Calibrated, saturation_level
 from ..errors import LuckyError
 from ..flats import FlatField, flat_steps
 from ..frames import ArrayFrames, Frames, Subset, frames_in, parse_range
