@@ -405,3 +405,14 @@ def plain_bytes(values: np.ndarray) -> bytes:
 )  # fmt: skip
 def test_fits_names(name, is_one):
     assert fits_image.is_fits_name(name) is is_one
+
+
+def test_a_gzipped_file_of_several_members_is_read_through(tmp_path):
+    """Such as `cat a.gz b.gz` or a parallel gzip makes."""
+    fits.PrimaryHDU(np.arange(64, dtype=np.int16).reshape(8, 8)).writeto(tmp_path / "a.fits")
+    whole = (tmp_path / "a.fits").read_bytes()
+    packed = gzip.compress(whole[:2000]) + gzip.compress(whole[2000:]) + bytes(512)
+    (tmp_path / "b.fits.gz").write_bytes(packed)
+    assert np.array_equal(
+        open_run(tmp_path / "b.fits.gz").read(slice(None))[0], np.arange(64).reshape(8, 8)
+    )

@@ -12,6 +12,7 @@ import os
 import re
 import threading
 import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -126,9 +127,7 @@ class FitsImage:
         if self.unpacked is not None:
             return self.unpacked.read(stored, count, offset)
         if is_gzipped(self.path):
-            with gzip.open(self.path) as file:
-                file.seek(offset)
-                piece = file.read(count * stored.itemsize)
+            piece = gunzip(self.path, offset + count * stored.itemsize)[offset:]
             return np.frombuffer(piece, stored, len(piece) // stored.itemsize)
         rows = scratch(count * stored.itemsize)
         with FileIO(self.path) as file:
@@ -149,6 +148,22 @@ class FitsImage:
                 at = (*lead, plane) if axes > 2 else ()
                 out[k] = hdu.section[(*at, rows, columns)]
         return out
+
+
+def gunzip(path: Path, size: int) -> memoryview:
+    """Return the first bytes of what a gzipped file holds, in one piece.
+
+    In one call of zlib for each member of the file, so that other threads run meanwhile.
+    """
+    packed, pieces, have = path.read_bytes(), [], 0
+    while packed and have < size:
+        member = zlib.decompressobj(wbits=31)
+        pieces.append(member.decompress(packed, size - have))
+        have += len(pieces[-1])
+        if not member.eof:
+            break  # enough, or truncated
+        packed = member.unused_data.lstrip(b"\0")  # which may pad a file's end
+    return memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
 
 _scratch = threading.local()
