@@ -30,9 +30,7 @@ def copies(folder: Path, frames: list[Path]) -> list[Path]:
     """Copy the distinct frames until there are `COPIES`."""
     out = folder / "copies"
     out.mkdir()
-    return [
-        shutil.copyfile(frames[k % len(frames)], out / f"{k}.fits") for k in range(COPIES)
-    ]
+    return [shutil.copyfile(frames[k % len(frames)], out / f"{k}.fits") for k in range(COPIES)]
 
 
 def link_run(folder: Path, frames: list[Path], n: int) -> Path:

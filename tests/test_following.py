@@ -15,10 +15,10 @@ from napari_lucky import (
     rank,
     register,
 )
+from napari_lucky.brightest import track_brightest
 from napari_lucky.calibration import saturated_frames
 from napari_lucky.following import Followed, follow, moves_of
 from napari_lucky.registration import METHODS
-from napari_lucky.spots import track_brightest
 
 SHAPE = (300, 420)
 N = 90

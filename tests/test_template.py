@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_lucky import ArrayFrames, Window, register
-from napari_lucky.spots import track_brightest
+from napari_lucky.brightest import track_brightest
 from napari_lucky.template import Noise, make_template
 
 SIDE = 128

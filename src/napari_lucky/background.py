@@ -10,9 +10,9 @@ import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
+from .brightest import track_brightest
 from .errors import LuckyError
 from .frames import Index, View, as_float32
-from .spots import track_brightest
 from .windows import Window
 
 MAX_ORDER = 6

@@ -6,7 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .frames import is_empty
+from .holes import fill
+from .noise import Noise
 from .spots import Block, background, smoothed
+from .subpixel import Surface
 
 FRACTION = 0.3
 """Pixels over this fraction of the peak above background say where the window begins."""
@@ -22,7 +25,7 @@ FILL = 1.0
 Floats = NDArray[np.float64]
 
 
-def track_centroid(block: Block, smooth: float) -> Floats:
+def track_centroid(block: Block, smooth: float, noise: Noise | None = None) -> Floats:
     """Find the windowed centroid of each frame of a block.
 
     The windowed positions of SExtractor (XWIN_IMAGE, YWIN_IMAGE; Bertin & Arnouts 1996 and its
@@ -35,28 +38,43 @@ def track_centroid(block: Block, smooth: float) -> Floats:
     half the rms radius of that light, and at least a pixel. Where it runs away from there by more
     than that radius, in noise, the first centroid is taken.
 
+    Where it stands still, the light smoothed with a Gaussian of variance s² + smooth² is highest;
+    so its errors are those of `napari_lucky.subpixel`. What noise does to s is left out of
+    them. They are NaN where the first centroid was taken.
+
     Parameters
     ----------
     block : ndarray of float32, (k, y, x)
         The window's pixels; masked ones (NaN) are filled from their neighbours.
     smooth : float
         Standard deviation of the smoothing in pixels.
+    noise : Noise, optional
+        Of a pixel; without it there are no errors.
 
     Returns
     -------
-    ndarray of float64, (k, 2)
-        y, x in pixels of the window; NaN for a frame whose pixels are all equal or masked.
+    ndarray of float64, (k, 4)
+        y, x in pixels of the window, and their 1-sigma errors; NaN for a frame whose pixels are
+        all equal or masked.
     """
-    light = block - background(block)[:, None, None]
+    light, excess = fill(block - background(block)[:, None, None])
     image = smoothed(light, smooth)
     if smooth == 0 and (holes := ~np.isfinite(light)).any():
         image = np.where(holes, smoothed(light, FILL), image)
     first, radius = _over_threshold(image)
-    found = _windowed(image, first, np.maximum(WINDOW_SIGMA * radius, LEAST_SIGMA))
+    window = np.maximum(WINDOW_SIGMA * radius, LEAST_SIGMA)
+    found = _windowed(image, first, window)
     near = np.hypot(*(found - first).T) <= np.maximum(radius, LEAST_SIGMA)
+    sigma = np.full(found.shape, np.nan)
+    if noise is not None:
+        light = light if excess is None else np.nan_to_num(light)
+        surface = Surface(light, found, np.hypot(window, smooth))
+        sigma = surface.sigma(found, surface.derivatives(found)[1], noise, excess)
+        sigma[~near] = np.nan
     found = np.where(near[:, None], found, first)
-    found[is_empty(block)] = np.nan
-    return found
+    out = np.column_stack([found, sigma])
+    out[is_empty(block)] = np.nan
+    return out
 
 
 def _over_threshold(image: Block) -> tuple[Floats, Floats]:

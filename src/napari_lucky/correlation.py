@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import sqrt
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from .errors import LuckyError
 from .frames import Frames, as_float32, is_empty
+from .holes import fill
+from .noise import Noise
 from .shifting import Shifted
 from .spots import Block, background, peaks, smoothed
 from .stacking import stack_mean
+from .subpixel import LEAST_WIDTH, Surface, sigma_of
 from .windows import Window
 
 REFERENCES = ("best", "first", "mean")
@@ -52,29 +57,102 @@ def _best_whole(found: NDArray[np.float64], focus: Window) -> int:
     return int(np.nanargmax(peak if np.isfinite(peak).any() else found[:, 2]))
 
 
-def correlate(block: Block, template: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Find the shift that brings each frame of a block onto a template.
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What frames are correlated with; from `make_reference`.
 
-    The maximum of their cross-correlation, padded so that nothing wraps around, with a
-    parabola for the fraction of a pixel.
+    Parameters
+    ----------
+    rough : ndarray of float32, (y, x)
+        The reference, background off, smoothed, but for the last pixel of the smoothing: that
+        is given to the correlation, see `napari_lucky.subpixel`.
+    slopes : ndarray of float32, (3, y, x)
+        Products of the wholly smoothed reference's derivatives: yy, yx, xx.
+    """
+
+    rough: NDArray[np.float32]
+    slopes: NDArray[np.float32]
+
+
+def make_reference(image: Block, smooth: float) -> Reference:
+    """Make a reference of an image (1, y, x); the smoothing is a pixel at least."""
+    from scipy import ndimage
+
+    light, _ = fill(image - background(image)[:, None, None])
+    rough = smoothed(np.nan_to_num(light), sqrt(max(smooth**2 - LEAST_WIDTH**2, 0)))[0]
+    down, across = (
+        ndimage.gaussian_filter(rough, LEAST_WIDTH, order, mode="constant")
+        for order in ((1, 0), (0, 1))
+    )
+    return Reference(rough, np.stack([down * down, down * across, across * across]))
+
+
+def correlate(
+    block: Block, reference: Reference, noise: Noise | None = None
+) -> NDArray[np.float64]:
+    """Find the shift that brings each frame of a block onto a reference.
+
+    The maximum of their cross-correlation, padded so that nothing wraps around, to a fraction
+    of a pixel by `napari_lucky.subpixel`.
+
+    The errors are those that the noise of the frame gives to its shift; that of the reference
+    moves all frames of a steady star alike. The frame that is the reference has none, but
+    is told as the others.
 
     Parameters
     ----------
     block : ndarray of float32, (k, y, x)
-        The window's pixels, masked ones NaN.
-    template : ndarray of float32, (y, x)
-        Background off, smoothed, no NaN.
+        The window's pixels; masked ones (NaN) are filled from their neighbours.
+    reference : Reference
+        Of the same window.
+    noise : Noise, optional
+        Of a pixel; without it there are no errors.
 
     Returns
     -------
-    ndarray of float64, (k, 2)
-        (dy, dx) in pixels; NaN for a frame whose pixels are all equal or masked.
+    ndarray of float64, (k, 4)
+        (dy, dx) in pixels, and their 1-sigma errors; NaN for a frame whose pixels are all
+        equal or masked.
     """
-    image = smoothed(block - background(block)[:, None, None], 0)
-    size = [fft.next_fast_len(2 * side - 1, real=True) for side in template.shape]
-    spectrum = fft.rfft2(template, size) * np.conj(fft.rfft2(image, size))
-    correlation = fft.fftshift(fft.irfft2(spectrum, size), axes=(1, 2))
-    points, _ = peaks(as_float32(correlation))
+    from scipy import fft
+
+    light, excess = fill(block - background(block)[:, None, None])
+    light = light if excess is None else np.nan_to_num(light)
+    size = [fft.next_fast_len(2 * side - 1, real=True) for side in light.shape[1:]]
+    spectrum = fft.rfft2(reference.rough, size) * np.conj(fft.rfft2(light, size))
+    correlation = as_float32(fft.fftshift(fft.irfft2(spectrum, size), axes=(1, 2)))
+    start, _ = peaks(correlation)
+    points, hessian = Surface(correlation, start, np.full(len(block), LEAST_WIDTH)).top()
     shifts = points - [side // 2 for side in size]
-    shifts[is_empty(block)] = np.nan
-    return np.asarray(shifts)
+    sigma = np.full(shifts.shape, np.nan)
+    if noise is not None:
+        sigma = sigma_of(hessian, _covariance(light, excess, shifts, reference.slopes, noise))
+    out = np.column_stack([shifts, sigma])
+    out[is_empty(block)] = np.nan
+    return out
+
+
+def _covariance(
+    light: Block,
+    excess: NDArray[np.float32] | None,
+    shifts: NDArray[np.float64],
+    slopes: NDArray[np.float32],
+    noise: Noise,
+) -> NDArray[np.float64]:
+    """Return the covariance of the correlation's gradient by the frames' noise, (k, 2, 2)."""
+    covariance = np.empty((len(light), 2, 2))
+    whole = np.rint(shifts).astype(np.intp)
+    for k, (frame, (dy, dx)) in enumerate(zip(light, whole, strict=True)):
+        here, there = zip(*map(_overlap, frame.shape, (dy, dx)), strict=True)
+        variance = noise.floor + noise.photon * frame[here]
+        if excess is not None:
+            variance *= 1 + excess[k % len(excess)][here]
+        yy, yx, xx = np.einsum("syx,yx->s", slopes[:, *there], variance)
+        covariance[k] = [[yy, yx], [yx, xx]]
+    return covariance
+
+
+def _overlap(side: int, shift: int) -> tuple[slice, slice]:
+    """Return the pixels along an axis that a shift leaves on it, and where they land."""
+    first, last = max(0, -shift), min(side, side - shift)
+    return slice(first, last), slice(first + shift, last + shift)

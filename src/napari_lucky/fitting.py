@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import warnings
+from dataclasses import dataclass, fields, replace
 from math import factorial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, ndimage
 
 from .frames import as_float32
+from .noise import Noise, fit_noise
 from .spots import Block, background
-from .template import ORDER, POWERS, Floats, Noise, Template
+from .template import ORDER, POWERS, Floats, Template
 
 STEPS = 6
 """Gauss-Newton steps; three or four are enough as a rule."""
@@ -72,6 +73,8 @@ def whole_shifts(block: Block, template: Template, reach: int) -> NDArray[np.int
     reach : int
         The largest shift looked for, in pixels.
     """
+    from scipy import fft
+
     image = template.image
     reach = min(reach, min(image.shape) // 2)
     size = [fft.next_fast_len(side + reach, real=True) for side in image.shape]
@@ -170,25 +173,14 @@ def measure_noise(block: Block, template: Template, made: Fit) -> Noise:
     made : Fit
         Of this block.
     """
-    from scipy.optimize import nnls
-
     residual = _residual(block, template, made)
     alike = _alike(residual.reshape(block.shape), template)
     residual = residual[:, template.weight > 0]
-    square = np.nanmean(residual.astype(np.float64) ** 2, axis=0)
-    signal = np.maximum(template.image.ravel()[template.weight > 0], 0).astype(np.float64)
-    order = np.argsort(signal)
-    tops = signal[order[-1]] * np.geomspace(1e-3, 1, 24)
-    bins = np.split(order, np.unique(np.searchsorted(signal[order], tops)))
-    bins = [some for some in bins if len(some)]
-    value = np.array([np.nanmean(square[some]) for some in bins])
-    light = np.array([signal[some].mean() for some in bins])
-    certain = np.sqrt([len(some) for some in bins]) / np.maximum(value, 1e-300)
-    scale = max(float(light.max()), 1e-300)
-    design = np.stack([np.ones_like(light), light / scale, (light / scale) ** 2], axis=1)
-    found, _ = nnls(design * certain[:, None], value * certain)
-    floor = max(float(found[0]), 1e-6 * float(value.max()), 1e-12)
-    return Noise(floor, float(found[1] / scale), float(found[2] / scale**2), alike)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a pixel that is masked in all
+        square = np.asarray(np.nanmean(residual**2, axis=0, dtype=np.float64))
+    signal = template.image.ravel()[template.weight > 0]
+    return replace(fit_noise(square, signal, 2), alike=alike)
 
 
 def _alike(residual: Block, template: Template) -> float:
@@ -212,6 +204,8 @@ def without_cosmics(block: Block, template: Template, made: Fit) -> Block:
     Those over 8 sigma and over 3.3 times the mean of their four neighbours, as in
     `napari_lucky.outliers`.
     """
+    from scipy import ndimage
+
     sigmas = _residual(block, template, made) / np.sqrt(template.variance)
     sigmas = np.nan_to_num(sigmas).reshape(block.shape)
     around = ndimage.convolve(sigmas, CROSS[np.newaxis], mode="constant")

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from .blocks import Progress, silent
+from .brightest import track_brightest
 from .errors import LuckyError
 from .frames import Frames, Index, View, as_float32
+from .noise import Noise
 from .reading import read_beyond
-from .spots import track_brightest
 from .windows import MIN_SIDE, Window
 
 Moves = NDArray[np.intp]
+Floats = NDArray[np.float64]
 MARGIN = 8
 """A star nearer to the window's edge than this part of its side moves the window."""
 VOTES = 3
@@ -103,6 +106,7 @@ def follow(
     focus: Window,
     found: NDArray[np.float64],
     smooth: float,
+    noise: Noise | None = None,
     *,
     progress: Progress = silent,
 ) -> tuple[Moves, NDArray[np.float64]]:
@@ -119,10 +123,13 @@ def follow(
         Calibrated, in ADU.
     focus : Window
         Holds the star in some frames.
-    found : ndarray of float64, (n, 3)
-        From `track_brightest` in the unmoved window: y, x in pixels of the window, peak in ADU.
+    found : ndarray of float64, (n, 5)
+        From `track_brightest` in the unmoved window: y, x in pixels of the window, peak in ADU,
+        errors of y and x.
     smooth : float
         Standard deviation of the smoothing in pixels.
+    noise : Noise, optional
+        For the errors.
     progress
         See `napari_lucky.blocks.map_blocks`.
 
@@ -130,36 +137,48 @@ def follow(
     -------
     moves : ndarray of int, (n, 2)
         All 0 if the star stays in its window, or else those that put it on the middle.
-    found : ndarray of float64, (n, 3)
-        y, x in pixels of the moved window, and peak.
+    found : ndarray of float64, (n, 5)
+        y, x in pixels of the moved window, peak and errors.
     """
     n = len(found)
     corner, centre = np.array([focus.y0, focus.x0]), np.array(focus.shape) // 2
+    side = max(MIN_SIDE, min(focus.shape) // 2)
     # the best of some frames in a row, so that no cosmic ray begins it
-    steady = ndimage.median_filter(np.nan_to_num(found[:, 2]), min(VOTES, n), mode="nearest")
+    steady = _running_median(np.nan_to_num(found[:, 2]))
     steady[~_inside(found[:, :2], focus)] = 0
     first, least = int(np.argmax(steady)), FAINTEST * steady.max()
-    seen = found + np.append(corner, 0)  # on the sensor
+    seen = found + np.append(corner, (0, 0, 0))  # on the sensor
     places = seen[:, :2].copy()
     leaves = False
+
+    def look(frame: int, place: Floats) -> Floats:
+        return _look(frames, frame, place, side, smooth, noise)
+
     if least > 0:
         for order in (np.arange(first, n), np.arange(first - 1, -1, -1)):
-            leaves |= _follow_one_way(frames, focus, seen, places, order, least, smooth, progress)
+            leaves |= _follow_one_way(focus, seen, places, order, least, look, progress)
     if not leaves:
         return np.zeros((n, 2), np.intp), found
     moves = np.where(np.isfinite(places), np.floor(places - corner - centre + 0.5), 0)
     moves = moves.astype(np.intp)
-    return moves, np.column_stack([seen[:, :2] - corner - moves, seen[:, 2]])
+    return moves, np.column_stack([seen[:, :2] - corner - moves, seen[:, 2:]])
+
+
+def _running_median(values: Floats) -> Floats:
+    """Return the median of each value and its neighbours, `VOTES` in all."""
+    if len(values) < VOTES:
+        return values.copy()
+    padded = np.pad(values, VOTES // 2, mode="edge")
+    return np.asarray(np.median(sliding_window_view(padded, VOTES), axis=1))
 
 
 def _follow_one_way(
-    frames: Frames,
     focus: Window,
     seen: NDArray[np.float64],
     places: NDArray[np.float64],
     order: NDArray[np.intp],
     least: float,
-    smooth: float,
+    look: Callable[[int, Floats], Floats],
     progress: Progress,
 ) -> bool:
     """Follow the star through frames in an order, and tell whether it leaves its window.
@@ -168,12 +187,11 @@ def _follow_one_way(
     the star's place: its running place in frames that do not show it.
     """
     corner = np.array([focus.y0, focus.x0])
-    side = max(MIN_SIDE, min(focus.shape) // 2)
     leaves = False
     last: deque[NDArray[np.float64]] = deque(maxlen=VOTES)
     for done, frame in enumerate(order):
         if leaves:
-            seen[frame] = _look(frames, int(frame), np.median(last, axis=0), side, smooth)
+            seen[frame] = look(int(frame), np.median(last, axis=0))
             if done % 16 == 0:
                 progress(done, len(order), "following the star")
         if seen[frame, 2] >= least:
@@ -182,22 +200,22 @@ def _follow_one_way(
         if last and not leaves and not _inside(running - corner, focus):
             leaves = True
             for before in order[max(0, done - VOTES) : done + 1]:  # the edge may cut them already
-                seen[before] = _look(frames, int(before), running, side, smooth)
+                seen[before] = look(int(before), running)
                 places[before] = seen[before, :2]
         places[frame] = seen[frame, :2] if seen[frame, 2] >= least else running
     return leaves
 
 
 def _look(
-    frames: Frames, frame: int, place: NDArray[np.float64], side: int, smooth: float
-) -> NDArray[np.float64]:
-    """Return y, x on the sensor of the brightest speckle near a place, and its peak."""
+    frames: Frames, frame: int, place: Floats, side: int, smooth: float, noise: Noise | None
+) -> Floats:
+    """Return what `track_brightest` finds near a place, y and x on the sensor."""
     for _ in range(2):  # the second time from where it is, so that no edge cuts it
         on = _centred(place, side).clipped(frames.shape)
         if min(on.shape) < MIN_SIDE:
-            return np.full(3, np.nan)
+            return np.full(5, np.nan)
         block = as_float32(frames.read(np.array([frame]), on))
-        found = track_brightest(block, smooth)[0] + (on.y0, on.x0, 0)
+        found = track_brightest(block, smooth, noise)[0] + (on.y0, on.x0, 0, 0, 0)
         if not np.abs(found[:2] - place).max() > side / 4:
             break
         place = found[:2]

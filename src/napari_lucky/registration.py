@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import Progress, blocks_of, map_blocks, silent
+from .brightest import track_brightest
 from .centroid import track_centroid
-from .correlation import check_reference_frame, correlate, reference_image
+from .correlation import check_reference_frame, correlate, make_reference, reference_image
 from .errors import LuckyError
 from .following import follow, followed
 from .frames import Frames, View, as_float32
-from .spots import SMOOTH, Block, background, check_smooth, smoothed, track_brightest
+from .noise import sample_noise
+from .spots import SMOOTH, Block, check_smooth
 from .tracking import NO_LIGHT, track_template
 from .windows import Window
 
@@ -130,21 +132,22 @@ def register(
         done = map_blocks(one, blocks, progress=progress, what=what, executor=executor)
         return np.concatenate(list(done))
 
-    found = run(lambda block: track_brightest(block, smooth), "tracking the speckle")
-    moves, found = follow(frames, focus, found, smooth, progress=progress)
-    points, sigma = found[:, :2], None
+    noise = sample_noise(frames, focus)
+    found = run(lambda block: track_brightest(block, smooth, noise), "tracking the speckle")
+    moves, found = follow(frames, focus, found, smooth, noise, progress=progress)
+    points, sigma = found[:, :2], found[:, 3:]
     reasons: tuple[str, ...] = ()
     if not np.isfinite(points).any():
         pass  # told below
     elif method == "centroid":
-        points = run(lambda block: track_centroid(block, smooth), "tracking the centroid")
+        made = run(lambda block: track_centroid(block, smooth, noise), "tracking the centroid")
+        points, sigma = made[:, :2], made[:, 2:]
     elif method == "correlation":
         image = reference_image(followed(frames, moves), focus, found, reference_frame)
         point = track_brightest(image, smooth)[0, :2]
-        wanted = smoothed(image - background(image)[:, None, None], smooth)[0]
-        points = point - run(
-            lambda block: correlate(block, wanted), "correlating with the reference"
-        )
+        wanted = make_reference(image, smooth)
+        made = run(lambda block: correlate(block, wanted, noise), "correlating with the reference")
+        points, sigma = point - made[:, :2], made[:, 2:]
     elif method == "template":
         tracked = track_template(frames, focus, moves, found, progress=progress, executor=executor)
         points, sigma, reasons = tracked.points, tracked.sigma, tracked.reasons

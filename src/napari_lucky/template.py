@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from .frames import as_float32
+from .noise import Noise
 from .spots import Block, peaks
 
 ORDER = 4
@@ -25,43 +25,8 @@ POWERS = [(j, k) for j in range(ORDER + 1) for k in range(ORDER + 1 - j)]
 BORDER = 4
 """Pixels at the window's edge that are not used: there the derivatives do not hold."""
 PAD = 16
-TURBULENT = 0.1
-"""Correlation of neighbouring residuals over which it is not noise that rules."""
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Noise:
-    """Variance of a pixel as a polynomial of its signal I: floor + photon I + speckle I².
-
-    Parameters
-    ----------
-    floor : float
-        ADU², of the sky and the reading.
-    photon : float
-        ADU, the inverse of the gain.
-    speckle : float
-        What turbulence adds, as a fraction of the signal squared.
-    alike : float
-        Correlation of what the template leaves in neighbouring pixels of the star: 0 for
-        noise, positive for speckles, which are wider than a pixel.
-    """
-
-    floor: float
-    photon: float = 0.0
-    speckle: float = 0.0
-    alike: float = 0.0
-
-    def variance(self, signal: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the variance of pixels with a signal (ADU), in ADU²."""
-        light = np.maximum(signal, 0).astype(np.float64)
-        return self.floor + self.photon * light + self.speckle * light**2
-
-    @property
-    def turbulent(self) -> bool:
-        """Whether speckles that come and go are more than a part of what the template leaves."""
-        return self.alike > TURBULENT
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +87,8 @@ def make_template(mean: NDArray[np.float32], rests: Floats, noise: Noise) -> Tem
     noise : Noise
         Of a pixel of a single frame.
     """
+    from scipy import fft
+
     padded = np.pad(mean.astype(np.float64), PAD, mode="linear_ramp")
     qy = 2 * np.pi * fft.fftfreq(padded.shape[0])
     qx = 2 * np.pi * fft.rfftfreq(padded.shape[1])

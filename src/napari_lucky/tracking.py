@@ -23,9 +23,10 @@ from .fitting import (
 )
 from .following import Followed, Moves
 from .frames import Frames, View, as_float32, is_empty
+from .noise import Noise
 from .reading import spread_over
 from .spots import Block
-from .template import Noise, Template, make_template
+from .template import Template, make_template
 from .windows import Window
 
 SAMPLE = 64

@@ -1,0 +1,83 @@
+"""Masked pixels filled from around them, so well that they do not move a star's top."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from .spots import Block
+
+REACH = 4
+"""A hole is filled from the pixels so near to it on each axis."""
+ALIKE = 1.8
+"""Standard deviation in pixels of the Gaussian that says how alike neighbouring pixels are."""
+NOISE = 1e-4
+"""Variance of the noise over that of the signal, as it is taken to be."""
+SEEN = 0.5
+"""A hole is filled if at least this part of the pixels around it is not masked."""
+
+_SIDE = 2 * REACH + 1
+
+
+def fill(block: Block) -> tuple[Block, NDArray[np.float32] | None]:
+    """Fill masked pixels by the best linear estimate from their neighbours (kriging).
+
+    A mean of neighbours would flatten the star there, and move its top by hundredths of a
+    pixel. Holes in the midst of other holes stay.
+
+    Parameters
+    ----------
+    block : ndarray of float32, (k, y, x)
+        Background off, masked pixels NaN.
+
+    Returns
+    -------
+    filled : ndarray of float32, (k, y, x)
+        The block itself if nothing is masked.
+    excess : ndarray of float32, (1 or k, y, x), or None
+        By how much more a filled pixel's noise counts in a smooth sum, as a factor less 1: it
+        is the noise of its neighbours, which then count twice.
+    """
+    holes = ~np.isfinite(block)
+    if not holes.any():
+        return block, None
+    filled = block.copy()
+    if (holes == holes[:1]).all():
+        return filled, _fill(filled, holes[0])[np.newaxis]
+    excess = [_fill(filled[k : k + 1], hole) for k, hole in enumerate(holes)]
+    return filled, np.stack(excess)
+
+
+def _fill(frames: Block, hole: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Fill the same holes in frames, in place; return the excess of the variance, (y, x)."""
+    excess = np.zeros(hole.shape, np.float32)
+    masked = np.pad(hole, REACH, constant_values=True)
+    y, x = np.nonzero(hole)
+    around = sliding_window_view(masked, (_SIDE, _SIDE))[y, x]
+    enough = np.flatnonzero((~around).mean(axis=(1, 2)) >= SEEN)
+    if len(enough) == 0:
+        return excess
+    y, x = y[enough], x[enough]
+    weights = np.stack([_weights(pattern.tobytes()) for pattern in around[enough]])
+    margin = ((0, 0), (REACH, REACH), (REACH, REACH))
+    values = np.pad(np.where(hole, np.float32(0), frames), margin)
+    near = sliding_window_view(values, (_SIDE, _SIDE), axis=(1, 2))[:, y, x]
+    frames[:, y, x] = np.einsum("knij,nij->kn", near, weights)
+    excess[y, x] = 1 + (weights**2).sum(axis=(1, 2))
+    return excess
+
+
+@lru_cache(maxsize=4096)
+def _weights(pattern: bytes) -> NDArray[np.float32]:
+    """Return the weight of each pixel around a hole, 0 for those that are masked too."""
+    seen = ~np.frombuffer(pattern, bool)
+    place = np.stack(np.divmod(np.arange(_SIDE**2), _SIDE), axis=1)[seen] - REACH
+    apart = ((place[:, None] - place) ** 2).sum(axis=2)
+    alike = np.exp(-apart / (2 * ALIKE**2)) + NOISE * np.eye(len(place))
+    to_hole = np.exp(-(place**2).sum(axis=1) / (2 * ALIKE**2))
+    weights = np.zeros(_SIDE**2, np.float32)
+    weights[seen] = np.linalg.solve(alike, to_hole)
+    return weights.reshape(_SIDE, _SIDE)
