@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .frames import is_empty
-from .holes import fill
+from .light import Light, light_of
 from .noise import Noise
-from .spots import SMOOTH, Block, background, peaks, smoothed
+from .separable import gaussian
+from .spots import SMOOTH, Block, peaks
 from .subpixel import LEAST_WIDTH, Surface
 
 
@@ -40,16 +40,20 @@ def track_brightest(
         y, x in pixels of the window, the smoothed peak above background in ADU, and the 1-sigma
         errors of y and x; NaN for a frame whose pixels are all equal or masked.
     """
-    light, excess = fill(block - background(block)[:, None, None])
-    image = smoothed(light, smooth)
-    start, top = peaks(image)
-    light = light if excess is None else np.nan_to_num(light)
-    width = np.full(len(block), max(smooth, LEAST_WIDTH))
-    surface = Surface(light, start, width)
+    return brightest_in(light_of(block), smooth, noise)
+
+
+def brightest_in(
+    light: Light, smooth: float = SMOOTH, noise: Noise | None = None
+) -> NDArray[np.float64]:
+    """Find the brightest speckle in the light of each frame; see `track_brightest`."""
+    start, top = peaks(gaussian(light.pixels, smooth))
+    width = np.full(len(start), max(smooth, LEAST_WIDTH))
+    surface = Surface(light.pixels, start, width)
     points, hessian = surface.top()
     sigma = np.full(points.shape, np.nan)
     if noise is not None:
-        sigma = surface.sigma(points, hessian, noise, excess)
+        sigma = surface.sigma(points, hessian, noise, light.excess)
     out = np.column_stack([points, top, sigma])
-    out[is_empty(block)] = np.nan
+    out[light.empty] = np.nan
     return out

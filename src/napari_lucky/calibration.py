@@ -206,7 +206,7 @@ class Calibrated(View):
             block /= self.flat[at]
         if self.bad is not None:
             block[:, self.bad[at]] = np.nan
-        if np.isfinite(self.saturation):
+        if reaches(raw, self.saturation):
             block[raw >= self.saturation] = np.nan
         return block
 
@@ -247,22 +247,42 @@ def saturated_frames(
     -------
     ndarray of bool, (n,)
     """
-    n, level = calibrated.shape[0], calibrated.saturation
-    if not np.isfinite(level):
+    n = calibrated.shape[0]
+    if not np.isfinite(calibrated.saturation):
         return np.zeros(n, bool)
     moves = np.zeros((n, 2), np.intp) if shifts is None else moves_of(shifts, window)
-    raw = followed(calibrated.frames, moves)
-    bad = np.zeros(calibrated.shape[1:], bool) if calibrated.bad is None else calibrated.bad
-    masked = followed(ArrayFrames(np.broadcast_to(bad, calibrated.shape)), moves)
 
     def look(block: slice) -> NDArray[np.bool_]:
-        bright = raw.read(block, window) >= level  # false for NaN, beyond the sensor
-        return np.asarray((bright & (masked.read(block, window) != 1)).any(axis=(1, 2)))
+        return bright_frames(calibrated, block, window, moves)
 
     blocks = blocks_of(n, window.height * window.width)
     what = "looking for saturated frames"
     done = map_blocks(look, blocks, progress=progress, what=what, executor=executor)
     return np.concatenate(list(done))
+
+
+def bright_frames(
+    calibrated: Calibrated,
+    block: slice,
+    window: Window,
+    moves: NDArray[np.intp] | None = None,
+) -> NDArray[np.bool_]:
+    """Tell which frames of a block have a saturated pixel, beside those masked in every frame."""
+    if moves is None:
+        moves = np.zeros((calibrated.shape[0], 2), np.intp)
+    raw = followed(calibrated.frames, moves).read(block, window)
+    if not reaches(raw, calibrated.saturation):
+        return np.zeros(len(raw), bool)
+    bright = raw >= calibrated.saturation  # false for NaN, beyond the sensor
+    if calibrated.bad is not None:
+        masks = ArrayFrames(np.broadcast_to(calibrated.bad, calibrated.shape))
+        bright &= followed(masks, moves).read(block, window) != 1
+    return np.asarray(bright.any(axis=(1, 2)))
+
+
+def reaches(raw: NDArray[Any], level: float) -> bool:
+    """Tell whether any pixel has a level; the greatest is found faster than all that have it."""
+    return bool(np.isfinite(level) and np.fmax.reduce(raw, axis=None) >= level)
 
 
 def saturation_level(header: Any, dtype: np.dtype[Any]) -> float:

@@ -13,17 +13,20 @@ from numpy.typing import NDArray
 
 from .blocks import Progress, silent
 from .by_hand import ByHand, kept_frames
-from .calibration import saturated_frames
+from .calibration import calibrated_in, saturated_frames
 from .chain import build_chain
 from .errors import LuckyError
 from .fits_output import ImageResult
+from .following import moves_of
 from .frames import Frames
 from .history import History
 from .ranking import rank, select
 from .recipe import Recipe
 from .registration import register
 from .stack_methods import stack_pair
+from .stacking import Stack
 from .steps import rank_step, register_step, shifts_step, stack_step
+from .survey import survey
 from .table import FrameTable, table_from_csv
 from .windows import Window
 
@@ -84,15 +87,44 @@ def process(
     focus, defocus = recipe.window("focus"), recipe.window("defocus")
     notes = list(chain.notes)
     if focus is None or recipe.shifts is not None:
-        table = _shifts_from_file(recipe, chosen, files, steps)
+        table, long_exposure = _shifts_from_file(recipe, chosen, files, steps), None
     else:
-        table, reasons = track_and_rank(clean, focus, defocus, recipe, chosen, files, steps, **work)
-        saturated = saturated_frames(calibrated, focus, table.shifts, **work)
-        notes += tell_frames(chosen, reasons, saturated, calibrated.saturation)
+        made = track_and_rank(clean, focus, defocus, recipe, chosen, files, steps, **work)
+        table, long_exposure = made.table, made.long_exposure
+        notes += tell_frames(chosen, made.reasons, made.saturated, calibrated.saturation)
     images = stack_results(
-        clean, table, focus, defocus, recipe.subpixel, header, recipe.stack, **work
+        clean,
+        table,
+        focus,
+        defocus,
+        recipe.subpixel,
+        header,
+        recipe.stack,
+        long_exposure=long_exposure,
+        **work,
     )
     return Result(images, table, recipe, tuple(notes))
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What is known of every frame of a run.
+
+    Parameters
+    ----------
+    table : FrameTable
+    reasons : tuple of str
+        Why a frame is not registered; empty if it is.
+    saturated : ndarray of bool, (n,)
+        Whether the star has saturated pixels.
+    long_exposure : Stack or None
+        The mean of all frames in the focus window, where it is known already.
+    """
+
+    table: FrameTable
+    reasons: tuple[str, ...]
+    saturated: NDArray[np.bool_]
+    long_exposure: Stack | None
 
 
 def track_and_rank(
@@ -106,7 +138,7 @@ def track_and_rank(
     *,
     progress: Progress = silent,
     executor: Executor | None = None,
-) -> tuple[FrameTable, tuple[str, ...]]:
+) -> Measured:
     """Register and rank frames, and choose among them, as a recipe says.
 
     Parameters
@@ -125,32 +157,42 @@ def track_and_rank(
         What was done to the frames.
     progress, executor
         See `napari_lucky.blocks.map_blocks`.
-
-    Returns
-    -------
-    table : FrameTable
-    reasons : tuple of str
-        Why a frame is not registered; empty if it is.
     """
     work: dict[str, Any] = {"progress": progress, "executor": executor}
+    seen = survey(
+        frames,
+        focus,
+        recipe.smooth,
+        recipe.rank,
+        recipe.rank_smooth,
+        recipe.diffraction,
+        **work,
+    )
     registration = register(
         frames,
         focus,
         recipe.register,  # type: ignore[arg-type]
         recipe.smooth,
         _reference_place(recipe, chosen),
+        seen=(seen.noise, seen.found),
         **work,
     )
     registration = replace(registration, reference_frame=recipe.reference_frame)
-    quality = rank(
-        frames,
-        focus,
-        recipe.rank,
-        recipe.rank_smooth,
-        registration.shifts,
-        diffraction=recipe.diffraction,
-        **work,
-    )
+    quality, saturated, long_exposure = seen.quality, seen.saturated, seen.long_exposure
+    shifts = registration.shifts
+    if moves_of(shifts, focus).any():  # then the survey's window did not hold the star
+        quality = rank(
+            frames,
+            focus,
+            recipe.rank,
+            recipe.rank_smooth,
+            shifts,
+            diffraction=recipe.diffraction,
+            **work,
+        )
+        calibrated = calibrated_in(frames)
+        if calibrated is not None:
+            saturated = saturated_frames(calibrated, focus, shifts, **work)
     quality[~registration.found] = np.nan
     by_hand = ByHand(recipe.add, recipe.drop)
     cut = select(quality, recipe.keep, recipe.keep_above)
@@ -172,14 +214,16 @@ def track_and_rank(
     table = FrameTable(
         chosen,
         files,
-        registration.shifts,
+        shifts,
         quality,
         selected,
         registration.reference,
         history,
         registration.sigma,
     )
-    return table, registration.reasons
+    if not registration.found.all():
+        long_exposure = None
+    return Measured(table, registration.reasons, saturated, long_exposure)
 
 
 def _reference_place(recipe: Recipe, chosen: NDArray[np.intp]) -> str:
@@ -204,6 +248,7 @@ def stack_results(
     header: Any = None,
     method: str = "mean",
     *,
+    long_exposure: Stack | None = None,
     progress: Progress = silent,
     executor: Executor | None = None,
 ) -> dict[str, ImageResult]:
@@ -223,6 +268,8 @@ def stack_results(
         The run's.
     method : str
         See `napari_lucky.stack`.
+    long_exposure : Stack, optional
+        Made if it is not known already.
     progress, executor
         See `napari_lucky.blocks.map_blocks`.
     """
@@ -230,7 +277,16 @@ def stack_results(
     work: dict[str, Any] = {"progress": progress, "executor": executor}
     images = {}
     for name, window, stack in stack_pair(
-        frames, table.shifts, kept, focus, defocus, subpixel, method, table.quality, **work
+        frames,
+        table.shifts,
+        kept,
+        focus,
+        defocus,
+        subpixel,
+        method,
+        table.quality,
+        long_exposure=long_exposure,
+        **work,
     ):
         step = stack_step(window, name != "long_exposure", subpixel, stack.count, method)
         images[name] = ImageResult(

@@ -11,9 +11,11 @@ from .blocks import Progress, blocks_of, map_blocks, silent
 from .diffraction import Diffraction
 from .errors import LuckyError
 from .following import followed, moves_of
-from .frames import Frames, as_float32, is_empty
+from .frames import Frames, as_float32
+from .light import Light, light_of
 from .metrics import METRICS, check_metric
-from .spots import Block, check_smooth, levelled, smoothed
+from .separable import gaussian
+from .spots import Block, check_smooth, without_slope
 from .windows import Window
 
 DEFAULT_METRIC = "peak"
@@ -28,12 +30,19 @@ def rank_block(
     diffraction: Diffraction | None = None,
 ) -> NDArray[np.float64]:
     """Return the quality of each frame of a block, (k,); NaN where all pixels are equal."""
-    image = levelled(block)
-    holes = ~np.isfinite(image)
-    if holes.any():  # filled by what is around them, lest an edge or a dent be measured
-        image = np.where(holes, smoothed(image, max(smooth, 1.0)), image)
-    quality = METRICS[metric](smoothed(image, smooth, "constant"), diffraction)
-    quality[is_empty(block)] = np.nan
+    return quality_of(light_of(block), metric, smooth, diffraction)
+
+
+def quality_of(
+    light: Light,
+    metric: str = DEFAULT_METRIC,
+    smooth: float = RANK_SMOOTH,
+    diffraction: Diffraction | None = None,
+) -> NDArray[np.float64]:
+    """Return the quality of the light of each frame, (k,); see `rank_block`."""
+    image = gaussian(without_slope(light.pixels), smooth, "constant")
+    quality = METRICS[metric](image, diffraction)
+    quality[light.empty] = np.nan
     return quality
 
 

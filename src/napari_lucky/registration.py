@@ -17,12 +17,13 @@ from .correlation import check_reference_frame, correlate, make_reference, refer
 from .errors import LuckyError
 from .following import follow, followed
 from .frames import Frames, View, as_float32
-from .noise import sample_noise
+from .noise import Noise, sample_noise
 from .spots import SMOOTH, Block, check_smooth
 from .tracking import NO_LIGHT, track_template
 from .windows import Window
 
 Method = Literal["brightest", "centroid", "correlation", "template"]
+Seen = tuple[Noise, NDArray[np.float64]]
 METHODS: tuple[str, ...] = get_args(Method)
 
 
@@ -73,6 +74,7 @@ def register(
     smooth: float = SMOOTH,
     reference_frame: str = "best",
     *,
+    seen: Seen | None = None,
     progress: Progress = silent,
     executor: Executor | None = None,
 ) -> Registration:
@@ -97,6 +99,8 @@ def register(
         What "correlation" compares with: "best", the frame of the highest peak that is whole
         inside the window; "first", the first with a star; "mean", the mean of all frames with
         their brightest speckles on one point; or a frame's number, such as "17".
+    seen : tuple, optional
+        What a `napari_lucky.survey` has found already: the noise, and the brightest speckles.
     progress, executor
         See `napari_lucky.blocks.map_blocks`.
 
@@ -132,8 +136,11 @@ def register(
         done = map_blocks(one, blocks, progress=progress, what=what, executor=executor)
         return np.concatenate(list(done))
 
-    noise = sample_noise(frames, focus)
-    found = run(lambda block: track_brightest(block, smooth, noise), "tracking the speckle")
+    if seen is None:
+        noise = sample_noise(frames, focus)
+        found = run(lambda block: track_brightest(block, smooth, noise), "tracking the speckle")
+    else:
+        noise, found = seen
     moves, found = follow(frames, focus, found, smooth, noise, progress=progress)
     points, sigma = found[:, :2], found[:, 3:]
     reasons: tuple[str, ...] = ()

@@ -14,6 +14,8 @@ Block = NDArray[np.float32]
 
 SMOOTH = 2.0
 """Default smoothing before the peak is looked for, in pixels."""
+ENOUGH = 400
+"""Pixels, of a border, whose median is good enough."""
 MOST_SMOOTH = 100.0
 """Pixels; no star is so wide, and a wider kernel only takes long."""
 
@@ -28,9 +30,20 @@ def background(block: Block) -> NDArray[np.float32]:
     """Return each frame's background: the median of its outermost pixels, (k,), NaN-aware.
 
     The border is a sixteenth of the shorter side wide; in a window around a star it holds the
-    least of the star's light.
+    least of the star's light. Of a long one every third pixel, or every fifth … is taken.
     """
-    return as_float32(_nanmedian(block[:, border(block.shape[1:])]))
+    places = _some(np.flatnonzero(border(block.shape[1:])))
+    return as_float32(_nanmedian(block.reshape(len(block), -1).take(places, axis=1)))
+
+
+def _some(places: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return places spread evenly over those given, a few hundred at least.
+
+    Their median is known to 0.06 of a pixel's noise then. An odd step sees odd and even columns
+    alike, which many sensors read by amplifiers of their own.
+    """
+    step = max(1, len(places) // ENOUGH)
+    return places[:: step - (step % 2 == 0)]
 
 
 def border(shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -57,15 +70,24 @@ def levelled(block: Block) -> Block:
     block : ndarray of float32, (k, y, x)
         Masked pixels are NaN, and stay so.
     """
+    return without_slope(block - background(block)[:, None, None])
+
+
+def without_slope(block: Block) -> Block:
+    """Take off each frame's slopes between the medians of opposite sides of the border."""
     k, ny, nx = block.shape
     wide = _border_width((ny, nx))
-    sides = (block[:, -wide:], block[:, :wide], block[:, :, -wide:], block[:, :, :wide])
-    bottom, top, right, left = (_nanmedian(side.reshape(k, -1)) for side in sides)
+    number = np.arange(ny * nx).reshape(ny, nx)
+    sides = (number[-wide:], number[:wide], number[:, -wide:], number[:, :wide])
+    flat = block.reshape(k, -1)
+    bottom, top, right, left = (
+        _nanmedian(flat.take(_some(side.ravel()), axis=1)) for side in sides
+    )
     y, x = (np.linspace(-0.5, 0.5, side, dtype=np.float32) for side in (ny, nx))
     down = np.nan_to_num(bottom - top) * np.float32((ny - 1) / max(ny - wide, 1))
     across = np.nan_to_num(right - left) * np.float32((nx - 1) / max(nx - wide, 1))
-    column = background(block)[:, None] + down[:, None] * y
-    return block - column[:, :, None] - (across[:, None] * x)[:, None]
+    plane = (down[:, None] * y)[:, :, None] + (across[:, None] * x)[:, None]
+    return np.asarray(np.subtract(block, plane, out=plane))
 
 
 def _nanmedian(values: Block) -> NDArray[np.float32]:

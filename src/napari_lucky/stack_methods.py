@@ -194,6 +194,7 @@ def stack_pair(
     method: str = "mean",
     quality: NDArray[np.float64] | None = None,
     *,
+    long_exposure: Stack | None = None,
     progress: Progress = silent,
     executor: Executor | None = None,
 ) -> Iterator[tuple[str, Window, Stack]]:
@@ -215,6 +216,8 @@ def stack_pair(
         See `stack`. The long exposure is a mean always.
     quality : ndarray, (n,), optional
         Of all frames; only weights need it.
+    long_exposure : Stack, optional
+        Made if it is not known already.
     progress, executor
         See `napari_lucky.blocks.map_blocks`.
 
@@ -242,6 +245,7 @@ def stack_pair(
             )
             yield name, window, made
     if focus is not None:
-        what = "stacking long exposure"
-        made = stack_mean(calibrated, everything, focus, what=what, **work)
-        yield "long_exposure", focus, made
+        if long_exposure is None:
+            what = "stacking long exposure"
+            long_exposure = stack_mean(calibrated, everything, focus, what=what, **work)
+        yield "long_exposure", focus, long_exposure

@@ -66,6 +66,23 @@ class Sums:
         self.both += np.einsum("kyx,kyx->yx", values, weights, dtype=np.float64)
         self.weight2 += np.einsum("kyx,kyx->yx", weights, weights, dtype=np.float64)
 
+    def add_frames(self, pixels: NDArray[np.float32]) -> None:
+        """Add frames, (k, y, x), all of weight 1 but for their masked (NaN) pixels.
+
+        What `add` does, for the many frames of which the sums are equal to one another.
+        """
+        good = np.isfinite(pixels)
+        counted: NDArray[Any] = np.full(pixels.shape[1:], len(pixels))
+        if not good.all():
+            pixels = np.where(good, pixels, np.float32(0))
+            counted = good.sum(axis=0)
+        value = pixels.sum(axis=0, dtype=np.float64)
+        self.value += value
+        self.both += value
+        self.value2 += np.einsum("kyx,kyx->yx", pixels, pixels, dtype=np.float64)
+        self.weight += counted
+        self.weight2 += counted
+
     def merge(self, other: Sums) -> None:
         """Add the sums over other frames."""
         for name, total in vars(other).items():
@@ -128,14 +145,14 @@ def stack_mean(
 
     def add(block: slice) -> tuple[Sums, NDArray[np.int32]]:
         pixels = as_float32(frames.read(index[block], window))
-        good = np.isfinite(pixels)
-        values, counted = np.where(good, pixels, np.float32(0)), as_float32(good)
         sums = Sums(window.shape)
         if weights is None:
-            sums.add(values, counted)
-        else:
-            own = weights[index[block], np.newaxis, np.newaxis]
-            sums.add(values * own, counted * own)
+            sums.add_frames(pixels)
+            return sums, sums.weight.astype(np.int32)
+        good = np.isfinite(pixels)
+        values, counted = np.where(good, pixels, np.float32(0)), as_float32(good)
+        own = weights[index[block], np.newaxis, np.newaxis]
+        sums.add(values * own, counted * own)
         return sums, good.sum(axis=0, dtype=np.int32)
 
     blocks = blocks_of(len(index), window.height * window.width)

@@ -69,7 +69,7 @@ def run_all(
     everything = np.arange(frames.shape[0])
 
     def work(progress: Progress) -> Made:
-        table, _ = track_and_rank(
+        measured = track_and_rank(
             frames,
             focus,
             defocus,
@@ -79,8 +79,16 @@ def run_all(
             steps,
             progress=progress,
         )
-        return table, stack_results(
-            frames, table, focus, defocus, subpixel, header, method, progress=progress
+        return measured.table, stack_results(
+            frames,
+            measured.table,
+            focus,
+            defocus,
+            subpixel,
+            header,
+            method,
+            long_exposure=measured.long_exposure,
+            progress=progress,
         )
 
     def done(made: Made) -> None:
