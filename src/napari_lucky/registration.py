@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .blocks import Progress, blocks_of, map_blocks, silent
 from .brightest import track_brightest
-from .centroid import track_centroid
+from .centroid import steady_window, track_centroid
 from .correlation import check_reference_frame, correlate, make_reference, reference_image
 from .errors import LuckyError
 from .following import follow, followed
@@ -140,7 +140,11 @@ def register(
     if not np.isfinite(points).any():
         pass  # told below
     elif method == "centroid":
-        made = run(lambda block: track_centroid(block, smooth, noise), "tracking the centroid")
+        lit = np.flatnonzero(np.isfinite(found[:, 2]))
+        window = steady_window(followed(frames, moves), focus, smooth, lit)
+        made = run(
+            lambda block: track_centroid(block, smooth, noise, window), "tracking the centroid"
+        )
         points, sigma = made[:, :2], made[:, 2:]
     elif method == "correlation":
         image = reference_image(followed(frames, moves), focus, found, reference_frame)
