@@ -1,12 +1,15 @@
 """How exact the shifts are: against the Cramér-Rao bound, over a long drift, and in turbulence.
 
-    python benchmarks/registration.py [--frames 1000] [--turbulent 200]
+    python benchmarks/registration.py [--frames 1000] [--drifting 500] [--pulls 400]
+        [--turbulent 200]
 
 1. A speckle pattern that does not change, in photon and read noise (6 e-): rms error of the
    shifts over the Cramér-Rao bound for a known pattern, after the common offset is off, as
    the mean over y and x; how many are over a pixel off; mean and width of the pulls (error
    over the error told).
-2. Turbulence: Strehl ratio of the stack of the 10 % of the frames that are truly best, with
+2. Width of the pulls of every method for this pattern and for an Airy pattern at
+   lambda F# / pixel = 3, without and with 1 % of the sensor's pixels masked.
+3. Turbulence: Strehl ratio of the stack of the 10 % of the frames that are truly best, with
    the shifts of each method. The stack is of the frames without noise, so that shifts alone
    make the difference; "truth" has the true brightest points.
 
@@ -42,6 +45,17 @@ def speckles() -> np.ndarray:
     return light / light.max()
 
 
+def airy(sampling) -> np.ndarray:
+    """Return an Airy pattern, its edge brought to 0, its peak 1."""
+    from scipy.special import j1
+
+    middle = np.arange(SIDE) - SIDE // 2
+    v = np.pi * np.maximum(np.hypot(middle[:, None], middle), 1e-9) / sampling
+    edge = np.minimum(np.arange(SIDE), np.arange(SIDE)[::-1])
+    taper = np.minimum(1, edge / 16)
+    return (2 * j1(v) / v) ** 2 * taper[:, None] * taper
+
+
 def spectrum_of(pattern, side):
     """Return a pattern's spectrum in the middle of a larger frame, and the frequencies."""
     frame, corner = np.zeros((side, side)), (side - SIDE) // 2
@@ -59,9 +73,9 @@ def bound(light):
     return np.sqrt(np.diag(np.linalg.inv(fisher)))
 
 
-def static_run(n, peak, side, drift, rng):
+def static_run(n, peak, side, drift, rng, pattern=None):
     """Return frames of a pattern that only moves, (n, side, side) in ADU, and by how much."""
-    spectrum, q = spectrum_of(peak * speckles(), side)
+    spectrum, q = spectrum_of(peak * (speckles() if pattern is None else pattern), side)
     places = rng.uniform(-6, 6, (n, 2))
     places += np.linspace(-0.5, 0.5, n)[:, None] * drift * np.array([0.8, 0.6])
     frames = np.empty((n, side, side), np.float32)
@@ -129,6 +143,27 @@ def tell_static(n, peak, side, drift):
             tell_row(name, peak, drift, method(few) - places[:: max(1, n // 200)], least, "", "")
 
 
+def tell_pulls(n):
+    """Print the width of the pulls of stars with and without masked pixels."""
+    print(f"| star | smoothing (px) | masked (%) | peak (e-) | {' | '.join(METHODS)} |")
+    print("|---|---:|---:|---:|" + "---:|" * len(METHODS))
+    stars = (("speckles, 7 px", speckles(), 2.0), ("Airy, 3 px", airy(3.0), 1.0))
+    for name, pattern, smooth in stars:
+        for masked in (0, 0.01):
+            for peak in PEAKS:
+                rng = np.random.default_rng(peak)
+                frames, places = static_run(n, peak, SIDE, 0, rng, pattern)
+                frames[:, rng.random((SIDE, SIDE)) < masked] = np.nan
+                told = []
+                for method in METHODS:
+                    made = register(ArrayFrames(frames), Window(0, 0, SIDE, SIDE), method, smooth)
+                    error = made.points - places
+                    pulls = (error - np.nanmean(error, axis=0)) / made.sigma
+                    told.append(f"{np.nanstd(pulls):.2f}")
+                row = f"| {name} | {smooth:g} | {100 * masked:g} | {peak} | {' | '.join(told)} |"
+                print(row, flush=True)
+
+
 def tell_row(name, peak, drift, error, least, pulls, took):
     lost = int(np.isnan(error[:, 0]).sum())
     error = error - np.nanmedian(error, axis=0)
@@ -182,6 +217,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--frames", type=int, default=1000, metavar="N")
     parser.add_argument("--drifting", type=int, default=500, metavar="N")
+    parser.add_argument("--pulls", type=int, default=400, metavar="N")
     parser.add_argument("--turbulent", type=int, default=200, metavar="N")
     given = parser.parse_args()
     print(
@@ -192,6 +228,8 @@ def main() -> None:
         tell_static(given.frames, peak, SIDE, 0)
     for peak in PEAKS:
         tell_static(given.drifting, peak, 512, 300)
+    print()
+    tell_pulls(given.pulls)
     print()
     tell_turbulence(given.turbulent)
 

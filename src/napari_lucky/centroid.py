@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .frames import is_empty
+from .blocks import blocks_of
+from .frames import Frames, as_float32, is_empty
 from .holes import fill
-from .noise import Noise
+from .noise import SAMPLE, Noise
+from .reading import spread_over
 from .spots import Block, background, smoothed
 from .subpixel import Surface
+from .windows import Window
 
 FRACTION = 0.3
 """Pixels over this fraction of the peak above background say where the window begins."""
@@ -19,13 +22,41 @@ LEAST_SIGMA = 1.0
 """Least standard deviation of the window in pixels: a narrower one would see their edges."""
 ROUNDS, STEP = 30, 2e-4
 """The window moves so often at most, and until it moves less than this, in pixels."""
+STEADY = 0.03
+"""A star is steady if the windows of its frames differ by less than this, as a fraction."""
 FILL = 1.0
 """Smoothing in pixels that fills masked pixels where none was asked for."""
 
 Floats = NDArray[np.float64]
 
 
-def track_centroid(block: Block, smooth: float, noise: Noise | None = None) -> Floats:
+def steady_window(
+    frames: Frames, focus: Window, smooth: float, lit: NDArray[np.intp]
+) -> float | None:
+    """Return the standard deviation of the centroid's window for a run of a steady star.
+
+    Each frame's own is noisy, and the centroid of a lopsided star moves with it. So where it is
+    the same to 3 % in up to 64 frames spread over the run, their median serves for all. In
+    turbulence, where each frame needs its own, this is None. The frames are some of those that
+    are lit.
+    """
+    chosen = lit[spread_over(len(lit), SAMPLE)]
+    found = []
+    for part in blocks_of(len(chosen), focus.height * focus.width):
+        image, _, _ = _image(as_float32(frames.read(chosen[part], focus)), smooth)
+        found.append(_window_of(_over_threshold(image)[1]))
+    windows = np.concatenate(found)
+    seen = np.isfinite(windows)
+    if not seen.any():
+        return None
+    middle = np.median(windows[seen])
+    spread = np.median(np.abs(windows[seen] - middle)) / 0.6745
+    return float(middle) if spread <= STEADY * middle else None
+
+
+def track_centroid(
+    block: Block, smooth: float, noise: Noise | None = None, window: float | None = None
+) -> Floats:
     """Find the windowed centroid of each frame of a block.
 
     The windowed positions of SExtractor (XWIN_IMAGE, YWIN_IMAGE; Bertin & Arnouts 1996 and its
@@ -39,8 +70,8 @@ def track_centroid(block: Block, smooth: float, noise: Noise | None = None) -> F
     than that radius, in noise, the first centroid is taken.
 
     Where it stands still, the light smoothed with a Gaussian of variance s² + smooth² is highest;
-    so its errors are those of `napari_lucky.subpixel`. What noise does to s is left out of
-    them. They are NaN where the first centroid was taken.
+    so its errors are those of `napari_lucky.subpixel`. They are NaN where the first centroid
+    was taken. What noise does to s, if that is each frame's own, is left out.
 
     Parameters
     ----------
@@ -50,6 +81,8 @@ def track_centroid(block: Block, smooth: float, noise: Noise | None = None) -> F
         Standard deviation of the smoothing in pixels.
     noise : Noise, optional
         Of a pixel; without it there are no errors.
+    window : float, optional
+        s in pixels, from `steady_window`; by default each frame has its own.
 
     Returns
     -------
@@ -57,24 +90,35 @@ def track_centroid(block: Block, smooth: float, noise: Noise | None = None) -> F
         y, x in pixels of the window, and their 1-sigma errors; NaN for a frame whose pixels are
         all equal or masked.
     """
-    light, excess = fill(block - background(block)[:, None, None])
-    image = smoothed(light, smooth)
-    if smooth == 0 and (holes := ~np.isfinite(light)).any():
-        image = np.where(holes, smoothed(light, FILL), image)
+    image, light, excess = _image(block, smooth)
     first, radius = _over_threshold(image)
-    window = np.maximum(WINDOW_SIGMA * radius, LEAST_SIGMA)
-    found = _windowed(image, first, window)
+    s = _window_of(radius) if window is None else np.full(len(block), window)
+    found = _windowed(image, first, s)
     near = np.hypot(*(found - first).T) <= np.maximum(radius, LEAST_SIGMA)
     sigma = np.full(found.shape, np.nan)
     if noise is not None:
         light = light if excess is None else np.nan_to_num(light)
-        surface = Surface(light, found, np.hypot(window, smooth))
+        surface = Surface(light, found, np.hypot(s, smooth))
         sigma = surface.sigma(found, surface.derivatives(found)[1], noise, excess)
         sigma[~near] = np.nan
     found = np.where(near[:, None], found, first)
     out = np.column_stack([found, sigma])
     out[is_empty(block)] = np.nan
     return out
+
+
+def _image(block: Block, smooth: float) -> tuple[Block, Block, NDArray[np.float32] | None]:
+    """Return the smoothed light, the light, and the excess of its variance where it is filled."""
+    light, excess = fill(block - background(block)[:, None, None])
+    image = smoothed(light, smooth)
+    if smooth == 0 and (holes := ~np.isfinite(light)).any():
+        image = np.where(holes, smoothed(light, FILL), image)
+    return image, light, excess
+
+
+def _window_of(radius: Floats) -> Floats:
+    """Return the standard deviation of the window for a star's rms radius, (k,)."""
+    return np.maximum(WINDOW_SIGMA * radius, LEAST_SIGMA)
 
 
 def _over_threshold(image: Block) -> tuple[Floats, Floats]:

@@ -25,6 +25,8 @@ FAINT = 1.2
 """Light under so many sigmas of a pixel, or 4 of the differences' light, is lost in its noise."""
 CHI2 = 0.455
 """Median of chi-square."""
+LEAST = 1e-12
+"""ADU²: no noise at all."""
 CLIP = 5.0
 """Residuals over so many sigmas are cosmic rays and hot pixels, not noise."""
 BINS, ROUNDS = 24, 4
@@ -98,10 +100,12 @@ def sample_noise(frames: Frames, window: Window) -> Noise:
     # light lost in its own noise is one bin: else dark pixels whose noise is high were faint light
     faint = light < FAINT * np.sqrt(np.median(square) / CHI2 if len(square) else 0)
     light[faint] = light[faint].mean() if faint.any() else 0
-    return fit_noise(square, light, 1)
+    return fit_noise(square, light, 1, CLIP)
 
 
-def fit_noise(square: NDArray[Any], signal: NDArray[Any], order: int) -> Noise:
+def fit_noise(
+    square: NDArray[Any], signal: NDArray[Any], order: int, clip: float = np.inf
+) -> Noise:
     """Fit a polynomial of the signal to squares of noise; no coefficient is under 0.
 
     Parameters
@@ -112,10 +116,12 @@ def fit_noise(square: NDArray[Any], signal: NDArray[Any], order: int) -> Noise:
         Light in these places, ADU.
     order : int
         1, or 2 to include the speckles' part.
+    clip : float, optional
+        Residuals over so many sigmas of those alike in light are left out.
     """
     seen = np.isfinite(square)
-    if not seen.any():
-        return Noise(1e-12)
+    if not square[seen].any():
+        return Noise(LEAST)
     square, signal = square[seen], np.maximum(signal[seen], 0)
     steps = float(signal.max()) * np.geomspace(1e-3, 1, BINS)
     bin_of = np.searchsorted(steps, signal)
@@ -123,19 +129,20 @@ def fit_noise(square: NDArray[Any], signal: NDArray[Any], order: int) -> Noise:
     for k in range(BINS + 1):
         some = bin_of == k
         if some.any():
-            values.append(_clipped_mean(square[some]))
+            values.append(_clipped_mean(square[some], clip))
             lights.append(signal[some].mean(dtype=np.float64))
             counts.append(np.count_nonzero(some))
     value, light = np.array(values), np.array(lights)
     scale = max(float(light.max()), 1e-300)
     design = np.power.outer(light / scale, np.arange(order + 1))
-    model = np.full_like(value, max(float(value.max()), 1e-300))
+    least = 1e-6 * float(value.max())
+    model = np.maximum(value, least)
     for _ in range(ROUNDS):  # weights from the model: from the values, low ones would win
-        certain = np.sqrt(counts) / model
+        certain = np.sqrt(counts) / np.maximum(model, value)  # but outliers shall not
         terms = _not_negative(design * certain[:, None], value * certain)
-        model = np.maximum(design @ terms, 1e-6 * model)
+        model = np.maximum(design @ terms, least)
     terms = np.append(terms, np.zeros(2 - order))
-    floor = max(float(terms[0]), 1e-6 * float(value.max()), 1e-12)
+    floor = max(float(terms[0]), least, LEAST)
     return Noise(floor, float(terms[1] / scale), float(terms[2] / scale**2))
 
 
@@ -151,9 +158,9 @@ def _not_negative(design: Floats, value: Floats) -> Floats:
     return best
 
 
-def _clipped_mean(square: NDArray[Any]) -> float:
+def _clipped_mean(square: NDArray[Any], clip: float) -> float:
     usual = float(np.median(square)) / CHI2
-    return float(square[square <= CLIP**2 * usual].mean(dtype=np.float64)) if usual else 0.0
+    return float(square[square <= clip**2 * usual].mean(dtype=np.float64)) if usual else 0.0
 
 
 def _differences(block: Block) -> Block:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .blocks import Progress, blocks_of, map_blocks, silent
 from .brightest import track_brightest
-from .centroid import track_centroid
+from .centroid import steady_window, track_centroid
 from .correlation import check_reference_frame, correlate, make_reference, reference_image
 from .errors import LuckyError
 from .following import follow, followed
@@ -45,6 +45,10 @@ class Registration:
         Smoothing in pixels.
     reference_frame : str
         What was correlated with; see `register`.
+    sigma : ndarray of float64, (n, 2), optional
+        1-sigma errors (y, x) of the points, and so of the shifts, in pixels; see `register`.
+    reasons : tuple of str
+        Why a frame has no point; empty if it has one.
     """
 
     points: NDArray[np.float64]
@@ -86,12 +90,14 @@ def register(
         Calibrated, in ADU, masked pixels NaN.
     focus : Window
         Holds the star in every frame.
-    method : {"brightest", "centroid", "correlation"}
+    method : {"brightest", "centroid", "correlation", "template"}
         "brightest": the brightest speckle, after smoothing, to a fraction of a pixel; what
         gives lucky imaging its sharp core (Fried 1978; Law, Mackay & Baldwin 2006).
         "centroid": the windowed centroid; see `napari_lucky.centroid.track_centroid`.
         "correlation": the maximum of the cross-correlation with a reference frame, without
         wrap-around.
+        "template": least squares with a template of the run's own frames; see
+        `napari_lucky.tracking.track_template`.
     smooth : float
         Standard deviation of the Gaussian smoothing in pixels, best about a third of
         lambda/D; 0 for none.
@@ -108,7 +114,12 @@ def register(
     -------
     Registration
         The reference is the median tracked point, rounded to a whole pixel: so shifts are as
-        small as can be and the stacked peak falls on the middle of a pixel.
+        small as can be and the stacked peak falls on the middle of a pixel. Its errors are what
+        the noise of the pixels does to the tracked point in its frame, by propagation to first
+        order (`napari_lucky.subpixel`; "template": from the Fisher matrix), the noise being
+        measured within the frames (`napari_lucky.noise.sample_noise`). In turbulence they do not
+        say how far that point is from the star's mean place, nor, in any light, that noise may
+        decide which of two speckles is the brighter one. NaN where they are not known.
 
     Raises
     ------
@@ -147,7 +158,11 @@ def register(
     if not np.isfinite(points).any():
         pass  # told below
     elif method == "centroid":
-        made = run(lambda block: track_centroid(block, smooth, noise), "tracking the centroid")
+        lit = np.flatnonzero(np.isfinite(found[:, 2]))
+        window = steady_window(followed(frames, moves), focus, smooth, lit)
+        made = run(
+            lambda block: track_centroid(block, smooth, noise, window), "tracking the centroid"
+        )
         points, sigma = made[:, :2], made[:, 2:]
     elif method == "correlation":
         image = reference_image(followed(frames, moves), focus, found, reference_frame)

@@ -66,7 +66,7 @@ class Surface:
         points : ndarray of float64, (k, 2)
             (y, x); where it started if the surface has no top there.
         hessian : ndarray of float64, (k, 2, 2)
-            Second derivatives of the surface at the point, ADU/px².
+            Second derivatives of the surface at the point, ADU/px²; NaN without a top.
         """
         point, moving = self.start, np.ones((len(self.start), 1), bool)
         for _ in range(STEPS):
@@ -77,8 +77,9 @@ class Surface:
             moving = moving & (np.abs(step).max(axis=1, keepdims=True) > SETTLED)
             if not moving.any():  # then the derivatives are as good as at the point
                 break
-        lost = np.isnan(point).any(axis=1, keepdims=True)
-        return np.where(lost, self.start, point), hessian
+        lost = np.asarray(~(np.abs(point - self.start) < FARTHEST).all(axis=1))
+        hessian[lost] = np.nan
+        return np.where(lost[:, None], self.start, point), hessian
 
     def derivatives(self, points: Floats) -> tuple[Floats, Floats]:
         """Return the gradient (k, 2) and the second derivatives (k, 2, 2) at points."""

@@ -160,13 +160,14 @@ def learn(
         if not good.any():
             break
         place = made.place
-        noise = measure_noise(block[good], template, made.part(good))
-        template = make_template(_average(block[good], np.nanmean), place[good], noise)
+        clean = without_cosmics(block[good], template, made.part(good))  # and hot pixels
+        noise = measure_noise(clean, template, made.part(good))
+        template = make_template(_average(clean, np.nanmean), place[good], noise)
         moved = np.abs(whole + place - last)[good]
         if turn >= CORRELATIONS and moved.max() < SETTLED:
             break
         last = whole + place
-    return template, float(np.median(made.chi2[good])) if good.any() else 1.0
+    return template, float(np.median(fit(clean, template).chi2)) if good.any() else 1.0
 
 
 def _sample(peak: NDArray[np.float64], focus: Window) -> NDArray[np.intp]:
