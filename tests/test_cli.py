@@ -388,7 +388,7 @@ def test_progress_is_for_terminals_only(simulated, data, tmp_path, capfd):
     assert process.wait() == 0
     process.stdout.close()
     os.close(end)
-    assert b"tracking the speckle: 12 of 12" in shown
+    assert b"tracking and ranking: 12 of 12" in shown
     left = shown.rpartition(b"\x1b[K")[2]  # the meter's line is emptied before the notes come
     assert left.startswith(b"Masked")
 
@@ -416,7 +416,7 @@ def test_an_interrupt_leaves_nothing_half_done(again, long_run, full, tmp_path):
     before = contents(out)
     arguments = ["process", long_run, "--focus", "95,316,128", "--overwrite", "-o", out]
     process, end = on_a_terminal(arguments)
-    read_terminal(end, until=b"tracking the speckle: ")
+    read_terminal(end, until=b"tracking and ranking: ")
     process.send_signal(signal.SIGINT)
     shown = read_terminal(end)
     assert process.wait(30) == 130

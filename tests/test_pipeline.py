@@ -478,7 +478,7 @@ def test_progress_tells_every_stage_and_can_end_the_job(run):
     calls = []
     process(recipe, progress=lambda *call: calls.append(call))
     stages = list(dict.fromkeys(what for _, _, what in calls))
-    assert stages[-3:] == ["stacking focus", "stacking defocus", "stacking long exposure"]
+    assert stages[-3:] == ["tracking and ranking", "stacking focus", "stacking defocus"]
     for what in stages:
         counts = [(done, total) for done, total, w in calls if w == what]
         assert counts[-1][0] == counts[-1][1]

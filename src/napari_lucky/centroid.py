@@ -133,7 +133,7 @@ def _over_threshold(image: Block) -> tuple[Floats, Floats]:
     for axis in (0, 1):
         profile = over.sum(axis=2 - axis, dtype=np.float64) / total[:, None]
         place = np.arange(profile.shape[1], dtype=np.float64)
-        centre[:, axis] = profile @ place
+        centre[:, axis] = (profile * place).sum(axis=1)  # @ would depend on frames beside it
         square += (profile * (place - centre[:, axis, None]) ** 2).sum(axis=1)
     return centre, np.sqrt(square)
 

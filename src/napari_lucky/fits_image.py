@@ -94,13 +94,10 @@ class FitsImage:
             If the file is gone, or ends before the pixels asked for.
         """
         try:
-            if self.layout.offset is None:
-                out[:] = self._read_with_astropy(planes, window)
-            elif self.layout.level_step:
-                levels = self._read_straight(planes, window)
-                out[:] = levels_to_adu(levels, self.layout.level_step)
-            else:
-                out[:] = self._read_straight(planes, window)
+            straight, step = self.layout.offset is not None, self.layout.level_step
+            read = self._read_straight if straight else self._read_with_astropy
+            pixels = read(planes, window)
+            out[:] = levels_to_adu(pixels, step) if step else pixels
         except Exception as error:  # of damaged pixels astropy may raise anything
             raise LuckyError(f"{self.path}: the pixels cannot be read ({error}).") from error
 

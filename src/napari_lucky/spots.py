@@ -128,14 +128,14 @@ def smoothed(block: Block, sigma: float, beyond: Beyond = "nearest") -> Block:
     holes = ~np.isfinite(block)
     if not holes.any():
         return gaussian(block, sigma, beyond)
-    filled = gaussian(np.where(holes, np.float32(0), block), sigma, beyond)
+    made = gaussian(np.where(holes, np.float32(0), block), sigma, beyond)
     if sigma == 0:
-        return filled
-    if (holes == holes[:1]).all():
-        weight = gaussian(as_float32(~holes[:1]), sigma)
-    else:
-        weight = gaussian(as_float32(~holes), sigma)
-    return np.where(weight > 0.05, filled / np.maximum(weight, 0.05), np.float32(0))
+        return made
+    some = holes.any(axis=(1, 2))  # others stay as they are without these beside them
+    alike = (holes == holes[:1]).all()
+    weight = gaussian(as_float32(~(holes[:1] if alike else holes[some])), sigma)
+    made[some] = np.where(weight > 0.05, made[some] / np.maximum(weight, 0.05), np.float32(0))
+    return made
 
 
 def peaks(block: Block) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
