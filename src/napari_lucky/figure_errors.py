@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from .blocks import Progress, blocks_of, map_blocks, silent
 from .diffraction import Diffraction
 from .errors import LuckyError
+from .figure_recipe import FigureRecipe
 from .frames import Frames, as_float32
-from .psf_figures import FigureRecipe, FloatArray, Measure, PsfErrors, PsfFigures
+from .psf_figures import FloatArray, Measure, PsfErrors, PsfFigures
 from .stacking import checked
 from .windows import Window
 
@@ -31,6 +32,7 @@ def bootstrap_figures(
     diffraction: Diffraction,
     recipe: FigureRecipe = FigureRecipe(),
     *,
+    near: Window | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
     progress: Progress = silent,
@@ -57,6 +59,8 @@ def bootstrap_figures(
         What of them.
     diffraction, recipe
         See `psf_figures`.
+    near : Window, optional
+        Where in the window, counted from its first pixel, the star's peak is.
     resamples : int
         How many, 10 to 5000; with 200 an error is uncertain by 5 %.
     seed : int
@@ -92,16 +96,8 @@ def bootstrap_figures(
     for number, some in enumerate(passes, start=1):
         what = "bootstrap" if len(passes) == 1 else f"bootstrap, pass {number} of {len(passes)}"
         means = _means(frames, index, window, weights[some], progress, what, executor)
-        measure = measure or Measure(means[0], diffraction, recipe)
-        at_work = blocks_of(len(means), means[0].size)
-        for figures in map_blocks(
-            lambda block, means=means, measure=measure: [measure.of(mean) for mean in means[block]],
-            at_work,
-            progress=progress,
-            what="PSF figures of the resamples",
-            executor=executor,
-        ):
-            made += figures
+        measure = measure or Measure(means[0], diffraction, recipe, near)
+        made += _measured(measure, means, progress, executor)
     return replace(made[0], errors=_scatter(made[1:]))
 
 
@@ -129,9 +125,7 @@ def _means(
         return block, as_float32(frames.read(index[block], window)).reshape(-1, pixels)
 
     blocks = blocks_of(len(index), pixels)
-    for block, values in map_blocks(
-        read, blocks, progress=progress, what=what, executor=executor
-    ):
+    for block, values in map_blocks(read, blocks, progress=progress, what=what, executor=executor):
         holes = ~np.isfinite(values)
         if holes.any():
             values = np.where(holes, np.float32(0), values)
@@ -140,6 +134,20 @@ def _means(
     good = weights.sum(axis=1, keepdims=True, dtype=np.float64) - masked
     sums /= np.where(good > 0.5, good, np.nan)
     return sums.reshape(len(weights), *window.shape)
+
+
+def _measured(
+    measure: Measure,
+    means: NDArray[np.float64],
+    progress: Progress,
+    executor: Executor | None,
+) -> list[PsfFigures]:
+    def of(block: slice) -> list[PsfFigures]:
+        return [measure.of(mean) for mean in means[block]]
+
+    blocks, what = blocks_of(len(means), means[0].size), "PSF figures of the resamples"
+    done = map_blocks(of, blocks, progress=progress, what=what, executor=executor)
+    return [figures for some in done for figures in some]
 
 
 def _scatter(made: list[PsfFigures]) -> PsfErrors:
@@ -153,9 +161,12 @@ def _scatter(made: list[PsfFigures]) -> PsfErrors:
     angle = math.degrees(math.sqrt(-2 * math.log(length))) / 2 if length > 0 else math.nan
     return PsfErrors(
         len(made),
-        *(float(over(name)) for name in ("strehl", "fwhm_major", "fwhm_minor")),
+        float(over("strehl")),
+        float(over("fwhm_major")),
+        float(over("fwhm_minor")),
         angle,
-        *(float(over(name)) for name in ("flux", "background")),
+        float(over("flux")),
+        float(over("background")),
         over("encircled"),
         over("profile"),
     )

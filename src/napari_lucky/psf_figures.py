@@ -3,109 +3,25 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import cumulative_trapezoid
 
-from .band_limited import FINER, FineImage, filled, fine_image
+from .band_limited import FINER, filled, fine_image
 from .diffraction import Diffraction, psf_at
 from .errors import LuckyError
+from .figure_recipe import FigureRecipe
 from .profiles import cut_around, peak_pixel
+from .psf_width import ellipse, rays_from, widths_at
+from .windows import Window
 
 FloatArray = NDArray[np.float64]
-MOST_APERTURE = 20.0
-"""lambda/D; a default aperture is no larger, lest it hold another star."""
 MOST_MASKED = 0.1
-DIRECTIONS = 90
-"""Diameters in which the width is measured, and rays, twice as many, of the profile."""
 PARTS = 5
 """A pixel is cut into 5 x 5 to tell how much of it lies in a circle."""
-
-
-@dataclass(frozen=True)
-class FigureRecipe:
-    """How the figures of a PSF are measured; without it a Strehl ratio says little.
-
-    Parameters
-    ----------
-    aperture : float, optional
-        Radius of the circle whose light is the flux, in pixels. If None, as large as the image
-        allows with a ring around it, an eighth of its radius wide; 20 lambda/D at most.
-    ring : (float, float), optional
-        Inner and outer radius of the ring whose mean is the background, in pixels. If None, from
-        the aperture on, as wide as said.
-    background : float, optional
-        ADU a pixel, where it is known; then there is no ring.
-    pixel : float
-        Side of the square that a pixel integrates over, in pixels of the image; 0 for none.
-
-    Raises
-    ------
-    LuckyError
-        If one of them makes no sense.
-    """
-
-    aperture: float | None = None
-    ring: tuple[float, float] | None = None
-    background: float | None = None
-    pixel: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.aperture is not None and not 1 <= self.aperture < math.inf:
-            raise LuckyError(f"The aperture's radius is {self.aperture} pixels; it must be over 1.")
-        if self.ring is not None:
-            inner, outer = self.ring
-            if not 0 < inner < inner + 1 <= outer < math.inf:
-                raise LuckyError(
-                    f"The background ring is from {inner:g} to {outer:g} pixels; the outer radius "
-                    "must be at least 1 px over the inner one."
-                )
-            if self.background is not None:
-                raise LuckyError("A background that is known needs no ring; give one of the two.")
-        if self.background is not None and not math.isfinite(self.background):
-            raise LuckyError(f"The background is {self.background} ADU; give a number.")
-        if not 0 <= self.pixel <= 10:
-            raise LuckyError(
-                f"The pixel that integrates is {self.pixel} pixels wide; it must be 0 to 10."
-            )
-
-    def resolved(self, room: float, diffraction: Diffraction) -> FigureRecipe:
-        """Return the recipe with its radii filled in.
-
-        Parameters
-        ----------
-        room : float
-            Distance from the peak to the image's nearest edge, in pixels.
-        diffraction : Diffraction
-            The diffraction-limited PSF.
-
-        Raises
-        ------
-        LuckyError
-            If the circles do not fit.
-        """
-        aperture, ring = self.aperture, self.ring
-        if aperture is None:
-            aperture = min(room / 1.125, MOST_APERTURE * diffraction.sampling)
-            if self.background is not None:
-                aperture = min(room, MOST_APERTURE * diffraction.sampling)
-            if ring is not None:
-                aperture = min(aperture, ring[0])
-            aperture = math.floor(aperture)
-        if ring is None and self.background is None:
-            ring = (aperture, min(aperture + max(2.0, aperture / 8), max(room, aperture + 1)))
-        reach = max(aperture, ring[1] if ring else 0)
-        if reach > room or aperture < diffraction.sampling:
-            raise LuckyError(
-                f"The peak is {room:.4g} pixels from the image's edge, but the aperture and the "
-                f"background ring need {max(reach, diffraction.sampling + 2):.4g}. Make them "
-                "smaller, or take a larger window."
-            )
-        return replace(self, aperture=float(aperture), ring=ring)
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +105,10 @@ class PsfFigures:
 
 
 def psf_figures(
-    image: NDArray[Any], diffraction: Diffraction, recipe: FigureRecipe = FigureRecipe()
+    image: NDArray[Any],
+    diffraction: Diffraction,
+    recipe: FigureRecipe = FigureRecipe(),
+    window: Window | None = None,
 ) -> PsfFigures:
     """Measure the figures of a star's image, beside those of the diffraction-limited PSF.
 
@@ -222,13 +141,16 @@ def psf_figures(
         sampling on its own pixels.
     recipe : FigureRecipe
         Aperture, ring, pixel.
+    window : Window, optional
+        Where on the image the star's peak is. Circles may reach beyond it; a default aperture and
+        its ring are no larger than half of it, so that it is the same wherever in it the star is.
 
     Raises
     ------
     LuckyError
         If there is no star to measure, or the aperture does not fit on the image.
     """
-    return Measure(image, diffraction, recipe).of(image)
+    return Measure(image, diffraction, recipe, window).of(image)
 
 
 class Measure:
@@ -238,11 +160,17 @@ class Measure:
     ----------
     image : ndarray, (y, x)
         The first of them, which says where the circles are.
-    diffraction, recipe
+    diffraction, recipe, window
         See `psf_figures`.
     """
 
-    def __init__(self, image: NDArray[Any], diffraction: Diffraction, recipe: FigureRecipe) -> None:
+    def __init__(
+        self,
+        image: NDArray[Any],
+        diffraction: Diffraction,
+        recipe: FigureRecipe,
+        window: Window | None = None,
+    ) -> None:
         if image.ndim != 2 or min(image.shape) < 8:
             raise LuckyError(
                 f"The image has the shape {image.shape}; expected (y, x), 8 pixels or more a side."
@@ -250,13 +178,13 @@ class Measure:
         if max(1.0, recipe.pixel) > 2 * diffraction.sampling:
             raise LuckyError("The pixel is over two lambda/D wide: there is no PSF to be seen.")
         self.diffraction = diffraction
-        self._corner, self.recipe = self._place(image, recipe)
+        self._corner, self.recipe = self._place(image, recipe, window)
         cut, _ = self._cut(image)
         half = self._side // 2
         edge = np.median(np.concatenate([cut[0], cut[-1], cut[:, 0], cut[:, -1]]))
         fine = fine_image(cut - edge, diffraction.sampling)
         centre, _ = fine.peak((half, half), diffraction.sampling)
-        y, x = (np.arange(self._side) - at for at in centre)
+        y, x = (np.arange(self._side, dtype=np.float64) - at for at in centre)
         distance = np.hypot(y[:, None], x)
         ring = self.recipe.ring
         self._ring = None if ring is None else (distance > ring[0]) & (distance <= ring[1])
@@ -270,11 +198,11 @@ class Measure:
     def of(self, image: NDArray[Any]) -> PsfFigures:
         """Return the figures of an image of the same shape, its peak at nearly the same place."""
         cut, holes = self._cut(image)
-        masked = int((holes & (self._aperture > 0)).sum())
-        if masked > MOST_MASKED * (self._aperture > 0).sum():
+        masked, pixels = int(holes[self._aperture > 0].sum()), int((self._aperture > 0).sum())
+        if masked > MOST_MASKED * pixels:
             raise LuckyError(
-                f"{masked} of the {(self._aperture > 0).sum()} pixels of the aperture are masked; at most "
-                "a tenth may be. Choose a smaller aperture or another frame."
+                f"{masked} of the {pixels} pixels of the aperture are masked; at most a tenth may "
+                "be. Choose a smaller aperture or another frame."
             )
         of, perfect = self._measure(cut, self.recipe.background), self._perfect
         if not (of.flux > 0 and of.peak > 0):
@@ -283,7 +211,7 @@ class Measure:
                 "star to measure."
             )
         ideal = perfect.peak / perfect.flux
-        major, minor, angle = _ellipse(of.widths)
+        major, minor, angle = ellipse(of.widths)
         return PsfFigures(
             of.peak / of.flux / ideal,
             major,
@@ -304,12 +232,15 @@ class Measure:
         )
 
     def _place(
-        self, image: NDArray[Any], recipe: FigureRecipe
+        self, image: NDArray[Any], recipe: FigureRecipe, window: Window | None
     ) -> tuple[tuple[int, int], FigureRecipe]:
         """Return the first pixel of the square that is looked at, and the recipe's radii."""
-        y, x = peak_pixel(image, self.diffraction.sampling / 4)
+        window = window or Window.whole(image.shape)
+        window.check_on(image.shape)
+        y, x = peak_pixel(image[window.slices], self.diffraction.sampling / 4)
+        y, x = y + window.y0, x + window.x0
         room = min(y, x, image.shape[0] - 1 - y, image.shape[1] - 1 - x) + 0.5
-        recipe = recipe.resolved(room - 1, self.diffraction)  # the peak may be a pixel off
+        recipe = recipe.resolved(room - 1, self.diffraction, min(window.shape) / 2 - 1)
         outer = max(recipe.aperture or 0, recipe.ring[1] if recipe.ring else 0)
         reach = min(math.ceil(outer) + 2, int(room))
         self._side = 2 * reach + 1
@@ -331,12 +262,12 @@ class Measure:
         fine = fine_image(star, self.diffraction.sampling)
         centre, peak = fine.peak((half, half), self.diffraction.sampling)
         flux = float((star * self._aperture).sum())
-        rays, step = _rays(fine, centre, self._side, self.diffraction.sampling)
+        rays, step = rays_from(fine, centre, self._side, self.diffraction.sampling)
         r, mean = np.arange(rays.shape[1]) * step, rays.mean(axis=0)
         light = cumulative_trapezoid(2 * np.pi * r * mean, r, initial=0)
         profile, encircled = (np.interp(self.radius, r, curve) for curve in (mean, light))
         encircled /= encircled[-1]
-        widths = _widths(rays, step, peak / 2)
+        widths = widths_at(rays, step, peak / 2)
         return _Measured(centre, peak, flux, background, encircled, profile, widths)
 
 
@@ -359,46 +290,3 @@ def _circle(y: FloatArray, x: FloatArray, radius: float) -> FloatArray:
     fine = [(side[:, None] + parts).ravel() for side in (y, x)]
     inside = np.hypot(fine[0][:, None], fine[1]) <= radius
     return inside.reshape(len(y), PARTS, len(x), PARTS).mean(axis=(1, 3))
-
-
-def _rays(
-    fine: FineImage, centre: tuple[float, float], side: int, sampling: float
-) -> tuple[FloatArray, float]:
-    """Return the image along rays from the peak, (2 DIRECTIONS, k), and the step in pixels."""
-    step = min(sampling / 20, 0.25)
-    room = min(*centre, side - 1 - centre[0], side - 1 - centre[1])
-    r = np.arange(int(room / step) + 1) * step
-    angle = np.arange(2 * DIRECTIONS) * np.pi / DIRECTIONS
-    y = centre[0] + np.sin(angle)[:, None] * r
-    x = centre[1] + np.cos(angle)[:, None] * r
-    return fine.at(y, x), step
-
-
-def _widths(rays: FloatArray, step: float, half: float) -> FloatArray:
-    """Return the width at a height in each direction, in pixels; NaN where it is never under it."""
-    under = rays < half
-    first = under.argmax(axis=1)
-    ray = np.arange(len(rays))
-    before, after = rays[ray, np.maximum(first - 1, 0)], rays[ray, first]
-    fall = np.where(before > after, before - after, 1.0)
-    place = (first - 1 + (before - half) / fall) * step
-    place[~under.any(axis=1) | (first == 0)] = np.nan
-    return np.asarray(place[:DIRECTIONS] + place[DIRECTIONS:])
-
-
-def _ellipse(widths: FloatArray) -> tuple[float, float, float]:
-    """Return major and minor width and the major one's angle (degrees) of the ellipse that fits."""
-    angle = np.arange(DIRECTIONS) * np.pi / DIRECTIONS
-    good = np.isfinite(widths)
-    if not good.all():  # not within the image
-        return math.nan, math.nan, math.nan
-    cos, sin = np.cos(angle), np.sin(angle)
-    weight = widths**3  # a width's own error is the same everywhere
-    terms = np.stack([cos**2, 2 * cos * sin, sin**2], axis=1) * weight[:, None]
-    a, b, c = np.linalg.lstsq(terms, 4 / widths**2 * weight, rcond=None)[0]
-    (least, greatest), axes = np.linalg.eigh([[a, b], [b, c]])
-    if not least > 0:
-        return math.nan, math.nan, math.nan
-    degrees = math.degrees(math.atan2(axes[1, 0], axes[0, 0]))
-    degrees = (degrees + 90) % 180 - 90
-    return 2 / math.sqrt(least), 2 / math.sqrt(greatest), 90.0 if degrees == -90 else degrees

@@ -112,7 +112,8 @@ def save_telescope(name: str, telescope: Telescope, *, overwrite: bool = False) 
     """
     if not name.strip() or name != name.strip() or not name.isprintable():
         raise LuckyError(
-            f"{name!r} is no name for a telescope: give printable characters, no blanks at its ends."
+            f"{name!r} is no name for a telescope: give characters that can be printed, without "
+            "blanks at its ends."
         )
     if len(name) > MOST_CHARACTERS:
         raise LuckyError(
