@@ -14,7 +14,7 @@ from .diffraction import Diffraction
 from .errors import LuckyError
 from .figure_recipe import FigureRecipe
 from .frames import Frames, as_float32
-from .psf_figures import FloatArray, Measure, PsfErrors, PsfFigures
+from .psf_measuring import FloatArray, Measure, PsfErrors, PsfFigures
 from .stacking import checked
 from .windows import Window
 

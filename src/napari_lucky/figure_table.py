@@ -11,7 +11,7 @@ from typing import Any
 
 from ._version import __version__
 from .optics import Telescope
-from .psf_figures import PsfFigures
+from .psf_measuring import PsfFigures
 
 
 @dataclass(frozen=True, eq=False)

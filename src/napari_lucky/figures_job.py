@@ -21,7 +21,7 @@ from .figure_table import FigureRow
 from .fits_output import BESIDE, ImageResult, tell_nobody
 from .frames import Frames, frames_in
 from .optics import Telescope
-from .psf_figures import psf_figures
+from .psf_measuring import psf_figures
 from .run import open_run, tell_left_out
 from .saved import is_ours, read_saved
 from .telescopes import header_telescope, telescope_of
