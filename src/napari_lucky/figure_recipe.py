@@ -94,7 +94,8 @@ class FigureRecipe:
         if reach > room or aperture < diffraction.sampling:
             needed = max(reach, diffraction.sampling + LEAST_RING)
             raise LuckyError(
-                f"The peak is {room:.4g} pixels from the image's edge, but the aperture and the "
-                f"background ring need {needed:.4g}. Make them smaller, or take a larger window."
+                f"The peak is {max(room, 0):.4g} pixels from the image's edge, but the aperture "
+                f"and the background ring need {needed:.4g}. Make them smaller, or take a larger "
+                "window."
             )
         return replace(self, aperture=float(aperture), ring=ring)

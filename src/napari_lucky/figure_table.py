@@ -30,6 +30,8 @@ class FigureRow:
         Why not.
     scale : float
         Pixels of the image a pixel of the sensor.
+    telescope : Telescope, optional
+        None where only the diffraction-limited PSF is known.
     """
 
     name: str
@@ -37,6 +39,12 @@ class FigureRow:
     figures: PsfFigures | None
     why: str = ""
     scale: float = 1.0
+    telescope: Telescope | None = None
+
+    @property
+    def arcsec_per_px(self) -> float | None:
+        """Angle on the sky of a pixel of the image, if the telescope is known."""
+        return None if self.telescope is None else self.telescope.arcsec_per_px / self.scale
 
     @property
     def title(self) -> str:
@@ -74,15 +82,15 @@ FURTHER: dict[str, Callable[[PsfFigures], float]] = {
 CURVES = ("encircled", "perfect_encircled", "profile", "perfect_profile")
 
 
-def figures_to_csv(rows: Sequence[FigureRow], telescope: Telescope | None = None) -> str:
+def figures_to_csv(rows: Sequence[FigureRow]) -> str:
     """Return the figures as CSV text, a line an image; empty where nothing is known.
 
     Beside each figure of `MEASURED` stands its standard deviation, with `_error` after its name.
-    The recipe is in the last columns, for a Strehl ratio without it says little. With a
-    telescope, the FWHM is told in seconds of arc as well.
+    The recipe is in the last columns, for a Strehl ratio without it says little. Where the
+    telescope is known, the FWHM is told in seconds of arc as well.
     """
     columns = [name for measured in MEASURED for name in (measured, f"{measured}_error")]
-    arcsec = ("fwhm_major_arcsec", "fwhm_minor_arcsec") if telescope is not None else ()
+    arcsec = ("fwhm_major_arcsec", "fwhm_minor_arcsec")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["image", "frame", *columns, *arcsec, *FURTHER])
@@ -93,9 +101,8 @@ def figures_to_csv(rows: Sequence[FigureRow], telescope: Telescope | None = None
             for value, name in zip(MEASURED.values(), ERRORS, strict=True):
                 error = math.nan if errors is None else getattr(errors, name)
                 values += [value(row.figures), error]
-            if telescope is not None:
-                angle = telescope.arcsec_per_px / row.scale
-                values += [row.figures.fwhm_major * angle, row.figures.fwhm_minor * angle]
+            angle = math.nan if row.arcsec_per_px is None else row.arcsec_per_px
+            values += [row.figures.fwhm_major * angle, row.figures.fwhm_minor * angle]
             values += [further(row.figures) for further in FURTHER.values()]
         frame = "" if row.frame is None else row.frame
         writer.writerow([row.name, frame, *map(_text, values)])

@@ -117,6 +117,7 @@ def measure_files(
     rows += _measure_run(frames, numbers, window, diffraction, recipe, str(paths[0]), work)
     if folder is not None and _is_results(folder) and resamples:
         rows = with_errors(folder, images, rows, window, resamples, tell, work)
+    rows = [replace(row, telescope=known) for row in rows]
     lost = [row for row in rows if row.figures is None]
     if len(lost) == len(rows):
         raise LuckyError(f"{rows[0].title}: {rows[0].why}")

@@ -14,6 +14,7 @@ from .band_limited import FINER, filled, fine_image
 from .diffraction import Diffraction, psf_at
 from .errors import LuckyError
 from .figure_recipe import FigureRecipe
+from .frames import is_empty
 from .profiles import cut_around, peak_pixel
 from .psf_width import ellipse, rays_from, widths_at
 from .windows import Window
@@ -237,6 +238,8 @@ class Measure:
         """Return the first pixel of the square that is looked at, and the recipe's radii."""
         window = window or Window.whole(image.shape)
         window.check_on(image.shape)
+        if is_empty(image[np.newaxis, *window.slices])[0] and np.isfinite(image).any():
+            raise LuckyError("All pixels of this image are equal: there is no star to measure.")
         y, x = peak_pixel(image[window.slices], self.diffraction.sampling / 4)
         y, x = y + window.y0, x + window.x0
         room = min(y, x, image.shape[0] - 1 - y, image.shape[1] - 1 - x) + 0.5
