@@ -16,7 +16,7 @@ from .plots import KEPT, LEFT
 
 MOST_CURVES = len(COLOURS)
 """More images than this are drawn as numbers over the frame, not as curves."""
-LEAST = 1e-5
+LEAST = 1e-4
 """Of the diffraction-limited peak; below it a profile is noise."""
 
 

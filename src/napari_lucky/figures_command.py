@@ -15,7 +15,7 @@ from .windows import Window
 
 TELESCOPE = {
     "wavelength_nm": ("--wavelength", "NM", "wavelength in nm"),
-    "focal_ratio": ("--focal-ratio", "F", "focal length over diameter, at the camera"),
+    "focal_ratio": ("--focal-ratio", "RATIO", "focal length over diameter, at the camera"),
     "pixel_um": ("--pixel-size", "UM", "side of a pixel in um"),
     "diameter_m": ("--diameter", "M", "of the pupil, in m"),
     "focal_length_m": ("--focal-length", "M", "in m, instead of the focal ratio"),
