@@ -1,6 +1,7 @@
 """`napari-lucky figures` and `telescope` as they are typed: files, errors, refusals."""
 
 import csv
+import shutil
 import tomllib
 
 import numpy as np
@@ -98,6 +99,18 @@ def test_results_are_measured_with_errors_from_their_run(data, tmp_path, capsys)
     assert record["telescope"]["obstruction"] == 0.3
     assert record["recipe"] == {"pixel": 1.0}
     assert record["input"]["images"] == [str(data / "out")]
+
+
+def test_without_the_run_errors_are_left_out_only_if_asked(data, tmp_path, capsys):
+    shutil.copytree(data / "out", tmp_path / "moved")
+    recipe = tmp_path / "moved" / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace(str(data / "run"), str(tmp_path / "gone")))
+    given = ["figures", tmp_path / "moved", "--psf", "7,0.3", "-o", tmp_path / "a"]
+    assert run_cli(*given) == 2
+    assert "Errors come from the frames of the run" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+    assert run_cli(*given, "--bootstrap", 0) == 0
+    assert lines(tmp_path / "a" / "figures.csv")[0]["strehl_error"] == ""
 
 
 def test_drizzled_pixels_are_finer_and_have_no_errors(data, tmp_path, capsys):

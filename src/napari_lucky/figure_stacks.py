@@ -91,7 +91,13 @@ def with_errors(
 ) -> list[FigureRow]:
     """Return the rows with errors from the frames that the images are stacks of."""
     recipe = read_recipe(folder / "recipe.toml")
-    chain = build_chain(recipe, **work)
+    try:
+        chain = build_chain(recipe, **work)
+    except LuckyError as error:
+        raise LuckyError(
+            f"Errors come from the frames of the run. {error} Give --bootstrap 0 to measure "
+            "without errors."
+        ) from error
     saved = table_from_csv(folder / "frames.csv")
     if len(saved.frame) != len(chain.chosen) or (saved.frame != chain.chosen).any():
         raise LuckyError(
