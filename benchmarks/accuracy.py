@@ -1,4 +1,4 @@
-"""All tables of docs/accuracy.md in one run: registration, ranking, kernels, stacking.
+"""All tables of docs/accuracy.md in one run: registration to PSF figures.
 
     python benchmarks/accuracy.py
 
@@ -16,6 +16,7 @@ PARTS = {
     "Ranking": "ranking.py",
     "Shifting by fractions of a pixel": "kernels.py",
     "Stacking": "stacking.py",
+    "PSF figures": "figures.py",
 }
 
 

@@ -39,6 +39,23 @@ def compare(viewer: napari.Viewer) -> None:
     outer.setFloating(False)
 
 
+def figures(viewer: napari.Viewer) -> None:
+    outer, dock = viewer.window.add_plugin_dock_widget("napari-lucky", "PSF figures", tabify=True)
+    layers = {layer.name.rsplit(maxsplit=1)[-1]: layer for layer in viewer.layers}
+    dock.run_layer.value, dock.shifts.value = layers["calibrated"], layers["shifts"]
+    for name in ("exposure", "focus"):
+        dock.image.value = layers[name]
+        dock.run_button.native.click()
+        while dock.busy:
+            settle(0.05)
+    outer.setFloating(True)
+    outer.resize(460, 1300)
+    outer.raise_()
+    settle(1)
+    dock.widget().grab().save(str(IMAGES / "figures.png"))
+    outer.setFloating(False)
+
+
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     viewer = napari.Viewer()
@@ -65,6 +82,7 @@ def main() -> None:
         settle()
         dock.grab().save(str(IMAGES / f"{name}.png"))
     compare(viewer)
+    figures(viewer)
     docks["ranking"][0].raise_()
     dock = docks["ranking"][1]
     shifts = dock.registration.value

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from .diffraction import Diffraction, diffraction_psf
     from .drizzle import stack_drizzled
     from .dust import DustRemoved, find_dust, mean_light
+    from .figure_errors import bootstrap_figures
+    from .figure_recipe import FigureRecipe
+    from .figures_job import measure_files
+    from .figures_output import write_figures
     from .finding import find_star
     from .fits_output import ImageResult, write_fits
     from .flat_output import make_masters
@@ -43,10 +47,12 @@ if TYPE_CHECKING:
     from .low_pass import LowPass, cutoff_in_pixels
     from .metrics import METRICS, metric
     from .noise_cut import NoiseCut
+    from .optics import Telescope
     from .outliers import OutliersRemoved, count_outliers, usual_residuals
     from .outputs import write_results
     from .pipeline import Result, process
     from .profiles import Profile, column_cut, cut_around, peak_pixel, radial_profile, row_cut
+    from .psf_measuring import PsfFigures, psf_figures
     from .ranking import rank, select
     from .recipe import Recipe, read_recipe, recipe_to_toml
     from .registration import Registration, register
@@ -58,6 +64,7 @@ if TYPE_CHECKING:
     from .stacking import Stack, stack_mean
     from .surface import Surface, surface_of
     from .table import FrameTable, table_from_csv, table_to_csv
+    from .telescopes import named_telescope, save_telescope, saved_telescopes
     from .windows import Window
 
 _HOMES = {
@@ -70,6 +77,10 @@ _HOMES = {
     "clipping": ("stack_clipped", "stack_median"),
     "drizzle": ("stack_drizzled",),
     "dust": ("DustRemoved", "find_dust", "mean_light"),
+    "figure_errors": ("bootstrap_figures",),
+    "figure_recipe": ("FigureRecipe",),
+    "figures_job": ("measure_files",),
+    "figures_output": ("write_figures",),
     "finding": ("find_star",),
     "fits_output": ("ImageResult", "write_fits"),
     "flats": ("FlatField", "flat_field"),
@@ -81,6 +92,7 @@ _HOMES = {
     "low_pass": ("LowPass", "cutoff_in_pixels"),
     "metrics": ("METRICS", "metric"),
     "noise_cut": ("NoiseCut",),
+    "optics": ("Telescope",),
     "outliers": ("OutliersRemoved", "count_outliers", "usual_residuals"),
     "integers": ("Integers",),
     "outputs": ("write_results",),
@@ -95,6 +107,7 @@ _HOMES = {
         "radial_profile",
         "row_cut",
     ),
+    "psf_measuring": ("PsfFigures", "psf_figures"),
     "ranking": ("rank", "select"),
     "recipe": ("Recipe", "read_recipe", "recipe_to_toml"),
     "registration": ("Registration", "register"),
@@ -106,6 +119,7 @@ _HOMES = {
     "stacking": ("Stack", "stack_mean"),
     "surface": ("Surface", "surface_of"),
     "table": ("FrameTable", "table_from_csv", "table_to_csv"),
+    "telescopes": ("named_telescope", "save_telescope", "saved_telescopes"),
     "windows": ("Window",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -122,6 +136,7 @@ __all__ = [
     "Diffraction",
     "Disc",
     "DustRemoved",
+    "FigureRecipe",
     "FlatField",
     "FrameTable",
     "Frames",
@@ -134,6 +149,7 @@ __all__ = [
     "NoiseCut",
     "OutliersRemoved",
     "Profile",
+    "PsfFigures",
     "Recipe",
     "Registration",
     "Result",
@@ -144,8 +160,10 @@ __all__ = [
     "Step",
     "Subset",
     "Surface",
+    "Telescope",
     "Window",
     "__version__",
+    "bootstrap_figures",
     "calibrate",
     "clean",
     "column_cut",
@@ -163,17 +181,22 @@ __all__ = [
     "master",
     "master_flat",
     "mean_light",
+    "measure_files",
     "metric",
+    "named_telescope",
     "open_run",
     "parse_stack",
     "peak_pixel",
     "process",
+    "psf_figures",
     "radial_profile",
     "rank",
     "read_recipe",
     "recipe_to_toml",
     "register",
     "row_cut",
+    "save_telescope",
+    "saved_telescopes",
     "select",
     "simulate_run",
     "stack",
@@ -189,6 +212,7 @@ __all__ = [
     "transmission",
     "usual_residuals",
     "weights_of",
+    "write_figures",
     "write_fits",
     "write_results",
 ]

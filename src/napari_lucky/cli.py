@@ -1,4 +1,4 @@
-"""The command line: `napari-lucky process`, `napari-lucky flat` and `napari-lucky demo`."""
+"""The command line: `napari-lucky process`, `flat`, `figures`, `telescope` and `demo`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from .by_hand import parse_numbers
 from .calibration import Combine
 from .diffraction import Diffraction
 from .errors import LuckyError
+from .figures_command import add_figures, add_telescope, run_figures, run_telescope
 from .frames import parse_range
 from .integers import parse_integers
 from .metrics import METRICS
@@ -28,7 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status: 0 done, 2 bad input, 130 interrupted."""
     given = parser().parse_args(arguments)
     try:
-        commands = {"process": run_process, "flat": run_flat, "demo": run_demo}
+        commands = {
+            "process": run_process,
+            "flat": run_flat,
+            "figures": run_figures,
+            "telescope": run_telescope,
+            "demo": run_demo,
+        }
         return commands[given.command](given)
     except LuckyError as error:
         print(f"napari-lucky: {error}", file=sys.stderr)
@@ -148,6 +155,9 @@ def parser() -> Parser:
     flat.add_argument(
         "-o", "--out", required=True, type=_folder, metavar="OUT", help="folder for the masters"
     )
+
+    add_figures(commands, _folder, _window, _psf)
+    add_telescope(commands)
 
     demo = commands.add_parser("demo", help="simulate a run and take it through the whole chain")
     demo.add_argument("-o", "--out", type=_folder, metavar="OUT", help="folder for run and results")

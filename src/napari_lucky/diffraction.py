@@ -7,7 +7,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import j1
 
 from .errors import LuckyError
 
@@ -77,17 +76,44 @@ def diffraction_psf(diffraction: Diffraction, shape: tuple[int, int]) -> NDArray
     ndarray of float32, (y, x)
         Read-only.
     """
-    points, weights = np.polynomial.legendre.leggauss(_SAMPLES)
+    psf = psf_at(diffraction, shape, (shape[0] // 2, shape[1] // 2)).astype(np.float32)
+    psf.setflags(write=False)
+    return psf
+
+
+def psf_at(
+    diffraction: Diffraction,
+    shape: tuple[int, int],
+    centre: tuple[float, float],
+    pixel: float = 1.0,
+) -> NDArray[np.float64]:
+    """Return the diffraction-limited PSF around any place of a window, per pixel.
+
+    Parameters
+    ----------
+    diffraction : Diffraction
+        Sampling and obstruction.
+    shape : (int, int)
+        Rows and columns.
+    centre : (float, float)
+        (y, x) of the peak, in pixels.
+    pixel : float
+        Side of the square that each value is the mean over, in pixels; 0 for the value at the
+        pixel's centre.
+
+    Returns
+    -------
+    ndarray of float64, (y, x)
+    """
+    points, weights = np.polynomial.legendre.leggauss(_SAMPLES if pixel else 1)
     y, x = (
-        (np.arange(side)[:, None] - side // 2 + points / 2).ravel()  # _SAMPLES for each pixel
-        for side in shape
+        (np.arange(side)[:, None] - at + points * pixel / 2).ravel()  # some for each pixel
+        for side, at in zip(shape, centre, strict=True)
     )
     value = _annular(np.hypot(y[:, None], x), diffraction)
     weights = weights / 2
-    fine = value.reshape(shape[0], _SAMPLES, shape[1], _SAMPLES)
-    psf = np.einsum("yaxb,a,b->yx", fine, weights, weights).astype(np.float32)
-    psf.setflags(write=False)
-    return psf
+    fine = value.reshape(shape[0], len(points), shape[1], len(points))
+    return np.asarray(np.einsum("yaxb,a,b->yx", fine, weights, weights))
 
 
 def _annular(r: NDArray[np.float64], diffraction: Diffraction) -> NDArray[np.float64]:
@@ -100,5 +126,7 @@ def _annular(r: NDArray[np.float64], diffraction: Diffraction) -> NDArray[np.flo
 
 def _jinc(v: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return 2 J1(v) / v, which is 1 at 0."""
+    from scipy.special import j1
+
     some = np.where(v == 0, 1, v)
     return np.where(v == 0, 1.0, 2 * j1(some) / some)

@@ -12,6 +12,7 @@ import scipy.ndimage
 import scipy.special
 from numpy.typing import NDArray
 
+from .diffraction import Diffraction
 from .errors import LuckyError
 
 FloatArray = NDArray[np.float32]
@@ -22,18 +23,64 @@ MIN_SAMPLES, MAX_SAMPLES = 48, 80
 
 @dataclass(frozen=True)
 class Telescope:
-    """Telescope and pixel, which together set the scale of the image."""
+    """Telescope and pixel, which together set the scale of the image.
+
+    Parameters
+    ----------
+    diameter_m : float
+        Of the pupil, in metres.
+    obstruction : float
+        Diameter of the central obstruction over the pupil's, 0 to under 1.
+    wavelength_nm : float
+        In nanometres.
+    focal_ratio : float
+        Focal length over diameter, at the camera.
+    pixel_um : float
+        Side of a pixel, in micrometres.
+
+    Raises
+    ------
+    LuckyError
+        If one of them makes no sense.
+    """
 
     diameter_m: float = 0.45
-    obstruction: float = 0.3  # its diameter over the pupil's
+    obstruction: float = 0.3
     wavelength_nm: float = 633.0
     focal_ratio: float = 58.6
     pixel_um: float = 5.3
+
+    def __post_init__(self) -> None:
+        for name in ("diameter_m", "wavelength_nm", "focal_ratio", "pixel_um"):
+            if not 0 < getattr(self, name) < math.inf:
+                what, _, unit = name.rpartition("_") if name != "focal_ratio" else (name, "", "")
+                told = f"{what.replace('_', ' ')} is {getattr(self, name)} {unit}".rstrip()
+                raise LuckyError(f"The telescope's {told}; it must be over 0.")
+        if not 0 <= self.obstruction < 1:
+            raise LuckyError(
+                f"The telescope's central obstruction is {self.obstruction}; give its diameter "
+                "over the pupil's, 0 to under 1."
+            )
 
     @property
     def px_per_lambda_over_d(self) -> float:
         """Pixels across one lambda/D in the focal plane (7.0 by default)."""
         return self.wavelength_nm * 1e-3 * self.focal_ratio / self.pixel_um
+
+    @property
+    def focal_length_m(self) -> float:
+        """Focal length at the camera, in metres."""
+        return self.focal_ratio * self.diameter_m
+
+    @property
+    def arcsec_per_px(self) -> float:
+        """Angle on the sky that a pixel spans, in seconds of arc."""
+        return math.degrees(self.pixel_um * 1e-6 / self.focal_length_m) * 3600
+
+    @property
+    def diffraction(self) -> Diffraction:
+        """What decides its diffraction-limited PSF on the sensor."""
+        return Diffraction(self.px_per_lambda_over_d, self.obstruction)
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ DOCKS = {
     "ranking": "3. Frame ranking",
     "stacking": "4. Stacking",
     "compare": "Compare",
+    "figures": "PSF figures",
 }
 
 

@@ -1,0 +1,162 @@
+"""PSF figures against known truth: bias of the Strehl ratio, errors told, time.
+
+    python benchmarks/figures.py [--frames 60] [--runs 40] [--run shared/data/simulated_run]
+
+1. A diffraction-limited star, whose Strehl ratio is 1, at nine places within a pixel: the greatest
+   error without noise, and bias and scatter of single frames in photon and read noise.
+2. Noise-free stacks of simulated turbulence: the Strehl ratio over the true one, in windows of
+   128 and 256 px, with the background from the ring and with the known one.
+3. Runs of a steady star in noise: the scatter of the figures over the error told, in the mean.
+
+With --run, the Strehl ratios of the frames of a run of files with dark.fits, flat.fits and
+truth.npz (strehl) over the true ones.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import spearmanr
+
+import napari_lucky as lucky
+from napari_lucky.diffraction import psf_at
+
+PLACES = [(y, x) for y in (-1 / 3, 0, 0.5) for x in (-1 / 3, 0, 0.5)]
+D_OVER_R0 = (3, 5, 7, 10)
+READ_NOISE, SKY = 6.0, 100.0  # e
+CENTRE, SIDE = (140, 392), 128  # of the run of files
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--frames", type=int, default=60, help="of each simulated run")
+    parser.add_argument("--runs", type=int, default=40, help="for the errors")
+    parser.add_argument("--run", type=Path, help="a run of files with its truth")
+    given = parser.parse_args()
+    tell_perfect()
+    tell_noise()
+    tell_turbulence(given.frames)
+    tell_errors(given.runs)
+    if given.run:
+        tell_run(given.run)
+
+
+def perfect(sampling, obstruction, place, side):
+    middle = side // 2
+    diffraction = lucky.Diffraction(sampling, obstruction)
+    return psf_at(diffraction, (side, side), (middle + place[0], middle + place[1])), diffraction
+
+
+def tell_perfect():
+    print("\nDiffraction-limited, no noise: greatest error over nine places\n")
+    print("| lambda F#/pixel | obstruction | Strehl ratio | place (px) | FWHM spread (%) | ms |")
+    print("|---:|---:|---:|---:|---:|---:|")
+    for sampling in (1.5, 2, 3, 7):
+        for obstruction in (0, 0.3):
+            wrong, off, widths, start = [], [], [], time.perf_counter()
+            side = 2 * int(10 * sampling) + 1
+            for place in PLACES:
+                image, diffraction = perfect(sampling, obstruction, place, side)
+                of = lucky.psf_figures(1e5 * image + 300, diffraction)
+                wrong.append(abs(of.strehl - 1))
+                off.append(np.hypot(*np.subtract(of.centre, np.add(place, side // 2))))
+                widths += [of.fwhm_major, of.fwhm_minor]
+            spread = 100 * (max(widths) / min(widths) - 1)
+            each = 1e3 * (time.perf_counter() - start) / len(PLACES)
+            print(
+                f"| {sampling} | {obstruction} | {max(wrong):.1e} | {max(off):.4f} "
+                f"| {spread:.3f} | {each:.0f} |"
+            )
+
+
+def tell_noise():
+    print("\nDiffraction-limited, one frame of 128 px in noise: mean ± scatter of 100\n")
+    print("| lambda F#/pixel | 1e4 photons | 1e5 photons | 1e6 photons |\n|---:|---:|---:|---:|")
+    rng = np.random.default_rng(0)
+    for sampling in (2, 3, 7):
+        cells = []
+        for photons in (1e4, 1e5, 1e6):
+            made = []
+            for k in range(100):
+                image, diffraction = perfect(sampling, 0.3, PLACES[k % 9], 128)
+                seen = rng.poisson(photons * image + SKY) + rng.normal(0, READ_NOISE, image.shape)
+                made.append(lucky.psf_figures(seen, diffraction).strehl)
+            cells.append(f"{np.mean(made):.3f} ± {np.std(made):.3f}")
+        print(f"| {sampling} | {' | '.join(cells)} |")
+
+
+def tell_turbulence(frames):
+    diffraction = lucky.Telescope().diffraction
+    print("\nStrehl ratio over the true one, noise-free stacks, 7 px across lambda/D\n")
+    print("| D/r0 | stack | true | 128 px, ring | 256 px, ring | 128 px, known | 256 px, known |")
+    print("|---:|---|---:|---:|---:|---:|---:|")
+    whole = lucky.Window(0, 0, 256, 256)
+    for d_over_r0 in D_OVER_R0:
+        run = lucky.simulate_run(frames, (256, 512), d_over_r0=d_over_r0, seed=9, focus_size=256)
+        truth = run.truth
+        shifted = lucky.Shifted(lucky.ArrayFrames(truth.focus_images), truth.shifts)
+        order = np.argsort(-truth.strehl)
+        factor = truth.strehl[order[0]] / truth.focus_images[order[0]].max()
+        stacks = {"best frame": 1, "10 %": max(1, round(0.1 * frames)), "all": frames}
+        for name, count in stacks.items():
+            image = np.nan_to_num(lucky.stack_mean(shifted, order[:count], whole).image)
+            true = image.max() * factor
+            cells = []
+            for known in (None, 0.0):
+                for side in (128, 256):
+                    cut = image[lucky.Window.centred(128, 128, side).slices]
+                    recipe = lucky.FigureRecipe(background=known)
+                    cells.append(lucky.psf_figures(cut, diffraction, recipe).strehl / true)
+            ratios = " | ".join(f"{cell:.2f}" for cell in cells)
+            print(f"| {d_over_r0} | {name} | {true:.3f} | {ratios} |")
+
+
+def tell_errors(runs):
+    n, side = 60, 96
+    print(f"\nScatter over {runs} runs of {n} frames, over the mean error told\n")
+    names = ("strehl", "fwhm_major", "fwhm_minor", "flux", "background")
+    print(f"| photons | {' | '.join(names)} |\n|---:|{'---:|' * len(names)}")
+    rng = np.random.default_rng(1)
+    image, diffraction = perfect(3, 0.3, (0.2, -0.3), side)
+    image = image + 0.3 * np.roll(image, (1, 3), (0, 1))  # not round, or the axes change places
+    for photons in (1e4, 1e6):
+        values, errors = [], []
+        for _ in range(runs):
+            seen = rng.poisson(photons * image + SKY, (n, side, side))
+            frames = (seen + rng.normal(0, READ_NOISE, seen.shape)).astype(np.float32)
+            of = lucky.bootstrap_figures(
+                lucky.ArrayFrames(frames),
+                np.arange(n),
+                lucky.Window(0, 0, side, side),
+                diffraction,
+                resamples=100,
+            )
+            values.append([getattr(of, name) for name in names])
+            errors.append([getattr(of.errors, name) for name in names])
+        ratio = np.std(values, axis=0, ddof=1) / np.mean(errors, axis=0)
+        print(f"| {photons:.0e} | {' | '.join(f'{r:.2f}' for r in ratio)} |")
+
+
+def tell_run(folder):
+    truth = np.load(folder / "truth.npz")["strehl"]
+    run, dark, flat = (lucky.open_run(folder / f) for f in ("", "dark.fits", "flat.fits"))
+    calibrated = lucky.calibrate(run, dark, flat)
+    diffraction = lucky.Telescope().diffraction
+    seen = lucky.Window.centred(*CENTRE, 240)  # as large as the sensor lets it be
+    print("\nFrames of the run: Strehl ratio over the true one\n")
+    print("| window (px) | median | 16 % | 84 % | Spearman |\n|---:|---:|---:|---:|---:|")
+    for side in (SIDE, 200):
+        near = lucky.Window.centred(120, 120, side)
+        made = []
+        for k in range(len(truth)):
+            (image,) = calibrated.read(np.array([k]), seen)
+            made.append(lucky.psf_figures(image, diffraction, window=near).strehl)
+        ratio = np.array(made) / truth
+        low, middle, high = np.percentile(ratio, (16, 50, 84))
+        rho = spearmanr(made, truth).statistic
+        print(f"| {side} | {middle:.3f} | {low:.3f} | {high:.3f} | {rho:.4f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+"""`napari-lucky figures`: which images are measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .blocks import Progress, blocks_of, map_blocks, silent
+from .diffraction import Diffraction
+from .errors import LuckyError
+from .figure_errors import RESAMPLES, check_resamples
+from .figure_recipe import FigureRecipe
+from .figure_stacks import on_finer, with_errors
+from .figure_table import FigureRow
+from .fits_output import BESIDE, ImageResult, tell_nobody
+from .frames import Frames, frames_in
+from .optics import Telescope
+from .psf_measuring import psf_figures
+from .run import open_run, tell_left_out
+from .saved import is_ours, read_saved
+from .telescopes import header_telescope, telescope_of
+from .windows import Window
+
+STACKS = ("focus", "long_exposure")
+"""Of a folder of results, what is a focused star."""
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredImages:
+    """What `measure_files` makes.
+
+    Parameters
+    ----------
+    rows : tuple of FigureRow
+        A row an image or frame.
+    inputs : tuple of str
+        The files.
+    diffraction : Diffraction
+        The diffraction-limited PSF on the sensor.
+    telescope : Telescope, optional
+        None where only the diffraction-limited PSF was given.
+    recipe : FigureRecipe
+        As asked for; each row has the radii used.
+    """
+
+    rows: tuple[FigureRow, ...]
+    inputs: tuple[str, ...]
+    diffraction: Diffraction
+    telescope: Telescope | None
+    recipe: FigureRecipe
+
+
+def measure_files(
+    paths: Sequence[str | Path],
+    recipe: FigureRecipe = FigureRecipe(),
+    *,
+    telescope: Mapping[str, float | None] | None = None,
+    diffraction: Diffraction | None = None,
+    window: Window | None = None,
+    chosen: slice = slice(None),
+    resamples: int = RESAMPLES,
+    progress: Progress = silent,
+    tell: Callable[[str], None] = tell_nobody,
+    executor: Executor | None = None,
+) -> MeasuredImages:
+    """Measure the figures of images in files, or of the stacks that `napari-lucky process` left.
+
+    Parameters
+    ----------
+    paths : sequence of paths
+        The folder of results of an earlier job: its focus.fits and long_exposure.fits are
+        measured, with errors from the frames of the run they were made of. Or images that this
+        program saved, one a file or several. Or the frames of a run: a folder, a cube, files.
+    recipe : FigureRecipe
+        Aperture, ring, pixel, in pixels of the image; of a drizzled image, of the sensor.
+    telescope : mapping, optional
+        What is known of it (`telescope_of`); the FITS header tells the rest.
+    diffraction : Diffraction, optional
+        The diffraction-limited PSF instead.
+    window : Window, optional
+        Where on the images the star is.
+    chosen : slice
+        Which frames, where they are a run's.
+    resamples : int
+        Of the bootstrap, where there are frames; 0 for no errors.
+    progress, executor
+        See `napari_lucky.blocks.map_blocks`.
+    tell : callable, optional
+        Called with a sentence for the user.
+
+    Raises
+    ------
+    LuckyError
+        If something given cannot be used, or nothing could be measured.
+    """
+    if resamples:
+        check_resamples(resamples)
+    folder = Path(paths[0]) if len(paths) == 1 else None
+    images, frames, numbers, header = _open(paths, folder, chosen, tell)
+    known: Telescope | None = None
+    if diffraction is None:
+        known = telescope_of(header_telescope(header), telescope or {})
+        diffraction = known.diffraction
+    work: dict[str, Any] = {"progress": progress, "executor": executor}
+    for image in images:
+        (window or Window.whole(image.shape)).check_on(image.shape)
+    rows = [
+        _row(image.name, None, np.asarray(image.data), window, diffraction, recipe, image.scale)
+        for image in images
+    ]
+    rows += _measure_run(frames, numbers, window, diffraction, recipe, str(paths[0]), work)
+    if folder is not None and _is_results(folder) and resamples:
+        rows = with_errors(folder, images, rows, window, resamples, tell, work)
+    rows = [replace(row, telescope=known) for row in rows]
+    lost = [row for row in rows if row.figures is None]
+    if len(lost) == len(rows):
+        raise LuckyError(f"{rows[0].title}: {rows[0].why}")
+    for why in sorted({row.why for row in lost}):
+        some = [row.title for row in lost if row.why == why]
+        tell(f"Not measured: {', '.join(some[:3])}{' …' if some[3:] else ''}: {why}")
+    if diffraction.sampling < 2:
+        tell(
+            f"lambda F#/pixel is {diffraction.sampling:.3g}: under 2 the pixels do not tell the "
+            "peak between them, and the Strehl ratio depends on where the star is on its pixel."
+        )
+    return MeasuredImages(tuple(rows), tuple(map(str, paths)), diffraction, known, recipe)
+
+
+def _is_results(path: Path) -> bool:
+    return all((path / name).is_file() for name in ("recipe.toml", "frames.csv"))
+
+
+def _open(
+    paths: Sequence[str | Path], folder: Path | None, chosen: slice, tell: Callable[[str], None]
+) -> tuple[list[ImageResult], Frames | None, NDArray[np.intp], Any]:
+    """Return saved images, or the frames of a run and their numbers; and a header."""
+    none = np.array([], np.intp)
+    if folder is not None and _is_results(folder):
+        files = [folder / f"{name}.fits" for name in STACKS]
+        images = [_first_image(file) for file in files if file.is_file()]
+        if not images:
+            raise LuckyError(f"{folder}: these results hold neither {' nor '.join(STACKS)}.")
+        return images, None, none, images[0].header
+    files = [Path(path) for path in paths]
+    if all(file.is_file() and is_ours(file) for file in files):
+        images = [
+            replace(image, name=file.name if number == 0 else f"{file.name} {image.name}")
+            for file in files
+            for number, image in enumerate(_images(file))
+        ]
+        if images:
+            return images, None, none, images[0].header
+    run = open_run(paths)
+    for text in tell_left_out(run):
+        tell(text)
+    numbers = frames_in(run.shape[0], chosen)
+    return [], run, numbers, run.header
+
+
+def _images(file: Path) -> list[ImageResult]:
+    return [
+        image
+        for image in read_saved(file)
+        if isinstance(image, ImageResult) and len(image.shape) == 2 and image.name not in BESIDE
+    ]
+
+
+def _first_image(file: Path) -> ImageResult:
+    images = _images(file)
+    if not images:
+        raise LuckyError(f"{file}: this file holds no image.")
+    return replace(images[0], name=file.name)
+
+
+def _row(
+    name: str,
+    frame: int | None,
+    pixels: NDArray[Any],
+    window: Window | None,
+    diffraction: Diffraction,
+    recipe: FigureRecipe,
+    scale: float = 1.0,
+) -> FigureRow:
+    try:
+        figures = psf_figures(pixels, *on_finer(diffraction, recipe, scale), window)
+    except LuckyError as error:
+        return FigureRow(name, frame, None, str(error), scale)
+    return FigureRow(name, frame, figures, "", scale)
+
+
+def _measure_run(
+    frames: Frames | None,
+    numbers: NDArray[np.intp],
+    window: Window | None,
+    diffraction: Diffraction,
+    recipe: FigureRecipe,
+    source: str,
+    work: dict[str, Any],
+) -> list[FigureRow]:
+    """Measure each frame of a run."""
+    if frames is None:
+        return []
+    name, run = Path(source).name or source, frames
+    near = window or Window.whole(run.shape)
+    near.check_on(run.shape)
+    # circles around a star at the window's edge reach half a window beyond it
+    seen = Window(
+        near.y0 - near.height // 2, near.x0 - near.width // 2, 2 * near.height, 2 * near.width
+    ).clipped(run.shape)
+    inside = Window(near.y0 - seen.y0, near.x0 - seen.x0, near.height, near.width)
+
+    def measure(block: slice) -> list[FigureRow]:
+        pixels = run.read(numbers[block], seen)
+        return [
+            _moved(_row(name, int(number), image, inside, diffraction, recipe), seen)
+            for number, image in zip(numbers[block], pixels, strict=True)
+        ]
+
+    blocks = blocks_of(len(numbers), seen.height * seen.width)
+    rows = [row for made in map_blocks(measure, blocks, what="PSF figures", **work) for row in made]
+    if run.shape[0] == 1:
+        rows = [replace(row, frame=None) for row in rows]
+    return rows
+
+
+def _moved(row: FigureRow, seen: Window) -> FigureRow:
+    """Return figures of what a window holds with the peak's place on the whole frame."""
+    if row.figures is None:
+        return row
+    y, x = row.figures.centre
+    return replace(row, figures=replace(row.figures, centre=(y + seen.y0, x + seen.x0)))

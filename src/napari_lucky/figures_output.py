@@ -1,0 +1,69 @@
+"""The files of `napari-lucky figures`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from .errors import LuckyError
+from .figure_table import FigureRow, curves_to_csv, figures_to_csv, figures_to_toml
+from .figures_job import MeasuredImages
+from .fits_output import write_text
+from .outputs import write_folder
+
+NAMES = ("figures.csv", "curves.csv", "figures.toml", "figures.png")
+
+
+def write_figures(
+    measured: MeasuredImages, out: Path, *, report: bool = False, overwrite: bool = False
+) -> list[Path]:
+    """Write figures.csv, curves.csv, figures.toml, and figures.png if asked for; all or none.
+
+    Raises
+    ------
+    LuckyError
+        If they cannot be written, or the folder holds some and `overwrite` is false.
+    """
+
+    def write(folder: Path) -> None:
+        rows = measured.rows
+        write_text(folder / "figures.csv", figures_to_csv(rows))
+        write_text(folder / "curves.csv", curves_to_csv(rows))
+        inputs = [str(Path(path).absolute()) for path in measured.inputs]
+        told = figures_to_toml(inputs, measured.recipe, measured.telescope, measured.diffraction)
+        write_text(folder / "figures.toml", told)
+        if report:
+            from .figure_plots import write_figure_page
+
+            write_figure_page(folder / "figures.png", rows)
+
+    return write_folder(out, write, NAMES, overwrite)
+
+
+def save_tables(path: Path, rows: Sequence[FigureRow]) -> tuple[Path, Path]:
+    """Write figures into a CSV file, and their curves into another beside it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Ends in .csv, and is replaced; `figures.csv` has its curves in `figures_curves.csv`.
+    rows : sequence of FigureRow
+        What is written.
+
+    Raises
+    ------
+    LuckyError
+        If the name ends otherwise, there are curves already, or a file cannot be written.
+    """
+    if path.suffix.lower() != ".csv":
+        raise LuckyError(f"{path.name}: the table is saved as CSV; end the name in .csv.")
+    curves = path.with_name(f"{path.stem}_curves.csv")
+    if curves.exists():
+        raise LuckyError(f"{curves} is already there; it is kept. Choose another name.")
+    write_text(curves, curves_to_csv(rows))
+    try:
+        write_text(path, figures_to_csv(rows))
+    except LuckyError:
+        curves.unlink(missing_ok=True)
+        raise
+    return path, curves

@@ -1,0 +1,223 @@
+"""Telescopes by name, kept in the user's configuration folder, and what a FITS header tells."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from .errors import LuckyError
+from .fits_output import write_text
+from .optics import Telescope
+
+FIELDS = tuple(field.name for field in fields(Telescope))
+MOST_CHARACTERS = 60
+"""Of a name, so that it fits into a list."""
+
+
+def telescopes_file() -> Path:
+    """Return where named telescopes are kept.
+
+    `napari-lucky/telescopes.toml` in `%APPDATA%` on Windows, in `~/Library/Application Support`
+    on macOS, and elsewhere in `$XDG_CONFIG_HOME`, which is `~/.config` if it is not set.
+    """
+    if sys.platform == "win32":
+        folder = Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming")
+    elif sys.platform == "darwin":
+        folder = Path.home() / "Library" / "Application Support"
+    else:
+        folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return folder / "napari-lucky" / "telescopes.toml"
+
+
+def saved_telescopes() -> dict[str, Telescope]:
+    """Return the telescopes that were saved, by name, in the order of their names.
+
+    Raises
+    ------
+    LuckyError
+        If the file that keeps them cannot be read, or holds something else.
+    """
+    path = telescopes_file()
+    try:
+        found = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise LuckyError(f"{path}: telescopes cannot be read ({error.strerror}).") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise LuckyError(
+            f"{path}: this is not a TOML file ({error}). Correct it, or move it away."
+        ) from error
+    return {name: _read(path, name, found[name]) for name in sorted(found, key=str.casefold)}
+
+
+def _read(path: Path, name: str, values: Any) -> Telescope:
+    numbers = isinstance(values, dict) and all(
+        isinstance(value, (int, float)) and not isinstance(value, bool) for value in values.values()
+    )
+    if not numbers or set(values) != set(FIELDS):
+        raise LuckyError(
+            f"{path}: [{name}] is no telescope; expected the numbers {', '.join(FIELDS)}."
+        )
+    try:
+        return Telescope(**{key: float(value) for key, value in values.items()})
+    except LuckyError as error:
+        raise LuckyError(f"{path}: [{name}]: {error}") from error
+
+
+def named_telescope(name: str) -> Telescope:
+    """Return the telescope that was saved under a name.
+
+    Raises
+    ------
+    LuckyError
+        If there is none.
+    """
+    saved = saved_telescopes()
+    if name not in saved:
+        known = f"there are {', '.join(saved)}" if saved else "none was saved yet"
+        raise LuckyError(f"There is no telescope {name!r}; {known}.")
+    return saved[name]
+
+
+def save_telescope(name: str, telescope: Telescope, *, overwrite: bool = False) -> Path:
+    """Keep a telescope under a name, to be chosen again.
+
+    Parameters
+    ----------
+    name : str
+        Up to 60 printable characters.
+    telescope : Telescope
+        What is kept.
+    overwrite : bool
+        Whether another telescope of that name is replaced.
+
+    Returns
+    -------
+    pathlib.Path
+        The file that keeps it. It is written whole or not at all.
+
+    Raises
+    ------
+    LuckyError
+        If the name cannot be used or is taken, or the file cannot be written.
+    """
+    if not name.strip() or name != name.strip() or not name.isprintable():
+        raise LuckyError(
+            f"{name!r} is no name for a telescope: give characters that can be printed, without "
+            "blanks at its ends."
+        )
+    if len(name) > MOST_CHARACTERS:
+        raise LuckyError(
+            f"The telescope's name has {len(name)} characters; {MOST_CHARACTERS} are the most."
+        )
+    saved = saved_telescopes()
+    if saved.get(name, telescope) != telescope and not overwrite:
+        raise LuckyError(
+            f"There is another telescope {name!r} already; it is kept. Choose another name, or "
+            "remove it first."
+        )
+    return _write({**saved, name: telescope})
+
+
+def remove_telescope(name: str) -> Path:
+    """Forget the telescope of a name.
+
+    Raises
+    ------
+    LuckyError
+        If there is none, or the file cannot be written.
+    """
+    named_telescope(name)
+    return _write({key: kept for key, kept in saved_telescopes().items() if key != name})
+
+
+def _write(telescopes: Mapping[str, Telescope]) -> Path:
+    path = telescopes_file()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LuckyError(f"{path.parent}: cannot be made ({error.strerror}).") from error
+    write_text(path, tomli_w.dumps({name: asdict(telescopes[name]) for name in sorted(telescopes)}))
+    return path
+
+
+def header_telescope(header: Any) -> dict[str, float]:
+    """Return what a FITS header tells of the telescope: some of `Telescope`'s parameters.
+
+    APTDIA and FOCALLEN are in mm; PIXSIZE1, XPIXSZ or PIXSIZE in um; WAVELEN in nm; WAVELNTH in
+    the unit 10^WAVEUNIT m. What makes no sense is passed over.
+
+    Parameters
+    ----------
+    header : mapping or astropy.io.fits.Header, optional
+        None tells nothing.
+    """
+    header = {} if header is None else header
+
+    def number(*keywords: str, factor: float = 1.0) -> float | None:
+        for keyword in keywords:
+            value = header.get(keyword)
+            if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
+                return float(value) * factor
+        return None
+
+    diameter, focal = number("APTDIA", factor=1e-3), number("FOCALLEN", factor=1e-3)
+    wavelength = number("WAVELEN")
+    unit = header.get("WAVEUNIT")
+    if wavelength is None and isinstance(unit, int) and -12 <= unit <= 0:
+        wavelength = number("WAVELNTH", factor=10.0 ** (unit + 9))
+    told = {
+        "diameter_m": diameter,
+        "wavelength_nm": wavelength,
+        "focal_ratio": focal / diameter if focal and diameter else None,
+        "pixel_um": number("PIXSIZE1", "XPIXSZ", "PIXSIZE"),
+    }
+    return {name: value for name, value in told.items() if value and math.isfinite(value)}
+
+
+NAMES = {
+    "diameter_m": "the diameter (m)",
+    "wavelength_nm": "the wavelength (nm)",
+    "focal_ratio": "the focal ratio",
+    "pixel_um": "the pixel (um)",
+}
+
+
+def telescope_of(*known: Mapping[str, float | None]) -> Telescope:
+    """Put a telescope together from what is known of it; what comes later wins.
+
+    Parameters
+    ----------
+    known : mapping of str to float or None
+        Parameters of `Telescope`, and `focal_length_m`, which with the diameter gives the focal
+        ratio. None is not known. The obstruction is 0 if nothing tells it.
+
+    Raises
+    ------
+    LuckyError
+        If something lacks, or makes no sense.
+    """
+    values: dict[str, float] = {"obstruction": 0.0}
+    for some in known:
+        given = {name: value for name, value in some.items() if value is not None}
+        focal = given.pop("focal_length_m", None)
+        values.update(given)
+        if focal is not None:
+            if values.get("diameter_m", 0) <= 0:
+                raise LuckyError("A focal length needs the telescope's diameter beside it.")
+            values["focal_ratio"] = focal / values["diameter_m"]
+    if missing := [told for name, told in NAMES.items() if name not in values]:
+        raise LuckyError(
+            f"Of the telescope, {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} "
+            "not known: the FITS header does not tell. Give them, or the name of a saved telescope."
+        )
+    return Telescope(**values)

@@ -1,0 +1,138 @@
+"""Telescopes: kept by name, told by headers, put together, refused."""
+
+import math
+import sys
+
+import pytest
+from astropy.io import fits
+
+from napari_lucky import LuckyError, Telescope, named_telescope, save_telescope, saved_telescopes
+from napari_lucky.telescopes import (
+    header_telescope,
+    remove_telescope,
+    telescope_of,
+    telescopes_file,
+)
+
+SMALL = Telescope(0.2, 0.0, 550.0, 15.0, 3.75)
+
+
+@pytest.fixture(autouse=True)
+def file(tmp_path, monkeypatch):
+    path = tmp_path / "new folder" / "telescopes.toml"
+    monkeypatch.setattr("napari_lucky.telescopes.telescopes_file", lambda: path)
+    return path
+
+
+def test_it_is_there_again(file):
+    assert saved_telescopes() == {}
+    assert save_telescope('Grégory "45" [IRSOL]', Telescope()) == file
+    save_telescope("small", SMALL)
+    assert named_telescope("small") == SMALL
+    assert list(saved_telescopes()) == ['Grégory "45" [IRSOL]', "small"]
+    save_telescope("small", SMALL)  # the same again does no harm
+    remove_telescope("small")
+    assert saved_telescopes() == {'Grégory "45" [IRSOL]': Telescope()}
+    with pytest.raises(LuckyError, match=r"no telescope 'small'; there are Grégory"):
+        named_telescope("small")
+
+
+def test_nothing_is_overwritten_unasked(file):
+    save_telescope("small", SMALL)
+    before = file.read_bytes()
+    with pytest.raises(LuckyError, match="another telescope 'small' already"):
+        save_telescope("small", Telescope())
+    assert file.read_bytes() == before
+    save_telescope("small", Telescope(), overwrite=True)
+    assert named_telescope("small") == Telescope()
+
+
+@pytest.mark.parametrize("name", ["", "  ", " small", "a\nb", "a\x00", "x" * 61])
+def test_names_that_cannot_be_used(file, name):
+    with pytest.raises(LuckyError, match="name"):
+        save_telescope(name, SMALL)
+    assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[small", "not a TOML file"),
+        ("small = 3", r"\[small\] is no telescope"),
+        ("[small]\ndiameter_m = 1.0", r"\[small\] is no telescope"),
+        (
+            "[small]\ndiameter_m=0\nobstruction=0\nwavelength_nm=1\nfocal_ratio=1\npixel_um=1",
+            r"\[small\]: The telescope's diameter is 0.0 m",
+        ),
+    ],
+)
+def test_a_broken_file_is_told_and_kept(file, text, says):
+    file.parent.mkdir()
+    file.write_text(text)
+    with pytest.raises(LuckyError, match=says):
+        saved_telescopes()
+    with pytest.raises(LuckyError, match=says):
+        save_telescope("other", SMALL)
+    assert file.read_text() == text
+
+
+def test_a_place_that_cannot_be_written(file):
+    file.parent.write_text("a file where the folder should be")
+    with pytest.raises(LuckyError, match="cannot be"):
+        save_telescope("small", SMALL)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the rules of Linux")
+def test_it_is_kept_where_the_system_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert telescopes_file() == tmp_path / "napari-lucky" / "telescopes.toml"
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert telescopes_file() == tmp_path / ".config" / "napari-lucky" / "telescopes.toml"
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"diameter_m": 0}, "diameter is 0 m"),
+        ({"wavelength_nm": math.nan}, "wavelength is nan nm"),
+        ({"focal_ratio": -1}, "focal ratio is -1; it"),
+        ({"pixel_um": math.inf}, "pixel is inf um"),
+        ({"obstruction": 1}, "obstruction is 1"),
+    ],
+)
+def test_figures_that_make_no_sense(values, says):
+    with pytest.raises(LuckyError, match=says):
+        Telescope(**values)
+
+
+def test_what_follows_from_it():
+    assert SMALL.focal_length_m == 3.0
+    assert SMALL.diffraction.sampling == pytest.approx(0.55 * 15 / 3.75)
+    assert SMALL.arcsec_per_px == pytest.approx(206264.8 * 3.75e-6 / 3)
+
+
+def test_what_a_header_tells():
+    header = fits.Header()
+    assert header_telescope(header) == header_telescope(None) == {}
+    header["APTDIA"], header["FOCALLEN"], header["XPIXSZ"] = 200, 3000.0, 3.75
+    header["WAVELNTH"], header["WAVEUNIT"] = 5500, -10  # angstrom
+    told = header_telescope(header)
+    assert told == pytest.approx(
+        {"diameter_m": 0.2, "focal_ratio": 15, "pixel_um": 3.75, "wavelength_nm": 550}
+    )
+    assert telescope_of(told) == SMALL
+    header["WAVELEN"], header["APTDIA"], header["XPIXSZ"] = 633.0, "large", -1
+    assert header_telescope(header) == {"wavelength_nm": 633.0}
+
+
+def test_what_is_given_wins_and_what_lacks_is_told():
+    header = {"wavelength_nm": 500.0, "pixel_um": 3.75, "focal_ratio": 8.0}
+    given = {"wavelength_nm": 550.0, "diameter_m": 0.2, "focal_length_m": 3.0, "pixel_um": None}
+    assert telescope_of(header, given) == SMALL
+    with pytest.raises(LuckyError, match=r"the diameter \(m\) is not known"):
+        telescope_of(header)
+    with pytest.raises(LuckyError, match=r"the wavelength \(nm\) and the focal ratio are"):
+        telescope_of({"diameter_m": 0.2, "pixel_um": 3})
+    with pytest.raises(LuckyError, match="needs the telescope's diameter"):
+        telescope_of({"focal_length_m": 3.0})

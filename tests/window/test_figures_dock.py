@@ -1,0 +1,215 @@
+"""The dock PSF figures in a real window: numbers of the core, errors, telescopes, tables."""
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_lucky import (
+    ArrayFrames,
+    Diffraction,
+    FigureRecipe,
+    LazyArray,
+    Telescope,
+    Window,
+    bootstrap_figures,
+    psf_figures,
+    saved_telescopes,
+)
+from napari_lucky.diffraction import psf_at
+
+
+@pytest.fixture(autouse=True)
+def own_configuration(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "napari_lucky.telescopes.telescopes_file", lambda: tmp_path / "own" / "telescopes.toml"
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def star(viewer):
+    image = (1e5 * psf_at(Diffraction(3, 0.3), (81, 81), (40.2, 39.7)) + 100).astype(np.float32)
+    return viewer.add_image(image, name="star")
+
+
+def dial(dock, telescope):
+    for name, box in dock.telescope.boxes.items():
+        box.value = getattr(telescope, name)
+
+
+THREE = Telescope(pixel_um=6.33, focal_ratio=30.0)
+
+
+def test_an_image_is_measured_as_the_core_measures_it(viewer, hand, star, messages, tmp_path):
+    before = star.data.copy()
+    dock = hand.dock("figures")
+    assert not dock.canvas.isVisible()
+    dial(dock, THREE)
+    hand.run(dock)
+    assert messages() == []
+    (row,) = dock.rows.values()
+    expected = psf_figures(star.data, THREE.diffraction)
+    assert row.figures.strehl == expected.strehl == pytest.approx(1, abs=1e-3)
+    assert f"{expected.strehl:.4g}" in dock.told.text()
+    hand.wait(dock.canvas.isVisible)
+    profile, encircled = dock.canvas.figure.axes
+    perfect, drawn = (line.get_ydata() for line in profile.lines)
+    np.testing.assert_array_equal(drawn, expected.profile)
+    np.testing.assert_array_equal(perfect, expected.perfect_profile)
+    np.testing.assert_array_equal(encircled.lines[1].get_ydata(), expected.encircled)
+    np.testing.assert_array_equal(star.data, before)
+
+    dock.aperture.value, dock.level.value, dock.pixel.value = 12, "100", 0
+    star.name = "other"
+    hand.run(dock)
+    assert list(dock.rows) == ["star", "other"]
+    made = dock.rows["other"].figures
+    assert made.strehl == psf_figures(star.data, THREE.diffraction, made.recipe).strehl
+    assert made.recipe == FigureRecipe(12, None, 100, 0)
+    assert len(profile.figure.axes[0].lines) == 3
+
+
+def test_tables_are_saved_and_nothing_is_overwritten(
+    viewer, hand, star, messages, tmp_path, monkeypatch
+):
+    dock = hand.dock("figures")
+    dial(dock, THREE)
+    hand.run(dock)
+    path = tmp_path / "figures.csv"
+    monkeypatch.setattr(
+        "napari_lucky._widgets.figures.QFileDialog.getSaveFileName", lambda *_: (str(path), "")
+    )
+    hand.press(dock.table_button)
+    with open(path, newline="") as file:
+        (line,) = csv.DictReader(file)
+    figures = dock.rows["star"].figures
+    assert float(line["strehl"]) == pytest.approx(figures.strehl, rel=1e-8)
+    assert float(line["fwhm_major_arcsec"]) == pytest.approx(
+        figures.fwhm_major * THREE.arcsec_per_px, rel=1e-6
+    )
+    with open(tmp_path / "figures_curves.csv", newline="") as file:
+        curve = [float(line["encircled"]) for line in csv.DictReader(file)]
+    np.testing.assert_allclose(curve, figures.encircled, rtol=1e-7)
+    assert messages() == []
+    hand.press(dock.table_button)
+    (told,) = messages()
+    assert "figures_curves.csv is already there" in told[1]
+
+    path = tmp_path / "figures.png"
+    hand.press(dock.figure_button)
+    assert path.read_bytes().startswith(b"\x89PNG")
+    hand.press(dock.clear_button)
+    assert not dock.rows
+    assert not dock.canvas.isVisible()
+
+
+def test_the_header_and_saved_telescopes_fill_the_boxes(viewer, hand, star, messages):
+    from astropy.io import fits
+
+    header = fits.Header()
+    header["FOCALLEN"], header["APTDIA"], header["PIXSIZE1"] = 3000.0, 300.0, 4.5
+    star.metadata["header"] = header
+    dock = hand.dock("figures")
+    choice = dock.telescope
+    assert choice.telescope == replace(Telescope(), diameter_m=0.3, focal_ratio=10.0, pixel_um=4.5)
+    choice.boxes["obstruction"].value = 0.25
+    choice.name.value = "the small one"
+    hand.press(choice.save_button)
+    assert choice.named.value == "the small one"
+    assert saved_telescopes() == {"the small one": choice.telescope}
+
+    dial(dock, THREE)
+    choice.name.value = "the small one"
+    hand.press(choice.save_button)
+    (told,) = messages()
+    assert "another telescope 'the small one' already" in told[1]
+    choice.name.value = "three"
+    hand.press(choice.save_button)
+    choice.named.value = "the small one"
+    assert choice.telescope.focal_ratio == 10.0
+    other = viewer.add_image(np.ones((20, 20)), name="no star", metadata={"header": header})
+    dock.image.value = other
+    assert choice.telescope.obstruction == 0.25  # the header does not undo a choice
+    hand.press(choice.remove_button)
+    assert list(saved_telescopes()) == ["three"]
+    assert list(choice.named.choices) == ["as below", "three"]
+
+
+def test_a_frame_of_a_run_and_errors_of_its_stack(viewer, hand, messages):
+    """The sample goes through the docks; errors are those of the core on the same frames."""
+    viewer.open_sample("napari-lucky", "simulated")
+    for name in ("calibration", "registration", "ranking", "stacking"):
+        hand.run(hand.dock(name))
+    run = next(la for la in viewer.layers if la.name.endswith("calibrated"))
+    shifts = next(la for la in viewer.layers if la.name.endswith("shifts"))
+    focus = next(la for la in viewer.layers if la.name.endswith(" focus"))
+    dock = hand.dock("figures")
+    assert dock.telescope.telescope == pytest.approx(Telescope(obstruction=0.3))
+    dock.image.value, dock.resamples.value = focus, 20
+    hand.run(dock)
+    assert dock.rows[focus.name].figures.errors is None
+
+    messages()
+    dock.run_layer.value = run
+    hand.run(dock)
+    (told,) = messages()
+    assert "a run and its shifts" in told[1]
+    dock.shifts.value = shifts
+    hand.run(dock)
+    assert messages() == []
+    figures = dock.rows[focus.name].figures
+    assert figures.errors.resamples == 20
+    assert 0 < figures.errors.strehl < 0.2 * figures.strehl
+    assert "±" in dock.told.text()
+
+    viewer.dims.set_current_step(0, 3)
+    dock.image.value = run
+    windows = next(la for la in viewer.layers if la.name.endswith("windows"))
+    dock.windows.value = windows
+    hand.run(dock)
+    assert messages() == []
+    row = dock.rows[f"{run.name} frame 3"]
+    assert row.figures.errors is None
+    assert 0 < row.figures.strehl < 1
+
+
+def test_what_cannot_be_measured_is_told(viewer, hand, messages):
+    dock = hand.dock("figures")
+    hand.press(dock.run_button)
+    assert "no image to measure" in messages()[0][1]
+    viewer.add_image(LazyArray(ArrayFrames(np.zeros((3, 40, 40), np.float32))), name="dark run")
+    dial(dock, THREE)
+    hand.run(dock)
+    assert "no star to measure" in messages()[0][1]
+    dock.level.value = "bright"
+    hand.press(dock.run_button)
+    assert "'bright' is no number" in messages()[0][1]
+    assert not dock.rows
+
+
+def test_bootstrap_is_cancelled(viewer, hand, slow_frames, messages):
+    """As every job: nothing is added."""
+    from napari_lucky.steps import stack_step
+
+    window = Window(0, 0, 64, 64)
+    dock = hand.dock("figures")
+    star = viewer.add_image(
+        slow_frames().read(slice(0, 1))[0],
+        name="stack",
+        metadata={"history": (stack_step(window, False, False, 400),)},
+    )
+    dial(dock, THREE)
+    dock.image.value = star
+    frames = (slow_frames(seconds=0.05), np.arange(400), window)
+    dock._frames = lambda layer: frames
+    hand.press(dock.run_button)
+    hand.wait(lambda: dock.busy)
+    hand.press(dock.cancel_button)
+    hand.wait(lambda: not dock.busy)
+    assert not dock.rows
+    assert any("Cancelled" in text for _, text in messages())
+    assert bootstrap_figures(
+        frames[0], np.arange(5), window, THREE.diffraction, resamples=10
+    ).errors.strehl == pytest.approx(0, abs=1e-9)
