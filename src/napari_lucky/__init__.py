@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .calibration import Calibrated, hot_pixels, master, master_flat
     from .cleaning import Cleaned, Cleaning, clean
     from .clipping import stack_clipped, stack_median
+    from .cluster import ClusterExecutor, on_cluster
     from .diffraction import Diffraction, diffraction_psf
     from .drizzle import stack_drizzled
     from .dust import DustRemoved, find_dust, mean_light
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from .frames import ArrayFrames, Frames, LazyArray, Subset
     from .history import Step
     from .integers import Integers
+    from .journal import Journal
     from .keep_curves import KeepCurve, keep_curve
     from .low_pass import LowPass, cutoff_in_pixels
     from .metrics import METRICS, metric
@@ -66,6 +68,7 @@ _HOMES = {
     "cleaning": ("Cleaned", "Cleaning", "clean"),
     "diffraction": ("Diffraction", "diffraction_psf"),
     "clipping": ("stack_clipped", "stack_median"),
+    "cluster": ("ClusterExecutor", "on_cluster"),
     "drizzle": ("stack_drizzled",),
     "dust": ("DustRemoved", "find_dust", "mean_light"),
     "finding": ("find_star",),
@@ -75,6 +78,7 @@ _HOMES = {
     "fourier_lucky": ("stack_fourier",),
     "frames": ("ArrayFrames", "Frames", "LazyArray", "Subset"),
     "history": ("Step",),
+    "journal": ("Journal",),
     "keep_curves": ("KeepCurve", "keep_curve"),
     "low_pass": ("LowPass", "cutoff_in_pixels"),
     "metrics": ("METRICS", "metric"),
@@ -117,6 +121,7 @@ __all__ = [
     "Calibrated",
     "Cleaned",
     "Cleaning",
+    "ClusterExecutor",
     "Diffraction",
     "Disc",
     "DustRemoved",
@@ -125,6 +130,7 @@ __all__ = [
     "Frames",
     "ImageResult",
     "Integers",
+    "Journal",
     "KeepCurve",
     "LazyArray",
     "LowPass",
@@ -162,6 +168,7 @@ __all__ = [
     "master_flat",
     "mean_light",
     "metric",
+    "on_cluster",
     "open_run",
     "parse_stack",
     "peak_pixel",

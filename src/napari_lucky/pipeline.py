@@ -19,6 +19,7 @@ from .errors import LuckyError
 from .fits_output import ImageResult
 from .frames import Frames
 from .history import History
+from .journal import Journal, job_key
 from .ranking import rank, select
 from .recipe import Recipe
 from .registration import register
@@ -56,6 +57,7 @@ def process(
     *,
     progress: Progress = silent,
     executor: Executor | None = None,
+    journal: Journal | None = None,
 ) -> Result:
     """Turn a run into its lucky pair.
 
@@ -65,6 +67,8 @@ def process(
         What to do with which frames.
     progress, executor
         See `napari_lucky.blocks.map_blocks`.
+    journal : Journal, optional
+        What was measured before an interrupt, and is measured now.
 
     Returns
     -------
@@ -86,9 +90,13 @@ def process(
     if focus is None or recipe.shifts is not None:
         table = _shifts_from_file(recipe, chosen, files, steps)
     else:
-        table, reasons = track_and_rank(clean, focus, defocus, recipe, chosen, files, steps, **work)
-        saturated = saturated_frames(calibrated, focus, table.shifts, **work)
+        if journal is not None:
+            journal.begin(lambda: job_key(chain))
+        kept: dict[str, Any] = {**work, "journal": journal}
+        table, reasons = track_and_rank(clean, focus, defocus, recipe, chosen, files, steps, **kept)
+        saturated = saturated_frames(calibrated, focus, table.shifts, **kept)
         notes += tell_frames(chosen, reasons, saturated, calibrated.saturation)
+        notes += [] if journal is None else journal.notes
     images = stack_results(
         clean, table, focus, defocus, recipe.subpixel, header, recipe.stack, **work
     )
@@ -106,6 +114,7 @@ def track_and_rank(
     *,
     progress: Progress = silent,
     executor: Executor | None = None,
+    journal: Journal | None = None,
 ) -> tuple[FrameTable, tuple[str, ...]]:
     """Register and rank frames, and choose among them, as a recipe says.
 
@@ -123,8 +132,8 @@ def track_and_rank(
         Their files.
     steps : tuple of Step
         What was done to the frames.
-    progress, executor
-        See `napari_lucky.blocks.map_blocks`.
+    progress, executor, journal
+        See `napari_lucky.journal.remembered`.
 
     Returns
     -------
@@ -132,7 +141,7 @@ def track_and_rank(
     reasons : tuple of str
         Why a frame is not registered; empty if it is.
     """
-    work: dict[str, Any] = {"progress": progress, "executor": executor}
+    work: dict[str, Any] = {"progress": progress, "executor": executor, "journal": journal}
     registration = register(
         frames,
         focus,

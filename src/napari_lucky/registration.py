@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .blocks import Progress, blocks_of, map_blocks, silent
+from .blocks import Progress, blocks_of, silent
 from .centroid import track_centroid
 from .correlation import check_reference_frame, correlate, reference_image
 from .errors import LuckyError
 from .following import follow, followed
 from .frames import Frames, View, as_float32
+from .journal import Journal, remembered
 from .spots import SMOOTH, Block, background, check_smooth, smoothed, track_brightest
 from .tracking import NO_LIGHT, track_template
 from .windows import Window
@@ -73,6 +74,7 @@ def register(
     *,
     progress: Progress = silent,
     executor: Executor | None = None,
+    journal: Journal | None = None,
 ) -> Registration:
     """Track a star from frame to frame inside a window.
 
@@ -95,8 +97,8 @@ def register(
         What "correlation" compares with: "best", the frame of the highest peak that is whole
         inside the window; "first", the first with a star; "mean", the mean of all frames with
         their brightest speckles on one point; or a frame's number, such as "17".
-    progress, executor
-        See `napari_lucky.blocks.map_blocks`.
+    progress, executor, journal
+        See `napari_lucky.journal.remembered`.
 
     Returns
     -------
@@ -116,6 +118,7 @@ def register(
     focus.check_on(frames.shape, "focus window")
 
     moves = np.zeros((frames.shape[0], 2), np.intp)
+    work: dict[str, Any] = {"progress": progress, "executor": executor, "journal": journal}
 
     def run(track: Callable[[Block], NDArray[np.float64]], what: str) -> NDArray[np.float64]:
         moved = followed(frames, moves)
@@ -127,7 +130,7 @@ def register(
             return points
 
         blocks = blocks_of(frames.shape[0], focus.height * focus.width)
-        done = map_blocks(one, blocks, progress=progress, what=what, executor=executor)
+        done = remembered(one, blocks, what=what, **work)
         return np.concatenate(list(done))
 
     found = run(lambda block: track_brightest(block, smooth), "tracking the speckle")
@@ -146,7 +149,7 @@ def register(
             lambda block: correlate(block, wanted), "correlating with the reference"
         )
     elif method == "template":
-        tracked = track_template(frames, focus, moves, found, progress=progress, executor=executor)
+        tracked = track_template(frames, focus, moves, found, **work)
         points, sigma, reasons = tracked.points, tracked.sigma, tracked.reasons
     if not np.isfinite(points).any():
         raise LuckyError(
