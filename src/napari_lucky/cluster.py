@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import pickle
 import re
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures import CancelledError, Executor, Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -28,6 +29,8 @@ A_THREAD = 2
 """Tasks under way for each thread of a worker, so that none waits for the network."""
 BUNDLE = 4
 """Blocks that are one task: a task costs the network and the scheduler some milliseconds."""
+TALKERS = ("client", "utils", "batched", "comm")
+"""Parts of the package distributed that log what happens to the client."""
 RECOUNT = 2.0
 """Seconds after which the workers are counted anew."""
 
@@ -64,27 +67,44 @@ def on_cluster(address: str, patience: float = PATIENCE) -> Iterator[ClusterExec
         raise LuckyError(
             "A scheduler needs the package distributed: pip install napari-lucky[distributed]"
         ) from None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of versions that differ; what matters is checked here
+    with _without_logs():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of versions that differ: what matters is checked
+            try:
+                client = Client(address, timeout=patience, set_as_default=False)
+            except (OSError, ValueError) as error:  # ValueError of what no address can be
+                raise LuckyError(
+                    f"{address}: no scheduler answers there ({error}). Start one with `dask "
+                    "scheduler`, and check the address and the firewall."
+                ) from error
         try:
-            client = Client(address, timeout=patience, name="napari-lucky", set_as_default=False)
-        except (OSError, ValueError) as error:  # ValueError of what no address can be
+            _check_workers(client, address, patience)
+            yield ClusterExecutor(client)
+        except KilledWorker as error:
             raise LuckyError(
-                f"{address}: no scheduler answers there ({error}). Start one with `dask scheduler`,"
-                " and check the address and the firewall."
+                f"{address}: worker after worker died over the same frames, as they do for lack of "
+                f"memory; look at their logs. ({error})"
             ) from error
+        except CancelledError as error:
+            raise LuckyError(
+                f"{address}: the cluster was lost; is its scheduler running?"
+            ) from error
+        finally:
+            client.close(timeout=2)
+
+
+@contextmanager
+def _without_logs() -> Iterator[None]:
+    """Keep the client from printing the tracebacks of what is told in a sentence."""
+    loggers = [logging.getLogger(f"distributed.{name}") for name in TALKERS]
+    levels = [logger.level for logger in loggers]
     try:
-        _check_workers(client, address, patience)
-        yield ClusterExecutor(client)
-    except KilledWorker as error:
-        raise LuckyError(
-            f"{address}: worker after worker died over the same block of frames, as they do for "
-            f"lack of memory; look at their logs. ({error})"
-        ) from error
-    except CancelledError as error:
-        raise LuckyError(f"{address}: the cluster was lost; is its scheduler running?") from error
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL + 1)
+        yield
     finally:
-        client.close(timeout=2)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _check_workers(client: Any, address: str, patience: float) -> None:
@@ -131,7 +151,6 @@ class ClusterExecutor(Executor):
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._pool = client.get_executor(pure=False)
         self._function: Callable[..., Any] | None = None
         self._sent: list[Any] = []  # the function's future, and those of its parts
         self._parts: dict[str, Any] = {}  # futures
@@ -151,12 +170,11 @@ class ClusterExecutor(Executor):
         """Run a function there with small arguments; see `concurrent.futures.Executor`."""
         if fn is not self._function:
             self._send(fn)
-        made: Future[Any] = self._pool.submit(call, args, kwargs, *self._sent)
-        return made
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more work; the cluster runs on."""
-        self._pool.shutdown(wait=wait and not cancel_futures)
+        there = self._submit(call, args, kwargs, *self._sent)
+        here: Future[Any] = Future()
+        here.add_done_callback(lambda _: there.cancel() if here.cancelled() else None)
+        self._client.loop.add_callback(_hand_on, there, here)
+        return here
 
     def _send(self, function: Callable[..., Any]) -> None:
         data, parts = pack(function, self._runs)
@@ -169,12 +187,21 @@ class ClusterExecutor(Executor):
         ]
         self._function = function
 
-    def _submit(self, make: type, *args: Any) -> Any:
-        """Make something there that is known by its future."""
+    def _submit(self, function: Callable[..., Any], *args: Any) -> Any:
         import dask
 
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}):
-            return self._client.submit(make, *args, pure=False)
+            # what is submitted within the timeout is done in any order
+            return self._client.submit(function, *args, pure=False, fifo_timeout="0ms")
+
+
+async def _hand_on(there: Any, here: Future[Any]) -> None:
+    """Let a future here end as that of the cluster does."""
+    with suppress(InvalidStateError):  # it was cancelled here meanwhile
+        try:
+            here.set_result(await there)
+        except Exception as error:
+            here.set_exception(error)
 
 
 class Part:
