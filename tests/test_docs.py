@@ -11,7 +11,7 @@ from napari_lucky.cli import parser
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-FOREIGN = {"--plugin", "--ignore"}
+FOREIGN = {"--plugin", "--ignore", "--nthreads", "--nworkers"}
 """Options of other programs."""
 VALUES = {
     "Y,X,SIZE": "140,392,128",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .calibration import Calibrated, master, master_flat
     from .cleaning import Cleaned, Cleaning, clean
     from .clipping import stack_clipped, stack_median
+    from .cluster import ClusterExecutor, on_cluster
     from .diffraction import Diffraction, diffraction_psf
     from .drizzle import stack_drizzled
     from .dust import DustRemoved, find_dust, mean_light
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from .frames import ArrayFrames, Frames, LazyArray, Subset
     from .history import Step
     from .integers import Integers
+    from .journal import Journal
     from .keep_curves import KeepCurve, keep_curve
     from .low_pass import LowPass, cutoff_in_pixels
     from .metrics import METRICS, metric
@@ -75,6 +77,7 @@ _HOMES = {
     "cleaning": ("Cleaned", "Cleaning", "clean"),
     "diffraction": ("Diffraction", "diffraction_psf"),
     "clipping": ("stack_clipped", "stack_median"),
+    "cluster": ("ClusterExecutor", "on_cluster"),
     "drizzle": ("stack_drizzled",),
     "dust": ("DustRemoved", "find_dust", "mean_light"),
     "figure_errors": ("bootstrap_figures",),
@@ -88,6 +91,7 @@ _HOMES = {
     "fourier_lucky": ("stack_fourier",),
     "frames": ("ArrayFrames", "Frames", "LazyArray", "Subset"),
     "history": ("Step",),
+    "journal": ("Journal",),
     "keep_curves": ("KeepCurve", "keep_curve"),
     "low_pass": ("LowPass", "cutoff_in_pixels"),
     "metrics": ("METRICS", "metric"),
@@ -133,6 +137,7 @@ __all__ = [
     "Calibrated",
     "Cleaned",
     "Cleaning",
+    "ClusterExecutor",
     "Diffraction",
     "Disc",
     "DustRemoved",
@@ -142,6 +147,7 @@ __all__ = [
     "Frames",
     "ImageResult",
     "Integers",
+    "Journal",
     "KeepCurve",
     "LazyArray",
     "LowPass",
@@ -184,6 +190,7 @@ __all__ = [
     "measure_files",
     "metric",
     "named_telescope",
+    "on_cluster",
     "open_run",
     "parse_stack",
     "peak_pixel",

@@ -38,6 +38,25 @@ def cores() -> int:
     return min(os.cpu_count() or 1, MOST_WORKERS)
 
 
+def under_way(executor: Executor | None = None) -> int:
+    """Return how many tasks are under way at once: what the executor says, or two a core.
+
+    An executor of many machines tells their number by an attribute `at_once`.
+    """
+    return int(getattr(executor, "at_once", 2 * cores()))
+
+
+def bundled(blocks: list[slice], executor: Executor | None = None) -> list[list[slice]]:
+    """Put blocks together that are one task: one each, unless tasks cost the executor much.
+
+    It tells by an attribute `bundle` how many blocks are worth a task; fewer are taken
+    where the executor would idle.
+    """
+    most = int(getattr(executor, "bundle", 1))
+    size = max(1, min(most, len(blocks) // (2 * under_way(executor)))) if most > 1 else 1
+    return [blocks[k : k + size] for k in range(0, len(blocks), size)]
+
+
 def blocks_of(n: int, pixels: int, budget: int = 1 << 18) -> list[slice]:
     """Cut n frames of a number of pixels each into blocks of about `budget` pixels.
 
@@ -65,7 +84,7 @@ def map_blocks(
     Parameters
     ----------
     function : callable
-        Takes a block.
+        Takes a block, and returns what it finds: an executor may run it in another process.
     blocks : list of slice
         Slices of something the function knows, of frames as a rule.
     progress : callable, optional
@@ -77,23 +96,29 @@ def map_blocks(
     """
     total = sum(block.stop - block.start for block in blocks)
     pool = executor or ThreadPoolExecutor(cores())
-    pending: deque[tuple[slice, Future[T]]] = deque()
+    pending: deque[tuple[list[slice], Future[list[T]]]] = deque()
+
+    def each(bundle: list[slice]) -> list[T]:
+        return [function(block) for block in bundle]
+
     try:
-        waiting = iter(blocks)
+        waiting = iter(bundled(blocks, executor))
         done = 0
         progress(done, total, what)
         while True:
-            while len(pending) < 2 * cores() and (block := next(waiting, None)) is not None:
-                pending.append((block, pool.submit(function, block)))
+            while len(pending) < under_way(executor) and (bundle := next(waiting, None)):
+                pending.append((bundle, pool.submit(each, bundle)))
             if not pending:
                 return
-            block, future = pending[0]
+            bundle, future = pending[0]
             while not wait([future], HEARTBEAT).done:
                 progress(done, total, what)
-            yield future.result()
+            made = future.result()
             pending.popleft()
-            done += block.stop - block.start
-            progress(done, total, what)
+            for block, result in zip(bundle, made, strict=True):
+                yield result
+                done += block.stop - block.start
+                progress(done, total, what)
     finally:
         for _, future in pending:
             future.cancel()

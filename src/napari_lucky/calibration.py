@@ -15,6 +15,7 @@ from .blocks import Progress, blocks_of, map_blocks, silent
 from .errors import LuckyError
 from .following import followed, moves_of
 from .frames import ArrayFrames, Frames, Index, View, as_float32
+from .journal import Journal, remembered
 from .windows import Window
 
 Combine = Literal["mean", "median"]
@@ -237,11 +238,12 @@ def saturated_frames(
     *,
     progress: Progress = silent,
     executor: Executor | None = None,
+    journal: Journal | None = None,
 ) -> NDArray[np.bool_]:
     """Tell which frames have a saturated pixel in a window, beside those masked in every frame.
 
     With the shifts of a registration, (n, 2) in pixels, the window moves as in
-    `napari_lucky.rank`.
+    `napari_lucky.rank`. For a journal, see `napari_lucky.journal.remembered`.
 
     Returns
     -------
@@ -257,7 +259,7 @@ def saturated_frames(
 
     blocks = blocks_of(n, window.height * window.width)
     what = "looking for saturated frames"
-    done = map_blocks(look, blocks, progress=progress, what=what, executor=executor)
+    done = remembered(look, blocks, journal, progress=progress, what=what, executor=executor)
     return np.concatenate(list(done))
 
 

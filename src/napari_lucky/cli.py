@@ -6,6 +6,8 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NoReturn, get_args
 
@@ -40,8 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LuckyError as error:
         print(f"napari-lucky: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("napari-lucky: interrupted; nothing was written.", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        left = " ".join(map(str, interrupt.args)) or "nothing was written."
+        print(f"napari-lucky: interrupted; {left}", file=sys.stderr)
         return 130
 
 
@@ -139,6 +142,11 @@ def parser() -> Parser:
     )
     add("--report", action="store_true", help="draw report.png too")
     add("--overwrite", action="store_true", help="replace results that OUT already holds")
+    add(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="work on the dask.distributed cluster with this scheduler, such as tcp://host:8786",
+    )
     add("-o", "--out", required=True, type=_folder, metavar="OUT", help="folder for the results")
     add_cleaning_options(process)
 
@@ -223,20 +231,32 @@ def _stack(text: str) -> str:
 
 def run_process(given: argparse.Namespace) -> int:
     """Do `napari-lucky process`."""
+    from .journal import Journal, beside
     from .outputs import check_out, write_results
     from .pipeline import process
 
     recipe = recipe_of(given)
     check_out(given.out, given.overwrite)
     meter = Meter()
+    notes: list[str] = []
+    journal = Journal(beside(given.out))
     try:
-        result = process(recipe, progress=meter)
-    finally:
-        meter.clear()
-    notes = list(result.notes)
-    files = write_results(
-        result, given.out, report=given.report, overwrite=given.overwrite, tell=notes.append
-    )
+        with journal, _executor(given.scheduler) as executor:
+            try:
+                result = process(recipe, progress=meter, executor=executor, journal=journal)
+            finally:
+                meter.clear()
+            notes += result.notes
+            files = write_results(
+                result, given.out, report=given.report, overwrite=given.overwrite, tell=notes.append
+            )
+    except KeyboardInterrupt:
+        if journal.kept:
+            raise KeyboardInterrupt(
+                f"no result was written. What was measured is kept in {journal.path}: the same "
+                "command goes on from there."
+            ) from None
+        raise
     for note in notes:
         print(note, file=sys.stderr)
     table = result.table
@@ -245,6 +265,14 @@ def run_process(given: argparse.Namespace) -> int:
         f"{', '.join(file.name for file in files)} to {given.out}"
     )
     return 0
+
+
+def _executor(scheduler: str | None) -> AbstractContextManager[Executor | None]:
+    if scheduler is None:
+        return nullcontext()
+    from .cluster import on_cluster
+
+    return on_cluster(scheduler)
 
 
 def run_flat(given: argparse.Namespace) -> int:

@@ -125,14 +125,14 @@ def _reduced_tile(
 ) -> Reduced:
     values = np.empty((*tile.shape, len(index)), np.float32)
 
-    def read(block: slice) -> None:
-        pixels = as_float32(frames.read(index[block], tile))
-        values[..., block] = np.moveaxis(pixels, 0, -1)
+    def read(block: slice) -> NDArray[np.float32]:
+        return as_float32(frames.read(index[block], tile))
 
-    for _ in map_blocks(read, blocks_of(len(index), tile.height * tile.width), **work):
-        pass
+    blocks = blocks_of(len(index), tile.height * tile.width)
+    for block, pixels in zip(blocks, map_blocks(read, blocks, **work), strict=True):
+        values[..., block] = np.moveaxis(pixels, 0, -1)
     rows = [slice(y, y + 1) for y in range(tile.height)]
-    made = map_blocks(lambda row: reduce(values[row]), rows, executor=work["executor"])
+    made = map_blocks(lambda row: reduce(values[row]), rows)  # where the values are
     image, variance, coverage = (np.concatenate(parts) for parts in zip(*made, strict=True))
     return image, variance, coverage
 

@@ -79,6 +79,9 @@ class FitsImage:
     layout: Layout
     unpacked: Unpacked | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "path": self.path.absolute()}  # whoever gets it may be elsewhere
+
     def read(self, planes: Sequence[int], window: Window) -> NDArray[Any]:
         """Return some planes, (k, height, width), cut to a window; see `read_into`."""
         out = np.empty((len(planes), *window.shape), self.layout.dtype)
@@ -188,6 +191,9 @@ class Unpacked:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _packed: Any = None
     _plain: Any = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Unpacked, (self.path.absolute(),)  # whoever gets it unpacks for himself
 
     def __del__(self) -> None:
         for file in (self._packed, self._plain):

@@ -314,5 +314,7 @@ def write_text(path: Path, text: str) -> None:
         raise LuckyError(
             f"A name is not text that can be written: {name!a}; rename the file or folder."
         ) from error
-    with written_whole(path) as temporary:
-        temporary.write_bytes(content)
+    with written_whole(path) as temporary, open(temporary, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

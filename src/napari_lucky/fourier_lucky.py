@@ -105,19 +105,18 @@ def _means_of(
     shape = (tile.stop - tile.start, padded.shape[1] // 2 + 1, len(index))
     spectra, amplitudes = np.empty(shape, np.complex64), np.empty(shape, np.float32)
 
-    def read(block: slice) -> None:
+    def read(block: slice) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
         spectrum, amplitude = padded.spectra(frames.read(index[block], padded.window))
-        spectra[..., block] = np.moveaxis(spectrum[:, tile], 0, -1)
-        amplitudes[..., block] = np.moveaxis(amplitude[:, tile], 0, -1)
+        return spectrum[:, tile], amplitude[:, tile]
 
     blocks = blocks_of(len(index), padded.shape[0] * padded.shape[1])
-    for _ in map_blocks(read, blocks, **work):
-        pass
+    for block, made in zip(blocks, map_blocks(read, blocks, **work), strict=True):
+        for held, part in zip((spectra, amplitudes), made, strict=True):
+            held[..., block] = np.moveaxis(part, 0, -1)
     rows = [slice(y, y + 1) for y in range(shape[0])]
-    made = map_blocks(
-        lambda row: choice.means(spectra[row], amplitudes[row]), rows, executor=work["executor"]
-    )
-    means = np.concatenate(list(made), axis=1)
+    # where the spectra are
+    found = map_blocks(lambda row: choice.means(spectra[row], amplitudes[row]), rows)
+    means = np.concatenate(list(found), axis=1)
     if tile.start == 0:
         means[:, 0, 0] = choice.plain_means(spectra[0, 0])
     return means

@@ -20,6 +20,7 @@ from .fits_output import ImageResult
 from .following import moves_of
 from .frames import Frames
 from .history import History
+from .journal import Journal, job_key
 from .ranking import rank, select
 from .recipe import Recipe
 from .registration import register
@@ -59,6 +60,7 @@ def process(
     *,
     progress: Progress = silent,
     executor: Executor | None = None,
+    journal: Journal | None = None,
 ) -> Result:
     """Turn a run into its lucky pair.
 
@@ -68,6 +70,8 @@ def process(
         What to do with which frames.
     progress, executor
         See `napari_lucky.blocks.map_blocks`.
+    journal : Journal, optional
+        What was measured before an interrupt, and is measured now.
 
     Returns
     -------
@@ -89,9 +93,13 @@ def process(
     if focus is None or recipe.shifts is not None:
         table, long_exposure = _shifts_from_file(recipe, chosen, files, steps), None
     else:
-        made = track_and_rank(clean, focus, defocus, recipe, chosen, files, steps, **work)
+        if journal is not None:
+            journal.begin(lambda: job_key(chain))
+        kept: dict[str, Any] = {**work, "journal": journal}
+        made = track_and_rank(clean, focus, defocus, recipe, chosen, files, steps, **kept)
         table, long_exposure = made.table, made.long_exposure
         notes += tell_frames(chosen, made.reasons, made.saturated, calibrated.saturation)
+        notes += [] if journal is None else journal.notes
     images = stack_results(
         clean,
         table,
@@ -138,6 +146,7 @@ def track_and_rank(
     *,
     progress: Progress = silent,
     executor: Executor | None = None,
+    journal: Journal | None = None,
 ) -> Measured:
     """Register and rank frames, and choose among them, as a recipe says.
 
@@ -155,10 +164,10 @@ def track_and_rank(
         Their files.
     steps : tuple of Step
         What was done to the frames.
-    progress, executor
-        See `napari_lucky.blocks.map_blocks`.
+    progress, executor, journal
+        See `napari_lucky.journal.remembered`.
     """
-    work: dict[str, Any] = {"progress": progress, "executor": executor}
+    work: dict[str, Any] = {"progress": progress, "executor": executor, "journal": journal}
     seen = survey(
         frames,
         focus,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .blocks import Progress, blocks_of, map_blocks, silent
+from .blocks import Progress, blocks_of, silent
 from .diffraction import Diffraction
 from .errors import LuckyError
 from .following import followed, moves_of
 from .frames import Frames, as_float32
+from .journal import Journal, remembered
 from .light import Light, light_of
 from .metrics import METRICS, check_metric
 from .separable import gaussian
@@ -56,6 +58,7 @@ def rank(
     diffraction: Diffraction | None = None,
     progress: Progress = silent,
     executor: Executor | None = None,
+    journal: Journal | None = None,
 ) -> NDArray[np.float64]:
     """Measure the quality of every frame in the focused star's window.
 
@@ -80,8 +83,8 @@ def rank(
         moves with it, by whole pixels.
     diffraction : Diffraction, optional
         The diffraction-limited PSF, which "encircled-energy" and "psf-correlation" need.
-    progress, executor
-        See `napari_lucky.blocks.map_blocks`.
+    progress, executor, journal
+        See `napari_lucky.journal.remembered`.
 
     Returns
     -------
@@ -103,7 +106,8 @@ def rank(
         return rank_block(as_float32(frames.read(block, focus)), metric, smooth, diffraction)
 
     blocks = blocks_of(frames.shape[0], focus.height * focus.width)
-    done = map_blocks(one, blocks, progress=progress, what="ranking", executor=executor)
+    work: dict[str, Any] = {"progress": progress, "executor": executor}
+    done = remembered(one, blocks, journal, what="ranking", **work)
     return np.concatenate(list(done))
 
 

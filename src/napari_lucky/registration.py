@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .blocks import Progress, blocks_of, map_blocks, silent
+from .blocks import Progress, blocks_of, silent
 from .brightest import track_brightest
 from .centroid import steady_window, track_centroid
 from .correlation import check_reference_frame, correlate, make_reference, reference_image
 from .errors import LuckyError
 from .following import follow, followed
 from .frames import Frames, View, as_float32
+from .journal import Journal, remembered
 from .noise import Noise, sample_noise
 from .spots import SMOOTH, Block, check_smooth
 from .tracking import NO_LIGHT, track_template
@@ -81,6 +82,7 @@ def register(
     seen: Seen | None = None,
     progress: Progress = silent,
     executor: Executor | None = None,
+    journal: Journal | None = None,
 ) -> Registration:
     """Track a star from frame to frame inside a window.
 
@@ -107,8 +109,8 @@ def register(
         their brightest speckles on one point; or a frame's number, such as "17".
     seen : tuple, optional
         What a `napari_lucky.survey` has found already: the noise, and the brightest speckles.
-    progress, executor
-        See `napari_lucky.blocks.map_blocks`.
+    progress, executor, journal
+        See `napari_lucky.journal.remembered`.
 
     Returns
     -------
@@ -133,6 +135,7 @@ def register(
     focus.check_on(frames.shape, "focus window")
 
     moves = np.zeros((frames.shape[0], 2), np.intp)
+    work: dict[str, Any] = {"progress": progress, "executor": executor, "journal": journal}
 
     def run(track: Callable[[Block], NDArray[np.float64]], what: str) -> NDArray[np.float64]:
         moved = followed(frames, moves)
@@ -144,7 +147,7 @@ def register(
             return points
 
         blocks = blocks_of(frames.shape[0], focus.height * focus.width)
-        done = map_blocks(one, blocks, progress=progress, what=what, executor=executor)
+        done = remembered(one, blocks, what=what, **work)
         return np.concatenate(list(done))
 
     if seen is None:
@@ -171,7 +174,7 @@ def register(
         made = run(lambda block: correlate(block, wanted, noise), "correlating with the reference")
         points, sigma = point - made[:, :2], made[:, 2:]
     elif method == "template":
-        tracked = track_template(frames, focus, moves, found, progress=progress, executor=executor)
+        tracked = track_template(frames, focus, moves, found, **work)
         points, sigma, reasons = tracked.points, tracked.sigma, tracked.reasons
     if not np.isfinite(points).any():
         raise LuckyError(

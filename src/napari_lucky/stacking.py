@@ -15,6 +15,8 @@ from .frames import Frames, as_float32
 from .windows import Window
 
 FloatArray = NDArray[np.float64]
+MANY = 1 << 20
+"""Pixels that are summed before sums are handed on, 64 frames of 128 x 128."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,18 +146,23 @@ def stack_mean(
     index = checked(frames, index, window)
 
     def add(block: slice) -> tuple[Sums, NDArray[np.int32]]:
-        pixels = as_float32(frames.read(index[block], window))
         sums = Sums(window.shape)
-        if weights is None:
-            sums.add_frames(pixels)
-            return sums, sums.weight.astype(np.int32)
-        good = np.isfinite(pixels)
-        values, counted = np.where(good, pixels, np.float32(0)), as_float32(good)
-        own = weights[index[block], np.newaxis, np.newaxis]
-        sums.add(values * own, counted * own)
-        return sums, good.sum(axis=0, dtype=np.int32)
+        coverage: NDArray[np.int32] = np.zeros(window.shape, np.int32)
+        for part in blocks_of(block.stop - block.start, pixels):
+            some = index[block][part]
+            values = as_float32(frames.read(some, window))
+            if weights is None:
+                sums.add_frames(values)
+                continue
+            good = np.isfinite(values)
+            values, counted = np.where(good, values, np.float32(0)), as_float32(good)
+            own = weights[some, np.newaxis, np.newaxis]
+            sums.add(values * own, counted * own)
+            coverage += good.sum(axis=0, dtype=np.int32)
+        return sums, sums.weight.astype(np.int32) if weights is None else coverage
 
-    blocks = blocks_of(len(index), window.height * window.width)
+    pixels = window.height * window.width
+    blocks = blocks_of(len(index), pixels, MANY)  # sums are as large as several frames
     sums = Sums(window.shape)
     coverage = np.zeros(window.shape, np.int32)
     for some, good in map_blocks(add, blocks, progress=progress, what=what, executor=executor):

@@ -6,6 +6,7 @@ Reading a frame's window costs about as much as measuring in it, so it is read o
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,16 +14,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .blocks import Progress, blocks_of, map_blocks, silent
+from .blocks import Progress, blocks_of, silent
 from .brightest import brightest_in
 from .calibration import bright_frames, calibrated_in
 from .diffraction import Diffraction
 from .frames import Frames, Index, View, as_float32
+from .journal import Journal, remembered
 from .light import light_of
 from .noise import Noise, sample_noise
 from .ranking import quality_of
-from .stacking import Stack, Sums, stack_of
+from .stacking import MANY, Stack, Sums, stack_of
 from .windows import Window
+
+Found = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""A row for each frame of a block, and sums of value, value² and weight over them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,38 +65,48 @@ def survey(
     *,
     progress: Progress = silent,
     executor: Executor | None = None,
+    journal: Journal | None = None,
 ) -> Survey:
     """Track the brightest speckle, rank, look for saturation and average, all in one pass.
 
     The numbers are those of `register`, `rank`, `saturated_frames` and `stack_mean`, whose
-    parameters it takes, to the bit.
+    parameters it takes, to the bit. For a journal, see `napari_lucky.journal.remembered`.
     """
     n = frames.shape[0]
     noise = sample_noise(frames, focus)
     frames = recalling(frames)
     calibrated = calibrated_in(frames)
 
-    def one(block: slice) -> tuple[NDArray[np.float64], Sums]:
-        pixels = as_float32(frames.read(block, focus))
-        light = light_of(pixels)
-        found = brightest_in(light, smooth, noise)
-        if isinstance(frames, View):
-            found[frames.blank(block, focus)] = np.nan
-        quality = quality_of(light, metric, rank_smooth, diffraction)
-        saturated = np.zeros(len(pixels), bool)
-        if calibrated is not None:
-            saturated = bright_frames(calibrated, block, focus)
-        sums = Sums(focus.shape)
-        sums.add_frames(pixels)
-        return np.column_stack([found, quality, saturated]), sums
+    pixels = focus.height * focus.width
 
-    rows, total = [], Sums(focus.shape)
-    blocks = blocks_of(n, focus.height * focus.width)
-    what = "tracking and ranking"
-    for numbers, sums in map_blocks(one, blocks, progress=progress, what=what, executor=executor):
+    def one(block: slice) -> Found:
+        rows, sums = [], Sums(focus.shape)
+        for part in blocks_of(block.stop - block.start, pixels):
+            some = slice(block.start + part.start, block.start + part.stop)
+            read = as_float32(frames.read(some, focus))
+            sums.add_frames(read)
+            light = light_of(read)
+            found = brightest_in(light, smooth, noise)
+            if isinstance(frames, View):
+                found[frames.blank(some, focus)] = np.nan
+            quality = quality_of(light, metric, rank_smooth, diffraction)
+            saturated = np.zeros(len(read), bool)
+            if calibrated is not None:
+                saturated = bright_frames(calibrated, some, focus)
+            rows.append(np.column_stack([found, quality, saturated]))
+        return np.concatenate(rows), np.stack([sums.value, sums.value2, sums.weight])
+
+    work: dict[str, Any] = {"progress": progress, "executor": executor, "join": _joined}
+    blocks = blocks_of(n, pixels, MANY)  # sums are as large as several frames
+    done = remembered(one, blocks, journal, what="tracking and ranking", **work)
+    rows, sums = [], np.zeros((3, *focus.shape))
+    for numbers, some in done:
         rows.append(numbers)
-        total.merge(sums)
+        sums += some
     table = np.concatenate(rows)
+    total = Sums(focus.shape)
+    total.value, total.value2, total.weight = sums
+    total.both, total.weight2 = total.value, total.weight
     all_lit = bool(np.isfinite(table[:, :2]).all())
     return Survey(
         noise,
@@ -102,6 +117,14 @@ def survey(
         if all_lit
         else None,
     )
+
+
+def _joined(parts: Sequence[Found]) -> Found:
+    """Return what is known of frames in a row: their numbers, and the sums added in order."""
+    total = parts[0][1].copy()
+    for _, sums in parts[1:]:
+        total += sums
+    return np.concatenate([numbers for numbers, _ in parts]), total
 
 
 def recalling(frames: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .blocks import Progress, blocks_of, map_blocks, silent
+from .blocks import Progress, blocks_of, silent
 from .fitting import (
     LARGEST_REST,
     Fit,
@@ -23,6 +23,7 @@ from .fitting import (
 )
 from .following import Followed, Moves
 from .frames import Frames, View, as_float32, is_empty
+from .journal import Journal, remembered
 from .noise import Noise
 from .reading import spread_over
 from .spots import Block
@@ -86,6 +87,7 @@ def track_template(
     *,
     progress: Progress = silent,
     executor: Executor | None = None,
+    journal: Journal | None = None,
 ) -> Tracked:
     """Track a star by a template that is made of the run's own good frames.
 
@@ -97,8 +99,8 @@ def track_template(
         Holds the star in every frame, moved by `moves`.
     moves, found
         From `napari_lucky.following.follow`.
-    progress, executor
-        See `napari_lucky.blocks.map_blocks`.
+    progress, executor, journal
+        See `napari_lucky.journal.remembered`.
     """
     template, usual = learn(frames, focus, moves, found, progress=progress)
     reach = min(focus.shape) // (4 if moves.any() else 2)
@@ -109,7 +111,7 @@ def track_template(
 
     blocks = blocks_of(frames.shape[0], focus.height * focus.width)
     what = "fitting the template"
-    done = map_blocks(one, blocks, progress=progress, what=what, executor=executor)
+    done = remembered(one, blocks, journal, progress=progress, what=what, executor=executor)
     table = np.concatenate(list(done))
     place, sigma, (flux, error, chi2, seen) = table[:, :2], table[:, 2:4], table[:, 4:].T
     reasons = _reasons(place, flux, error, chi2, seen)

@@ -1,0 +1,282 @@
+"""What a long job has measured, kept beside its results in case it is interrupted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from ._version import __version__
+from .blocks import Progress, map_blocks, silent
+from .frames import View, whole_run
+
+if TYPE_CHECKING:
+    from .chain import Chain
+
+T = TypeVar("T")
+
+EVERY = 5.0
+"""Seconds from one writing to the next, and before the first: short jobs never write."""
+PART_OF_TIME = 0.05
+"""Writing takes at most about this part of a job's time."""
+GATHERED = 64
+"""Blocks whose results are held singly before they are joined."""
+DECISIVE = ("focus", "register", "smooth", "reference_frame", "rank", "rank_smooth", "psf")
+"""Parameters of a recipe that measurements depend on, beside the frames themselves."""
+
+
+def joined(parts: Sequence[Any]) -> Any:
+    """Return arrays, or tuples of arrays, joined along the first axis."""
+    if isinstance(parts[0], tuple):
+        return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return np.concatenate(list(parts))
+
+
+class Journal:
+    """Measurements of a job in one file, written anew every few seconds, whole or not at all.
+
+    As a context: the file is removed if the job ends well, and written a last time if not.
+    A file that cannot be written ends no job; it is told.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    every : float
+        Seconds from one writing to the next, and before the first.
+    """
+
+    def __init__(self, path: Path, every: float = EVERY) -> None:
+        self.path = path
+        self.notes: list[str] = []
+        self._every = every
+        self._due = np.inf
+        self._key: Callable[[], str] = str
+        self._passes: dict[str, tuple[int, Any]] = {}  # up to which frame, and the joined result
+        self._found: dict[str, tuple[int, Any]] = {}  # those of the job that was interrupted
+        self._now = ""  # the pass that is under way
+        self._new: list[Any] = []  # its results that are not joined yet
+        self._join: Callable[[Sequence[Any]], Any] = joined
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            for path in (self.path, self._part):
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
+        elif self.frames and (self.path.exists() or time.monotonic() >= self._due):
+            self._write()
+
+    @property
+    def _part(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.part")
+
+    @property
+    def kept(self) -> bool:
+        """Whether there is a file to go on from."""
+        return bool(self.frames) and self.path.exists()
+
+    @property
+    def frames(self) -> int:
+        """How many frames the pass that is under way has measured."""
+        return self._passes.get(self._now, (0, None))[0]
+
+    def begin(self, key: Callable[[], str]) -> None:
+        """Look for the measurements of a job of this key, and begin to keep one's own.
+
+        Parameters
+        ----------
+        key : callable
+            Returns what the measurements depend on; called only if need be, as it costs time.
+        """
+        self._key = cache(key)
+        self._due = time.monotonic() + self._every
+        if not self.path.exists():
+            return
+        try:
+            found, passes = _read(self.path)
+            same = found == self._key()
+        except Exception as error:  # whatever a damaged file may give
+            self.notes.append(f"{self.path}: not measurements that can be used ({error}).")
+            return
+        if same:
+            self._found = passes
+        else:
+            self.notes.append(
+                f"{self.path}: measurements of an interrupted job with other frames or parameters; "
+                "they were not used."
+            )
+
+    def recall(
+        self, name: str, blocks: list[slice], join: Callable[[Sequence[Any]], Any]
+    ) -> tuple[int, Any]:
+        """Begin a pass; return how many of its frames were measured already, and the result."""
+        self._flush()
+        again = sum(other.split("#")[0] == name for other in self._passes)
+        self._now, self._join = (f"{name}#{again}" if again else name), join
+        done, result = self._found.pop(self._now, (0, None))
+        if done not in (block.stop for block in blocks):
+            done, result = 0, None
+        self._passes[self._now] = (done, result)
+        if done and not self._found:  # the passes that follow had not begun
+            self.notes.append(
+                f"Went on from frame {done} of {blocks[-1].stop} ({name}): what an interrupted "
+                f"job had measured stood in {self.path}."
+            )
+        return done, result
+
+    def add(self, done: int, result: Any) -> None:
+        """Keep the result of one more block, which ends before frame `done`."""
+        self._new.append(result)
+        self._passes[self._now] = (done, self._passes[self._now][1])
+        if len(self._new) >= GATHERED:
+            self._flush()
+        if time.monotonic() >= self._due:
+            self._write()
+
+    def _flush(self) -> None:
+        """Join the results held singly with those before."""
+        if self._new:
+            done, before = self._passes[self._now]
+            parts = self._new if before is None else [before, *self._new]
+            self._passes[self._now] = (done, self._join(parts))
+            self._new = []
+
+    def _write(self) -> None:
+        begun = time.monotonic()
+        self._flush()
+        begun_ones = {name: one for name, one in self._passes.items() if one[0]}
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self._part, "wb") as file:
+                _save(file, self._key(), {**begun_ones, **self._found})
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(self._part, self.path)
+        except OSError as error:
+            self.notes.append(f"{self.path}: measurements could not be kept ({error.strerror}).")
+            self._due = np.inf
+            return
+        now = time.monotonic()
+        self._due = now + max(self._every, (now - begun) / PART_OF_TIME)
+
+
+def _save(file: Any, key: str, passes: dict[str, tuple[int, Any]]) -> None:
+    arrays: dict[str, Any] = {}
+    told = []
+    for number, (name, (done, result)) in enumerate(passes.items()):
+        several = isinstance(result, tuple)
+        parts = result if several else (result,)
+        told.append([name, done, several, len(parts)])
+        arrays.update({f"{number}_{k}": part for k, part in enumerate(parts)})
+    np.savez(file, told=np.array(json.dumps({"key": key, "passes": told})), **arrays)
+
+
+def _read(path: Path) -> tuple[str, dict[str, tuple[int, Any]]]:
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as saved:
+        told = json.loads(str(saved["told"]))
+        passes: dict[str, tuple[int, Any]] = {}
+        for number, (name, done, several, count) in enumerate(told["passes"]):
+            parts = tuple(saved[f"{number}_{k}"] for k in range(count))
+            passes[name] = (done, parts if several else parts[0])
+    return told["key"], passes
+
+
+def remembered(
+    function: Callable[[slice], T],
+    blocks: list[slice],
+    journal: Journal | None,
+    *,
+    join: Callable[[Sequence[Any]], Any] = joined,
+    progress: Progress = silent,
+    what: str = "",
+    executor: Executor | None = None,
+) -> Iterator[T]:
+    """Yield function(block) for each block, in order, as `map_blocks`, and keep it in a journal.
+
+    Where the journal holds the first blocks' results, their joined result comes first, and the
+    blocks that follow are computed.
+
+    Parameters
+    ----------
+    function, blocks, progress, executor
+        See `map_blocks`. Results are arrays or tuples of arrays, which nobody changes.
+    journal : Journal, optional
+        Without one, this is `map_blocks`.
+    join : callable
+        Makes one result of those of some blocks in a row; of a result joined before, too. Running
+        sums can be kept by one that adds, from the left.
+    what : str
+        What is done, unlike any other pass of the job.
+    """
+    if journal is None:
+        yield from map_blocks(function, blocks, progress=progress, what=what, executor=executor)
+        return
+    done, before = journal.recall(what, blocks, join)
+    if done:
+        yield before
+    rest = [block for block in blocks if block.start >= done]
+
+    def counted(now: int, total: int, what: str) -> None:
+        progress(done + now, done + total, what)
+
+    results = map_blocks(function, rest, progress=counted, what=what, executor=executor)
+    for block, result in zip(rest, results, strict=True):
+        journal.add(block.stop, result)
+        yield result
+
+
+def job_key(chain: Chain) -> str:
+    """Return a checksum of all that measurements of a job depend on.
+
+    The files' names, sizes and times, which of their frames are used, every number in the views
+    of them (masters, masks), the recipe's parameters, and the versions of the programs.
+    """
+    import scipy
+
+    made = hashlib.blake2b(digest_size=16)
+    recipe = chain.recipe
+    _feed(made, (__version__, np.__version__, scipy.__version__))
+    _feed(made, tuple(getattr(recipe, name) for name in DECISIVE))
+    _feed(made, chain.chosen)
+    frames: Any = chain.frames
+    while isinstance(frames, View):
+        _feed(made, type(frames).__name__)
+        for field in fields(frames):
+            if field.name != "frames":
+                _feed(made, getattr(frames, field.name))
+        frames = frames.frames
+    run: Any = whole_run(frames)
+    for path in dict.fromkeys(image.path for image in run.images):
+        found = path.stat()
+        _feed(made, (path.name, found.st_size, found.st_mtime_ns))
+    return made.hexdigest()
+
+
+def _feed(made: Any, value: Any) -> None:
+    if isinstance(value, np.ndarray):
+        made.update(f"{value.dtype}{value.shape}".encode())
+        made.update(np.ascontiguousarray(value).data)
+    elif isinstance(value, tuple):
+        for item in value:
+            _feed(made, item)
+    else:
+        made.update(f"{value!r};".encode("utf-8", "surrogateescape"))
+
+
+def beside(out: Path) -> Path:
+    """Return where the measurements of a job with this OUT are kept."""
+    out = out.absolute() if out.name not in ("", "..") else out.resolve()
+    return out.with_name(f"{out.name or 'root'}.measured.npz")
