@@ -154,6 +154,17 @@ class Plane:
         slope *= np.float32(2 * self.scale)
         return (down @ (slope.reshape(-1, slope.shape[-1]) @ across).reshape(*slope.shape[:2], -1))
 
+    def gradient(
+        self, field: NDArray[np.complex128], focal: NDArray[np.complex128], pull: Floats
+    ) -> Floats:
+        """Return the derivative of sum(pull * image) by the pupil's phase, (n, n).
+
+        The adjoint of `derivatives`: two transforms for all modes together.
+        """
+        spread = self.down.T @ pull @ self.across
+        back = self.rows.T @ (spread * focal.conj()) @ self.columns
+        return np.asarray(-2 * self.scale * (field * back).imag)
+
 
 def make_plane(pupil: SampledPupil, pixels: tuple[int, int], sampling: float, bins: int) -> Plane:
     """Return what takes the pupil to a window.
@@ -273,6 +284,17 @@ class PairModel:
             modes = self.modes if at == 0 else np.concatenate([self.modes, extra])
             focal = plane.focal(field).astype(single)
             out.append(plane.derivatives(field.astype(single), focal, modes))
+        return out
+
+    def gradient(self, x: Floats, pulls: list[Floats]) -> Floats:
+        """Return the derivatives of sum(pull * image), summed over the images, by x, (size,)."""
+        out = np.zeros(self.size)
+        for at, (plane, field) in enumerate(zip(self.planes, self._fields(x), strict=True)):
+            by_phase = plane.gradient(field, plane.focal(field), pulls[at])
+            by_mode = self.modes.reshape(len(self.modes), -1) @ by_phase.ravel()
+            out[self.own(at)[: len(by_mode)]] += by_mode
+            if at == 1:
+                out[-1] = (by_phase * self.pupil.defocus).sum()
         return out
 
     def own(self, at: int) -> NDArray[np.intp]:

@@ -1,0 +1,120 @@
+"""From where a frame's fit starts, and when it is good enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .pair_model import PairModel
+from .wavefront_fit import Fitted, Floats, Pair, Prior, descend, low_part
+
+TIGHT = (0.05, 0.05)
+"""Error of the model over its signal, in the focused and the defocused image: what the Zernikes
+that are not fitted do."""
+LOOSE = (1.0, 0.3)
+"""The same for the way from a start: the donut leads, whose light tells of the low orders nearly
+linearly, while focused speckles that are not yet in their places would lead astray."""
+LOW = 36
+"""The last Noll index on the way from a start."""
+SPREAD = 0.3
+"""Variance of the further starts about the prior's mean, over the prior's."""
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """A frame's two images on the model's bins, and their noise.
+
+    Attributes
+    ----------
+    images : pair of ndarray, (bins, bins)
+        ADU a pixel, 0 where masked.
+    masked : pair of ndarray of bool, (bins, bins)
+    variances : pair of ndarray, (bins, bins)
+        Of photons and read-out, ADU².
+    stars : pair of ndarray, (bins, bins)
+        The star's own light, smoothed, ADU.
+    tilts : ndarray, (4,)
+        Tilt x and y of the two images by their centroids, in rad rms.
+    """
+
+    images: tuple[Floats, Floats]
+    masked: tuple[NDArray[np.bool_], NDArray[np.bool_]]
+    variances: tuple[Floats, Floats]
+    stars: tuple[Floats, Floats]
+    tilts: Floats
+
+    def pair(self, model_errors: tuple[float, float]) -> Pair:
+        """Return the images with weights for given errors of the model over its signal."""
+        weights = [
+            np.where(masked, 0, 1 / (variance + (error * star) ** 2))
+            for masked, variance, star, error in zip(
+                self.masked, self.variances, self.stars, model_errors, strict=True
+            )
+        ]
+        return Pair(self.images, (weights[0], weights[1]))
+
+
+def search(
+    model: PairModel,
+    observed: Observed,
+    prior: Prior,
+    rng: np.random.Generator,
+    level: float = 0.0,
+    most: int = 6,
+) -> tuple[Fitted, int]:
+    """Fit a frame from several starts; return the lowest minimum and how many were tried.
+
+    Each start is first led by the donut with the low orders alone, then by all. A start that ends
+    at the noise level ends the search.
+
+    Parameters
+    ----------
+    model : PairModel
+    observed : Observed
+    prior : Prior
+    rng : numpy.random.Generator
+        Draws the starts.
+    level : float
+        Weighted squares a bin that are told to be noise.
+    most : int
+        Starts at most.
+    """
+    loose, tight = observed.pair(LOOSE), observed.pair(TIGHT)
+    coarse, coarse_prior = replace(model, modes=model.modes[: LOW - 1]), prior.of_low(LOW)
+    low = low_part(model.size, LOW)
+    best: Fitted | None = None
+    tried = 0
+    for start in _starts(observed, prior, rng, most):
+        tried += 1
+        rough = descend(coarse, loose, coarse_prior, start[low], steps=15)
+        x = prior.mean.copy()
+        x[low] = rough.x
+        made = descend(model, tight, prior, x, steps=25)
+        if best is None or made.cost < best.cost:
+            best = made
+        if best.chi2 <= level:
+            break
+    assert best is not None
+    return refit(model, observed, prior, best.x), tried
+
+
+def refit(model: PairModel, observed: Observed, prior: Prior, x: Floats) -> Fitted:
+    """Fit a frame from what is nearly its minimum."""
+    return descend(model, observed.pair(TIGHT), prior, x)
+
+
+def _starts(
+    observed: Observed, prior: Prior, rng: np.random.Generator, most: int
+) -> Iterator[Floats]:
+    """Yield the prior's mean and then draws about it, with the tilts of the centroids."""
+    modes = slice(4, len(prior.mean) - 1)
+    root = np.linalg.cholesky(SPREAD * prior.covariance[modes, modes])
+    for number in range(most):
+        x = prior.mean.copy()
+        x[:4] = observed.tilts
+        if number:
+            x[modes] += root @ rng.standard_normal(len(root))
+        yield x
