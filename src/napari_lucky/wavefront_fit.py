@@ -82,6 +82,8 @@ class Fitted:
         Weighted squares of the residuals over their number.
     fluxes : (float, float)
         Of the star in each window.
+    residuals : pair of ndarray, (bins, bins)
+        Image less model over the noise; 0 where masked.
     """
 
     x: Floats
@@ -89,6 +91,7 @@ class Fitted:
     cost: float
     chi2: float
     fluxes: tuple[float, ...]
+    residuals: tuple[Floats, ...]
 
 
 class _Point:
@@ -111,6 +114,19 @@ class _Point:
         free = prior.free
         self.off = x[free] - prior.mean[free]
         self.squares = sum(float(residual @ residual) for residual in self.residuals)
+
+
+def fitted_images(model: PairModel, pair: Pair, x: Floats) -> list[Floats]:
+    """Return the model's images with the flux and the background plane that fit best, ADU."""
+    out = []
+    for image, weight, star in zip(pair.images, pair.weights, model.images(x), strict=True):
+        y, u = (np.linspace(-1, 1, side) for side in image.shape)
+        ones = np.ones_like(image)
+        basis = np.stack([star / star.max(), ones, ones * y[:, None], ones * u]).reshape(4, -1).T
+        root = np.sqrt(weight).reshape(-1, 1)
+        found = np.linalg.lstsq(basis * root, image.ravel() * root[:, 0], rcond=None)[0]
+        out.append((basis @ found).reshape(image.shape))
+    return out
 
 
 def normal_matrix(model: PairModel, pair: Pair, point: _Point) -> Floats:
@@ -197,4 +213,9 @@ def descend(
             new = False
     covariance = np.zeros((model.size, model.size))
     covariance[np.ix_(free, free)] = np.linalg.inv(matrix)
-    return Fitted(point.x, covariance, cost, point.squares / max(pair.count, 1), tuple(point.fluxes))
+    residuals = (
+        residual.reshape(image.shape)
+        for residual, image in zip(point.residuals, pair.images, strict=True)
+    )
+    chi2 = point.squares / max(pair.count, 1)
+    return Fitted(point.x, covariance, cost, chi2, tuple(point.fluxes), tuple(residuals))

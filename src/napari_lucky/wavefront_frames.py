@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from .frames import Frames, as_float32
 from .pair_model import PairModel
 from .wavefront_data import Noise, observe
 from .wavefront_fit import Fitted, Floats, Prior
-from .wavefront_search import Observed, refit, search
+from .wavefront_search import TIGHT, Errors, Observed, errors_of, refit, search
 from .windows import Window
 
 POSTERIORS = 256
@@ -39,6 +39,8 @@ class Fits:
         Posterior covariance of the Zernikes of the first frames, rad².
     starts : ndarray of int, (n,)
         How many starts were tried.
+    errors : ndarray, (n, 2)
+        Of the model over its signal, as measured; see `wavefront_search.Errors`.
     """
 
     x: Floats
@@ -47,6 +49,7 @@ class Fits:
     defocus_variance: Floats
     posteriors: NDArray[np.float32]
     starts: NDArray[np.intp]
+    errors: Floats
 
     def good(self, limit: float) -> NDArray[np.bool_]:
         """Tell which frames are fitted: chi2 within the limit, the star there in both windows."""
@@ -100,6 +103,8 @@ class FitBlock:
         See `search`.
     seed : int
         Each frame has a generator of its own, from the seed and its number.
+    errors : (float, float)
+        Of the model over its signal, for the weights.
     """
 
     reader: PairReader
@@ -110,21 +115,26 @@ class FitBlock:
     level: float
     most: int
     seed: int
+    errors: Errors = TIGHT
 
-    def __call__(self, block: slice) -> list[tuple[Fitted | None, int]]:
-        """Return the fit of each frame, None if there is none, and how many starts it took."""
+    def __call__(self, block: slice) -> list[tuple[Fitted, int, Errors] | None]:
+        """Return of each frame the fit, how many starts it took, and the model's errors."""
         return [self._fit(k) for k in range(block.start, block.stop)]
 
-    def _fit(self, k: int) -> tuple[Fitted | None, int]:
-        frame = int(self.index[k])
+    def _fit(self, k: int) -> tuple[Fitted, int, Errors] | None:
+        frame, start = int(self.index[k]), self.starts[k]
         try:
             observed = self.reader.observe(frame)
-            if np.isfinite(self.starts[k]).all():
-                return refit(self.model, observed, self.prior, self.starts[k]), 0
-            rng = np.random.default_rng([self.seed, frame])
-            return search(self.model, observed, self.prior, rng, self.level, self.most)
-        except (LuckyError, np.linalg.LinAlgError, FloatingPointError):
-            return None, 0
+            given = (self.model, observed, self.prior)
+            if np.isfinite(start).all():
+                fitted, tried = refit(*given, start, self.errors), 0
+            else:
+                rng = np.random.default_rng([self.seed, frame])
+                fitted, tried = search(*given, rng, self.level, self.most, self.errors)
+        except (LuckyError, np.linalg.LinAlgError):
+            return None
+        errors = errors_of(observed, fitted, self.errors)
+        return replace(fitted, residuals=()), tried, errors
 
 
 def fit_frames(
@@ -133,15 +143,16 @@ def fit_frames(
     """Fit all frames of a `FitBlock`."""
     n, size = fit.starts.shape
     x, chi2, fluxes = np.full((n, size), np.nan), np.full(n, np.inf), np.full((n, 2), np.nan)
-    variance, tried = np.zeros(n), np.zeros(n, np.intp)
+    variance, tried, errors = np.zeros(n), np.zeros(n, np.intp), np.full((n, 2), np.nan)
     posteriors = np.zeros((min(n, POSTERIORS), size - 5, size - 5), np.float32)
     blocks = [slice(k, k + 1) for k in range(n)]
     made = map_blocks(fit, blocks, progress=progress, what=what, executor=executor)
-    for k, [(fitted, tried[k])] in enumerate(made):
-        if fitted is None:
+    for k, [done] in enumerate(made):
+        if done is None:
             continue
+        fitted, tried[k], errors[k] = done
         x[k], chi2[k], fluxes[k] = fitted.x, fitted.chi2, fitted.fluxes
         variance[k] = fitted.covariance[-1, -1]
         if k < len(posteriors):
             posteriors[k] = fitted.covariance[4:-1, 4:-1]
-    return Fits(x, chi2, fluxes, variance, posteriors, tried)
+    return Fits(x, chi2, fluxes, variance, posteriors, tried, errors)

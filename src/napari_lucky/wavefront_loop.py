@@ -71,7 +71,11 @@ def fit_run(
         replace(pilot, prior=static.prior(fit_defocus)), what="wavefront: first frames", **work
     )
     good = fits.good(FAILED * _usual(fits.chi2, 25))
-    static, _ = _told(static, fits, good)
+    static = _told(static, fits, good)
+    focused, defocused = np.median(fits.errors[good], axis=0)
+    fit = replace(fit, errors=(float(focused), float(defocused)))
+    again = replace(pilot, prior=static.prior(fit_defocus), starts=fits.x, errors=fit.errors)
+    fits = fit_frames(again, what="wavefront: first frames again", **work)
     level = ENDS * _usual(fits.chi2[good], 50)
 
     starts = np.full_like(fit.starts, np.nan)
@@ -87,10 +91,10 @@ def fit_run(
         good = fits.good(FAILED * usual)
         level = ENDS * usual
         waves = static.defocus_waves, static.defocus_sigma
-        static, _ = _told(static, fits, good)
+        static = _told(static, fits, good)
         if last:
             static = replace(static, defocus_waves=waves[0], defocus_sigma=waves[1])
-        starts = np.where((fits.good(ENDS * usual) | (good & last))[:, None], fits.x, np.nan)
+        starts = np.where(good[:, None], fits.x, np.nan)
         if fit_defocus and number == rounds - 1:
             starts[:, -1] = static.defocus_waves
             starts[~good] = np.nan
@@ -107,11 +111,10 @@ def _usual(chi2: NDArray[np.float64], percent: float) -> float:
     return float(np.percentile(finite, percent))
 
 
-def _told(static: Static, fits: Fits, good: NDArray[np.bool_]) -> tuple[Static, int]:
+def _told(static: Static, fits: Fits, good: NDArray[np.bool_]) -> Static:
     if not good.any():
         raise LuckyError(
             "The wavefront of no frame could be fitted: check that the windows hold the focused "
             "and the defocused star, and the defocus between them."
         )
-    made = static.updated(fits.x[good], fits.posterior(good), fits.defocus_variance[good])
-    return made, int(good.sum())
+    return static.updated(fits.x[good], fits.posterior(good), fits.defocus_variance[good])

@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 from .pair_model import PairModel
 from .wavefront_fit import Fitted, Floats, Pair, Prior, descend, low_part
 
-TIGHT = (0.05, 0.05)
+Errors = tuple[float, float]
 """Error of the model over its signal, in the focused and the defocused image: what the Zernikes
 that are not fitted do."""
-LOOSE = (1.0, 0.3)
+TIGHT: Errors = (0.05, 0.05)
+"""Taken for granted until it is measured."""
+LEAST_ERROR, MOST_ERROR = 0.005, 0.2
+LOOSE: Errors = (1.0, 0.3)
 """The same for the way from a start: the donut leads, whose light tells of the low orders nearly
 linearly, while focused speckles that are not yet in their places would lead astray."""
 LOW = 36
@@ -46,12 +49,12 @@ class Observed:
     stars: tuple[Floats, Floats]
     tilts: Floats
 
-    def pair(self, model_errors: tuple[float, float]) -> Pair:
+    def pair(self, errors: Errors) -> Pair:
         """Return the images with weights for given errors of the model over its signal."""
         weights = [
             np.where(masked, 0, 1 / (variance + (error * star) ** 2))
             for masked, variance, star, error in zip(
-                self.masked, self.variances, self.stars, model_errors, strict=True
+                self.masked, self.variances, self.stars, errors, strict=True
             )
         ]
         return Pair(self.images, (weights[0], weights[1]))
@@ -64,6 +67,7 @@ def search(
     rng: np.random.Generator,
     level: float = 0.0,
     most: int = 6,
+    errors: Errors = TIGHT,
 ) -> tuple[Fitted, int]:
     """Fit a frame from several starts; return the lowest minimum and how many were tried.
 
@@ -81,8 +85,10 @@ def search(
         Weighted squares a bin that are told to be noise.
     most : int
         Starts at most.
+    errors : (float, float)
+        See `Errors`.
     """
-    loose, tight = observed.pair(LOOSE), observed.pair(TIGHT)
+    loose, tight = observed.pair(LOOSE), observed.pair(errors)
     coarse, coarse_prior = replace(model, modes=model.modes[: LOW - 1]), prior.of_low(LOW)
     low = low_part(model.size, LOW)
     best: Fitted | None = None
@@ -98,12 +104,33 @@ def search(
         if best.chi2 <= level:
             break
     assert best is not None
-    return refit(model, observed, prior, best.x), tried
+    return refit(model, observed, prior, best.x, errors), tried
 
 
-def refit(model: PairModel, observed: Observed, prior: Prior, x: Floats) -> Fitted:
+def refit(
+    model: PairModel, observed: Observed, prior: Prior, x: Floats, errors: Errors = TIGHT
+) -> Fitted:
     """Fit a frame from what is nearly its minimum."""
-    return descend(model, observed.pair(TIGHT), prior, x)
+    return descend(model, observed.pair(errors), prior, x)
+
+
+def errors_of(observed: Observed, fitted: Fitted, errors: Errors) -> Errors:
+    """Return the error of the model over its signal, from what a fit with some errors left.
+
+    The residuals' squares beyond photons and read-out are fitted with c² S², S the star's light.
+    """
+    out = []
+    for at in (0, 1):
+        weight = observed.pair(errors).weights[at]
+        star, variance = observed.stars[at], observed.variances[at]
+        square = np.divide(
+            fitted.residuals[at] ** 2, weight, out=np.zeros_like(weight), where=weight > 0
+        )
+        top = float((weight**2 * star**2 * (square - variance)).sum())
+        bottom = float((weight**2 * star**4).sum())
+        found = np.sqrt(max(top, 0) / bottom) if bottom > 0 else 0.0
+        out.append(float(np.clip(found, LEAST_ERROR, MOST_ERROR)))
+    return out[0], out[1]
 
 
 def _starts(

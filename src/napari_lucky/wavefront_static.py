@@ -5,9 +5,10 @@ t C, C Noll's at D/r0 = 1 and t = (D/r0)^(5/3). Fitted with that prior, a_i come
 covariance P_i. Both m and t are then those that make the data likeliest (empirical Bayes):
 
     m' = m + (I - P (tC)^-1)^-1 <a_i - m>          undoes the pull of the prior
-    t' = sum (a_i - m)^T C^-1 (a_i - m) / sum (K - tr(P (tC)^-1))
+    t' = mean over modes j of (var a_j + P_jj) / C_jj
 
-with P the mean of P_i (Newton's step of the likelihood, and MacKay's).
+with P the mean of P_i: Newton's step of the likelihood, and EM's. The modes of the second are Noll
+4 to 21; what is not modelled leaks into the highest.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ LOOSE_TILT = 10.0
 """Standard deviation of the tilts' prior in rad rms: the star may be anywhere in its window."""
 CALM = 1e-3
 """Least (D/r0)^(5/3): without turbulence at all nothing could be inverted."""
+LAST_FOR_STRENGTH = 21
+"""The last Noll index that D/r0 is measured on."""
 DEFOCUS_SPREAD = 0.1
 """Standard deviation of the defocus between the images, over itself, where it is fitted."""
 
@@ -63,6 +66,9 @@ class Static:
             return np.full(len(self.mean), np.nan)
         return np.asarray(self.samples.std(axis=0, ddof=1) / np.sqrt(n))
 
+    def _for_strength(self) -> slice:
+        return slice(0, max(1, min(LAST_FOR_STRENGTH, len(self.mean) + 3) - 3))
+
     @property
     def running(self) -> Floats:
         """Mean of the first 1, 2, ... frames, (n, k)."""
@@ -101,15 +107,15 @@ class Static:
         shrunk = np.linalg.solve(told + wide, wide @ self.mean)
         samples = self.mean + off @ pull.T - shrunk
         mean = samples.mean(axis=0)
-        rest = x[:, 4:-1] - x[:, 4:-1].mean(axis=0)
-        known = max(n - 1, 1) * max(len(mean) - float(np.trace(posterior @ stiffness)), 1e-3)
-        strength = float(np.einsum("ni,ij,nj->", rest, inverse, rest)) / known
+        some = self._for_strength()
+        variance = x[:, 4:-1].var(axis=0, ddof=min(n - 1, 1)) + np.diag(posterior)
+        strength = float((variance / np.diag(unit))[some].mean())
         made = replace(
             self,
             mean=mean,
             samples=samples,
             strength=max(strength, CALM) if n > 1 else self.strength,
-            strength_error=float(np.sqrt(2 / known)),
+            strength_error=float(np.sqrt(2 / (max(n - 1, 1) * len(mean[some])))),
         )
         return made if not defocus_variance.any() else made._with_defocus(x[:, -1], defocus_variance)
 
@@ -137,8 +143,9 @@ def turbulence(k: int) -> Floats:
 
 
 def static_variance(k: int) -> NDArray[np.float64]:
-    """Return how large static aberrations may be, in rad²: 2 / n, n their radial order.
+    """Return how large static aberrations are expected to be, in rad²: (2 / n)^2 rad, n the order.
 
-    Wide; it only keeps modes in bounds that the images do not tell of.
+    As steep as turbulence, for polished glass is smooth as well; at low orders it is wide. It
+    decides on what the images do not tell of: what the central obstruction hides.
     """
-    return np.array([(2 / noll_orders(noll)[0]) ** 2 for noll in range(4, 4 + k)])
+    return np.array([(2 / noll_orders(noll)[0]) ** 4 for noll in range(4, 4 + k)])
