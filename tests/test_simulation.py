@@ -139,8 +139,7 @@ def test_finer_pupil_gives_the_same_frames():
         pupil = optics.make_pupil(Telescope(), samples)
         rng = np.random.default_rng(0)
         phase = sum(
-            rng.normal(0, 2 / noll) * zernike(noll, pupil.rho, pupil.theta)
-            for noll in range(2, 37)
+            rng.normal(0, 2 / noll) * zernike(noll, pupil.rho, pupil.theta) for noll in range(2, 37)
         )
         phase += np.pi * 1.8 * (2 * pupil.rho**2 - 1)
         middle = pupil.field // 2

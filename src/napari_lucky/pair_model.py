@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import LuckyError
-from .zernikes import zernike
+from .pupil import SampledPupil, Spider, sample_pupil
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -22,79 +22,7 @@ Singles = NDArray[np.float32]
 FINEST = 0.45
 """Largest step of the computed intensity in lambda/D: its frequencies end at 1 per lambda/D."""
 TAPS = 6
-"""Neighbours to each side in the integral over a pixel: it is exact to 1e-5 of the peak."""
-
-
-@dataclass(frozen=True)
-class Spider:
-    """Vanes that hold the secondary mirror.
-
-    Parameters
-    ----------
-    vanes : int
-        How many, evenly spread; each goes from the middle to the rim.
-    width : float
-        Of a vane, over the pupil's diameter.
-    angle_deg : float
-        Of the first vane, from the x axis (right) towards y (down).
-    """
-
-    vanes: int
-    width: float
-    angle_deg: float = 0.0
-
-
-@dataclass(frozen=True, eq=False)
-class SampledPupil:
-    """The pupil on a square grid.
-
-    Attributes
-    ----------
-    amplitude : ndarray of float64, (n, n)
-        How much of each sample is open.
-    rho, theta : ndarray of float64, (n, n)
-        Polar coordinates, rho = 1 on the rim.
-    places : ndarray of float64, (n,)
-        Of rows and columns, in pupil diameters, 0 in the middle.
-    """
-
-    amplitude: Floats
-    rho: Floats
-    theta: Floats
-    places: Floats
-
-    def modes(self, nolls: range) -> Singles:
-        """Return the Zernike polynomials of some Noll indices, (k, n, n)."""
-        return np.stack([zernike(noll, self.rho, self.theta) for noll in nolls])
-
-    @property
-    def defocus(self) -> Floats:
-        """Phase of one wave peak-to-valley of defocus, in rad."""
-        return np.asarray(np.pi * (2 * self.rho**2 - 1))
-
-
-def sample_pupil(samples: int, obstruction: float = 0.0, spider: Spider | None = None) -> SampledPupil:
-    """Sample the pupil; a sample on an edge counts by the part of it that is open."""
-    n, fine = samples + 2, 16
-    places = (np.arange(n) - (n - 1) / 2) / samples
-    dense = (np.arange(fine * n) - (fine * n - 1) / 2) / (fine * samples)
-    y, x = dense[:, None], dense[None, :]
-    radius = np.hypot(y, x)
-    is_open = (radius <= 0.5) & (radius >= obstruction / 2)
-    if spider is not None:
-        for vane in range(spider.vanes):
-            angle = math.radians(spider.angle_deg) + 2 * math.pi * vane / spider.vanes
-            along = x * math.cos(angle) + y * math.sin(angle)
-            across = y * math.cos(angle) - x * math.sin(angle)
-            is_open &= ~((along > 0) & (np.abs(across) <= spider.width / 2))
-    amplitude = is_open.reshape(n, fine, n, fine).mean(axis=(1, 3))
-    # A sample is a square: its own transform dims the image far from the star, by
-    # sinc(angle / n) along each axis. To second order the Laplacian makes up for it.
-    padded = np.pad(amplitude, 1)
-    laplacian = padded[2:, 1:-1] + padded[:-2, 1:-1] + padded[1:-1, 2:] + padded[1:-1, :-2]
-    amplitude = amplitude - (laplacian - 4 * amplitude) / 24
-    rho = 2 * np.hypot(places[:, None], places)
-    return SampledPupil(amplitude, rho, np.arctan2(places[:, None], places + 0 * places[:, None]), places)
+"""Neighbours to each side in the integral over a pixel, without a blur."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,8 +35,6 @@ class Plane:
         Fourier matrices from the pupil to points one bin apart, some beyond the window.
     down, across : ndarray of float64, (bins, sampled)
         Integrals over the bins.
-    defocus_waves : float
-        Added to the wavefront, peak-to-valley.
     scale : float
         Makes the light of the whole plane 1.
     """
@@ -147,12 +73,12 @@ class Plane:
         """
         rows, columns, down, across = self.single
         k, n = modes.shape[:2]
-        moved = ((modes * field).reshape(k * n, n) @ columns).reshape(k, n, -1)
-        moved = rows @ moved
-        slope = focal.imag * moved.real
+        moved = rows @ ((modes * field).reshape(k * n, n) @ columns).reshape(k, n, -1)
+        slope = np.asarray(focal.imag * moved.real, np.float32)
         slope -= focal.real * moved.imag
         slope *= np.float32(2 * self.scale)
-        return (down @ (slope.reshape(-1, slope.shape[-1]) @ across).reshape(*slope.shape[:2], -1))
+        summed = (slope.reshape(-1, slope.shape[-1]) @ across).reshape(*slope.shape[:2], -1)
+        return np.asarray(down @ summed)
 
     def gradient(
         self, field: NDArray[np.complex128], focal: NDArray[np.complex128], pull: Floats
@@ -166,7 +92,9 @@ class Plane:
         return np.asarray(-2 * self.scale * (field * back).imag)
 
 
-def make_plane(pupil: SampledPupil, pixels: tuple[int, int], sampling: float, bins: int) -> Plane:
+def make_plane(
+    pupil: SampledPupil, pixels: tuple[int, int], sampling: float, bins: int, blur: float = 0.0
+) -> Plane:
     """Return what takes the pupil to a window.
 
     Parameters
@@ -178,13 +106,17 @@ def make_plane(pupil: SampledPupil, pixels: tuple[int, int], sampling: float, bi
         Pixels across lambda/D.
     bins : int
         Pixels that a bin is wide.
+    blur : float
+        Standard deviation of a Gaussian blur in lambda/D.
     """
     step = bins / sampling
-    taps = bin_filter(step)
+    taps = bin_filter(step, blur)
+    beside = len(taps) // 2
     places = [bin_places(side, bins, sampling) for side in pixels]
-    matrices, integrals = [], []
+    matrices: list[NDArray[np.complex128]] = []
+    integrals: list[Floats] = []
     for place in places:
-        beyond = np.arange(-TAPS, len(place) + TAPS) * step + place[0]
+        beyond = np.arange(-beside, len(place) + beside) * step + place[0]
         matrices.append(np.exp(-2j * np.pi * np.outer(beyond, pupil.places)))
         integral = np.zeros((len(place), len(beyond)))
         for row in range(len(place)):
@@ -192,24 +124,26 @@ def make_plane(pupil: SampledPupil, pixels: tuple[int, int], sampling: float, bi
         integrals.append(integral)
     # Parseval: the light of the whole plane is that through the pupil, its open area
     flux = pupil.amplitude.sum() / (pupil.places[1] - pupil.places[0]) ** 2
-    return Plane(*matrices, *integrals, step**2 / flux)
+    return Plane(matrices[0], matrices[1], integrals[0], integrals[1], step**2 / flux)
 
 
 def bin_places(side: int, bins: int, sampling: float) -> Floats:
-    """Return where the bins' centres are along a window's side, in lambda/D from pixel side // 2."""
+    """Return where the bins' centres are along a side, in lambda/D from pixel side // 2."""
     first = (bins - 1) / 2 - side // 2
     return np.asarray((first + bins * np.arange(side // bins)) / sampling)
 
 
-def bin_filter(step: float) -> Floats:
-    """Return the weights of points one step apart whose sum is the mean over one step.
+def bin_filter(step: float, blur: float = 0.0) -> Floats:
+    """Return the weights of points one step apart whose sum is the mean over one step, blurred.
 
-    The intensity has no frequency over 1 per lambda/D; up to there the sum of cosines is fitted
-    to sinc(f step), the transfer function of a square pixel.
+    The intensity has no frequency f over 1 per lambda/D; up to there a sum of cosines is fitted to
+    sinc(f step) exp(-2 (pi f blur)²), the transfer function of a square pixel and a Gaussian.
     """
-    frequency = np.cos(np.pi * (np.arange(200) + 0.5) / 400)[::-1]  # dense at the far end
-    design = np.cos(2 * np.pi * np.outer(frequency * step, np.arange(TAPS + 1)))
-    half = np.linalg.lstsq(design, np.sinc(frequency * step), rcond=1e-10)[0]
+    count = TAPS + math.ceil(4 * blur / step)
+    frequency = np.sin(np.pi * (np.arange(200) + 0.5) / 400)  # dense at the far end
+    design = np.cos(2 * np.pi * np.outer(frequency * step, np.arange(count + 1)))
+    wanted = np.sinc(frequency * step) * np.exp(-2 * (np.pi * frequency * blur) ** 2)
+    half = np.linalg.lstsq(design, wanted, rcond=1e-10)[0]
     half[1:] /= 2
     return np.concatenate([half[:0:-1], half])
 
@@ -261,7 +195,7 @@ class PairModel:
         tilts = [np.tensordot(x[at : at + 2], self.modes[:2], 1) for at in (0, 2)]
         between = x[-1] * self.pupil.defocus
         phases = (shared + tilts[0], shared + tilts[1] + between)
-        return [self.pupil.amplitude * np.exp(1j * phase) for phase in phases]
+        return [np.asarray(self.pupil.amplitude * np.exp(1j * phase)) for phase in phases]
 
     def images(self, x: Floats) -> list[Floats]:
         """Return the two images of a star of unit flux, on the bins."""
@@ -310,6 +244,7 @@ def make_pair_model(
     last_noll: int,
     spider: Spider | None = None,
     samples: int | None = None,
+    blur: float = 0.0,
 ) -> PairModel:
     """Return the model of a pair of windows.
 
@@ -327,11 +262,13 @@ def make_pair_model(
     samples : int, optional
         Across the pupil; the light repeats itself that many lambda/D away. By default 48, more
         for a window over 32 lambda/D.
+    blur : float
+        Standard deviation of a Gaussian blur of both images, in lambda/D.
     """
     bins = bins_for(sampling)
     widest = max(max(shape) for shape in shapes) / sampling
     if samples is None:
         samples = max(48, math.ceil(1.5 * widest))
     pupil = sample_pupil(samples, obstruction, spider)
-    planes = [make_plane(pupil, shape, sampling, bins) for shape in shapes]
+    planes = [make_plane(pupil, shape, sampling, bins, blur) for shape in shapes]
     return PairModel(pupil, pupil.modes(range(2, last_noll + 1)), (planes[0], planes[1]))

@@ -67,9 +67,7 @@ def measure_wavefront(
     noise = measure_noise(frames, windows, task.sampling, task.gain, task.read_noise_e)
     reader = PairReader(frames, windows, noise, bins_for(task.sampling), task.sampling)
     shapes = (task.focus.shape, task.defocus.shape)
-    model = make_pair_model(
-        shapes, task.sampling, task.obstruction, task.last_fitted, task.spider
-    )
+    model = make_pair_model(shapes, task.sampling, task.obstruction, task.last_fitted, task.spider)
     static = unknown(task.last_fitted, task.d_over_r0, task.defocus_waves)
     nowhere = np.full((len(index), model.size), np.nan)
     fit = FitBlock(reader, model, static.prior(False), index, nowhere, 0.0, 1, task.seed)

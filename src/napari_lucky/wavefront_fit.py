@@ -146,9 +146,7 @@ def downhill(model: PairModel, pair: Pair, point: _Point) -> Floats:
     """Return half the negative gradient of the squares by all of x; exact."""
     pulls = [
         flux * np.sqrt(weight) * residual.reshape(weight.shape)
-        for flux, weight, residual in zip(
-            point.fluxes, pair.weights, point.residuals, strict=True
-        )
+        for flux, weight, residual in zip(point.fluxes, pair.weights, point.residuals, strict=True)
     ]
     return model.gradient(point.x, pulls)
 

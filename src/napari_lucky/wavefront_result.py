@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from .pair_model import SampledPupil, sample_pupil
+from .pupil import SampledPupil, sample_pupil
 from .wavefront_fit import Floats
 from .wavefront_static import turbulence
 from .wavefront_task import WavefrontTask

@@ -117,7 +117,9 @@ class Static:
             strength=max(strength, CALM) if n > 1 else self.strength,
             strength_error=float(np.sqrt(2 / (max(n - 1, 1) * len(mean[some])))),
         )
-        return made if not defocus_variance.any() else made._with_defocus(x[:, -1], defocus_variance)
+        return (
+            made if not defocus_variance.any() else made._with_defocus(x[:, -1], defocus_variance)
+        )
 
     def _with_defocus(self, fitted: Floats, variance: Floats) -> Static:
         """Return the same with the mean of the frames' defocus, the prior's pull undone."""

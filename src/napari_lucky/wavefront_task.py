@@ -8,7 +8,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from .errors import LuckyError
-from .pair_model import Spider, bins_for
+from .pair_model import bins_for
+from .pupil import Spider
 from .windows import Window
 
 Choice = Literal["random", "all", "ranked"]

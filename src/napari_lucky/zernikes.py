@@ -50,9 +50,7 @@ def noll_orders(noll: int) -> tuple[int, int]:
     return n, place - (place + n) % 2
 
 
-def zernike(
-    noll: int, rho: NDArray[np.float64], theta: NDArray[np.float64]
-) -> NDArray[np.float32]:
+def zernike(noll: int, rho: NDArray[np.float64], theta: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return the Zernike polynomial of a Noll index (Noll 1976), orthonormal on the unit disk.
 
     Even indices go with cos(m theta), odd ones with sin(m theta); theta is counted from the
