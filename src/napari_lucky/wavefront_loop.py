@@ -16,9 +16,10 @@ from .wavefront_static import Static
 
 PILOT, PILOT_STARTS = 12, 4
 """Frames, spread over those chosen, that tell a first mean; from so many starts each."""
-ENDS, FAILED = 1.2, 1.5
+ENDS, FAILED = 1.15, 1.5
 """A search ends at this many times the usual chi2; over that many, a fit has failed."""
-STARTS, MORE_STARTS = 6, 4
+STARTS = 6
+"""Of a frame in each round in which it has no fit."""
 
 
 def fit_run(
@@ -82,8 +83,9 @@ def fit_run(
     for number in range(rounds + 1):
         last = number == rounds
         prior = static.prior(fit_defocus and not last)
-        most = MORE_STARTS if number else STARTS
-        made = replace(fit, prior=prior, starts=starts, level=level, most=most)
+        made = replace(
+            fit, prior=prior, starts=starts, level=level, most=STARTS, seed=fit.seed + number
+        )
         fits, before = fit_frames(made, what=f"wavefront: round {number + 1}", **work), fits
         if number:
             fits = replace(fits, starts=before.starts + fits.starts)

@@ -16,12 +16,11 @@ Errors = tuple[float, float]
 that are not fitted do."""
 TIGHT: Errors = (0.05, 0.05)
 """Taken for granted until it is measured."""
-LEAST_ERROR, MOST_ERROR = 0.005, 0.2
-LOOSE: Errors = (1.0, 0.3)
-"""The same for the way from a start: the donut leads, whose light tells of the low orders nearly
-linearly, while focused speckles that are not yet in their places would lead astray."""
-LOW = 36
-"""The last Noll index on the way from a start."""
+LEAST_ERROR, MOST_ERROR = 0.005, 0.1
+WAYS: tuple[tuple[Errors, int], ...] = (((1.0, 0.3), 36), ((1.0, 0.1), 66))
+"""The ways from a start, in turn: errors of the model, and the last Noll index. The donut leads,
+whose light tells of the low orders nearly linearly, while focused speckles that are not yet in
+their places would lead astray."""
 SPREAD = 0.3
 """Variance of the further starts about the prior's mean, over the prior's."""
 
@@ -71,7 +70,7 @@ def search(
 ) -> tuple[Fitted, int]:
     """Fit a frame from several starts; return the lowest minimum and how many were tried.
 
-    Each start is first led by the donut with the low orders alone, then by all. A start that ends
+    Each start is first led by the donut, then by both images as they are. A start that ends
     at the noise level ends the search.
 
     Parameters
@@ -88,16 +87,16 @@ def search(
     errors : (float, float)
         See `Errors`.
     """
-    loose, tight = observed.pair(LOOSE), observed.pair(errors)
-    coarse, coarse_prior = replace(model, modes=model.modes[: LOW - 1]), prior.of_low(LOW)
-    low = low_part(model.size, LOW)
+    tight = observed.pair(errors)
     best: Fitted | None = None
     tried = 0
     for start in _starts(observed, prior, rng, most):
+        loose, last = WAYS[tried % len(WAYS)]
         tried += 1
-        rough = descend(coarse, loose, coarse_prior, start[low], steps=15)
+        low = low_part(model.size, last)
+        coarse = replace(model, modes=model.modes[: last - 1])
         x = prior.mean.copy()
-        x[low] = rough.x
+        x[low] = descend(coarse, observed.pair(loose), prior.of_low(last), start[low], steps=15).x
         made = descend(model, tight, prior, x, steps=25)
         if best is None or made.cost < best.cost:
             best = made
