@@ -130,29 +130,25 @@ def make_pupil(telescope: Telescope, samples: int) -> Pupil:
     return Pupil(amplitude, np.hypot(y, x), np.arctan2(y, x), diameter, field)
 
 
-def zernike(noll: int, rho: NDArray[np.float64], theta: NDArray[np.float64]) -> FloatArray:
-    """Return the Zernike polynomial of a Noll index (Noll 1976), orthonormal on the unit disk."""
-    if noll < 1:
-        raise LuckyError(f"A Noll index is 1 or more, not {noll}.")
-    n = (math.isqrt(8 * noll - 7) - 1) // 2
-    place = noll - n * (n + 1) // 2
-    m = place - (place + n) % 2
-    radial = np.zeros_like(rho)
-    for s in range((n - m) // 2 + 1):
-        binomials = math.comb(n - s, s) * math.comb(n - 2 * s, (n - m) // 2 - s)
-        radial += (-1) ** s * binomials * rho ** (n - 2 * s)
-    angular = math.sqrt(2) * (np.sin if noll % 2 else np.cos)(m * theta) if m else 1.0
-    return np.asarray(math.sqrt(n + 1) * radial * angular, np.float32)
+def disk_samples(pupil: Pupil) -> tuple[NDArray[np.intp], int]:
+    """Return the samples (flat) of the whole disk, the open ones first, and how many are open.
+
+    What the obstruction hides makes no light, but a Zernike coefficient is of the full disk.
+    """
+    is_open = pupil.amplitude != 0
+    shown = np.flatnonzero(is_open)
+    return np.append(shown, np.flatnonzero((pupil.rho <= 1) & ~is_open)), len(shown)
 
 
 def screen_factor(pupil: Pupil, outer_scale: float) -> NDArray[np.float64]:
-    """Return the Cholesky factor of the phase covariance of the open samples, at D/r0 = 1.
+    """Return the Cholesky factor of the phase covariance of the disk's samples, at D/r0 = 1.
 
     von Karman covariance as in Assemat & Wilson (2006, Opt. Express 14, 988), `outer_scale` in
     pupil diameters. Unlike an FFT screen it has no period and needs no sub-harmonics (Lane,
-    Glindemann & Dainty 1992): every low frequency, and so the tip-tilt, is exact.
+    Glindemann & Dainty 1992): every low frequency, and so the tip-tilt, is exact. Samples are in
+    the order of `disk_samples`.
     """
-    y, x = np.nonzero(pupil.amplitude)
+    y, x = np.divmod(disk_samples(pupil)[0], len(pupil.amplitude))
     lag = np.arange(len(pupil.amplitude)) / pupil.diameter
     u = 2 * np.pi * np.hypot(lag[:, None], lag) / outer_scale
     u[0, 0] = 1e-9  # K(0) is infinite, u**(5/6) K(u) is not
@@ -164,12 +160,25 @@ def screen_factor(pupil: Pupil, outer_scale: float) -> NDArray[np.float64]:
 
 
 def phase_screens(
-    rng: np.random.Generator, n: int, pupil: Pupil, factor: NDArray[np.float64]
+    rng: np.random.Generator,
+    n: int,
+    pupil: Pupil,
+    factor: NDArray[np.float64],
+    hidden: np.random.Generator | None = None,
 ) -> FloatArray:
-    """Draw n independent phases (n, y, x) in rad, tip-tilt included, 0 where the pupil is shut."""
-    screens = np.zeros((n, *pupil.amplitude.shape), np.float32)
-    screens[:, pupil.amplitude != 0] = rng.standard_normal((n, len(factor))) @ factor.T
-    return screens
+    """Draw n independent phases (n, y, x) in rad, tip-tilt included, 0 outside the disk.
+
+    What is behind the obstruction has a generator of its own, so that the light does not depend
+    on it; without one it is what the open samples let expect.
+    """
+    where, shown = disk_samples(pupil)
+    draws = np.zeros((n, len(where)))
+    draws[:, :shown] = rng.standard_normal((n, shown))
+    if hidden is not None:
+        draws[:, shown:] = hidden.standard_normal((n, len(where) - shown))
+    screens = np.zeros((n, pupil.amplitude.size), np.float32)
+    screens[:, where] = draws @ factor.T
+    return screens.reshape(n, *pupil.amplitude.shape)
 
 
 def psfs(phases: FloatArray, pupil: Pupil) -> FloatArray:

@@ -20,14 +20,15 @@ from .errors import LuckyError
 from .optics import (
     FloatArray,
     Telescope,
+    disk_samples,
     make_pupil,
     phase_screens,
     psfs,
     pupil_samples,
     screen_factor,
-    zernike,
 )
 from .windows import Window
+from .zernikes import zernike
 
 __all__ = ["STATIC_ABERRATION", "Camera", "SimulatedRun", "Telescope", "Truth", "simulate_run"]
 
@@ -39,6 +40,7 @@ STATIC_ABERRATION: Mapping[int, float] = MappingProxyType(
 """Default static aberration: Noll index to coefficient in rad rms (0.49 rad rms in all)."""
 
 _BLOCK = 8  # frames computed together: enough to feed the FFTs, few enough for the cache
+_TOLD, _FITTED = 36, 66  # Zernikes of the truth, and those fitted lest high orders leak into them
 _DARK_EXPOSURES, _FLAT_EXPOSURES, _FLAT_LEVEL_ADU = 16, 32, 2500.0
 _HOT_FRACTION, _DEAD_FRACTION = 5e-4, 4e-5
 
@@ -70,6 +72,9 @@ class Truth:
     perfect_psf : (size, size) float32
         Diffraction-limited PSF, integrated over the pixels, peak on ``[size // 2, size // 2]``.
         Its total flux is 1, of which some per cent fall outside the window.
+    zernikes : (n, 36) float64
+        Coefficients of the wavefront of each frame, turbulence and static, in rad rms: Noll 1 to
+        36 on the full unit disk.
     """
 
     strehl: NDArray[np.float64]
@@ -77,6 +82,7 @@ class Truth:
     focus_images: FloatArray
     defocus_images: FloatArray
     perfect_psf: FloatArray
+    zernikes: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +127,7 @@ def simulate_run(
     outer_scale_m: float = 20.0,
     focus_size: int = 128,
     defocus_size: int = 192,
+    samples: int | None = None,
 ) -> SimulatedRun:
     """Simulate a run of short exposures of a star, in focus and defocused on the same sensor.
 
@@ -151,6 +158,9 @@ def simulate_run(
         Outer scale of the turbulence, in m; it limits the shake.
     focus_size, defocus_size : int
         Sides of the two windows, in px.
+    samples : int, optional
+        Across the pupil, 48 or more; as many as the field of the light needs by default. Images
+        are right to 2 % (rms) with 48 and 0.4 % with 80; it takes long and much memory with more.
 
     Raises
     ------
@@ -160,15 +170,16 @@ def simulate_run(
     if n < 1 or d_over_r0 < 0 or photons <= 0:
         raise LuckyError("n and photons must be positive, and d_over_r0 must not be negative.")
     focus, defocus = _place_windows(shape, focus_size, defocus_size)
-    phase_rng, pattern_rng, noise_rng = (
-        np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3)
+    phase_rng, pattern_rng, noise_rng, hidden_rng = (
+        np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(4)
     )
     sensor = _make_sensor(pattern_rng, shape, camera)
     dark = sensor.master(noise_rng, 0.0, _DARK_EXPOSURES)
     flat = sensor.master(noise_rng, _FLAT_LEVEL_ADU, _FLAT_EXPOSURES)
     sky = _sky(shape, camera.sky_adu)
 
-    pupil = make_pupil(telescope, pupil_samples(d_over_r0, defocus_waves))
+    least = pupil_samples(d_over_r0, defocus_waves)
+    pupil = make_pupil(telescope, max(samples or least, least))
     turbulence = d_over_r0 ** (5 / 6) * screen_factor(pupil, outer_scale_m / telescope.diameter_m)
     static = np.zeros_like(pupil.amplitude)
     for noll, coefficient in aberration.items():
@@ -176,11 +187,18 @@ def simulate_run(
     diversity = (np.pi * defocus_waves * (2 * pupil.rho**2 - 1)).astype(np.float32)
     star_adu = np.float32(photons / camera.gain_e_per_adu)
 
+    disk, _ = disk_samples(pupil)
+    modes = [zernike(noll, pupil.rho, pupil.theta).flat[disk] for noll in range(1, _FITTED + 1)]
+    project = np.linalg.pinv(np.transpose(modes).astype(np.float64))[:_TOLD]
+
+    zernikes = np.empty((n, _TOLD))
     frames = np.empty((n, *shape), np.uint16)
     focus_images = np.empty((n, focus_size, focus_size), np.float32)
     defocus_images = np.empty((n, defocus_size, defocus_size), np.float32)
     for start in range(0, n, _BLOCK):
-        phases = static + phase_screens(phase_rng, min(_BLOCK, n - start), pupil, turbulence)
+        count = min(_BLOCK, n - start)
+        phases = static + phase_screens(phase_rng, count, pupil, turbulence, hidden_rng)
+        zernikes[start : start + count] = phases.reshape(count, -1)[:, disk] @ project.T
         pairs = zip(psfs(phases, pupil), psfs(phases + diversity, pupil), strict=True)
         for i, (sharp, donut) in enumerate(pairs, start):
             star = np.zeros(shape, np.float32)
@@ -195,7 +213,7 @@ def simulate_run(
     _add(perfect_psf, psfs(np.zeros_like(static)[None], pupil)[0], (middle, middle))
     positions, peaks = _brightest_points(focus_images)
     strehl = peaks / (float(star_adu) * float(perfect_psf.max()))
-    truth = Truth(strehl, middle - positions, focus_images, defocus_images, perfect_psf)
+    truth = Truth(strehl, middle - positions, focus_images, defocus_images, perfect_psf, zernikes)
     return SimulatedRun(frames, dark, flat, _header(telescope, camera), focus, defocus, truth)
 
 

@@ -1,0 +1,209 @@
+"""What a wavefront is fitted to: windows on bins, their noise, and where the star is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from .errors import LuckyError
+from .frames import Frames, as_float32
+from .pair_model import bin_places
+from .spots import border, levelled
+from .wavefront_search import Observed
+from .windows import Window
+
+OVERSAMPLED = 4.0
+"""Pixels across lambda/D from which the finest differences of pixels are noise, not star."""
+SAMPLE = 16
+"""Frames that the noise is measured on."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Variance of a calibrated pixel of v ADU: read_adu² + v / gain.
+
+    Attributes
+    ----------
+    gain : float
+        In e-/ADU; infinite where it is not known.
+    read_adu : float
+        In ADU.
+    told : str
+        Where the two are from.
+    """
+
+    gain: float
+    read_adu: float
+    told: str
+
+
+def noise_from(header: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """Return the gain (e-/ADU) and the read noise (e-) that a header tells, None where it does not.
+
+    EGAIN, and RDNOISE, READNOIS or RON. (GAIN is a setting of many cameras, not e-/ADU.)
+    """
+    return _number(header, "EGAIN"), _number(header, "RDNOISE", "READNOIS", "RON")
+
+
+def optics_from(header: Mapping[str, Any]) -> dict[str, float]:
+    """Return what a header tells of the optics: wavelength_nm, focal_ratio, pixel_um.
+
+    WAVELEN in nm; XPIXSZ or PIXSIZE1 in um; FOCRATIO, or FOCALLEN over APTDIA, both in mm.
+    """
+    length, diameter = _number(header, "FOCALLEN"), _number(header, "APTDIA")
+    ratio = length / diameter if length and diameter else _number(header, "FOCRATIO")
+    found = {
+        "wavelength_nm": _number(header, "WAVELEN"),
+        "focal_ratio": ratio,
+        "pixel_um": _number(header, "XPIXSZ", "PIXSIZE1"),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _number(header: Mapping[str, Any], *keywords: str) -> float | None:
+    for keyword in keywords:
+        value = header.get(keyword)
+        if isinstance(value, (int, float)) and value > 0:
+            return float(value)
+    return None
+
+
+def measure_noise(
+    frames: Frames,
+    windows: tuple[Window, Window],
+    sampling: float,
+    gain: float | None = None,
+    read_noise_e: float | None = None,
+) -> Noise:
+    """Return the noise of calibrated frames, measured where it is not told.
+
+    The image has no detail finer than lambda/D. So where a sensor has four pixels and more across
+    it, fourth differences of neighbours, along both axes, are noise alone. Their variance against
+    the light is a straight line: its slope is 1 / gain, its foot the read-out's variance. With
+    fewer pixels, the windows' borders tell the noise without the star, and the star's photons are
+    left to the error of the model.
+
+    Parameters
+    ----------
+    frames : Frames
+        Calibrated, masked pixels NaN.
+    windows : pair of Window
+    sampling : float
+        Pixels across lambda/D.
+    gain, read_noise_e : float, optional
+        What is known: e-/ADU and e-.
+    """
+    if gain and read_noise_e:
+        return Noise(gain, read_noise_e / gain, "told")
+    n = frames.shape[0]
+    index = np.unique(np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.intp))
+    light, square = [], []
+    for window in windows:
+        pixels = as_float32(frames.read(index, window))
+        level, noise = _finest(pixels)
+        near = np.ones(window.shape, bool) if sampling >= OVERSAMPLED else border(window.shape)
+        used = np.isfinite(noise) & np.isfinite(level) & near
+        light.append(level[used])
+        square.append(noise[used] ** 2)
+    v, s = np.concatenate(light), np.concatenate(square)
+    if len(v) < 100:
+        raise LuckyError("Nearly all pixels of the windows are masked; check dark and flat.")
+    if sampling < OVERSAMPLED and not gain:
+        return Noise(np.inf, float(np.sqrt(_usual(s))), "measured in the windows' borders")
+    levels, variances, counts = _by_level(v, s)
+    if gain:
+        foot = float(np.average(variances - levels / gain, weights=counts / variances**2))
+        return Noise(gain, float(np.sqrt(max(foot, 0))), "gain told, read noise measured")
+    slope, foot = np.polyfit(levels, variances, 1, w=np.sqrt(counts) / variances)
+    if slope <= 0:
+        return Noise(np.inf, float(np.sqrt(_usual(s))), "measured; it does not grow with the light")
+    return Noise(float(1 / slope), float(np.sqrt(max(foot, 0))), "measured from fine differences")
+
+
+def _finest(block: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the smoothed light, and fourth differences scaled to the noise of a pixel."""
+    kernel = np.array([1, -4, 6, -4, 1], np.float32) / np.float32(np.sqrt(70))
+    smooth = np.array([1, 4, 6, 4, 1], np.float32) / 16
+    noise, level = block, block
+    for axis in (1, 2):
+        noise = ndimage.correlate1d(noise, kernel, axis)
+        level = ndimage.correlate1d(level, smooth, axis)
+    return level, noise
+
+
+def _by_level(
+    v: NDArray[np.float32], s: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return light, variance and number of pixels of equal steps of the light."""
+    low, high = np.percentile(v, [0.1, 99.99])
+    edges = low + (high - low) * np.linspace(0, 1, 25) ** 2
+    step = np.digitize(v, edges)
+    made = [
+        (float(v[own].mean()), _usual(s[own]), float(own.sum()))
+        for own in (step == k for k in range(1, len(edges)))
+        if own.sum() >= 50
+    ]
+    levels, variances, counts = np.array(made).T
+    return levels, np.maximum(variances, 1e-6), counts
+
+
+def _usual(squares: NDArray[np.float32]) -> float:
+    """Return the variance of Gaussian noise from its squares, outliers not counted."""
+    return float(np.median(squares)) / 0.4549
+
+
+def observe(
+    pixels: tuple[NDArray[np.float32], NDArray[np.float32]],
+    noise: Noise,
+    bins: int,
+    sampling: float,
+) -> Observed:
+    """Return a frame's windows on bins.
+
+    A bin with a masked pixel is masked. The variance is of the smoothed light, lest a pixel that is
+    low by chance weighs more.
+
+    Parameters
+    ----------
+    pixels : pair of ndarray of float32, (y, x)
+        Focused and defocused window, calibrated, masked pixels NaN.
+    noise : Noise
+    bins : int
+        Pixels that a bin is wide.
+    sampling : float
+        Pixels across lambda/D.
+    """
+    made = [_observe_one(window, noise, bins, sampling) for window in pixels]
+    images, masked, variances, stars, tilts = zip(*made, strict=True)
+    return Observed(images, masked, variances, stars, np.concatenate(tilts))
+
+
+def _observe_one(
+    window: NDArray[np.float32], noise: Noise, bins: int, sampling: float
+) -> tuple[Any, ...]:
+    rows, columns = (side // bins for side in window.shape)
+    part = window[: rows * bins, : columns * bins].astype(np.float64)
+    image = part.reshape(rows, bins, columns, bins).mean(axis=(1, 3))
+    masked = ~np.isfinite(image)
+    if masked.mean() > 0.5:
+        raise LuckyError("More than half of the window's pixels are masked.")
+    image[masked] = 0
+    share = np.maximum(ndimage.gaussian_filter((~masked).astype(float), 1.0), 0.05)
+    smooth = ndimage.gaussian_filter(image, 1.0) / share
+    edge = border(image.shape) & ~masked
+    star = levelled(np.where(masked, np.nan, smooth)[np.newaxis].astype(np.float32))[0]
+    star = np.maximum(np.nan_to_num(star.astype(np.float64)), 0)
+    variance = noise.read_adu**2 + np.maximum(smooth, 0) / noise.gain + 1 / 12
+    bright = np.where(star > 3 * np.std(star[edge]), star, 0)
+    total = max(float(bright.sum()), 1e-9)
+    y, x = (
+        float(bright.sum(axis=1 - axis) @ bin_places(side, bins, sampling)) / total
+        for axis, side in enumerate(window.shape)
+    )
+    # Noll's tilt of 1 rad rms goes 2 rad to each rim: 2 / pi lambda/D
+    return image, masked, variance / bins**2, star, np.array([x, y]) * np.pi / 2
