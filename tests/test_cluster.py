@@ -151,6 +151,16 @@ def test_a_worker_killed_in_mid_run_changes_no_bit(cluster, executor, recipe):
     assert_same(process(recipe), result)
 
 
+def test_frames_that_kill_every_worker_are_told(cluster):
+    with (
+        pytest.raises(LuckyError, match="worker after worker died"),
+        on_cluster(cluster.scheduler_address, 20) as executor,
+    ):
+        list(
+            map_blocks(lambda _: os.kill(os.getpid(), signal.SIGKILL), ONES[:1], executor=executor)
+        )
+
+
 # --- errors, progress, cancelling
 
 

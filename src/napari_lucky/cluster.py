@@ -83,7 +83,7 @@ def on_cluster(address: str, patience: float = PATIENCE) -> Iterator[ClusterExec
         except KilledWorker as error:
             raise LuckyError(
                 f"{address}: worker after worker died over the same frames, as they do for lack of "
-                f"memory; look at their logs. ({error})"
+                "memory; look at the workers' logs."
             ) from error
         except CancelledError as error:
             raise LuckyError(
