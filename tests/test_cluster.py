@@ -142,7 +142,7 @@ def test_a_worker_killed_in_mid_run_changes_no_bit(cluster, executor, recipe):
     killed = []
 
     def kill(done, total, what):
-        if what == "ranking" and done > 0 and not killed:
+        if what == "tracking and ranking" and done > 0 and not killed:
             kill_a_worker(cluster)
             killed.append(what)
 
