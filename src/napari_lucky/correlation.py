@@ -66,16 +66,26 @@ class Reference:
     rough : ndarray of float32, (y, x)
         The reference, background off, smoothed, but for the last pixel of the smoothing: that
         is given to the correlation, see `napari_lucky.subpixel`.
-    slopes : ndarray of float32, (3, y, x)
-        Products of the wholly smoothed reference's derivatives: yy, yx, xx.
+    slopes : ndarray of float32, (3, h, w)
+        Products of the wholly smoothed reference's derivatives, yy, yx, xx, in the box that
+        holds all but a thousandth of them.
+    corner : tuple of int
+        (y, x) of that box.
+    reach : int
+        The longest shift that is looked for, in pixels.
     """
 
     rough: NDArray[np.float32]
     slopes: NDArray[np.float32]
+    corner: tuple[int, int]
+    reach: int
 
 
-def make_reference(image: Block, smooth: float) -> Reference:
-    """Make a reference of an image (1, y, x); the smoothing is a pixel at least."""
+def make_reference(image: Block, smooth: float, reach: int | None = None) -> Reference:
+    """Make a reference of an image (1, y, x); the smoothing is a pixel at least.
+
+    Shifts are looked for up to `reach` pixels, or wherever they can be.
+    """
     from scipy import ndimage
 
     light, _ = fill(image - background(image)[:, None, None])
@@ -84,7 +94,26 @@ def make_reference(image: Block, smooth: float) -> Reference:
         ndimage.gaussian_filter(rough, LEAST_WIDTH, order, mode="constant")
         for order in ((1, 0), (0, 1))
     )
-    return Reference(rough, np.stack([down * down, down * across, across * across]))
+    slopes = np.stack([down * down, down * across, across * across])
+    box = tuple(_holding(slopes[0] + slopes[2], axis) for axis in (0, 1))
+    reach = max(rough.shape) - 1 if reach is None else reach
+    return Reference(rough, slopes[:, *box], (box[0].start, box[1].start), reach)
+
+
+def _holding(energy: NDArray[np.float32], axis: int) -> slice:
+    """Return the pixels along an axis that hold all but a thousandth of what there is."""
+    part = energy.sum(axis=1 - axis, dtype=np.float64).cumsum()
+    first, last = np.searchsorted(part, np.array([0.0005, 0.9995]) * part[-1])
+    return slice(int(first), int(last) + 1)
+
+
+def reach_of(found: NDArray[np.float64], shape: tuple[int, int]) -> int:
+    """Return the longest shift to look for where brightest speckles are found, (n, 2).
+
+    As far as any two of them are apart, and an eighth of the window more.
+    """
+    apart = np.nanmax(found[:, :2], axis=0) - np.nanmin(found[:, :2], axis=0)
+    return int(min(apart.max() + max(shape) // 8, max(shape) - 1))
 
 
 def correlate(
@@ -118,15 +147,20 @@ def correlate(
 
     light, excess = fill(block - background(block)[:, None, None])
     light = light if excess is None else np.nan_to_num(light)
-    size = [fft.next_fast_len(2 * side - 1, real=True) for side in light.shape[1:]]
-    spectrum = fft.rfft2(reference.rough, size) * np.conj(fft.rfft2(light, size))
-    correlation = as_float32(fft.fftshift(fft.irfft2(spectrum, size), axes=(1, 2)))
+    reach = reference.reach
+    size = [fft.next_fast_len(side + reach, real=True) for side in light.shape[1:]]
+    spectrum = fft.rfft2(light, size)
+    np.conj(spectrum, out=spectrum)
+    spectrum *= fft.rfft2(reference.rough, size)
+    whole = fft.irfft2(spectrum, size, overwrite_x=True)
+    near = np.arange(-reach, reach + 1)
+    correlation = as_float32(whole[:, near[:, None], near])
     start, _ = peaks(correlation)
     points, hessian = Surface(correlation, start, np.full(len(block), LEAST_WIDTH)).top()
-    shifts = points - [side // 2 for side in size]
+    shifts = points - reach
     sigma = np.full(shifts.shape, np.nan)
     if noise is not None:
-        sigma = sigma_of(hessian, _covariance(light, excess, shifts, reference.slopes, noise))
+        sigma = sigma_of(hessian, _covariance(light, excess, shifts, reference, noise))
     out = np.column_stack([shifts, sigma])
     out[is_empty(block)] = np.nan
     return out
@@ -136,23 +170,25 @@ def _covariance(
     light: Block,
     excess: NDArray[np.float32] | None,
     shifts: NDArray[np.float64],
-    slopes: NDArray[np.float32],
+    reference: Reference,
     noise: Noise,
 ) -> NDArray[np.float64]:
     """Return the covariance of the correlation's gradient by the frames' noise, (k, 2, 2)."""
     covariance = np.empty((len(light), 2, 2))
-    whole = np.rint(shifts).astype(np.intp)
-    for k, (frame, (dy, dx)) in enumerate(zip(light, whole, strict=True)):
-        here, there = zip(*map(_overlap, frame.shape, (dy, dx)), strict=True)
+    box = reference.slopes.shape[1:]
+    corners = np.array(reference.corner) - np.rint(shifts).astype(np.intp)
+    for k, (frame, corner) in enumerate(zip(light, corners, strict=True)):
+        here, there = zip(*map(_overlap, frame.shape, box, corner), strict=True)
         variance = noise.floor + noise.photon * frame[here]
         if excess is not None:
             variance *= 1 + excess[k % len(excess)][here]
-        yy, yx, xx = np.einsum("syx,yx->s", slopes[:, *there], variance)
+        yy, yx, xx = np.einsum("syx,yx->s", reference.slopes[:, *there], variance)
         covariance[k] = [[yy, yx], [yx, xx]]
     return covariance
 
 
-def _overlap(side: int, shift: int) -> tuple[slice, slice]:
-    """Return the pixels along an axis that a shift leaves on it, and where they land."""
-    first, last = max(0, -shift), min(side, side - shift)
-    return slice(first, last), slice(first + shift, last + shift)
+def _overlap(side: int, box: int, corner: int) -> tuple[slice, slice]:
+    """Return the pixels along an axis that a box with this corner covers, on it and in the box."""
+    first, last = max(0, corner), max(min(side, corner + box), 0)
+    first = min(first, last)
+    return slice(first, last), slice(first - corner, last - corner)
