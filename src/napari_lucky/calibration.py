@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -203,13 +204,19 @@ class Calibrated(View):
         block = raw.astype(np.float32)
         if self.dark is not None:
             block -= self.dark[at]
-        if self.flat is not None:
-            block /= self.flat[at]
-        if self.bad is not None:
-            block[:, self.bad[at]] = np.nan
+        if self._divisor is not None:
+            block /= self._divisor[at]
         if reaches(raw, self.saturation):
             block[raw >= self.saturation] = np.nan
         return block
+
+    @cached_property
+    def _divisor(self) -> NDArray[np.float32] | None:
+        """The flat, NaN where a pixel is bad: then the division masks it."""
+        if self.bad is None:
+            return self.flat
+        response = np.float32(1) if self.flat is None else self.flat
+        return np.where(self.bad, np.float32(np.nan), response)
 
     @property
     def masked(self) -> int:

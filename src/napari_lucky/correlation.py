@@ -63,9 +63,11 @@ class Reference:
 
     Parameters
     ----------
-    rough : ndarray of float32, (y, x)
-        The reference, background off, smoothed, but for the last pixel of the smoothing: that
-        is given to the correlation, see `napari_lucky.subpixel`.
+    spectrum : ndarray of complex64
+        Fourier transform of the reference, background off, smoothed, but for the last pixel of
+        the smoothing: that is given to the correlation, see `napari_lucky.subpixel`.
+    size : tuple of int
+        Rows and columns that were transformed, zeros behind the window's.
     slopes : ndarray of float32, (3, h, w)
         Products of the wholly smoothed reference's derivatives, yy, yx, xx, in the box that
         holds all but a thousandth of them.
@@ -75,7 +77,8 @@ class Reference:
         The longest shift that is looked for, in pixels.
     """
 
-    rough: NDArray[np.float32]
+    spectrum: NDArray[np.complex64]
+    size: tuple[int, int]
     slopes: NDArray[np.float32]
     corner: tuple[int, int]
     reach: int
@@ -86,7 +89,7 @@ def make_reference(image: Block, smooth: float, reach: int | None = None) -> Ref
 
     Shifts are looked for up to `reach` pixels, or wherever they can be.
     """
-    from scipy import ndimage
+    from scipy import fft, ndimage
 
     light, _ = fill(image - background(image)[:, None, None])
     rough = smoothed(np.nan_to_num(light), sqrt(max(smooth**2 - LEAST_WIDTH**2, 0)))[0]
@@ -97,7 +100,9 @@ def make_reference(image: Block, smooth: float, reach: int | None = None) -> Ref
     slopes = np.stack([down * down, down * across, across * across])
     box = tuple(_holding(slopes[0] + slopes[2], axis) for axis in (0, 1))
     reach = max(rough.shape) - 1 if reach is None else reach
-    return Reference(rough, slopes[:, *box], (box[0].start, box[1].start), reach)
+    ny, nx = (fft.next_fast_len(side + reach, real=True) for side in rough.shape)
+    spectrum = fft.rfft2(rough, (ny, nx))
+    return Reference(spectrum, (ny, nx), slopes[:, *box], (box[0].start, box[1].start), reach)
 
 
 def _holding(energy: NDArray[np.float32], axis: int) -> slice:
@@ -148,11 +153,10 @@ def correlate(
     light, excess = fill(block - background(block)[:, None, None])
     light = light if excess is None else np.nan_to_num(light)
     reach = reference.reach
-    size = [fft.next_fast_len(side + reach, real=True) for side in light.shape[1:]]
-    spectrum = fft.rfft2(light, size)
+    spectrum = fft.rfft2(light, reference.size)
     np.conj(spectrum, out=spectrum)
-    spectrum *= fft.rfft2(reference.rough, size)
-    whole = fft.irfft2(spectrum, size, overwrite_x=True)
+    spectrum *= reference.spectrum
+    whole = fft.irfft2(spectrum, reference.size, overwrite_x=True)
     near = np.arange(-reach, reach + 1)
     correlation = as_float32(whole[:, near[:, None], near])
     start, _ = peaks(correlation)

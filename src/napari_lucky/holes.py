@@ -53,21 +53,38 @@ def fill(block: Block) -> tuple[Block, NDArray[np.float32] | None]:
 
 def _fill(frames: Block, hole: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Fill the same holes in frames, in place; return the excess of the variance, (y, x)."""
-    excess = np.zeros(hole.shape, np.float32)
+    y, x, weights, excess = _plan(hole.shape, np.packbits(hole).tobytes())
+    if len(y):
+        margin = ((0, 0), (REACH, REACH), (REACH, REACH))
+        values = np.pad(np.where(hole, np.float32(0), frames), margin)
+        near = sliding_window_view(values, (_SIDE, _SIDE), axis=(1, 2))[:, y, x]
+        frames[:, y, x] = np.einsum("knij,nij->kn", near, weights)
+    return excess
+
+
+Plan = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32], NDArray[np.float32]]
+
+
+@lru_cache(maxsize=8)
+def _plan(shape: tuple[int, int], packed: bytes) -> Plan:
+    """Return which holes are filled, (y, x), the weights of what is around each, and the excess.
+
+    Most frames of a run have the same holes.
+    """
+    bits = np.unpackbits(np.frombuffer(packed, np.uint8), count=shape[0] * shape[1])
+    hole = bits.astype(bool).reshape(shape)
+    excess = np.zeros(shape, np.float32)
     masked = np.pad(hole, REACH, constant_values=True)
     y, x = np.nonzero(hole)
     around = sliding_window_view(masked, (_SIDE, _SIDE))[y, x]
     enough = np.flatnonzero((~around).mean(axis=(1, 2)) >= SEEN)
-    if len(enough) == 0:
-        return excess
     y, x = y[enough], x[enough]
-    weights = np.stack([_weights(pattern.tobytes()) for pattern in around[enough]])
-    margin = ((0, 0), (REACH, REACH), (REACH, REACH))
-    values = np.pad(np.where(hole, np.float32(0), frames), margin)
-    near = sliding_window_view(values, (_SIDE, _SIDE), axis=(1, 2))[:, y, x]
-    frames[:, y, x] = np.einsum("knij,nij->kn", near, weights)
+    weights = np.zeros((len(y), _SIDE, _SIDE), np.float32)
+    for k, pattern in enumerate(around[enough]):
+        weights[k] = _weights(pattern.tobytes())
     excess[y, x] = 1 + (weights**2).sum(axis=(1, 2))
-    return excess
+    excess.setflags(write=False)
+    return y, x, weights, excess
 
 
 @lru_cache(maxsize=4096)
