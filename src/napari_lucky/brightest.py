@@ -11,6 +11,9 @@ from .noise import Noise
 from .spots import SMOOTH, Block, background, peaks, smoothed
 from .subpixel import LEAST_WIDTH, Surface
 
+SEARCH = 2.5
+"""Where the Gaussian ends, in standard deviations, while the brightest pixel is looked for."""
+
 
 def track_brightest(
     block: Block, smooth: float = SMOOTH, noise: Noise | None = None
@@ -41,7 +44,7 @@ def track_brightest(
         errors of y and x; NaN for a frame whose pixels are all equal or masked.
     """
     light, excess = fill(block - background(block)[:, None, None])
-    image = smoothed(light, smooth)
+    image = smoothed(light, smooth, truncate=SEARCH)
     start, top = peaks(image)
     light = light if excess is None else np.nan_to_num(light)
     width = np.full(len(block), max(smooth, LEAST_WIDTH))

@@ -16,6 +16,8 @@ Block = NDArray[np.float32]
 
 SMOOTH = 2.0
 """Default smoothing before the peak is looked for, in pixels."""
+TRUNCATE = 3.0
+"""Gaussians end at so many standard deviations."""
 MOST_SMOOTH = 100.0
 """Pixels; no star is so wide, and a wider kernel only takes long."""
 
@@ -95,7 +97,9 @@ def _middle(values: Block) -> NDArray[np.float32]:
 Beyond = Literal["nearest", "constant"]
 
 
-def smoothed(block: Block, sigma: float, beyond: Beyond = "nearest") -> Block:
+def smoothed(
+    block: Block, sigma: float, beyond: Beyond = "nearest", truncate: float = TRUNCATE
+) -> Block:
     """Smooth each frame with a Gaussian; masked (NaN) pixels have no weight.
 
     Parameters
@@ -107,25 +111,29 @@ def smoothed(block: Block, sigma: float, beyond: Beyond = "nearest") -> Block:
     beyond : {"nearest", "constant"}
         What is taken to be beyond the window's edge: its last pixel, whose noise then stays, or
         nothing.
+    truncate : float
+        The Gaussian ends at so many standard deviations.
     """
     holes = ~np.isfinite(block)
     if not holes.any():
-        return _gauss(block, sigma, beyond)
-    filled = _gauss(np.where(holes, np.float32(0), block), sigma, beyond)
+        return _gauss(block, sigma, beyond, truncate)
+    filled = _gauss(np.where(holes, np.float32(0), block), sigma, beyond, truncate)
     if sigma == 0:
         return filled
     if (holes == holes[:1]).all():
-        weight = _gauss(as_float32(~holes[:1]), sigma)
+        weight = _gauss(as_float32(~holes[:1]), sigma, truncate=truncate)
     else:
-        weight = _gauss(as_float32(~holes), sigma)
+        weight = _gauss(as_float32(~holes), sigma, truncate=truncate)
     return np.where(weight > 0.05, filled / np.maximum(weight, 0.05), np.float32(0))
 
 
-def _gauss(block: Block, sigma: float, beyond: Beyond = "nearest") -> Block:
+def _gauss(
+    block: Block, sigma: float, beyond: Beyond = "nearest", truncate: float = TRUNCATE
+) -> Block:
     if sigma == 0:
         return block
     for axis in (1, 2):
-        block = ndimage.gaussian_filter1d(block, sigma, axis, mode=beyond, truncate=3.0)
+        block = ndimage.gaussian_filter1d(block, sigma, axis, mode=beyond, truncate=truncate)
     return block
 
 
