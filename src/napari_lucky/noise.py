@@ -18,6 +18,8 @@ from .windows import Window
 
 SAMPLE = 64
 """Frames, spread over the run, that the noise is measured in."""
+SAMPLE_PIXELS, FEWEST = 1 << 20, 4
+"""Pixels of all of them, at most, and frames at least: large windows have enough in a few."""
 ORDER = 6
 """Differences of this order along both axes leave noise, and next to nothing of a star."""
 STEP = 2
@@ -90,9 +92,11 @@ def sample_noise(frames: Frames, window: Window) -> Noise:
     window : Window
         Holds the star in some frames.
     """
-    sample = spread_over(frames.shape[0], SAMPLE)
+    pixels = window.height * window.width
+    most = int(np.clip(SAMPLE_PIXELS // pixels, FEWEST, SAMPLE))
+    sample = spread_over(frames.shape[0], most)
     squares, lights = [], []
-    for part in blocks_of(len(sample), window.height * window.width):
+    for part in blocks_of(len(sample), pixels):
         block = as_float32(frames.read(sample[part], window))
         block = block - background(block)[:, None, None]
         squares.append(_differences(block).ravel() ** 2)
