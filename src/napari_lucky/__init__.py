@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .outputs import write_results
     from .pipeline import Result, process
     from .profiles import Profile, column_cut, cut_around, peak_pixel, radial_profile, row_cut
+    from .pupil import Spider
     from .ranking import rank, select
     from .recipe import Recipe, read_recipe, recipe_to_toml
     from .registration import Registration, register
@@ -57,7 +58,13 @@ if TYPE_CHECKING:
     from .stacking import Stack, stack_mean
     from .surface import Surface, surface_of
     from .table import FrameTable, table_from_csv, table_to_csv
+    from .wavefront import measure_wavefront
+    from .wavefront_data import noise_from, optics_from
+    from .wavefront_result import Wavefront
+    from .wavefront_stacks import StackWavefront, wavefront_of_stacks
+    from .wavefront_task import WavefrontTask, waves_of_shift
     from .windows import Window
+    from .zernikes import kolmogorov_covariance, zernike, zernike_name
 
 _HOMES = {
     "background": ("BackgroundModel", "BackgroundRemoved", "Disc"),
@@ -104,7 +111,14 @@ _HOMES = {
     "stacking": ("Stack", "stack_mean"),
     "surface": ("Surface", "surface_of"),
     "table": ("FrameTable", "table_from_csv", "table_to_csv"),
+    "pupil": ("Spider",),
+    "wavefront": ("measure_wavefront",),
+    "wavefront_data": ("noise_from", "optics_from"),
+    "wavefront_result": ("Wavefront",),
+    "wavefront_stacks": ("StackWavefront", "wavefront_of_stacks"),
+    "wavefront_task": ("WavefrontTask", "waves_of_shift"),
     "windows": ("Window",),
+    "zernikes": ("kolmogorov_covariance", "zernike", "zernike_name"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -137,11 +151,15 @@ __all__ = [
     "Result",
     "Run",
     "Shifted",
+    "Spider",
     "Spot",
     "Stack",
+    "StackWavefront",
     "Step",
     "Subset",
     "Surface",
+    "Wavefront",
+    "WavefrontTask",
     "Window",
     "__version__",
     "calibrate",
@@ -157,12 +175,16 @@ __all__ = [
     "hot_pixels",
     "keep_curve",
     "kept_frames",
+    "kolmogorov_covariance",
     "make_masters",
     "master",
     "master_flat",
     "mean_light",
+    "measure_wavefront",
     "metric",
+    "noise_from",
     "open_run",
+    "optics_from",
     "parse_stack",
     "peak_pixel",
     "process",
@@ -186,9 +208,13 @@ __all__ = [
     "table_to_csv",
     "transmission",
     "usual_residuals",
+    "wavefront_of_stacks",
+    "waves_of_shift",
     "weights_of",
     "write_fits",
     "write_results",
+    "zernike",
+    "zernike_name",
 ]
 
 

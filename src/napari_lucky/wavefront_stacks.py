@@ -23,7 +23,7 @@ STACK_FITTED = 36
 """The last Noll index fitted to stacks: the blur hides higher orders."""
 WIDEST = 1.6
 """Largest blur in lambda/D."""
-BLURS = 17
+BLURS = 9
 
 
 @dataclass(frozen=True, eq=False)
