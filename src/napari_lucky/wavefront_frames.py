@@ -19,6 +19,8 @@ from .windows import Window
 
 POSTERIORS = 256
 """Frames whose posterior covariances are averaged: bounded memory, and they are all alike."""
+FAINTEST = 20.0
+"""A star's flux over its error, under which there is none to fit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +55,10 @@ class Fits:
 
     def good(self, limit: float) -> NDArray[np.bool_]:
         """Tell which frames are fitted: chi2 within the limit, the star there in both windows."""
-        usual = np.nanmedian(np.where(self.fluxes > 0, self.fluxes, np.nan), axis=0)
-        lit = (self.fluxes > 0.2 * usual).all(axis=1)
+        seen = self.fluxes[(self.fluxes > 0).all(axis=1)]  # false for NaN
+        if len(seen) == 0:
+            return np.zeros(len(self.chi2), bool)
+        lit = (self.fluxes > 0.2 * np.median(seen, axis=0)).all(axis=1)
         return np.asarray((self.chi2 <= limit) & lit)
 
     def posterior(self, good: NDArray[np.bool_]) -> Floats:
@@ -132,6 +136,8 @@ class FitBlock:
                 rng = np.random.default_rng([self.seed, frame])
                 fitted, tried = search(*given, rng, self.level, self.most, self.errors)
         except (LuckyError, np.linalg.LinAlgError):
+            return None
+        if min(fitted.certainties) < FAINTEST:
             return None
         errors = errors_of(observed, fitted, self.errors)
         return replace(fitted, residuals=()), tried, errors
