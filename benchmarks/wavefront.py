@@ -1,6 +1,6 @@
 """How right the wavefront is: simulated runs with known truth, and the time a frame takes.
 
-    python benchmarks/wavefront.py [--frames 200] [--run shared/data/simulated_run] [--stacks]
+    python benchmarks/wavefront.py [--frames 200] [--run FOLDER] [--stacks] [--design]
 
 The simulation samples the pupil more finely than the fit (80 to 96 samples against 48), has
 turbulence of all spatial frequencies, photon and read noise, and 12 bits; the frames are calibrated
@@ -11,7 +11,8 @@ to that, over the open pupil; "full disk" is the same with what the obstruction 
 rms of error over standard error.
 
 With --run, the same for a run of files with dark.fits, flat.fits, truth.npz and truth.json. With
---stacks, the pair of stacks of the best 10 % of the frames.
+--stacks, pairs of stacks of the best frames. With --design, only runs of other defocus, star and
+turbulence, 40 frames each, for how to take such data.
 """
 
 import argparse
@@ -37,9 +38,12 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=200, help="in turbulence")
     parser.add_argument("--run", type=Path, help="a run of files with its truth")
     parser.add_argument("--stacks", action="store_true", help="the classic way too")
+    parser.add_argument("--design", action="store_true", help="other defocus, star, turbulence")
     given = parser.parse_args()
     print("|", " | ".join(HEADS), "|")
     print("|" + "---|" * len(HEADS))
+    if given.design:
+        return design()
     calm = {"d_over_r0": 0, "photons": 1.2e5, "seed": 12, "samples": 96}
     tell("calm, dark sky", *simulated(6, camera=Camera(sky_adu=5), **calm), fit_defocus=True)
     tell("calm, stray light", *simulated(6, **calm), fit_defocus=True)
@@ -57,14 +61,24 @@ def main() -> None:
         of_stacks(*run)
 
 
-def simulated(n, **given):
+def design():
+    for waves in (0.5, 1.0, 1.8, 2.5):
+        run = simulated(40, d_over_r0=5.6, photons=6e5, seed=21, samples=64, defocus_waves=waves)
+        tell(f"{waves:g} waves", *run)
+    for photons in (2e4, 1e5, 3e5):
+        tell(f"{photons:.0e} photons", *simulated(40, photons=photons, seed=22, samples=64))
+    for strength in (3, 8):
+        tell(f"D/r0 = {strength}", *simulated(40, d_over_r0=strength, seed=23, samples=64))
+
+
+def simulated(n, defocus_waves=1.8, **given):
     """Return calibrated frames, the windows, true coefficients and static ones, and defocus."""
-    run = lucky.simulate_run(n, SHAPE, **WINDOWS, **given)
+    run = lucky.simulate_run(n, SHAPE, defocus_waves=defocus_waves, **WINDOWS, **given)
     frames = lucky.calibrate(
         *(lucky.ArrayFrames(a) for a in (run.frames, run.dark, run.flat)), saturation=4095
     )
     windows = lucky.Window.centred(*run.focus), lucky.Window.centred(*run.defocus)
-    return frames, windows, run.truth.zernikes, static_of(STATIC_ABERRATION), 1.8
+    return frames, windows, run.truth.zernikes, static_of(STATIC_ABERRATION), defocus_waves
 
 
 def of_files(folder):
