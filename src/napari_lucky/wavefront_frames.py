@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .blas_threads import one_blas_thread
 from .blocks import Progress, map_blocks, silent
 from .errors import LuckyError
 from .frames import Frames, as_float32
@@ -152,13 +153,14 @@ def fit_frames(
     variance, tried, errors = np.zeros(n), np.zeros(n, np.intp), np.full((n, 2), np.nan)
     posteriors = np.zeros((min(n, POSTERIORS), size - 5, size - 5), np.float32)
     blocks = [slice(k, k + 1) for k in range(n)]
-    made = map_blocks(fit, blocks, progress=progress, what=what, executor=executor)
-    for k, [done] in enumerate(made):
-        if done is None:
-            continue
-        fitted, tried[k], errors[k] = done
-        x[k], chi2[k], fluxes[k] = fitted.x, fitted.chi2, fitted.fluxes
-        variance[k] = fitted.covariance[-1, -1]
-        if k < len(posteriors):
-            posteriors[k] = fitted.covariance[4:-1, 4:-1]
+    with one_blas_thread():
+        made = map_blocks(fit, blocks, progress=progress, what=what, executor=executor)
+        for k, [done] in enumerate(made):
+            if done is None:
+                continue
+            fitted, tried[k], errors[k] = done
+            x[k], chi2[k], fluxes[k] = fitted.x, fitted.chi2, fitted.fluxes
+            variance[k] = fitted.covariance[-1, -1]
+            if k < len(posteriors):
+                posteriors[k] = fitted.covariance[4:-1, 4:-1]
     return Fits(x, chi2, fluxes, variance, posteriors, tried, errors)
