@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from .pipeline import Result, process
     from .profiles import Profile, column_cut, cut_around, peak_pixel, radial_profile, row_cut
     from .psf_measuring import PsfFigures, psf_figures
+    from .pupil import Spider
     from .ranking import rank, select
     from .recipe import Recipe, read_recipe, recipe_to_toml
     from .registration import Registration, register
@@ -67,6 +68,8 @@ if TYPE_CHECKING:
     from .surface import Surface, surface_of
     from .table import FrameTable, table_from_csv, table_to_csv
     from .telescopes import named_telescope, save_telescope, saved_telescopes
+    from .wavefront import measure_wavefront
+    from .wavefront_data import noise_from, optics_from
     from .wavefront_job import (
         MeasuredWavefront,
         WavefrontRequest,
@@ -74,7 +77,11 @@ if TYPE_CHECKING:
         wavefront_of_stack_files,
     )
     from .wavefront_output import write_wavefront
+    from .wavefront_result import Wavefront
+    from .wavefront_stacks import StackWavefront, wavefront_of_stacks
+    from .wavefront_task import WavefrontTask, waves_of_shift
     from .windows import Window
+    from .zernikes import kolmogorov_covariance, zernike, zernike_name
 
 _HOMES = {
     "background": ("BackgroundModel", "BackgroundRemoved", "Disc"),
@@ -138,7 +145,14 @@ _HOMES = {
         "wavefront_of_stack_files",
     ),
     "wavefront_output": ("write_wavefront",),
+    "pupil": ("Spider",),
+    "wavefront": ("measure_wavefront",),
+    "wavefront_data": ("noise_from", "optics_from"),
+    "wavefront_result": ("Wavefront",),
+    "wavefront_stacks": ("StackWavefront", "wavefront_of_stacks"),
+    "wavefront_task": ("WavefrontTask", "waves_of_shift"),
     "windows": ("Window",),
+    "zernikes": ("kolmogorov_covariance", "zernike", "zernike_name"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -176,13 +190,17 @@ __all__ = [
     "Result",
     "Run",
     "Shifted",
+    "Spider",
     "Spot",
     "Stack",
+    "StackWavefront",
     "Step",
     "Subset",
     "Surface",
     "Telescope",
+    "Wavefront",
     "WavefrontRequest",
+    "WavefrontTask",
     "Window",
     "__version__",
     "bootstrap_figures",
@@ -199,15 +217,19 @@ __all__ = [
     "hot_pixels",
     "keep_curve",
     "kept_frames",
+    "kolmogorov_covariance",
     "make_masters",
     "master",
     "master_flat",
     "mean_light",
     "measure_files",
+    "measure_wavefront",
     "metric",
     "named_telescope",
+    "noise_from",
     "on_cluster",
     "open_run",
+    "optics_from",
     "parse_stack",
     "peak_pixel",
     "process",
@@ -236,11 +258,15 @@ __all__ = [
     "usual_residuals",
     "wavefront_of_run",
     "wavefront_of_stack_files",
+    "wavefront_of_stacks",
+    "waves_of_shift",
     "weights_of",
     "write_figures",
     "write_fits",
     "write_results",
     "write_wavefront",
+    "zernike",
+    "zernike_name",
 ]
 
 

@@ -82,6 +82,8 @@ class Fitted:
         Weighted squares of the residuals over their number.
     fluxes : (float, float)
         Of the star in each window.
+    certainties : (float, float)
+        The fluxes over their errors.
     residuals : pair of ndarray, (bins, bins)
         Image less model over the noise; 0 where masked.
     """
@@ -91,6 +93,7 @@ class Fitted:
     cost: float
     chi2: float
     fluxes: tuple[float, ...]
+    certainties: tuple[float, ...]
     residuals: tuple[Floats, ...]
 
 
@@ -99,7 +102,7 @@ class _Point:
 
     def __init__(self, model: PairModel, pair: Pair, prior: Prior, x: Floats) -> None:
         self.x = x
-        self.residuals, self.bases, self.fluxes = [], [], []
+        self.residuals, self.bases, self.fluxes, self.certainties = [], [], [], []
         for image, weight, star in zip(pair.images, pair.weights, model.images(x), strict=True):
             root = np.sqrt(weight)
             y, u = (np.linspace(-1, 1, side) for side in image.shape)
@@ -108,7 +111,10 @@ class _Point:
             q, r = np.linalg.qr(basis.reshape(4, -1).T)
             data = (image * root).ravel()
             along = q.T @ data
-            self.fluxes.append(float(scipy.linalg.solve_triangular(r, along)[0] / star.max()))
+            inverse = scipy.linalg.solve_triangular(r, np.eye(4))[0]
+            flux = float(inverse @ along)
+            self.fluxes.append(flux / float(star.max()))
+            self.certainties.append(flux / float(np.linalg.norm(inverse)))
             self.residuals.append(data - q @ along)
             self.bases.append(q)
         free = prior.free
@@ -216,4 +222,12 @@ def descend(
         for residual, image in zip(point.residuals, pair.images, strict=True)
     )
     chi2 = point.squares / max(pair.count, 1)
-    return Fitted(point.x, covariance, cost, chi2, tuple(point.fluxes), tuple(residuals))
+    return Fitted(
+        point.x,
+        covariance,
+        cost,
+        chi2,
+        tuple(point.fluxes),
+        tuple(point.certainties),
+        tuple(residuals),
+    )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .blas_threads import one_blas_thread
 from .blocks import Progress, map_blocks, silent
 from .errors import LuckyError
 from .frames import Frames, as_float32
@@ -19,6 +20,8 @@ from .windows import Window
 
 POSTERIORS = 256
 """Frames whose posterior covariances are averaged: bounded memory, and they are all alike."""
+FAINTEST = 20.0
+"""A star's flux over its error, under which there is none to fit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +56,10 @@ class Fits:
 
     def good(self, limit: float) -> NDArray[np.bool_]:
         """Tell which frames are fitted: chi2 within the limit, the star there in both windows."""
-        usual = np.nanmedian(np.where(self.fluxes > 0, self.fluxes, np.nan), axis=0)
-        lit = (self.fluxes > 0.2 * usual).all(axis=1)
+        seen = self.fluxes[(self.fluxes > 0).all(axis=1)]  # false for NaN
+        if len(seen) == 0:
+            return np.zeros(len(self.chi2), bool)
+        lit = (self.fluxes > 0.2 * np.median(seen, axis=0)).all(axis=1)
         return np.asarray((self.chi2 <= limit) & lit)
 
     def posterior(self, good: NDArray[np.bool_]) -> Floats:
@@ -133,6 +138,8 @@ class FitBlock:
                 fitted, tried = search(*given, rng, self.level, self.most, self.errors)
         except (LuckyError, np.linalg.LinAlgError):
             return None
+        if min(fitted.certainties) < FAINTEST:
+            return None
         errors = errors_of(observed, fitted, self.errors)
         return replace(fitted, residuals=()), tried, errors
 
@@ -146,13 +153,14 @@ def fit_frames(
     variance, tried, errors = np.zeros(n), np.zeros(n, np.intp), np.full((n, 2), np.nan)
     posteriors = np.zeros((min(n, POSTERIORS), size - 5, size - 5), np.float32)
     blocks = [slice(k, k + 1) for k in range(n)]
-    made = map_blocks(fit, blocks, progress=progress, what=what, executor=executor)
-    for k, [done] in enumerate(made):
-        if done is None:
-            continue
-        fitted, tried[k], errors[k] = done
-        x[k], chi2[k], fluxes[k] = fitted.x, fitted.chi2, fitted.fluxes
-        variance[k] = fitted.covariance[-1, -1]
-        if k < len(posteriors):
-            posteriors[k] = fitted.covariance[4:-1, 4:-1]
+    with one_blas_thread():
+        made = map_blocks(fit, blocks, progress=progress, what=what, executor=executor)
+        for k, [done] in enumerate(made):
+            if done is None:
+                continue
+            fitted, tried[k], errors[k] = done
+            x[k], chi2[k], fluxes[k] = fitted.x, fitted.chi2, fitted.fluxes
+            variance[k] = fitted.covariance[-1, -1]
+            if k < len(posteriors):
+                posteriors[k] = fitted.covariance[4:-1, 4:-1]
     return Fits(x, chi2, fluxes, variance, posteriors, tried, errors)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .blas_threads import one_blas_thread
 from .blocks import Progress, silent
 from .errors import LuckyError
 from .frames import ArrayFrames, as_float32
@@ -23,7 +24,7 @@ STACK_FITTED = 36
 """The last Noll index fitted to stacks: the blur hides higher orders."""
 WIDEST = 1.6
 """Largest blur in lambda/D."""
-BLURS = 17
+BLURS = 9
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +75,7 @@ class StackWavefront:
         return self.pupil.image(self.coefficients_nm)
 
 
+@one_blas_thread()
 def wavefront_of_stacks(
     focus: NDArray[np.float32],
     defocus: NDArray[np.float32],
@@ -102,8 +104,6 @@ def wavefront_of_stacks(
     LuckyError
         If the task makes no sense for these images, or nothing can be fitted.
     """
-    from dataclasses import replace
-
     windows = (Window.whole(focus.shape), Window.whole(defocus.shape))
     wide = max(focus.shape[0], defocus.shape[0]), focus.shape[1] + defocus.shape[1]
     beside = Window(0, focus.shape[1], *defocus.shape)
