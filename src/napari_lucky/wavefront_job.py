@@ -221,7 +221,7 @@ def tell_fit(wavefront: StackWavefront) -> tuple[str, ...]:
     if wavefront.chi2 <= UNFIT:
         return ()
     return (
-        f"The fit failed: chi² is {wavefront.chi2:.3g}, over {UNFIT:g}, so that no blurred wavefront "
+        f"The fit failed: chi² is {wavefront.chi2:.3g}, over {UNFIT:g}: no blurred wavefront "
         "makes these stacks. Do not use this one; measure the frames, or stack more of them.",
     )
 
