@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ._layers import LayerTuple, coordinates_tuple, image_tuple, vectors_tuple
+from ._shown import read_ahead
 from .errors import LuckyError
 from .fits_image import is_fits_name
 from .steps import open_step, shifts_step
@@ -48,28 +49,34 @@ def read_layers(path: str | Sequence[str]) -> list[LayerTuple]:
     """Return the layers that a path or a list of paths holds; tell the user what is wrong."""
     from napari.utils.notifications import show_error, show_info
 
-    from .run import open_run, tell_left_out
-    from .saved import is_ours
+    from ._widgets.beside import beside
 
     paths = [Path(p) for p in ([path] if isinstance(path, str) else path)]
     try:
-        if len(paths) == 1 and paths[0].suffix.lower() == ".csv":
-            return [_table_layer(paths[0])]
-        if len(paths) == 1 and paths[0].is_file() and is_ours(paths[0]):
-            return _saved_layers(paths[0])
-        run = open_run(paths)
-        if told := tell_left_out(run):
-            show_info("\n".join(told))
-        single = len(paths) == 1 and run.shape[0] == 1 and paths[0].is_file()
-        history = (open_step(run),)
-        if single:  # a dark, a flat, a stack: an image, not a run
-            return [
-                image_tuple(run.read(slice(1))[0], run.name, header=run.header, history=history)
-            ]
-        return [image_tuple(run, run.name, header=run.header, history=history)]
+        layers, told = beside(lambda: _layers_of(paths))
     except LuckyError as error:
         show_error(str(error))
         return NOTHING
+    if told:
+        show_info("\n".join(told))
+    return layers
+
+
+def _layers_of(paths: list[Path]) -> tuple[list[LayerTuple], list[str]]:
+    """Return the layers that paths hold, and what was left out."""
+    from .run import open_run, tell_left_out
+    from .saved import is_ours
+
+    if len(paths) == 1 and paths[0].suffix.lower() == ".csv":
+        return [_table_layer(paths[0])], []
+    if len(paths) == 1 and paths[0].is_file() and is_ours(paths[0]):
+        return _saved_layers(paths[0]), []
+    run = open_run(paths)
+    single = len(paths) == 1 and run.shape[0] == 1 and paths[0].is_file()
+    # a dark, a flat, a stack is an image, not a run
+    data = run.read(slice(1))[0] if single else read_ahead(run, 0)
+    layer = image_tuple(data, run.name, header=run.header, history=(open_step(run),))
+    return [layer], tell_left_out(run)
 
 
 def _table_layer(path: Path) -> LayerTuple:

@@ -73,11 +73,22 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class FitsImage:
-    """A file and the layout of one image or cube in it."""
+    """A file and the layout of one image or cube in it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    layout : Layout
+    unpacked : Unpacked, optional
+        What holds the pixels of a gzipped cube.
+    size : int, optional
+        Bytes of the file when it was opened: with another size, it is another file by now.
+    """
 
     path: Path
     layout: Layout
     unpacked: Unpacked | None = None
+    size: int | None = None
 
     def read(self, planes: Sequence[int], window: Window) -> NDArray[Any]:
         """Return some planes, (k, height, width), cut to a window; see `read_into`."""
@@ -128,6 +139,9 @@ class FitsImage:
             return np.frombuffer(piece, stored, len(piece) // stored.itemsize)
         rows = scratch(count * stored.itemsize)
         with FileIO(self.path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if self.size is not None and size != self.size:
+                raise EOFError(f"it has {size} bytes, and had {self.size} when it was opened")
             file.seek(offset)
             read = file.readinto(rows.data)
         return rows[: read - read % stored.itemsize].view(stored)
