@@ -1,11 +1,11 @@
 """Time what a user of the window waits for, on a run of 2,000 frames of 1280 x 1024.
 
-    xvfb-run -a -s "-screen 0 1500x1000x24" python benchmarks/viewer.py [--frames 2000] [--all-frames]
+    xvfb-run -a -s "-screen 0 1500x1000x24" python benchmarks/viewer.py [--frames 2000] [--stacks]
 
 For every job of the docks, the longest time between two ticks of a timer of 5 ms is told: so long
-the window stood still. The processor time that the window's thread itself took in that pause
-stands beside it; the rest is waiting, for Python's lock or for a processor. What a pause is made
-of is told with --stacks, which prints what the window's thread did in pauses over 100 ms.
+the window stood still, while the job ran or when its layers came. The processor time that the
+window's own thread took in that pause stands beside it; the rest is waiting, for Python's lock or
+for a processor. --stacks prints what the window's thread did in pauses over 100 ms.
 """
 
 import argparse
@@ -21,14 +21,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import napari
+import numpy as np
 from qtpy.QtCore import QEventLoop, Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
 from memory import link_run, make
 
-REPEATS = 5
 TICK_MS = 5
 LONG = 0.1
+CANCEL_AFTER = 0.1, 0.5, 1.5  # seconds
 
 
 class Pulse:
@@ -144,13 +145,18 @@ def open_run(viewer, run: Path) -> None:
     viewer.window._qt_viewer.canvas._scene_canvas.native.repaint()
 
 
-def cancel_time(dock, reached: float) -> float:
-    """Press Run, then Cancel so many seconds later; return how long the dock is busy after."""
-    dock.run_button.native.click()
-    end = time.perf_counter() + reached
-    wait(lambda: time.perf_counter() > end or not dock.busy)
-    dock.cancel_button.native.click()
-    return wait(lambda: not dock.busy)
+def cancel_times(viewer, dock) -> float:
+    """Cancel early and late, and return the longest time that took."""
+    before, times = list(viewer.layers), []
+    for seconds in CANCEL_AFTER:
+        dock.run_button.native.click()
+        end = time.perf_counter() + seconds
+        wait(lambda end=end: time.perf_counter() > end or not dock.busy)
+        dock.cancel_button.native.click()
+        times.append(wait(lambda: not dock.busy))
+        for layer in [la for la in viewer.layers if la not in before]:  # it was done already
+            viewer.layers.remove(layer)
+    return max(times)
 
 
 def scrub_rate(viewer, axis_length: int, count: int = 60) -> float:
@@ -180,13 +186,21 @@ def idle_draw(viewer, count: int = 20) -> float:
     return 1e3 * statistics.median(times)
 
 
-def jobs(bench: Bench, folder: Path, run: Path, n: int, all_frames: bool) -> None:
-    """Print the table of pauses."""
+REGISTERED = ("registered", "tracked", "shifts")
+STACKED = ("focus", "long exposure")
+
+
+def jobs(bench: Bench, folder: Path, run: Path, n: int) -> None:
+    """Print the table of pauses, and that of other waits."""
     viewer = bench.viewer
     print("| job | takes (s) | longest pause (ms) | of it the window's own work (ms) |")
     print("|---|---:|---:|---:|", flush=True)
-    bench.row("none (half a second of nothing)", settle)
+    bench.row("none", settle)
+    bench.row("napari alone: add an image", lambda: viewer.add_image(np.zeros((64, 64))))
+    bench.row("napari alone: add one more", lambda: viewer.add_image(np.zeros((64, 64))))
+    viewer.layers.clear()
     bench.row("open the folder, to its first frame", lambda: open_run(viewer, run))
+    (raw,) = viewer.layers
     calibration = bench.dock("1. Flat calibration")
     calibration.dark_path.line.value = f"{folder}/dark.fits"
     calibration.flat_path.line.value = f"{folder}/flat.fits"
@@ -199,11 +213,16 @@ def jobs(bench: Bench, folder: Path, run: Path, n: int, all_frames: bool) -> Non
     cleaning.outliers.value, cleaning.flicker.value, cleaning.background.value = 5, 8, "4"
     cleaning.noise_cut.value, cleaning.low_pass.value, cleaning.sampling.value = 3, 1, 7
     bench.run("clean, everything on", cleaning)
-    show_only(viewer, calibrated)
+    times = {"clean": cancel_times(viewer, cleaning)}
+    bench.remove("cleaned", "background")
+    calibrated.visible = True
     registration.image.value = calibrated
     for method in ("brightest", "centroid", "correlation", "template"):
         registration.method.value = method
         bench.run(f"register, {method}", registration)
+        times[f"register, {method}"] = cancel_times(viewer, registration)
+        if method != "template":
+            bench.remove(*REGISTERED)
     registered = bench.named("registered")
     ranking = bench.dock("3. Frame ranking")
     ranking.image.value, ranking.registration.value = calibrated, bench.named("shifts")
@@ -215,16 +234,18 @@ def jobs(bench: Bench, folder: Path, run: Path, n: int, all_frames: bool) -> Non
     for method in ("mean", "median", "clipped", "weighted", "fourier", "drizzle"):
         stacking.choice.method.value = method
         bench.run(f"stack, {method}", stacking)
+        times[f"stack, {method}"] = cancel_times(viewer, stacking)
+        if method != "drizzle":
+            bench.remove(*STACKED)
     viewer.layers.selection = {bench.named("focus"), bench.named("shifts")}
     out = str(folder / "saved.fits")
     bench.row("save stack and shifts", lambda: viewer.layers.save(out, selected=True))
     viewer.layers.selection = {bench.named("kept, best first")}
-    out = str(folder / "kept.fits")
-    bench.row("save the kept frames whole", lambda: viewer.layers.save(out, selected=True))
-    os.remove(out)
-    calibration.image.value = viewer.layers[0]
-    calibration.image.value = bench.named(run.name)
-    calibration.frames.value = f"0:{n}:20"
+    kept = str(folder / "kept.fits")
+    bench.row("save the kept frames whole", lambda: viewer.layers.save(kept, selected=True))
+    os.remove(kept)
+    bench.remove("kept, best first", *REGISTERED[:2], *STACKED)
+    calibration.image.value, calibration.frames.value = raw, f"0:{n}:20"
     bench.press(calibration, calibration.run_button)
     few = bench.named("calibrated")
     registration.image.value = few
@@ -234,30 +255,21 @@ def jobs(bench: Bench, folder: Path, run: Path, n: int, all_frames: bool) -> Non
     stacking.image.value, stacking.registration.value = few, bench.named("shifts")
     stacking.choice.method.value = "mean"
     bench.row("Run all frames", lambda: bench.press(stacking, stacking.all_button))
+    viewer.layers.append(registered)
+    waits(viewer, times, {"raw": raw, "calibrated": calibrated, "registered": registered}, n)
+
+
+def waits(viewer, times: dict[str, float], runs: dict[str, object], n: int) -> None:
+    """Print how fast frames are shown, and how long a cancel takes."""
     print("\n| what | figure |\n|---|---:|")
     show_only(viewer)
     print(f"| draw the window with no layer shown (ms) | {idle_draw(viewer):.1f} |")
-    show_only(viewer, calibrated)
-    print(f"| draw the window, frame unchanged (ms) | {idle_draw(viewer):.1f} |")
-    for name, layer in (
-        ("raw", bench.named(run.name)),
-        ("calibrated", calibrated),
-        ("registered", registered),
-    ):
+    for name, layer in runs.items():
         show_only(viewer, layer)
+        print(f"| draw a {name} frame again (ms) | {idle_draw(viewer):.1f} |")
         print(f"| scrub the {name} run (frames/s) | {scrub_rate(viewer, n):.1f} |", flush=True)
-    show_only(viewer, calibrated)
-    stack_method(stacking, calibrated, bench)
-    for name, dock in (("registration", registration), ("keep-fraction curve", None)):
-        if dock is None:
-            continue
-        dock.image.value = calibrated
-        times = [cancel_time(dock, 0.2 * (k + 1)) for k in range(REPEATS)]
-        print(f"| cancel a {name}, longest of {REPEATS} (s) | {max(times):.2f} |", flush=True)
-
-
-def stack_method(stacking, calibrated, bench) -> None:
-    pass
+    for name, longest in times.items():
+        print(f"| cancel “{name}”, longest of {len(CANCEL_AFTER)} (s) | {longest:.2f} |")
 
 
 def main() -> None:
@@ -271,7 +283,7 @@ def main() -> None:
         run = link_run(folder, frames, given.frames)
         print(f"{given.frames} frames of 1280 x 1024, {os.cpu_count()} cores\n")
         bench = Bench(given.stacks)
-        jobs(bench, folder, run, given.frames, True)
+        jobs(bench, folder, run, given.frames)
         bench.viewer.close()
 
 

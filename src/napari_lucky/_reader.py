@@ -74,7 +74,8 @@ def _layers_of(paths: list[Path]) -> tuple[list[LayerTuple], list[str]]:
     run = open_run(paths)
     single = len(paths) == 1 and run.shape[0] == 1 and paths[0].is_file()
     # a dark, a flat, a stack is an image, not a run
-    data = run.read(slice(1))[0] if single else read_ahead(run, 0)
+    middle = (run.shape[0] - 1) // 2  # there napari's slider stands at first
+    data = run.read(slice(1))[0] if single else read_ahead(run, 0, middle)
     layer = image_tuple(data, run.name, header=run.header, history=(open_step(run),))
     return [layer], tell_left_out(run)
 

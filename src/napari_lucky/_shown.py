@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -28,22 +29,22 @@ class ShownArray(LazyArray):
 
     def __init__(self, frames: Frames) -> None:
         super().__init__(frames)
-        self._ahead: tuple[int, NDArray[Any]] | None = None
+        self._ahead: dict[int, NDArray[Any]] = {}
         self._told: set[str] = set()
 
     def read_ahead(self, frame: int) -> None:
-        """Read a frame now, on a thread, for a layer that is to show it; kept until another is."""
-        try:
-            self._ahead = frame, self.frames.read(slice(frame, frame + 1))[0]
-        except (LuckyError, OSError):
-            self._ahead = None  # told when it is shown
+        """Read a frame on the thread of a job, and keep it until another one is shown."""
+        with suppress(LuckyError, OSError):  # told when it is shown
+            self._ahead[frame] = self.frames.read(slice(frame, frame + 1))[0]
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         frame, *rest = key if isinstance(key, tuple) and key else (key,)
-        ahead = self._ahead
-        if ahead is not None and isinstance(frame, (int, np.integer)) and frame == ahead[0]:
-            return np.array(ahead[1][tuple(rest)])
-        self._ahead = None
+        for at, image in self._ahead.items():
+            if frame == slice(at, at + 1):  # as napari asks when it makes the layer
+                return np.array(image[np.newaxis][(slice(None), *rest)])
+            if isinstance(frame, (int, np.integer)) and frame == at:
+                return np.array(image[tuple(rest)])
+        self._ahead = {}
         try:
             return super().__getitem__(key)
         except (LuckyError, OSError) as error:
@@ -59,8 +60,9 @@ class ShownArray(LazyArray):
             show_error(f"{text} The frame is shown empty.")
 
 
-def read_ahead(frames: Frames, frame: int) -> ShownArray:
-    """Return what a layer of a run holds, with the frame read that it will show first."""
+def read_ahead(frames: Frames, *which: int) -> ShownArray:
+    """Return what a layer of a run holds, with the frames read that it will show first."""
     shown = ShownArray(frames)
-    shown.read_ahead(frame)
+    for frame in which:
+        shown.read_ahead(frame)
     return shown

@@ -192,11 +192,14 @@ class Dock(QScrollArea):
             put_in_place(last, layer, shown)
             self._made[name] = last, limits
             return last
-        added, place = Layer.create(*layer), len(layers)
+        data, meta, kind = layer
+        # shown once it is in its place: until then, napari would read and draw its first frame
+        added, place = Layer.create(data, {**meta, "visible": False}, kind), len(layers)
         if isinstance(added, napari.layers.Image):
             while place > 0 and not isinstance(layers[place - 1], napari.layers.Image):
                 place -= 1
         layers.insert(place, added)
+        added.visible = meta.get("visible", True)
         self._made[name] = added, limits
         return added
 
