@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ._layers import LayerTuple, coordinates_tuple, image_tuple, vectors_tuple
-from ._shown import read_ahead
 from .errors import LuckyError
 from .fits_image import is_fits_name
-from .steps import open_step, shifts_step
 
-Reader = Callable[[str | Sequence[str]], list[LayerTuple]]
+if TYPE_CHECKING:  # what reads is imported where it reads, on a thread
+    from ._layers import LayerTuple
+
+Reader = Callable[[str | Sequence[str]], "list[LayerTuple]"]
 NOTHING: list[LayerTuple] = [(None,)]  # type: ignore[list-item]  # npe2's sign for "no layer"
 FOREIGN = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".npy", ".zarr", ".n5", ".csv"}
 
@@ -64,8 +64,11 @@ def read_layers(path: str | Sequence[str]) -> list[LayerTuple]:
 
 def _layers_of(paths: list[Path]) -> tuple[list[LayerTuple], list[str]]:
     """Return the layers that paths hold, and what was left out."""
+    from ._layers import image_tuple
+    from ._shown import read_ahead
     from .run import open_run, tell_left_out
     from .saved import is_ours
+    from .steps import open_step
 
     if len(paths) == 1 and paths[0].suffix.lower() == ".csv":
         return [_table_layer(paths[0])], []
@@ -81,6 +84,8 @@ def _layers_of(paths: list[Path]) -> tuple[list[LayerTuple], list[str]]:
 
 
 def _table_layer(path: Path) -> LayerTuple:
+    from ._layers import vectors_tuple
+    from .steps import shifts_step
     from .table import table_from_csv
 
     table = table_from_csv(path)
@@ -100,6 +105,7 @@ def _saved_layers(path: Path) -> list[LayerTuple]:
 
 
 def _saved_layer(found: Any, fallback: str) -> LayerTuple:
+    from ._layers import coordinates_tuple, image_tuple, vectors_tuple
     from .coordinates import Coordinates
     from .fits_output import BESIDE, ImageResult
 

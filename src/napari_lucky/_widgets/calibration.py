@@ -21,7 +21,7 @@ from ..calibration import DEAD_BELOW, Calibrated, saturation_level
 from ..errors import LuckyError
 from ..flats import FlatField, flat_steps
 from ..frames import ArrayFrames, Frames, Subset, frames_in, parse_range
-from ..history import History
+from ..history import History, Step
 from ..run import open_run
 from ..steps import calibrate_step, range_step
 from .choices import LayerCombo, base_name, is_image, is_run
@@ -29,8 +29,8 @@ from .dock import Dock
 from .flat_graph import FlatGraph
 from .paths import PathEdit
 
-Made = tuple[Calibrated, ShownArray, FlatField | None, dict[str, tuple[float, float]]]
-"""The calibrated run, what its layer holds, the flat, and contrast limits by layer."""
+Made = tuple[Calibrated, ShownArray, FlatField | None, Step, dict[str, tuple[float, float]]]
+"""The calibrated run, what its layer holds, the flat, the record, contrast limits by layer."""
 
 
 class CalibrationDock(Dock):
@@ -143,6 +143,7 @@ class CalibrationDock(Dock):
             "hot_sigma": self.hot_sigma.value,
             "dead_below": self.dead_below.value,
         }
+        names = {"dark": dark_name, "flat": flat_name}
         saturation = self.saturation.value or saturation_level(header, frames.dtype)
         shown = self.frame_shown(frames.shape[0])
 
@@ -165,12 +166,11 @@ class CalibrationDock(Dock):
             if calibrated.flat is not None:
                 field = FlatField(calibrated.flat, calibrated.light)
                 _ = field.level, field.rms, field.dead  # kept from now on: it takes a while
-            return calibrated, read_ahead(calibrated, shown), field, contrast
+            step = calibrate_step(calibrated, parameters, names)  # with checksums
+            return calibrated, read_ahead(calibrated, shown), field, step, contrast
 
         def done(result: Made) -> Iterator[None]:
-            calibrated, data, field, contrast = result
-            names = {"dark": dark_name, "flat": flat_name}
-            step = calibrate_step(calibrated, parameters, names)
+            calibrated, data, field, step, contrast = result
             run = base_name(layer)
             shared: dict[str, Any] = {"history": (step,), "like": layer, "visible": False}
             if calibrated.bad is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import Any
 
 from napari.qt.threading import WorkerBase, WorkerBaseSignals
@@ -41,6 +42,7 @@ class _Worker(WorkerBase):
         self._told = ("", 0.0)
 
     def work(self) -> Any:
+        import_module("pandas")  # for the tables of layers: napari would do it in the window
         try:
             return self._work(progress=self._report)
         except Cancelled:
