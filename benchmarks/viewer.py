@@ -1,75 +1,290 @@
 """Time what a user of the window waits for, on a run of 2,000 frames of 1280 x 1024.
 
-Usage: xvfb-run -a -s "-screen 0 1500x1000x24" python benchmarks/viewer.py
+    xvfb-run -a -s "-screen 0 1500x1000x24" python benchmarks/viewer.py [--frames 2000] [--stacks]
+
+For every job of the docks, the longest time between two ticks of a timer of 5 ms is told: so long
+the window stood still, while the job ran or when its layers came. The processor time that the
+window's own thread took in that pause stands beside it; the rest is waiting, for Python's lock or
+for a processor. --stacks prints what the window's thread did in pauses over 100 ms.
 """
 
+import argparse
 import os
 import statistics
+import sys
 import tempfile
+import threading
 import time
+import traceback
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import napari
+import numpy as np
+from qtpy.QtCore import QEventLoop, Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
 from memory import link_run, make
 
-FRAMES, REPEATS = 2000, 5
+TICK_MS = 5
+LONG = 0.1
+CANCEL_AFTER = 0.1, 0.5, 1.5  # seconds
 
 
-def pump(until, limit: float = 60.0) -> float:
+class Pulse:
+    """A timer in the window's event loop, and the longest time that it was kept waiting."""
+
+    def __init__(self, with_stacks: bool) -> None:
+        self._timer = QTimer()
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self.tick)
+        self._timer.start(TICK_MS)
+        self.stacks: list[Counter[str]] = []
+        self._seen: Counter[str] = Counter()
+        self.reset()
+        if with_stacks:
+            threading.Thread(target=self._watch, daemon=True).start()
+
+    def reset(self) -> None:
+        """Count from now."""
+        self._last, self._cpu = time.perf_counter(), time.thread_time()
+        self.longest, self.busy = 0.0, 0.0
+
+    def tick(self) -> None:
+        """Take note of how long ago the last tick was."""
+        now, cpu = time.perf_counter(), time.thread_time()
+        if now - self._last > self.longest:
+            self.longest, self.busy = now - self._last, cpu - self._cpu
+        if now - self._last > LONG and self._seen:
+            self.stacks.append(self._seen)
+        self._seen = Counter()
+        self._last, self._cpu = now, cpu
+
+    def _watch(self) -> None:
+        main = threading.main_thread().ident
+        while True:
+            time.sleep(0.01)
+            frames = traceback.extract_stack(sys._current_frames()[main])
+            ours = [f for f in frames if "benchmarks" not in f.filename]
+            told = [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in ours[:1] + ours[-9:]]
+            self._seen[" > ".join(told)] += 1
+
+    def told(self) -> list[str]:
+        """Return what the window's thread did in the long pauses, and forget it."""
+        lines = []
+        for seen in self.stacks:
+            lines.append(f"  a pause of {sum(seen.values())} looks:")
+            lines += [f"    {count} {where}" for where, count in seen.most_common(6)]
+        self.stacks = []
+        return lines
+
+
+def wait(until: Callable[[], bool], limit: float = 1200.0) -> float:
+    """Let the window work until something is so; return the seconds."""
     start = time.perf_counter()
-    while not until() and time.perf_counter() - start < limit:
-        QApplication.processEvents()
-        time.sleep(0.001)
+    loop, timer = QEventLoop(), QTimer()
+    timer.timeout.connect(
+        lambda: loop.quit() if until() or time.perf_counter() - start > limit else None
+    )
+    timer.start(TICK_MS)
+    loop.exec()
+    timer.stop()
     return time.perf_counter() - start
 
 
-def cancel_time(dock) -> float:
-    """Press Run, then Cancel in mid-job, and return how long the dock is busy after that."""
-    dock.run_button.native.click()
-    pump(lambda: bool(dock._jobs) and dock._jobs[0]._bar is not None, 5)
-    dock.cancel_button.native.click()
-    return pump(lambda: not dock.busy)
+def settle() -> None:
+    """Let the window draw what it has to."""
+    end = time.perf_counter() + 0.5
+    wait(lambda: time.perf_counter() > end)
 
 
-def scrub_rate(viewer, count: int = 40) -> float:
+class Bench:
+    """A window, and a table of its jobs."""
+
+    def __init__(self, with_stacks: bool) -> None:
+        self.viewer = napari.Viewer()
+        self.pulse = Pulse(with_stacks)
+
+    def dock(self, name: str):
+        found = self.viewer.window.add_plugin_dock_widget("napari-lucky", name)[1]
+        settle()
+        return found
+
+    def row(self, name: str, job: Callable[[], object]) -> None:
+        """Do a job, and print its line of the table."""
+        settle()
+        self.pulse.reset()
+        self.pulse.stacks = []
+        start = time.perf_counter()
+        job()
+        took = time.perf_counter() - start
+        settle()  # what a job brings has to be drawn as well
+        longest, busy = 1e3 * self.pulse.longest, 1e3 * self.pulse.busy
+        print(f"| {name} | {took:.2f} | {longest:.0f} | {busy:.0f} |", flush=True)
+        print("\n".join(self.pulse.told()), file=sys.stderr, flush=True)
+
+    def press(self, dock, button) -> None:
+        button.native.click()
+        wait(lambda: not dock.busy)
+
+    def run(self, name: str, dock) -> None:
+        self.row(name, lambda: self.press(dock, dock.run_button))
+
+    def named(self, ending: str):
+        """Return the last layer of a name."""
+        return [
+            la for la in self.viewer.layers if la.name.rstrip(" []0123456789").endswith(ending)
+        ][-1]
+
+
+def open_run(viewer, run: Path) -> None:
+    """Open a folder, and wait until its first frame is on the screen."""
+    (layer,) = viewer.open(str(run), plugin="napari-lucky")
+    wait(lambda: layer.loaded)
+    viewer.window._qt_viewer.canvas._scene_canvas.native.repaint()
+
+
+def cancel_times(viewer, dock) -> float:
+    """Cancel early and late, and return the longest time that took."""
+    before, times = list(viewer.layers), []
+    for seconds in CANCEL_AFTER:
+        dock.run_button.native.click()
+        end = time.perf_counter() + seconds
+        wait(lambda end=end: time.perf_counter() > end or not dock.busy)
+        dock.cancel_button.native.click()
+        times.append(wait(lambda: not dock.busy))
+        for layer in [la for la in viewer.layers if la not in before]:  # it was done already
+            viewer.layers.remove(layer)
+    return max(times)
+
+
+def scrub_rate(viewer, axis_length: int, count: int = 60) -> float:
+    """Move the slider and draw; return frames a second."""
     start = time.perf_counter()
     for k in range(count):
-        viewer.dims.set_current_step(0, k * 37 % FRAMES)
+        viewer.dims.set_current_step(0, (1 + k * 37) % axis_length)
         QApplication.processEvents()
     return count / (time.perf_counter() - start)
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        frames, _ = make(Path(folder))
-        run = link_run(Path(folder), frames, FRAMES)
-        viewer = napari.Viewer()
+def show_only(viewer, *layers) -> None:
+    for layer in viewer.layers:
+        layer.visible = layer in layers
+    settle()
+
+
+def idle_draw(viewer, count: int = 20) -> float:
+    """Return the milliseconds that drawing the window takes where nothing has changed."""
+    canvas = viewer.window._qt_viewer.canvas._scene_canvas
+    times = []
+    for _ in range(count):
         start = time.perf_counter()
-        viewer.open(str(run), plugin="napari-lucky")
-        rows = [("open the folder (s)", time.perf_counter() - start)]
-        names = ("1. Flat calibration", "2. Speckle registration")
-        calibration, registration = (
-            viewer.window.add_plugin_dock_widget("napari-lucky", name)[1] for name in names
-        )
-        calibration.dark_path.line.value = f"{folder}/dark.fits"
-        calibration.flat_path.line.value = f"{folder}/flat.fits"
-        calibration.run_button.native.click()
-        rows.append(("calibrate (s)", pump(lambda: not calibration.busy)))
-        rows.append(("scrub the calibrated run (frames/s)", scrub_rate(viewer)))
-        registration.place_button.native.click()
-        pump(lambda: not registration.busy)
-        times = [cancel_time(registration) for _ in range(REPEATS)]
-        rows.append((f"cancel a registration, median of {REPEATS} (s)", statistics.median(times)))
-        rows.append((f"cancel a registration, longest of {REPEATS} (s)", max(times)))
-        registration.run_button.native.click()
-        rows.append(("register (s)", pump(lambda: not registration.busy)))
-        viewer.close()
-    print(f"{FRAMES} frames of 1280 x 1024, {os.cpu_count()} cores\n")
-    print("| what | figure |\n|---|---:|")
-    for name, value in rows:
-        print(f"| {name} | {value:.2f} |")
+        canvas.update()
+        QApplication.processEvents()
+        times.append(time.perf_counter() - start)
+    return 1e3 * statistics.median(times)
+
+
+REGISTERED = ("registered", "tracked", "shifts")
+STACKED = ("focus", "long exposure")
+
+
+def jobs(bench: Bench, folder: Path, run: Path, n: int) -> None:
+    """Print the table of pauses, and that of other waits."""
+    viewer = bench.viewer
+    print("| job | takes (s) | longest pause (ms) | of it the window's own work (ms) |")
+    print("|---|---:|---:|---:|", flush=True)
+    bench.row("none", settle)
+    bench.row("napari alone: add an image", lambda: viewer.add_image(np.zeros((64, 64))))
+    bench.row("napari alone: add one more", lambda: viewer.add_image(np.zeros((64, 64))))
+    viewer.layers.clear()
+    bench.row("open the folder, to its first frame", lambda: open_run(viewer, run))
+    (raw,) = viewer.layers
+    calibration = bench.dock("1. Flat calibration")
+    calibration.dark_path.line.value = f"{folder}/dark.fits"
+    calibration.flat_path.line.value = f"{folder}/flat.fits"
+    bench.run("calibrate", calibration)
+    calibrated = bench.named("calibrated")
+    registration = bench.dock("2. Speckle registration")
+    bench.row("place the window", lambda: bench.press(registration, registration.place_button))
+    cleaning = bench.dock("Cleaning (optional)")
+    bench.row("find dust", lambda: bench.press(cleaning, cleaning.find_button))
+    cleaning.outliers.value, cleaning.flicker.value, cleaning.background.value = 5, 8, "4"
+    cleaning.noise_cut.value, cleaning.low_pass.value, cleaning.sampling.value = 3, 1, 7
+    bench.run("clean, everything on", cleaning)
+    times = {"clean": cancel_times(viewer, cleaning)}
+    bench.remove("cleaned", "background")
+    calibrated.visible = True
+    registration.image.value = calibrated
+    for method in ("brightest", "centroid", "correlation", "template"):
+        registration.method.value = method
+        bench.run(f"register, {method}", registration)
+        times[f"register, {method}"] = cancel_times(viewer, registration)
+        if method != "template":
+            bench.remove(*REGISTERED)
+    registered = bench.named("registered")
+    ranking = bench.dock("3. Frame ranking")
+    ranking.image.value, ranking.registration.value = calibrated, bench.named("shifts")
+    bench.run("rank", ranking)
+    bench.row("keep-fraction curve", lambda: bench.press(ranking, ranking.curve_button))
+    bench.row("move the cut", lambda: setattr(ranking.cut.fraction, "value", 0.07))
+    stacking = bench.dock("4. Stacking")
+    stacking.image.value, stacking.registration.value = calibrated, bench.named("shifts")
+    for method in ("mean", "median", "clipped", "weighted", "fourier", "drizzle"):
+        stacking.choice.method.value = method
+        bench.run(f"stack, {method}", stacking)
+        times[f"stack, {method}"] = cancel_times(viewer, stacking)
+        if method != "drizzle":
+            bench.remove(*STACKED)
+    viewer.layers.selection = {bench.named("focus"), bench.named("shifts")}
+    out = str(folder / "saved.fits")
+    bench.row("save stack and shifts", lambda: viewer.layers.save(out, selected=True))
+    viewer.layers.selection = {bench.named("kept, best first")}
+    kept = str(folder / "kept.fits")
+    bench.row("save the kept frames whole", lambda: viewer.layers.save(kept, selected=True))
+    os.remove(kept)
+    bench.remove("kept, best first", *REGISTERED[:2], *STACKED)
+    calibration.image.value, calibration.frames.value = raw, f"0:{n}:20"
+    bench.press(calibration, calibration.run_button)
+    few = bench.named("calibrated")
+    registration.image.value = few
+    bench.press(registration, registration.run_button)
+    ranking.image.value, ranking.registration.value = few, bench.named("shifts")
+    bench.press(ranking, ranking.run_button)
+    stacking.image.value, stacking.registration.value = few, bench.named("shifts")
+    stacking.choice.method.value = "mean"
+    bench.row("Run all frames", lambda: bench.press(stacking, stacking.all_button))
+    viewer.layers.append(registered)
+    waits(viewer, times, {"raw": raw, "calibrated": calibrated, "registered": registered}, n)
+
+
+def waits(viewer, times: dict[str, float], runs: dict[str, object], n: int) -> None:
+    """Print how fast frames are shown, and how long a cancel takes."""
+    print("\n| what | figure |\n|---|---:|")
+    show_only(viewer)
+    print(f"| draw the window with no layer shown (ms) | {idle_draw(viewer):.1f} |")
+    for name, layer in runs.items():
+        show_only(viewer, layer)
+        print(f"| draw a {name} frame again (ms) | {idle_draw(viewer):.1f} |")
+        print(f"| scrub the {name} run (frames/s) | {scrub_rate(viewer, n):.1f} |", flush=True)
+    for name, longest in times.items():
+        print(f"| cancel “{name}”, longest of {len(CANCEL_AFTER)} (s) | {longest:.2f} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--frames", type=int, default=2000, metavar="N")
+    parser.add_argument("--stacks", action="store_true", help="what was done in long pauses")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        frames, _ = make(folder)
+        run = link_run(folder, frames, given.frames)
+        print(f"{given.frames} frames of 1280 x 1024, {os.cpu_count()} cores\n")
+        bench = Bench(given.stacks)
+        jobs(bench, folder, run, given.frames)
+        bench.viewer.close()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._shown import ShownArray
 from .coordinates import Coordinates
 from .frames import ArrayFrames, Frames, LazyArray, Subset
 from .history import History
@@ -46,7 +47,7 @@ def contrast_of(frames: Frames) -> tuple[float, float]:
 
 
 def image_tuple(
-    data: Frames | NDArray[Any],
+    data: Frames | LazyArray | NDArray[Any],
     name: str,
     *,
     header: Any = None,
@@ -60,7 +61,7 @@ def image_tuple(
 
     Parameters
     ----------
-    data : Frames or ndarray, (y, x)
+    data : Frames, LazyArray or ndarray, (y, x)
         What is shown.
     name : str
         The layer's name.
@@ -77,7 +78,6 @@ def image_tuple(
     **options
         Further arguments of napari's `add_image`.
     """
-    frames: Frames = ArrayFrames(data) if isinstance(data, np.ndarray) else data
     scale, translate, units = _place(like, np.ndim(data) if isinstance(data, np.ndarray) else 3)
     first = np.asarray(origin) + (1 / finer - 1) / 2  # the outer edges lie on each other
     meta: dict[str, Any] = {
@@ -89,8 +89,11 @@ def image_tuple(
         **options,
     }
     if "contrast_limits" not in meta:
-        meta["contrast_limits"] = contrast_of(frames)
-    return (data if isinstance(data, np.ndarray) else LazyArray(frames)), meta, "image"
+        frames = data.frames if isinstance(data, LazyArray) else data
+        meta["contrast_limits"] = contrast_of(
+            ArrayFrames(frames) if isinstance(frames, np.ndarray) else frames
+        )
+    return (data if isinstance(data, (np.ndarray, LazyArray)) else ShownArray(data)), meta, "image"
 
 
 AXES = ("frame", "y", "x")

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ._layers import LayerTuple, coordinates_tuple, image_tuple, vectors_tuple
 from .errors import LuckyError
 from .fits_image import is_fits_name
-from .steps import open_step, shifts_step
 
-Reader = Callable[[str | Sequence[str]], list[LayerTuple]]
+if TYPE_CHECKING:  # what reads is imported where it reads, on a thread
+    from ._layers import LayerTuple
+
+Reader = Callable[[str | Sequence[str]], "list[LayerTuple]"]
 NOTHING: list[LayerTuple] = [(None,)]  # type: ignore[list-item]  # npe2's sign for "no layer"
 FOREIGN = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".npy", ".zarr", ".n5", ".csv"}
 
@@ -48,31 +49,43 @@ def read_layers(path: str | Sequence[str]) -> list[LayerTuple]:
     """Return the layers that a path or a list of paths holds; tell the user what is wrong."""
     from napari.utils.notifications import show_error, show_info
 
-    from .run import open_run, tell_left_out
-    from .saved import is_ours
+    from ._widgets.beside import beside
 
     paths = [Path(p) for p in ([path] if isinstance(path, str) else path)]
     try:
-        if len(paths) == 1 and paths[0].suffix.lower() == ".csv":
-            return [_table_layer(paths[0])]
-        if len(paths) == 1 and paths[0].is_file() and is_ours(paths[0]):
-            return _saved_layers(paths[0])
-        run = open_run(paths)
-        if told := tell_left_out(run):
-            show_info("\n".join(told))
-        single = len(paths) == 1 and run.shape[0] == 1 and paths[0].is_file()
-        history = (open_step(run),)
-        if single:  # a dark, a flat, a stack: an image, not a run
-            return [
-                image_tuple(run.read(slice(1))[0], run.name, header=run.header, history=history)
-            ]
-        return [image_tuple(run, run.name, header=run.header, history=history)]
+        layers, told = beside(lambda: _layers_of(paths))
     except LuckyError as error:
         show_error(str(error))
         return NOTHING
+    if told:
+        show_info("\n".join(told))
+    return layers
+
+
+def _layers_of(paths: list[Path]) -> tuple[list[LayerTuple], list[str]]:
+    """Return the layers that paths hold, and what was left out."""
+    from ._layers import image_tuple
+    from ._shown import read_ahead
+    from .run import open_run, tell_left_out
+    from .saved import is_ours
+    from .steps import open_step
+
+    if len(paths) == 1 and paths[0].suffix.lower() == ".csv":
+        return [_table_layer(paths[0])], []
+    if len(paths) == 1 and paths[0].is_file() and is_ours(paths[0]):
+        return _saved_layers(paths[0]), []
+    run = open_run(paths)
+    single = len(paths) == 1 and run.shape[0] == 1 and paths[0].is_file()
+    # a dark, a flat, a stack is an image, not a run
+    middle = (run.shape[0] - 1) // 2  # there napari's slider stands at first
+    data = run.read(slice(1))[0] if single else read_ahead(run, 0, middle)
+    layer = image_tuple(data, run.name, header=run.header, history=(open_step(run),))
+    return [layer], tell_left_out(run)
 
 
 def _table_layer(path: Path) -> LayerTuple:
+    from ._layers import vectors_tuple
+    from .steps import shifts_step
     from .table import table_from_csv
 
     table = table_from_csv(path)
@@ -92,6 +105,7 @@ def _saved_layers(path: Path) -> list[LayerTuple]:
 
 
 def _saved_layer(found: Any, fallback: str) -> LayerTuple:
+    from ._layers import coordinates_tuple, image_tuple, vectors_tuple
     from .coordinates import Coordinates
     from .fits_output import BESIDE, ImageResult
 

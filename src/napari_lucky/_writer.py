@@ -51,8 +51,10 @@ def write_table(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
 def _telling(write: Any, path: str) -> list[str]:
     from napari.utils.notifications import show_error
 
+    from ._widgets.beside import beside
+
     try:
-        write()
+        beside(write)
     except LuckyError as error:
         show_error(str(error))
         return []

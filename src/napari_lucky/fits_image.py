@@ -73,11 +73,22 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class FitsImage:
-    """A file and the layout of one image or cube in it."""
+    """A file and the layout of one image or cube in it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    layout : Layout
+    unpacked : Unpacked, optional
+        What holds the pixels of a gzipped cube.
+    size : int, optional
+        Bytes of the file when it was opened: with another size, it is another file by now.
+    """
 
     path: Path
     layout: Layout
     unpacked: Unpacked | None = None
+    size: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "path": self.path.absolute()}  # whoever gets it may be elsewhere
@@ -131,6 +142,9 @@ class FitsImage:
             return np.frombuffer(piece, stored, len(piece) // stored.itemsize)
         rows = scratch(count * stored.itemsize)
         with FileIO(self.path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if self.size is not None and size != self.size:
+                raise EOFError(f"it has {size} bytes, and had {self.size} when it was opened")
             file.seek(offset)
             read = file.readinto(rows.data)
         return rows[: read - read % stored.itemsize].view(stored)

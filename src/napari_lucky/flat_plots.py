@@ -11,6 +11,8 @@ from .flats import FlatField
 from .plots import KEPT, LEFT
 
 SMALL = "small"
+LONGEST = 500
+"""Pixels: of a flat with a longer side, every second, third ... is drawn; no picture is larger."""
 PAGE = [["light", "response", "histogram"], ["light row", "response row", "histogram"]]
 DOCK = [["light"], ["light row"], ["response"], ["response row"]]
 
@@ -31,7 +33,8 @@ class FlatDrawing:
     """
 
     def __init__(self, figure: Any, field: FlatField, row: int, page: bool = False) -> None:
-        self.axes = figure.subplot_mosaic(PAGE if page else DOCK)
+        rows = {} if page else {"height_ratios": (2, 1, 2, 1)}
+        self.axes = figure.subplot_mosaic(PAGE if page else DOCK, **rows)
         self.field = field
         self.images = {"light": (field.light, "ADU"), "response": (field.response, "response")}
         titles = {
@@ -74,8 +77,17 @@ def draw_flat(axes: Any, image: NDArray[np.float32] | None, title: str) -> None:
     if image is None or not np.isfinite(image).any():
         axes.set_axis_off()
         return
-    low, high = np.nanpercentile(image, (1, 99))
-    axes.imshow(image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), origin="upper")
+    step = max(1, max(image.shape) // LONGEST)
+    picture = image[::step, ::step]
+    low, high = np.nanpercentile(picture, (1, 99))
+    axes.imshow(
+        picture,
+        cmap="gray",
+        vmin=low,
+        vmax=max(high, low + 1e-6),
+        origin="upper",
+        extent=(-0.5, image.shape[1] - 0.5, image.shape[0] - 0.5, -0.5),
+    )
 
 
 def draw_histogram(axes: Any, response: NDArray[np.float32]) -> None:

@@ -225,13 +225,15 @@ def _open_images(paths: Iterable[Path]) -> tuple[list[FitsImage], list[LeftOut]]
                 if kind not in known:
                     known[kind] = fits_image.layouts(path)
                 found = known[kind]
-                last = mould(path, kind), found
+                like = mould(path, kind)
+                last = like, found
             except LuckyError as error:
                 odd.append(LeftOut(path, str(error).removeprefix(f"{path}: ")))
                 continue
         several = sum(layout.shape[0] for layout in found) > 1
         unpacked = Unpacked(path) if several and fits_image.is_gzipped(path) else None
-        images += [FitsImage(path, layout, unpacked) for layout in found]
+        size = None if like is None else like.size
+        images += [FitsImage(path, layout, unpacked, size) for layout in found]
     return images, odd
 
 

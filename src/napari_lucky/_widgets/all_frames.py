@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -91,25 +92,26 @@ def run_all(
             progress=progress,
         )
 
-    def done(made: Made) -> None:
-        _show(dock, layer, frames, made, subpixel, choice)
-
-    dock.start(work, done)
+    dock.start(work, lambda made: _show(dock, layer, frames, made, subpixel, choice))
 
 
 def _show(
     dock: Dock, layer: Any, frames: Frames, made: Made, subpixel: bool, choice: StackChoice
-) -> None:
+) -> Iterator[None]:
     table, images = made
     run = f"{base_name(layer)} all frames"
     shared: dict[str, Any] = {"header": layer.metadata.get("header"), "like": layer}
     hidden = {**shared, "visible": False, "contrast_limits": layer.contrast_limits}
     steps = tuple(step for step in table.history if step.name not in ("register", "rank"))
     dock.add(image_tuple(frames, run, history=steps, **hidden))
+    yield
     best = Subset(Shifted(frames, table.shifts, subpixel), np.flatnonzero(table.selected))
     history = (*table.history, shift_step(subpixel))
     dock.add(image_tuple(best, f"{run} kept", history=history, **hidden))
+    yield
     dock.add(vectors_tuple(table, f"{run} shifts", **shared))
+    yield
     for name, result in reversed(images.items()):
         for layer_made in choice.layers(result, f"{run} {name.replace('_', ' ')}", like=layer):
             dock.add(layer_made)
+            yield

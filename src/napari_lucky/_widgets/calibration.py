@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import napari
@@ -12,6 +13,7 @@ from napari.utils.theme import get_theme
 
 from .._from_layers import frames_of, history_of
 from .._layers import contrast_of, image_tuple
+from .._shown import ShownArray, read_ahead
 from ..bad_pixels import HOT_SIGMA
 from ..blocks import Progress
 from ..calibrating import calibrate
@@ -19,7 +21,7 @@ from ..calibration import DEAD_BELOW, Calibrated, saturation_level
 from ..errors import LuckyError
 from ..flats import FlatField, flat_steps
 from ..frames import ArrayFrames, Frames, Subset, frames_in, parse_range
-from ..history import History
+from ..history import History, Step
 from ..run import open_run
 from ..steps import calibrate_step, range_step
 from .choices import LayerCombo, base_name, is_image, is_run
@@ -27,8 +29,8 @@ from .dock import Dock
 from .flat_graph import FlatGraph
 from .paths import PathEdit
 
-Made = tuple[Calibrated, dict[str, tuple[float, float]]]
-"""The calibrated run, and contrast limits by layer."""
+Made = tuple[Calibrated, ShownArray, FlatField | None, Step, dict[str, tuple[float, float]]]
+"""The calibrated run, what its layer holds, the flat, the record, contrast limits by layer."""
 
 
 class CalibrationDock(Dock):
@@ -141,7 +143,9 @@ class CalibrationDock(Dock):
             "hot_sigma": self.hot_sigma.value,
             "dead_below": self.dead_below.value,
         }
+        names = {"dark": dark_name, "flat": flat_name}
         saturation = self.saturation.value or saturation_level(header, frames.dtype)
+        shown = self.frame_shown(frames.shape[0])
 
         def work(progress: Progress) -> Made:
             calibrated = calibrate(
@@ -158,22 +162,24 @@ class CalibrationDock(Dock):
             for name in ("dark", "flat", "light"):
                 if (master := getattr(calibrated, name)) is not None:
                     contrast[name] = contrast_of(ArrayFrames(master))
-            return calibrated, contrast
+            field = None
+            if calibrated.flat is not None:
+                field = FlatField(calibrated.flat, calibrated.light)
+                _ = field.level, field.rms, field.dead  # kept from now on: it takes a while
+            step = calibrate_step(calibrated, parameters, names)  # with checksums
+            return calibrated, read_ahead(calibrated, shown), field, step, contrast
 
-        def done(result: Made) -> None:
-            calibrated, contrast = result
-            names = {"dark": dark_name, "flat": flat_name}
-            step = calibrate_step(calibrated, parameters, names)
+        def done(result: Made) -> Iterator[None]:
+            calibrated, data, field, step, contrast = result
             run = base_name(layer)
             shared: dict[str, Any] = {"history": (step,), "like": layer, "visible": False}
             if calibrated.bad is not None:
                 bad = calibrated.bad.astype(np.uint8)
                 options: dict[str, Any] = {"colormap": "red", "contrast_limits": (0, 1)}
                 self.add(image_tuple(bad, f"{run} bad pixels", **shared, **options))
-            field = None
+                yield
             steps: History = ()
-            if calibrated.flat is not None:
-                field = FlatField(calibrated.flat, calibrated.light)
+            if field is not None:
                 steps = flat_steps(field, parameters, step.inputs.get("dark"))
             for name, title, made in (
                 ("dark", "master dark", ()),
@@ -185,10 +191,12 @@ class CalibrationDock(Dock):
                     limits = contrast[name]
                     how = {**shared, "history": (*own, step, *made)}
                     self.add(image_tuple(master, f"{run} {title}", contrast_limits=limits, **how))
+                    yield
             self.graph.show_flat(field)
+            yield
             self.add(
                 image_tuple(
-                    calibrated,
+                    data,
                     f"{run} calibrated",
                     header=header,
                     history=(*before, step),
@@ -196,6 +204,7 @@ class CalibrationDock(Dock):
                     contrast_limits=contrast["calibrated"],
                 )
             )
+            yield
             layer.visible = False
             self.show_frame_of(calibrated.shape[0])
             if calibrated.masked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import napari
@@ -10,6 +11,7 @@ from napari.utils.notifications import show_info
 
 from .._from_layers import frames_of, history_of, spots_of, windows_of
 from .._layers import contrast_of, dust_tuple, image_tuple
+from .._shown import ShownArray, read_ahead
 from ..background import MAX_ORDER, BackgroundModel, discs_around
 from ..blocks import Progress
 from ..cleaning import CHOICES, Cleaned, Cleaning, clean
@@ -20,6 +22,8 @@ from .choices import LayerCombo, base_name, has_step, is_image, is_run, windows_
 from .dock import Dock
 
 OFF = "off"
+Made = tuple[Cleaned, ShownArray, dict[str, tuple[float, float]]]
+"""The cleaned run, what its layer holds, and contrast limits by layer."""
 
 
 class CleaningDock(Dock):
@@ -149,11 +153,12 @@ class CleaningDock(Dock):
         def work(progress: Progress) -> tuple[Spot, ...]:
             return find_dust(mean_light(frames, progress=progress), radius, most, discs=discs)
 
-        def done(spots: tuple[Spot, ...]) -> None:
+        def done(spots: tuple[Spot, ...]) -> Iterator[None]:
             if not spots:
                 show_info(f"No shadow of {radius:g} px stands out there.")
                 return
             marked = self.add(dust_tuple(spots, f"{base_name(layer)} dust", like=layer))
+            yield
             marked.current_size = 2 * radius
             self.spots.value = marked
 
@@ -174,18 +179,22 @@ class CleaningDock(Dock):
         frames, windows = frames_of(layer), self._windows(layer)
         light_frames = None if light_layer is None or not spots else frames_of(light_layer)
 
-        def work(progress: Progress) -> tuple[Cleaned, dict[str, tuple[float, float]]]:
+        shown = self.frame_shown(frames.shape[0])
+
+        def work(progress: Progress) -> Made:
             light = None
             if light_frames is not None:
                 light = mean_light(light_frames, progress=progress)
             cleaned = clean(frames, cleaning, windows, light=light, progress=progress)
+            progress(0, 1, "looking at the result")
             contrast = {"cleaned": contrast_of(cleaned.frames)}
             if cleaned.background is not None:
                 contrast["background"] = contrast_of(BackgroundModel(cleaned.background))
-            return cleaned, contrast
+            progress(0, 1, "looking at the result")
+            return cleaned, read_ahead(cleaned.frames, shown), contrast
 
-        def done(result: tuple[Cleaned, dict[str, tuple[float, float]]]) -> None:
-            cleaned, contrast = result
+        def done(result: Made) -> Iterator[None]:
+            cleaned, data, contrast = result
             run = base_name(layer)
             shared = {"header": layer.metadata.get("header"), "like": layer}
             history = (*history_of(layer), *cleaned.steps)
@@ -202,13 +211,11 @@ class CleaningDock(Dock):
                         **shared,
                     )
                 )
+                yield
             limits = contrast["cleaned"]
             title = f"{run} cleaned"
-            self.add(
-                image_tuple(
-                    cleaned.frames, title, history=history, contrast_limits=limits, **shared
-                )
-            )
+            self.add(image_tuple(data, title, history=history, contrast_limits=limits, **shared))
+            yield
             layer.visible = False
             self.show_frame_of(cleaned.frames.shape[0])
             for note in cleaned.notes:

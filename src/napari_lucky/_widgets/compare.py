@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,7 @@ class CompareDock(Dock):
                 for _, name, frames in sources
             ]
 
-        def done(stacks: list[Stack]) -> None:
+        def done(stacks: list[Stack]) -> Iterator[None]:
             means = []
             for (layer, name, frames), stack in zip(sources, stacks, strict=True):
                 history = history_of(layer)
@@ -215,6 +216,7 @@ class CompareDock(Dock):
                         )
                     )
                 )
+                yield
             self.layers.tick([*runs, *means])
 
         self.start(work, done)

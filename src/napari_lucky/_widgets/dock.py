@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 
 from .._layers import LayerTuple
 from .choices import LayerCombo
-from .jobs import Job, Work, attempt
+from .jobs import END, Done, Job, Work, attempt
 from .keeping_up import Followed, KeepingUp, put_in_place
 
 
@@ -140,18 +140,21 @@ class Dock(QScrollArea):
         """Read the parameters and start the job; each dock says how."""
         raise NotImplementedError
 
-    def start(self, work: Work, done: Callable[[Any], None]) -> None:
+    def start(self, work: Work, done: Done) -> None:
         """Do a job on a thread of its own; Run is off and Cancel is on until it ends."""
         if self._jobs:
             return
         in_place = self._in_place
 
-        def finish(result: Any) -> None:
-            self._in_place = in_place
-            try:
-                done(result)
-            finally:
-                self._in_place = False
+        def finish(result: Any) -> Iterator[None]:
+            pieces, more = done(result), True
+            while more:
+                self._in_place = in_place
+                try:
+                    more = next(pieces, END) is not END
+                finally:
+                    self._in_place = False
+                yield
 
         self.run_button.enabled, self.cancel_button.enabled = False, True
         self._jobs.append(Job(work, finish, self._on_ended))
@@ -189,14 +192,22 @@ class Dock(QScrollArea):
             put_in_place(last, layer, shown)
             self._made[name] = last, limits
             return last
-        added = self.viewer.add_layer(Layer.create(*layer))
-        self._made[name] = added, limits
+        data, meta, kind = layer
+        # shown once it is in its place: until then, napari would read and draw its first frame
+        added, place = Layer.create(data, {**meta, "visible": False}, kind), len(layers)
         if isinstance(added, napari.layers.Image):
-            place = len(layers) - 1
             while place > 0 and not isinstance(layers[place - 1], napari.layers.Image):
                 place -= 1
-            layers.move(len(layers) - 1, place)
+        layers.insert(place, added)
+        added.visible = meta.get("visible", True)
+        self._made[name] = added, limits
         return added
+
+    def frame_shown(self, n: int) -> int:
+        """Return which of n frames of a result the slider will show: see `show_frame_of`."""
+        axis = self.viewer.dims.ndim - 3
+        frame = int(self.viewer.dims.current_step[axis]) if axis >= 0 else 0
+        return frame if frame < n else 0
 
     def show_frame_of(self, n: int) -> None:
         """Move the slider to a frame that a new layer of n frames has."""

@@ -6,12 +6,11 @@ from typing import Any
 
 from magicgui.widgets import Container, SpinBox
 from matplotlib import rc_context
-from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
-from matplotlib.figure import Figure
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ..flat_plots import FlatDrawing
 from ..flats import FlatField
+from .canvas import PiecewiseCanvas
 from .graph import rc_colours
 
 
@@ -27,8 +26,8 @@ class FlatGraph(QWidget):
             max=0,
             tooltip="Row of the flat, from 0, whose profile is drawn",
         )
-        self.canvas = FigureCanvasQTAgg(Figure(figsize=(4, 7), layout="constrained"))
-        self.canvas.setMinimumHeight(560)
+        self.canvas = PiecewiseCanvas(7)
+        self.canvas.setMinimumHeight(640)
         self.drawing: FlatDrawing | None = None
         self._field: FlatField | None = None
         self._colours: dict[str, Any] = {}

@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
-from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..keep_curves import KeepCurve
@@ -20,6 +18,7 @@ from ..plots import (
     move_keep_cut,
     recolour_kept,
 )
+from .canvas import BETWEEN, RIGHT, PiecewiseCanvas
 
 
 def rc_colours(background: str, ink: str) -> dict[str, Any]:
@@ -30,9 +29,11 @@ def rc_colours(background: str, ink: str) -> dict[str, Any]:
 
 HEIGHT = 340
 """Pixels that two graphs need."""
+FOR_NONE, FOR_CURVE = (RIGHT, BETWEEN), (0.6, 0.92)
+"""Inches to the right of axes and between them; a curve has an axis there, and a title more."""
 
 
-class QualityGraph(FigureCanvasQTAgg):
+class QualityGraph(PiecewiseCanvas):
     """Quality of every frame, above over frame number, below sorted with the cut.
 
     With a keep-fraction curve, that stands under them, and the cut can be dragged in either.
@@ -53,7 +54,7 @@ class QualityGraph(FigureCanvasQTAgg):
         on_toggle: Callable[[int], None],
         on_cut: Callable[[int, bool], None],
     ) -> None:
-        super().__init__(Figure(figsize=(4, 4.4), layout="constrained"))
+        super().__init__(4.4)
         self._on_frame, self._on_toggle, self._on_cut = on_frame, on_toggle, on_cut
         self._quality = np.array([])
         self._kept = self._by_hand = np.array([], bool)
@@ -88,6 +89,7 @@ class QualityGraph(FigureCanvasQTAgg):
     def show_curve(self, curve: KeepCurve | None) -> None:
         """Draw a keep-fraction curve of these frames under the rest, or none."""
         self.curve = curve
+        self.right, self.between = FOR_NONE if curve is None else FOR_CURVE
         self.setMinimumHeight(HEIGHT if curve is None else HEIGHT * 3 // 2)
         self._draw()
 

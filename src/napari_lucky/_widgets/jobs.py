@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import Any
 
 from napari.qt.threading import WorkerBase, WorkerBaseSignals
 from napari.utils import progress as progress_bar
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from ..blocks import Cancelled
 from ..errors import LuckyError
+from .beside import RUNNING, begin, end
 
-EMIT_EVERY = 0.05
-"""Seconds between reports to the window: it looks alive, and it costs nothing."""
-
+EMIT_EVERY = 0.1
+"""Seconds between reports to the window: it looks alive, and drawing the bar costs little."""
 Work = Callable[..., Any]
 """Called as work(progress=...) on a thread of its own; it must touch neither layers nor widgets."""
+
+Done = Callable[[Any], Iterator[None]]
+"""Shows what the work returned, on the window's thread: a generator, which yields after each layer.
+
+napari takes a tenth of a second for a layer; the window draws and listens in between.
+"""
+END = object()
+TOLD = LuckyError, OSError, MemoryError
+"""What is no mistake of the program's."""
 
 
 class _Signals(WorkerBaseSignals):
@@ -32,6 +42,7 @@ class _Worker(WorkerBase):
         self._told = ("", 0.0)
 
     def work(self) -> Any:
+        import_module("pandas")  # for the tables of layers: napari would do it in the window
         try:
             return self._work(progress=self._report)
         except Cancelled:
@@ -56,14 +67,15 @@ class Job(QObject):
     work : callable
         See `Work`.
     done : callable
-        Called on the window's thread with what `work` returned; not after a cancel or an error.
+        See `Done`; not called after a cancel or an error.
     ended : callable
         Called on the window's thread at the end, however it came.
     """
 
-    def __init__(self, work: Work, done: Callable[[Any], None], ended: Callable[[], None]) -> None:
+    def __init__(self, work: Work, done: Done, ended: Callable[[], None]) -> None:
         super().__init__()
         self._done, self._ended = done, ended
+        self._pieces: Iterator[None] | None = None  # of the result, while it is being shown
         self._bar: Any = None
         self._stage = ""
         self._worker = _Worker(work)
@@ -74,17 +86,25 @@ class Job(QObject):
 
     def start(self) -> None:
         """Begin."""
-        RUNNING.add(self)
+        begin(self)
         self._worker.start()
 
     def cancel(self) -> None:
-        """Ask the job to end; it does at its next report, at most a tenth of a second away."""
-        self._worker.quit()
+        """Ask the job to end; it does at its next report, at most a tenth of a second away.
+
+        A result that is being shown already is shown whole, now.
+        """
+        if self._pieces is None:
+            self._worker.quit()
+            return
+        while self in RUNNING:
+            self._show_piece()
 
     def abandon(self) -> None:
         """Cancel, and call nobody back: the dock is gone."""
-        self._done, self._ended = (lambda _: None), (lambda: None)
-        self.cancel()
+        self._done, self._ended = (lambda _: iter(())), (lambda: None)
+        self._pieces = None
+        self._worker.quit()
 
     def _on_progress(self, done: int, total: int, what: str) -> None:
         if what != self._stage:
@@ -98,16 +118,40 @@ class Job(QObject):
             self._bar.update(done - self._bar.n)
 
     def _on_returned(self, result: Any) -> None:
-        attempt(lambda: self._done(result))
+        self._pieces = self._done(result)
 
     def _on_errored(self, error: Exception) -> None:
         tell(error)
 
     def _on_finished(self) -> None:
-        RUNNING.discard(self)
         self._close_bar()
+        if self._pieces is not None:
+            self._show_piece()
+            return
         if self._worker.abort_requested:
             show_info("Cancelled; nothing was changed.")
+        self._end()
+
+    def _show_piece(self) -> None:
+        """Show the next piece of the result, and the others once the window has drawn it."""
+        more = False
+        try:
+            more = self._pieces is not None and next(self._pieces, END) is not END
+        except TOLD as error:
+            tell(error)
+        finally:
+            if more:
+                QTimer.singleShot(0, self._show_rest)
+            else:
+                self._end()
+
+    def _show_rest(self) -> None:
+        if self in RUNNING:  # not shown whole meanwhile
+            self._show_piece()
+
+    def _end(self) -> None:
+        self._pieces = None
+        end(self)
         self._ended()
 
     def _close_bar(self) -> None:
@@ -132,9 +176,5 @@ def attempt(action: Callable[[], None]) -> None:
     """Do something at once, on the window's thread, and show what goes wrong."""
     try:
         action()
-    except (LuckyError, OSError, MemoryError) as error:
+    except TOLD as error:
         tell(error)
-
-
-RUNNING: set[Job] = set()
-"""Jobs under way; a dock may be closed before its job has ended."""

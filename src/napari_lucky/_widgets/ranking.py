@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import napari
@@ -21,10 +22,11 @@ from .._from_layers import (
     windows_of,
 )
 from .._layers import files_of, image_tuple
+from .._shown import ShownArray
 from ..blocks import Progress
 from ..by_hand import ByHand, kept_frames, tell_kept
 from ..errors import LuckyError
-from ..frames import LazyArray, Subset
+from ..frames import Subset
 from ..keep_curves import KeepCurve, keep_curve
 from ..ranking import best_first, rank
 from ..shifting import Shifted
@@ -145,7 +147,7 @@ class RankingDock(Dock):
             quality[~np.isfinite(table.shifts).all(axis=1)] = np.nan
             return quality
 
-        def done(quality: NDArray[np.float64]) -> None:
+        def done(quality: NDArray[np.float64]) -> Iterator[None]:
             if shifts not in self.viewer.layers:
                 raise LuckyError(f"“{shifts.name}” was removed meanwhile; nothing was ranked.")
             self.cut.select(quality)  # raises before anything is changed
@@ -160,6 +162,7 @@ class RankingDock(Dock):
             none = np.zeros(len(quality), bool)
             self.graph.show_quality(quality, 1, none, none, numbers)
             self.table.frames.show(files_of(frames), quality, none, numbers)
+            yield
             self._choose(by_hand)
 
         self.start(work, done)
@@ -190,10 +193,11 @@ class RankingDock(Dock):
                 progress=progress,
             )
 
-        def done(curve: KeepCurve) -> None:
+        def done(curve: KeepCurve) -> Iterator[None]:
             if self._live is not ranked:
                 raise LuckyError("The frames were ranked anew meanwhile; no curve was drawn.")
             self.graph.show_curve(curve)
+            yield
 
         self.start(work, done)
 
@@ -254,7 +258,7 @@ class RankingDock(Dock):
         best = Subset(Shifted(frames_of(layer), ranked.table().shifts), kept)
         history = (*ranked.history, shift_step(True), step)
         if self._kept_layer is not None and self._kept_layer in self.viewer.layers:
-            self._kept_layer.data = LazyArray(best)
+            self._kept_layer.data = ShownArray(best)
             self._kept_layer.metadata = {**self._kept_layer.metadata, "history": history}
             return
         self._kept_layer = self.add(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -109,12 +110,13 @@ class RegistrationDock(Dock):
         def work(progress: Progress) -> Window:
             return find_star(frames, progress=progress)
 
-        def done(window: Window) -> None:
+        def done(window: Window) -> Iterator[None]:
             added = self.add(windows_tuple([window], f"{base_name(layer)} windows", like=layer))
             others = self.windows.value
             if others is not None and len(others.data) > 1:  # keep the user's defocus window
                 second = windows_of(others, layer)[1]
                 added.add_rectangles([rectangle(second)])
+            yield
             self.windows.value = added
 
         self.start(work, done)
@@ -149,7 +151,7 @@ class RegistrationDock(Dock):
                 saturated = saturated_frames(calibrated, focus, shifts, progress=progress)
             return registration, tell_frames(everything, registration.reasons, saturated, level)
 
-        def done(result: tuple[Registration, list[str]]) -> None:
+        def done(result: tuple[Registration, list[str]]) -> Iterator[None]:
             registration, notes = result
             if registration.reference_frame.isdecimal():
                 place = np.array([int(registration.reference_frame)])
@@ -181,8 +183,11 @@ class RegistrationDock(Dock):
                     **shared,
                 )
             )
+            yield
             self.add(points_tuple(table, f"{base_name(layer)} tracked", **shared))
+            yield
             self.add(vectors_tuple(table, f"{base_name(layer)} shifts", **shared))
+            yield
             if notes:
                 napari.utils.notifications.show_warning("\n".join(notes))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -122,11 +123,12 @@ class StackingDock(Dock):
                 frames, chosen, focus, defocus, subpixel, header, method, progress=progress
             )
 
-        def done(images: dict[str, ImageResult]) -> None:
+        def done(images: dict[str, ImageResult]) -> Iterator[None]:
             for name, result in reversed(images.items()):
                 title = f"{base_name(layer)} {name.replace('_', ' ')}"
                 for made in self.choice.layers(result, title, like=layer):
                     self.add(made)
+                    yield
 
         self.start(work, done)
 
