@@ -1,0 +1,161 @@
+"""The widgets that say which wavefront is measured: telescope, defocus, modes, which frames."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, SpinBox, Widget
+
+from ..pupil import Spider
+from ..wavefront_data import noise_from
+from ..wavefront_task import MOST_MODES, WavefrontTask, waves_of_shift
+from ..windows import Window
+from .telescope_choice import TelescopeChoice
+
+WAVES, SHIFT = "waves peak-to-valley", "mm of shift"
+FRAMES = {"at random": "random", "all": "all", "the best ranked (biased)": "ranked"}
+"""What each choice of frames is called by the core."""
+RANKED = next(label for label, choice in FRAMES.items() if choice == "ranked")
+
+
+class WavefrontChoice:
+    """What is measured, and how, dialled in; `optics` and `of_frames` go into a dock."""
+
+    def __init__(self) -> None:
+        self.telescope = TelescopeChoice()
+        self.vanes = SpinBox(
+            name="vanes", value=0, min=0, max=16, tooltip="Vanes of the spider; 0: none"
+        )
+        self.width = FloatSpinBox(
+            name="vane_width",
+            value=0.01,
+            min=0.001,
+            max=0.3,
+            step=0.001,
+            tooltip="Of a vane, over the pupil's diameter",
+        )
+        self.angle = FloatSpinBox(
+            name="vane_angle",
+            value=0,
+            min=-360,
+            max=360,
+            step=1,
+            tooltip="Of the first vane in degrees, from right (x) towards down (y)",
+        )
+        self.width.native.setDecimals(4)
+        self.defocus = FloatSpinBox(
+            name="defocus",
+            value=1.8,
+            min=-1000,
+            max=1000,
+            step=0.1,
+            tooltip="Of the defocused image against the focused one, with its sign",
+        )
+        self.defocus.native.setDecimals(4)
+        self.unit = ComboBox(name="defocus_unit", choices=[WAVES, SHIFT], tooltip="Of the defocus")
+        self.fit_defocus = CheckBox(
+            name="fit_defocus",
+            text="fit the defocus",
+            value=False,
+            tooltip="One for all frames, from within some 10 % of what is given; off: as given",
+        )
+        self.modes = SpinBox(
+            name="modes",
+            label="last Zernike (Noll)",
+            value=36,
+            min=4,
+            max=MOST_MODES,
+            tooltip="Noll 4 to this one are told",
+        )
+        self.which = ComboBox(
+            name="which",
+            label="frames",
+            choices=list(FRAMES),
+            tooltip="Which frames are fitted and averaged; at random is best, for selection by "
+            "quality biases the answer",
+        )
+        self.count = SpinBox(
+            name="count",
+            label="count (frames)",
+            value=200,
+            min=1,
+            max=10_000_000,
+            tooltip="How many frames; the error goes down with their square root",
+        )
+        self.seed = SpinBox(
+            name="seed",
+            label="seed",
+            value=0,
+            min=0,
+            max=2_000_000_000,
+            tooltip="The same seed chooses the same frames, and gives the same answer",
+        )
+        self.optics: list[Widget] = [
+            *self.telescope.widgets,
+            _row(
+                "spider",
+                "spider",
+                "Vanes, their width over the pupil's diameter, and the first one's angle",
+                [self.vanes, self.width, self.angle],
+            ),
+            _row(
+                "diversity",
+                "defocus",
+                "What the defocused image has more than the focused one; positive adds "
+                "pi W (2 rho² - 1) to the phase",
+                [self.defocus, self.unit],
+            ),
+            self.fit_defocus,
+            self.modes,
+        ]
+        self.of_frames: list[Widget] = [self.which, self.count, self.seed]
+
+    @property
+    def ranked(self) -> bool:
+        """Whether the best frames are chosen."""
+        return bool(self.which.value == RANKED)
+
+    def task(self, focus: Window, defocus: Window, header: Any) -> WavefrontTask:
+        """Return what is dialled in, for two windows; the camera's noise is the header's.
+
+        Raises
+        ------
+        LuckyError
+            If the telescope makes no sense.
+        """
+        telescope = self.telescope.telescope
+        waves = float(self.defocus.value)
+        if self.unit.value == SHIFT:
+            waves = waves_of_shift(waves, telescope.focal_ratio, telescope.wavelength_nm)
+        gain, read_noise = noise_from(header or {})
+        vanes = int(self.vanes.value)
+        return WavefrontTask(
+            focus,
+            defocus,
+            telescope.wavelength_nm,
+            telescope.focal_ratio,
+            telescope.pixel_um,
+            waves,
+            telescope.obstruction,
+            bool(self.fit_defocus.value),
+            Spider(vanes, float(self.width.value), float(self.angle.value)) if vanes else None,
+            int(self.modes.value),
+            FRAMES[self.which.value],
+            int(self.count.value),
+            int(self.seed.value),
+            gain=gain,
+            read_noise_e=read_noise,
+        )
+
+    def show(self, frames: bool) -> None:
+        """Show only what matters: of a pair of stacks there are no frames to choose."""
+        self.which.visible = self.seed.visible = frames
+        self.count.visible = frames and FRAMES[self.which.value] != "all"
+
+
+def _row(name: str, label: str, tooltip: str, widgets: list[Widget]) -> Container[Widget]:
+    row = Container(
+        name=name, widgets=widgets, layout="horizontal", labels=False, label=label, tooltip=tooltip
+    )
+    row.margins = (0, 0, 0, 0)
+    return row
