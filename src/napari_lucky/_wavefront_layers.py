@@ -109,7 +109,9 @@ def stacks_of(focus: Any, defocus: Any) -> tuple[NDArray[np.float32], NDArray[np
             f"“{focus.name}” is of {counts[0]} frames, “{defocus.name}” of {counts[1]}: a pair is "
             "of the same frames."
         )
-    first, second = (as_float32(frames_of(layer).read(slice(0, 1)))[0] for layer in (focus, defocus))
+    first, second = (
+        as_float32(frames_of(layer).read(slice(0, 1)))[0] for layer in (focus, defocus)
+    )
     return first, second
 
 

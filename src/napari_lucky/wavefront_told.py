@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .history import Step
 from .steps import window_numbers
 from .wavefront_result import Wavefront
@@ -47,30 +50,36 @@ def told_wavefront(measured: Measured) -> list[tuple[str, str]]:
     ]
 
 
+def errors_of(measured: Measured) -> NDArray[np.float64]:
+    """Return the errors of the coefficients, nm rms; of a pair of stacks those of the noise."""
+    if isinstance(measured, StackWavefront):
+        return measured.formal_sigma_nm
+    return measured.sigma_nm
+
+
 def told_modes(measured: Measured) -> list[tuple[str, ...]]:
     """Return a row of `COLUMNS` for each mode; of a pair of stacks the last two are empty."""
-    rows = []
-    of_stacks = isinstance(measured, StackWavefront)
-    sigmas = measured.formal_sigma_nm if of_stacks else measured.sigma_nm
-    without = [None] * len(sigmas) if of_stacks else measured.without
-    values = zip(measured.coefficients_nm, sigmas, without, strict=True)
+    rows: list[tuple[str, ...]] = []
+    left = [("", "")] * len(measured.coefficients_nm)
+    if isinstance(measured, Wavefront):
+        left = [(f"{rms:.1f}", f"{strehl:.3f}") for rms, strehl in measured.without]
+    values = zip(measured.coefficients_nm, errors_of(measured), left, strict=True)
     for noll, (value, sigma, rest) in enumerate(values, start=4):
-        left = ("", "") if rest is None else (f"{rest[0]:.1f}", f"{rest[1]:.3f}")
-        rows.append((str(noll), zernike_name(noll), f"{value:+.1f}", f"{sigma:.1f}", *left))
+        rows.append((str(noll), zernike_name(noll), f"{value:+.1f}", f"{sigma:.1f}", *rest))
     return rows
 
 
 def wavefront_step(measured: Measured) -> Step:
     """Record with what a wavefront was measured, and what it comes to."""
-    task = measured.task
-    of_stacks = isinstance(measured, StackWavefront)
-    parameters: dict[str, Any] = asdict(task)
-    if of_stacks:
-        for name in ("focus", "defocus", "choice", "count"):
-            del parameters[name]
+    parameters: dict[str, Any] = asdict(measured.task)
+    if isinstance(measured, Wavefront):
+        task = measured.task
+        parameters |= {"of": "frames", "frames": measured.used}
+        parameters |= {"focus": window_numbers(task.focus), "defocus": window_numbers(task.defocus)}
+        parameters |= {"d_over_r0_found": measured.d_over_r0}
     else:
-        parameters |= {name: window_numbers(getattr(task, name)) for name in ("focus", "defocus")}
-        parameters |= {"frames": measured.used, "d_over_r0_found": measured.d_over_r0}
+        parameters |= {"of": "a pair of stacks", "blur_px": measured.blur_px}
+        for name in ("focus", "defocus", "choice", "count", "d_over_r0"):
+            del parameters[name]
     found = {"rms_nm": measured.rms_nm, "strehl": measured.strehl}
-    of = "a pair of stacks" if of_stacks else "frames"
-    return Step("wavefront", {"of": of, **parameters, **found})
+    return Step("wavefront", {**parameters, **found})

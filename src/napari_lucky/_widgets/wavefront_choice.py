@@ -8,12 +8,16 @@ from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, SpinBo
 
 from ..pupil import Spider
 from ..wavefront_data import noise_from
-from ..wavefront_task import MOST_MODES, WavefrontTask, waves_of_shift
+from ..wavefront_task import MOST_MODES, Choice, WavefrontTask, waves_of_shift
 from ..windows import Window
 from .telescope_choice import TelescopeChoice
 
 WAVES, SHIFT = "waves peak-to-valley", "mm of shift"
-FRAMES = {"at random": "random", "all": "all", "the best ranked (biased)": "ranked"}
+FRAMES: dict[str, Choice] = {
+    "at random": "random",
+    "all": "all",
+    "the best ranked (biased)": "ranked",
+}
 """What each choice of frames is called by the core."""
 RANKED = next(label for label, choice in FRAMES.items() if choice == "ranked")
 

@@ -31,7 +31,7 @@ from ..wavefront_plots import (
 )
 from ..wavefront_result import Wavefront
 from ..wavefront_stacks import StackWavefront
-from ..wavefront_told import COLUMNS, LESSER, Measured, told_modes, told_wavefront
+from ..wavefront_told import COLUMNS, LESSER, Measured, errors_of, told_wavefront
 from .graph import rc_colours
 
 HEIGHT = 360
@@ -40,14 +40,9 @@ WIDTHS = 42, 130, 62, 50, 100
 Draw = Callable[[Any, Any], None]
 
 
-def _errors_of(measured: Measured) -> Any:
-    of_stacks = isinstance(measured, StackWavefront)
-    return measured.formal_sigma_nm if of_stacks else measured.sigma_nm
-
-
 OF_BOTH: dict[str, Draw] = {
     "coefficients": lambda figure, measured: draw_coefficients(
-        figure.subplots(), measured.coefficients_nm, _errors_of(measured)
+        figure.subplots(), measured.coefficients_nm, errors_of(measured)
     ),
     "wavefront on the pupil": lambda figure, measured: draw_wavefront(figure.subplots(), measured),
     "measured, model, residual": lambda figure, measured: draw_pictures(
