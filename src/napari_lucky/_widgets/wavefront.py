@@ -34,7 +34,7 @@ from .jobs import Work, attempt
 from .wavefront_choice import WavefrontChoice
 from .wavefront_view import WavefrontView
 
-RUN, STACKS = "frames of a run", "one pair of stacks (the lesser way)"
+RUN, STACKS = "frames of a run", "a pair of stacks"
 BIASED = (
     "The best frames are those whose turbulence happens to cancel the telescope's own aberration: "
     "the wavefront comes out too small. Use this to see by how much, not to measure."
@@ -89,7 +89,7 @@ class WavefrontDock(Dock):
         )
         self._closed = False
         self._add_results()
-        for widget in (self.source, self.choice.which):
+        for widget in (self.source, self.choice.which, self.choice.vanes):
             widget.changed.connect(self._show_parameters)
         for widget in (self.source, self.image, self.focus):
             widget.changed.connect(self._take_header)

@@ -12,12 +12,8 @@ from ..wavefront_task import MOST_MODES, Choice, WavefrontTask, waves_of_shift
 from ..windows import Window
 from .telescope_choice import TelescopeChoice
 
-WAVES, SHIFT = "waves peak-to-valley", "mm of shift"
-FRAMES: dict[str, Choice] = {
-    "at random": "random",
-    "all": "all",
-    "the best ranked (biased)": "ranked",
-}
+WAVES, SHIFT = "waves", "mm"
+FRAMES: dict[str, Choice] = {"at random": "random", "all": "all", "best ranked": "ranked"}
 """What each choice of frames is called by the core."""
 RANKED = next(label for label, choice in FRAMES.items() if choice == "ranked")
 
@@ -28,25 +24,32 @@ class WavefrontChoice:
     def __init__(self) -> None:
         self.telescope = TelescopeChoice()
         self.vanes = SpinBox(
-            name="vanes", value=0, min=0, max=16, tooltip="Vanes of the spider; 0: none"
+            name="vanes",
+            label="spider vanes",
+            value=0,
+            min=0,
+            max=16,
+            tooltip="How many vanes hold the secondary mirror, evenly spread; 0: none",
         )
         self.width = FloatSpinBox(
             name="vane_width",
+            label="vane width (of 1)",
             value=0.01,
             min=0.001,
             max=0.3,
             step=0.001,
             tooltip="Of a vane, over the pupil's diameter",
         )
+        self.width.native.setDecimals(4)
         self.angle = FloatSpinBox(
             name="vane_angle",
+            label="vane angle (deg)",
             value=0,
             min=-360,
             max=360,
             step=1,
-            tooltip="Of the first vane in degrees, from right (x) towards down (y)",
+            tooltip="Of the first vane, from right (x) towards down (y)",
         )
-        self.width.native.setDecimals(4)
         self.defocus = FloatSpinBox(
             name="defocus",
             value=1.8,
@@ -56,7 +59,11 @@ class WavefrontChoice:
             tooltip="Of the defocused image against the focused one, with its sign",
         )
         self.defocus.native.setDecimals(4)
-        self.unit = ComboBox(name="defocus_unit", choices=[WAVES, SHIFT], tooltip="Of the defocus")
+        self.unit = ComboBox(
+            name="defocus_unit",
+            choices=[WAVES, SHIFT],
+            tooltip="Waves peak-to-valley, or mm that the focus is shifted",
+        )
         self.fit_defocus = CheckBox(
             name="fit_defocus",
             text="fit the defocus",
@@ -94,21 +101,22 @@ class WavefrontChoice:
             max=2_000_000_000,
             tooltip="The same seed chooses the same frames, and gives the same answer",
         )
+        diversity = Container(
+            name="diversity",
+            widgets=[self.defocus, self.unit],
+            layout="horizontal",
+            labels=False,
+            label="defocus",
+            tooltip="What the defocused image has more than the focused one, waves peak-to-valley "
+            "or mm of shift; positive adds pi W (2 rho² - 1) to the phase",
+        )
+        diversity.margins = (0, 0, 0, 0)
         self.optics: list[Widget] = [
             *self.telescope.widgets,
-            _row(
-                "spider",
-                "spider",
-                "Vanes, their width over the pupil's diameter, and the first one's angle",
-                [self.vanes, self.width, self.angle],
-            ),
-            _row(
-                "diversity",
-                "defocus",
-                "What the defocused image has more than the focused one; positive adds "
-                "pi W (2 rho² - 1) to the phase",
-                [self.defocus, self.unit],
-            ),
+            self.vanes,
+            self.width,
+            self.angle,
+            diversity,
             self.fit_defocus,
             self.modes,
         ]
@@ -153,13 +161,7 @@ class WavefrontChoice:
 
     def show(self, frames: bool) -> None:
         """Show only what matters: of a pair of stacks there are no frames to choose."""
+        self.width.visible = self.angle.visible = self.vanes.value > 0
         self.which.visible = self.seed.visible = frames
         self.count.visible = frames and FRAMES[self.which.value] != "all"
 
-
-def _row(name: str, label: str, tooltip: str, widgets: list[Widget]) -> Container[Widget]:
-    row = Container(
-        name=name, widgets=widgets, layout="horizontal", labels=False, label=label, tooltip=tooltip
-    )
-    row.margins = (0, 0, 0, 0)
-    return row

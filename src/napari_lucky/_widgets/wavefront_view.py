@@ -34,7 +34,7 @@ from ..wavefront_stacks import StackWavefront
 from ..wavefront_told import COLUMNS, LESSER, Measured, errors_of, told_wavefront
 from .graph import rc_colours
 
-HEIGHT = 360
+HEIGHT = 400
 """Pixels that a plot needs."""
 WIDTHS = 42, 130, 62, 50, 100
 Draw = Callable[[Any, Any], None]
@@ -46,7 +46,7 @@ OF_BOTH: dict[str, Draw] = {
     ),
     "wavefront on the pupil": lambda figure, measured: draw_wavefront(figure.subplots(), measured),
     "measured, model, residual": lambda figure, measured: draw_pictures(
-        figure.subplots(2, 3).ravel(), measured.pictures
+        figure.subplots(3, 2).T.ravel(), measured.pictures
     ),
 }
 OF_FRAMES: dict[str, Draw] = {
@@ -89,6 +89,7 @@ class WavefrontView(QWidget):
             len(COLUMNS) - 1, QHeaderView.ResizeMode.Stretch
         )
         column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
         for widget in (self.told, self._form.native, self.canvas, self.table):
             column.addWidget(widget)
         self._colours: dict[str, Any] = rc_colours("white", "black")
@@ -120,6 +121,7 @@ class WavefrontView(QWidget):
         """Draw in other colours from now on."""
         self._colours = {
             **rc_colours(background, ink),
+            "font.size": 8,  # a dock is narrow
             "legend.facecolor": background,
             "legend.edgecolor": ink,
         }
