@@ -1,43 +1,28 @@
-"""The command lines `napari-lucky figures` and `napari-lucky telescope`."""
+"""The command line `napari-lucky figures`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
+from .command_options import (
+    add_frames,
+    add_named_telescope,
+    add_telescope_options,
+    folder,
+    psf,
+    told_telescope,
+    window,
+)
 from .errors import LuckyError
-from .frames import parse_range
 from .options import from_text
 from .terminal import Meter
 from .windows import Window
 
-TELESCOPE = {
-    "wavelength_nm": ("--wavelength", "NM", "wavelength in nm"),
-    "focal_ratio": ("--focal-ratio", "RATIO", "focal length over diameter, at the camera"),
-    "pixel_um": ("--pixel-size", "UM", "side of a pixel in um"),
-    "diameter_m": ("--diameter", "M", "of the pupil, in m"),
-    "focal_length_m": ("--focal-length", "M", "in m, instead of the focal ratio"),
-    "obstruction": ("--obstruction", "E", "its diameter over the pupil's (0)"),
-}
 
-
-def add_telescope_options(parser: Any) -> None:
-    """Add the options that tell a telescope; what is not given is None."""
-    for name, (option, metavar, told) in TELESCOPE.items():
-        parser.add_argument(option, dest=name, type=float, metavar=metavar, help=told)
-
-
-def given_telescope(given: argparse.Namespace) -> dict[str, float | None]:
-    """Return what the options tell of the telescope."""
-    if given.focal_ratio is not None and given.focal_length_m is not None:
-        raise LuckyError("--focal-ratio and --focal-length: each tells the other; give one.")
-    return {name: getattr(given, name) for name in TELESCOPE}
-
-
-def add_figures(commands: Any, folder: Any, window: Any, psf: Any) -> None:
-    """Add the parser of `napari-lucky figures`; windows and PSFs are read as `process` does."""
+def add_figures(commands: Any) -> None:
+    """Add the parser of `napari-lucky figures`."""
     figures = commands.add_parser(
         "figures", help="Strehl ratio, FWHM, encircled energy and profile of stacks or frames"
     )
@@ -48,7 +33,7 @@ def add_figures(commands: Any, folder: Any, window: Any, psf: Any) -> None:
         metavar="IMAGES",
         help="the OUT of process (errors come from its run), FITS images, or a run",
     )
-    add("--telescope", metavar="NAME", help="a telescope that was saved; see telescope")
+    add_named_telescope(figures)
     add_telescope_options(figures)
     add(
         "--psf",
@@ -77,27 +62,10 @@ def add_figures(commands: Any, folder: Any, window: Any, psf: Any) -> None:
         metavar="N",
         help="resamples of the frames for the errors of process's stacks; 0: no errors (200)",
     )
-    add(
-        "--frames",
-        dest="range",
-        type=from_text(parse_range),
-        metavar="START:STOP[:STEP]",
-        help="of a run, only these",
-    )
+    add_frames(figures)
     add("--report", action="store_true", help="draw figures.png too")
     add("--overwrite", action="store_true", help="replace figures that OUT already holds")
     add("-o", "--out", required=True, type=folder, metavar="OUT", help="folder for the figures")
-
-
-def add_telescope(commands: Any) -> None:
-    """Add the parser of `napari-lucky telescope`."""
-    telescope = commands.add_parser(
-        "telescope", help="save a telescope under a name, list those saved, or remove one"
-    )
-    telescope.add_argument("name", nargs="?", metavar="NAME", help="none: list all")
-    add_telescope_options(telescope)
-    telescope.add_argument("--remove", action="store_true", help="forget the one of this name")
-    telescope.add_argument("--overwrite", action="store_true", help="replace the one of this name")
 
 
 def _ring(text: str) -> tuple[float, float]:
@@ -110,24 +78,16 @@ def _ring(text: str) -> tuple[float, float]:
 
 def run_figures(given: argparse.Namespace) -> int:
     """Do `napari-lucky figures`."""
-    from dataclasses import asdict
-
     from .diffraction import Diffraction
     from .figure_errors import RESAMPLES
     from .figure_recipe import FigureRecipe
     from .figures_job import measure_files
     from .figures_output import NAMES, write_figures
     from .outputs import check_out
-    from .telescopes import named_telescope
 
-    told: dict[str, float | None] = {}
-    if given.telescope is not None:
-        told.update(asdict(named_telescope(given.telescope)))
-    options = {k: v for k, v in given_telescope(given).items() if v is not None}
-    if given.psf is not None and (told or options):
+    telescope = told_telescope(given)
+    if given.psf is not None and telescope:
         raise LuckyError("--psf says what the telescope would; leave the telescope's options out.")
-    if "focal_length_m" in options:
-        told.pop("focal_ratio", None)
     recipe = FigureRecipe(given.aperture, given.ring, given.level, given.pixel)
     check_out(given.out, given.overwrite, NAMES)
     meter = Meter()
@@ -136,7 +96,7 @@ def run_figures(given: argparse.Namespace) -> int:
         measured = measure_files(
             given.images,
             recipe,
-            telescope={**told, **options},
+            telescope=telescope,
             diffraction=None if given.psf is None else Diffraction(*given.psf),
             window=None if given.window is None else Window.centred(*given.window),
             chosen=given.range or slice(None),
@@ -161,47 +121,3 @@ def run_figures(given: argparse.Namespace) -> int:
     more = f"{len(good)} images; " if len(good) > 3 else ""
     print(f"{more}wrote {', '.join(file.name for file in files)} to {given.out}")
     return 0
-
-
-def run_telescope(given: argparse.Namespace) -> int:
-    """Do `napari-lucky telescope`."""
-    from .telescopes import (
-        remove_telescope,
-        save_telescope,
-        saved_telescopes,
-        telescope_of,
-        telescopes_file,
-    )
-
-    options = {k: v for k, v in given_telescope(given).items() if v is not None}
-    if given.name is None:
-        if options or given.remove:
-            raise LuckyError("Give the telescope a NAME.")
-        saved = saved_telescopes()
-        for name, one in saved.items():
-            print(f"{name}: {tell_telescope(one)}")
-        if not saved:
-            print(f"No telescope was saved yet; they are kept in {telescopes_file()}")
-        return 0
-    if given.remove:
-        print(f"Removed {given.name} from {remove_telescope(given.name)}")
-        return 0
-    if not options:
-        saved = saved_telescopes()
-        if given.name not in saved:
-            raise LuckyError(f"There is no telescope {given.name!r}; give its figures to save it.")
-        print(f"{given.name}: {tell_telescope(saved[given.name])}")
-        return 0
-    telescope = telescope_of(options)
-    path = save_telescope(given.name, telescope, overwrite=given.overwrite)
-    print(f"Saved {given.name}: {tell_telescope(telescope)}; in {Path(path)}")
-    return 0
-
-
-def tell_telescope(telescope: Any) -> str:
-    """Return a telescope's figures in a line."""
-    return (
-        f"{telescope.wavelength_nm:g} nm, f/{telescope.focal_ratio:g}, pixel "
-        f"{telescope.pixel_um:g} um, diameter {telescope.diameter_m:g} m, obstruction "
-        f"{telescope.obstruction:g}; lambda F#/pixel {telescope.px_per_lambda_over_d:.4g} px"
-    )

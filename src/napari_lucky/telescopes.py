@@ -153,8 +153,9 @@ def _write(telescopes: Mapping[str, Telescope]) -> Path:
 def header_telescope(header: Any) -> dict[str, float]:
     """Return what a FITS header tells of the telescope: some of `Telescope`'s parameters.
 
-    APTDIA and FOCALLEN are in mm; PIXSIZE1, XPIXSZ or PIXSIZE in um; WAVELEN in nm; WAVELNTH in
-    the unit 10^WAVEUNIT m. What makes no sense is passed over.
+    APTDIA and FOCALLEN are in mm, and FOCRATIO tells the focal ratio without them; PIXSIZE1,
+    XPIXSZ or PIXSIZE in um; WAVELEN in nm; WAVELNTH in the unit 10^WAVEUNIT m. What makes no sense
+    is passed over.
 
     Parameters
     ----------
@@ -178,7 +179,7 @@ def header_telescope(header: Any) -> dict[str, float]:
     told = {
         "diameter_m": diameter,
         "wavelength_nm": wavelength,
-        "focal_ratio": focal / diameter if focal and diameter else None,
+        "focal_ratio": focal / diameter if focal and diameter else number("FOCRATIO"),
         "pixel_um": number("PIXSIZE1", "XPIXSZ", "PIXSIZE"),
     }
     return {name: value for name, value in told.items() if value and math.isfinite(value)}
@@ -206,6 +207,20 @@ def telescope_of(*known: Mapping[str, float | None]) -> Telescope:
     LuckyError
         If something lacks, or makes no sense.
     """
+    return Telescope(**known_optics(*known, needed=tuple(NAMES)))
+
+
+def known_optics(
+    *known: Mapping[str, float | None],
+    needed: tuple[str, ...] = ("wavelength_nm", "focal_ratio", "pixel_um"),
+) -> dict[str, float]:
+    """Put together what is known of a telescope, as `telescope_of` does, without a diameter.
+
+    Raises
+    ------
+    LuckyError
+        If something that is needed lacks, or a focal length has no diameter beside it.
+    """
     values: dict[str, float] = {"obstruction": 0.0}
     for some in known:
         given = {name: value for name, value in some.items() if value is not None}
@@ -215,9 +230,9 @@ def telescope_of(*known: Mapping[str, float | None]) -> Telescope:
             if values.get("diameter_m", 0) <= 0:
                 raise LuckyError("A focal length needs the telescope's diameter beside it.")
             values["focal_ratio"] = focal / values["diameter_m"]
-    if missing := [told for name, told in NAMES.items() if name not in values]:
+    if missing := [told for name, told in NAMES.items() if name in needed and name not in values]:
         raise LuckyError(
             f"Of the telescope, {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} "
             "not known: the FITS header does not tell. Give them, or the name of a saved telescope."
         )
-    return Telescope(**values)
+    return values

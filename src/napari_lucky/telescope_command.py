@@ -1,0 +1,65 @@
+"""The command line `napari-lucky telescope`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from .command_options import add_telescope_options, given_telescope
+from .errors import LuckyError
+
+
+def add_telescope(commands: Any) -> None:
+    """Add the parser of `napari-lucky telescope`."""
+    telescope = commands.add_parser(
+        "telescope", help="save a telescope under a name, list those saved, or remove one"
+    )
+    telescope.add_argument("name", nargs="?", metavar="NAME", help="none: list all")
+    add_telescope_options(telescope)
+    telescope.add_argument("--remove", action="store_true", help="forget the one of this name")
+    telescope.add_argument("--overwrite", action="store_true", help="replace the one of this name")
+
+
+def run_telescope(given: argparse.Namespace) -> int:
+    """Do `napari-lucky telescope`."""
+    from .telescopes import (
+        remove_telescope,
+        save_telescope,
+        saved_telescopes,
+        telescope_of,
+        telescopes_file,
+    )
+
+    options = given_telescope(given)
+    if given.name is None:
+        if options or given.remove:
+            raise LuckyError("Give the telescope a NAME.")
+        saved = saved_telescopes()
+        for name, one in saved.items():
+            print(f"{name}: {tell_telescope(one)}")
+        if not saved:
+            print(f"No telescope was saved yet; they are kept in {telescopes_file()}")
+        return 0
+    if given.remove:
+        print(f"Removed {given.name} from {remove_telescope(given.name)}")
+        return 0
+    if not options:
+        saved = saved_telescopes()
+        if given.name not in saved:
+            raise LuckyError(f"There is no telescope {given.name!r}; give its figures to save it.")
+        print(f"{given.name}: {tell_telescope(saved[given.name])}")
+        return 0
+    telescope = telescope_of(options)
+    path = save_telescope(given.name, telescope, overwrite=given.overwrite)
+    print(f"Saved {given.name}: {tell_telescope(telescope)}; in {Path(path)}")
+    return 0
+
+
+def tell_telescope(telescope: Any) -> str:
+    """Return a telescope's figures in a line."""
+    return (
+        f"{telescope.wavelength_nm:g} nm, f/{telescope.focal_ratio:g}, pixel "
+        f"{telescope.pixel_um:g} um, diameter {telescope.diameter_m:g} m, obstruction "
+        f"{telescope.obstruction:g}; lambda F#/pixel {telescope.px_per_lambda_over_d:.4g} px"
+    )

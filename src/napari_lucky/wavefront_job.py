@@ -1,0 +1,237 @@
+"""`napari-lucky wavefront`: from files to the wavefront, and where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .blocks import Progress, silent
+from .chain import build_chain
+from .errors import LuckyError
+from .flats import header_history
+from .frames import as_float32
+from .history import History
+from .ranking import rank
+from .recipe import Recipe
+from .run import open_run
+from .steps import stack_scale
+from .telescopes import header_telescope, known_optics
+from .wavefront import measure_wavefront
+from .wavefront_data import noise_from
+from .wavefront_result import Wavefront
+from .wavefront_stacks import StackWavefront, wavefront_of_stacks
+from .wavefront_task import WavefrontTask, waves_of_shift
+from .windows import Window
+
+LESSER = (
+    "From a pair of stacks this is the lesser way: turbulence that the blur does not take up is in "
+    "the coefficients, and the errors are those of noise alone. Measure the frames if they are "
+    "still there."
+)
+NO_MEAN = "stacked by {}: no mean of its frames, so that no wavefront makes this image."
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredWavefront:
+    """A wavefront and where it comes from.
+
+    Parameters
+    ----------
+    wavefront : Wavefront or StackWavefront
+        From frames, or from a pair of stacks.
+    inputs : mapping
+        What was given: names of files by what they are.
+    total : int
+        Frames given; 0 for stacks.
+    numbers : ndarray of int, (total,)
+        Their numbers in the run.
+    files : sequence of str
+        Their files.
+    history : tuple of Step
+        What was done to the pixels before.
+    notes : tuple of str
+        What the user should know.
+    """
+
+    wavefront: Wavefront | StackWavefront
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    numbers: NDArray[np.intp] = field(default_factory=lambda: np.array([], np.intp))
+    files: Sequence[str] = ()
+    history: History = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked for, before the header has told the rest.
+
+    Parameters
+    ----------
+    telescope : mapping
+        What is known of it; see `napari_lucky.telescopes.telescope_of`. It wins over the header.
+    defocus_waves, defocus_mm : float, optional
+        Of the second image against the first, as waves peak-to-valley or as a shift of the focus;
+        one of them.
+    options : mapping
+        Further parameters of `WavefrontTask`.
+    """
+
+    telescope: Mapping[str, float | None] = field(default_factory=dict)
+    defocus_waves: float | None = None
+    defocus_mm: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.defocus_waves is None) == (self.defocus_mm is None):
+            raise LuckyError(
+                "Tell the defocus between the two images, either in waves peak-to-valley or as a "
+                "shift of the focus in mm."
+            )
+
+    def task(self, header: Any, focus: Window, defocus: Window) -> WavefrontTask:
+        """Return the task for a run with this header.
+
+        Raises
+        ------
+        LuckyError
+            If the telescope is not known well enough.
+        """
+        optics: dict[str, Any] = known_optics(header_telescope(header), self.telescope)
+        optics.pop("diameter_m", None)
+        waves = self.defocus_waves
+        if waves is None:
+            for name in ("focal_ratio", "wavelength_nm"):
+                if not optics[name] > 0:
+                    raise LuckyError(f"{name} is {optics[name]}; it must be over 0.")
+            shift = self.defocus_mm or 0.0
+            waves = waves_of_shift(shift, optics["focal_ratio"], optics["wavelength_nm"])
+        gain, read_noise = noise_from(header)
+        return WavefrontTask(
+            focus,
+            defocus,
+            defocus_waves=waves,
+            gain=gain,
+            read_noise_e=read_noise,
+            **optics,
+            **self.options,
+        )
+
+
+def measure_run(
+    recipe: Recipe,
+    asked: Asked,
+    *,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+) -> MeasuredWavefront:
+    """Open and calibrate a run as `napari_lucky.process` does, and measure its wavefront.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Frames, masters and both windows; where frames are ranked, the metric.
+    asked : Asked
+        Telescope, defocus, and how it is measured.
+    progress, executor
+        See `napari_lucky.blocks.map_blocks`.
+
+    Raises
+    ------
+    LuckyError
+        If something given cannot be used, or no frame can be fitted.
+    """
+    focus, defocus = recipe.window("focus"), recipe.window("defocus")
+    if focus is None or defocus is None:
+        raise LuckyError(
+            "A wavefront needs both windows: --focus and --defocus, each Y,X,SIZE, around the "
+            "focused and the defocused star."
+        )
+    work: dict[str, Any] = {"progress": progress, "executor": executor}
+    run = open_run(recipe.frames)
+    task = asked.task(run.header, focus, defocus)
+    task.check(run.shape)  # what is wrong is told before the work begins
+    chain = build_chain(recipe, **work)
+    quality = None
+    if task.choice == "ranked":
+        quality = rank(chain.frames, focus, recipe.rank, recipe.rank_smooth, **work)
+    wavefront = measure_wavefront(chain.frames, task, quality, **work)
+    inputs: dict[str, Any] = {"frames": _absolute(*recipe.frames)}
+    inputs.update({name: _absolute(path)[0] for name, path in _masters(recipe).items()})
+    return MeasuredWavefront(
+        wavefront, inputs, chain.chosen, chain.files, chain.steps, (*chain.notes, *wavefront.notes)
+    )
+
+
+def measure_stack_files(
+    focus: Path,
+    defocus: Path,
+    asked: Asked,
+    windows: tuple[Window | None, Window | None] = (None, None),
+    *,
+    progress: Progress = silent,
+) -> MeasuredWavefront:
+    """Measure a wavefront on one pair of stacks in files: the lesser way.
+
+    Parameters
+    ----------
+    focus, defocus : pathlib.Path
+        The focused and the defocused star's stack, of the same frames with the same shifts.
+    asked : Asked
+        Telescope, defocus, and how it is measured.
+    windows : pair of Window, optional
+        Where on these images the stars are; the whole images if not given.
+    progress : callable, optional
+        See `napari_lucky.blocks.map_blocks`.
+
+    Raises
+    ------
+    LuckyError
+        If the files are no such stacks, or nothing can be fitted.
+    """
+    notes = [LESSER]
+    images, headers, histories = zip(*map(_stack_in, (focus, defocus)), strict=True)
+    for path, history in zip((focus, defocus), histories, strict=True):
+        for step in history:
+            if step.name == "stack" and step.parameters.get("method") in ("fourier", "median"):
+                notes.append(f"{path.name}: " + NO_MEAN.format(step.parameters["method"]))
+    cut, places = [], []
+    for name, image, window in zip(("focus", "defocus"), images, windows, strict=True):
+        place = window or Window.whole(image.shape)
+        place.check_on(image.shape, f"{name} window")
+        cut.append(image[place.slices])
+        places.append(place)
+    task = asked.task(headers[0], *places)
+    wavefront = wavefront_of_stacks(cut[0], cut[1], replace(task, choice="all"), progress=progress)
+    inputs = {"focus": _absolute(str(focus))[0], "defocus": _absolute(str(defocus))[0]}
+    return MeasuredWavefront(wavefront, inputs, history=histories[0], notes=tuple(notes))
+
+
+def _stack_in(path: Path) -> tuple[NDArray[np.float32], Any, History]:
+    """Return a stack, its header, and what was done to it."""
+    run = open_run([path])
+    if run.shape[0] != 1:
+        raise LuckyError(
+            f"{path}: this is no stack but {run.shape[0]} frames; leave --stacks out to measure "
+            "them."
+        )
+    history = header_history(run)
+    if stack_scale(history) != 1:
+        raise LuckyError(
+            f"{path}: a drizzled stack, whose pixels are not the sensor's; stack by mean, and "
+            "measure that."
+        )
+    return as_float32(run.read(slice(0, 1))[0]), run.header, history
+
+
+def _masters(recipe: Recipe) -> dict[str, str]:
+    return {name: path for name in ("dark", "flat") if (path := getattr(recipe, name))}
+
+
+def _absolute(*paths: str) -> list[str]:
+    return [str(Path(path).absolute()) for path in paths]
