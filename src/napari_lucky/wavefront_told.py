@@ -1,25 +1,16 @@
-"""What a measured wavefront tells, as rows of text for a person to read, and its record."""
+"""What a measured wavefront tells, as rows of text for a person to read."""
 
 from __future__ import annotations
-
-from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .history import Step
-from .steps import window_numbers
 from .wavefront_result import Wavefront
 from .wavefront_stacks import StackWavefront
 from .zernikes import zernike_name
 
 Measured = Wavefront | StackWavefront
 
-LESSER = (
-    "From one pair of stacks, the lesser way: the turbulence left in a stack is taken for a "
-    "Gaussian blur, and what is not goes into the coefficients. Their errors hold the noise alone."
-)
 COLUMNS = ("Noll", "mode", "nm rms", "±", "rms without (nm)", "Strehl without")
 """Of `told_modes`."""
 
@@ -67,19 +58,3 @@ def told_modes(measured: Measured) -> list[tuple[str, ...]]:
     for noll, (value, sigma, rest) in enumerate(values, start=4):
         rows.append((str(noll), zernike_name(noll), f"{value:+.1f}", f"{sigma:.1f}", *rest))
     return rows
-
-
-def wavefront_step(measured: Measured) -> Step:
-    """Record with what a wavefront was measured, and what it comes to."""
-    parameters: dict[str, Any] = asdict(measured.task)
-    if isinstance(measured, Wavefront):
-        task = measured.task
-        parameters |= {"of": "frames", "frames": measured.used}
-        parameters |= {"focus": window_numbers(task.focus), "defocus": window_numbers(task.defocus)}
-        parameters |= {"d_over_r0_found": measured.d_over_r0}
-    else:
-        parameters |= {"of": "a pair of stacks", "blur_px": measured.blur_px}
-        for name in ("focus", "defocus", "choice", "count", "d_over_r0"):
-            del parameters[name]
-    found = {"rms_nm": measured.rms_nm, "strehl": measured.strehl}
-    return Step("wavefront", {**parameters, **found})

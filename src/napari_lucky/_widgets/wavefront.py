@@ -23,12 +23,22 @@ from .._wavefront_layers import stacked_window, stacks_of, wavefront_tuple
 from ..blocks import Progress
 from ..comparing_plots import FIGURES, save_figure
 from ..errors import LuckyError
-from ..history import History
+from ..fits_output import write_text
 from ..wavefront import measure_wavefront
+from ..wavefront_job import LESSER, MeasuredWavefront
+from ..wavefront_output import zernikes_to_csv
 from ..wavefront_stacks import wavefront_of_stacks
-from ..wavefront_told import LESSER, Measured, told_modes
+from ..wavefront_told import told_modes
 from ..windows import Window
-from .choices import LayerCombo, base_name, is_image, is_registration, run_combo, windows_combo
+from .choices import (
+    LayerCombo,
+    base_name,
+    has_step,
+    is_image,
+    is_registration,
+    run_combo,
+    windows_combo,
+)
 from .dock import Dock
 from .jobs import Work, attempt
 from .wavefront_choice import WavefrontChoice
@@ -151,27 +161,25 @@ class WavefrontDock(Dock):
 
     def run(self) -> None:
         """Measure the wavefront, add its image, and show what it comes to."""
-        layer, history, measure = self._of_run() if self._from_run else self._of_stacks()
-        name, header = base_name(layer), layer.metadata.get("header")
+        layer, measure = self._of_run() if self._from_run else self._of_stacks()
+        title = f"{base_name(layer)} wavefront"
 
-        def work(progress: Progress) -> tuple[Measured, list[tuple[str, ...]]]:
+        def work(progress: Progress) -> tuple[MeasuredWavefront, list[tuple[str, ...]]]:
             measured = measure(progress=progress)
-            return measured, told_modes(measured)
+            return measured, told_modes(measured.wavefront)
 
-        def done(result: tuple[Measured, list[tuple[str, ...]]]) -> None:
+        def done(result: tuple[MeasuredWavefront, list[tuple[str, ...]]]) -> None:
             measured, rows = result
-            title = f"{name} wavefront"
-            given = {"header": header, "history": history, "like": layer}
-            self.add(wavefront_tuple(measured, title, **given))
+            self.add(wavefront_tuple(measured, title, like=layer))
             self.view.show_wavefront(measured, title, rows)
             self._result_buttons.native.show()
-            if notes := getattr(measured, "notes", ()):
-                napari.utils.notifications.show_warning("\n".join(notes))
+            if measured.notes:
+                napari.utils.notifications.show_warning("\n".join(measured.notes))
 
         self.start(work, done)
 
-    def _of_run(self) -> tuple[Any, History, Work]:
-        """Return the run's layer, its history, and what measures the wavefront of its frames."""
+    def _of_run(self) -> tuple[Any, Work]:
+        """Return the run's layer, and what measures the wavefront of its frames."""
         layer, shifts = self.image.value, self.registration.value
         if layer is None:
             raise LuckyError("Open a run first: a folder of FITS frames, or a cube.")
@@ -180,16 +188,17 @@ class WavefrontDock(Dock):
         task.check(frames.shape)
         quality = None
         if self.choice.ranked:
-            if shifts is None or "quality" not in shifts.features:
+            if shifts is None or not has_step("rank")(shifts):
                 raise LuckyError("To choose the best frames, do Frame ranking first.")
             history = chain_history(layer, shifts)
             table = table_of(shifts.features, shifts.metadata, frames.shape[0], history_of(layer))
             quality = table.quality
 
-        def measure(progress: Progress) -> Measured:
-            return measure_wavefront(frames, task, quality, progress=progress)
+        def measure(progress: Progress) -> MeasuredWavefront:
+            found = measure_wavefront(frames, task, quality, progress=progress)
+            return MeasuredWavefront(found, history=history, notes=found.notes)
 
-        return layer, history, measure
+        return layer, measure
 
     def _windows(self, layer: Any, shifts: Any) -> tuple[Window, Window]:
         """Return the two windows: those drawn, or else those registered with."""
@@ -207,17 +216,18 @@ class WavefrontDock(Dock):
             )
         return focus, defocus
 
-    def _of_stacks(self) -> tuple[Any, History, Work]:
-        """Return the focused stack, its history, and what measures the pair's wavefront."""
+    def _of_stacks(self) -> tuple[Any, Work]:
+        """Return the focused stack, and what measures the pair's wavefront."""
         layer = self.focus.value
-        focus, defocus = stacks_of(layer, self.defocus.value)
+        (focus, defocus), notes = stacks_of(layer, self.defocus.value)
         windows = Window.whole(focus.shape), Window.whole(defocus.shape)
-        task = self.choice.task(*windows, None)  # a stack has less noise than a frame
+        task = self.choice.task(*windows, None)  # a header tells the noise of a frame, not of this
 
-        def measure(progress: Progress) -> Measured:
-            return wavefront_of_stacks(focus, defocus, task, progress=progress)
+        def measure(progress: Progress) -> MeasuredWavefront:
+            found = wavefront_of_stacks(focus, defocus, task, progress=progress)
+            return MeasuredWavefront(found, history=history_of(layer), notes=notes)
 
-        return layer, history_of(layer), measure
+        return layer, measure
 
     def _follow_theme(self, *_: Any) -> None:
         theme = get_theme(self.viewer.theme)
@@ -227,7 +237,7 @@ class WavefrontDock(Dock):
         """Ask where, and write the coefficients."""
         path, _ = QFileDialog.getSaveFileName(self, "Save table", "zernike.csv", "Table (*.csv)")
         if path and self.view.measured is not None:
-            raise NotImplementedError(Path(path))
+            write_text(Path(path), zernikes_to_csv(self.view.measured.wavefront))
 
     def save_figure(self) -> None:
         """Ask where, and write the plot shown, black on white."""

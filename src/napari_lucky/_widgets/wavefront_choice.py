@@ -7,8 +7,8 @@ from typing import Any
 from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, SpinBox, Widget
 
 from ..pupil import Spider
-from ..wavefront_data import noise_from
-from ..wavefront_task import MOST_MODES, Choice, WavefrontTask, waves_of_shift
+from ..wavefront_job import Asked
+from ..wavefront_task import MOST_MODES, Choice, WavefrontTask
 from ..windows import Window
 from .telescope_choice import TelescopeChoice
 
@@ -135,33 +135,25 @@ class WavefrontChoice:
         LuckyError
             If the telescope makes no sense.
         """
-        telescope = self.telescope.telescope
-        waves = float(self.defocus.value)
-        if self.unit.value == SHIFT:
-            waves = waves_of_shift(waves, telescope.focal_ratio, telescope.wavelength_nm)
-        gain, read_noise = noise_from(header or {})
+        defocus_of = {WAVES: "defocus_waves", SHIFT: "defocus_mm"}[self.unit.value]
         vanes = int(self.vanes.value)
-        return WavefrontTask(
-            focus,
-            defocus,
-            telescope.wavelength_nm,
-            telescope.focal_ratio,
-            telescope.pixel_um,
-            waves,
-            telescope.obstruction,
-            bool(self.fit_defocus.value),
-            Spider(vanes, float(self.width.value), float(self.angle.value)) if vanes else None,
-            int(self.modes.value),
-            FRAMES[self.which.value],
-            int(self.count.value),
-            int(self.seed.value),
-            gain=gain,
-            read_noise_e=read_noise,
+        options = {
+            "fit_defocus": bool(self.fit_defocus.value),
+            "spider": Spider(vanes, self.width.value, self.angle.value) if vanes else None,
+            "modes": int(self.modes.value),
+            "choice": FRAMES[self.which.value],
+            "count": int(self.count.value),
+            "seed": int(self.seed.value),
+        }
+        asked = Asked(
+            vars(self.telescope.telescope),
+            options=options,
+            **{defocus_of: float(self.defocus.value)},
         )
+        return asked.task(header or {}, focus, defocus)
 
     def show(self, frames: bool) -> None:
         """Show only what matters: of a pair of stacks there are no frames to choose."""
         self.width.visible = self.angle.visible = self.vanes.value > 0
         self.which.visible = self.seed.visible = frames
         self.count.visible = frames and FRAMES[self.which.value] != "all"
-

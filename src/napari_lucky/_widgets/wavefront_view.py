@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from ..wavefront_job import MeasuredWavefront
 from ..wavefront_plots import (
     draw_coefficients,
     draw_mode_variances,
@@ -30,8 +31,7 @@ from ..wavefront_plots import (
     draw_wavefront,
 )
 from ..wavefront_result import Wavefront
-from ..wavefront_stacks import StackWavefront
-from ..wavefront_told import COLUMNS, LESSER, Measured, errors_of, told_wavefront
+from ..wavefront_told import COLUMNS, errors_of, told_wavefront
 from .graph import rc_colours
 
 HEIGHT = 400
@@ -41,23 +41,23 @@ Draw = Callable[[Any, Any], None]
 
 
 OF_BOTH: dict[str, Draw] = {
-    "coefficients": lambda figure, measured: draw_coefficients(
-        figure.subplots(), measured.coefficients_nm, errors_of(measured)
+    "coefficients": lambda figure, found: draw_coefficients(
+        figure.subplots(), found.coefficients_nm, errors_of(found)
     ),
-    "wavefront on the pupil": lambda figure, measured: draw_wavefront(figure.subplots(), measured),
-    "measured, model, residual": lambda figure, measured: draw_pictures(
-        figure.subplots(3, 2).T.ravel(), measured.pictures
+    "wavefront on the pupil": lambda figure, found: draw_wavefront(figure.subplots(), found),
+    "measured, model, residual": lambda figure, found: draw_pictures(
+        figure.subplots(3, 2).T.ravel(), found.pictures
     ),
 }
 OF_FRAMES: dict[str, Draw] = {
-    "over the number of frames": lambda figure, measured: draw_running(
-        figure.subplots(), measured.running_nm
+    "over the number of frames": lambda figure, found: draw_running(
+        figure.subplots(), found.running_nm
     ),
-    "variance of the modes, D/r0": lambda figure, measured: draw_mode_variances(
-        figure.subplots(), measured
+    "variance of the modes, D/r0": lambda figure, found: draw_mode_variances(
+        figure.subplots(), found
     ),
-    "rms over the fraction kept": lambda figure, measured: draw_selection_bias(
-        figure.subplots(), measured
+    "rms over the fraction kept": lambda figure, found: draw_selection_bias(
+        figure.subplots(), found
     ),
 }
 PLOTS = {**OF_BOTH, **OF_FRAMES}
@@ -68,7 +68,7 @@ class WavefrontView(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.measured: Measured | None = None
+        self.measured: MeasuredWavefront | None = None
         self.told = QLabel("")
         self.told.setWordWrap(True)
         self.told.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -96,12 +96,14 @@ class WavefrontView(QWidget):
         self.plot.changed.connect(self._draw)
         self.hide()
 
-    def show_wavefront(self, measured: Measured, title: str, rows: list[tuple[str, ...]]) -> None:
+    def show_wavefront(
+        self, measured: MeasuredWavefront, title: str, rows: list[tuple[str, ...]]
+    ) -> None:
         """Show a result, and the plot that is chosen if there is such a one of it.
 
         Parameters
         ----------
-        measured : Wavefront or StackWavefront
+        measured : MeasuredWavefront
         title : str
             What it was measured on.
         rows : list
@@ -112,7 +114,8 @@ class WavefrontView(QWidget):
         self._fill(rows)
         kept = self.plot.value
         with self.plot.changed.blocked():
-            self.plot.choices = list(PLOTS if isinstance(measured, Wavefront) else OF_BOTH)
+            of_frames = isinstance(measured.wavefront, Wavefront)
+            self.plot.choices = list(PLOTS if of_frames else OF_BOTH)
             self.plot.value = kept if kept in self.plot.choices else self.plot.choices[0]
         self.show()
         self._draw()
@@ -142,15 +145,14 @@ class WavefrontView(QWidget):
         self.canvas.figure.clear()
         if self.measured is not None:
             with rc_context(self._colours):
-                PLOTS[self.plot.value](self.canvas.figure, self.measured)
+                PLOTS[self.plot.value](self.canvas.figure, self.measured.wavefront)
         self.canvas.draw_idle()
 
 
-def _html(measured: Measured, title: str) -> str:
+def _html(measured: MeasuredWavefront, title: str) -> str:
     cells = "".join(
         f"<tr><td>{escape(name)}&nbsp;</td><td>{escape(value)}</td></tr>"
-        for name, value in told_wavefront(measured)
+        for name, value in told_wavefront(measured.wavefront)
     )
-    notes = (LESSER,) if isinstance(measured, StackWavefront) else measured.notes
-    below = "".join(f"<p>{escape(note)}</p>" for note in notes)
-    return f"<b>{escape(title)}</b><table>{cells}</table>{below}"
+    notes = "".join(f"<p>{escape(note)}</p>" for note in measured.notes)
+    return f"<b>{escape(title)}</b><table>{cells}</table>{notes}"
