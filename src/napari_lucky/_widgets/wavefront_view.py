@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QAbstractItemView,
-    QHeaderView,
     QLabel,
     QTableWidget,
     QTableWidgetItem,
@@ -36,7 +35,6 @@ from .graph import rc_colours
 
 HEIGHT = 400
 """Pixels that a plot needs."""
-WIDTHS = 42, 130, 62, 50, 100
 Draw = Callable[[Any, Any], None]
 
 
@@ -83,11 +81,6 @@ class WavefrontView(QWidget):
         self.table.verticalHeader().hide()
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setMinimumHeight(240)
-        for column, width in enumerate(WIDTHS):
-            self.table.setColumnWidth(column, width)
-        self.table.horizontalHeader().setSectionResizeMode(
-            len(COLUMNS) - 1, QHeaderView.ResizeMode.Stretch
-        )
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         for widget in (self.told, self._form.native, self.canvas, self.table):
@@ -140,6 +133,7 @@ class WavefrontView(QWidget):
                 if COLUMNS[column] != "mode":
                     item.setTextAlignment(numbers)
                 self.table.setItem(row, column, item)
+        self.table.resizeColumnsToContents()
 
     def _draw(self, *_: Any) -> None:
         self.canvas.figure.clear()
