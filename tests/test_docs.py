@@ -37,6 +37,11 @@ VALUES = {
     "E": "0.3",
     "INNER,OUTER": "50,56",
     "SIDE": "1",
+    "WAVES": "2",
+    "MM": "35",
+    "VANES": "4",
+    "WIDTH": "0.02",
+    "ANGLE": "45",
 }
 
 

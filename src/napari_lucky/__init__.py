@@ -67,6 +67,13 @@ if TYPE_CHECKING:
     from .surface import Surface, surface_of
     from .table import FrameTable, table_from_csv, table_to_csv
     from .telescopes import named_telescope, save_telescope, saved_telescopes
+    from .wavefront_job import (
+        MeasuredWavefront,
+        WavefrontRequest,
+        wavefront_of_run,
+        wavefront_of_stack_files,
+    )
+    from .wavefront_output import write_wavefront
     from .windows import Window
 
 _HOMES = {
@@ -124,6 +131,13 @@ _HOMES = {
     "surface": ("Surface", "surface_of"),
     "table": ("FrameTable", "table_from_csv", "table_to_csv"),
     "telescopes": ("named_telescope", "save_telescope", "saved_telescopes"),
+    "wavefront_job": (
+        "MeasuredWavefront",
+        "WavefrontRequest",
+        "wavefront_of_run",
+        "wavefront_of_stack_files",
+    ),
+    "wavefront_output": ("write_wavefront",),
     "windows": ("Window",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -152,6 +166,7 @@ __all__ = [
     "LazyArray",
     "LowPass",
     "LuckyError",
+    "MeasuredWavefront",
     "NoiseCut",
     "OutliersRemoved",
     "Profile",
@@ -167,6 +182,7 @@ __all__ = [
     "Subset",
     "Surface",
     "Telescope",
+    "WavefrontRequest",
     "Window",
     "__version__",
     "bootstrap_figures",
@@ -218,10 +234,13 @@ __all__ = [
     "table_to_csv",
     "transmission",
     "usual_residuals",
+    "wavefront_of_run",
+    "wavefront_of_stack_files",
     "weights_of",
     "write_figures",
     "write_fits",
     "write_results",
+    "write_wavefront",
 ]
 
 

@@ -25,7 +25,7 @@ from .windows import Window
 
 if TYPE_CHECKING:
     from .pupil import Spider
-    from .wavefront_job import Asked, MeasuredWavefront
+    from .wavefront_job import MeasuredWavefront, WavefrontRequest
 
 CHOICES = ("random", "all", "ranked")
 OF_A_RUN = ("dark", "flat", "saturation", "range", "choose", "count", "scheduler")
@@ -104,11 +104,11 @@ def run_wavefront(given: argparse.Namespace) -> int:
     from .outputs import check_out
     from .wavefront_output import NAMES, write_wavefront
 
-    asked = _asked(given)
+    request = _asked(given)
     check_out(given.out, given.overwrite, NAMES)
     meter = Meter()
     try:
-        measured = _measure(given, asked, meter)
+        measured = _measure(given, request, meter)
     finally:
         meter.clear()
     files = write_wavefront(measured, given.out, report=given.report, overwrite=given.overwrite)
@@ -118,8 +118,8 @@ def run_wavefront(given: argparse.Namespace) -> int:
     return 0
 
 
-def _asked(given: argparse.Namespace) -> Asked:
-    from .wavefront_job import Asked
+def _asked(given: argparse.Namespace) -> WavefrontRequest:
+    from .wavefront_job import WavefrontRequest
 
     if given.choose == "all" and given.count is not None:
         raise LuckyError("--choose all and --count: all frames are taken; leave one of them out.")
@@ -132,11 +132,13 @@ def _asked(given: argparse.Namespace) -> Asked:
         "seed": given.seed,
     }
     known = {name: value for name, value in options.items() if value is not None}
-    return Asked(told_telescope(given), given.defocus_pv, given.defocus_mm, known)
+    return WavefrontRequest(told_telescope(given), given.defocus_pv, given.defocus_mm, known)
 
 
-def _measure(given: argparse.Namespace, asked: Asked, meter: Meter) -> MeasuredWavefront:
-    from .wavefront_job import measure_run, measure_stack_files
+def _measure(
+    given: argparse.Namespace, request: WavefrontRequest, meter: Meter
+) -> MeasuredWavefront:
+    from .wavefront_job import wavefront_of_run, wavefront_of_stack_files
 
     if given.stacks:
         named = {"range": "frames"}
@@ -148,7 +150,9 @@ def _measure(given: argparse.Namespace, asked: Asked, meter: Meter) -> MeasuredW
             )
         windows = [spec and Window.centred(*spec) for spec in (given.focus, given.defocus)]
         focus, defocus = map(Path, given.stacks)
-        return measure_stack_files(focus, defocus, asked, (windows[0], windows[1]), progress=meter)
+        return wavefront_of_stack_files(
+            focus, defocus, request, (windows[0], windows[1]), progress=meter
+        )
     if not given.frames:
         raise LuckyError("No frames were given; give a folder, a cube, or several FITS files.")
     chosen = given.range or slice(None)
@@ -164,7 +168,7 @@ def _measure(given: argparse.Namespace, asked: Asked, meter: Meter) -> MeasuredW
         defocus=given.defocus,
     )
     with executor_on(given.scheduler) as executor:
-        return measure_run(recipe, asked, progress=meter, executor=executor)
+        return wavefront_of_run(recipe, request, progress=meter, executor=executor)
 
 
 def _told(measured: MeasuredWavefront) -> str:

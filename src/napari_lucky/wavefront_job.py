@@ -68,7 +68,7 @@ class MeasuredWavefront:
 
 
 @dataclass(frozen=True)
-class Asked:
+class WavefrontRequest:
     """What is asked for, before the header has told the rest.
 
     Parameters
@@ -123,9 +123,9 @@ class Asked:
         )
 
 
-def measure_run(
+def wavefront_of_run(
     recipe: Recipe,
-    asked: Asked,
+    request: WavefrontRequest,
     *,
     progress: Progress = silent,
     executor: Executor | None = None,
@@ -136,7 +136,7 @@ def measure_run(
     ----------
     recipe : Recipe
         Frames, masters and both windows; where frames are ranked, the metric.
-    asked : Asked
+    request : WavefrontRequest
         Telescope, defocus, and how it is measured.
     progress, executor
         See `napari_lucky.blocks.map_blocks`.
@@ -154,7 +154,7 @@ def measure_run(
         )
     work: dict[str, Any] = {"progress": progress, "executor": executor}
     run = open_run(recipe.frames)
-    task = asked.task(run.header, focus, defocus)
+    task = request.task(run.header, focus, defocus)
     task.check(run.shape)  # what is wrong is told before the work begins
     chain = build_chain(recipe, **work)
     quality = None
@@ -168,10 +168,10 @@ def measure_run(
     )
 
 
-def measure_stack_files(
+def wavefront_of_stack_files(
     focus: Path,
     defocus: Path,
-    asked: Asked,
+    request: WavefrontRequest,
     windows: tuple[Window | None, Window | None] = (None, None),
     *,
     progress: Progress = silent,
@@ -182,7 +182,7 @@ def measure_stack_files(
     ----------
     focus, defocus : pathlib.Path
         The focused and the defocused star's stack, of the same frames with the same shifts.
-    asked : Asked
+    request : WavefrontRequest
         Telescope, defocus, and how it is measured.
     windows : pair of Window, optional
         Where on these images the stars are; the whole images if not given.
@@ -206,7 +206,7 @@ def measure_stack_files(
         place.check_on(image.shape, f"{name} window")
         cut.append(image[place.slices])
         places.append(place)
-    task = asked.task(headers[0], *places)
+    task = request.task(headers[0], *places)
     wavefront = wavefront_of_stacks(cut[0], cut[1], replace(task, choice="all"), progress=progress)
     inputs = {"focus": _absolute(str(focus))[0], "defocus": _absolute(str(defocus))[0]}
     return MeasuredWavefront(wavefront, inputs, history=histories[0], notes=tuple(notes))

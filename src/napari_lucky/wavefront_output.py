@@ -92,10 +92,7 @@ def zernikes_to_csv(wavefront: Wavefront | StackWavefront) -> str:
 
 
 def _modes(wavefront: Wavefront | StackWavefront) -> list[tuple[int, float, float]]:
-    if isinstance(wavefront, Wavefront):
-        sigma = wavefront.sigma_nm
-    else:
-        sigma = wavefront.formal_sigma_nm
+    sigma = wavefront.sigma_nm if isinstance(wavefront, Wavefront) else wavefront.formal_sigma_nm
     pairs = zip(wavefront.coefficients_nm, sigma, strict=True)
     return [(noll, float(value), float(error)) for noll, (value, error) in enumerate(pairs, 4)]
 
