@@ -7,7 +7,7 @@ from typing import Any
 from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, SpinBox, Widget
 
 from ..pupil import Spider
-from ..wavefront_job import Asked
+from ..wavefront_job import WavefrontRequest
 from ..wavefront_task import MOST_MODES, Choice, WavefrontTask
 from ..windows import Window
 from .telescope_choice import TelescopeChoice
@@ -145,12 +145,12 @@ class WavefrontChoice:
             "count": int(self.count.value),
             "seed": int(self.seed.value),
         }
-        asked = Asked(
+        request = WavefrontRequest(
             vars(self.telescope.telescope),
             options=options,
             **{defocus_of: float(self.defocus.value)},
         )
-        return asked.task(header or {}, focus, defocus)
+        return request.task(header or {}, focus, defocus)
 
     def show(self, frames: bool) -> None:
         """Show only what matters: of a pair of stacks there are no frames to choose."""
