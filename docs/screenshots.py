@@ -56,6 +56,21 @@ def figures(viewer: napari.Viewer) -> None:
     outer.setFloating(False)
 
 
+def wavefront(viewer: napari.Viewer) -> None:
+    outer, dock = viewer.window.add_plugin_dock_widget("napari-lucky", "5. Wavefront", tabify=True)
+    dock.choice.defocus.value, dock.choice.modes.value = 1.8, 36
+    dock.choice.which.value = "all"
+    dock.run_button.native.click()
+    while dock.busy:
+        settle(0.05)
+    outer.setFloating(True)
+    outer.resize(560, 1640)
+    outer.raise_()
+    settle(1)
+    dock.widget().grab().save(str(IMAGES / "wavefront.png"))
+    outer.setFloating(False)
+
+
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     viewer = napari.Viewer()
@@ -83,6 +98,7 @@ def main() -> None:
         dock.grab().save(str(IMAGES / f"{name}.png"))
     compare(viewer)
     figures(viewer)
+    wavefront(viewer)
     docks["ranking"][0].raise_()
     dock = docks["ranking"][1]
     shifts = dock.registration.value

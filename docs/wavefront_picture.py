@@ -1,4 +1,4 @@
-"""Make docs/images/wavefront.png: which way each Zernike is, and what it does to the two images.
+"""Make docs/images/wavefront_modes.png: which way each Zernike is, and what it does to the two images.
 
 Usage: .venv/bin/python docs/wavefront_picture.py
 """
@@ -36,7 +36,7 @@ def main() -> None:
     labels = ("wavefront on the pupil", "focused", "defocused, W = 1.8")
     for axis, label in zip(axes[:, 0], labels, strict=True):
         axis.set_ylabel(label, fontsize=9)
-    figure.savefig(Path(__file__).parent / "images" / "wavefront.png", dpi=90)
+    figure.savefig(Path(__file__).parent / "images" / "wavefront_modes.png", dpi=90)
 
 
 if __name__ == "__main__":

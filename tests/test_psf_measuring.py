@@ -19,7 +19,8 @@ from napari_lucky import (
 )
 from napari_lucky.band_limited import fine_image
 from napari_lucky.diffraction import psf_at
-from napari_lucky.optics import make_pupil, psfs, zernike
+from napari_lucky.optics import make_pupil, psfs
+from napari_lucky.zernikes import zernike
 
 PLACES = [(0.0, 0.0), (0.37, -0.44), (0.5, 0.5)]
 

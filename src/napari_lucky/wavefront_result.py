@@ -196,7 +196,7 @@ class Wavefront:
         order = good[np.argsort(-worth[good], kind="stable")]
         count = np.arange(1, len(order) + 1)
         mean = self.frames.coefficients_nm[order].cumsum(axis=0) / count[:, None]
-        rms = np.array([self.pupil.rms(coefficients) for coefficients in mean])
+        rms = np.sqrt(np.einsum("nj,jk,nk->n", mean, self.pupil.products, mean))
         return count / max(len(order), 1), rms
 
 
@@ -218,6 +218,13 @@ class OpenPupil:
     weight: Floats
     modes: NDArray[np.float32]
     where: NDArray[np.bool_]
+
+    @cached_property
+    def products(self) -> Floats:
+        """Covariances of the modes over the open pupil, (k, k): rms² = a·products·a."""
+        level = np.average(self.modes, axis=1, weights=self.weight)
+        about = self.modes - level[:, None]
+        return np.asarray((about * self.weight) @ about.T / self.weight.sum())
 
     def rms(self, coefficients: Floats) -> float:
         """Return the rms about the mean over the open pupil, in the coefficients' unit."""

@@ -17,6 +17,7 @@ DOCKS = {
     "registration": "2. Speckle registration",
     "ranking": "3. Frame ranking",
     "stacking": "4. Stacking",
+    "wavefront": "5. Wavefront",
     "compare": "Compare",
     "figures": "PSF figures",
 }

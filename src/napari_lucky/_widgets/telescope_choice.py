@@ -36,10 +36,11 @@ class TelescopeChoice:
     """
 
     def __init__(self) -> None:
+        self._names: list[str] = []
         self.named = ComboBox(
             name="telescope",
             label="telescope",
-            choices=[UNNAMED],
+            choices=lambda _: [UNNAMED, *self._names],  # asked for anew with every new parent
             tooltip="A telescope that was saved; its figures are filled in below",
         )
         self.boxes = {
@@ -102,10 +103,10 @@ class TelescopeChoice:
         except LuckyError as error:
             tell(error)
             names = []
-        if list(self.named.choices) != [UNNAMED, *names]:
-            kept = self.named.value
+        if names != self._names:
+            self._names, kept = names, self.named.value
             with self.named.changed.blocked():
-                self.named.choices = [UNNAMED, *names]
+                self.named.reset_choices()
                 self.named.value = kept if kept in names else UNNAMED
 
     def save(self) -> None:

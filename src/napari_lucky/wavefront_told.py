@@ -1,0 +1,60 @@
+"""What a measured wavefront tells, as rows of text for a person to read."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .wavefront_result import Wavefront
+from .wavefront_stacks import StackWavefront
+from .zernikes import zernike_name
+
+Measured = Wavefront | StackWavefront
+
+COLUMNS = ("Noll", "mode", "nm rms", "±", "rms without (nm)", "Strehl without")
+"""Of `told_modes`."""
+
+
+def told_wavefront(measured: Measured) -> list[tuple[str, str]]:
+    """Return names and values of what a wavefront comes to."""
+    lines = [
+        ("rms wavefront error", f"{measured.rms_nm:.1f} nm"),
+        ("Strehl ratio it leaves", f"{measured.strehl:.3f}"),
+    ]
+    if isinstance(measured, StackWavefront):
+        return [
+            *lines,
+            ("blur fitted", f"{measured.blur_px:.2f} px (sigma)"),
+            ("defocus between the images", f"{measured.defocus_waves:.4g} waves"),
+            ("chi²", f"{measured.chi2:.2f}"),
+        ]
+    fitted = f" ± {measured.defocus_sigma:.1g}" if measured.task.fit_defocus else ", as given"
+    return [
+        *lines,
+        ("D/r0", f"{measured.d_over_r0:.2f} ± {measured.d_over_r0_sigma:.2f}"),
+        ("defocus between the images", f"{measured.defocus_waves:.4g} waves{fitted}"),
+        (
+            "frames averaged",
+            f"{measured.used}; {measured.failed} failed, {measured.saturated} saturated",
+        ),
+        ("noise", measured.noise),
+    ]
+
+
+def errors_of(measured: Measured) -> NDArray[np.float64]:
+    """Return the errors of the coefficients, nm rms; of a pair of stacks those of the noise."""
+    if isinstance(measured, StackWavefront):
+        return measured.formal_sigma_nm
+    return measured.sigma_nm
+
+
+def told_modes(measured: Measured) -> list[tuple[str, ...]]:
+    """Return a row of `COLUMNS` for each mode; of a pair of stacks the last two are empty."""
+    rows: list[tuple[str, ...]] = []
+    left = [("", "")] * len(measured.coefficients_nm)
+    if isinstance(measured, Wavefront):
+        left = [(f"{rms:.1f}", f"{strehl:.3f}") for rms, strehl in measured.without]
+    values = zip(measured.coefficients_nm, errors_of(measured), left, strict=True)
+    for noll, (value, sigma, rest) in enumerate(values, start=4):
+        rows.append((str(noll), zernike_name(noll), f"{value:+.1f}", f"{sigma:.1f}", *rest))
+    return rows
