@@ -1,4 +1,4 @@
-"""Make docs/images/wavefront_modes.png: which way each Zernike is, and what it does to the two images.
+"""Make docs/images/wavefront_modes.png: which way each Zernike is, what it does to the images.
 
 Usage: .venv/bin/python docs/wavefront_picture.py
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from html import escape
 from pathlib import Path
@@ -238,10 +239,11 @@ class FiguresDock(Dock):
         table = table_of(shifts.features, shifts.metadata, frames.shape[0], history_of(run))
         return stacked_frames(frames, table, history_of(layer))
 
-    def _add_row(self, row: FigureRow) -> None:
+    def _add_row(self, row: FigureRow) -> Iterator[None]:
         self.rows.pop(row.title, None)
         self.rows[row.title] = row
         self._show(row)
+        yield
 
     def _show(self, row: FigureRow | None) -> None:
         """Tell the figures measured last, and draw the last few."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -168,9 +169,10 @@ class WavefrontDock(Dock):
             measured = measure(progress=progress)
             return measured, told_modes(measured.wavefront)
 
-        def done(result: tuple[MeasuredWavefront, list[tuple[str, ...]]]) -> None:
+        def done(result: tuple[MeasuredWavefront, list[tuple[str, ...]]]) -> Iterator[None]:
             measured, rows = result
             self.add(wavefront_tuple(measured, title, like=layer))
+            yield
             self.view.show_wavefront(measured, title, rows)
             self._result_buttons.native.show()
             if measured.notes:
