@@ -11,7 +11,7 @@ from astropy.io import fits
 from made_wavefront import TASK, made, made_of_stacks
 from napari_lucky import LuckyError, Step
 from napari_lucky.saved import read_saved
-from napari_lucky.wavefront_job import MeasuredWavefront
+from napari_lucky.wavefront_job import MeasuredWavefront, tell_fit
 from napari_lucky.wavefront_output import NAMES, write_wavefront
 
 FILES = [f"AF_{k:02d}.fits" for k in range(12)]
@@ -163,3 +163,9 @@ def test_all_or_nothing(tmp_path, monkeypatch):
     assert {p.name: p.read_bytes() for p in out.iterdir()} == before
     write_wavefront(measured(made()), out, overwrite=True)
     assert not (out / "report.png").exists()  # of the older one
+
+
+def test_stacks_that_do_not_fit_are_told():
+    assert tell_fit(made_of_stacks()) == ()
+    (told,) = tell_fit(replace(made_of_stacks(), chi2=10.4))
+    assert "chi² is 10.4" in told

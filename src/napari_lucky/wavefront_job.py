@@ -34,6 +34,8 @@ LESSER = (
     "the coefficients, and the errors are those of noise alone. Measure the frames if they are "
     "still there."
 )
+UNFIT = 3.0
+"""Over this chi2 the model of a blurred wavefront does not make the stacks."""
 NO_MEAN = "stacked by {}: no mean of its frames, so that no wavefront makes this image."
 
 
@@ -209,7 +211,19 @@ def wavefront_of_stack_files(
     task = request.task(headers[0], *places)
     wavefront = wavefront_of_stacks(cut[0], cut[1], replace(task, choice="all"), progress=progress)
     inputs = {"focus": _absolute(str(focus))[0], "defocus": _absolute(str(defocus))[0]}
-    return MeasuredWavefront(wavefront, inputs, history=histories[0], notes=tuple(notes))
+    return MeasuredWavefront(
+        wavefront, inputs, history=histories[0], notes=(*notes, *tell_fit(wavefront))
+    )
+
+
+def tell_fit(wavefront: StackWavefront) -> tuple[str, ...]:
+    """Return what the user should know where the model does not fit a pair of stacks."""
+    if wavefront.chi2 <= UNFIT:
+        return ()
+    return (
+        f"The fit failed: chi² is {wavefront.chi2:.3g}, over {UNFIT:g}: no blurred wavefront "
+        "makes these stacks. Do not use this one; measure the frames, or stack more of them.",
+    )
 
 
 def _stack_in(path: Path) -> tuple[NDArray[np.float32], Any, History]:
