@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -67,6 +67,7 @@ def search(
     level: float = 0.0,
     most: int = 6,
     errors: Errors = TIGHT,
+    between: Callable[[], None] = lambda: None,
 ) -> tuple[Fitted, int]:
     """Fit a frame from several starts; return the lowest minimum and how many were tried.
 
@@ -86,11 +87,14 @@ def search(
         Starts at most.
     errors : (float, float)
         See `Errors`.
+    between : callable
+        Called before each start; what it raises ends the search.
     """
     tight = observed.pair(errors)
     best: Fitted | None = None
     tried = 0
     for start in _starts(observed, prior, rng, most):
+        between()
         loose, last = WAYS[tried % len(WAYS)]
         tried += 1
         low = low_part(model.size, last)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,13 +124,14 @@ def wavefront_of_stacks(
     best: tuple[Fitted, float] | None = None
     made: Fitted | None = None
     for number, blur in enumerate(np.linspace(WIDEST, 0, BLURS)):
-        progress(number, BLURS, "wavefront of the stacks")
+        report = partial(progress, number, BLURS, "wavefront of the stacks")
+        report()
         model = make_pair_model(
             (focus.shape, defocus.shape), sampling, task.obstruction, last, task.spider, blur=blur
         )
         try:
             made = (
-                search(model, observed, prior, rng)[0]
+                search(model, observed, prior, rng, between=report)[0]
                 if made is None
                 else refit(model, observed, prior, made.x)
             )
