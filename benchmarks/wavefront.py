@@ -65,7 +65,7 @@ def design():
     for waves in (0.5, 1.0, 1.8, 2.5):
         run = simulated(40, d_over_r0=5.6, photons=6e5, seed=21, samples=64, defocus_waves=waves)
         tell(f"{waves:g} waves", *run)
-    for photons in (2e4, 1e5, 3e5):
+    for photons in (5e4, 1e5, 3e5):
         tell(f"{photons:.0e} photons", *simulated(40, photons=photons, seed=22, samples=64))
     for strength in (3, 8):
         tell(f"D/r0 = {strength}", *simulated(40, d_over_r0=strength, seed=23, samples=64))

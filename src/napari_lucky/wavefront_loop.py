@@ -18,6 +18,11 @@ PILOT, PILOT_STARTS = 12, 4
 """Frames, spread over those chosen, that tell a first mean; from so many starts each."""
 ENDS, FAILED = 1.15, 1.5
 """A search ends at this many times the usual chi2; over that many, a fit has failed."""
+NOTHING = (
+    "The wavefront of no frame could be fitted: check that the windows hold the focused and the "
+    "defocused star, that their pixels are not masked, and the defocus between them. A star whose "
+    "light is under 20 times its error in a window is too faint."
+)
 STARTS = 6
 """Of a frame in each round in which it has no fit."""
 
@@ -106,17 +111,11 @@ def fit_run(
 def _usual(chi2: NDArray[np.float64], percent: float) -> float:
     finite = chi2[np.isfinite(chi2)]
     if len(finite) == 0:
-        raise LuckyError(
-            "The wavefront of no frame could be fitted: check that the windows hold the focused "
-            "and the defocused star, and that their pixels are not masked."
-        )
+        raise LuckyError(NOTHING)
     return float(np.percentile(finite, percent))
 
 
 def _told(static: Static, fits: Fits, good: NDArray[np.bool_]) -> Static:
     if not good.any():
-        raise LuckyError(
-            "The wavefront of no frame could be fitted: check that the windows hold the focused "
-            "and the defocused star, and the defocus between them."
-        )
+        raise LuckyError(NOTHING)
     return static.updated(fits.x[good], fits.posterior(good), fits.defocus_variance[good])
