@@ -107,31 +107,35 @@ class FitsImage:
         LuckyError
             If the file is gone, or ends before the pixels asked for.
         """
+        layout = self.layout
         try:
-            straight, step = self.layout.offset is not None, self.layout.level_step
-            read = self._read_straight if straight else self._read_with_astropy
-            pixels = read(planes, window)
-            out[:] = levels_to_adu(pixels, step) if step else pixels
+            if layout.offset is None:
+                pixels = self._read_with_astropy(planes, window)
+            elif out.dtype == layout.read_as:
+                return self._read_straight(out, planes, window)
+            else:
+                pixels = np.empty(out.shape, layout.read_as)
+                self._read_straight(pixels, planes, window)
+            out[:] = levels_to_adu(pixels, layout.level_step) if layout.level_step else pixels
         except Exception as error:  # of damaged pixels astropy may raise anything
             raise LuckyError(f"{self.path}: the pixels cannot be read ({error}).") from error
 
-    def _read_straight(self, planes: Sequence[int], window: Window) -> NDArray[Any]:
+    def _read_straight(self, out: NDArray[Any], planes: Sequence[int], window: Window) -> None:
         layout = self.layout
         assert layout.offset is not None
         _, ny, nx = layout.shape
         stored = np.dtype(layout.stored)
-        out = np.empty((len(planes), *window.shape), stored.newbyteorder("="))
+        native = out.view(stored.newbyteorder("="))
         count = window.height * nx
         for k, plane in enumerate(planes):
             offset = layout.offset + (plane * ny + window.y0) * nx * stored.itemsize
             rows = self._numbers(stored, count, offset)
             if rows.size < count:
                 raise EOFError("it is truncated")
-            out[k] = rows.reshape(window.height, nx)[:, window.x0 : window.x1]
+            native[k] = rows.reshape(window.height, nx)[:, window.x0 : window.x1]
         if layout.flip:
             bits = out.view(f"u{stored.itemsize}")
             bits ^= bits.dtype.type(layout.flip)
-        return out.view(layout.read_as)
 
     def _numbers(self, stored: np.dtype[Any], count: int, offset: int) -> NDArray[Any]:
         """Return numbers of the file; those of a plain one only until the next are asked for."""

@@ -151,6 +151,10 @@ def follow(
     places = seen[:, :2].copy()
     leaves = False
 
+    bright = found[:, 2] >= least
+    if least > 0 and _inside(found[bright, :2], focus).all():
+        return np.zeros((n, 2), np.intp), found  # no median of such points is near the edge
+
     def look(frame: int, place: Floats) -> Floats:
         return _look(frames, frame, place, side, smooth, noise)
 

@@ -53,12 +53,12 @@ def fill(block: Block) -> tuple[Block, NDArray[np.float32] | None]:
 
 def _fill(frames: Block, hole: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Fill the same holes in frames, in place; return the excess of the variance, (y, x)."""
-    y, x, weights, excess = _plan(hole.shape, np.packbits(hole).tobytes())
-    if len(y):
-        margin = ((0, 0), (REACH, REACH), (REACH, REACH))
-        values = np.pad(np.where(hole, np.float32(0), frames), margin)
-        near = sliding_window_view(values, (_SIDE, _SIDE), axis=(1, 2))[:, y, x]
-        frames[:, y, x] = np.einsum("knij,nij->kn", near, weights)
+    places, around, weights, excess = _plan(hole.shape, np.packbits(hole).tobytes())
+    if len(places):
+        flat = frames.reshape(len(frames), -1)
+        near = flat[:, around]
+        near[:, weights == 0] = 0  # masked, too
+        flat[:, places] = np.einsum("knp,np->kn", near, weights)
     return excess
 
 
@@ -67,24 +67,29 @@ Plan = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32], NDArray[np
 
 @lru_cache(maxsize=8)
 def _plan(shape: tuple[int, int], packed: bytes) -> Plan:
-    """Return which holes are filled, (y, x), the weights of what is around each, and the excess.
+    """Return which holes are filled, the places around each, their weights, and the excess.
 
-    Most frames of a run have the same holes.
+    Places are those of the flattened frame; beyond its edge they are on it, without weight. Most
+    frames of a run have the same holes.
     """
     bits = np.unpackbits(np.frombuffer(packed, np.uint8), count=shape[0] * shape[1])
     hole = bits.astype(bool).reshape(shape)
-    excess = np.zeros(shape, np.float32)
     masked = np.pad(hole, REACH, constant_values=True)
     y, x = np.nonzero(hole)
     around = sliding_window_view(masked, (_SIDE, _SIDE))[y, x]
     enough = np.flatnonzero((~around).mean(axis=(1, 2)) >= SEEN)
     y, x = y[enough], x[enough]
-    weights = np.zeros((len(y), _SIDE, _SIDE), np.float32)
+    weights = np.zeros((len(y), _SIDE**2), np.float32)
     for k, pattern in enumerate(around[enough]):
-        weights[k] = _weights(pattern.tobytes())
-    excess[y, x] = 1 + (weights**2).sum(axis=(1, 2))
+        weights[k] = _weights(pattern.tobytes()).ravel()
+    off = np.arange(-REACH, REACH + 1)
+    rows = (y[:, None] + off).clip(0, shape[0] - 1)
+    columns = (x[:, None] + off).clip(0, shape[1] - 1)
+    near = (rows[:, :, None] * shape[1] + columns[:, None, :]).reshape(len(y), _SIDE**2)
+    excess = np.zeros(shape, np.float32)
+    excess[y, x] = 1 + (weights**2).sum(axis=1)
     excess.setflags(write=False)
-    return y, x, weights, excess
+    return y * shape[1] + x, near, weights, excess
 
 
 @lru_cache(maxsize=4096)

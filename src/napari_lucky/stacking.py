@@ -73,15 +73,20 @@ class Sums:
 
         What `add` does, for the many frames of which the sums are equal to one another.
         """
-        good = np.isfinite(pixels)
-        counted: NDArray[Any] = np.full(pixels.shape[1:], len(pixels))
-        if not good.all():
-            pixels = np.where(good, pixels, np.float32(0))
-            counted = good.sum(axis=0)
         value = pixels.sum(axis=0, dtype=np.float64)
+        value2 = np.einsum("kyx,kyx->yx", pixels, pixels, dtype=np.float64)
+        counted = np.full(value.shape, float(len(pixels)))
+        masked = ~np.isfinite(value)  # in some frame at least
+        if masked.any():
+            some = pixels[:, masked]
+            good = np.isfinite(some)
+            some = np.where(good, some, np.float32(0))
+            value[masked] = some.sum(axis=0, dtype=np.float64)
+            value2[masked] = np.einsum("kp,kp->p", some, some, dtype=np.float64)
+            counted[masked] = good.sum(axis=0)
         self.value += value
         self.both += value
-        self.value2 += np.einsum("kyx,kyx->yx", pixels, pixels, dtype=np.float64)
+        self.value2 += value2
         self.weight += counted
         self.weight2 += counted
 
