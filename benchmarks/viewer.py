@@ -1,22 +1,18 @@
 """Time what a user of the window waits for, on a run of 2,000 frames of 1280 x 1024.
 
-    xvfb-run -a -s "-screen 0 1500x1000x24" python benchmarks/viewer.py [--frames 2000] [--stacks]
+    xvfb-run -a -s "-screen 0 1500x1000x24" python benchmarks/viewer.py [--frames 2000]
 
 For every job of the docks, the longest time between two ticks of a timer of 5 ms is told: so long
 the window stood still, while the job ran or when its layers came. The processor time that the
 window's own thread took in that pause stands beside it; the rest is waiting, for Python's lock or
-for a processor. --stacks prints what the window's thread did in pauses over 100 ms.
+for a processor. What napari itself takes to add one image stands at the top, to compare with.
 """
 
 import argparse
 import os
 import statistics
-import sys
 import tempfile
-import threading
 import time
-import traceback
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,23 +24,18 @@ from qtpy.QtWidgets import QApplication
 from memory import link_run, make
 
 TICK_MS = 5
-LONG = 0.1
 CANCEL_AFTER = 0.1, 0.5, 1.5  # seconds
 
 
 class Pulse:
     """A timer in the window's event loop, and the longest time that it was kept waiting."""
 
-    def __init__(self, with_stacks: bool) -> None:
+    def __init__(self) -> None:
         self._timer = QTimer()
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self.tick)
         self._timer.start(TICK_MS)
-        self.stacks: list[Counter[str]] = []
-        self._seen: Counter[str] = Counter()
         self.reset()
-        if with_stacks:
-            threading.Thread(target=self._watch, daemon=True).start()
 
     def reset(self) -> None:
         """Count from now."""
@@ -56,28 +47,7 @@ class Pulse:
         now, cpu = time.perf_counter(), time.thread_time()
         if now - self._last > self.longest:
             self.longest, self.busy = now - self._last, cpu - self._cpu
-        if now - self._last > LONG and self._seen:
-            self.stacks.append(self._seen)
-        self._seen = Counter()
         self._last, self._cpu = now, cpu
-
-    def _watch(self) -> None:
-        main = threading.main_thread().ident
-        while True:
-            time.sleep(0.01)
-            frames = traceback.extract_stack(sys._current_frames()[main])
-            ours = [f for f in frames if "benchmarks" not in f.filename]
-            told = [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in ours[:1] + ours[-9:]]
-            self._seen[" > ".join(told)] += 1
-
-    def told(self) -> list[str]:
-        """Return what the window's thread did in the long pauses, and forget it."""
-        lines = []
-        for seen in self.stacks:
-            lines.append(f"  a pause of {sum(seen.values())} looks:")
-            lines += [f"    {count} {where}" for where, count in seen.most_common(6)]
-        self.stacks = []
-        return lines
 
 
 def wait(until: Callable[[], bool], limit: float = 1200.0) -> float:
@@ -102,9 +72,9 @@ def settle() -> None:
 class Bench:
     """A window, and a table of its jobs."""
 
-    def __init__(self, with_stacks: bool) -> None:
+    def __init__(self) -> None:
         self.viewer = napari.Viewer()
-        self.pulse = Pulse(with_stacks)
+        self.pulse = Pulse()
 
     def dock(self, name: str):
         found = self.viewer.window.add_plugin_dock_widget("napari-lucky", name)[1]
@@ -115,14 +85,12 @@ class Bench:
         """Do a job, and print its line of the table."""
         settle()
         self.pulse.reset()
-        self.pulse.stacks = []
         start = time.perf_counter()
         job()
         took = time.perf_counter() - start
         settle()  # what a job brings has to be drawn as well
         longest, busy = 1e3 * self.pulse.longest, 1e3 * self.pulse.busy
         print(f"| {name} | {took:.2f} | {longest:.0f} | {busy:.0f} |", flush=True)
-        print("\n".join(self.pulse.told()), file=sys.stderr, flush=True)
 
     def press(self, dock, button) -> None:
         button.native.click()
@@ -275,14 +243,13 @@ def waits(viewer, times: dict[str, float], runs: dict[str, object], n: int) -> N
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--frames", type=int, default=2000, metavar="N")
-    parser.add_argument("--stacks", action="store_true", help="what was done in long pauses")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         frames, _ = make(folder)
         run = link_run(folder, frames, given.frames)
         print(f"{given.frames} frames of 1280 x 1024, {os.cpu_count()} cores\n")
-        bench = Bench(given.stacks)
+        bench = Bench()
         jobs(bench, folder, run, given.frames)
         bench.viewer.close()
 
