@@ -56,9 +56,10 @@ def _fill(frames: Block, hole: NDArray[np.bool_]) -> NDArray[np.float32]:
     places, around, weights, excess = _plan(hole.shape, np.packbits(hole).tobytes())
     if len(places):
         flat = frames.reshape(len(frames), -1)
-        near = flat[:, around]
+        near = flat.take(around, axis=1)
         near[:, weights == 0] = 0  # masked, too
-        flat[:, places] = (near * weights).sum(axis=2)  # the same whatever is beside a frame
+        near *= weights
+        flat[:, places] = near.sum(axis=2)  # the same whatever is beside a frame
     return excess
 
 
