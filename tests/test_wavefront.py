@@ -20,7 +20,6 @@ from napari_lucky import (
 )
 from napari_lucky.simulation import STATIC_ABERRATION, Camera
 from napari_lucky.wavefront import choose_frames
-from napari_lucky.wavefront_data import optics_from
 from napari_lucky.wavefront_static import turbulence, unknown
 
 SIZES = {"focus_size": 96, "defocus_size": 144}
@@ -230,10 +229,5 @@ def test_a_pair_of_stacks(still):
     assert made.image_nm.shape[0] > 100
 
 
-def test_defocus_of_a_shift_and_the_headers_optics():
+def test_defocus_of_a_shift():
     assert waves_of_shift(31.3, 58.6, 633.0) == pytest.approx(1.8, rel=0.01)
-    header = {"WAVELEN": 633.0, "APTDIA": 450.0, "FOCALLEN": 26370.0, "PIXSIZE1": 5.3}
-    assert optics_from(header) == pytest.approx(
-        {"wavelength_nm": 633.0, "focal_ratio": 58.6, "pixel_um": 5.3}
-    )
-    assert optics_from({}) == {}

@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from .table import FrameTable, table_from_csv, table_to_csv
     from .telescopes import named_telescope, save_telescope, saved_telescopes
     from .wavefront import measure_wavefront
-    from .wavefront_data import noise_from, optics_from
+    from .wavefront_data import noise_from
     from .wavefront_job import (
         MeasuredWavefront,
         WavefrontRequest,
@@ -147,7 +147,7 @@ _HOMES = {
     "wavefront_output": ("write_wavefront",),
     "pupil": ("Spider",),
     "wavefront": ("measure_wavefront",),
-    "wavefront_data": ("noise_from", "optics_from"),
+    "wavefront_data": ("noise_from",),
     "wavefront_result": ("Wavefront",),
     "wavefront_stacks": ("StackWavefront", "wavefront_of_stacks"),
     "wavefront_task": ("WavefrontTask", "waves_of_shift"),
@@ -229,7 +229,6 @@ __all__ = [
     "noise_from",
     "on_cluster",
     "open_run",
-    "optics_from",
     "parse_stack",
     "peak_pixel",
     "process",

@@ -50,21 +50,6 @@ def noise_from(header: Mapping[str, Any]) -> tuple[float | None, float | None]:
     return _number(header, "EGAIN"), _number(header, "RDNOISE", "READNOIS", "RON")
 
 
-def optics_from(header: Mapping[str, Any]) -> dict[str, float]:
-    """Return what a header tells of the optics: wavelength_nm, focal_ratio, pixel_um.
-
-    WAVELEN in nm; XPIXSZ or PIXSIZE1 in um; FOCRATIO, or FOCALLEN over APTDIA, both in mm.
-    """
-    length, diameter = _number(header, "FOCALLEN"), _number(header, "APTDIA")
-    ratio = length / diameter if length and diameter else _number(header, "FOCRATIO")
-    found = {
-        "wavelength_nm": _number(header, "WAVELEN"),
-        "focal_ratio": ratio,
-        "pixel_um": _number(header, "XPIXSZ", "PIXSIZE1"),
-    }
-    return {name: value for name, value in found.items() if value}
-
-
 def _number(header: Mapping[str, Any], *keywords: str) -> float | None:
     for keyword in keywords:
         value = header.get(keyword)

@@ -209,7 +209,9 @@ def wavefront_of_stack_files(
         cut.append(image[place.slices])
         places.append(place)
     task = request.task(headers[0], *places)
-    wavefront = wavefront_of_stacks(cut[0], cut[1], replace(task, choice="all"), progress=progress)
+    # the header tells the noise of a frame, not that of a mean
+    task = replace(task, choice="all", gain=None, read_noise_e=None)
+    wavefront = wavefront_of_stacks(cut[0], cut[1], task, progress=progress)
     inputs = {"focus": _absolute(str(focus))[0], "defocus": _absolute(str(defocus))[0]}
     return MeasuredWavefront(
         wavefront, inputs, history=histories[0], notes=(*notes, *tell_fit(wavefront))
