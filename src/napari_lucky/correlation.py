@@ -19,6 +19,8 @@ from .subpixel import LEAST_WIDTH, Surface, sigma_of
 from .windows import Window
 
 REFERENCES = ("best", "first", "mean")
+WHOLE = 255
+"""Pixels; shifts up to this are looked for in any window that has them."""
 
 
 def check_reference_frame(reference_frame: str) -> None:
@@ -84,11 +86,8 @@ class Reference:
     reach: int
 
 
-def make_reference(image: Block, smooth: float, reach: int | None = None) -> Reference:
-    """Make a reference of an image (1, y, x); the smoothing is a pixel at least.
-
-    Shifts are looked for up to `reach` pixels, or wherever they can be.
-    """
+def make_reference(image: Block, smooth: float) -> Reference:
+    """Make a reference of an image (1, y, x); the smoothing is a pixel at least."""
     from scipy import fft, ndimage
 
     light, _ = fill(image - background(image)[:, None, None])
@@ -99,7 +98,7 @@ def make_reference(image: Block, smooth: float, reach: int | None = None) -> Ref
     )
     slopes = np.stack([down * down, down * across, across * across])
     box = tuple(_holding(slopes[0] + slopes[2], axis) for axis in (0, 1))
-    reach = max(rough.shape) - 1 if reach is None else reach
+    reach = reach_of(rough.shape)
     ny, nx = (fft.next_fast_len(side + reach, real=True) for side in rough.shape)
     spectrum = fft.rfft2(rough, (ny, nx))
     return Reference(spectrum, (ny, nx), slopes[:, *box], (box[0].start, box[1].start), reach)
@@ -112,13 +111,14 @@ def _holding(energy: NDArray[np.float32], axis: int) -> slice:
     return slice(int(first), int(last) + 1)
 
 
-def reach_of(found: NDArray[np.float64], shape: tuple[int, int]) -> int:
-    """Return the longest shift to look for where brightest speckles are found, (n, 2).
+def reach_of(shape: tuple[int, ...]) -> int:
+    """Return the longest shift that is looked for in a window, in pixels.
 
-    As far as any two of them are apart, and an eighth of the window more.
+    Wherever it can be, in windows of up to 256 px; a quarter of the side in large ones, where
+    all that is looked for costs time.
     """
-    apart = np.nanmax(found[:, :2], axis=0) - np.nanmin(found[:, :2], axis=0)
-    return int(min(apart.max() + max(shape) // 8, max(shape) - 1))
+    side = max(shape)
+    return min(side - 1, max(WHOLE, side // 4))
 
 
 def correlate(
@@ -152,13 +152,14 @@ def correlate(
 
     light, excess = fill(block - background(block)[:, None, None])
     light = light if excess is None else np.nan_to_num(light)
-    reach = reference.reach
-    spectrum = fft.rfft2(light, reference.size)
+    reach, (ny, nx) = reference.reach, reference.size
+    near = np.arange(-reach, reach + 1)
+    # axis by axis: rows of zeros need no transform, nor those of shifts beyond the reach
+    spectrum = fft.fft(fft.rfft(light, nx, axis=2), ny, axis=1, overwrite_x=True)
     np.conj(spectrum, out=spectrum)
     spectrum *= reference.spectrum
-    whole = fft.irfft2(spectrum, reference.size, overwrite_x=True)
-    near = np.arange(-reach, reach + 1)
-    correlation = as_float32(whole[:, near[:, None], near])
+    rows = fft.ifft(spectrum, axis=1, overwrite_x=True).take(near, axis=1, mode="wrap")
+    correlation = as_float32(fft.irfft(rows, nx, axis=2).take(near, axis=2, mode="wrap"))
     start, _ = peaks(correlation)
     points, hessian = Surface(correlation, start, np.full(len(block), LEAST_WIDTH)).top()
     shifts = points - reach

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .blocks import Progress, blocks_of, silent
 from .brightest import track_brightest
 from .centroid import steady_window, track_centroid
-from .correlation import check_reference_frame, correlate, make_reference, reach_of, reference_image
+from .correlation import check_reference_frame, correlate, make_reference, reference_image
 from .errors import LuckyError
 from .following import follow, followed
 from .frames import Frames, View, as_float32
@@ -97,7 +97,8 @@ def register(
         gives lucky imaging its sharp core (Fried 1978; Law, Mackay & Baldwin 2006).
         "centroid": the windowed centroid; see `napari_lucky.centroid.track_centroid`.
         "correlation": the maximum of the cross-correlation with a reference frame, without
-        wrap-around.
+        wrap-around; in windows of over 256 px, for shifts of up to a quarter of the side (or
+        255 px).
         "template": least squares with a template of the run's own frames; see
         `napari_lucky.tracking.track_template`.
     smooth : float
@@ -170,7 +171,7 @@ def register(
     elif method == "correlation":
         image = reference_image(followed(frames, moves), focus, found, reference_frame)
         point = track_brightest(image, smooth)[0, :2]
-        wanted = make_reference(image, smooth, reach_of(found, focus.shape))
+        wanted = make_reference(image, smooth)
         made = run(lambda block: correlate(block, wanted, noise), "correlating with the reference")
         points, sigma = point - made[:, :2], made[:, 2:]
     elif method == "template":
