@@ -100,10 +100,14 @@ class Bench:
         self.row(name, lambda: self.press(dock, dock.run_button))
 
     def named(self, ending: str):
-        """Return the last layer of a name."""
-        return [
-            la for la in self.viewer.layers if la.name.rstrip(" []0123456789").endswith(ending)
-        ][-1]
+        """Return the layer of a name that was added last."""
+        plain = ((la.name.rstrip(" []0123456789"), la) for la in self.viewer.layers)
+        return [la for name, la in plain if name.endswith(ending)][-1]
+
+    def remove(self, *endings: str) -> None:
+        """Remove layers, so that each method finds as many as the one before."""
+        for ending in endings:
+            self.viewer.layers.remove(self.named(ending))
 
 
 def open_run(viewer, run: Path) -> None:
@@ -142,6 +146,16 @@ def show_only(viewer, *layers) -> None:
     settle()
 
 
+def frame_time(layer, count: int = 20) -> float:
+    """Return the milliseconds that a frame takes until it can be drawn."""
+    times = []
+    for frame in range(count):
+        start = time.perf_counter()
+        layer.data[frame, :, :]
+        times.append(time.perf_counter() - start)
+    return 1e3 * statistics.median(times)
+
+
 def idle_draw(viewer, count: int = 20) -> float:
     """Return the milliseconds that drawing the window takes where nothing has changed."""
     canvas = viewer.window._qt_viewer.canvas._scene_canvas
@@ -174,6 +188,7 @@ def jobs(bench: Bench, folder: Path, run: Path, n: int) -> None:
     calibration.flat_path.line.value = f"{folder}/flat.fits"
     bench.run("calibrate", calibration)
     calibrated = bench.named("calibrated")
+    early = f"{scrub_rate(viewer, n):.1f}"
     registration = bench.dock("2. Speckle registration")
     bench.row("place the window", lambda: bench.press(registration, registration.place_button))
     cleaning = bench.dock("Cleaning (optional)")
@@ -224,18 +239,23 @@ def jobs(bench: Bench, folder: Path, run: Path, n: int) -> None:
     stacking.choice.method.value = "mean"
     bench.row("Run all frames", lambda: bench.press(stacking, stacking.all_button))
     viewer.layers.append(registered)
+    print("\n| what | figure |\n|---|---:|")
+    print(f"| scrub the calibrated run, just calibrated (frames/s) | {early} |")
     waits(viewer, times, {"raw": raw, "calibrated": calibrated, "registered": registered}, n)
 
 
 def waits(viewer, times: dict[str, float], runs: dict[str, object], n: int) -> None:
     """Print how fast frames are shown, and how long a cancel takes."""
-    print("\n| what | figure |\n|---|---:|")
     show_only(viewer)
     print(f"| draw the window with no layer shown (ms) | {idle_draw(viewer):.1f} |")
     for name, layer in runs.items():
         show_only(viewer, layer)
+        print(f"| compute a {name} frame (ms) | {frame_time(layer):.1f} |")
         print(f"| draw a {name} frame again (ms) | {idle_draw(viewer):.1f} |")
-        print(f"| scrub the {name} run (frames/s) | {scrub_rate(viewer, n):.1f} |", flush=True)
+        print(
+            f"| scrub the {name} run, {len(viewer.layers)} layers (frames/s) | {scrub_rate(viewer, n):.1f} |",
+            flush=True,
+        )
     for name, longest in times.items():
         print(f"| cancel “{name}”, longest of {len(CANCEL_AFTER)} (s) | {longest:.2f} |")
 
