@@ -252,10 +252,8 @@ def waits(viewer, times: dict[str, float], runs: dict[str, object], n: int) -> N
         show_only(viewer, layer)
         print(f"| compute a {name} frame (ms) | {frame_time(layer):.1f} |")
         print(f"| draw a {name} frame again (ms) | {idle_draw(viewer):.1f} |")
-        print(
-            f"| scrub the {name} run, {len(viewer.layers)} layers (frames/s) | {scrub_rate(viewer, n):.1f} |",
-            flush=True,
-        )
+        rate, layers = scrub_rate(viewer, n), len(viewer.layers)
+        print(f"| scrub the {name} run, {layers} layers (frames/s) | {rate:.1f} |", flush=True)
     for name, longest in times.items():
         print(f"| cancel “{name}”, longest of {len(CANCEL_AFTER)} (s) | {longest:.2f} |")
 

@@ -13,7 +13,8 @@ from ..blocks import Progress
 from ..errors import LuckyError
 from ..fits_output import ImageResult
 from ..frames import Frames, Subset, whole_run
-from ..pipeline import stack_results, track_and_rank
+from ..measuring import track_and_rank
+from ..pipeline import stack_results
 from ..shifting import Shifted
 from ..steps import shift_step
 from ..table import FrameTable

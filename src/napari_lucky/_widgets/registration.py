@@ -18,7 +18,7 @@ from ..calibration import calibrated_in, saturated_frames
 from ..correlation import REFERENCES
 from ..errors import LuckyError
 from ..finding import find_star
-from ..pipeline import tell_frames
+from ..measuring import tell_frames
 from ..registration import METHODS, Registration, register
 from ..shifting import Shifted
 from ..spots import SMOOTH
