@@ -189,26 +189,27 @@ def _stem(path: Path) -> str:
 
 def _choose_family(paths: list[Path]) -> tuple[list[Path], list[LeftOut]]:
     """Keep the files named alike but for their numbers; of twins (x.fits, x.fits.gz) the first."""
-    by_stem: dict[tuple[Path, str], Path] = {}
-    stems: dict[Path, str] = {}
+    first: dict[tuple[str, str], Path] = {}
     left_out = []
-    for path in paths:
+    for path in paths:  # by their texts: paths are slow to compare
         stem = _stem(path)
-        twin = by_stem.setdefault((path.parent, stem), path)
-        if twin is path:
-            stems[path] = stem
-        else:
+        twin = first.setdefault((os.path.dirname(path), stem), path)
+        if twin is not path:
             left_out.append(LeftOut(path, f"the same frame as {twin.name}"))
-    lights = [p for p, stem in stems.items() if not CALIBRATION.search(stem)] or list(stems)
-    family_of = {p: re.sub(r"\d+", "#", stems[p].lower()) for p in lights}
-    largest, count = Counter(family_of.values()).most_common(1)[0]
-    family = [p for p in lights if family_of[p] == largest] if count > 1 else lights
-    chosen = set(family)
-    for path in stems:
-        if path not in family_of:
+    named = [(path, stem) for (_, stem), path in first.items()]
+    lights = [(p, stem) for p, stem in named if not CALIBRATION.search(stem)]
+    if not lights:
+        return [path for path, _ in named], left_out
+    families = [DIGITS.sub("#", stem.lower()) for _, stem in lights]
+    most, count = Counter(families).most_common(1)[0]
+    largest = most if count > 1 else None
+    of_run = [largest in (None, family) for family in families]
+    family = [path for (path, _), good in zip(lights, of_run, strict=True) if good]
+    for path, stem in named:
+        if CALIBRATION.search(stem):
             left_out.append(LeftOut(path, "a dark, flat or bias by its name"))
-        elif path not in chosen:
-            left_out.append(LeftOut(path, f"not named like the frames ({stems[family[0]]})"))
+        elif largest not in (None, DIGITS.sub("#", stem.lower())):
+            left_out.append(LeftOut(path, f"not named like the frames ({_stem(family[0])})"))
     return family, left_out
 
 

@@ -6,7 +6,7 @@ takes an eighth of the time of a loop over the kernel's points.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Literal
 
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 Block = NDArray[np.float32]
 Weights = NDArray[np.float64]
 Beyond = Literal["nearest", "constant"]
+Part = Callable[[slice, slice], NDArray[np.float32]]
+"""Gives a part of a banded matrix: some rows, and the columns in which they are not 0."""
 
 BAND = 16
 """Pixels along an axis that one product gives; wider bands have more zeros, narrower ones need
@@ -43,8 +45,9 @@ def gaussian(block: Block, sigma: float, beyond: Beyond = "nearest") -> Block:
         return block
     _, ny, nx = block.shape
     reach = len(gaussian_weights(sigma)) // 2
-    block = _down(block, _smoothing(ny, sigma, beyond), reach, reach)
-    return _across(block, _smoothing(nx, sigma, beyond), reach, reach)
+    down, across = _smoothing(ny, sigma, beyond), _smoothing(nx, sigma, beyond)
+    block = _down(block, lambda *part: down[part], ny, reach, reach)
+    return _across(block, lambda *part: across[part], nx, reach, reach)
 
 
 @lru_cache(maxsize=16)
@@ -91,50 +94,54 @@ def correlate(block: Block, down: Weights, across: Weights) -> Block:
     ndarray of float32, (k, y − m + 1, x − n + 1)
         Where the whole kernel is on the block.
     """
-    _, ny, nx = block.shape
-    block = _down(block, _banded(down, ny), 0, len(down) - 1)
-    return _across(block, _banded(across, nx), 0, len(across) - 1)
+    block = _down(block, _sliding(down), block.shape[1] - len(down) + 1, 0, len(down) - 1)
+    return _across(block, _sliding(across), block.shape[2] - len(across) + 1, 0, len(across) - 1)
 
 
-def _banded(weights: Weights, side: int) -> NDArray[np.float32]:
-    """Return the matrix of a correlation along an axis, where the whole kernel is on it."""
-    matrix = np.zeros((side - len(weights) + 1, side), np.float32)
-    row = np.arange(len(matrix))
-    for start, weight in enumerate(weights):
-        matrix[row, row + start] = weight
-    return matrix
+def _sliding(weights: Weights) -> Part:
+    """Return the matrix of a correlation along an axis, of which all parts are alike."""
+    band = _band(len(weights) - 1)
+    matrix = np.zeros((band, band + len(weights) - 1), np.float32)
+    for row in range(band):
+        matrix[row, row : row + len(weights)] = weights
+    return lambda rows, sources: matrix[: rows.stop - rows.start, : sources.stop - sources.start]
 
 
-def _down(block: Block, matrix: NDArray[np.float32], before: int, after: int) -> Block:
-    """Return matrix @ frame of each frame.
+def _down(block: Block, matrix: Part, made: int, before: int, after: int) -> Block:
+    """Return matrix @ frame of each frame, of `made` rows.
 
     The matrix is 0 but for so many elements before, and after, its diagonal.
     """
     k, ny, nx = block.shape
-    out = np.empty((k, len(matrix), nx), np.float32)
-    for rows, sources, chunk in _bands(len(matrix), ny, before, after):
+    out = np.empty((k, made, nx), np.float32)
+    for rows, sources, chunk in _bands(made, ny, before, after):
+        band = matrix(rows, sources)
         for x in range(0, nx, chunk):
             columns = slice(x, x + chunk)
-            np.matmul(matrix[rows, sources], block[:, sources, columns], out=out[:, rows, columns])
+            np.matmul(band, block[:, sources, columns], out=out[:, rows, columns])
     return out
 
 
-def _across(block: Block, matrix: NDArray[np.float32], before: int, after: int) -> Block:
-    """Return frame @ matrix.T of each frame."""
+def _across(block: Block, matrix: Part, made: int, before: int, after: int) -> Block:
+    """Return frame @ matrix.T of each frame, of `made` columns."""
     k, ny, nx = block.shape
-    out = np.empty((k, ny, len(matrix)), np.float32)
-    for columns, sources, chunk in _bands(len(matrix), nx, before, after):
+    out = np.empty((k, ny, made), np.float32)
+    for columns, sources, chunk in _bands(made, nx, before, after):
+        band = matrix(columns, sources).T
         for y in range(0, ny, chunk):
             rows = slice(y, y + chunk)
-            np.matmul(
-                block[:, rows, sources], matrix[columns, sources].T, out=out[:, rows, columns]
-            )
+            np.matmul(block[:, rows, sources], band, out=out[:, rows, columns])
     return out
+
+
+def _band(more: int) -> int:
+    """Return how many pixels one product gives, if each is made of so many more."""
+    return max(BAND, more // 2)
 
 
 def _bands(made: int, given: int, before: int, after: int) -> Iterator[tuple[slice, slice, int]]:
     """Yield the bands of an axis, the pixels that each is made of, and how many lines at once."""
-    band = max(BAND, (before + after) // 2)
+    band = _band(before + after)
     lines = max(1, SMALL // (band * (band + before + after)))
     for start in range(0, made, band):
         stop = min(start + band, made)

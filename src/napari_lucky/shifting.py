@@ -95,14 +95,15 @@ def interpolate(image: NDArray[np.float32], rest: NDArray[np.float64]) -> NDArra
     -------
     ndarray of float32, (y, x)
     """
+    weights = kernel(float(rest[0])), kernel(float(rest[1]))
     holes = ~np.isfinite(image)
     if not holes.any():
-        return _convolve(image, rest)
+        return _convolve(image, weights)
     filled = fill_holes(image)
     unknown = np.isnan(filled)  # deep in a hole; beyond the sensor's edge as a rule
-    moved = _convolve(np.where(unknown, np.float32(0), filled), rest)
-    good = _convolve(as_float32(~holes), rest) > 0.5
-    weight = _convolve(as_float32(~unknown), rest) if unknown.any() else np.float32(1)
+    moved = _convolve(np.where(unknown, np.float32(0), filled), weights)
+    good = _convolve(as_float32(~holes), weights) > 0.5
+    weight = _convolve(as_float32(~unknown), weights) if unknown.any() else np.float32(1)
     return np.where(good, moved / np.where(good, weight, 1), np.float32(np.nan))
 
 
@@ -126,8 +127,10 @@ def fill_holes(image: NDArray[np.float32]) -> NDArray[np.float32]:
     return filled
 
 
-def _convolve(image: NDArray[np.float32], rest: NDArray[np.float64]) -> NDArray[np.float32]:
-    return correlate(image[np.newaxis], kernel(float(rest[0])), kernel(float(rest[1])))[0]
+def _convolve(
+    image: NDArray[np.float32], weights: tuple[NDArray[np.float64], NDArray[np.float64]]
+) -> NDArray[np.float32]:
+    return correlate(image[np.newaxis], *weights)[0]
 
 
 def kernel(fraction: float) -> NDArray[np.float64]:
