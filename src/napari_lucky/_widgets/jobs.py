@@ -26,6 +26,8 @@ Done = Callable[[Any], Iterator[None]]
 
 napari takes a tenth of a second for a layer; the window draws and listens in between.
 """
+BREATH_MS = 10
+"""Between two pieces; after 0 ms Qt would go on before it sees to timers and to the mouse."""
 END = object()
 TOLD = LuckyError, OSError, MemoryError
 """What is no mistake of the program's."""
@@ -141,7 +143,7 @@ class Job(QObject):
             tell(error)
         finally:
             if more:
-                QTimer.singleShot(0, self._show_rest)
+                QTimer.singleShot(BREATH_MS, self._show_rest)
             else:
                 self._end()
 
