@@ -67,7 +67,7 @@ def wavefront(viewer: napari.Viewer) -> None:
     outer.resize(560, 1640)
     outer.raise_()
     settle(1)
-    dock.widget().grab().save(str(IMAGES / "wavefront.png"))
+    dock.widget().grab().save(str(IMAGES / "wavefront_dock.png"))
     outer.setFloating(False)
 
 
