@@ -96,7 +96,7 @@ def test_the_window_works_between_two_layers_of_a_result(viewer, hand, slow_fram
     timer.start(0)
     hand.run(dock)
     timer.stop()
-    assert seen == {0, 1, 2, 3}
+    assert {1, 2} <= seen
     assert dock.run_button.enabled
 
 
