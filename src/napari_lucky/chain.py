@@ -34,8 +34,8 @@ class Chain:
         Calibrated and cleaned.
     calibrated : Calibrated
         The same, calibrated alone.
-    header : astropy.io.fits.Header
-        The run's.
+    run : Run
+        The files.
     chosen : ndarray of int, (n,)
         Numbers of the frames in the run.
     files : list of str
@@ -50,12 +50,17 @@ class Chain:
 
     frames: View
     calibrated: Calibrated
-    header: Any
+    run: Run
     chosen: NDArray[np.intp]
     files: list[str]
     steps: History
     recipe: Recipe
     notes: tuple[str, ...]
+
+    @property
+    def header(self) -> Any:
+        """The run's `astropy.io.fits.Header`."""
+        return self.run.header
 
 
 def build_chain(
@@ -79,7 +84,7 @@ def build_chain(
     for name in ("focus", "defocus"):
         if window := recipe.window(name):
             window.check_on(frames.shape, f"{name} window")
-    saturation = recipe.saturation or saturation_level(run.header, run.dtype)
+    saturation = recipe.saturation or saturation_level(run.header_with(b"SATURATE"), run.dtype)
     parameters = {
         "combine": recipe.combine,
         "clip_sigma": recipe.clip_sigma,
@@ -114,7 +119,7 @@ def build_chain(
     return Chain(
         cleaned.frames,
         calibrated,
-        run.header,
+        run,
         frame_numbers(chosen, saved),
         [run.files[k] for k in chosen],
         (*steps, *cleaned.steps),

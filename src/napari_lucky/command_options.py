@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -11,6 +11,8 @@ from typing import Any
 
 from .diffraction import Diffraction
 from .errors import LuckyError
+from .fits_image import is_gzipped
+from .forked import on_copies
 from .frames import parse_range
 from .options import from_text
 
@@ -111,13 +113,22 @@ def psf(text: str) -> tuple[float, float]:
     return sampling, obstruction
 
 
-def executor_on(scheduler: str | None) -> AbstractContextManager[Executor | None]:
-    """Return where the work is done: on the cluster of a scheduler, or here."""
-    if scheduler is None:
-        return nullcontext()
-    from .cluster import on_cluster
+def executor_on(
+    scheduler: str | None, frames: Sequence[str]
+) -> AbstractContextManager[Executor | None]:
+    """Return where the work on these files is done: on the cluster of a scheduler, or here."""
+    if scheduler is not None:
+        from .cluster import on_cluster
 
-    return on_cluster(scheduler)
+        return on_cluster(scheduler)
+    if len(frames) == 1 and is_gzipped(Path(frames[0])):
+        return nullcontext()  # threads: a cube that one process unpacks for all
+    return on_copies(meanwhile=import_astropy)
+
+
+def import_astropy() -> None:
+    """Import what takes long and is needed in the end."""
+    import astropy.io.fits  # noqa: F401
 
 
 def add_frames(parser: Any) -> None:

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,21 @@ class Layout:
     flip: int = 0
     family: str = ""
     level_step: float = 0.0
+
+    @classmethod
+    def plain(
+        cls,
+        hdu: int,
+        shape: tuple[int, int, int],
+        stored: np.dtype[Any],
+        offset: int,
+        flip: int,
+        family: str = "",
+    ) -> Layout:
+        """Return the layout of pixels stored as they are, or as integers turned by `flip`."""
+        kind = stored.kind if not flip else {"i": "u", "u": "i"}[stored.kind]
+        dtype = np.dtype(f"={kind}{stored.itemsize}")
+        return cls(hdu, shape, dtype, offset, stored.str, flip, family)
 
     @property
     def read_as(self) -> np.dtype[Any]:
@@ -209,6 +224,7 @@ class Unpacked:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _packed: Any = None
     _plain: Any = None
+    _process: int = 0
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Unpacked, (self.path.absolute(),)  # whoever gets it unpacks for himself
@@ -222,9 +238,10 @@ class Unpacked:
         """Return `count` numbers found at a byte offset of the unpacked file; fewer at its end."""
         end = offset + count * dtype.itemsize
         with self._lock:
-            if self._packed is None:
+            if self._process != os.getpid():  # a copy of the process must not share the handles
+                self._process = os.getpid()
                 self._packed = gzip.open(self.path)  # noqa: SIM115
-                self._plain = NamedTemporaryFile(prefix="napari-lucky-")  # noqa: SIM115
+                self._plain = TemporaryFile()  # noqa: SIM115
             have = self._plain.seek(0, os.SEEK_END)
             while have < end and (piece := self._packed.read(1 << 20)):
                 have += self._plain.write(piece)
@@ -287,19 +304,16 @@ def _layout(path: Path, number: int, hdu: Any) -> Layout:
         return Layout(number, shape, float32, offset, ">i2", 0x8000, family, step)
     if not compressed:
         stored = np.dtype(BITPIX[header["BITPIX"]])
-        flip = _flip(header, stored)
-        if flip is not None:
-            kind = stored.kind if not flip else {"i": "u", "u": "i"}[stored.kind]
-            dtype = np.dtype(f"={kind}{stored.itemsize}")
-            return Layout(number, shape, dtype, where["datLoc"], stored.str, flip, family)
+        flip = flip_of(header.get("BZERO", 0), header.get("BSCALE", 1), stored)
+        if flip is not None and (stored.kind == "f" or "BLANK" not in header):
+            return Layout.plain(number, shape, stored, where["datLoc"], flip, family)
     first = hdu.section[(0,) * (len(axes) - 1)]  # a row: astropy alone knows its final type
     return Layout(number, shape, np.asarray(first).dtype.newbyteorder("="), family=family)
 
 
-def _flip(header: Any, stored: np.dtype[Any]) -> int | None:
+def flip_of(zero: Any, scale: Any, stored: np.dtype[Any]) -> int | None:
     """Return the bit that makes stored integers unsigned, 0 for none, None where scaled."""
-    zero, scale = header.get("BZERO", 0), header.get("BSCALE", 1)
-    if scale != 1 or (stored.kind != "f" and "BLANK" in header):
+    if scale != 1:
         return None
     if zero == 0:
         return 0

@@ -15,7 +15,8 @@ from .blocks import Progress, silent
 from .calibration import DEAD_BELOW, Combine, master, master_flat
 from .errors import LuckyError
 from .frames import Frames, as_float32
-from .history import History, Step, read_history
+from .history import FIRST, History, Step, read_history
+from .run import Run
 
 SUBTRACTED, NORMALISED = "subtract dark", "normalise flat"
 """Names of the steps that tell what was done to a flat already."""
@@ -113,7 +114,10 @@ def flat_field(
 
 def header_history(frames: Any) -> History:
     """Return the history that the header of a file of frames holds; none of other frames."""
-    header = getattr(frames, "header", None)
+    if isinstance(frames, Run):
+        header = frames.header_with(FIRST.encode())
+    else:
+        header = getattr(frames, "header", None)
     return read_history(map(str, header.get("HISTORY", []))) if header else ()
 
 

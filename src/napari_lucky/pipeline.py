@@ -81,7 +81,7 @@ def process(
     work: dict[str, Any] = {"progress": progress, "executor": executor}
     chain = build_chain(recipe, **work)
     recipe, chosen, files, steps = chain.recipe, chain.chosen, chain.files, chain.steps
-    calibrated, clean, header = chain.calibrated, chain.frames, chain.header
+    calibrated, clean = chain.calibrated, chain.frames
     focus, defocus = recipe.window("focus"), recipe.window("defocus")
     notes = list(chain.notes)
     if focus is None or recipe.shifts is not None:
@@ -100,7 +100,7 @@ def process(
         focus,
         defocus,
         recipe.subpixel,
-        header,
+        chain.header,
         recipe.stack,
         long_exposure=long_exposure,
         **work,

@@ -124,7 +124,7 @@ def run_process(given: argparse.Namespace) -> int:
     notes: list[str] = []
     journal = Journal(beside(given.out))
     try:
-        with journal, executor_on(given.scheduler) as executor:
+        with journal, executor_on(given.scheduler, recipe.frames) as executor:
             try:
                 result = process(recipe, progress=meter, executor=executor, journal=journal)
             finally:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from . import fits_image
 from .errors import LuckyError
 from .fits_image import FitsImage, Layout, Unpacked
+from .fits_plain import header_bytes, plain_layout
 from .fits_signature import Mould, mould, signature
 from .frames import Index
 from .windows import Window
@@ -73,6 +74,14 @@ class Run:
     def header(self) -> Any:
         """The `astropy.io.fits.Header` of the first frame."""
         return fits_image.read_header(self.images[0].path, self.images[0].layout.hdu)
+
+    def header_with(self, text: bytes) -> Any:
+        """Return the header if its cards hold a text, or else None; parsed only if they do."""
+        image = self.images[0]
+        offset = 0 if fits_image.is_gzipped(image.path) else image.layout.offset
+        if image.layout.hdu == 0 and offset and text not in header_bytes(image.path, offset):
+            return None
+        return self.header
 
     @cached_property
     def files(self) -> list[str]:
@@ -224,7 +233,8 @@ def _open_images(paths: Iterable[Path]) -> tuple[list[FitsImage], list[LeftOut]]
             try:
                 kind = signature(path)
                 if kind not in known:
-                    known[kind] = fits_image.layouts(path)
+                    plain = None if fits_image.is_gzipped(path) else plain_layout(path, kind)
+                    known[kind] = [plain] if plain else fits_image.layouts(path)
                 found = known[kind]
                 like = mould(path, kind)
                 last = like, found

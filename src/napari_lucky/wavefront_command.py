@@ -167,7 +167,7 @@ def _measure(
         focus=given.focus,
         defocus=given.defocus,
     )
-    with executor_on(given.scheduler) as executor:
+    with executor_on(given.scheduler, recipe.frames) as executor:
         return wavefront_of_run(recipe, request, progress=meter, executor=executor)
 
 

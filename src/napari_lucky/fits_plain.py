@@ -1,0 +1,70 @@
+"""The layout of a plain image, told by its header's cards as they stand, without astropy.
+
+Most runs are such files, and importing astropy takes as long as reading hundreds of them.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .fits_image import BITPIX, Layout, flip_of
+
+KNOWN = ("SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "NAXIS3", "BZERO", "BSCALE")
+
+
+def plain_layout(path: Path, kind: tuple[Any, ...]) -> Layout | None:
+    """Return how the pixels of a file lie that holds one plain image, or cube, and no more.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file, not gzipped.
+    kind : tuple
+        Its signature.
+
+    Returns
+    -------
+    Layout or None
+        What `napari_lucky.fits_image.layouts` finds with astropy; None where there is anything
+        out of the ordinary, for astropy to judge.
+    """
+    if len(kind) != 1:
+        return None
+    offset, *cards = kind[0]
+    values = {card[:8].rstrip().decode("ascii", "replace"): _number(card) for card in cards}
+    if len(values) < len(cards) or not set(values) <= set(KNOWN) or values["SIMPLE"] != 1:
+        return None
+    axes = [values.get(f"NAXIS{k + 1}") for k in range(int(values.get("NAXIS") or 0))]
+    stored = BITPIX.get(int(values["BITPIX"] or 0))
+    if len(axes) not in (2, 3) or stored is None or not all(axes) or None in values.values():
+        return None
+    shape = tuple(int(side) for side in reversed(axes) if side)
+    held = math.prod(shape) * abs(int(values["BITPIX"] or 0)) // 8
+    if not offset + held <= path.stat().st_size <= offset + held + 2879:
+        return None
+    flip = flip_of(values.get("BZERO") or 0, values.get("BSCALE", 1), np.dtype(stored))
+    if flip is None or b"EXTNAME" in header_bytes(path, offset):
+        return None
+    planes, ny, nx = (1, *shape)[-3:]
+    return Layout.plain(0, (planes, ny, nx), np.dtype(stored), offset, flip)
+
+
+def header_bytes(path: Path, size: int) -> bytes:
+    """Return the first bytes of a file."""
+    with open(path, "rb") as file:
+        return file.read(size)
+
+
+def _number(card: bytes) -> float | None:
+    """Return the value of a card, T being 1; None of one that is no number as FITS writes it."""
+    text = card[10:].split(b"/")[0].strip().decode("ascii", "replace")
+    if card[8:10] != b"= ":
+        return None
+    try:
+        return 1.0 if text == "T" else float(text)
+    except ValueError:
+        return None
