@@ -156,7 +156,7 @@ def test_copies_end_when_the_process_is_killed(tmp_path):
     from napari_lucky.forked import Forked
     def slow(block):
         if block.start:
-            print(os.getpid(), flush=True)
+            os.write(1, b"%d\\n" % os.getpid())
             time.sleep(0.2)
     for _ in map_blocks(slow, [slice(k, k + 1) for k in range(999)], executor=Forked()): pass
     """
