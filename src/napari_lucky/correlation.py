@@ -19,8 +19,6 @@ from .subpixel import LEAST_WIDTH, Surface, sigma_of
 from .windows import Window
 
 REFERENCES = ("best", "first", "mean")
-WHOLE = 255
-"""Pixels; shifts up to this are looked for in any window that has them."""
 
 
 def check_reference_frame(reference_frame: str) -> None:
@@ -61,7 +59,7 @@ def _best_whole(found: NDArray[np.float64], focus: Window) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What frames are correlated with; from `make_reference`.
+    """What frames are correlated with.
 
     Parameters
     ----------
@@ -75,33 +73,45 @@ class Reference:
         holds all but a thousandth of them.
     corner : tuple of int
         (y, x) of that box.
-    reach : int
-        The longest shift that is looked for, in pixels.
+    low, high : tuple of int
+        The lowest and the highest shift that is looked for on each axis, in pixels.
     """
 
     spectrum: NDArray[np.complex64]
     size: tuple[int, int]
     slopes: NDArray[np.float32]
     corner: tuple[int, int]
-    reach: int
+    low: tuple[int, int]
+    high: tuple[int, int]
+
+    @classmethod
+    def of(cls, rough: Block, low: tuple[int, int], high: tuple[int, int], pad: int) -> Reference:
+        """Return the reference of an image (y, x), for shifts that do not wrap with such a pad."""
+        from scipy import fft, ndimage
+
+        down, across = (
+            ndimage.gaussian_filter(rough, LEAST_WIDTH, order, mode="constant")
+            for order in ((1, 0), (0, 1))
+        )
+        slopes = np.stack([down * down, down * across, across * across])
+        box = tuple(_holding(slopes[0] + slopes[2], axis) for axis in (0, 1))
+        ny, nx = (fft.next_fast_len(side + pad, real=True) for side in rough.shape)
+        spectrum = fft.rfft2(rough, (ny, nx))
+        corner = box[0].start, box[1].start
+        return cls(spectrum, (ny, nx), slopes[:, *box], corner, low, high)
 
 
 def make_reference(image: Block, smooth: float) -> Reference:
     """Make a reference of an image (1, y, x); the smoothing is a pixel at least."""
-    from scipy import fft, ndimage
+    rough = rough_image(image, smooth)
+    reach = max(rough.shape) - 1
+    return Reference.of(rough, (-reach, -reach), (reach, reach), reach)
 
+
+def rough_image(image: Block, smooth: float) -> Block:
+    """Return an image (1, y, x) without background, smoothed but for the last pixel, (y, x)."""
     light, _ = fill(image - background(image)[:, None, None])
-    rough = smoothed(np.nan_to_num(light), sqrt(max(smooth**2 - LEAST_WIDTH**2, 0)))[0]
-    down, across = (
-        ndimage.gaussian_filter(rough, LEAST_WIDTH, order, mode="constant")
-        for order in ((1, 0), (0, 1))
-    )
-    slopes = np.stack([down * down, down * across, across * across])
-    box = tuple(_holding(slopes[0] + slopes[2], axis) for axis in (0, 1))
-    reach = reach_of(rough.shape)
-    ny, nx = (fft.next_fast_len(side + reach, real=True) for side in rough.shape)
-    spectrum = fft.rfft2(rough, (ny, nx))
-    return Reference(spectrum, (ny, nx), slopes[:, *box], (box[0].start, box[1].start), reach)
+    return smoothed(np.nan_to_num(light), sqrt(max(smooth**2 - LEAST_WIDTH**2, 0)))[0]
 
 
 def _holding(energy: NDArray[np.float32], axis: int) -> slice:
@@ -109,16 +119,6 @@ def _holding(energy: NDArray[np.float32], axis: int) -> slice:
     part = energy.sum(axis=1 - axis, dtype=np.float64).cumsum()
     first, last = np.searchsorted(part, np.array([0.0005, 0.9995]) * part[-1])
     return slice(int(first), int(last) + 1)
-
-
-def reach_of(shape: tuple[int, ...]) -> int:
-    """Return the longest shift that is looked for in a window, in pixels.
-
-    Wherever it can be, in windows of up to 256 px; a quarter of the side in large ones, where
-    all that is looked for costs time.
-    """
-    side = max(shape)
-    return min(side - 1, max(WHOLE, side // 4))
 
 
 def correlate(
@@ -148,27 +148,47 @@ def correlate(
         (dy, dx) in pixels, and their 1-sigma errors; NaN for a frame whose pixels are all
         equal or masked.
     """
-    from scipy import fft
-
     light, excess = fill(block - background(block)[:, None, None])
     light = light if excess is None else np.nan_to_num(light)
-    reach, (ny, nx) = reference.reach, reference.size
-    near = np.arange(-reach, reach + 1)
+    out = correlate_light(light, excess, reference, noise)
+    out[is_empty(block)] = np.nan
+    return out
+
+
+def correlate_light(
+    light: Block,
+    excess: NDArray[np.float32] | None,
+    reference: Reference,
+    noise: Noise | None = None,
+) -> NDArray[np.float64]:
+    """Find the shifts of light without background; see `correlate`.
+
+    `excess` is that of `napari_lucky.holes.fill`.
+    """
+    correlation = correlation_of(light, reference)
+    start, _ = peaks(correlation)
+    points, hessian = Surface(correlation, start, np.full(len(light), LEAST_WIDTH)).top()
+    shifts = points + np.array(reference.low)
+    sigma = np.full(shifts.shape, np.nan)
+    if noise is not None:
+        sigma = sigma_of(hessian, _covariance(light, excess, shifts, reference, noise))
+    return np.column_stack([shifts, sigma])
+
+
+def correlation_of(light: Block, reference: Reference) -> Block:
+    """Return the correlation of each frame with the reference at all shifts looked for."""
+    from scipy import fft
+
+    ny, nx = reference.size
+    near_y, near_x = (
+        np.arange(low, high + 1) for low, high in zip(reference.low, reference.high, strict=True)
+    )
     # axis by axis: rows of zeros need no transform, nor those of shifts beyond the reach
     spectrum = fft.fft(fft.rfft(light, nx, axis=2), ny, axis=1, overwrite_x=True)
     np.conj(spectrum, out=spectrum)
     spectrum *= reference.spectrum
-    rows = fft.ifft(spectrum, axis=1, overwrite_x=True).take(near, axis=1, mode="wrap")
-    correlation = as_float32(fft.irfft(rows, nx, axis=2).take(near, axis=2, mode="wrap"))
-    start, _ = peaks(correlation)
-    points, hessian = Surface(correlation, start, np.full(len(block), LEAST_WIDTH)).top()
-    shifts = points - reach
-    sigma = np.full(shifts.shape, np.nan)
-    if noise is not None:
-        sigma = sigma_of(hessian, _covariance(light, excess, shifts, reference, noise))
-    out = np.column_stack([shifts, sigma])
-    out[is_empty(block)] = np.nan
-    return out
+    rows = fft.ifft(spectrum, axis=1, overwrite_x=True).take(near_y, axis=1, mode="wrap")
+    return as_float32(fft.irfft(rows, nx, axis=2).take(near_x, axis=2, mode="wrap"))
 
 
 def _covariance(

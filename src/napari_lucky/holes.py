@@ -66,7 +66,7 @@ def _fill(frames: Block, hole: NDArray[np.bool_]) -> NDArray[np.float32]:
 Plan = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32], NDArray[np.float32]]
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _plan(shape: tuple[int, int], packed: bytes) -> Plan:
     """Return which holes are filled, the places around each, their weights, and the excess.
 

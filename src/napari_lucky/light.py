@@ -36,7 +36,12 @@ class Light:
 
 def light_of(block: Block) -> Light:
     """Return the light in a block of frames, (k, y, x), masked pixels NaN."""
-    pixels, excess = fill(block - background(block)[:, None, None])
+    return light_over(block, background(block), is_empty(block))
+
+
+def light_over(block: Block, level: NDArray[np.float32], empty: NDArray[np.bool_]) -> Light:
+    """Return the light in a block of frames whose background (k,) and emptiness are known."""
+    pixels, excess = fill(block - level[:, None, None])
     if excess is not None and (deep := ~np.isfinite(pixels)).any():
         pixels = np.where(deep, smoothed(pixels, FILL), pixels)
-    return Light(pixels, excess, is_empty(block))
+    return Light(pixels, excess, empty)

@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from .blocks import Progress, blocks_of, silent
 from .brightest import track_brightest
 from .centroid import steady_window, track_centroid
-from .correlation import check_reference_frame, correlate, make_reference, reference_image
+from .correlation import check_reference_frame, reference_image
 from .errors import LuckyError
 from .following import follow, followed
 from .frames import Frames, View, as_float32
 from .journal import Journal, remembered
 from .noise import Noise, sample_noise
+from .recalled import recalling
 from .spots import SMOOTH, Block, check_smooth
 from .tracking import NO_LIGHT, track_template
+from .wide_correlation import correlate_with, reference_for
 from .windows import Window
 
 Method = Literal["brightest", "centroid", "correlation", "template"]
@@ -97,8 +99,8 @@ def register(
         gives lucky imaging its sharp core (Fried 1978; Law, Mackay & Baldwin 2006).
         "centroid": the windowed centroid; see `napari_lucky.centroid.track_centroid`.
         "correlation": the maximum of the cross-correlation with a reference frame, without
-        wrap-around; in windows of over 256 px, for shifts of up to a quarter of the side (or
-        255 px).
+        wrap-around; in windows of over 256 px of the light that stands out of the reference's
+        noise, for shifts that leave its middle in the window.
         "template": least squares with a template of the run's own frames; see
         `napari_lucky.tracking.track_template`.
     smooth : float
@@ -139,7 +141,7 @@ def register(
     work: dict[str, Any] = {"progress": progress, "executor": executor, "journal": journal}
 
     def run(track: Callable[[Block], NDArray[np.float64]], what: str) -> NDArray[np.float64]:
-        moved = followed(frames, moves)
+        moved = recalling(followed(frames, moves))
 
         def one(block: slice) -> NDArray[np.float64]:
             points = track(as_float32(moved.read(block, focus)))
@@ -171,8 +173,10 @@ def register(
     elif method == "correlation":
         image = reference_image(followed(frames, moves), focus, found, reference_frame)
         point = track_brightest(image, smooth)[0, :2]
-        wanted = make_reference(image, smooth)
-        made = run(lambda block: correlate(block, wanted, noise), "correlating with the reference")
+        wanted = reference_for(image, smooth, noise)
+        made = run(
+            lambda block: correlate_with(block, wanted, noise), "correlating with the reference"
+        )
         points, sigma = point - made[:, :2], made[:, 2:]
     elif method == "template":
         tracked = track_template(frames, focus, moves, found, **work)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,8 +34,13 @@ def background(block: Block) -> NDArray[np.float32]:
     The border is a sixteenth of the shorter side wide; in a window around a star it holds the
     least of the star's light. Of a long one every third pixel, or every fifth … is taken.
     """
-    places = _some(np.flatnonzero(border(block.shape[1:])))
+    places = _border_places(block.shape[1:])
     return as_float32(_nanmedian(block.reshape(len(block), -1).take(places, axis=1)))
+
+
+@lru_cache(maxsize=16)
+def _border_places(shape: tuple[int, ...]) -> NDArray[np.intp]:
+    return _some(np.flatnonzero(border(shape)))
 
 
 def _some(places: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -5,24 +5,24 @@ Reading a frame's window costs about as much as measuring in it, so it is read o
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import Progress, blocks_of, silent
-from .brightest import brightest_in
+from .brightest import brightest_in, is_wide, track_brightest
 from .calibration import bright_frames, calibrated_in
 from .diffraction import Diffraction
-from .frames import Frames, Index, View, as_float32
+from .frames import Frames, View, as_float32
 from .journal import Journal, remembered
 from .light import light_of
 from .noise import Noise, sample_noise
 from .ranking import quality_of
+from .recalled import recalling
 from .stacking import MANY, Stack, Sums, stack_of
 from .windows import Window
 
@@ -86,7 +86,10 @@ def survey(
             read = as_float32(frames.read(some, focus))
             sums.add_frames(read)
             light = light_of(read)
-            found = brightest_in(light, smooth, noise)
+            if is_wide(focus.shape, smooth):
+                found = track_brightest(read, smooth, noise)
+            else:
+                found = brightest_in(light, smooth, noise)
             if isinstance(frames, View):
                 found[frames.blank(some, focus)] = np.nan
             quality = quality_of(light, metric, rank_smooth, diffraction)
@@ -125,47 +128,3 @@ def _joined(parts: Sequence[Found]) -> Found:
     for _, sums in parts[1:]:
         total += sums
     return np.concatenate([numbers for numbers, _ in parts]), total
-
-
-def recalling(frames: Any) -> Any:
-    """Return the same views of a source that recalls what each thread read last."""
-    if isinstance(frames, View):
-        return replace(frames, frames=recalling(frames.frames))
-    return Recalled(frames)
-
-
-class Recalled:
-    """Frames that recall what each thread read last: several steps may ask for the same.
-
-    Parameters
-    ----------
-    frames : Frames
-        The source.
-    """
-
-    def __init__(self, frames: Frames) -> None:
-        self.frames = frames
-        self._last = threading.local()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Recalled, (self.frames,)
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Number of frames, rows, columns."""
-        return self.frames.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Number type of the source."""
-        return self.frames.dtype
-
-    def read(self, frames: Index, window: Window | None = None) -> NDArray[Any]:
-        """Return the frames asked for, (k, y, x), cut to the window; not to be changed."""
-        if not isinstance(frames, slice):
-            return self.frames.read(frames, window)
-        if getattr(self._last, "key", None) != (frames, window):
-            self._last.block = self.frames.read(frames, window)
-            self._last.key = frames, window
-        block: NDArray[Any] = self._last.block
-        return block

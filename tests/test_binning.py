@@ -1,0 +1,86 @@
+"""Wide windows looked through coarsely: bins, pieces, and the brightest speckle found there."""
+
+import numpy as np
+import pytest
+
+from napari_lucky.binning import WIDE, binned, bins_of, cut, unbinned
+from napari_lucky.brightest import brightest_in, is_wide, track_brightest
+from napari_lucky.light import light_of
+from napari_lucky.noise import Noise
+
+RNG = np.random.default_rng(5)
+
+
+@pytest.mark.parametrize("bins", [1, 2, 3, 4])
+def test_bins_are_means_of_pixels(bins):
+    block = RNG.normal(100, 10, (2, 13, 17)).astype(np.float32)
+    ny, nx = 13 // bins, 17 // bins
+    whole = block[:, : ny * bins, : nx * bins].reshape(2, ny, bins, nx, bins)
+    np.testing.assert_allclose(binned(block, bins), whole.mean(axis=(2, 4)), rtol=1e-6)
+
+
+def test_bins_with_a_masked_pixel_are_masked():
+    block = np.ones((1, 8, 8), np.float32)
+    block[0, 5, 2] = np.nan
+    assert np.argwhere(np.isnan(binned(block, 2))).tolist() == [[0, 2, 1]]
+
+
+def test_places_in_bins_are_those_of_their_middles():
+    assert unbinned(np.array([[0.0, 1.0], [2.5, 0.0]]), 4).tolist() == [[1.5, 5.5], [11.5, 1.5]]
+
+
+@pytest.mark.parametrize("corner", [(2, 3), (-2, 4), (9, -3), (-9, 0), (40, 40)])
+def test_pieces_are_cut_with_nothing_beyond_the_edge(corner):
+    block = RNG.normal(0, 1, (1, 12, 14)).astype(np.float32)
+    padded = np.pad(block[0], 50, constant_values=np.nan)
+    y, x = np.array(corner) + 50
+    expected = padded[y : y + 5, x : x + 6]
+    np.testing.assert_array_equal(cut(block, np.array([corner]), (5, 6))[0], expected)
+
+
+def test_no_more_is_binned_than_smoothed():
+    assert bins_of((WIDE, WIDE), 2) == 1
+    assert [bins_of((10, WIDE + 1), s) for s in (0, 1.9, 2, 3.5, 50)] == [1, 1, 2, 3, 4]
+
+
+def stars(places, shape=(300, 331), sigma=2.5, height=400.0, noise=5.0):
+    """Return frames of one star each, with a fainter one beside it, on a slope of light."""
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    out = []
+    for y, x in places:
+        light = np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * sigma**2))
+        light += 0.6 * np.exp(-((rows - y - 40) ** 2 + (columns - x + 60) ** 2) / 18)
+        out.append(100 + 0.02 * rows + height * light)
+    frames = np.array(out) + RNG.normal(0, noise, (len(places), *shape))
+    return frames.astype(np.float32)
+
+
+@pytest.mark.parametrize("smooth", [2.0, 3.0, 5.0])
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_brightest_speckle_of_a_wide_window_is_that_of_all_its_pixels(smooth, masked):
+    places = RNG.uniform(3, 296, (12, 2))
+    block = stars(places)
+    if masked:
+        block[:, RNG.random(block.shape[1:]) < 0.003] = np.nan
+        block[:, 100:104, :] = np.nan
+    assert is_wide(block.shape[1:], smooth)
+    noise = Noise(25.0)
+    found = track_brightest(block, smooth, noise)
+    exact = brightest_in(light_of(block), smooth, noise)
+    np.testing.assert_allclose(found[:, :2], exact[:, :2], atol=2e-3)
+    np.testing.assert_allclose(found[:, 2:], exact[:, 2:], rtol=1e-2)
+
+
+def test_wide_frames_without_light_have_no_brightest_speckle():
+    block = stars([(100, 100)] * 3)
+    block[0], block[2] = 7.0, np.nan
+    found = track_brightest(block, 2.0)
+    assert np.isfinite(found[:, 0]).tolist() == [False, True, False]
+
+
+def test_what_is_found_of_a_frame_does_not_depend_on_those_beside_it():
+    block = stars(RNG.uniform(3, 296, (5, 2)))
+    block[3, 40:90, 60] = np.nan
+    together = track_brightest(block, 2.0, Noise(25.0))
+    alone = [track_brightest(block[k : k + 1], 2.0, Noise(25.0))[0] for k in range(5)]
+    np.testing.assert_array_equal(together, alone)
