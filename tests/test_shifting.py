@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 from scipy import ndimage, special
+from scipy.signal import correlate2d
 
 from napari_lucky import ArrayFrames, LuckyError, Shifted, Window
-from napari_lucky.shifting import MARGIN, interpolate
+from napari_lucky.shifting import MARGIN, _weight_of_rest, interpolate, kernel
 
 RNG = np.random.default_rng(2)
 
@@ -120,3 +121,14 @@ def test_a_hole_on_a_slope_is_filled_from_its_neighbours():
     good = np.isfinite(made)
     assert (~good).sum() == 1  # the margin hides what lies beyond
     np.testing.assert_allclose(made[:, 6:][good[:, 6:]], expected[:, 6:][good[:, 6:]], rtol=1e-5)
+
+
+def test_masked_pixels_are_moved_as_if_their_weights_were_convolved():
+    """The weight that is left beside holes and edges is that of a convolution of the mask."""
+    rng = np.random.default_rng(2)
+    weights = kernel(0.31), kernel(-0.44)
+    for part in (0.001, 0.01, 0.2):  # few holes, and many
+        mask = rng.random((90, 110)) < part
+        mask[:9], mask[:, -4:], mask[40:52, 30:45] = True, True, True
+        expected = correlate2d(~mask, np.multiply.outer(*weights), "valid")
+        assert np.abs(_weight_of_rest(mask, weights) - expected).max() < 2e-6
