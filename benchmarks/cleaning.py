@@ -12,7 +12,7 @@ import multiprocessing
 import tempfile
 from pathlib import Path
 
-from memory import link_run, make, measure_job
+from memory import link_run, make, measure_memory, measure_time
 
 STEPS = {
     "off": [],
@@ -40,10 +40,11 @@ def main() -> None:
         print(f"| step | a frame (ms) | once (s) | peak memory, {many} frames (MB) |")
         print("|---|---:|---:|---:|")
         for number, (step, more) in enumerate(steps.items()):
-            (_, short), (peak, long) = (
-                measure_job(run, folder / f"out_{number}_{run.name}", [*options, *more])
+            short, long = (
+                measure_time(run, folder / f"out_{number}_{run.name}", [*options, *more])
                 for run in runs
             )
+            peak = measure_memory(runs[1], folder / f"again_{number}", [*options, *more])
             each = (long - short) / (many - few)
             once = short - few * each
             print(f"| {step} | {1e3 * each:.2f} | {once:.1f} | {peak:.0f} |", flush=True)

@@ -20,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from memory import make, measure_job
+from memory import make, measure_memory, measure_time
 
 COPIES = 200
 WHOLE_JOB, EACH_FRAME_MS, MORE_MB, MOST_MB = 0.5, 0.25, 20, 300
@@ -65,9 +65,10 @@ def whole_job(folder: Path, runs: list[Path], options: list[str], repeats: int) 
         times["start-up"].append(seconds(start_up))
         for run in runs:
             name = f"process {run.name[4:]}"
-            peak, took = measure_job(run, folder / f"out_{turn}_{run.name}", options)
-            times[name].append(took)
-            peaks[name] = peak
+            times[name].append(measure_time(run, folder / f"out_{turn}_{run.name}", options))
+    for run in runs:
+        watched = [measure_memory(run, folder / f"again_{k}_{run.name}", options) for k in range(3)]
+        peaks[f"process {run.name[4:]}"] = statistics.median(watched)
     few, many = names[2:]
     n = [int(run.name[4:]) for run in runs]
     pairs = zip(times[few], times["cat"], strict=True)

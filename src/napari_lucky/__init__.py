@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .fits_output import ImageResult, write_fits
     from .flat_output import make_masters
     from .flats import FlatField, flat_field
+    from .forked import Forked, on_copies
     from .fourier_lucky import stack_fourier
     from .frames import ArrayFrames, Frames, LazyArray, Subset
     from .history import Step
@@ -102,6 +103,7 @@ _HOMES = {
     "fits_output": ("ImageResult", "write_fits"),
     "flats": ("FlatField", "flat_field"),
     "flat_output": ("make_masters",),
+    "forked": ("Forked", "on_copies"),
     "fourier_lucky": ("stack_fourier",),
     "frames": ("ArrayFrames", "Frames", "LazyArray", "Subset"),
     "history": ("Step",),
@@ -171,6 +173,7 @@ __all__ = [
     "DustRemoved",
     "FigureRecipe",
     "FlatField",
+    "Forked",
     "FrameTable",
     "Frames",
     "ImageResult",
@@ -228,6 +231,7 @@ __all__ = [
     "named_telescope",
     "noise_from",
     "on_cluster",
+    "on_copies",
     "open_run",
     "parse_stack",
     "peak_pixel",

@@ -94,6 +94,8 @@ def map_blocks(
     executor : concurrent.futures.Executor, optional
         Where the blocks run; a pool of threads, one a core, by default.
     """
+    if len(blocks) < getattr(executor, "fewest", 0):  # it tells that it is not worth it for these
+        executor = None
     total = sum(block.stop - block.start for block in blocks)
     pool = executor or ThreadPoolExecutor(cores())
     pending: deque[tuple[list[slice], Future[list[T]]]] = deque()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 from .bad_pixels import HOT_SIGMA, hot_pixels
@@ -89,16 +89,15 @@ def calibrate(
     work: dict[str, Any] = {"progress": progress, "executor": executor}
     level = None if dark is None else master(dark, combine, clip_sigma, what="dark", **work)
     field = None
-    if flat is not None:
-        field = flat_field(
-            flat, level, combine, clip_sigma, dead_below, history=flat_history, **work
-        )
+    with ThreadPoolExecutor(1) as pool:  # two medians of a whole sensor, side by side
+        hot = None if level is None else pool.submit(hot_pixels, level, hot_sigma)
+        if flat is not None:
+            field = flat_field(
+                flat, level, combine, clip_sigma, dead_below, history=flat_history, **work
+            )
+    bad = lone_pixels(*sample_moments(frames, **work), hot_sigma) if hot is None else hot.result()
     if saturation is None:
         saturation = saturation_level(getattr(frames, "header", None), frames.dtype)
-    if level is not None:
-        bad = hot_pixels(level, hot_sigma)
-    else:
-        bad = lone_pixels(*sample_moments(frames, **work), hot_sigma)
     return Calibrated(
         frames,
         level,

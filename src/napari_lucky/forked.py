@@ -104,6 +104,9 @@ class Forked(Executor):
         What is done once, on a thread here, when there are copies.
     """
 
+    fewest = 4
+    """Blocks that copies are made for; they cost as much as some blocks."""
+
     def __init__(self, meanwhile: Callable[[], object] = nothing) -> None:
         self._meanwhile: Callable[[], object] | None = meanwhile
         self._thread: threading.Thread | None = None
