@@ -73,8 +73,9 @@ class Sums:
 
         What `add` does, for the many frames of which the sums are equal to one another.
         """
-        value = pixels.sum(axis=0, dtype=np.float64)
-        value2 = np.einsum("kyx,kyx->yx", pixels, pixels, dtype=np.float64)
+        exact = pixels.astype(np.float64)
+        value = exact.sum(axis=0)
+        value2 = np.einsum("kyx,kyx->yx", exact, exact)
         counted = np.full(value.shape, float(len(pixels)))
         masked = ~np.isfinite(value)  # in some frame at least
         if masked.any():

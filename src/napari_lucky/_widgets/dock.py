@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from threading import Thread
 from typing import Any
 
 import napari
@@ -23,7 +24,7 @@ from qtpy.QtWidgets import (
 
 from .._layers import LayerTuple
 from .choices import LayerCombo
-from .jobs import END, Done, Job, Work, attempt
+from .jobs import END, Done, Job, Work, attempt, import_tables
 from .keeping_up import Followed, KeepingUp, put_in_place
 
 
@@ -76,6 +77,7 @@ class Dock(QScrollArea):
         self.cancel_button.changed.connect(self.cancel)
         self._lay_out(explanation)
         self.destroyed.connect(partial(_abandon, self._jobs))
+        Thread(target=import_tables, daemon=True).start()  # before a first job has to
 
     def _lay_out(self, explanation: str) -> None:
         label = QLabel(explanation)

@@ -37,6 +37,11 @@ class _Signals(WorkerBaseSignals):
     progressed = Signal(int, int, str)
 
 
+def import_tables() -> None:
+    """Import what napari makes the tables of layers with: it would do so in the window."""
+    import_module("pandas")
+
+
 class _Worker(WorkerBase):
     def __init__(self, work: Work) -> None:
         super().__init__(SignalsClass=_Signals)
@@ -44,7 +49,7 @@ class _Worker(WorkerBase):
         self._told = ("", 0.0)
 
     def work(self) -> Any:
-        import_module("pandas")  # for the tables of layers: napari would do it in the window
+        import_tables()
         try:
             return self._work(progress=self._report)
         except Cancelled:
