@@ -57,10 +57,14 @@ def bundled(blocks: list[slice], executor: Executor | None = None) -> list[list[
     return [blocks[k : k + size] for k in range(0, len(blocks), size)]
 
 
-def blocks_of(n: int, pixels: int, budget: int = 1 << 18) -> list[slice]:
+BUDGET = 1 << 18
+"""Pixels of a block: 16 frames of 128 x 128."""
+
+
+def blocks_of(n: int, pixels: int, budget: int = BUDGET) -> list[slice]:
     """Cut n frames of a number of pixels each into blocks of about `budget` pixels.
 
-    The default, 16 frames of 128 x 128 or 1 MB of float32, stays in a processor's cache, far
+    The default, 1 MB of float32, stays in a processor's cache, far
     under the half second in which a cancel must work, and small in memory on many processors.
     It must not depend on their number, or sums would.
     """

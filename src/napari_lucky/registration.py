@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from .blocks import Progress, blocks_of, silent
+from .blocks import BUDGET, Progress, blocks_of, silent
 from .brightest import track_brightest
 from .centroid import steady_window, track_centroid
 from .correlation import check_reference_frame, reference_image
@@ -149,7 +149,8 @@ def register(
                 points[moved.blank(block, focus)] = np.nan
             return points
 
-        blocks = blocks_of(frames.shape[0], focus.height * focus.width)
+        pixels = focus.height * focus.width
+        blocks = blocks_of(frames.shape[0], pixels, max(BUDGET, 2 * pixels))
         done = remembered(one, blocks, what=what, **work)
         return np.concatenate(list(done))
 

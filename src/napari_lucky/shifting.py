@@ -96,41 +96,44 @@ def interpolate(image: NDArray[np.float32], rest: NDArray[np.float64]) -> NDArra
     ndarray of float32, (y, x)
     """
     weights = kernel(float(rest[0])), kernel(float(rest[1]))
-    holes = ~np.isfinite(image)
-    if not holes.any():
+    y, x = _holes(image)
+    if len(y) == 0:
         return _convolve(image, weights)
-    filled = fill_holes(image)
-    unknown = np.isnan(filled)  # deep in a hole; beyond the sensor's edge as a rule
+    means = _means_around(image, y, x)
+    unknown = np.isnan(means)  # deep in a hole; beyond the sensor's edge as a rule
+    filled = image.copy()
+    filled[y, x] = np.where(unknown, 0, means)
+    moved = _convolve(filled, weights)
     if unknown.any():
-        filled[unknown] = 0
-        moved = _convolve(filled, weights)
         with np.errstate(divide="ignore", invalid="ignore"):  # where nothing is near
-            moved /= _weight_of_rest(unknown, weights)
-    else:
-        moved = _convolve(filled, weights)
-    moved[_weight_of_rest(holes, weights) <= 0.5] = np.nan
+            moved /= _weight_beside(y[unknown], x[unknown], image.shape, weights)
+    moved[_weight_beside(y, x, image.shape, weights) <= 0.5] = np.nan
     return moved
 
 
 FEW = 0.02
-"""Of a mask, this part or less is few pixels."""
+"""Of an image's pixels, this part or less is few."""
 
 
-def _weight_of_rest(
-    mask: NDArray[np.bool_], weights: tuple[NDArray[np.float64], NDArray[np.float64]]
+def _weight_beside(
+    y: NDArray[np.intp],
+    x: NDArray[np.intp],
+    shape: tuple[int, ...],
+    weights: tuple[NDArray[np.float64], NDArray[np.float64]],
 ) -> NDArray[np.float32]:
-    """Return the weight that pixels have which are not masked, (y, x), without the margin.
+    """Return the weight that all but some pixels have, (y, x) without the margin.
 
     Whole rows and columns, beyond the sensor's edge, leave a product of two profiles, and of the
     few other pixels each takes its own weight away: quicker than a convolution.
     """
-    rows = np.asarray(~mask.all(axis=1))
-    columns = np.asarray(~mask.all(axis=0))
-    y, x = np.divmod(np.flatnonzero(mask), mask.shape[1])
+    rows = np.bincount(y, minlength=shape[0]) < shape[1]
+    columns = np.bincount(x, minlength=shape[1]) < shape[0]
     single = np.asarray(rows[y] & columns[x])
+    if np.count_nonzero(single) > FEW * shape[0] * shape[1]:
+        others = np.ones(shape, np.float32)
+        others[y, x] = 0
+        return _convolve(others, weights)
     y, x = y[single], x[single]
-    if len(y) > FEW * mask.size:
-        return _convolve(as_float32(~mask), weights)
     down, across = (
         np.convolve(on, weight[::-1], "valid")
         for on, weight in zip((rows, columns), weights, strict=True)
@@ -154,9 +157,23 @@ def fill_holes(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
     Those at the corners count half. Where all eight are masked, so is the result.
     """
-    y, x = np.divmod(np.flatnonzero(~np.isfinite(image)), image.shape[1])
+    y, x = _holes(image)
     if len(y) == 0:
         return image
+    filled = image.copy()
+    filled[y, x] = _means_around(image, y, x)
+    return filled
+
+
+def _holes(image: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return where pixels are masked, y and x."""
+    return np.divmod(np.flatnonzero(~np.isfinite(image)), image.shape[1])
+
+
+def _means_around(
+    image: NDArray[np.float32], y: NDArray[np.intp], x: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Return the mean of the neighbours of some pixels that are not masked; NaN if all are."""
     total, weight = np.zeros(len(y)), np.zeros(len(y))
     last_y, last_x = image.shape[0] - 1, image.shape[1] - 1
     for dy, dx in ((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx):
@@ -164,9 +181,7 @@ def fill_holes(image: NDArray[np.float32]) -> NDArray[np.float32]:
         good = np.isfinite(values) * (0.5 if dy and dx else 1.0)
         total += good * np.where(good > 0, values, 0)
         weight += good
-    filled = image.copy()
-    filled[y, x] = np.where(weight > 0, total / np.where(weight > 0, weight, 1), np.nan)
-    return filled
+    return np.where(weight > 0, total / np.where(weight > 0, weight, 1), np.nan)
 
 
 def _convolve(

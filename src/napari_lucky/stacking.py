@@ -17,6 +17,8 @@ from .windows import Window
 FloatArray = NDArray[np.float64]
 MANY = 1 << 20
 """Pixels that are summed before sums are handed on, 64 frames of 128 x 128."""
+FEWEST = 8
+"""Frames that are, however large they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,29 +70,6 @@ class Sums:
         self.both += np.einsum("kyx,kyx->yx", values, weights, dtype=np.float64)
         self.weight2 += np.einsum("kyx,kyx->yx", weights, weights, dtype=np.float64)
 
-    def add_frames(self, pixels: NDArray[np.float32]) -> None:
-        """Add frames, (k, y, x), all of weight 1 but for their masked (NaN) pixels.
-
-        What `add` does, for the many frames of which the sums are equal to one another.
-        """
-        exact = pixels.astype(np.float64)
-        value = exact.sum(axis=0)
-        value2 = np.einsum("kyx,kyx->yx", exact, exact)
-        counted = np.full(value.shape, float(len(pixels)))
-        masked = ~np.isfinite(value)  # in some frame at least
-        if masked.any():
-            some = pixels[:, masked]
-            good = np.isfinite(some)
-            some = np.where(good, some, np.float32(0))
-            value[masked] = some.sum(axis=0, dtype=np.float64)
-            value2[masked] = np.einsum("kp,kp->p", some, some, dtype=np.float64)
-            counted[masked] = good.sum(axis=0)
-        self.value += value
-        self.both += value
-        self.value2 += value2
-        self.weight += counted
-        self.weight2 += counted
-
     def merge(self, other: Sums) -> None:
         """Add the sums over other frames."""
         for name, total in vars(other).items():
@@ -113,6 +92,51 @@ class Sums:
         spare = self.weight**2 - self.weight2  # (sum of w)² (N − 1) / N
         some = spare > 1e-9 * self.weight**2
         return np.where(some, np.maximum(scatter, 0) / np.where(some, spare, 1), np.nan)
+
+
+class EqualSums:
+    """Running sums of frames of weight 1 but for their masked pixels: most of `Sums` are equal.
+
+    Parameters
+    ----------
+    totals : ndarray of float64, (3, y, x)
+        Sums of value and value², and in how many frames a pixel was masked.
+    count : int
+        How many frames were added.
+    """
+
+    def __init__(self, totals: FloatArray, count: int = 0) -> None:
+        self.totals, self.count = totals, count
+
+    def add(self, pixels: NDArray[np.float32]) -> None:
+        """Add frames, (k, y, x), masked pixels NaN."""
+        exact = pixels.astype(np.float64)
+        value = exact.sum(axis=0) if len(exact) > 1 else exact[0]
+        masked = np.flatnonzero(~np.isfinite(value))  # in some frame at least
+        if len(masked):
+            flat = exact.reshape(len(exact), -1)
+            some = flat[:, masked]
+            good = np.isfinite(some)
+            some = np.where(good, some, 0)
+            flat[:, masked], value.reshape(-1)[masked] = some, some.sum(axis=0)
+            self.totals[2].reshape(-1)[masked] += (~good).sum(axis=0)
+        self.totals[0] += value
+        np.multiply(exact, exact, out=exact)
+        self.totals[1] += exact.sum(axis=0) if len(exact) > 1 else exact[0]
+        self.count += len(pixels)
+
+    def merge(self, other: EqualSums) -> None:
+        """Add the sums over other frames."""
+        self.totals += other.totals
+        self.count += other.count
+
+    def sums(self) -> Sums:
+        """Return what `Sums` would hold."""
+        made = Sums(self.totals.shape[1:])
+        made.value = made.both = self.totals[0]
+        made.value2 = self.totals[1]
+        made.weight = made.weight2 = self.count - self.totals[2]
+        return made
 
 
 def stack_mean(
@@ -151,27 +175,51 @@ def stack_mean(
     """
     index = checked(frames, index, window)
 
+    pixels = window.height * window.width
+    # sums are as large as several frames
+    blocks = blocks_of(len(index), pixels, max(MANY, FEWEST * pixels))
+    work: dict[str, Any] = {"progress": progress, "what": what, "executor": executor}
+    if weights is not None:
+        return _stack_weighted(frames, index, window, weights, blocks, work)
+
+    def add(block: slice) -> EqualSums:
+        sums = EqualSums(np.zeros((3, *window.shape)))
+        for part in blocks_of(block.stop - block.start, pixels):
+            sums.add(as_float32(frames.read(index[block][part], window)))
+        return sums
+
+    total = EqualSums(np.zeros((3, *window.shape)))
+    for some in map_blocks(add, blocks, **work):
+        total.merge(some)
+    sums = total.sums()
+    coverage = sums.weight.astype(np.int32)
+    return stack_of(sums.mean(), coverage, len(index), sums.variance())
+
+
+def _stack_weighted(
+    frames: Frames,
+    index: NDArray[np.intp],
+    window: Window,
+    weights: FloatArray,
+    blocks: list[slice],
+    work: dict[str, Any],
+) -> Stack:
     def add(block: slice) -> tuple[Sums, NDArray[np.int32]]:
         sums = Sums(window.shape)
         coverage: NDArray[np.int32] = np.zeros(window.shape, np.int32)
-        for part in blocks_of(block.stop - block.start, pixels):
+        for part in blocks_of(block.stop - block.start, window.height * window.width):
             some = index[block][part]
             values = as_float32(frames.read(some, window))
-            if weights is None:
-                sums.add_frames(values)
-                continue
             good = np.isfinite(values)
             values, counted = np.where(good, values, np.float32(0)), as_float32(good)
             own = weights[some, np.newaxis, np.newaxis]
             sums.add(values * own, counted * own)
             coverage += good.sum(axis=0, dtype=np.int32)
-        return sums, sums.weight.astype(np.int32) if weights is None else coverage
+        return sums, coverage
 
-    pixels = window.height * window.width
-    blocks = blocks_of(len(index), pixels, MANY)  # sums are as large as several frames
     sums = Sums(window.shape)
     coverage = np.zeros(window.shape, np.int32)
-    for some, good in map_blocks(add, blocks, progress=progress, what=what, executor=executor):
+    for some, good in map_blocks(add, blocks, **work):
         sums.merge(some)
         coverage += good
     return stack_of(sums.mean(), coverage, len(index), sums.variance())

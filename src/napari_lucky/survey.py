@@ -23,11 +23,11 @@ from .light import light_of
 from .noise import Noise, sample_noise
 from .ranking import quality_of
 from .recalled import recalling
-from .stacking import MANY, Stack, Sums, stack_of
+from .stacking import MANY, EqualSums, Stack, stack_of
 from .windows import Window
 
 Found = tuple[NDArray[np.float64], NDArray[np.float64]]
-"""A row for each frame of a block, and sums of value, value² and weight over them."""
+"""A row for each frame of a block, and their `EqualSums.totals`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,11 +80,11 @@ def survey(
     pixels = focus.height * focus.width
 
     def one(block: slice) -> Found:
-        rows, sums = [], Sums(focus.shape)
+        rows, sums = [], EqualSums(np.zeros((3, *focus.shape)))
         for part in blocks_of(block.stop - block.start, pixels):
             some = slice(block.start + part.start, block.start + part.stop)
             read = as_float32(frames.read(some, focus))
-            sums.add_frames(read)
+            sums.add(read)
             light = light_of(read)
             if is_wide(focus.shape, smooth):
                 found = track_brightest(read, smooth, noise)
@@ -97,7 +97,7 @@ def survey(
             if calibrated is not None:
                 saturated = bright_frames(calibrated, some, focus)
             rows.append(np.column_stack([found, quality, saturated]))
-        return np.concatenate(rows), np.stack([sums.value, sums.value2, sums.weight])
+        return np.concatenate(rows), sums.totals
 
     work: dict[str, Any] = {"progress": progress, "executor": executor, "join": _joined}
     blocks = blocks_of(n, pixels, MANY)  # sums are as large as several frames
@@ -107,9 +107,7 @@ def survey(
         rows.append(numbers)
         sums += some
     table = np.concatenate(rows)
-    total = Sums(focus.shape)
-    total.value, total.value2, total.weight = sums
-    total.both, total.weight2 = total.value, total.weight
+    total = EqualSums(sums, n).sums()
     all_lit = bool(np.isfinite(table[:, :2]).all())
     return Survey(
         noise,
