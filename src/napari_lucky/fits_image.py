@@ -86,7 +86,7 @@ class Layout:
         return np.dtype(np.uint16) if self.level_step else self.dtype
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class FitsImage:
     """A file and the layout of one image or cube in it.
 
@@ -105,8 +105,9 @@ class FitsImage:
     unpacked: Unpacked | None = None
     size: int | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "path": self.path.absolute()}  # whoever gets it may be elsewhere
+    def __reduce__(self) -> tuple[Any, ...]:
+        path = self.path.absolute()  # whoever gets it may be elsewhere
+        return FitsImage, (path, self.layout, self.unpacked, self.size)
 
     def read(self, planes: Sequence[int], window: Window) -> NDArray[Any]:
         """Return some planes, (k, height, width), cut to a window; see `read_into`."""

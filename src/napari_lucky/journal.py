@@ -29,8 +29,8 @@ EVERY = 5.0
 """Seconds from one writing to the next, and before the first: short jobs never write."""
 PART_OF_TIME = 0.05
 """Writing takes at most about this part of a job's time."""
-GATHERED = 64
-"""Blocks whose results are held singly before they are joined."""
+HELD = 1 << 22
+"""Bytes of results that are held singly before they are joined, or as many as were joined."""
 DECISIVE = ("focus", "register", "smooth", "reference_frame", "rank", "rank_smooth", "psf")
 """Parameters of a recipe that measurements depend on, beside the frames themselves."""
 
@@ -66,6 +66,7 @@ class Journal:
         self._found: dict[str, tuple[int, Any]] = {}  # those of the job that was interrupted
         self._now = ""  # the pass that is under way
         self._new: list[Any] = []  # its results that are not joined yet
+        self._held = 0  # their bytes
         self._join: Callable[[Sequence[Any]], Any] = joined
 
     def __enter__(self) -> Journal:
@@ -140,8 +141,10 @@ class Journal:
     def add(self, done: int, result: Any) -> None:
         """Keep the result of one more block, which ends before frame `done`."""
         self._new.append(result)
-        self._passes[self._now] = (done, self._passes[self._now][1])
-        if len(self._new) >= GATHERED:
+        before = self._passes[self._now][1]
+        self._passes[self._now] = (done, before)
+        self._held += _bytes_of(result)
+        if self._held > max(HELD, _bytes_of(before)):
             self._flush()
         if time.monotonic() >= self._due:
             self._write()
@@ -152,7 +155,7 @@ class Journal:
             done, before = self._passes[self._now]
             parts = self._new if before is None else [before, *self._new]
             self._passes[self._now] = (done, self._join(parts))
-            self._new = []
+            self._new, self._held = [], 0
 
     def _write(self) -> None:
         begun = time.monotonic()
@@ -171,6 +174,11 @@ class Journal:
             return
         now = time.monotonic()
         self._due = now + max(self._every, (now - begun) / PART_OF_TIME)
+
+
+def _bytes_of(result: Any) -> int:
+    arrays = result if isinstance(result, tuple) else (result,)
+    return sum(array.nbytes for array in arrays if array is not None)
 
 
 def _save(file: Any, key: str, passes: dict[str, tuple[int, Any]]) -> None:

@@ -174,6 +174,9 @@ def _means_around(
     image: NDArray[np.float32], y: NDArray[np.intp], x: NDArray[np.intp]
 ) -> NDArray[np.float64]:
     """Return the mean of the neighbours of some pixels that are not masked; NaN if all are."""
+    means = np.full(len(y), np.nan)
+    near = np.flatnonzero(~(_deep(y, *image.shape)[y] | _deep(x, *image.shape[::-1])[x]))
+    y, x = y[near], x[near]
     total, weight = np.zeros(len(y)), np.zeros(len(y))
     last_y, last_x = image.shape[0] - 1, image.shape[1] - 1
     for dy, dx in ((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx):
@@ -181,7 +184,14 @@ def _means_around(
         good = np.isfinite(values) * (0.5 if dy and dx else 1.0)
         total += good * np.where(good > 0, values, 0)
         weight += good
-    return np.where(weight > 0, total / np.where(weight > 0, weight, 1), np.nan)
+    means[near] = np.where(weight > 0, total / np.where(weight > 0, weight, 1), np.nan)
+    return means
+
+
+def _deep(at: NDArray[np.intp], lines: int, pixels: int) -> NDArray[np.bool_]:
+    """Tell which lines are masked whole with the ones beside them, from where pixels are."""
+    whole = np.pad(np.bincount(at, minlength=lines) == pixels, 1, constant_values=True)
+    return np.asarray(whole[:-2] & whole[1:-1] & whole[2:])
 
 
 def _convolve(
