@@ -6,18 +6,16 @@ takes an eighth of the time of a loop over the kernel's points.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Literal
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 Block = NDArray[np.float32]
 Weights = NDArray[np.float64]
 Beyond = Literal["nearest", "constant"]
-Part = Callable[[slice, slice], NDArray[np.float32]]
-"""Gives a part of a banded matrix: some rows, and the columns in which they are not 0."""
 
 BAND = 16
 """Pixels along an axis that one product gives; wider bands have more zeros, narrower ones need
@@ -43,28 +41,23 @@ def gaussian(block: Block, sigma: float, beyond: Beyond = "nearest") -> Block:
     """
     if sigma == 0:
         return block
-    _, ny, nx = block.shape
-    reach = len(gaussian_weights(sigma)) // 2
-    down, across = _smoothing(ny, sigma, beyond), _smoothing(nx, sigma, beyond)
-    block = _down(block, lambda *part: down[part], ny, reach, reach)
-    return _across(block, lambda *part: across[part], nx, reach, reach)
-
-
-@lru_cache(maxsize=16)
-def _smoothing(side: int, sigma: float, beyond: Beyond) -> NDArray[np.float32]:
-    """Return the matrix that smooths along an axis of so many pixels."""
     weights = gaussian_weights(sigma)
-    reach = len(weights) // 2
-    matrix = np.zeros((side, side))
-    row = np.arange(side)
-    for distance, weight in zip(range(-reach, reach + 1), weights, strict=True):
-        source = row + distance
-        on = (source >= 0) & (source < side)
-        if beyond == "nearest":
-            np.add.at(matrix, (row, source.clip(0, side - 1)), weight)
-        else:
-            matrix[row[on], source[on]] = weight
-    return matrix.astype(np.float32)
+    return correlate(_padded(block, len(weights) // 2, beyond), weights, weights)
+
+
+def _padded(block: Block, reach: int, beyond: Beyond) -> Block:
+    """Return a block with so many pixels more on all sides; numpy's pad takes several times."""
+    k, ny, nx = block.shape
+    out = np.empty((k, ny + 2 * reach, nx + 2 * reach), np.float32)
+    inside = slice(reach, ny + reach), slice(reach, nx + reach)
+    out[:, *inside] = block
+    nothing = np.float32(0)
+    near = beyond == "nearest"
+    out[:, inside[0], :reach] = block[:, :, :1] if near else nothing
+    out[:, inside[0], nx + reach :] = block[:, :, -1:] if near else nothing
+    out[:, :reach] = out[:, reach : reach + 1] if near else nothing
+    out[:, ny + reach :] = out[:, ny + reach - 1 : ny + reach] if near else nothing
+    return out
 
 
 @lru_cache(maxsize=32)
@@ -94,55 +87,51 @@ def correlate(block: Block, down: Weights, across: Weights) -> Block:
     ndarray of float32, (k, y − m + 1, x − n + 1)
         Where the whole kernel is on the block.
     """
-    block = _down(block, _sliding(down), block.shape[1] - len(down) + 1, 0, len(down) - 1)
-    return _across(block, _sliding(across), block.shape[2] - len(across) + 1, 0, len(across) - 1)
+    return _across(_down(block, down), across)
 
 
-def _sliding(weights: Weights) -> Part:
-    """Return the matrix of a correlation along an axis, of which all parts are alike."""
-    band = _band(len(weights) - 1)
-    matrix = np.zeros((band, band + len(weights) - 1), np.float32)
+def _matrix(weights: Weights) -> tuple[NDArray[np.float32], int]:
+    """Return the matrix that gives a band of a correlation, and how many lines it takes at once."""
+    more = len(weights) - 1
+    band = max(BAND, more // 2)
+    matrix = np.zeros((band, band + more), np.float32)
     for row in range(band):
         matrix[row, row : row + len(weights)] = weights
-    return lambda rows, sources: matrix[: rows.stop - rows.start, : sources.stop - sources.start]
+    return matrix, max(1, SMALL // matrix.size)
 
 
-def _down(block: Block, matrix: Part, made: int, before: int, after: int) -> Block:
-    """Return matrix @ frame of each frame, of `made` rows.
-
-    The matrix is 0 but for so many elements before, and after, its diagonal.
-    """
-    k, ny, nx = block.shape
+def _down(block: Block, weights: Weights) -> Block:
+    matrix, lines = _matrix(weights)
+    (band, wide), (k, ny, nx) = matrix.shape, block.shape
+    made = ny - len(weights) + 1
+    bands, rest = divmod(made, band)
     out = np.empty((k, made, nx), np.float32)
-    for rows, sources, chunk in _bands(made, ny, before, after):
-        band = matrix(rows, sources)
-        for x in range(0, nx, chunk):
-            columns = slice(x, x + chunk)
-            np.matmul(band, block[:, sources, columns], out=out[:, rows, columns])
+    # each band's rows, of which those of the next are some again: one call for all of them
+    s0, s1, s2 = block.strides
+    source = as_strided(block, (k, bands, wide, nx), (s0, band * s1, s1, s2), writeable=False)
+    target = out[:, : made - rest].reshape(k, bands, band, nx)
+    for x in range(0, nx, lines):
+        some = slice(x, x + lines)
+        np.matmul(matrix, source[..., some], out=target[..., some])
+        if rest:
+            last = matrix[:rest, : rest + len(weights) - 1]
+            np.matmul(last, block[:, made - rest :, some], out=out[:, made - rest :, some])
     return out
 
 
-def _across(block: Block, matrix: Part, made: int, before: int, after: int) -> Block:
-    """Return frame @ matrix.T of each frame, of `made` columns."""
-    k, ny, nx = block.shape
+def _across(block: Block, weights: Weights) -> Block:
+    matrix, lines = _matrix(weights)
+    (band, wide), (k, ny, nx) = matrix.shape, block.shape
+    made = nx - len(weights) + 1
+    bands, rest = divmod(made, band)
     out = np.empty((k, ny, made), np.float32)
-    for columns, sources, chunk in _bands(made, nx, before, after):
-        band = matrix(columns, sources).T
-        for y in range(0, ny, chunk):
-            rows = slice(y, y + chunk)
-            np.matmul(block[:, rows, sources], band, out=out[:, rows, columns])
+    s0, s1, s2 = block.strides
+    source = as_strided(block, (k, bands, ny, wide), (s0, band * s2, s1, s2), writeable=False)
+    target = out[:, :, : made - rest].reshape(k, ny, bands, band).transpose(0, 2, 1, 3)
+    for y in range(0, ny, lines):
+        some = slice(y, y + lines)
+        np.matmul(source[:, :, some], matrix.T, out=target[:, :, some])
+        if rest:
+            last = matrix[:rest, : rest + len(weights) - 1].T
+            np.matmul(block[:, some, made - rest :], last, out=out[:, some, made - rest :])
     return out
-
-
-def _band(more: int) -> int:
-    """Return how many pixels one product gives, if each is made of so many more."""
-    return max(BAND, more // 2)
-
-
-def _bands(made: int, given: int, before: int, after: int) -> Iterator[tuple[slice, slice, int]]:
-    """Yield the bands of an axis, the pixels that each is made of, and how many lines at once."""
-    band = _band(before + after)
-    lines = max(1, SMALL // (band * (band + before + after)))
-    for start in range(0, made, band):
-        stop = min(start + band, made)
-        yield slice(start, stop), slice(max(start - before, 0), min(stop + after, given)), lines
