@@ -11,9 +11,9 @@ from typing import Any
 
 from .diffraction import Diffraction
 from .errors import LuckyError
-from .fits_image import is_gzipped
 from .forked import on_copies
 from .frames import parse_range
+from .gzipped import is_gzipped
 from .options import from_text
 
 TELESCOPE = {

@@ -7,24 +7,22 @@ astropy's sections are not safe to share between threads.
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
 import threading
 import warnings
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import LuckyError
+from .gzipped import Unpacked, gunzip, is_gzipped
 from .integers import level_step, levels_to_adu
 from .windows import Window
 
@@ -184,22 +182,6 @@ class FitsImage:
         return out
 
 
-def gunzip(path: Path, size: int) -> memoryview:
-    """Return the first bytes of what a gzipped file holds, in one piece.
-
-    In one call of zlib for each member of the file, so that other threads run meanwhile.
-    """
-    packed, pieces, have = path.read_bytes(), [], 0
-    while packed and have < size:
-        member = zlib.decompressobj(wbits=31)
-        pieces.append(member.decompress(packed, size - have))
-        have += len(pieces[-1])
-        if not member.eof:
-            break  # enough, or truncated
-        packed = member.unused_data.lstrip(b"\0")  # which may pad a file's end
-    return memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-
-
 _scratch = threading.local()
 
 
@@ -212,43 +194,6 @@ def scratch(size: int) -> NDArray[np.uint8]:
     if held is None or len(held) < size:
         held = _scratch.held = np.empty(size, np.uint8)
     return held[:size]
-
-
-@dataclass(eq=False)
-class Unpacked:
-    """A gzipped file, unpacked to a temporary file as far as it has been asked for.
-
-    So the first frame of a long cube is there at once, and none is ever unpacked twice.
-    """
-
-    path: Path
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _packed: Any = None
-    _plain: Any = None
-    _process: int = 0
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Unpacked, (self.path.absolute(),)  # whoever gets it unpacks for himself
-
-    def __del__(self) -> None:
-        for file in (self._packed, self._plain):
-            if file is not None:
-                file.close()
-
-    def read(self, dtype: np.dtype[Any], count: int, offset: int) -> NDArray[Any]:
-        """Return `count` numbers found at a byte offset of the unpacked file; fewer at its end."""
-        end = offset + count * dtype.itemsize
-        with self._lock:
-            if self._process != os.getpid():  # a copy of the process must not share the handles
-                self._process = os.getpid()
-                self._packed = gzip.open(self.path)  # noqa: SIM115
-                self._plain = TemporaryFile()  # noqa: SIM115
-            have = self._plain.seek(0, os.SEEK_END)
-            while have < end and (piece := self._packed.read(1 << 20)):
-                have += self._plain.write(piece)
-            self._plain.seek(offset)
-            piece = self._plain.read(max(min(end, have) - offset, 0))
-        return np.frombuffer(piece, dtype, len(piece) // dtype.itemsize)
 
 
 def layouts(path: Path) -> list[Layout]:
@@ -345,8 +290,3 @@ def read_header(path: Path, hdu: int) -> Any:
 def is_fits_name(name: str) -> bool:
     """Tell whether a file's name is one of a FITS file."""
     return name.lower().endswith(SUFFIXES)
-
-
-def is_gzipped(path: Path) -> bool:
-    """Tell whether a file's name says that it is gzipped as a whole."""
-    return path.name.lower().endswith(".gz")

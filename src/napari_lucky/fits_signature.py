@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import LuckyError
-from .fits_image import is_gzipped
+from .gzipped import is_gzipped
 from .integers import FULL, TOP
 
 CARD, BLOCK = 80, 2880

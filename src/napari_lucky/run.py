@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from . import fits_image
 from .errors import LuckyError
-from .fits_image import FitsImage, Layout, Unpacked
+from .fits_image import FitsImage, Layout
 from .fits_plain import header_bytes, plain_layout
 from .fits_signature import Mould, mould, signature
 from .frames import Index
+from .gzipped import Unpacked, is_gzipped
 from .windows import Window
 
 DIGITS = re.compile(r"(\d+)")
@@ -78,7 +79,7 @@ class Run:
     def header_with(self, text: bytes) -> Any:
         """Return the header if its cards hold a text, or else None; parsed only if they do."""
         image = self.images[0]
-        offset = 0 if fits_image.is_gzipped(image.path) else image.layout.offset
+        offset = 0 if is_gzipped(image.path) else image.layout.offset
         if image.layout.hdu == 0 and offset and text not in header_bytes(image.path, offset):
             return None
         return self.header
@@ -233,7 +234,7 @@ def _open_images(paths: Iterable[Path]) -> tuple[list[FitsImage], list[LeftOut]]
             try:
                 kind = signature(path)
                 if kind not in known:
-                    plain = None if fits_image.is_gzipped(path) else plain_layout(path, kind)
+                    plain = None if is_gzipped(path) else plain_layout(path, kind)
                     known[kind] = [plain] if plain else fits_image.layouts(path)
                 found = known[kind]
                 like = mould(path, kind)
@@ -242,7 +243,7 @@ def _open_images(paths: Iterable[Path]) -> tuple[list[FitsImage], list[LeftOut]]
                 odd.append(LeftOut(path, str(error).removeprefix(f"{path}: ")))
                 continue
         several = sum(layout.shape[0] for layout in found) > 1
-        unpacked = Unpacked(path) if several and fits_image.is_gzipped(path) else None
+        unpacked = Unpacked(path) if several and is_gzipped(path) else None
         size = None if like is None else like.size
         images += [FitsImage(path, layout, unpacked, size) for layout in found]
     return images, odd
