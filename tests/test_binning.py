@@ -19,10 +19,13 @@ def test_bins_are_means_of_pixels(bins):
     np.testing.assert_allclose(binned(block, bins), whole.mean(axis=(2, 4)), rtol=1e-6)
 
 
-def test_bins_with_a_masked_pixel_are_masked():
-    block = np.ones((1, 8, 8), np.float32)
-    block[0, 5, 2] = np.nan
-    assert np.argwhere(np.isnan(binned(block, 2))).tolist() == [[0, 2, 1]]
+def test_masked_pixels_are_left_out_of_bins_and_most_of_them_mask_one():
+    block = RNG.normal(100, 10, (2, 8, 12)).astype(np.float32)
+    block[1, 4:6, 2] = np.nan
+    block[1, 0:2, 4:6] = [[np.nan, np.nan], [np.nan, 7]]
+    made = binned(block, 2)
+    assert np.argwhere(np.isnan(made)).tolist() == [[1, 0, 2]]
+    np.testing.assert_allclose(made[1, 2, 1], block[1, 4:6, 3].mean(), rtol=1e-6)
 
 
 def test_places_in_bins_are_those_of_their_middles():
@@ -58,17 +61,38 @@ def stars(places, shape=(300, 331), sigma=2.5, height=400.0, noise=5.0):
 @pytest.mark.parametrize("smooth", [2.0, 3.0, 5.0])
 @pytest.mark.parametrize("masked", [False, True])
 def test_the_brightest_speckle_of_a_wide_window_is_that_of_all_its_pixels(smooth, masked):
-    places = RNG.uniform(3, 296, (12, 2))
+    places = RNG.uniform((3, 75), (250, 327), (12, 2))  # the fainter star is not at the edge
     block = stars(places)
     if masked:
         block[:, RNG.random(block.shape[1:]) < 0.003] = np.nan
-        block[:, 100:104, :] = np.nan
+        block[:, 270:274, :] = np.nan
     assert is_wide(block.shape[1:], smooth)
     noise = Noise(25.0)
     found = track_brightest(block, smooth, noise)
     exact = brightest_in(light_of(block), smooth, noise)
     np.testing.assert_allclose(found[:, :2], exact[:, :2], atol=2e-3)
     np.testing.assert_allclose(found[:, 2:], exact[:, 2:], rtol=1e-2)
+
+
+@pytest.mark.parametrize("shape", [(257, 20), (257, 16), (20, 300)])
+@pytest.mark.parametrize("smooth", [3.5, 5.0])
+def test_thin_windows_have_no_edge_but_their_own(shape, smooth):
+    places = RNG.uniform((3, 3), np.array(shape) - 4, (6, 2))
+    block = stars(places, shape, noise=0)
+    found = track_brightest(block, smooth)
+    exact = brightest_in(light_of(block), smooth)
+    np.testing.assert_allclose(found[:, :2], exact[:, :2], atol=0.05)
+
+
+@pytest.mark.parametrize("masked", ["columns", "many"])
+def test_many_masked_pixels_do_not_hide_a_star(masked):
+    block = stars([(100, 211), (150, 160)], height=2000)
+    if masked == "columns":
+        block[:, :, ::4] = np.nan
+    else:
+        block[:, RNG.random(block.shape[1:]) < 0.25] = np.nan
+    found = track_brightest(block, 4.0)
+    assert np.abs(found[:, :2] - [(100, 211), (150, 160)]).max() < 1.5
 
 
 def test_wide_frames_without_light_have_no_brightest_speckle():
@@ -79,7 +103,7 @@ def test_wide_frames_without_light_have_no_brightest_speckle():
 
 
 def test_what_is_found_of_a_frame_does_not_depend_on_those_beside_it():
-    block = stars(RNG.uniform(3, 296, (5, 2)))
+    block = stars(RNG.uniform((3, 75), (250, 327), (5, 2)))
     block[3, 40:90, 60] = np.nan
     together = track_brightest(block, 2.0, Noise(25.0))
     alone = [track_brightest(block[k : k + 1], 2.0, Noise(25.0))[0] for k in range(5)]

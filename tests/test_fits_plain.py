@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from napari_lucky import open_run
+from napari_lucky import LuckyError, open_run
 from napari_lucky.fits_image import layouts
 from napari_lucky.fits_plain import plain_layout
 from napari_lucky.fits_signature import signature
@@ -65,6 +65,34 @@ def test_cards_that_are_no_plain_numbers_are_left_to_astropy(tmp_path, value):
     except ValueError:
         return  # not opened at all
     assert plain_layout(path, kind) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"SIMPLE  =                    T", b"SIMPLE  =                    1"),
+        (b"BZERO   =                32768", b"BZERO   =               3_2768"),
+        (b"BZERO   =                32768", b"bzero   =                32768"),
+        (b"NAXIS1  =                    7", b"NAXIS1  =                   -7"),
+    ],
+)
+def test_what_fits_does_not_allow_is_left_to_astropy(tmp_path, old, new):
+    path = tmp_path / "a.fits"
+    fits.PrimaryHDU(np.zeros((5, 7), "u2")).writeto(path)
+    assert plain(path) is not None
+    raw = path.read_bytes()
+    assert raw.count(old) == 1
+    path.write_bytes(raw.replace(old, new))
+    assert plain(path) is None
+
+
+def test_a_run_whose_file_is_gone_is_told(tmp_path):
+    path = tmp_path / "a.fits"
+    fits.PrimaryHDU(np.zeros((5, 7), "u2")).writeto(path)
+    run = open_run(path)
+    path.unlink()
+    with pytest.raises(LuckyError, match=r"a\.fits: the header cannot be read"):
+        run.header_with(b"SATURATE")
 
 
 def test_files_with_extensions_are_left_to_astropy(tmp_path):

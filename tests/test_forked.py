@@ -13,7 +13,7 @@ import pytest
 
 from napari_lucky import LuckyError
 from napari_lucky.blocks import Cancelled, cores, map_blocks
-from napari_lucky.forked import Forked, on_copies
+from napari_lucky.forked import Copy, Forked, on_copies
 
 ONES = [slice(k, k + 1) for k in range(40)]
 
@@ -101,15 +101,23 @@ def test_an_error_in_a_copy_is_raised_here(executor, bad):
         list(map_blocks(fail, ONES, executor=executor))
 
 
-def test_an_error_that_cannot_be_sent_is_told(executor):
+class OfTwo(Exception):
+    """Can be pickled, but not unpickled."""
+
+    def __init__(self, what: str, kind: str) -> None:
+        super().__init__(f"{what} {kind}")
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_an_error_that_cannot_be_sent_is_told(executor, local):
     class Local(Exception):
         pass
 
     def fail(block: slice) -> None:
         if block.start:
-            raise Local("of its own kind")
+            raise Local("of its own kind") if local else OfTwo("of its own", "kind")
 
-    with pytest.raises(RuntimeError, match=r"Local.*of its own kind"):
+    with pytest.raises(RuntimeError, match=r"(Local|OfTwo).*of its own kind"):
         list(map_blocks(fail, ONES, executor=executor))
 
 
@@ -138,7 +146,7 @@ def test_cancelling_does_not_wait_for_the_copies():
 def test_with_other_threads_there_are_no_copies():
     program = """
     import threading
-    from napari_lucky.forked import Forked, on_copies
+    from napari_lucky.forked import Copy, Forked, on_copies
     with on_copies() as executor:
         assert isinstance(executor, Forked)
     stop = threading.Event()
@@ -180,3 +188,40 @@ def _is_dead(pid: int) -> bool:
             return file.read().rsplit(")", 1)[1].split()[0] == "Z"
     except OSError:
         return True
+
+
+def test_functions_take_turns(executor):
+    twice = map_blocks(lambda block: (1, block.start), ONES[:9], executor=executor)
+    again = map_blocks(lambda block: (2, block.start), ONES[:9], executor=executor)
+    pairs = list(zip(twice, again, strict=True))
+    assert pairs == [((1, k), (2, k)) for k in range(9)]
+
+
+def test_keywords_are_passed_on(executor):
+    def add(x: int, y: int = 0) -> int:
+        return x + y
+
+    made = [executor.submit(add, k, y=10) for k in range(5)]
+    assert [future.result() for future in made] == [10, 11, 12, 13, 14]
+
+
+def test_half_an_answer_is_told():
+    answers, there = os.pipe()
+    os.write(there, (1000).to_bytes(8, "little") + bytes(10))
+    os.close(there)
+    with open(os.devnull, "wb") as asked, os.fdopen(answers, "rb") as pipe:
+        copy = Copy(0, asked, pipe)
+        with pytest.raises(LuckyError, match="was killed"):
+            copy.call(slice(0, 1))
+
+
+def test_where_other_threads_have_begun_blocks_run_on_threads(executor):
+    stop = threading.Event()
+    other = threading.Thread(target=stop.wait)
+    other.start()
+    try:
+        done = set(map_blocks(lambda block: os.getpid(), ONES, executor=executor))
+    finally:
+        stop.set()
+        other.join()
+    assert done == {os.getpid()}

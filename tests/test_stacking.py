@@ -148,3 +148,17 @@ def test_what_has_no_quality_cannot_be_weighted():
             weights_of(quality, np.arange(3))
     with pytest.raises(LuckyError, match="over zero"):
         weights_of(np.full(30, -1.0), np.arange(3))
+
+
+def test_masked_pixels_count_the_same_however_the_frames_lie_in_memory():
+    frames = np.random.default_rng(4).normal(100, 1, (5, 20, 24)).astype(np.float32)
+    frames[1, 3, 4], frames[:4, 7, 7] = np.nan, np.nan
+    expected = np.nanmean(frames[:, 2:14, 2:16].astype(np.float64), axis=0)
+    for lies in (
+        frames,
+        np.asfortranarray(frames),
+        frames.transpose(0, 2, 1).copy().transpose(0, 2, 1),
+    ):
+        made = stack_mean(ArrayFrames(lies), np.arange(5), Window(2, 2, 12, 14))
+        np.testing.assert_allclose(made.image, expected, rtol=1e-6)
+        assert made.coverage[1, 2] == 4

@@ -32,6 +32,18 @@ HERE = np.array([140.0, 180.0])
 SHIFTS = np.vstack([RNG.uniform(-60, 60, (12, 2)), [[0, 0], [110, 120], [-70, -90]]])
 
 
+@pytest.mark.parametrize("part", [0.2, 0.0])
+def test_many_masked_pixels_do_not_hide_the_shift(part):
+    first, block = scene([HERE]), scene(HERE - SHIFTS)
+    for frames in (first, block):
+        if part:
+            frames[:, RNG.random(SHAPE) < part] = np.nan
+        else:
+            frames[:, :, ::4] = np.nan
+    found = correlate_with(block, reference_for(first, 2.0, NOISE), NOISE)
+    assert np.abs(found[:, :2] - SHIFTS).max() < 0.5
+
+
 @pytest.mark.parametrize("masked", [False, True])
 def test_shifts_and_errors_are_those_of_all_pixels(masked):
     first, block = scene([HERE]), scene(HERE - SHIFTS)

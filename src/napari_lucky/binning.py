@@ -19,7 +19,10 @@ def bins_of(shape: tuple[int, ...], smooth: float) -> int:
 
 
 def binned(block: Block, bins: int) -> Block:
-    """Return the means of bins x bins pixels, (k, y // bins, x // bins); NaN if one is masked."""
+    """Return the means of bins x bins pixels, (k, y // bins, x // bins).
+
+    Masked pixels are left out; where more than half are, so is the bin (NaN).
+    """
     if bins == 1:
         return block
     ny, nx = (side // bins * bins for side in block.shape[1:])
@@ -30,6 +33,16 @@ def binned(block: Block, bins: int) -> Block:
     for k in range(2, bins):
         out += rows[:, :, k::bins]
     out *= np.float32(1 / bins**2)
+    frame, y, x = np.nonzero(~np.isfinite(out))
+    if len(frame):
+        within = np.arange(bins)
+        rows_of, columns_of = (at[:, None] * bins + within for at in (y, x))
+        pixels = block[frame[:, None, None], rows_of[:, :, None], columns_of[:, None, :]]
+        good = np.isfinite(pixels)
+        count = good.sum(axis=(1, 2))
+        total = np.where(good, pixels, 0).sum(axis=(1, 2))
+        enough = 2 * count >= bins**2
+        out[frame, y, x] = np.where(enough, total / np.where(enough, count, 1), np.nan)
     return out
 
 

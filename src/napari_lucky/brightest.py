@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .binning import binned, bins_of, cut, unbinned
+from .frames import is_empty
 from .light import Light, light_of, light_over
 from .noise import Noise
 from .separable import gaussian
@@ -15,7 +16,9 @@ from .spots import SMOOTH, Block, background, peaks
 from .subpixel import LEAST_WIDTH, Surface
 
 AROUND = 8.0
-"""In wide windows, so many times the smoothing around the brightest bin are looked at again."""
+"""In wide windows, so many times the smoothing around the brightest bin are cut out."""
+NEAR = 10
+"""Pixels from the middle of the brightest bin in which the speckle is looked for again."""
 
 
 def track_brightest(
@@ -64,20 +67,34 @@ def _track_wide(block: Block, smooth: float, noise: Noise | None) -> NDArray[np.
     rest = smooth**2 - (bins**2 - 1) / 12  # what the binning has not smoothed
     start, _ = peaks(gaussian(rough.pixels, sqrt(rest) / bins))
     half = int(np.ceil(AROUND * smooth)) + bins
-    corners = np.rint(unbinned(start, bins)).astype(np.intp) - half
-    side = 2 * half + 1
-    corners = np.clip(corners, 0, np.array(block.shape[1:]) - side)  # no edge but the window's
-    piece = light_over(cut(block, corners, (side, side)), background(block), rough.empty)
-    found = brightest_in(piece, smooth, noise)
+    middle = np.rint(unbinned(start, bins)).astype(np.intp)
+    ny, nx = (min(2 * half + 1, side) for side in block.shape[1:])
+    last = block.shape[1] - ny, block.shape[2] - nx
+    corners = np.clip(middle - half, 0, last)
+    piece = light_over(cut(block, corners, (ny, nx)), background(block), is_empty(block))
+    found = brightest_in(piece, smooth, noise, middle - corners)
     found[:, :2] += corners
     return found
 
 
 def brightest_in(
-    light: Light, smooth: float = SMOOTH, noise: Noise | None = None
+    light: Light,
+    smooth: float = SMOOTH,
+    noise: Noise | None = None,
+    near: NDArray[np.intp] | None = None,
 ) -> NDArray[np.float64]:
-    """Find the brightest speckle in the light of each frame; see `track_brightest`."""
-    start, top = peaks(gaussian(light.pixels, smooth))
+    """Find the brightest speckle in the light of each frame; see `track_brightest`.
+
+    With points (k, 2), only within `NEAR` pixels of them on each axis.
+    """
+    even = gaussian(light.pixels, smooth)
+    if near is not None:
+        far_y, far_x = (
+            np.abs(np.arange(side) - at[:, np.newaxis]) > NEAR
+            for side, at in zip(even.shape[1:], near.T, strict=True)
+        )
+        even = np.where(far_y[:, :, None] | far_x[:, None], even.min(), even)
+    start, top = peaks(even)
     width = np.full(len(start), max(smooth, LEAST_WIDTH))
     surface = Surface(light.pixels, start, width)
     points, hessian = surface.top()

@@ -6,6 +6,7 @@ Most runs are such files, and importing astropy takes as long as reading hundred
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import numpy as np
 
 from .fits_image import BITPIX, Layout, flip_of
 
+SCALING = {"BZERO", "BSCALE"}
+OUT_OF_ORDER = {"BLANK", "EXTNAME", "GROUPS"}
 KNOWN = ("SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "NAXIS3", "BZERO", "BSCALE")
 
 
@@ -36,18 +39,21 @@ def plain_layout(path: Path, kind: tuple[Any, ...]) -> Layout | None:
         return None
     offset, *cards = kind[0]
     values = {card[:8].rstrip().decode("ascii", "replace"): _number(card) for card in cards}
-    if len(values) < len(cards) or not set(values) <= set(KNOWN) or values["SIMPLE"] != 1:
+    header = header_bytes(path, offset)
+    if len(values) < len(cards) or _keywords(header) & OUT_OF_ORDER or values["SIMPLE"] is not True:
         return None
-    axes = [values.get(f"NAXIS{k + 1}") for k in range(int(values.get("NAXIS") or 0))]
+    if not _keywords(header) & SCALING <= set(values) <= set(KNOWN) or None in values.values():
+        return None
+    axes = [values.get(f"NAXIS{k + 1}") or 0 for k in range(int(values.get("NAXIS") or 0))]
     stored = BITPIX.get(int(values["BITPIX"] or 0))
-    if len(axes) not in (2, 3) or stored is None or not all(axes) or None in values.values():
+    if len(axes) not in (2, 3) or stored is None or not all(side > 0 for side in axes):
         return None
-    shape = tuple(int(side) for side in reversed(axes) if side)
+    shape = tuple(int(side) for side in reversed(axes))
     held = math.prod(shape) * abs(int(values["BITPIX"] or 0)) // 8
     if not offset + held <= path.stat().st_size <= offset + held + 2879:
         return None
     flip = flip_of(values.get("BZERO") or 0, values.get("BSCALE", 1), np.dtype(stored))
-    if flip is None or b"EXTNAME" in header_bytes(path, offset):
+    if flip is None:
         return None
     planes, ny, nx = (1, *shape)[-3:]
     return Layout.plain(0, (planes, ny, nx), np.dtype(stored), offset, flip)
@@ -59,12 +65,19 @@ def header_bytes(path: Path, size: int) -> bytes:
         return file.read(size)
 
 
-def _number(card: bytes) -> float | None:
-    """Return the value of a card, T being 1; None of one that is no number as FITS writes it."""
+def _keywords(header: bytes) -> set[str]:
+    """Return all keywords of a header, however they are written."""
+    cards = (header[start : start + 8] for start in range(0, len(header), 80))
+    return {card.decode("ascii", "replace").strip().upper() for card in cards}
+
+
+def _number(card: bytes) -> int | float | None:
+    """Return the value of a card; None of one that is neither T nor a number as FITS writes it."""
     text = card[10:].split(b"/")[0].strip().decode("ascii", "replace")
     if card[8:10] != b"= ":
         return None
-    try:
-        return 1.0 if text == "T" else float(text)
-    except ValueError:
-        return None
+    if text == "T":
+        return True
+    if re.fullmatch(r"[+-]?[0-9]+", text):
+        return int(text)
+    return float(text) if re.fullmatch(r"[+-]?[0-9]*\.?[0-9]+\.?(E[+-]?[0-9]+)?", text) else None

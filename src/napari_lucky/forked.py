@@ -65,12 +65,11 @@ class Copy:
     asked: BinaryIO
     answers: BinaryIO
 
-    def call(self, *args: Any) -> Any:
+    def call(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function there."""
         try:
-            pickle.dump(args, self.asked, protocol=5)
-            self.asked.flush()
-            good, answer = pickle.load(self.answers)
+            _send(self.asked, pickle.dumps((args, kwargs), protocol=5))
+            good, answer = pickle.loads(_receive(self.answers))
         except (EOFError, OSError) as error:
             raise LuckyError(
                 "A process of this job was killed, as the system does for lack of memory."
@@ -96,7 +95,8 @@ class Forked(Executor):
     """Runs one function after the other, each over many blocks, in copies of this process.
 
     The first block of a function is run here: what it imports and remembers is then there in
-    all copies. They are made when a second one is asked for.
+    all copies. They are made when a second one is asked for; if there are other threads at that
+    time, the blocks are run on threads.
 
     Parameters
     ----------
@@ -118,29 +118,40 @@ class Forked(Executor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run a function on small arguments; see `concurrent.futures.Executor`."""
         if fn is not self._function:
+            if self._callers is not None:
+                self._callers.shutdown()  # what was asked of the last function
             self._end_copies()
             self._function = fn
             here: Future[Any] = Future()
-            here.set_result(fn(*args, **kwargs))
+            try:
+                here.set_result(fn(*args, **kwargs))
+            except Exception as error:
+                here.set_exception(error)
             return here
         if self._callers is None:
             self._make_copies()
         assert self._callers is not None
-        return self._callers.submit(self._call, *args)
+        return self._callers.submit(self._call, *args, **kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End all copies; nothing that they do is waited for."""
         self._end_copies()
 
-    def _call(self, *args: Any) -> Any:
+    def _call(self, *args: Any, **kwargs: Any) -> Any:
+        if not self._copies:
+            assert self._function is not None
+            return self._function(*args, **kwargs)
         copy = self._idle.get()
         try:
-            return copy.call(*args)
+            return copy.call(*args, **kwargs)
         finally:
             self._idle.put(copy)
 
     def _make_copies(self) -> None:
         assert self._function is not None
+        if threading.active_count() > 1:  # a copy would lack them, but for their locks
+            self._callers = ThreadPoolExecutor(cores())
+            return
         gc.freeze()  # or a collection there would write to, and so double, all memory
         with _not_interrupted():
             for _ in range(cores()):
@@ -205,21 +216,47 @@ def _serve(function: Callable[..., Any], asked: BinaryIO, answers: BinaryIO) -> 
     """Answer calls until nobody can ask any more."""
     while True:
         try:
-            args = pickle.load(asked)
+            args, kwargs = pickle.loads(_receive(asked))
         except EOFError:
             return
         try:
-            answer = (True, function(*args))
+            answer = (True, function(*args, **kwargs))
             packed = pickle.dumps(answer, protocol=5)
         except Exception as error:
             packed = _pack_error(error)
-        answers.write(packed)
-        answers.flush()
+        _send(answers, packed)
+
+
+def _send(pipe: BinaryIO, data: bytes) -> None:
+    pipe.write(len(data).to_bytes(8, "little"))
+    pipe.write(data)
+    pipe.flush()
+
+
+def _receive(pipe: BinaryIO) -> bytes:
+    """Return what was sent, whole.
+
+    Raises
+    ------
+    EOFError
+        If the other end was closed before.
+    """
+    size = int.from_bytes(_exactly(pipe, 8), "little")
+    return _exactly(pipe, size)
+
+
+def _exactly(pipe: BinaryIO, size: int) -> bytes:
+    data = pipe.read(size)
+    if len(data) < size:
+        raise EOFError
+    return data
 
 
 def _pack_error(error: Exception) -> bytes:
     error.add_note(f"In a copy of this process:\n{traceback.format_exc()}")
     try:
-        return pickle.dumps((False, error))
+        packed = pickle.dumps((False, error))
+        pickle.loads(packed)
     except Exception:  # not every error can be sent
         return pickle.dumps((False, RuntimeError(repr(error))))
+    return packed

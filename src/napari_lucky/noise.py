@@ -141,7 +141,7 @@ def fit_noise(
             lights.append(signal[some].mean(dtype=np.float64))
             counts.append(len(some))
     value, light = np.array(values), np.array(lights)
-    scale = max(float(light.max()), 1e-300)
+    scale = float(light.max()) or 1.0
     design = np.power.outer(light / scale, np.arange(order + 1))
     least = 1e-6 * float(value.max())
     model = np.maximum(value, least)

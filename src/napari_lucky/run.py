@@ -8,6 +8,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -80,8 +81,9 @@ class Run:
         """Return the header if its cards hold a text, or else None; parsed only if they do."""
         image = self.images[0]
         offset = 0 if is_gzipped(image.path) else image.layout.offset
-        if image.layout.hdu == 0 and offset and text not in header_bytes(image.path, offset):
-            return None
+        with suppress(OSError):  # told where the header is read
+            if image.layout.hdu == 0 and offset and text not in header_bytes(image.path, offset):
+                return None
         return self.header
 
     @cached_property

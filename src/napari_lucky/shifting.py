@@ -180,8 +180,10 @@ def _means_around(
     total, weight = np.zeros(len(y)), np.zeros(len(y))
     last_y, last_x = image.shape[0] - 1, image.shape[1] - 1
     for dy, dx in ((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx):
-        values = image[np.clip(y + dy, 0, last_y), np.clip(x + dx, 0, last_x)]
-        good = np.isfinite(values) * (0.5 if dy and dx else 1.0)
+        there_y, there_x = np.clip(y + dy, 0, last_y), np.clip(x + dx, 0, last_x)
+        values = image[there_y, there_x]
+        good = np.isfinite(values) & (there_y == y + dy) & (there_x == x + dx)
+        good = good * (0.5 if dy and dx else 1.0)
         total += good * np.where(good > 0, values, 0)
         weight += good
     means[near] = np.where(weight > 0, total / np.where(weight > 0, weight, 1), np.nan)

@@ -110,7 +110,7 @@ class EqualSums:
 
     def add(self, pixels: NDArray[np.float32]) -> None:
         """Add frames, (k, y, x), masked pixels NaN."""
-        exact = pixels.astype(np.float64)
+        exact = pixels.astype(np.float64, order="C")
         value = exact.sum(axis=0) if len(exact) > 1 else exact[0]
         masked = np.flatnonzero(~np.isfinite(value))  # in some frame at least
         if len(masked):

@@ -69,8 +69,10 @@ class Surface:
             Second derivatives of the surface at the point, ADU/px²; NaN without a top.
         """
         point, moving = self.start, np.ones((len(self.start), 1), bool)
+        hessian = np.full((len(point), 2, 2), np.nan)
         for _ in range(STEPS):
-            gradient, hessian = self.derivatives(point)
+            gradient, second = self.derivatives(point)
+            hessian = np.where(moving[:, :, None], second, hessian)  # not as others go on
             step = -(_inverse(hessian) @ gradient[:, :, None])[:, :, 0]
             stepped = np.clip(point + step, self.start - FARTHEST, self.start + FARTHEST)
             point = np.where(moving, stepped, point)

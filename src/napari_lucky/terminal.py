@@ -12,7 +12,7 @@ class Meter:
 
     def __init__(self) -> None:
         self.shown = 0.0
-        self.on = sys.stderr.isatty()
+        self.on = sys.stderr is not None and sys.stderr.isatty()
 
     def __call__(self, done: int, total: int, what: str) -> None:
         """Show where a job is, a few times a second."""

@@ -136,5 +136,5 @@ def correlate_with(
     light = light if excess is None else np.nan_to_num(light)
     out = correlate_light(light, excess, reference.fine, noise)
     out[:, :2] += moved
-    out[is_empty(rough)] = np.nan
+    out[is_empty(block)] = np.nan
     return out
