@@ -804,3 +804,14 @@ def test_the_choice_by_quality_and_by_hand_replays_to_the_same_bits(full, data, 
     assert run_cli("process", *again, *count) == 0
     kept = {order[0], order[9], order[10]}
     assert set(np.flatnonzero(table(tmp_path / "b")["selected"])) == kept
+
+
+def test_nobody_need_listen(tmp_path):
+    """The end of a pipe may be closed before all is told; so may what a terminal shows."""
+    out = tmp_path / "out"
+    command = f"{sys.executable} -m napari_lucky.cli demo -o {out}"
+    no_screen = {k: v for k, v in os.environ.items() if "DISPLAY" not in k}
+    command = f"set -o pipefail; {command} 2>&- | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=no_screen)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(out.rglob("focus.fits"))

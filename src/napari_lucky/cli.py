@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -32,7 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "telescope": run_telescope,
             "demo": run_demo,
         }
-        return commands[given.command](given)
+        status = commands[given.command](given)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # nobody listens any more; what was asked for is done
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except LuckyError as error:
         print(f"napari-lucky: {error}", file=sys.stderr)
         return 2
