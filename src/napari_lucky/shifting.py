@@ -46,10 +46,12 @@ class Shifted(View):
         """Return the shifted frames asked for, (k, y, x), cut to the window."""
         window = window or Window.whole(self.shape)
         index = np.arange(self.shape[0])[frames]
-        out = np.full((len(index), *window.shape), np.nan, np.float32)
+        out = np.empty((len(index), *window.shape), np.float32)
         for k, frame in enumerate(index):
             if np.isfinite(self.shifts[frame]).all():
                 self._read_one(int(frame), window, out[k])
+            else:
+                out[k] = np.nan
         return out
 
     def _read_one(self, frame: int, window: Window, out: NDArray[np.float32]) -> None:
@@ -64,6 +66,7 @@ class Shifted(View):
             window.width + 2 * reach,
         )
         if 0 in source.clipped(self.shape).shape:
+            out[:] = np.nan
             return
         image = read_beyond(self.frames, np.array([frame]), source)[0]
         out[:] = interpolate(image, rest) if reach else image
