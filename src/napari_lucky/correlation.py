@@ -148,23 +148,20 @@ def correlate(
         (dy, dx) in pixels, and their 1-sigma errors; NaN for a frame whose pixels are all
         equal or masked.
     """
-    light, excess = fill(block - background(block)[:, None, None])
-    light = light if excess is None else np.nan_to_num(light)
-    out = correlate_light(light, excess, reference, noise)
+    out = correlate_over(block, background(block), reference, noise)
     out[is_empty(block)] = np.nan
     return out
 
 
-def correlate_light(
-    light: Block,
-    excess: NDArray[np.float32] | None,
+def correlate_over(
+    block: Block,
+    level: NDArray[np.float32],
     reference: Reference,
     noise: Noise | None = None,
 ) -> NDArray[np.float64]:
-    """Find the shifts of light without background; see `correlate`.
-
-    `excess` is that of `napari_lucky.holes.fill`.
-    """
+    """Find the shifts of frames that have light and whose background (k,) is known."""
+    light, excess = fill(block - level[:, None, None])
+    light = light if excess is None else np.nan_to_num(light)
     correlation = correlation_of(light, reference)
     start, _ = peaks(correlation)
     points, hessian = Surface(correlation, start, np.full(len(light), LEAST_WIDTH)).top()

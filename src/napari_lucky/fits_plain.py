@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from .fits_image import BITPIX, Layout, flip_of
+from .fits_signature import BLOCK, CARD
 
 SCALING = {"BZERO", "BSCALE"}
 OUT_OF_ORDER = {"BLANK", "EXTNAME", "GROUPS"}
-KNOWN = ("SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "NAXIS3", "BZERO", "BSCALE")
+KNOWN = {"SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "NAXIS3", *SCALING}
 
 
 def plain_layout(path: Path, kind: tuple[Any, ...]) -> Layout | None:
@@ -39,10 +40,10 @@ def plain_layout(path: Path, kind: tuple[Any, ...]) -> Layout | None:
         return None
     offset, *cards = kind[0]
     values = {card[:8].rstrip().decode("ascii", "replace"): _number(card) for card in cards}
-    header = header_bytes(path, offset)
-    if len(values) < len(cards) or _keywords(header) & OUT_OF_ORDER or values["SIMPLE"] is not True:
+    keywords = _keywords(header_bytes(path, offset))
+    if len(values) < len(cards) or keywords & OUT_OF_ORDER or values["SIMPLE"] is not True:
         return None
-    if not _keywords(header) & SCALING <= set(values) <= set(KNOWN) or None in values.values():
+    if not keywords & SCALING <= set(values) <= KNOWN or None in values.values():
         return None
     axes = [values.get(f"NAXIS{k + 1}") or 0 for k in range(int(values.get("NAXIS") or 0))]
     stored = BITPIX.get(int(values["BITPIX"] or 0))
@@ -50,7 +51,7 @@ def plain_layout(path: Path, kind: tuple[Any, ...]) -> Layout | None:
         return None
     shape = tuple(int(side) for side in reversed(axes))
     held = math.prod(shape) * abs(int(values["BITPIX"] or 0)) // 8
-    if not offset + held <= path.stat().st_size <= offset + held + 2879:
+    if not offset + held <= path.stat().st_size < offset + held + BLOCK:
         return None
     flip = flip_of(values.get("BZERO") or 0, values.get("BSCALE", 1), np.dtype(stored))
     if flip is None:
@@ -67,7 +68,7 @@ def header_bytes(path: Path, size: int) -> bytes:
 
 def _keywords(header: bytes) -> set[str]:
     """Return all keywords of a header, however they are written."""
-    cards = (header[start : start + 8] for start in range(0, len(header), 80))
+    cards = (header[start : start + 8] for start in range(0, len(header), CARD))
     return {card.decode("ascii", "replace").strip().upper() for card in cards}
 
 

@@ -16,13 +16,12 @@ from .binning import COARSEST, WIDE, binned, cut
 from .correlation import (
     Reference,
     correlate,
-    correlate_light,
+    correlate_over,
     correlation_of,
     make_reference,
     rough_image,
 )
 from .frames import is_empty
-from .holes import fill
 from .noise import Noise
 from .spots import Block, background, peaks, smoothed
 from .subpixel import LEAST_WIDTH, REACH
@@ -132,9 +131,7 @@ def correlate_with(
     coarse = np.rint(start).astype(np.intp) + np.array(reference.coarse.low)
     moved = coarse * reference.bins
     piece = cut(block, np.array(reference.corner) - moved, reference.shape)
-    light, excess = fill(piece - level[:, None, None])
-    light = light if excess is None else np.nan_to_num(light)
-    out = correlate_light(light, excess, reference.fine, noise)
+    out = correlate_over(piece, level, reference.fine, noise)
     out[:, :2] += moved
     out[is_empty(block)] = np.nan
     return out
