@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
-from .errors import LuckyError
+from .errors import LuckyError, NoStarError
 
 if TYPE_CHECKING:
     from .background import BackgroundModel, BackgroundRemoved, Disc
@@ -184,6 +184,7 @@ __all__ = [
     "LowPass",
     "LuckyError",
     "MeasuredWavefront",
+    "NoStarError",
     "NoiseCut",
     "OutliersRemoved",
     "Profile",

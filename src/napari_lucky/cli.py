@@ -13,7 +13,7 @@ from typing import NoReturn, get_args
 from ._version import __version__
 from .calibration import Combine
 from .command_options import folder
-from .errors import LuckyError
+from .errors import LuckyError, NoStarError
 from .figures_command import add_figures, run_figures
 from .process_command import add_process, run_process
 from .telescope_command import add_telescope, run_telescope
@@ -22,7 +22,10 @@ from .wavefront_command import add_wavefront, run_wavefront
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return its exit status: 0 done, 2 bad input, 130 interrupted."""
+    """Run the command line; return its exit status.
+
+    0 done, 2 bad input, 3 no star in the run, 130 interrupted.
+    """
     given = parser().parse_args(arguments)
     try:
         commands = {
@@ -42,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except LuckyError as error:
         print(f"napari-lucky: {error}", file=sys.stderr)
-        return 2
+        return 3 if isinstance(error, NoStarError) else 2
     except KeyboardInterrupt as interrupt:
         left = " ".join(map(str, interrupt.args)) or "nothing was written."
         print(f"napari-lucky: interrupted; {left}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The one error that is meant for the person in front of the screen."""
+"""The errors that are meant for the person in front of the screen."""
 
 
 class LuckyError(ValueError):
@@ -7,3 +7,7 @@ class LuckyError(ValueError):
     Its message is a whole sentence: which file or parameter, what was found, what was
     expected, what to do. The docks and the command line show it as it is, without a traceback.
     """
+
+
+class NoStarError(LuckyError):
+    """There is no star in the run, or none that stands out of the noise."""

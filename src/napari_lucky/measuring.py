@@ -41,12 +41,15 @@ class Measured:
         Whether the star has saturated pixels.
     long_exposure : Stack or None
         The mean of all frames in the focus window, where it is known already.
+    notes : tuple of str
+        What is doubtful in the registration, in whole sentences.
     """
 
     table: FrameTable
     reasons: tuple[str, ...]
     saturated: NDArray[np.bool_]
     long_exposure: Stack | None
+    notes: tuple[str, ...] = ()
 
 
 def track_and_rank(
@@ -146,7 +149,7 @@ def track_and_rank(
     )
     if not registration.found.all():
         long_exposure = None
-    return Measured(table, registration.reasons, saturated, long_exposure)
+    return Measured(table, registration.reasons, saturated, long_exposure, registration.notes)
 
 
 def _reference_place(recipe: Recipe, chosen: NDArray[np.intp]) -> str:
@@ -172,7 +175,7 @@ def tell_frames(
     notes = []
     for why in sorted(set(reasons) - {""}):
         lost = frame[[reason == why for reason in reasons]]
-        notes.append(f"Left out {_tell(lost)} {why}.")
+        notes.append(f"Left out {_tell(lost)}: {why}.")
     if (bright := frame[saturated]).size:
         notes.append(
             f"Masked the saturated pixels ({saturation:g} ADU and more) of the star "

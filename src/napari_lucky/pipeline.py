@@ -92,6 +92,7 @@ def process(
         kept: dict[str, Any] = {**work, "journal": journal}
         made = track_and_rank(clean, focus, defocus, recipe, chosen, files, steps, **kept)
         table, long_exposure = made.table, made.long_exposure
+        notes += made.notes
         notes += tell_frames(chosen, made.reasons, made.saturated, calibrated.saturation)
         notes += [] if journal is None else journal.notes
     images = stack_results(

@@ -51,7 +51,10 @@ class Registration:
     sigma : ndarray of float64, (n, 2), optional
         1-sigma errors (y, x) of the points, and so of the shifts, in pixels; see `register`.
     reasons : tuple of str
-        Why a frame has no point; empty if it has one.
+        Why a frame has no point; empty if it has one. Read after a colon: "Left out 12 frames
+        (3, 8 …): the star is cut by the sensor's edge."
+    notes : tuple of str
+        What is doubtful, in whole sentences.
     """
 
     points: NDArray[np.float64]
@@ -62,6 +65,7 @@ class Registration:
     reference_frame: str = "best"
     sigma: NDArray[np.float64] | None = None
     reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def shifts(self) -> NDArray[np.float64]:

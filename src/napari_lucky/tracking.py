@@ -49,12 +49,12 @@ CORRELATIONS = 3
 ODD = 8.0
 """Frames whose log chi-square is so many (robust) sigmas over the usual are not registered."""
 
-NO_LIGHT = "without a star: all pixels there are equal or masked"
-NO_STAR = "without a star that stands out of the noise"
-TOO_FAINT = "whose star has less than a tenth of its usual light, as behind a cloud"
-NO_FIT = "to which the template does not fit at any shift"
-UNLIKE = "whose star is unlike the others' (chi-square), as under a cosmic ray"
-CUT = "whose star is cut by the sensor's edge or masked"
+NO_LIGHT = "all pixels there are equal or masked"
+NO_STAR = "no star stands out of the noise"
+TOO_FAINT = "the star has less than a tenth of its usual light, as behind a cloud"
+NO_FIT = "the template does not fit at any shift"
+UNLIKE = "the star is unlike the others (chi-square), as under a cosmic ray"
+CUT = "the star is cut by the sensor's edge"
 
 
 @dataclass(frozen=True, eq=False)

@@ -149,7 +149,8 @@ class RegistrationDock(Dock):
             if calibrated is not None:
                 shifts, level = registration.shifts, calibrated.saturation
                 saturated = saturated_frames(calibrated, focus, shifts, progress=progress)
-            return registration, tell_frames(everything, registration.reasons, saturated, level)
+            left_out = tell_frames(everything, registration.reasons, saturated, level)
+            return registration, [*registration.notes, *left_out]
 
         def done(result: tuple[Registration, list[str]]) -> Iterator[None]:
             registration, notes = result
