@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,8 +25,7 @@ from napari_lucky import (
 from napari_lucky.ranking import METRICS
 from napari_lucky.recipe import read_recipe, recipe_to_toml
 from napari_lucky.registration import METHODS
-
-DATA = Path(__file__).parents[2] / "shared" / "data"
+from star_measures import likeness, strehl
 
 
 def write(path, image, **cards):
@@ -123,31 +121,6 @@ def test_old_error_7_flux_is_a_frame_s_whatever_is_kept(keep, tmp_path):
 # --- what must hold: the Strehl ratio and the defocused star
 
 
-def strehl(image):
-    """Return peak over flux: the Strehl ratio up to a factor that is the same for both stacks.
-
-    Noise must not help: the peak is not the highest of many noisy pixels but the vertex of the
-    least-squares paraboloid through the 5 x 5 px around it; the background is the median of the
-    ring of 52 to 56 px around the star, and the flux is summed inside 48 px. A plane of stray
-    light cancels in both; a masked pixel gets the median of its neighbours. Every stack is
-    measured in this same way, with noise or without.
-    """
-    image = np.where(np.isfinite(image), image, ndimage.median_filter(np.nan_to_num(image), 5))
-    top = ndimage.gaussian_filter(image, 1)
-    y, x = np.unravel_index(top.argmax(), image.shape)
-    rows, columns = np.indices(image.shape)
-    radius = np.hypot(rows - y, columns - x)
-    assert min(y, x, *np.subtract(image.shape, (y + 1, x + 1))) >= 56
-    light = image.astype(float) - np.median(image[(radius > 52) & (radius <= 56)])
-    dy, dx = (axis.ravel() for axis in np.mgrid[-2:3, -2:3])
-    terms = np.stack([np.ones(25), dy, dx, dy * dy, dy * dx, dx * dx], axis=1)
-    box = light[y - 2 : y + 3, x - 2 : x + 3].ravel()
-    c = np.linalg.lstsq(terms, box, rcond=None)[0]
-    slope, bend = c[1:3], np.array([[2 * c[3], c[4]], [c[4], 2 * c[5]]])
-    peak = c[0] - slope @ np.linalg.solve(bend, slope) / 2
-    return peak / light[radius <= 48].sum()
-
-
 def moved_mean(images, shifts):
     """Return the mean of noise-free images moved by cubic splines, by code not the program's."""
     return np.mean([ndimage.shift(i.astype(float), s) for i, s in zip(images, shifts)], axis=0)  # noqa: B905
@@ -156,21 +129,6 @@ def moved_mean(images, shifts):
 def middle(image, size):
     cut = (len(image) - size) // 2
     return image[cut : cut + size, cut : cut + size]
-
-
-def without_plane(image):
-    """Take off the plane through what lies around the donut: the stray light, which is no star."""
-    rows, columns = np.indices(image.shape)
-    half = len(image) / 2
-    around = (np.hypot(rows - half, columns - half) > 0.92 * half) & np.isfinite(image)
-    terms = np.stack([np.ones(image.shape), rows, columns], axis=-1)
-    return image - terms @ np.linalg.lstsq(terms[around], image[around], rcond=None)[0]
-
-
-def likeness(one, other):
-    """Return the correlation of two donuts, less stray light, where both have a value."""
-    both = np.isfinite(one) & np.isfinite(other)
-    return np.corrcoef(without_plane(one)[both], without_plane(other)[both])[0, 1]
 
 
 def test_strehl_ratio_is_that_of_the_noise_free_best_frames(run):
@@ -202,69 +160,6 @@ def test_defocused_stack_is_as_good_as_one_with_the_true_shifts(run):
     before = stack_mean(Shifted(calibrated, result.table.shifts), kept - 1, window).image
     assert likeness(before, noise_free) < best_possible - 0.02
     assert likeness(stack_mean(calibrated, kept, window).image, noise_free) < best_possible - 0.02
-
-
-@pytest.fixture(scope="module")
-def independent():
-    """The run of another simulation, with its truth."""
-    folder = DATA / "simulated_run"
-    if not folder.is_dir():
-        pytest.skip("the data beside the checkout are not here")
-    recipe = Recipe(
-        frames=(str(folder),),
-        dark=str(folder / "dark.fits"),
-        flat=str(folder / "flat.fits"),
-        focus=(140, 392, 128),
-        defocus=(146, 140, 128),
-    )
-    with np.load(folder / "truth.npz") as truth:
-        return recipe, process(recipe), dict(truth)
-
-
-def test_independent_run_strehl_ratio(independent):
-    """`oracle_focus`: noise-free best tenth, brightest pixel on [64, 64] of 128."""
-    _, result, truth = independent
-    assert spearmanr(result.table.quality, truth["strehl"]).statistic > 0.95
-    assert strehl(result.images["focus"].data) > 0.98 * strehl(truth["oracle_focus"])
-
-
-def test_independent_run_defocused_star(independent):
-    """Against `oracle_defocus`, and the noisy frames of the oracle with the oracle's shifts."""
-    recipe, result, truth = independent
-    best = np.argsort(-truth["strehl"])[:12]
-    raw = open_run(recipe.frames)
-    calibrated = calibrate(raw, open_run(recipe.dark), open_run(recipe.flat))
-    window = recipe.window("defocus")
-    oracle = stack_mean(Shifted(calibrated, -truth["peaks"], False), best, window).image
-    # the window is moved, since the reference lies some whole pixels beside the oracle's
-    offset = np.rint(np.median(result.table.shifts + truth["peaks"], axis=0)).astype(int)
-    ours = ndimage.shift(result.images["defocus"].data, -offset, order=0, cval=np.nan)
-    best_possible = likeness(oracle, truth["oracle_defocus"])
-    assert likeness(ours, truth["oracle_defocus"]) > best_possible - 0.01
-
-
-def test_the_star_of_the_independent_run_is_found(independent):
-    recipe, _, _ = independent
-    found = process(Recipe(frames=recipe.frames, dark=recipe.dark, flat=recipe.flat)).recipe.focus
-    assert np.hypot(found[0] - 140, found[1] - 392) < 10
-
-
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize(("name", "n"), [("speckle_a258", 12), ("speckle_hu940", 40)])
-def test_real_runs_go_through_without_options(name, n, method):
-    if not (DATA / name).is_dir():
-        pytest.skip("the data beside the checkout are not here")
-    result = process(Recipe(frames=(str(DATA / name),), register=method))
-    assert len(result.table.frame) == n
-    assert np.isfinite(result.table.shifts).all()
-    assert np.abs(result.table.shifts).max() < 20
-    focus, long_exposure = (result.images[k].data for k in ("focus", "long_exposure"))
-    assert np.nanmax(ndimage.gaussian_filter(np.nan_to_num(focus), 1)) > 1.15 * np.nanmax(
-        ndimage.gaussian_filter(np.nan_to_num(long_exposure), 1)
-    )
-    y, x = np.unravel_index(np.nanargmax(ndimage.gaussian_filter(long_exposure, 2)), focus.shape)
-    assert min(y, x) > 20  # the star is whole in the window that was found
-    assert max(y, x) < 108
 
 
 # --- history

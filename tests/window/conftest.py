@@ -2,25 +2,13 @@
 
 import os
 import sys
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
+from hands import Hand
 
 if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-    collect_ignore_glob = ["test_*.py"]
-
-DOCKS = {
-    "calibration": "1. Flat calibration",
-    "cleaning": "Cleaning (optional)",
-    "registration": "2. Speckle registration",
-    "ranking": "3. Frame ranking",
-    "stacking": "4. Stacking",
-    "wavefront": "5. Wavefront",
-    "compare": "Compare",
-    "figures": "PSF figures",
-}
+    collect_ignore_glob = ["test_*.py", "real/*"]
 
 
 @pytest.fixture(autouse=True)
@@ -35,28 +23,6 @@ def own_settings(tmp_path):
 @pytest.fixture
 def viewer(make_napari_viewer):
     return make_napari_viewer(show=True)
-
-
-class Hand:
-    """What a user's hand does: open a dock, press a button, wait."""
-
-    def __init__(self, viewer, qtbot):
-        self.viewer, self.qtbot = viewer, qtbot
-
-    def dock(self, name):
-        return self.viewer.window.add_plugin_dock_widget("napari-lucky", DOCKS[name])[1]
-
-    def press(self, button):
-        from qtpy.QtCore import Qt
-
-        self.qtbot.mouseClick(button.native, Qt.MouseButton.LeftButton)
-
-    def wait(self, condition: Callable[[], bool], timeout: int = 20_000):
-        self.qtbot.waitUntil(condition, timeout=timeout)
-
-    def run(self, dock):
-        self.press(dock.run_button)
-        self.wait(lambda: not dock.busy)
 
 
 @pytest.fixture
@@ -108,11 +74,3 @@ class SlowFrames:
 @pytest.fixture
 def slow_frames():
     return SlowFrames
-
-
-@pytest.fixture
-def shared_data():
-    folder = Path(__file__).parents[3] / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip("the runs to work on are not beside this checkout")
-    return folder

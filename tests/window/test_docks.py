@@ -262,22 +262,6 @@ def test_a_chosen_layer_survives_renaming_and_new_layers(viewer, hand, slow_fram
     assert dock.image.value is run
 
 
-@pytest.mark.parametrize("name", ["speckle_a258", "speckle_hu940/hu940_cube.fits"])
-def test_real_runs_go_through_without_help(viewer, hand, shared_data, messages, name):
-    viewer.open(str(shared_data / name), plugin="napari-lucky")
-    registration = hand.dock("registration")
-    hand.press(registration.place_button)
-    hand.wait(lambda: not registration.busy)
-    (window,) = windows_of(registration.windows.value, registration.image.value)
-    assert window.shape == (128, 128)
-    hand.run(registration)
-    hand.run(hand.dock("ranking"))
-    hand.run(hand.dock("stacking"))
-    focus, long_exposure = layer(viewer, " focus"), layer(viewer, "long exposure")
-    assert np.nanmax(focus.data) > np.nanmax(long_exposure.data)
-    assert messages() == []
-
-
 def test_windows_are_drawn_with_the_mouse_and_labelled(viewer, hand, slow_frames, add_run):
     run = add_run(slow_frames(n=3, seconds=0), Window(10, 10, 40, 40))
     dock = hand.dock("registration")

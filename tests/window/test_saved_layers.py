@@ -5,7 +5,7 @@ import gc
 import numpy as np
 import pytest
 from astropy.io import fits
-from conftest import Hand
+from hands import Hand
 from napari.layers import Image, Points, Shapes, Vectors
 
 from napari_lucky import Recipe, process, simulate_run, write_results

@@ -1,0 +1,36 @@
+"""What a user's hand does in a window."""
+
+from collections.abc import Callable
+
+DOCKS = {
+    "calibration": "1. Flat calibration",
+    "cleaning": "Cleaning (optional)",
+    "registration": "2. Speckle registration",
+    "ranking": "3. Frame ranking",
+    "stacking": "4. Stacking",
+    "wavefront": "5. Wavefront",
+    "compare": "Compare",
+    "figures": "PSF figures",
+}
+
+
+class Hand:
+    """What a user's hand does: open a dock, press a button, wait."""
+
+    def __init__(self, viewer, qtbot):
+        self.viewer, self.qtbot = viewer, qtbot
+
+    def dock(self, name):
+        return self.viewer.window.add_plugin_dock_widget("napari-lucky", DOCKS[name])[1]
+
+    def press(self, button):
+        from qtpy.QtCore import Qt
+
+        self.qtbot.mouseClick(button.native, Qt.MouseButton.LeftButton)
+
+    def wait(self, condition: Callable[[], bool], timeout: int = 20_000):
+        self.qtbot.waitUntil(condition, timeout=timeout)
+
+    def run(self, dock):
+        self.press(dock.run_button)
+        self.wait(lambda: not dock.busy)
