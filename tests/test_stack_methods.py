@@ -100,6 +100,18 @@ def test_a_constant_stays_what_it_is_with_masked_pixels_and_rounded_shifts(name)
 
 
 @pytest.mark.parametrize("name", STACKS)
+def test_without_fractions_shifts_are_rounded_to_the_nearest_pixel(name):
+    shifts = RNG.integers(-3, 4, (24, 2)) + RNG.uniform(-0.45, 0.45, (24, 2))
+    shifts[:4] = [[0.5, -0.5], [1.5, -1.5], [2.5, -2.5], [-0.49, 0.49]]
+    rounded = np.rint(shifts)
+    rounded[:3] = [[1, 0], [2, -1], [3, -2]]
+    frames = ArrayFrames(FRAMES)
+    made = stack(frames, shifts, EVERY, WINDOW, name, subpixel=False, quality=QUALITY)
+    expected = stack(frames, rounded, EVERY, WINDOW, name, quality=QUALITY)
+    np.testing.assert_array_equal(made.image, expected.image)
+
+
+@pytest.mark.parametrize("name", STACKS)
 def test_the_same_to_the_bit_in_any_order(name):
     frames = ArrayFrames(FRAMES)
     one = stack(frames, SHIFTS, EVERY, WINDOW, name, quality=QUALITY)
