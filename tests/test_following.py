@@ -111,7 +111,14 @@ def test_quality_and_saturation_are_measured_where_the_star_is():
 
 def test_moves_are_whole_pixels_and_none_while_the_star_stays():
     shifts = np.array([[3.4, -20.0], [30.2, 0.4], [np.nan, np.nan], [-1.0, -70.6]])
-    assert moves_of(shifts, START).tolist() == [[0, 0], [-30, 0], [0, 0], [1, 71]]
+    middle, edge = (60.0, 80.0), (60.0, 106.0)  # in START, and 6 px from its edge
+    assert moves_of(shifts, START, middle).tolist() == [[0, 0], [-30, 0], [0, 0], [1, 71]]
+    assert moves_of(shifts, START).tolist() == [[-3, 20], [-30, 0], [0, 0], [1, 71]]
+    still = np.array([[1.5, 0.0], [0.3, -2.0]])
+    assert not moves_of(still, START, edge).any()
+    assert moves_of(still, START, edge, SHAPE).tolist() == [[0, 26], [0, 26]]
+    assert moves_of(still, START, edge, (200, 120)).tolist() == [[0, 8], [0, 8]]  # on the sensor
+    assert moves_of(np.array([[0.0, -4.0]]), START, edge).tolist() == [[0, 4]]
 
 
 def test_what_comes_from_beyond_the_sensor_is_masked_and_nothing_wraps():
@@ -159,3 +166,44 @@ def test_both_stars_are_stacked_from_the_moved_windows(method, tmp_path):
         assert image[y, x] == pytest.approx(height, rel=0.03)
         assert np.unravel_index(image.argmax(), image.shape) == (y, x)
     assert np.isfinite(result.table.sigma).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("away", [4, 7, 8, 16])
+def test_a_star_that_stays_near_the_windows_edge_is_not_moved(method, away):
+    """The reference was the median in the moved window: all frames were shifted onto its middle."""
+    still = np.array([150.2, 200.3]) + np.random.default_rng(3).normal(0, 1.0, (24, 2))
+    frames = ArrayFrames(run_of(still))
+    focus = Window(150 - away, 168, 64, 64)
+    made = register(frames, focus, method)
+    assert np.abs(np.median(made.shifts, axis=0)).max() <= 0.5  # the reference is a whole pixel
+    error = made.points - still
+    assert np.abs(np.median(error, axis=0)).max() < 0.05
+    assert np.abs(error).max() < 0.15
+    middle = register(frames, Window(118, 168, 64, 64), method)
+    assert made.reference == middle.reference
+    for metric, noisy in (("peak", 0.01), ("peak-over-flux", 0.1)):
+        quality, right = (
+            rank(frames, window, metric, 1.0, it.shifts, it.reference)
+            for window, it in ((focus, made), (middle.focus, middle))
+        )
+        assert quality == pytest.approx(right, rel=noisy)
+
+
+@pytest.mark.parametrize("focus", [(150, 224, 64), (125, 200, 64), (150, 200, 64)])
+@pytest.mark.parametrize("drift", [0.0, 90.0])
+def test_stacks_tables_and_headers_agree_on_where_the_star_is(focus, drift, tmp_path):
+    path = np.array([150.2, 200.3]) + np.linspace(0, 1, 40)[:, None] * (0, drift)
+    fits.PrimaryHDU(run_of(path, noise=1.0)).writeto(tmp_path / "run.fits")
+    recipe = Recipe(frames=(str(tmp_path / "run.fits"),), focus=focus, keep=1.0)
+    table = (made := process(recipe)).table
+    assert np.abs(table.points - path).max() < 0.05
+    stack = np.asarray(made.images["focus"].data)
+    y0, x0 = made.images["focus"].origin
+    place = track_brightest(stack[np.newaxis].astype(np.float32))[0, :2] + (y0, x0)
+    assert np.abs(place - table.reference).max() < 0.05
+    if drift == 0:
+        long_exposure = np.asarray(made.images["long_exposure"].data)
+        there = track_brightest(long_exposure[np.newaxis].astype(np.float32))[0, :2] + (y0, x0)
+        assert np.abs(there - (150.2, 200.3)).max() < 0.05
+        assert np.abs(np.array(table.reference) - (150, 200)).max() == 0

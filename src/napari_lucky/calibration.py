@@ -242,6 +242,7 @@ def saturated_frames(
     calibrated: Calibrated,
     window: Window,
     shifts: NDArray[np.float64] | None = None,
+    reference: tuple[float, float] | None = None,
     *,
     progress: Progress = silent,
     executor: Executor | None = None,
@@ -249,7 +250,7 @@ def saturated_frames(
 ) -> NDArray[np.bool_]:
     """Tell which frames have a saturated pixel in a window, beside those masked in every frame.
 
-    With the shifts of a registration, (n, 2) in pixels, the window moves as in
+    With the shifts (n, 2) and the reference of a registration, in pixels, the window moves as in
     `napari_lucky.rank`. For a journal, see `napari_lucky.journal.remembered`.
 
     Returns
@@ -259,7 +260,11 @@ def saturated_frames(
     n = calibrated.shape[0]
     if not np.isfinite(calibrated.saturation):
         return np.zeros(n, bool)
-    moves = np.zeros((n, 2), np.intp) if shifts is None else moves_of(shifts, window)
+    moves = (
+        np.zeros((n, 2), np.intp)
+        if shifts is None
+        else moves_of(shifts, window, reference, calibrated.shape)
+    )
 
     def look(block: slice) -> NDArray[np.bool_]:
         return bright_frames(calibrated, block, window, moves)

@@ -83,10 +83,19 @@ def followed(frames: Frames, moves: Moves) -> Frames:
     return Followed(frames, moves) if moves.any() else frames
 
 
-def moves_of(shifts: NDArray[np.float64], window: Window) -> Moves:
+def moves_of(
+    shifts: NDArray[np.float64],
+    window: Window,
+    reference: tuple[float, float] | None = None,
+    shape: tuple[int, ...] | None = None,
+) -> Moves:
     """Return by how many pixels the window moves in each frame to hold the star, (n, 2).
 
-    A window moves only if the star would come nearer to its edge than an eighth of its side.
+    If the star lands near the window's edge, the window is put around it, alike for all frames.
+    Beyond that it moves only in frames where the star would come nearer to its edge than an
+    eighth of its side, or than half as near as the reference is; then by the whole pixels of
+    the shift, so that the star stands in it where the reference is. Where the reference is not
+    known, all frames of a star that drifts are moved so.
 
     Parameters
     ----------
@@ -94,11 +103,77 @@ def moves_of(shifts: NDArray[np.float64], window: Window) -> Moves:
         (dy, dx) in pixels that bring each frame onto the reference; NaN moves nothing.
     window : Window
         Holds the reference.
+    reference : tuple of float, optional
+        (y, x) where the star lands, in pixels of the sensor; not used if not in the window.
+    shape : tuple of int, optional
+        Of the run; the window is not put around the star without it.
     """
-    sides = np.array(window.shape)
-    far = (np.abs(shifts) > sides * (0.5 - 1 / MARGIN)).any(axis=1, keepdims=True)
+    sides, corner = np.array(window.shape), np.array([window.y0, window.x0])
+    steady = np.zeros(2, np.intp)
+    lands = np.full(2, np.nan) if reference is None else np.array(reference) - corner
+    if ((lands >= 0) & (lands < sides)).all():
+        if shape is not None and not _inside(lands, window):
+            steady = _put_around(window, lands, shape)
+        lands = lands - steady
+        low = np.minimum(sides / MARGIN, lands / 2)
+        high = sides - np.minimum(sides / MARGIN, (sides - lands) / 2)
+        places = lands - shifts
+        far = ((places < low) | (places > high)).any(axis=1, keepdims=True)
+    else:
+        far = (np.abs(shifts) > sides * (0.5 - 1 / MARGIN)).any()
     moves = np.where(far, -np.floor(shifts + 0.5), 0)
-    return np.where(np.isfinite(moves), moves, 0).astype(np.intp)
+    return np.where(np.isfinite(moves), moves, 0).astype(np.intp) + steady
+
+
+def centred_on(
+    focus: Window, found: NDArray[np.float64], shape: tuple[int, int, int]
+) -> NDArray[np.intp]:
+    """Return by how many pixels to move a window that has the star near its edge, (2,).
+
+    The star is then on the window's middle, or as near to it as the sensor allows. (0, 0) where
+    the window holds the star well already.
+
+    Parameters
+    ----------
+    focus : Window
+        Holds the star in some frames.
+    found : ndarray of float64, (n, 5)
+        From `track_brightest` in this window.
+    shape : tuple of int
+        Of the run.
+    """
+    stay = np.zeros(2, np.intp)
+    peak = np.nan_to_num(found[:, 2])
+    bright = peak >= FAINTEST * _running_median(peak).max()
+    if not peak.any() or _inside(found[bright, :2], focus).all():
+        return stay
+    place = np.median(found[bright, :2], axis=0)
+    if (np.abs(place - np.array(focus.shape) / 2) <= np.array(focus.shape) / MARGIN).all():
+        return stay
+    return _put_around(focus, place, shape)
+
+
+def _put_around(window: Window, place: Floats, shape: tuple[int, ...]) -> NDArray[np.intp]:
+    """Return the pixels that bring a window's middle onto a place in it, staying on the sensor."""
+    y, x = _whole(place - np.array(window.shape) // 2)
+    moved = Window(window.y0 + int(y), window.x0 + int(x), *window.shape).moved_inside(shape)
+    return np.array([moved.y0 - window.y0, moved.x0 - window.x0])
+
+
+def reference_of(points: NDArray[np.float64], focus: Window) -> tuple[float, float]:
+    """Return where the tracked points (n, 2) shall land: (y, x) of a whole pixel.
+
+    A star that stays is not moved: it is the median of its points on the sensor. Where that
+    is not in the window, because the star drifts, it is the median of the points that are.
+    """
+    points = points[np.isfinite(points).all(axis=1)]
+    corner, sides = np.array([focus.y0, focus.x0]), np.array(focus.shape)
+    middle = np.median(points, axis=0)
+    if not (np.abs(middle - corner - (sides - 1) / 2) <= sides / 2).all():
+        near = points[(np.abs(points - corner - (sides - 1) / 2) <= sides / 2).all(axis=1)]
+        middle = np.median(near, axis=0) if len(near) else corner + sides // 2
+    y, x = np.floor(middle + 0.5)
+    return float(y), float(x)
 
 
 def follow(

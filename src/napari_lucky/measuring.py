@@ -106,19 +106,22 @@ def track_and_rank(
     registration = replace(registration, reference_frame=recipe.reference_frame)
     quality, saturated, long_exposure = seen.quality, seen.saturated, seen.long_exposure
     shifts = registration.shifts
-    if moves_of(shifts, focus).any():  # then the survey's window did not hold the star
+    if moves_of(
+        shifts, focus, registration.reference, frames.shape
+    ).any():  # then the survey's window did not hold the star
         quality = rank(
             frames,
             focus,
             recipe.rank,
             recipe.rank_smooth,
             shifts,
+            registration.reference,
             diffraction=recipe.diffraction,
             **work,
         )
         calibrated = calibrated_in(frames)
         if calibrated is not None:
-            saturated = saturated_frames(calibrated, focus, shifts, **work)
+            saturated = saturated_frames(calibrated, focus, shifts, registration.reference, **work)
     quality[~registration.found] = np.nan
     by_hand = ByHand(recipe.add, recipe.drop)
     cut = select(quality, recipe.keep, recipe.keep_above)

@@ -54,6 +54,7 @@ def rank(
     metric: str = DEFAULT_METRIC,
     smooth: float = RANK_SMOOTH,
     shifts: NDArray[np.float64] | None = None,
+    reference: tuple[float, float] | None = None,
     *,
     diffraction: Diffraction | None = None,
     progress: Progress = silent,
@@ -81,6 +82,8 @@ def rank(
     shifts : ndarray of float64, (n, 2), optional
         (dy, dx) in pixels, of a registration: where they take a star out of the window, the window
         moves with it, by whole pixels.
+    reference : tuple of float, optional
+        (y, x) where the shifts bring the star; see `napari_lucky.following.moves_of`.
     diffraction : Diffraction, optional
         The diffraction-limited PSF, which "encircled-energy" and "psf-correlation" need.
     progress, executor, journal
@@ -100,7 +103,7 @@ def rank(
     check_smooth(smooth)
     focus.check_on(frames.shape, "focus window")
     if shifts is not None:
-        frames = followed(frames, moves_of(shifts, focus))
+        frames = followed(frames, moves_of(shifts, focus, reference, frames.shape))
 
     def one(block: slice) -> NDArray[np.float64]:
         return rank_block(as_float32(frames.read(block, focus)), metric, smooth, diffraction)

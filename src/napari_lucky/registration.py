@@ -15,7 +15,7 @@ from .brightest import track_brightest
 from .centroid import steady_window, track_centroid
 from .correlation import check_reference_frame, reference_image
 from .errors import LuckyError
-from .following import follow, followed
+from .following import Followed, centred_on, follow, followed, reference_of
 from .frames import Frames, View, as_float32
 from .journal import Journal, remembered
 from .noise import Noise, sample_noise
@@ -122,8 +122,10 @@ def register(
     Returns
     -------
     Registration
-        The reference is the median tracked point, rounded to a whole pixel: so shifts are as
-        small as can be and the stacked peak falls on the middle of a pixel. Its errors are what
+        The reference is the median tracked point on the sensor, rounded to a whole pixel: so a
+        star that stays is not moved, and the stacked peak falls on the middle of a pixel. Where
+        a star drifts so far that this is not in the window, it is the median of those points
+        that are. Its errors are what
         the noise of the pixels does to the tracked point in its frame, by propagation to first
         order (`napari_lucky.subpixel`; "template": from the Fisher matrix), the noise being
         measured within the frames (`napari_lucky.noise.sample_noise`). In turbulence they do not
@@ -163,6 +165,12 @@ def register(
         found = run(lambda block: track_brightest(block, smooth, noise), "tracking the speckle")
     else:
         noise, found = seen
+    steady = centred_on(focus, found, frames.shape)
+    if steady.any():
+        frames = Followed(frames, np.broadcast_to(steady, moves.shape))
+        found = run(
+            lambda block: track_brightest(block, smooth, noise), "tracking in a centred window"
+        )
     moves, found = follow(frames, focus, found, smooth, noise, progress=progress)
     points, sigma = found[:, :2], found[:, 3:]
     reasons: tuple[str, ...] = ()
@@ -192,11 +200,10 @@ def register(
             f"{focus.x1 - 1}: in every frame, all pixels there are equal or masked. "
             "Move the focus window onto the star, and check dark and flat."
         )
-    points = points + np.array([focus.y0, focus.x0])
-    middle = np.floor(np.nanmedian(points, axis=0) + 0.5)
+    points = points + np.array([focus.y0, focus.x0]) + moves + steady
     return Registration(
-        points + moves,
-        (float(middle[0]), float(middle[1])),
+        points,
+        reference_of(points, focus),
         focus,
         method,
         smooth,

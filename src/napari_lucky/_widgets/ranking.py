@@ -141,6 +141,7 @@ class RankingDock(Dock):
                 metric,
                 smooth,
                 table.shifts,
+                table.reference,
                 diffraction=diffraction,
                 progress=progress,
             )

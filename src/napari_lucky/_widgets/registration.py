@@ -148,7 +148,9 @@ class RegistrationDock(Dock):
             saturated = np.zeros(len(everything), bool)
             if calibrated is not None:
                 shifts, level = registration.shifts, calibrated.saturation
-                saturated = saturated_frames(calibrated, focus, shifts, progress=progress)
+                saturated = saturated_frames(
+                    calibrated, focus, shifts, registration.reference, progress=progress
+                )
             left_out = tell_frames(everything, registration.reasons, saturated, level)
             return registration, [*registration.notes, *left_out]
 
