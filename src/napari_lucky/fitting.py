@@ -39,7 +39,8 @@ class Fit:
     sigma : ndarray of float64, (k, 2)
         1-sigma errors of s from the Fisher matrix of s, f and b, for the noise as modelled.
     flux_sigma : ndarray of float64, (k,)
-        1-sigma error of f.
+        1-sigma error of f from the noise of floor and photons alone. That of the speckles is
+        part of the star's light, and does not make it less significant.
     chi2 : ndarray of float64, (k,)
         Reduced chi-square.
     level : ndarray of float64, (k,)
@@ -121,12 +122,14 @@ def fit(block: Block, template: Template) -> Fit:
         theta, jacobian = _model(s, f, level)
         across = jacobian.transpose(0, 2, 1)
         inverse = _inverse(across @ gram @ jacobian)
-        spread = inverse @ (across @ template.spread @ jacobian) @ inverse
-        error = np.sqrt(np.diagonal(spread, axis1=1, axis2=2))
+        error, calm = (
+            np.sqrt(np.diagonal(inverse @ (across @ spread @ jacobian) @ inverse, axis1=1, axis2=2))
+            for spread in (template.spread(s), template.calm)
+        )
         fitted = (gram @ theta[:, :, None])[:, :, 0]
         chi2 = squares + (theta * (fitted - 2 * products)).sum(axis=1)
         chi2 /= np.maximum(count - 4, 1) * np.mean((template.weight * template.variance)[used])
-    return Fit(s, f, error[:, :2], error[:, 2], chi2, level)
+    return Fit(s, f, error[:, :2], calm[:, 2], chi2, level)
 
 
 def _model(s: Floats, f: Floats, level: Floats) -> tuple[Floats, Floats]:

@@ -11,7 +11,8 @@ in which it has signal, so that at half a pixel the expansion is as good as exac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +46,13 @@ class Template:
         1 / variance in 1/ADU², or one for all where turbulence rules; 0 at the border.
     variance : ndarray of float32, (y x)
         Of a pixel in a frame, ADU².
-    gram, spread : ndarray of float64, (16, 16)
-        Products of `basis` with `weighted`, and their covariance for noise of this variance.
+    gram : ndarray of float64, (16, 16)
+        Products of `basis` with `weighted`.
+    spreads : ndarray of float64, (5, 16, 16)
+        Covariance of the products of `weighted` with frames, by noise of this model: of frames
+        where the template is, and half a pixel down, up, right and left of there.
+    calm : ndarray of float64, (16, 16)
+        The first of them for the noise of floor and photons alone.
     """
 
     image: NDArray[np.float32]
@@ -55,13 +61,26 @@ class Template:
     weight: NDArray[np.float32]
     variance: NDArray[np.float32]
     gram: Floats
-    spread: Floats
+    spreads: Floats
+    calm: Floats
 
     @property
     def point(self) -> Floats:
         """(y, x) of its brightest point, in pixels of the window."""
         points, _ = peaks(self.image[np.newaxis])
         return np.asarray(points[0])
+
+    def spread(self, s: Floats) -> Floats:
+        """Return the covariance of the products for frames that are off by s (k, 2), (k, 16, 16).
+
+        A parabola along each axis through the `spreads`: where a star is bright, its noise moves
+        with it, and the weights do not.
+        """
+        at = np.repeat(self.spreads[:1], len(s), axis=0)
+        for axis, (more, less) in enumerate((self.spreads[1:3], self.spreads[3:5])):
+            part = s[:, axis, None, None]
+            at += part * (more - less) + 2 * part**2 * (more + less - 2 * self.spreads[0])
+        return at
 
     def seen(self, block: Block) -> Floats:
         """Return the part of the template's light (squared) that is not masked in each frame."""
@@ -97,13 +116,14 @@ def make_template(mean: NDArray[np.float32], rests: Floats, noise: Noise) -> Tem
     spectrum *= _wiener(np.abs(spectrum) ** 2, qy, qx) / (blur / len(rests))
     inner = (slice(PAD, -PAD), slice(PAD, -PAD))
 
-    def derivative(j: int, k: int) -> NDArray[np.float32]:
-        part = spectrum * (1j * qy[:, None]) ** j * (1j * qx) ** k
+    def image_of(part: NDArray[Any]) -> NDArray[np.float32]:
         return as_float32(fft.irfft2(part, padded.shape)[inner])
 
-    image = derivative(0, 0)
-    basis = np.stack([derivative(j, k) for j, k in POWERS] + [np.ones_like(image)])
-    variance = as_float32(noise.variance(image))
+    image = image_of(spectrum)
+    derivatives = [image_of(spectrum * (1j * qy[:, None]) ** j * (1j * qx) ** k) for j, k in POWERS]
+    basis = np.stack([*derivatives, np.ones_like(image)])
+    # frames are up to half a pixel off: their mean has the light that a pixel has as a rule
+    variance = as_float32(noise.variance(image_of(spectrum * blur / len(rests))))
     weight = as_float32(np.full_like(variance, noise.floor) if noise.turbulent else variance) ** -1
     border = min(BORDER, min(image.shape) // 8)
     used = np.zeros(image.shape, bool)
@@ -111,6 +131,12 @@ def make_template(mean: NDArray[np.float32], rests: Floats, noise: Noise) -> Tem
     weight[~used] = 0
     flat = basis.reshape(len(basis), -1)
     weighted = flat * weight.ravel()
+
+    def covariance(light: NDArray[np.float32], noise: Noise) -> Floats:
+        noisy = weighted * as_float32(noise.variance(light)).ravel()
+        return np.asarray(noisy.astype(np.float64) @ weighted.T.astype(np.float64))
+
+    half = [np.exp(-0.5j * way * q) for q in (qy[:, None], qx) for way in (1, -1)]
     return Template(
         image,
         flat,
@@ -118,7 +144,8 @@ def make_template(mean: NDArray[np.float32], rests: Floats, noise: Noise) -> Tem
         weight.ravel(),
         variance.ravel(),
         weighted.astype(np.float64) @ flat.astype(np.float64).T,
-        (weighted * variance.ravel()).astype(np.float64) @ weighted.astype(np.float64).T,
+        np.stack([covariance(image_of(spectrum * tilt), noise) for tilt in (1, *half)]),
+        covariance(image, replace(noise, speckle=0.0)),
     )
 
 
