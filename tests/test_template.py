@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from napari_lucky import ArrayFrames, Window, register
+from made_stars import exposed, screens, stars
+from napari_lucky import ArrayFrames, LuckyError, Shifted, Window, register, stack_mean
 from napari_lucky.brightest import track_brightest
 from napari_lucky.template import Noise, make_template
 
@@ -121,3 +122,60 @@ def test_a_faint_star_in_one_frame_is_registered_too():
     made = register(ArrayFrames(run_of(SHIFTS[:1], 2800)), WHOLE, "template")
     assert made.found.all()
     assert np.isfinite(made.sigma).all()
+
+
+def seen(sampling, d_over_r0, photons, n=60, side=64, seed=1):
+    """Return frames of a star, its places, and the frames without noise."""
+    rng = np.random.default_rng(seed)
+    phases = screens(n, d_over_r0, rng) if d_over_r0 else np.zeros((n, 32, 32))
+    places = rng.uniform(-4, 4, (n, 2))
+    images = stars(phases, sampling, side, places)
+    return exposed(images, photons, rng), places, images.astype(np.float32)
+
+
+@pytest.mark.parametrize(("sampling", "d_over_r0"), [(2, 12), (2, 5), (3, 7), (3.5, 8)])
+def test_speckles_do_not_make_a_star_too_faint(sampling, d_over_r0):
+    frames, _, images = seen(sampling, d_over_r0, 1e5)
+    frames[5] = np.random.default_rng(0).normal(100, 5, frames[5].shape)
+    whole = Window.whole(frames.shape)
+    made = register(ArrayFrames(frames), whole, "template", 1)
+    assert [k for k, reason in enumerate(made.reasons) if reason] == [5]
+    assert "noise" in made.reasons[5]
+    lit = np.flatnonzero(made.found)
+    by_peak = register(ArrayFrames(frames), whole, "brightest", 1)
+    stack, other = (
+        stack_mean(Shifted(ArrayFrames(images), one.shifts), lit, whole).image.max()
+        for one in (made, by_peak)
+    )
+    assert stack > 0.9 * other
+
+
+@pytest.mark.parametrize(("sampling", "photons"), [(2, 3e4), (3, 2e5)])
+def test_errors_of_a_small_bright_star_are_true(sampling, photons):
+    """Its noise moves with it by parts of a pixel, where the weights do not."""
+    frames, places, _ = seen(sampling, 0, photons, n=150)
+    made = register(ArrayFrames(frames), Window.whole(frames.shape), "template", 1)
+    error = made.points - places
+    pulls = (error - error.mean(axis=0)) / made.sigma
+    assert 0.85 < np.sqrt(np.mean(pulls**2)) < 1.2
+
+
+@pytest.mark.parametrize(("sampling", "d_over_r0"), [(1.2, 0), (1.5, 0), (1.5, 8), (1.75, 3)])
+def test_an_undersampled_star_is_told(sampling, d_over_r0):
+    frames, _, _ = seen(sampling, d_over_r0, 1e5)
+    with pytest.raises(LuckyError, match=r"at least 2 px per lambda/D.* correlation"):
+        register(ArrayFrames(frames), Window.whole(frames.shape), "template", 1)
+
+
+def test_every_reason_is_true():
+    frames, _, _ = seen(3, 0, 1e4, side=96)
+    frames[7, 40:60, 40:60] = np.nan  # the star alone
+    frames[9] = np.nan
+    made = register(ArrayFrames(frames), Window(0, 0, 96, 96), "template", 1)
+    assert made.reasons[7] and "all pixels" not in made.reasons[7]
+    assert "all pixels" in made.reasons[9]
+    assert not any(made.reasons[:7] + made.reasons[10:])
+    starless = np.random.default_rng(0).normal(100, 5, (20, 64, 64)).astype(np.float32)
+    with pytest.raises(LuckyError) as told:
+        register(ArrayFrames(starless), Window(0, 0, 64, 64), "template")
+    assert "equal or masked" not in str(told.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from .blocks import BUDGET, Progress, blocks_of, silent
 from .brightest import track_brightest
 from .centroid import steady_window, track_centroid
 from .correlation import check_reference_frame, reference_image
-from .errors import LuckyError
+from .errors import LuckyError, NoStarError
 from .following import Followed, centred_on, follow, followed, reference_of
 from .frames import Frames, View, as_float32
 from .journal import Journal, remembered
@@ -105,8 +106,8 @@ def register(
         "correlation": the maximum of the cross-correlation with a reference frame, without
         wrap-around; in windows of over 256 px of the light that stands out of the reference's
         noise, for shifts that leave its middle in the window.
-        "template": least squares with a template of the run's own frames; see
-        `napari_lucky.tracking.track_template`.
+        "template": least squares with a template of the run's own frames, for stars of at least
+        2 px per lambda/D; see `napari_lucky.tracking.track_template`.
     smooth : float
         Standard deviation of the Gaussian smoothing in pixels, best about a third of
         lambda/D; 0 for none.
@@ -135,7 +136,8 @@ def register(
     Raises
     ------
     LuckyError
-        If the method is unknown, the window is not on the sensor, or no frame has a star.
+        If the method is unknown, the window is not on the sensor, no frame has a star, or the
+        star is too small in pixels for the method "template".
     """
     if method not in METHODS:
         raise LuckyError(f"Registration is by {', '.join(METHODS)}; not by {method!r}.")
@@ -195,11 +197,7 @@ def register(
         tracked = track_template(frames, focus, moves, found, **work)
         points, sigma, reasons = tracked.points, tracked.sigma, tracked.reasons
     if not np.isfinite(points).any():
-        raise LuckyError(
-            f"No star in rows {focus.y0} to {focus.y1 - 1}, columns {focus.x0} to "
-            f"{focus.x1 - 1}: in every frame, all pixels there are equal or masked. "
-            "Move the focus window onto the star, and check dark and flat."
-        )
+        raise _no_frame(focus, reasons or (NO_LIGHT,))
     points = points + np.array([focus.y0, focus.x0]) + moves + steady
     return Registration(
         points,
@@ -210,4 +208,15 @@ def register(
         reference_frame,
         sigma,
         reasons or tuple("" if found else NO_LIGHT for found in np.isfinite(points).all(axis=1)),
+    )
+
+
+def _no_frame(focus: Window, reasons: tuple[str, ...]) -> LuckyError:
+    """Return the error of a run of which no frame can be registered, and why most cannot."""
+    common, count = Counter(reasons).most_common(1)[0]
+    every = "in every frame" if count == len(reasons) else f"in {count} of {len(reasons)} frames"
+    return NoStarError(
+        f"No star in rows {focus.y0} to {focus.y1 - 1}, columns {focus.x0} to "
+        f"{focus.x1 - 1}: {every}, {common}. Move the focus window onto the star, and check dark "
+        "and flat."
     )

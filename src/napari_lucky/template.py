@@ -12,6 +12,7 @@ in which it has signal, so that at half a pixel the expansion is as good as exac
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,24 @@ from numpy.typing import NDArray
 
 from .frames import as_float32
 from .noise import Noise
-from .spots import Block, peaks
+from .spots import peaks
 
 ORDER = 4
 POWERS = [(j, k) for j in range(ORDER + 1) for k in range(ORDER + 1 - j)]
 BORDER = 4
 """Pixels at the window's edge that are not used: there the derivatives do not hold."""
 PAD = 16
+
+FINEST = 0.5
+"""Cycles/px: the finest detail along an axis that pixels can hold."""
+NEAR, FAR = 0.05, 0.66
+"""Beyond the finest detail: the width of the ring where light is looked for, in cycles/px, and
+where there is none for over 1.5 px per lambda/D."""
+ALIASED, LEAST_ALIASED, COARSE = 2.5, 1e-5, 0.1
+"""A star is undersampled if the power just beyond the finest detail is so many times the noise's,
+and so much of that in details coarser than this, in cycles/px."""
+FULL, LEAST_FULL = 25.0, 1e-3
+"""The same beyond all details of stars of over 1.5 px per lambda/D."""
 
 Floats = NDArray[np.float64]
 
@@ -82,11 +94,10 @@ class Template:
             at += part * (more - less) + 2 * part**2 * (more + less - 2 * self.spreads[0])
         return at
 
-    def seen(self, block: Block) -> Floats:
-        """Return the part of the template's light (squared) that is not masked in each frame."""
+    def seen(self, good: NDArray[np.bool_]) -> Floats:
+        """Return the part of the template's light (squared) in the good pixels, (k, y, x)."""
         power = (self.image.ravel() ** 2).astype(np.float64)
-        good = np.isfinite(block.reshape(len(block), -1))
-        return np.asarray(good @ power / power.sum())
+        return np.asarray(good.reshape(len(good), -1) @ power / max(power.sum(), 1e-300))
 
 
 def make_template(mean: NDArray[np.float32], rests: Floats, noise: Noise) -> Template:
@@ -147,6 +158,42 @@ def make_template(mean: NDArray[np.float32], rests: Floats, noise: Noise) -> Tem
         np.stack([covariance(image_of(spectrum * tilt), noise) for tilt in (1, *half)]),
         covariance(image, replace(noise, speckle=0.0)),
     )
+
+
+def undersampled(mean: NDArray[np.float32], variance: float) -> float:
+    """Return the finest detail of a star that its pixels cannot hold, in cycles/px, 0 for none.
+
+    A telescope passes nothing finer than 1 / (lambda F# / pixel) cycles/px. Along the diagonals,
+    pixels hold details of up to 0.7 cycles/px: with light in those of over 0.5 cycles/px,
+    there is light that falls between the pixels along the axes, and is taken for coarser detail.
+
+    Parameters
+    ----------
+    mean : ndarray of float32, (y, x)
+        Mean of the frames, background off, no NaN.
+    variance : float
+        Of the noise of its pixels, ADU².
+    """
+    from scipy import fft
+
+    padded = np.pad(mean.astype(np.float64), PAD, mode="linear_ramp")
+    power = np.abs(fft.rfft2(padded)) ** 2
+    detail = np.hypot(fft.fftfreq(len(padded))[:, None], fft.rfftfreq(padded.shape[1]))
+    far = float(power[detail > FAR].mean())
+    noise = max(far, variance * mean.size)
+    rings = np.arange(FINEST, FAR + NEAR, NEAR / 2)
+    near = (detail > FINEST) & (detail < FINEST + NEAR)
+    light, all_light = float(power[near].mean()), float(power[detail < COARSE].mean())
+    if far > max(FULL * variance * mean.size, LEAST_FULL * all_light):
+        return FAR
+    if not light > max(ALIASED * noise, LEAST_ALIASED * all_light):
+        return 0.0
+    lit = [
+        high
+        for low, high in pairwise(rings.tolist())
+        if power[(detail > low) & (detail <= high)].mean() > 2 * noise
+    ]
+    return max(lit)
 
 
 def _wiener(power: Floats, qy: Floats, qx: Floats) -> Floats:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import Progress, blocks_of, silent
+from .errors import LuckyError
 from .fitting import (
     LARGEST_REST,
     Fit,
@@ -27,7 +28,7 @@ from .journal import Journal, remembered
 from .noise import Noise
 from .reading import spread_over
 from .spots import Block
-from .template import Template, make_template
+from .template import Template, make_template, undersampled
 from .windows import Window
 
 SAMPLE = 64
@@ -55,6 +56,7 @@ TOO_FAINT = "the star has less than a tenth of its usual light, as behind a clou
 NO_FIT = "the template does not fit at any shift"
 UNLIKE = "the star is unlike the others (chi-square), as under a cosmic ray"
 CUT = "the star is cut by the sensor's edge"
+MASKED = "most of the star's light is masked"
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,8 +115,8 @@ def track_template(
     what = "fitting the template"
     done = remembered(one, blocks, journal, progress=progress, what=what, executor=executor)
     table = np.concatenate(list(done))
-    place, sigma, (flux, error, chi2, seen) = table[:, :2], table[:, 2:4], table[:, 4:].T
-    reasons = _reasons(place, flux, error, chi2, seen)
+    place, sigma, (flux, error, chi2, seen, inside) = table[:, :2], table[:, 2:4], table[:, 4:].T
+    reasons = _reasons(place, flux, error, chi2, seen, inside)
     good = np.array([not reason for reason in reasons])[:, None]
     points = np.where(good, template.point + place, np.nan)
     sigma = np.where(good, sigma * np.sqrt(np.maximum(chi2, 1))[:, None], np.nan)
@@ -146,7 +148,8 @@ def learn(
     whole = whole.astype(np.intp)
     block = _aligned(frames, focus, moves[chosen] + whole, chosen)
     noise = Noise(_border_variance(block))
-    template = make_template(_average(block, np.nanmedian), np.zeros((1, 2)), noise)
+    mean = _average(block, np.nanmedian)
+    template = make_template(mean, np.zeros((1, 2)), noise)
     place, last = np.zeros(whole.shape), np.full(whole.shape, np.inf)
     for turn in range(ROUNDS):
         progress(turn, ROUNDS, "making the template")
@@ -164,12 +167,36 @@ def learn(
         place = made.place
         clean = without_cosmics(block[good], template, made.part(good))  # and hot pixels
         noise = measure_noise(clean, template, made.part(good))
-        template = make_template(_average(clean, np.nanmean), place[good], noise)
+        mean = _average(clean, np.nanmean)
+        template = make_template(mean, place[good], noise)
         moved = np.abs(whole + place - last)[good]
         if turn >= CORRELATIONS and moved.max() < SETTLED:
             break
         last = whole + place
-    return template, float(np.median(fit(clean, template).chi2)) if good.any() else 1.0
+    calm = replace(noise, speckle=0.0)
+    _check_sampling(mean, float(calm.variance(mean).mean()) / len(block))
+    if good.any():
+        return template, float(np.median(fit(clean, template).chi2))
+    if turn == 0:  # each frame's reason tells
+        return template, 1.0
+    raise LuckyError(
+        "The template method does not fit this run: no frame agrees with the mean of the others. "
+        "Use the method correlation instead, or choose frames that show the same star."
+    )
+
+
+def _check_sampling(mean: NDArray[np.float32], variance: float) -> None:
+    """Raise a `LuckyError` if a star is too small for its template to be moved by parts of a pixel.
+
+    The variance is that of the noise in the mean.
+    """
+    finest = undersampled(mean, variance)
+    if finest:
+        raise LuckyError(
+            f"The template method needs a star of at least 2 px per lambda/D. This star has less "
+            f"than {1 / finest:.1f} px: its light has detail of {finest:.2f} cycles/px, which the "
+            "pixels cannot hold. Use the method correlation instead, or centroid."
+        )
 
 
 def _sample(peak: NDArray[np.float64], focus: Window) -> NDArray[np.intp]:
@@ -219,13 +246,17 @@ def _fit_frames(
     reach: int,
     usual: float,
 ) -> NDArray[np.float64]:
-    """Return place, sigma (y, x), flux, its error, chi-square, light seen, for some frames."""
+    """Return place, sigma (y, x), flux, its error, chi-square, light seen, light on the sensor.
+
+    All are NaN for frames that are blank.
+    """
     first = _aligned(frames, focus, moves[index], index)
     whole = whole_shifts(first, template, reach)
-    out, rest = np.full((len(index), 8), np.nan), np.zeros((len(index), 2))
+    out, rest = np.full((len(index), 9), np.nan), np.zeros((len(index), 2))
     again = np.arange(len(index))
     for _ in range(REREAD):
-        block = _aligned(frames, focus, (moves[index] + whole)[again], index[again])
+        places = (moves[index] + whole)[again]
+        block = _aligned(frames, focus, places, index[again])
         made = fit(block, template)
         spoiled = np.flatnonzero(made.chi2 > SPOILED * usual)
         if len(spoiled):
@@ -238,7 +269,8 @@ def _fit_frames(
                 made.flux,
                 made.flux_sigma,
                 made.chi2,
-                template.seen(block),
+                template.seen(np.isfinite(block)),
+                _part_inside(template, focus, places, frames.shape),
             ]
         )
         rest[again] = made.place
@@ -255,12 +287,30 @@ def _fit_frames(
     return out
 
 
+def _part_inside(
+    template: Template, focus: Window, moves: NDArray[np.intp], shape: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """Return the part of the template's light (squared) that is on the sensor, (k,)."""
+    last = np.array([shape[1] - focus.y1, shape[2] - focus.x1])
+    leaves = (moves < (-focus.y0, -focus.x0)) | (moves > last)
+    part = np.ones(len(moves))
+    for k in np.flatnonzero(leaves.any(axis=1)):
+        y, x = moves[k]
+        moved = Window(focus.y0 + int(y), focus.x0 + int(x), *focus.shape)
+        on = moved.clipped(shape)
+        good = np.zeros((1, *focus.shape), bool)
+        good[0, on.y0 - moved.y0 : on.y1 - moved.y0, on.x0 - moved.x0 : on.x1 - moved.x0] = True
+        part[k] = template.seen(good)[0]
+    return part
+
+
 def _reasons(
     place: NDArray[np.float64],
     flux: NDArray[np.float64],
     error: NDArray[np.float64],
     chi2: NDArray[np.float64],
     seen: NDArray[np.float64],
+    inside: NDArray[np.float64],
 ) -> tuple[str, ...]:
     """Say for each frame why it is not registered; nothing if it is."""
     reason = np.full(len(flux), "", object)
@@ -273,7 +323,8 @@ def _reasons(
         reason[odd > middle + np.maximum(ODD * spread, np.log(2))] = UNLIKE
         reason[~np.isfinite(place).all(axis=1)] = NO_FIT
         reason[flux < FAINT * usual] = TOO_FAINT
-        reason[~lit] = NO_STAR
-        reason[seen < 0.5] = CUT
-    reason[np.isnan(chi2)] = NO_LIGHT
+        reason[~lit & np.isfinite(flux)] = NO_STAR
+        reason[seen < 0.5] = MASKED
+        reason[inside < 0.5] = CUT
+    reason[np.isnan(seen)] = NO_LIGHT
     return tuple(reason.tolist())
