@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,16 @@ from numpy.typing import NDArray
 from .errors import LuckyError
 from .frames import ArrayFrames, Frames, LazyArray
 from .history import History
+from .inputs import Inputs, files_of_frames
 from .recipe import Recipe
+from .saved import is_ours
 from .shadows import Spot
 from .steps import frame_numbers, frame_places, rank_step_now, recorded_windows
 from .table import ERRORS, FrameTable
 from .windows import Window
+
+GIVEN: set[str] = set()
+"""Paths of darks and flats that were given in a dock and have been read."""
 
 
 def frames_of(layer: Any) -> Frames:
@@ -69,13 +74,26 @@ def history_of(layer: Any) -> History:
     return tuple(layer.metadata.get("history", ()))
 
 
-def paths_of(frames: Any) -> set[Path]:
-    """Return the files that frames are read from."""
-    while not hasattr(frames, "images"):
-        if not hasattr(frames, "frames"):
-            return set()
-        frames = frames.frames
-    return {image.path.resolve() for image in frames.images}
+def inputs_of(viewer: Any, saved: Collection[str] = ()) -> Inputs:
+    """Return the files that a viewer's layers are read from, and those given by their paths.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer, optional
+    saved : collection of str
+        Names of layers that are being saved: one that was read whole from a file of this program
+        may be saved there again.
+    """
+    files: dict[str, list[Path]] = {f"given as {path}": [Path(path)] for path in GIVEN}
+    for layer in () if viewer is None else viewer.layers:
+        lazy = isinstance(layer.data, LazyArray)
+        if lazy:
+            files[f"layer “{layer.name}”"] = files_of_frames(layer.data.frames)
+        if source := getattr(layer.source, "path", None):
+            path = Path(source)
+            if lazy or layer.name not in saved or not is_ours(path):
+                files[f"opened as layer “{layer.name}”"] = [path]
+    return files
 
 
 def chain_history(layer: Any, shifts: Any) -> History:

@@ -8,14 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from ._from_layers import paths_of, table_of
+from ._from_layers import inputs_of, table_of
 from .coordinates import Coordinates, coordinates_to_hdu
 from .errors import LuckyError
 from .fits_output import ImageResult, write_fits, write_text
 from .frames import LazyArray
+from .inputs import Inputs
 from .integers import SAVED_AS, Integers
 from .steps import stack_scale
 from .table import table_to_csv, table_to_hdu
+
+
+def inputs_of_viewer(saved: Sequence[str]) -> Inputs:
+    """Return the files that the viewer reads, beside those of the layers that are saved."""
+    from napari import current_viewer
+
+    return inputs_of(current_viewer(), saved)
 
 
 def write_layers(path: str, layers: Sequence[tuple[Any, Mapping[str, Any], str]]) -> list[str]:
@@ -31,19 +39,22 @@ def write_integers(path: str, layers: Sequence[tuple[Any, Mapping[str, Any], str
 def _write(
     path: str, layers: Sequence[tuple[Any, Mapping[str, Any], str]], integers: Integers | None
 ) -> list[str]:
+    inputs = inputs_of_viewer([str(meta.get("name", "")) for _, meta, _ in layers])
+
     def write() -> None:
-        results = [_result(data, meta, kind, Path(path)) for data, meta, kind in layers]
-        write_fits(Path(path), results, integers)
+        results = [_result(data, meta, kind) for data, meta, kind in layers]
+        write_fits(Path(path), results, integers, inputs=inputs)
 
     return _telling(write, path)
 
 
 def write_table(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
     """Write the shifts and quality that a vectors layer carries as CSV; return the path."""
+    inputs = inputs_of_viewer([str(meta.get("name", ""))])
 
     def write() -> None:
         table = table_of(meta["features"], meta["metadata"])
-        write_text(Path(path), table_to_csv(table, with_history=True))
+        write_text(Path(path), table_to_csv(table, with_history=True), inputs)
 
     return _telling(write, path)
 
@@ -61,7 +72,7 @@ def _telling(write: Any, path: str) -> list[str]:
     return [path]
 
 
-def _result(data: Any, meta: Mapping[str, Any], kind: str, path: Path) -> Any:
+def _result(data: Any, meta: Mapping[str, Any], kind: str) -> Any:
     name, metadata = str(meta.get("name", "")), meta.get("metadata", {})
     history = tuple(metadata.get("history", ()))
     if kind == "vectors":
@@ -72,10 +83,6 @@ def _result(data: Any, meta: Mapping[str, Any], kind: str, path: Path) -> Any:
     if meta.get("rgb") or pixels.dtype.kind not in "biuf":
         what = "colours" if meta.get("rgb") else f"{pixels.dtype}"
         raise LuckyError(f"The layer “{name}” holds {what}, not numbers of one kind a pixel.")
-    if not isinstance(pixels, np.ndarray) and path.resolve() in paths_of(pixels):
-        raise LuckyError(
-            f"{path}: the layer “{name}” is read from this very file. Save it under another name."
-        )
     origin = metadata.get("origin", (0, 0))
     return ImageResult(
         pixels,

@@ -63,6 +63,13 @@ def told_telescope(given: argparse.Namespace) -> dict[str, float]:
     return {**told, **options}
 
 
+def telescope_input(given: argparse.Namespace) -> dict[str, Path]:
+    """Return the file that the telescope named is read from."""
+    from .telescopes import telescopes_file
+
+    return {} if given.telescope is None else {"telescopes": telescopes_file()}
+
+
 def add_run(parser: Any, if_no_focus: str = "") -> None:
     """Add the options of a run: its frames, what calibrates them, and the stars' windows."""
     add = parser.add_argument

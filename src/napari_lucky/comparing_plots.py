@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .errors import LuckyError
 from .fits_output import written_whole
+from .inputs import NO_INPUTS, Inputs
 from .profiles import Profile, normalised
 
 COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#d55e00", "#7a8ba3")
@@ -282,7 +283,7 @@ def _shortened(name: str, width: float) -> str:
     return f"{name[: most // 2 - 1]}…{name[len(name) - most + most // 2 :]}"
 
 
-def save_figure(path: Path, figure: Any) -> None:
+def save_figure(path: Path, figure: Any, inputs: Inputs = NO_INPUTS) -> None:
     """Write a figure, whole or not at all.
 
     Parameters
@@ -291,16 +292,18 @@ def save_figure(path: Path, figure: Any) -> None:
         Ends in .png, .pdf or .svg; an existing file is replaced.
     figure : matplotlib.figure.Figure
         What is written.
+    inputs : mapping
+        What must not be replaced; see `check_not_inputs`.
 
     Raises
     ------
     LuckyError
-        If the name ends otherwise, or the file cannot be written.
+        If the name ends otherwise, the file cannot be written, or is an input.
     """
     if path.suffix.lower() not in FIGURES:
         raise LuckyError(
             f"{path.name}: a figure is saved as {', '.join(FIGURES)}; end the name in one of them."
         )
-    with written_whole(path) as temporary, warnings.catch_warnings():
+    with written_whole(path, inputs) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a name may be in any script
         figure.savefig(temporary, format=path.suffix.lower()[1:], dpi=200)

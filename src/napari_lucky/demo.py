@@ -10,6 +10,7 @@ import numpy as np
 from ._layers import image_tuple, points_tuple, vectors_tuple, windows_tuple
 from .blocks import Progress, silent
 from .errors import LuckyError
+from .fits_image import is_fits_name
 from .fits_output import written_whole
 from .outputs import check_out, made_folder, write_results
 from .pipeline import Result, process
@@ -42,6 +43,8 @@ def make_demo(
             f"{run} is already there; it is kept. Choose another folder, or give --overwrite to "
             "replace its frames."
         )
+    if known:
+        _check_simulated(run)
     progress(0, 1, "simulating a run")
     simulated = simulate_run()
     recipe = Recipe(
@@ -63,6 +66,18 @@ def make_demo(
     return run, result
 
 
+def _check_simulated(run: Path) -> None:
+    """Raise if a folder holds FITS files that no demo has made."""
+    for path in run.iterdir():
+        if is_fits_name(path.name) and path.is_file():
+            with open(path, "rb") as file:
+                header = file.read(2880)
+            if header.startswith(b"SIMPLE") and b"'SIMULATED" not in header:
+                raise LuckyError(
+                    f"{path}: this is not a simulated frame; it is kept. Choose another folder."
+                )
+
+
 def _write_run(folder: Path, run: SimulatedRun) -> None:
     for number, frame in enumerate(run.frames, start=1):
         _write_raw(folder / f"AF_{number:03d}.fits", frame, run.header)
@@ -73,8 +88,8 @@ def _write_run(folder: Path, run: SimulatedRun) -> None:
 def _write_raw(path: Path, image: np.ndarray, header: dict[str, str | int | float]) -> None:
     from astropy.io import fits
 
-    with written_whole(path) as temporary:
-        fits.PrimaryHDU(image, fits.Header(list(header.items()))).writeto(temporary)
+    with written_whole(path) as temporary, open(temporary, "wb") as file:
+        fits.PrimaryHDU(image, fits.Header(list(header.items()))).writeto(file)
 
 
 def show_demo(run: Path, result: Result) -> None:

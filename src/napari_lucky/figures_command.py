@@ -12,6 +12,7 @@ from .command_options import (
     add_telescope_options,
     folder,
     psf,
+    telescope_input,
     told_telescope,
     window,
 )
@@ -81,7 +82,7 @@ def run_figures(given: argparse.Namespace) -> int:
     from .diffraction import Diffraction
     from .figure_errors import RESAMPLES
     from .figure_recipe import FigureRecipe
-    from .figures_job import measure_files
+    from .figures_job import inputs_of_images, measure_files
     from .figures_output import NAMES, write_figures
     from .outputs import check_out
 
@@ -89,7 +90,8 @@ def run_figures(given: argparse.Namespace) -> int:
     if given.psf is not None and telescope:
         raise LuckyError("--psf says what the telescope would; leave the telescope's options out.")
     recipe = FigureRecipe(given.aperture, given.ring, given.level, given.pixel)
-    check_out(given.out, given.overwrite, NAMES)
+    inputs = {**inputs_of_images(given.images), **telescope_input(given)}
+    check_out(given.out, given.overwrite, NAMES, inputs)
     meter = Meter()
     notes: list[str] = []
     try:

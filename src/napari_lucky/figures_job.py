@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,10 @@ from .figure_stacks import on_finer, with_errors
 from .figure_table import FigureRow
 from .fits_output import BESIDE, ImageResult, tell_nobody
 from .frames import Frames, frames_in
+from .inputs import Inputs, inputs_of_recipe
 from .optics import Telescope
 from .psf_measuring import psf_figures
+from .recipe import read_recipe
 from .run import open_run, tell_left_out
 from .saved import is_ours, read_saved
 from .telescopes import header_telescope, telescope_of
@@ -130,6 +133,18 @@ def measure_files(
             "peak between them, and the Strehl ratio depends on where the star is on its pixel."
         )
     return MeasuredImages(tuple(rows), tuple(map(str, paths)), diffraction, known, recipe)
+
+
+def inputs_of_images(paths: Sequence[str | Path]) -> Inputs:
+    """Return what is read to measure images: of a job's results, what the job read as well."""
+    files: list[str | Path] = list(paths)
+    inputs: dict[str, Any] = {"images": files}
+    if len(files) == 1 and _is_results(folder := Path(files[0])):
+        names = ("recipe.toml", "frames.csv", *(f"{name}.fits" for name in STACKS))
+        inputs = {"results": [folder / name for name in names]}
+        with suppress(LuckyError):  # told where it is read
+            inputs.update(inputs_of_recipe(read_recipe(folder / "recipe.toml")))
+    return inputs
 
 
 def _is_results(path: Path) -> bool:

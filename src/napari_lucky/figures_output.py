@@ -7,8 +7,9 @@ from pathlib import Path
 
 from .errors import LuckyError
 from .figure_table import FigureRow, curves_to_csv, figures_to_csv, figures_to_toml
-from .figures_job import MeasuredImages
+from .figures_job import MeasuredImages, inputs_of_images
 from .fits_output import write_text
+from .inputs import NO_INPUTS, Inputs, check_not_inputs
 from .outputs import write_folder
 
 NAMES = ("figures.csv", "curves.csv", "figures.toml", "figures.png")
@@ -22,7 +23,8 @@ def write_figures(
     Raises
     ------
     LuckyError
-        If they cannot be written, or the folder holds some and `overwrite` is false.
+        If they cannot be written, the folder holds some and `overwrite` is false, or one of them
+        is an input.
     """
 
     def write(folder: Path) -> None:
@@ -37,10 +39,12 @@ def write_figures(
 
             write_figure_page(folder / "figures.png", rows)
 
-    return write_folder(out, write, NAMES, overwrite)
+    return write_folder(out, write, NAMES, overwrite, inputs_of_images(measured.inputs))
 
 
-def save_tables(path: Path, rows: Sequence[FigureRow]) -> tuple[Path, Path]:
+def save_tables(
+    path: Path, rows: Sequence[FigureRow], inputs: Inputs = NO_INPUTS
+) -> tuple[Path, Path]:
     """Write figures into a CSV file, and their curves into another beside it.
 
     Parameters
@@ -49,6 +53,8 @@ def save_tables(path: Path, rows: Sequence[FigureRow]) -> tuple[Path, Path]:
         Ends in .csv, and is replaced; `figures.csv` has its curves in `figures_curves.csv`.
     rows : sequence of FigureRow
         What is written.
+    inputs : mapping
+        What must not be replaced; see `check_not_inputs`.
 
     Raises
     ------
@@ -60,9 +66,10 @@ def save_tables(path: Path, rows: Sequence[FigureRow]) -> tuple[Path, Path]:
     curves = path.with_name(f"{path.stem}_curves.csv")
     if curves.exists():
         raise LuckyError(f"{curves} is already there; it is kept. Choose another name.")
+    check_not_inputs([path], inputs)
     write_text(curves, curves_to_csv(rows))
     try:
-        write_text(path, figures_to_csv(rows))
+        write_text(path, figures_to_csv(rows), inputs)
     except LuckyError:
         curves.unlink(missing_ok=True)
         raise

@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 import os
 import re
-import secrets
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,9 @@ from .errors import LuckyError
 from .fits_place import move_wcs, place_cards, scale_wcs
 from .frames import ArrayFrames, Frames, View
 from .history import History, history_cards, is_ours
+from .inputs import NO_INPUTS, Inputs, check_not_inputs, files_of_frames
 from .integers import FULL, TOP, Coding, Integers, coding_of
+from .temporaries import clear_leftovers, temporary_file
 from .windows import Window
 
 CREATOR = f"napari-lucky {__version__}"
@@ -124,26 +125,33 @@ class ImageResult:
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def written_whole(path: Path, inputs: Inputs = NO_INPUTS) -> Iterator[Path]:
     """Give a temporary path beside `path`, moved there when all went well, else removed.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        An existing file is replaced.
+    inputs : mapping
+        What must not be replaced; see `check_not_inputs`.
 
     Raises
     ------
     LuckyError
-        If the disk is full or the place cannot be written.
+        If the disk is full, the place cannot be written, or the file is an input.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    check_not_inputs([path], inputs)
+    clear_leftovers(path.parent)
     try:
-        yield temporary
-        os.replace(temporary, path)
+        with temporary_file(path.parent) as temporary:
+            yield temporary
+            check_not_inputs([path], inputs)
+            os.replace(temporary, path)
     except OSError as error:
         raise LuckyError(
             f"{path}: cannot be written ({error.strerror or error}). Choose "
             "another place; nothing was left there."
         ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def tell_nobody(text: str) -> None:
@@ -155,13 +163,15 @@ def write_fits(
     results: Iterable[ImageResult | Any],
     integers: Integers | None = None,
     tell: Callable[[str], None] = tell_nobody,
+    *,
+    inputs: Inputs = NO_INPUTS,
 ) -> None:
     """Write images and tables into one FITS file, whole or not at all.
 
     Parameters
     ----------
     path : pathlib.Path
-        An existing file is replaced.
+        An existing file is replaced, unless the pixels are read from it.
     results : iterable of ImageResult or astropy.io.fits.BinTableHDU
         The first image becomes the primary one if it comes first. Variance and coverage of an
         image follow it.
@@ -169,15 +179,25 @@ def write_fits(
         Store the pixels of images as 16-bit integers, not as float32. A run is then read twice.
     tell : callable, optional
         Called with a sentence for the user: how many pixels were cut.
+    inputs : mapping
+        What must not be replaced either; see `check_not_inputs`.
 
     Raises
     ------
     LuckyError
-        If the file cannot be written.
+        If the file cannot be written, or is an input.
     """
     from astropy.io import fits
 
-    with written_whole(path) as temporary, open(temporary, "wb") as file:
+    results = list(results)
+    read = [
+        file
+        for result in results
+        if isinstance(result, ImageResult)
+        for file in files_of_frames(result.data)
+    ]
+    inputs = {"the pixels that are saved": read, **inputs}
+    with written_whole(path, inputs) as temporary, open(temporary, "wb") as file:
         for number, result in enumerate(_parts(results)):
             if isinstance(result, ImageResult):
                 coded = None if result.name in BESIDE else integers
@@ -299,13 +319,13 @@ def _remove(header: Any, keyword: str) -> None:
     header.remove(keyword, ignore_missing=True, remove_all=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all.
+def write_text(path: Path, text: str, inputs: Inputs = NO_INPUTS) -> None:
+    """Write a text file, whole or not at all; see `written_whole` for the inputs.
 
     Raises
     ------
     LuckyError
-        If the file cannot be written, or the name of a file in it is not text.
+        If the file cannot be written, is an input, or the name of a file in it is not text.
     """
     try:
         content = text.encode("utf-8")
@@ -314,7 +334,7 @@ def write_text(path: Path, text: str) -> None:
         raise LuckyError(
             f"A name is not text that can be written: {name!a}; rename the file or folder."
         ) from error
-    with written_whole(path) as temporary, open(temporary, "wb") as file:
+    with written_whole(path, inputs) as temporary, open(temporary, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -67,11 +67,12 @@ def make_masters(
     Raises
     ------
     LuckyError
-        If something given cannot be used, or the folder holds masters and `overwrite` is false;
-        then nothing in it has changed.
+        If something given cannot be used, the folder holds masters and `overwrite` is false, or
+        one of them is an input; then nothing in it has changed.
     """
     check_calibration(combine, clip_sigma, 1.0, dead_below)
-    check_out(out, overwrite, NAMES)
+    inputs = {"flat": flat, "dark": dark}
+    check_out(out, overwrite, NAMES, inputs)
     run, dark_run = _open(flat, tell), None if dark is None else _open(dark, tell)
     done = {step.name for step in header_history(run)}
     if NORMALISED in done:
@@ -98,7 +99,7 @@ def make_masters(
             write_fits(folder / f"{name}.fits", [image])
         write_flat_picture(folder / "flat.png", field, row, run.name)
 
-    return field, write_folder(out, write, NAMES, overwrite)
+    return field, write_folder(out, write, NAMES, overwrite, inputs)
 
 
 def _open(path: str | Path, tell: Callable[[str], None]) -> Run:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -11,10 +10,12 @@ from pathlib import Path
 
 from .errors import LuckyError
 from .fits_output import tell_nobody, write_fits, write_text
+from .inputs import NO_INPUTS, Inputs, check_not_inputs, inputs_of_recipe
 from .integers import parse_integers
 from .pipeline import Result
 from .recipe import recipe_to_toml
 from .table import table_to_csv
+from .temporaries import clear_leftovers, locked, temporary_folder
 
 NAMES = (
     "focus.fits",
@@ -26,27 +27,64 @@ NAMES = (
 )
 
 
-def check_out(out: Path, overwrite: bool = False, names: Sequence[str] = NAMES) -> None:
+def check_out(
+    out: Path,
+    overwrite: bool = False,
+    names: Sequence[str] = NAMES,
+    inputs: Inputs = NO_INPUTS,
+    beside: Sequence[Path] = (),
+) -> None:
     """Raise, before any work is done, if results could not be put into a folder.
+
+    Parameters
+    ----------
+    out : pathlib.Path
+        The folder.
+    overwrite : bool
+        Whether older results may be replaced.
+    names : sequence of str
+        Of all files that may be written or removed.
+    inputs : mapping
+        What the job reads; see `check_not_inputs`.
+    beside : sequence of pathlib.Path
+        Further files that may be written or removed.
 
     Raises
     ------
     LuckyError
-        If it holds results and `overwrite` is false, or cannot be written.
+        If one of these files is an input, the folder holds results and `overwrite` is false, or
+        it cannot be written.
     """
     try:
         if out.exists() and not out.is_dir():
             raise LuckyError(f"{out}: this is a file; OUT must be a folder.")
-        present = [name for name in names if (out / name).exists()]
-        if present and not overwrite:
-            raise LuckyError(
-                f"{out} already holds results ({', '.join(present)}); they are kept. "
-                "Choose another folder, or give --overwrite to replace them."
-            )
+        _check_names(out, overwrite, names, inputs, beside)
         with made_folder(out), tempfile.TemporaryFile(dir=out):
             pass
     except OSError as error:
         raise LuckyError(f"{out}: cannot be written ({error.strerror}).") from error
+
+
+def _check_names(
+    out: Path,
+    overwrite: bool,
+    names: Sequence[str],
+    inputs: Inputs,
+    beside: Sequence[Path] = (),
+) -> None:
+    check_not_inputs([*(out / name for name in names), *beside], inputs)
+    present = [name for name in names if (out / name).exists()]
+    if present and not overwrite:
+        raise LuckyError(
+            f"{out} already holds results ({', '.join(present)}); they are kept. "
+            "Choose another folder, or give --overwrite to replace them."
+        )
+    for name in present:
+        if (out / name).is_dir():
+            raise LuckyError(
+                f"{out / name}: this is a folder, and a result of that name is a file. Move it "
+                "away, or choose another folder for the results."
+            )
 
 
 @contextmanager
@@ -69,6 +107,7 @@ def write_results(
     report: bool = False,
     overwrite: bool = False,
     tell: Callable[[str], None] = tell_nobody,
+    inputs: Inputs = NO_INPUTS,
 ) -> list[Path]:
     """Write a result into a folder; all of it or nothing.
 
@@ -84,6 +123,8 @@ def write_results(
         Whether older results in the folder are replaced, all of them.
     tell : callable, optional
         Called with a sentence for the user; see `write_fits`.
+    inputs : mapping
+        What was read beside the files that the recipe names; nothing that was read is replaced.
 
     Returns
     -------
@@ -93,39 +134,45 @@ def write_results(
     Raises
     ------
     LuckyError
-        If something cannot be written, or the folder holds results and `overwrite` is false;
-        then nothing in it has changed.
+        If something cannot be written, the folder holds results and `overwrite` is false, or
+        one of them is an input; then nothing in it has changed.
     """
 
     def write(folder: Path) -> None:
         _write_into(folder, result, report, tell)
 
-    return write_folder(out, write, NAMES, overwrite)
+    inputs = {**inputs_of_recipe(result.recipe), **inputs}
+    return write_folder(out, write, NAMES, overwrite, inputs)
 
 
 def write_folder(
-    out: Path, write: Callable[[Path], None], names: Sequence[str], overwrite: bool
+    out: Path,
+    write: Callable[[Path], None],
+    names: Sequence[str],
+    overwrite: bool,
+    inputs: Inputs = NO_INPUTS,
 ) -> list[Path]:
     """Let `write` put files of some names into a folder; all of them or none.
 
     Older files of these names, which `write` does not make, are removed. Raises as
     `write_results` does.
     """
-    check_out(out, overwrite, names)
+    check_out(out, overwrite, names, inputs)
     try:
         with made_folder(out):
-            work = Path(tempfile.mkdtemp(prefix=".napari-lucky-", dir=out))
-            try:
-                write(work)
+            clear_leftovers(out)
+            with temporary_folder(out) as work:
+                try:
+                    write(work)
+                except LuckyError as error:  # the passing folder's name would tell nobody anything
+                    raise LuckyError(str(error).replace(str(work), str(out))) from error
                 made = [name for name in names if (work / name).exists()]
-                for name in made:
-                    os.replace(work / name, out / name)
-                for name in set(names) - set(made):
-                    (out / name).unlink(missing_ok=True)  # of an older job, and not of this one
-            except LuckyError as error:  # the passing folder's name would tell nobody anything
-                raise LuckyError(str(error).replace(str(work), str(out))) from error
-            finally:
-                shutil.rmtree(work, ignore_errors=True)
+                with locked(out):  # two jobs with one OUT do not mix their results
+                    _check_names(out, overwrite, names, inputs)
+                    for name in made:
+                        os.replace(work / name, out / name)
+                    for name in set(names) - set(made):
+                        (out / name).unlink(missing_ok=True)  # of an older job, not of this one
     except OSError as error:
         raise LuckyError(f"{out}: cannot be written ({error.strerror}).") from error
     except UnicodeEncodeError as error:

@@ -114,15 +114,18 @@ def _stack(text: str) -> str:
 
 def run_process(given: argparse.Namespace) -> int:
     """Do `napari-lucky process`."""
+    from .inputs import inputs_of_recipe
     from .journal import Journal, beside
     from .outputs import check_out, write_results
     from .pipeline import process
 
     recipe = recipe_of(given)
-    check_out(given.out, given.overwrite)
+    inputs = {**inputs_of_recipe(recipe), "recipe": given.recipe}
+    kept = beside(given.out)
+    check_out(given.out, given.overwrite, inputs=inputs, beside=[kept])
     meter = Meter()
     notes: list[str] = []
-    journal = Journal(beside(given.out))
+    journal = Journal(kept)
     try:
         with journal, executor_on(given.scheduler, recipe.frames) as executor:
             try:
@@ -131,7 +134,12 @@ def run_process(given: argparse.Namespace) -> int:
                 meter.clear()
             notes += result.notes
             files = write_results(
-                result, given.out, report=given.report, overwrite=given.overwrite, tell=notes.append
+                result,
+                given.out,
+                report=given.report,
+                overwrite=given.overwrite,
+                tell=notes.append,
+                inputs=inputs,
             )
     except KeyboardInterrupt:
         if journal.kept:

@@ -15,6 +15,7 @@ from .command_options import (
     add_telescope_options,
     executor_on,
     folder,
+    telescope_input,
     told_telescope,
 )
 from .errors import LuckyError
@@ -105,7 +106,14 @@ def run_wavefront(given: argparse.Namespace) -> int:
     from .wavefront_output import NAMES, write_wavefront
 
     request = _asked(given)
-    check_out(given.out, given.overwrite, NAMES)
+    inputs = {
+        "frames": given.frames,
+        "dark": given.dark,
+        "flat": given.flat,
+        "stacks": given.stacks,
+        **telescope_input(given),
+    }
+    check_out(given.out, given.overwrite, NAMES, inputs)
     meter = Meter()
     try:
         measured = _measure(given, request, meter)

@@ -58,8 +58,8 @@ def write_wavefront(
     Raises
     ------
     LuckyError
-        If something cannot be written, or the folder holds such files and `overwrite` is false;
-        then nothing in it has changed.
+        If something cannot be written, the folder holds such files and `overwrite` is false, or
+        one of them is an input; then nothing in it has changed.
     """
     wavefront = measured.wavefront
 
@@ -76,7 +76,7 @@ def write_wavefront(
 
             write_wavefront_page(folder / "report.png", wavefront, _title(measured))
 
-    return write_folder(out, write, NAMES, overwrite)
+    return write_folder(out, write, NAMES, overwrite, measured.inputs)
 
 
 def zernikes_to_csv(wavefront: Wavefront | StackWavefront) -> str:

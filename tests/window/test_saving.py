@@ -79,3 +79,33 @@ def test_integers_are_not_offered_for_arrows_alone(viewer, save):
     seen = save(None, FLOATS)
     assert FLOATS in seen
     assert INTEGERS not in seen
+
+
+def test_what_the_layers_are_read_from_is_kept(viewer, hand, messages, tmp_path):
+    """However it is saved: napari's own menu, a table, a figure; and a dark given by its path."""
+    pixels = np.random.default_rng(0).normal(100, 5, (6, 48, 48)).astype(np.float32)
+    raw, dark = tmp_path / "cube.fits", tmp_path / "dark.fits"
+    fits.PrimaryHDU(pixels).writeto(raw)
+    fits.PrimaryHDU(pixels[0]).writeto(dark)
+    before = {path: path.read_bytes() for path in (raw, dark)}
+    viewer.open(str(raw), plugin="napari-lucky")
+    calibration = hand.dock("calibration")
+    calibration.dark_path.line.value = str(dark)
+    hand.run(calibration)
+    stack = viewer.add_image(pixels.mean(axis=0), name="stack")
+    messages()
+    (tmp_path / "link.fits").symlink_to(raw)
+    for path in (raw, dark, tmp_path / "link.fits"):
+        with pytest.warns(UserWarning, match="did not return any written paths"):
+            stack.save(str(path), plugin="napari-lucky")
+        ((severity, text),) = messages()
+        assert (severity, "is read" in text) == ("error", True)
+    assert {path: path.read_bytes() for path in before} == before
+
+    mine = tmp_path / "mine.fits"
+    stack.save(str(mine), plugin="napari-lucky")
+    (back,) = viewer.open(str(mine), plugin="napari-lucky")
+    back.data = back.data + 1
+    back.save(str(mine), plugin="napari-lucky")  # its own file, read whole
+    assert messages() == []
+    np.testing.assert_allclose(fits.getdata(mine), pixels.mean(axis=0) + 1, rtol=1e-6)

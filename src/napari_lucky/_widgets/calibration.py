@@ -11,7 +11,7 @@ from magicgui.widgets import ComboBox, FloatSpinBox, LineEdit, SpinBox
 from napari.utils.notifications import show_info
 from napari.utils.theme import get_theme
 
-from .._from_layers import frames_of, history_of
+from .._from_layers import GIVEN, frames_of, history_of
 from .._layers import contrast_of, image_tuple
 from .._shown import ShownArray, read_ahead
 from ..bad_pixels import HOT_SIGMA
@@ -235,6 +235,7 @@ def _source(viewer: napari.Viewer, name: str) -> tuple[LayerCombo, PathEdit]:
 
 def _chosen(combo: LayerCombo, edit: PathEdit) -> tuple[Frames | str | None, str | None]:
     if edit.path is not None:
+        GIVEN.add(edit.path)
         return edit.path, edit.path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
     if combo.value is not None:
         return frames_of(combo.value), combo.value.name

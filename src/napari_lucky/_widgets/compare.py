@@ -14,7 +14,7 @@ from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QFileDialog
 
-from .._from_layers import frames_of, history_of, image_at
+from .._from_layers import frames_of, history_of, image_at, inputs_of
 from .._layers import image_tuple, surface_tuple
 from ..blocks import Progress
 from ..comparing_plots import FIGURES, Compared, Look
@@ -243,7 +243,7 @@ class CompareDock(Dock):
             self, "Save figure", "comparison.png", f"Figure ({kinds})"
         )
         if path:
-            self.canvas.save(Path(path))
+            self.canvas.save(Path(path), inputs_of(self.viewer))
 
 
 def _row(name: str, *widgets: Any) -> Container:

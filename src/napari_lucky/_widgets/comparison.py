@@ -13,6 +13,7 @@ from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
 
 from ..comparing_plots import Compared, Comparison, Look, save_figure
+from ..inputs import NO_INPUTS, Inputs
 
 ZOOM = 1.25
 """A step of the wheel."""
@@ -77,12 +78,12 @@ class ComparisonCanvas(FigureCanvasQTAgg):
     def _rc(self, background: str, ink: str) -> dict[str, Any]:
         return {"axes.facecolor": background, **dict.fromkeys(INKED, ink)}
 
-    def save(self, path: Path) -> None:
-        """Write the figure as it is, but black on white."""
+    def save(self, path: Path, inputs: Inputs = NO_INPUTS) -> None:
+        """Write the figure as it is, but black on white; see `save_figure`."""
         colours = self._colours["axes.facecolor"], self._colours["text.color"]
         self.set_colours("white", "black")
         try:
-            save_figure(path, self.figure)
+            save_figure(path, self.figure, inputs)
         finally:
             self.set_colours(*colours)
 

@@ -17,7 +17,15 @@ from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QFileDialog, QLabel
 
-from .._from_layers import chain_history, frames_of, history_of, image_at, table_of, windows_of
+from .._from_layers import (
+    chain_history,
+    frames_of,
+    history_of,
+    image_at,
+    inputs_of,
+    table_of,
+    windows_of,
+)
 from ..blocks import Progress
 from ..comparing_plots import FIGURES, save_figure
 from ..errors import LuckyError
@@ -293,7 +301,7 @@ class FiguresDock(Dock):
         """Ask where, and write the figures and the curves."""
         path, _ = QFileDialog.getSaveFileName(self, "Save table", "figures.csv", "Table (*.csv)")
         if path:
-            save_tables(Path(path), list(self.rows.values()))
+            save_tables(Path(path), list(self.rows.values()), inputs_of(self.viewer))
 
     def save_figure(self) -> None:
         """Ask where, and write the figure, black on white."""
@@ -304,7 +312,7 @@ class FiguresDock(Dock):
         if path:
             self._set_colours("white", "black")
             try:
-                save_figure(Path(path), self.canvas.figure)
+                save_figure(Path(path), self.canvas.figure, inputs_of(self.viewer))
             finally:
                 self._follow_theme()
 

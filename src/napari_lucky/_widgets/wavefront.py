@@ -16,6 +16,7 @@ from .._from_layers import (
     chain_history,
     frames_of,
     history_of,
+    inputs_of,
     recorded_windows_of,
     table_of,
     windows_of,
@@ -239,7 +240,8 @@ class WavefrontDock(Dock):
         """Ask where, and write the coefficients."""
         path, _ = QFileDialog.getSaveFileName(self, "Save table", "zernike.csv", "Table (*.csv)")
         if path and self.view.measured is not None:
-            write_text(Path(path), zernikes_to_csv(self.view.measured.wavefront))
+            text = zernikes_to_csv(self.view.measured.wavefront)
+            write_text(Path(path), text, inputs_of(self.viewer))
 
     def save_figure(self) -> None:
         """Ask where, and write the plot shown, black on white."""
@@ -250,7 +252,7 @@ class WavefrontDock(Dock):
         if path:
             self.view.set_colours("white", "black")
             try:
-                save_figure(Path(path), self.view.canvas.figure)
+                save_figure(Path(path), self.view.canvas.figure, inputs_of(self.viewer))
             finally:
                 self._follow_theme()
 
