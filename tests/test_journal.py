@@ -1,9 +1,11 @@
 """What an interrupted job has measured is used by the next, to the same bits."""
 
+import copy
 import os
 import signal
 import subprocess
 import sys
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -11,8 +13,9 @@ from astropy.io import fits
 
 from napari_lucky import Journal, LuckyError, Recipe, process, simulate_run
 from napari_lucky.blocks import Cancelled, blocks_of, map_blocks
+from napari_lucky.chain import build_chain
 from napari_lucky.cli import main
-from napari_lucky.journal import beside, remembered
+from napari_lucky.journal import INDIFFERENT, beside, job_key, joined, remembered
 
 N, FRAMES = 160, 8
 BLOCKS = blocks_of(N, 1 << 14)  # 16 frames a block
@@ -110,6 +113,57 @@ def test_a_damaged_file_is_not_used_and_told(tmp_path, damage):
     assert computed == BLOCKS
     assert ["not measurements that can be used" in note for note in notes] == [True]
     np.testing.assert_array_equal(results[0], np.sqrt(np.arange(N)))
+
+
+def kept_by_the_user(path):
+    np.savez(path, mine=np.arange(3))
+
+
+def kept_by_another_job(path):
+    begin_and_stop(path, key="another")
+
+
+@pytest.mark.parametrize("keep", [kept_by_the_user, kept_by_another_job])
+def test_what_others_keep_there_stays(tmp_path, keep):
+    path = tmp_path / "out.measured.npz"
+    keep(path)
+    before = path.read_bytes()
+    begin_and_stop(path)
+    assert path.read_bytes() == before
+    results, computed, _, notes = go_on(path)
+    assert computed == BLOCKS[5:]
+    assert ["Went on from frame 80" in note for note in notes] == [False, True]
+    np.testing.assert_array_equal(results[0], np.sqrt(np.arange(N)))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_links_are_not_followed(tmp_path):
+    """Neither the file's name nor that of a file on its way there leads to a file of the user's."""
+    path, mine = tmp_path / "out.measured.npz", tmp_path / "mine"
+    mine.write_text("a night's work")
+    path.symlink_to(mine)
+    (tmp_path / ".out.measured.npz.part").symlink_to(mine)
+    begin_and_stop(path)
+    assert go_on(path)[1] == BLOCKS[5:]
+    assert mine.read_text() == "a night's work"
+    assert path.is_symlink()
+
+
+def test_two_jobs_at_once_do_not_spoil_each_other(tmp_path):
+    path = tmp_path / "out.measured.npz"
+    with pytest.raises(Cancelled), Journal(path, every=0) as one, Journal(path, every=0) as two:
+        for journal, key in ((one, "one"), (two, "two")):
+            journal.begin(key.__str__)
+            journal.recall("measuring", BLOCKS, joined)
+        for block in BLOCKS[:4]:
+            for journal in (one, two):
+                journal.add(block.stop, values(block))
+        raise Cancelled
+    assert one.path != two.path
+    for key in ("one", "two"):
+        _, computed, _, notes = go_on(path, key)
+        assert computed == BLOCKS[4:], notes
 
 
 def test_running_sums_go_on_to_the_same_bits(tmp_path):
@@ -283,6 +337,60 @@ def test_what_they_depend_on_may_not(run, tmp_path, change):
         again = process(recipe_of(run, **change), journal=journal)
     assert any("were not used" in note for note in again.notes)
     assert_same(process(recipe_of(run, **change)), again)
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ({"register": "correlation", "reference_frame": "first"}, {"reference_frame": "3"}),
+        ({"rank": "psf-correlation", "psf": (3.0, 0.0)}, {"psf": (3.0, 0.4)}),
+    ],
+)
+def test_another_reference_or_psf_gives_its_own_measurements(run, tmp_path, before, now):
+    path = tmp_path / "measured.npz"
+    interrupted(recipe_of(run, **before), path)
+    with Journal(path) as journal:
+        again = process(recipe_of(run, **{**before, **now}), journal=journal)
+    assert any("were not used" in note for note in again.notes)
+    assert_same(process(recipe_of(run, **{**before, **now})), again)
+
+
+CLEANING = {
+    "background": 1,
+    "dust": 1,
+    "dust_radius": 5.0,
+    "dust_as": "mask",
+    "outliers": 8.0,
+    "flicker": 8.0,
+    "noise_cut": 2.0,
+    "low_pass": 0.3,
+}
+
+
+def test_with_all_cleaning_a_job_goes_on_too(run, tmp_path):
+    """Backgrounds that were fitted, and whatever else views keep at hand, are not in the key."""
+    recipe, path = recipe_of(run, stop=8, **CLEANING), tmp_path / "measured.npz"
+    interrupted(recipe, path, frame=1)
+    with Journal(path) as journal:
+        again = process(recipe, journal=journal)
+    assert sum("Went on from frame" in note for note in again.notes) == 1
+    chain = build_chain(recipe)
+    key = job_key(chain)
+    chain.frames.read(slice(0, 2))
+    assert job_key(chain) == key
+
+
+def test_every_parameter_that_decides_is_in_the_key(run):
+    """Whatever parameters a recipe will have."""
+    chain = build_chain(recipe_of(run, stop=2))
+    key = job_key(chain)
+    names = {parameter.name for parameter in fields(Recipe)}
+    assert set(INDIFFERENT) < names
+    for name in names:
+        changed = copy.copy(chain.recipe)
+        object.__setattr__(changed, name, "another value")
+        assert (job_key(replace(chain, recipe=changed)) == key) == (name in INDIFFERENT), name
+    assert job_key(replace(chain, chosen=chain.chosen + 1)) != key
 
 
 def test_files_that_were_touched_are_measured_again(run, tmp_path):

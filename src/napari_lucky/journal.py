@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -9,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,7 +19,9 @@ import numpy as np
 
 from ._version import __version__
 from .blocks import Progress, map_blocks, silent
+from .errors import LuckyError
 from .frames import View, whole_run
+from .temporaries import clear_leftovers, temporary_file
 
 if TYPE_CHECKING:
     from .chain import Chain
@@ -31,8 +34,16 @@ PART_OF_TIME = 0.05
 """Writing takes at most about this part of a job's time."""
 HELD = 1 << 22
 """Bytes of results that are held singly before they are joined, or as many as were joined."""
-DECISIVE = ("focus", "register", "smooth", "reference_frame", "rank", "rank_smooth", "psf")
-"""Parameters of a recipe that measurements depend on, beside the frames themselves."""
+MOST = 9
+"""Files of measurements for one OUT: those of other jobs are left alone."""
+INDIFFERENT = (
+    *("keep", "keep_above", "add", "drop", "stack", "subpixel", "integers"),
+    *("frames", "dark", "flat", "dust_on", "shifts", "start", "stop", "step"),
+)
+"""Parameters of a recipe that no measurement depends on.
+
+Of paths and ranges, what is in the files and which frames are chosen counts.
+"""
 
 
 def joined(parts: Sequence[Any]) -> Any:
@@ -46,12 +57,13 @@ class Journal:
     """Measurements of a job in one file, written anew every few seconds, whole or not at all.
 
     As a context: the file is removed if the job ends well, and written a last time if not.
-    A file that cannot be written ends no job; it is told.
+    A file that cannot be written ends no job; it is told. What another job, or the user, has put
+    there stays as it is: the measurements are then kept beside it, in `name.2.npz` and so on.
 
     Parameters
     ----------
     path : pathlib.Path
-        The file.
+        The file. It becomes the one that is used.
     every : float
         Seconds from one writing to the next, and before the first.
     """
@@ -59,6 +71,8 @@ class Journal:
     def __init__(self, path: Path, every: float = EVERY) -> None:
         self.path = path
         self.notes: list[str] = []
+        self._names = [path, *(path.with_suffix(f".{k}{path.suffix}") for k in range(2, MOST + 1))]
+        self._own: tuple[int, ...] | None = None  # the file as this job found or left it
         self._every = every
         self._due = np.inf
         self._key: Callable[[], str] = str
@@ -74,20 +88,20 @@ class Journal:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
-            for path in (self.path, self._part):
+            if self._is_own(self.path):
                 with suppress(OSError):
-                    path.unlink(missing_ok=True)
-        elif self.frames and (self.path.exists() or time.monotonic() >= self._due):
+                    self.path.unlink()
+        elif self.frames and (self._is_own(self.path) or time.monotonic() >= self._due):
             self._write()
 
-    @property
-    def _part(self) -> Path:
-        return self.path.with_name(f".{self.path.name}.part")
+    def _is_own(self, path: Path) -> bool:
+        """Tell whether a file is there and is this job's, untouched by others."""
+        return self._own is not None and _identity(path) == self._own
 
     @property
     def kept(self) -> bool:
         """Whether there is a file to go on from."""
-        return bool(self.frames) and self.path.exists()
+        return bool(self.frames) and self._is_own(self.path)
 
     @property
     def frames(self) -> int:
@@ -104,20 +118,24 @@ class Journal:
         """
         self._key = cache(key)
         self._due = time.monotonic() + self._every
-        if not self.path.exists():
-            return
-        try:
-            found, passes = _read(self.path)
-            same = found == self._key()
-        except Exception as error:  # whatever a damaged file may give
-            self.notes.append(f"{self.path}: not measurements that can be used ({error}).")
-            return
-        if same:
-            self._found = passes
-        else:
+        clear_leftovers(self.path.parent)
+        for path in self._names:
+            there = _identity(path)
+            if there is None:
+                continue
+            try:
+                found, passes = _read(path)
+            except Exception as error:  # whatever a damaged file may give
+                self.notes.append(
+                    f"{path}: not measurements that can be used ({error}); the file is kept."
+                )
+                continue
+            if found == self._key():
+                self.path, self._own, self._found = path, there, passes
+                return
             self.notes.append(
-                f"{self.path}: measurements of an interrupted job with other frames or parameters; "
-                "they were not used."
+                f"{path}: measurements of an interrupted job with other frames or parameters; "
+                "they were not used. Remove the file if you no longer need it."
             )
 
     def recall(
@@ -161,19 +179,34 @@ class Journal:
         begun = time.monotonic()
         self._flush()
         begun_ones = {name: one for name, one in self._passes.items() if one[0]}
+        free = (path for path in self._names if self._is_own(path) or _identity(path) is None)
         try:
+            self.path = next(free, self.path)
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with open(self._part, "wb") as file:
-                _save(file, self._key(), {**begun_ones, **self._found})
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(self._part, self.path)
+            with temporary_file(self.path.parent) as temporary:
+                with open(temporary, "wb") as file:
+                    _save(file, self._key(), {**begun_ones, **self._found})
+                    file.flush()
+                    os.fsync(file.fileno())
+                if not self._is_own(self.path) and _identity(self.path) is not None:
+                    raise FileExistsError(errno.EEXIST, "other files are in the way")
+                os.replace(temporary, self.path)
+                self._own = _identity(self.path)
         except OSError as error:
             self.notes.append(f"{self.path}: measurements could not be kept ({error.strerror}).")
             self._due = np.inf
             return
         now = time.monotonic()
         self._due = now + max(self._every, (now - begun) / PART_OF_TIME)
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    """Return what changes whenever a file is written anew; None where there is none."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _bytes_of(result: Any) -> int:
@@ -193,6 +226,8 @@ def _save(file: Any, key: str, passes: dict[str, tuple[int, Any]]) -> None:
 
 
 def _read(path: Path) -> tuple[str, dict[str, tuple[int, Any]]]:
+    if not path.is_file():
+        raise LuckyError("it is no file")
     with open(path, "rb") as file, np.load(file, allow_pickle=False) as saved:
         told = json.loads(str(saved["told"]))
         passes: dict[str, tuple[int, Any]] = {}
@@ -250,20 +285,23 @@ def job_key(chain: Chain) -> str:
     """Return a checksum of all that measurements of a job depend on.
 
     The files' names, sizes and times, which of their frames are used, every number in the views
-    of them (masters, masks), the recipe's parameters, and the versions of the programs.
+    of them (masters, masks), the recipe's parameters, and the versions of the programs. What a
+    view has computed so far, to have it at hand, is not part of it.
     """
     import scipy
 
     made = hashlib.blake2b(digest_size=16)
     recipe = chain.recipe
     _feed(made, (__version__, np.__version__, scipy.__version__))
-    _feed(made, tuple(getattr(recipe, name) for name in DECISIVE))
+    for parameter in fields(recipe):
+        if parameter.name not in INDIFFERENT:
+            _feed(made, (parameter.name, getattr(recipe, parameter.name)))
     _feed(made, chain.chosen)
     frames: Any = chain.frames
     while isinstance(frames, View):
         _feed(made, type(frames).__name__)
         for field in fields(frames):
-            if field.name != "frames":
+            if field.name != "frames" and field.init:
                 _feed(made, getattr(frames, field.name))
         frames = frames.frames
     run: Any = whole_run(frames)
@@ -277,11 +315,19 @@ def _feed(made: Any, value: Any) -> None:
     if isinstance(value, np.ndarray):
         made.update(f"{value.dtype}{value.shape}".encode())
         made.update(np.ascontiguousarray(value).data)
-    elif isinstance(value, tuple):
+    elif isinstance(value, (tuple, list)):
+        made.update(f"{len(value)}:".encode())
         for item in value:
             _feed(made, item)
-    else:
+    elif isinstance(value, dict):
+        _feed(made, list(value.items()))
+    elif is_dataclass(value):
+        _feed(made, type(value).__name__)
+        _feed(made, [getattr(value, field.name) for field in fields(value) if field.init])
+    elif value is None or isinstance(value, (bool, int, float, str, np.generic)):
         made.update(f"{value!r};".encode("utf-8", "surrogateescape"))
+    else:
+        raise TypeError(f"{type(value).__name__}: the key of a job is made of plain values only")
 
 
 def beside(out: Path) -> Path:

@@ -161,7 +161,14 @@ def wavefront_of_run(
     chain = build_chain(recipe, **work)
     quality = None
     if task.choice == "ranked":
-        quality = rank(chain.frames, focus, recipe.rank, recipe.rank_smooth, **work)
+        quality = rank(
+            chain.frames,
+            focus,
+            recipe.rank,
+            recipe.rank_smooth,
+            diffraction=recipe.diffraction,
+            **work,
+        )
     wavefront = measure_wavefront(chain.frames, task, quality, **work)
     inputs: dict[str, Any] = {"frames": _absolute(*recipe.frames)}
     inputs.update({name: _absolute(path)[0] for name, path in _masters(recipe).items()})
