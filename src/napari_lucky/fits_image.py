@@ -1,20 +1,20 @@
 """One FITS file of frames: where its pixels are, and a window of them read straight from there.
 
 Most cameras write plain images, for which a window is a seek and a read. Everything else
-(scaled, blanked, compressed) goes through astropy, on a handle of its own for each read, since
-astropy's sections are not safe to share between threads.
+(scaled, blanked, compressed) goes through astropy, which gets a small file in memory for each
+read: the cards that matter and the bytes asked for. So no damaged file leads it astray, and its
+sections, which are not safe to share between threads, are not shared.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import FileIO
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +22,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import LuckyError
+from .fits_memory import card_of, header_of, opened_in_memory
+from .fits_signature import BITPIX, ReadAt, Unit, numbers_of, units, units_of
+from .fits_tiles import Tiles, compressed
 from .gzipped import Unpacked, gunzip, is_gzipped
+from .input_files import Stamp, open_regular
 from .integers import level_step, levels_to_adu
 from .windows import Window
 
 SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz", ".fits.fz", ".fit.fz", ".fz")
-BITPIX = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+SCALING = (b"BSCALE  ", b"BZERO   ", b"BLANK   ")
+"""Keywords on which the values of pixels depend."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where one image, or one cube of images, lies in a file and how it is read.
+    """Where one image, or one cube of images, is in a file, and how it is read.
 
     Parameters
     ----------
@@ -94,18 +99,18 @@ class FitsImage:
     layout : Layout
     unpacked : Unpacked, optional
         What holds the pixels of a gzipped cube.
-    size : int, optional
-        Bytes of the file when it was opened: with another size, it is another file by now.
+    stamp : Stamp, optional
+        What the file was when its run was opened: with another stamp, it is another file by now.
     """
 
     path: Path
     layout: Layout
     unpacked: Unpacked | None = None
-    size: int | None = None
+    stamp: Stamp | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        path = self.path.absolute()  # whoever gets it may be elsewhere
-        return FitsImage, (path, self.layout, self.unpacked, self.size)
+        path = self.path.absolute()  # another process may work elsewhere
+        return FitsImage, (path, self.layout, self.unpacked, self.stamp)
 
     def read(self, planes: Sequence[int], window: Window) -> NDArray[Any]:
         """Return some planes, (k, height, width), cut to a window; see `read_into`."""
@@ -119,7 +124,7 @@ class FitsImage:
         Raises
         ------
         LuckyError
-            If the file is gone, or ends before the pixels asked for.
+            If the file is gone, was changed, is damaged, or ends before the pixels asked for.
         """
         layout = self.layout
         try:
@@ -131,6 +136,8 @@ class FitsImage:
                 pixels = np.empty(out.shape, layout.read_as)
                 self._read_straight(pixels, planes, window)
             out[:] = levels_to_adu(pixels, layout.level_step) if layout.level_step else pixels
+        except LuckyError:
+            raise
         except Exception as error:  # of damaged pixels astropy may raise anything
             raise LuckyError(f"{self.path}: the pixels cannot be read ({error}).") from error
 
@@ -156,30 +163,57 @@ class FitsImage:
         if self.unpacked is not None:
             return self.unpacked.read(stored, count, offset)
         if is_gzipped(self.path):
-            piece = gunzip(self.path, offset + count * stored.itemsize)[offset:]
+            end = offset + count * stored.itemsize
+            piece = gunzip(self.path, end, self.stamp)[offset:]
             return np.frombuffer(piece, stored, len(piece) // stored.itemsize)
         rows = scratch(count * stored.itemsize)
-        with FileIO(self.path) as file:
-            size = os.fstat(file.fileno()).st_size
-            if self.size is not None and size != self.size:
-                raise EOFError(f"it has {size} bytes, and had {self.size} when it was opened")
+        with open_regular(self.path, self.stamp) as file:
             file.seek(offset)
             read = file.readinto(rows.data)
         return rows[: read - read % stored.itemsize].view(stored)
 
     def _read_with_astropy(self, planes: Sequence[int], window: Window) -> NDArray[Any]:
-        from astropy.io import fits
-
-        rows, columns = window.slices
-        with fits.open(self.path, memmap=False) as hdus:
-            hdu = hdus[self.layout.hdu]
-            axes = int(hdu.header["NAXIS"])
-            lead = (0,) * (axes - 3)
-            out = np.empty((len(planes), *window.shape), self.layout.read_as)
+        out = np.empty((len(planes), *window.shape), self.layout.read_as)
+        with self._units() as (read, found):
+            unit = _unit(found, self.layout.hdu)
+            tiles = Tiles(unit, _header_bytes(read, unit)) if compressed(unit) else None
             for k, plane in enumerate(planes):
-                at = (*lead, plane) if axes > 2 else ()
-                out[k] = hdu.section[(*at, rows, columns)]
+                if tiles is not None:
+                    out[k] = tiles.section(read, plane, window)
+                else:
+                    out[k] = _scaled_rows(read, unit, plane, self.layout.shape, window)
         return out
+
+    @contextmanager
+    def _units(self) -> Iterator[tuple[ReadAt, Iterator[Unit]]]:
+        if self.unpacked is None:
+            with units_of(self.path, self.stamp) as opened:
+                yield opened
+            return
+        unpacked = self.unpacked
+
+        def read(offset: int, size: int) -> bytes:
+            return unpacked.read(np.dtype(np.uint8), size, offset).tobytes()
+
+        yield read, units(read, -1, Stamp.at(self.path).size)
+
+
+def _scaled_rows(
+    read: ReadAt, unit: Unit, plane: int, shape: tuple[int, int, int], window: Window
+) -> NDArray[Any]:
+    """Return a window of a plane whose numbers are scaled or blanked, as astropy gives them."""
+    _, ny, nx = shape
+    bits = abs(numbers_of(unit.cards)["BITPIX"]) // 8
+    count = window.height * nx * bits
+    rows = read(unit.data + (plane * ny + window.y0) * nx * bits, count)
+    if len(rows) < count:
+        raise EOFError("it is truncated")
+    made = {"SIMPLE": "T", "BITPIX": numbers_of(unit.cards)["BITPIX"]}
+    made |= {"NAXIS": 2, "NAXIS1": nx, "NAXIS2": window.height}
+    scaling = [card for card in unit.cards if card.startswith(SCALING)]
+    header = header_of([*(card_of(*card) for card in made.items()), *scaling])
+    with opened_in_memory(header, rows) as hdu:
+        return np.asarray(hdu.section[:, window.x0 : window.x1])
 
 
 _scratch = threading.local()
@@ -196,20 +230,31 @@ def scratch(size: int) -> NDArray[np.uint8]:
     return held[:size]
 
 
+def _unit(found: Iterator[Unit], number: int) -> Unit:
+    unit = next(islice(found, number, None), None)
+    if unit is None:
+        raise EOFError("it is truncated")
+    return unit
+
+
+def _header_bytes(read: ReadAt, unit: Unit) -> bytes:
+    return read(unit.begin, unit.data - unit.begin)
+
+
 def layouts(path: Path) -> list[Layout]:
-    """Return the layout of every image in a file, parsed with astropy.
+    """Return the layout of every image in a file, its headers parsed with astropy.
 
     Raises
     ------
     LuckyError
-        If the file is not FITS, or holds no image.
+        If the file is not FITS, is damaged, or holds no image.
     """
     found: list[Layout] = []
     try:
-        with opened_quietly(path) as hdus:  # what matters of its warnings is checked below
-            for number, hdu in enumerate(hdus):
-                if hdu.is_image and hdu.header["NAXIS"] >= 2 and 0 not in hdu.shape:
-                    found.append(_layout(path, number, hdu))
+        with _quiet(), units_of(path) as (read, inside):
+            for number, unit in enumerate(inside):
+                if layout := _layout(path, number, unit, read):
+                    found.append(layout)
     except LuckyError:
         raise
     except Exception as error:  # of a damaged header astropy may raise anything
@@ -222,39 +267,72 @@ def layouts(path: Path) -> list[Layout]:
 
 
 @contextmanager
-def opened_quietly(path: Path) -> Iterator[Any]:
-    """Open a file with astropy, without the warnings that it would give."""
-    from astropy.io import fits
-
+def _quiet() -> Iterator[None]:
+    """Pass over astropy's warnings: what matters of them is checked."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with fits.open(path, memmap=False) as hdus:
-            yield hdus
+        yield
 
 
-def _layout(path: Path, number: int, hdu: Any) -> Layout:
+@contextmanager
+def opened_quietly(path: Path) -> Iterator[Any]:
+    """Open a file with astropy, without the warnings that it would give.
+
+    Raises
+    ------
+    LuckyError
+        If it is not FITS, or damaged.
+    """
     from astropy.io import fits
 
-    axes = tuple(int(side) for side in hdu.shape)
+    with units_of(path) as (read, found):
+        end = max((unit.after for unit in found), default=0)
+        if not end or read(end, 1):
+            raise ValueError("there is more in it than its headers tell")
+    with _quiet(), fits.open(path, memmap=False) as hdus:
+        yield hdus
+
+
+def _layout(path: Path, number: int, unit: Unit, read: ReadAt) -> Layout | None:
+    """Return the layout of an image; None of what is none."""
+    packed, first = compressed(unit), unit.cards[0]
+    if first.startswith(b"SIMPLE") and first[10:].split(b"/")[0].strip() != b"T":
+        raise ValueError("SIMPLE is not T")
+    if not (packed or first.startswith((b"SIMPLE", b"XTENSION= 'IMAGE "))):
+        return None
+    raw = _header_bytes(read, unit)
+    tiles = Tiles(unit, raw) if packed else None
+    axes = tiles.shape if tiles else _sides(unit)
+    if len(axes) < 2 or 0 in axes:
+        return None
     if len(axes) > 3 and any(side != 1 for side in axes[:-3]):
         raise LuckyError(
             f"{path}: its image has {len(axes)} axes {axes}; a run has three (frame, y, x)."
         )
     shape = (axes[-3] if len(axes) > 2 else 1, axes[-2], axes[-1])
-    header = hdu.header
+    with opened_in_memory(raw) as hdu:
+        header = hdu.header
     family = re.sub(r"\d+", "#", str(header.get("EXTNAME", "")))
-    compressed = isinstance(hdu, fits.CompImageHDU)
-    where = hdu.fileinfo()
     if step := level_step(header):  # astropy passes over the BLANK of unsigned integers
-        offset, float32 = None if compressed else where["datLoc"], np.dtype(np.float32)
+        offset, float32 = None if packed else unit.data, np.dtype(np.float32)
         return Layout(number, shape, float32, offset, ">i2", 0x8000, family, step)
-    if not compressed:
-        stored = np.dtype(BITPIX[header["BITPIX"]])
+    if tiles is None:
+        stored = np.dtype(BITPIX[numbers_of(unit.cards)["BITPIX"]])
         flip = flip_of(header.get("BZERO", 0), header.get("BSCALE", 1), stored)
         if flip is not None and (stored.kind == "f" or "BLANK" not in header):
-            return Layout.plain(number, shape, stored, where["datLoc"], flip, family)
-    first = hdu.section[(0,) * (len(axes) - 1)]  # a row: astropy alone knows its final type
-    return Layout(number, shape, np.asarray(first).dtype.newbyteorder("="), family=family)
+            return Layout.plain(number, shape, stored, unit.data, flip, family)
+    row = Window(0, 0, 1, shape[2])  # of which astropy alone knows the final type
+    if tiles is not None:
+        pixels = tiles.section(read, 0, row)
+    else:
+        pixels = _scaled_rows(read, unit, 0, shape, row)
+    return Layout(number, shape, pixels.dtype.newbyteorder("="), family=family)
+
+
+def _sides(unit: Unit) -> tuple[int, ...]:
+    """Return the sides of a plain image, the slowest first."""
+    values = numbers_of(unit.cards)
+    return tuple(values[f"NAXIS{k}"] for k in range(values["NAXIS"], 0, -1))
 
 
 def flip_of(zero: Any, scale: Any, stored: np.dtype[Any]) -> int | None:
@@ -277,11 +355,17 @@ def read_header(path: Path, hdu: int) -> Any:
     LuckyError
         If the file is gone or damaged.
     """
+    from astropy.io import fits
+
     try:
-        with opened_quietly(path) as hdus:
-            header = hdus[hdu].header.copy()
+        with _quiet(), units_of(path) as (read, found):
+            primary = _header_bytes(read, _unit(found, 0))
+            raw = _header_bytes(read, _unit(found, hdu - 1)) if hdu else primary
+        with _quiet(), opened_in_memory(raw) as image:
+            header = image.header.copy()
             if hdu:
-                header.extend(hdus[0].header, unique=True, update=False, strip=True)
+                cards = fits.Header.fromstring(primary)
+                header.extend(cards, unique=True, update=False, strip=True)
     except Exception as error:  # as above
         raise LuckyError(f"{path}: the header cannot be read ({error}).") from error
     return header

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from .fits_image import BITPIX, Layout, flip_of
-from .fits_signature import BLOCK, CARD
+from .fits_image import Layout, flip_of
+from .fits_signature import BITPIX, BLOCK, CARD
+from .input_files import Stamp, open_regular
 
 SCALING = {"BZERO", "BSCALE"}
 OUT_OF_ORDER = {"BLANK", "EXTNAME", "GROUPS"}
@@ -51,7 +52,7 @@ def plain_layout(path: Path, kind: tuple[Any, ...]) -> Layout | None:
         return None
     shape = tuple(int(side) for side in reversed(axes))
     held = math.prod(shape) * abs(int(values["BITPIX"] or 0)) // 8
-    if not offset + held <= path.stat().st_size < offset + held + BLOCK:
+    if not offset + held <= Stamp.at(path).size < offset + held + BLOCK:
         return None
     flip = flip_of(values.get("BZERO") or 0, values.get("BSCALE", 1), np.dtype(stored))
     if flip is None:
@@ -62,7 +63,7 @@ def plain_layout(path: Path, kind: tuple[Any, ...]) -> Layout | None:
 
 def header_bytes(path: Path, size: int) -> bytes:
     """Return the first bytes of a file."""
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return file.read(size)
 
 

@@ -1,34 +1,149 @@
-"""What the headers of a FITS file say of how its pixels lie, seen without parsing them.
+"""What the headers of a FITS file say of how its pixels are stored, seen without parsing them.
 
 The files of one run differ in nothing that matters here, so one of them is parsed for all.
 """
 
 from __future__ import annotations
 
-import gzip
-import io
-import math
 import os
+import re
 import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from gzip import GzipFile
+from io import BufferedReader, FileIO
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import LuckyError
-from .gzipped import is_gzipped
+from .gzipped import MOST_PACKED, is_gzipped
+from .input_files import Stamp, open_regular
 from .integers import FULL, TOP
 
 CARD, BLOCK = 80, 2880
+BITPIX = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 STRUCTURE = {"SIMPLE", "XTENSION", "BITPIX", "BSCALE", "BZERO", "BLANK", "PCOUNT", "GCOUNT"}
-STRUCTURE |= {FULL, TOP}
-"""Keywords that, with NAXIS… and Z…, say how the pixels lie in a file, and what they mean."""
+STRUCTURE |= {"TFIELDS", FULL, TOP}
+"""Keywords that, with NAXIS… and Z…, say how pixels are stored in a file, and what they mean."""
+MOST_BLOCKS = 1000
+"""Blocks of a header, of 36 cards each; the greatest headers in use have some thousand cards."""
+MOST_UNITS = 100_000
+"""Header-data units of a file."""
+MOST = 999
+"""Axes of an image, or columns of a table, as FITS has it."""
+COUNTED = re.compile(rb"(BITPIX|NAXIS|PCOUNT|GCOUNT|TFIELDS)[0-9]*$")
+"""Keywords whose values say how many bytes follow a header."""
+WHOLE = re.compile(rb"[+-]?[0-9]{1,18}")
+
+ReadAt = Callable[[int, int], bytes]
+"""Called as read(offset, size): returns so many bytes of a file, fewer at its end."""
+
+
+class Unit(NamedTuple):
+    """A header-data unit.
+
+    Parameters
+    ----------
+    begin, data : int
+        Bytes at which its header and its data begin.
+    length : int
+        Bytes of data, without padding.
+    cards : tuple of bytes
+        Its structural cards, raw.
+    """
+
+    begin: int
+    data: int
+    length: int
+    cards: tuple[bytes, ...]
+
+    @property
+    def after(self) -> int:
+        """Byte at which the next unit begins."""
+        return self.data + self.length + -self.length % BLOCK
+
+
+def units(read: ReadAt, size: int, packed: int = 0) -> Iterator[Unit]:
+    """Yield the header-data units of a file, one small read a header; each is within bounds.
+
+    Parameters
+    ----------
+    read : callable
+        See `ReadAt`.
+    size : int
+        Bytes of the file; of a gzipped one what its end says, modulo 4 GiB.
+    packed : int
+        Bytes of the gzipped file; 0 of one that is not.
+
+    Raises
+    ------
+    EOFError
+        If the file ends before a header or its data do.
+    ValueError
+        If a header is damaged.
+    """
+    at, most = 0, packed * MOST_PACKED if packed else size
+    for number in range(MOST_UNITS + 1):
+        if number and (at == size or (not packed and at > size)):
+            return  # some leave out the last padding
+        begin = b"XTENSION=" if number else b"SIMPLE  ="
+        cards, data = _structural_cards(read, at, begin)
+        if not cards:
+            return  # the end, or what some cameras write after their image
+        unit = Unit(at, data, _length(cards), tuple(cards))
+        if data + unit.length > most:
+            told = f"it has {size} bytes" if not packed else f"it has {packed} gzipped bytes"
+            raise EOFError(f"{told}, but its header asks for {data + unit.length}")
+        yield unit
+        at = unit.after
+        if packed and unit.length and at % (1 << 32) == size:
+            return  # nothing follows, so nothing more has to be unpacked
+    raise ValueError(f"it has more than {MOST_UNITS} header-data units")
+
+
+@contextmanager
+def units_of(path: Path, stamp: Stamp | None = None) -> Iterator[tuple[ReadAt, Iterator[Unit]]]:
+    """Open a file; give what reads from it, unpacked, and its header-data units.
+
+    Raises
+    ------
+    LuckyError
+        If it cannot be opened, is not FITS, is damaged or truncated; from what is done within
+        the context, too.
+    """
+    try:
+        with open_regular(path, stamp) as file:
+            size, packed = Stamp.of(file).size, 0
+            source: Any
+            if is_gzipped(path):
+                size, packed = _unpacked_size(file), size
+                source = GzipFile(fileobj=file, mode="rb")
+            else:
+                source = BufferedReader(file)
+
+            def read(offset: int, count: int) -> bytes:
+                source.seek(offset)
+                found: bytes = source.read(count)
+                return found
+
+            yield read, units(read, size, packed)
+    except OSError as error:
+        raise LuckyError(f"{path}: cannot be opened ({_said(error)}).") from error
+    except (EOFError, zlib.error) as error:
+        raise LuckyError(f"{path}: truncated: {error}. Copy it again or leave it out.") from error
+    except (KeyError, ValueError) as error:
+        if isinstance(error, LuckyError):
+            raise
+        raise LuckyError(f"{path}: its header is damaged ({error}); leave it out.") from error
 
 
 def signature(path: Path) -> tuple[Any, ...]:
-    """Return what two files have in common if their pixels lie in the same way.
+    """Return what two files have in common if their pixels are stored in the same way.
 
     The structural cards of every header, raw, and where its data begin. A gzipped file would
     have to be unpacked for that: it is a kind of its own unless its size says that nothing
@@ -37,40 +152,27 @@ def signature(path: Path) -> tuple[Any, ...]:
     Raises
     ------
     LuckyError
-        If the file is not FITS, or ends before its data do.
+        If the file is not FITS, is damaged, or ends before its data do.
     """
-    packed = is_gzipped(path)
     kind: list[Any] = []
-    at = 0
-    try:
-        size = _unpacked_size(path) if packed else path.stat().st_size
-        with (gzip.open if packed else open)(path, "rb") as file:
-            while at < size or packed:
-                file.seek(at)
-                cards = _structural_cards(file, b"XTENSION=" if at else b"SIMPLE  =")
-                if not cards:
-                    break  # the end, or what some cameras write after their image
-                data, length = file.tell(), _length(cards)
-                # PCOUNT of a compressed image is the length of its heap, different in every file
-                kind.append((data, *(c for c in cards if not c.startswith(b"PCOUNT"))))
-                if not packed and data + length > size:
-                    raise EOFError(f"it has {size} bytes, but its header tells of {data + length}")
-                at = data + length + -length % BLOCK
-                if packed and length:
-                    kind.append(path if at != size else None)
-                    break
-    except OSError as error:
-        raise LuckyError(f"{path}: cannot be opened ({error}).") from error
-    except (EOFError, zlib.error) as error:
-        raise LuckyError(f"{path}: truncated: {error}. Copy it again or leave it out.") from error
-    except (KeyError, ValueError) as error:
-        raise LuckyError(f"{path}: its header is damaged ({error}); leave it out.") from error
+    with units_of(path) as (_, found):
+        for unit in found:
+            # PCOUNT of a compressed image is the length of its heap, different in every file
+            kind.append((unit.data, *(c for c in unit.cards if not c.startswith(b"PCOUNT"))))
+            if is_gzipped(path) and unit.length:
+                if next(found, None) is not None:
+                    kind.append(path)
+                break
     if not kind:
         raise LuckyError(
             f"{path}: this is not a FITS file, although its name says so (it does not begin "
             "with SIMPLE). Remove it or choose another."
         )
     return tuple(kind)
+
+
+def _said(error: OSError) -> str:
+    return error.strerror or str(error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,27 +194,28 @@ class Mould:
     size: int
     headers: tuple[tuple[int, int, NDArray[np.intp], bytes], ...]
 
-    def fits(self, path: Path) -> bool:
-        """Tell whether a file is like the known one; False where it cannot be read, too."""
+    def stamp_of(self, path: Path) -> Stamp | None:
+        """Return the stamp of a file that is like the known one; None of another, or of none."""
         try:
-            with io.FileIO(path) as file:
-                if os.fstat(file.fileno()).st_size != self.size:
-                    return False
-                return all(
+            with open_regular(path) as file:
+                stamp = Stamp.of(file)
+                if stamp.size == self.size and all(
                     _bytes_at(file, begin, length, places) == told
                     for begin, length, places, told in self.headers
-                )
+                ):
+                    return stamp
         except OSError:
-            return False
+            pass  # told where its signature is read
+        return None
 
 
 def mould(path: Path, kind: tuple[Any, ...]) -> Mould | None:
-    """Return what files with this file's signature must have; None of one that is gzipped."""
-    if is_gzipped(path):
+    """Return what files with this file's signature must have; None where all sizes differ."""
+    if is_gzipped(path) or any(c.startswith(b"ZIMAGE") for _, *cards in kind for c in cards):
         return None
     headers = []
-    with io.FileIO(path) as file:
-        size = os.fstat(file.fileno()).st_size
+    with open_regular(path) as file:
+        size = Stamp.of(file).size
         begin = 0
         for data, *cards in kind:
             length = data - begin
@@ -123,7 +226,7 @@ def mould(path: Path, kind: tuple[Any, ...]) -> Mould | None:
     return Mould(size, tuple(headers))
 
 
-def _bytes_at(file: io.FileIO, begin: int, length: int, places: Any) -> bytes:
+def _bytes_at(file: FileIO, begin: int, length: int, places: Any) -> bytes:
     file.seek(begin)
     read = np.frombuffer(file.read(length), np.uint8)
     return read[places].tobytes() if len(read) == length else b""
@@ -138,36 +241,75 @@ def _places_that_matter(header: bytes) -> NDArray[np.intp]:
     return np.flatnonzero(matter)
 
 
-def _unpacked_size(path: Path) -> int:
-    """Return what a gzipped file says at its end: its unpacked size (modulo 4 GiB)."""
-    with open(path, "rb") as file:
-        file.seek(-4, os.SEEK_END)
-        return int.from_bytes(file.read(), "little")
+def _unpacked_size(file: FileIO) -> int:
+    """Return what a gzipped file says at its end: its unpacked size, modulo 4 GiB."""
+    file.seek(-4, os.SEEK_END)
+    size = int.from_bytes(file.read(4), "little")
+    file.seek(0)
+    return size
 
 
-def _structural_cards(file: Any, begin: bytes) -> list[bytes]:
-    """Return those cards of the header that begins here; none where none begins."""
+def _structural_cards(read: ReadAt, at: int, begin: bytes) -> tuple[list[bytes], int]:
+    """Return those cards of the header that begins here, and its end; none where none begins."""
     cards: list[bytes] = []
-    while True:
-        block = file.read(BLOCK)
-        if not cards and not block.startswith(begin):
-            return []
+    for number in range(MOST_BLOCKS):
+        block = read(at + number * BLOCK, BLOCK)
+        if not number and not block.startswith(begin):
+            break
         if len(block) < BLOCK:
             raise EOFError("a header has no end")
         for start in range(0, BLOCK, CARD):
             card = block[start : start + CARD]
             if card.startswith(b"END     "):
-                return cards
+                return cards, at + (number + 1) * BLOCK
             if _is_structural(card):
                 cards.append(card)
+    else:
+        raise ValueError(f"no END in {MOST_BLOCKS * BLOCK // CARD} cards")
+    return [], at
 
 
 def _length(cards: list[bytes]) -> int:
-    """Return the number of bytes of data that a header tells of, without padding."""
-    values = {card[:8].rstrip(): card[10:].split(b"/")[0] for card in cards}
-    axes = [int(values[b"NAXIS%d" % (k + 1)]) for k in range(int(values[b"NAXIS"]))]
-    numbers = math.prod(axes) + int(values.get(b"PCOUNT", 0)) if axes else 0
-    return max(abs(int(values[b"BITPIX"])) // 8 * int(values.get(b"GCOUNT", 1)) * numbers, 0)
+    """Return the number of bytes of data that a header asks for, without padding."""
+    values = numbers_of(cards)
+    bits, axes = values.get("BITPIX"), values.get("NAXIS")
+    if bits not in BITPIX:
+        raise ValueError(f"BITPIX is {bits}")
+    if axes is None:
+        raise ValueError("there is no NAXIS")
+    for name, least, most in (("NAXIS", 0, MOST), ("TFIELDS", 0, MOST), ("GCOUNT", 1, None)):
+        value = values.get(name, least)
+        if value < least or (most is not None and value > most):
+            raise ValueError(f"{name} is {value}")
+    sides = [values.get(f"NAXIS{k + 1}", -1) for k in range(axes)]
+    if negative := [k + 1 for k, side in enumerate(sides) if side < 0]:
+        raise ValueError(f"NAXIS{negative[0]} is missing or negative")
+    heap = values.get("PCOUNT", 0)
+    if heap < 0:
+        raise ValueError(f"PCOUNT is {heap}")
+    numbers = prod(sides) + heap if sides else 0
+    return abs(bits) // 8 * values.get("GCOUNT", 1) * numbers
+
+
+def numbers_of(cards: Iterable[bytes]) -> dict[str, int]:
+    """Return the values of those cards that say how many bytes follow a header.
+
+    Raises
+    ------
+    ValueError
+        If one is not a whole number, or one keyword has two values.
+    """
+    values: dict[str, int] = {}
+    for card in cards:
+        keyword = card[:8].rstrip()
+        if not COUNTED.match(keyword):
+            continue
+        name, text = keyword.decode("ascii"), card[10:].split(b"/")[0].strip()
+        if card[8:10] != b"= " or not WHOLE.fullmatch(text):
+            raise ValueError(f"{name} is {text.decode('ascii', 'replace')!r}, not a whole number")
+        if values.setdefault(name, int(text)) != int(text):
+            raise ValueError(f"{name} has two values")
+    return values
 
 
 def _is_structural(card: bytes) -> bool:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import threading
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass, field
+from gzip import GzipFile
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .input_files import Stamp, check_unchanged, open_regular
+
+MOST_PACKED = 1032
+"""Bytes that one gzipped byte can hold at most."""
+PIECE = 1 << 20
 
 
 def is_gzipped(path: Path) -> bool:
@@ -20,12 +27,13 @@ def is_gzipped(path: Path) -> bool:
     return path.name.lower().endswith(".gz")
 
 
-def gunzip(path: Path, size: int) -> memoryview:
+def gunzip(path: Path, size: int, stamp: Stamp | None = None) -> memoryview:
     """Return the first bytes of what a gzipped file holds, in one piece.
 
     In one call of zlib for each member of the file, so that other threads run meanwhile.
     """
-    packed, pieces, have = path.read_bytes(), [], 0
+    with open_regular(path, stamp) as file:
+        packed, pieces, have = file.readall(), [], 0
     while packed and have < size:
         member = zlib.decompressobj(wbits=31)
         pieces.append(member.decompress(packed, size - have))
@@ -40,34 +48,71 @@ def gunzip(path: Path, size: int) -> memoryview:
 class Unpacked:
     """A gzipped file, unpacked to a temporary file as far as it has been asked for.
 
-    So the first frame of a long cube is there at once, and none is ever unpacked twice.
+    So the first frame of a long cube is there at once, and none is ever unpacked twice. If
+    anything fails on the way, what was unpacked is dropped, and the next read begins anew.
     """
 
     path: Path
+    stamp: Stamp | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _packed: Any = None
     _plain: Any = None
+    _have: int = 0
     _process: int = 0
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Unpacked, (self.path.absolute(),)  # whoever gets it unpacks for himself
+        return Unpacked, (self.path.absolute(), self.stamp)  # another process unpacks for itself
 
     def __del__(self) -> None:
-        for file in (self._packed, self._plain):
-            if file is not None:
-                file.close()
+        self._drop()
 
     def read(self, dtype: np.dtype[Any], count: int, offset: int) -> NDArray[Any]:
-        """Return `count` numbers found at a byte offset of the unpacked file; fewer at its end."""
+        """Return `count` numbers found at a byte offset of the unpacked file; fewer at its end.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read, or the temporary folder is full.
+        """
         end = offset + count * dtype.itemsize
         with self._lock:
-            if self._process != os.getpid():  # a copy of the process must not share the handles
-                self._process = os.getpid()
-                self._packed = gzip.open(self.path)  # noqa: SIM115
-                self._plain = TemporaryFile()  # noqa: SIM115
-            have = self._plain.seek(0, os.SEEK_END)
-            while have < end and (piece := self._packed.read(1 << 20)):
-                have += self._plain.write(piece)
-            self._plain.seek(offset)
-            piece = self._plain.read(max(min(end, have) - offset, 0))
+            try:
+                self._unpack(end)
+                self._plain.seek(offset)
+                piece = self._plain.read(max(min(end, self._have) - offset, 0))
+            except BaseException:
+                self._drop()
+                raise
         return np.frombuffer(piece, dtype, len(piece) // dtype.itemsize)
+
+    def _unpack(self, end: int) -> None:
+        """Unpack what comes before byte `end` and is not there yet."""
+        if self._process != os.getpid():  # a copy of the process must not share the handles
+            self._drop()
+            self._process = os.getpid()
+            self._packed = GzipFile(fileobj=open_regular(self.path, self.stamp), mode="rb")
+            self._plain = TemporaryFile(buffering=0)  # noqa: SIM115
+        if self._have >= end:
+            return
+        check_unchanged(self._packed.fileobj, self.stamp)
+        self._plain.seek(self._have)
+        while self._have < end and (piece := self._packed.read(PIECE)):
+            left = memoryview(piece)
+            try:
+                while left:  # a disk that is nearly full takes a part
+                    left = left[self._plain.write(left) :]
+            except OSError as error:
+                raise OSError(
+                    f"it is unpacked into {gettempdir()}, which cannot be written "
+                    f"({error.strerror}); make room there, or set TMPDIR to another folder"
+                ) from error
+            self._have += len(piece)
+
+    def _drop(self) -> None:
+        """Close the handles and forget what was unpacked."""
+        packed, plain = self._packed, self._plain
+        self._packed, self._plain, self._have, self._process = None, None, 0, 0
+        for file in (packed and packed.fileobj, packed, plain):
+            if file is not None:
+                with suppress(OSError):
+                    file.close()

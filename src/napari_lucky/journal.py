@@ -305,9 +305,8 @@ def job_key(chain: Chain) -> str:
                 _feed(made, getattr(frames, field.name))
         frames = frames.frames
     run: Any = whole_run(frames)
-    for path in dict.fromkeys(image.path for image in run.images):
-        found = path.stat()
-        _feed(made, (path.name, found.st_size, found.st_mtime_ns))
+    for path, stamp in dict.fromkeys((image.path, image.stamp) for image in run.images):
+        _feed(made, (path.name, stamp))
     return made.hexdigest()
 
 

@@ -25,6 +25,7 @@ from .fits_plain import header_bytes, plain_layout
 from .fits_signature import Mould, mould, signature
 from .frames import Index
 from .gzipped import Unpacked, is_gzipped
+from .input_files import Stamp
 from .windows import Window
 
 DIGITS = re.compile(r"(\d+)")
@@ -95,13 +96,14 @@ class Run:
     def inputs(self) -> dict[str, Any]:
         """What identifies the run in a history: names, and a checksum of names and sizes."""
         paths = [image.path for image in self.images]
-        told = "\n".join(f"{path.name} {path.stat().st_size}" for path in paths)
+        sizes = [image.stamp.size if image.stamp else "" for image in self.images]
+        told = "\n".join(f"{p.name} {size}" for p, size in zip(paths, sizes, strict=True))
         return {
             "name": self.name,
             "first": paths[0].name,
             "last": paths[-1].name,
             "frames": self.shape[0],
-            "names_and_sizes_sha256": hashlib.sha256(told.encode()).hexdigest()[:16],
+            "names_and_sizes_sha256": hashlib.sha256(os.fsencode(told)).hexdigest()[:16],
         }
 
     def read(self, frames: Index, window: Window | None = None) -> NDArray[Any]:
@@ -169,11 +171,18 @@ def open_run(source: str | Path | Sequence[str | Path]) -> Run:
 def _open_folder(folder: Path) -> Run:
     try:
         with os.scandir(folder) as inside:  # which knows files from folders without a look
-            names = [e.name for e in inside if not e.name.startswith(".") and e.is_file()]
+            entries = [e for e in inside if not e.name.startswith(".") and not e.is_dir()]
+            names = [e.name for e in entries if e.is_file()]
+            others = [e.name for e in entries if not e.is_file()]
     except OSError as error:
         raise LuckyError(f"{folder}: the folder cannot be read ({error}).") from error
     fits_names = [name for name in names if fits_image.is_fits_name(name)]
     named = sorted((folder / name for name in fits_names), key=_natural)
+    no_files = [
+        LeftOut(folder / name, "a pipe, a device or a broken link, not a file")
+        for name in sorted(others)
+        if fits_image.is_fits_name(name)
+    ]
     if not named:
         found = f"other files: {len(names)}" if names else "it is empty"
         raise LuckyError(
@@ -185,7 +194,7 @@ def _open_folder(folder: Path) -> Run:
     if not images:
         raise LuckyError(_tell(odd))
     images, odd_shapes = _of_one_shape(images)
-    return Run(tuple(images), (*left_out, *odd, *odd_shapes), folder.resolve().name)
+    return Run(tuple(images), (*left_out, *no_files, *odd, *odd_shapes), folder.resolve().name)
 
 
 def _natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:
@@ -232,8 +241,10 @@ def _open_images(paths: Iterable[Path]) -> tuple[list[FitsImage], list[LeftOut]]
     images, odd = [], []
     for path in paths:
         like, found = last
-        if like is None or not like.fits(path):
+        stamp = None if like is None else like.stamp_of(path)
+        if stamp is None:
             try:
+                stamp = _stamp(path)
                 kind = signature(path)
                 if kind not in known:
                     plain = None if is_gzipped(path) else plain_layout(path, kind)
@@ -245,10 +256,16 @@ def _open_images(paths: Iterable[Path]) -> tuple[list[FitsImage], list[LeftOut]]
                 odd.append(LeftOut(path, str(error).removeprefix(f"{path}: ")))
                 continue
         several = sum(layout.shape[0] for layout in found) > 1
-        unpacked = Unpacked(path) if several and is_gzipped(path) else None
-        size = None if like is None else like.size
-        images += [FitsImage(path, layout, unpacked, size) for layout in found]
+        unpacked = Unpacked(path, stamp) if several and is_gzipped(path) else None
+        images += [FitsImage(path, layout, unpacked, stamp) for layout in found]
     return images, odd
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        return Stamp.at(path)
+    except OSError as error:
+        raise LuckyError(f"{path}: cannot be opened ({error.strerror or error}).") from error
 
 
 def _of_one_shape(images: list[FitsImage]) -> tuple[list[FitsImage], list[LeftOut]]:
