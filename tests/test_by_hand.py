@@ -75,8 +75,11 @@ def test_the_count_is_told():
     cut = np.arange(40) < 24
     kept = cut.copy()
     kept[[30, 31, 0]] = True, True, False
-    assert tell_kept(cut, kept) == "25 kept: 24 by the cut, 2 added, 1 dropped"
-    assert tell_kept(cut, cut) == "24 kept"
+    assert tell_kept(cut, kept) == (
+        "25 of 40 frames (62.5 %) kept: 24 by the cut, 2 added, 1 dropped"
+    )
+    assert tell_kept(cut, cut) == "24 of 40 frames (60 %) kept"
+    assert tell_kept(cut[15:], cut[15:]) == "9 of 25 frames (36 %) kept; few for a stack"
 
 
 def test_numbers_as_typed():

@@ -83,7 +83,10 @@ def full(simulated, data, masters, tmp_path_factory):
     """OUT of a job with everything asked for."""
     out = tmp_path_factory.mktemp("full") / "out"
     windows = ["--focus", spec(simulated.focus), "--defocus", spec(simulated.defocus)]
-    assert run_cli("process", data / "run", *masters, *windows, "--report", "-o", out) == 0
+    assert (
+        run_cli("process", data / "run", *masters, *windows, "--keep", "1", "--report", "-o", out)
+        == 0
+    )
     return out
 
 
@@ -161,7 +164,7 @@ def test_a_folder_a_cube_and_a_list_are_the_same_run(full, simulated, data, mast
     windows = ["--focus", spec(simulated.focus), "--defocus", spec(simulated.defocus)]
     for name, frames in [("cube", [data / "cube.fits"]), ("list", files[::-1])]:
         out = tmp_path / name
-        assert run_cli("process", *frames, *masters, *windows, "-o", out) == 0
+        assert run_cli("process", *frames, *masters, *windows, "--keep", "1", "-o", out) == 0
         for image in ("focus", "defocus", "long_exposure"):
             same = fits.getdata(out / f"{image}.fits"), fits.getdata(full / f"{image}.fits")
             np.testing.assert_array_equal(*same)
@@ -219,6 +222,8 @@ def test_rank(metric, simulated, data, masters, tmp_path):
         "4",
         "--psf",
         "7,0.3",
+        "--rank-smooth",
+        "1",
     ]
     assert run_cli("process", data / "cube.fits", *masters, *arguments, "-o", tmp_path) == 0
     made = table(tmp_path)
@@ -242,12 +247,15 @@ def test_metrics_and_methods_are_not_all_one(simulated, data, masters, tmp_path)
 
 @pytest.mark.parametrize(
     ("keep", "kept"),
-    [("0.25", 3), ("5", 5), ("1", 1), ("1.0", N), ("12", N), ("0.01", 1), ("1e-1", 1), (".5", 6)],
+    [("0.25", 10), ("5", 5), ("1", 1), ("1.0", N), ("12", N), ("1e-2", 10), (".92", 11)],
 )
-def test_keep_is_a_fraction_or_a_count(keep, kept, simulated, data, tmp_path):
+def test_keep_is_a_fraction_or_a_count(keep, kept, simulated, data, tmp_path, capsys):
     where = ["--focus", spec(simulated.focus), "--keep", keep]
     assert run_cli("process", data / "cube.fits", *where, "-o", tmp_path) == 0
     assert table(tmp_path)["selected"].sum() == kept
+    told = capsys.readouterr()
+    assert f"Stacked {kept} of 12 frames ({100 * kept / 12:.3g} %);" in told.out
+    assert ("fewer than 10" in told.err) == (kept < 10)
     assert fits.getheader(tmp_path / "focus.fits")["NCOMBINE"] == kept
 
 
@@ -305,7 +313,7 @@ def test_images_as_integers_and_their_replay(
 ):
     """Only the files differ: what they hold is the float32 images to half a step."""
     windows = ["--focus", spec(simulated.focus), "--defocus", spec(simulated.defocus)]
-    arguments = [*windows, "--integers", integers, "-o", tmp_path / "first"]
+    arguments = [*windows, "--keep", "1", "--integers", integers, "-o", tmp_path / "first"]
     assert run_cli("process", data / "run", *masters, *arguments) == 0
     told = capsys.readouterr().err
     for name in ("focus", "defocus", "long_exposure"):
@@ -394,7 +402,10 @@ def test_progress_is_for_terminals_only(simulated, data, tmp_path, capfd):
 
     assert run_cli(*arguments, tmp_path / "pipe") == 0
     told = capfd.readouterr()
-    assert told.err == "Masked 40 hot or dead pixels of the sensor.\n"
+    masked, smoothing, few = told.err.splitlines()
+    assert masked == "Masked 40 hot or dead pixels of the sensor."
+    assert smoothing.startswith("Smoothing 2.")
+    assert few.startswith("Kept 10 of 12 frames (83.3 %) instead of 10 %")
     assert len(told.out.splitlines()) == 1
 
 

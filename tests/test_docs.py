@@ -17,6 +17,7 @@ VALUES = {
     "Y,X,SIZE": "140,392,128",
     "START:STOP:STEP": "0:20:2",
     "SIGMA": "3",
+    "PX": "2",
     "ORDER": "4",
     "RADIUS": "25",
     "CUTOFF": "0.2",

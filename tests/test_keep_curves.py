@@ -78,8 +78,8 @@ def test_the_best_frame_is_the_sharpest_and_the_fewest_are_told(stars):
     curve = keep_curve(*stars, FOCUS)
     assert curve.peak_over_flux.argmax() < 3
     assert np.all(np.diff(curve.fwhm[5:]) > 0)
-    assert curve.tell(1).startswith("2.04 %, 1 frame: peak/flux 0.0")
-    assert curve.tell(25).startswith("51 %, 25 frames: peak/flux")
+    assert curve.tell(1).startswith("1 of 49 frames (2.04 %): peak/flux 0.0")
+    assert curve.tell(25).startswith("25 of 49 frames (51 %): peak/flux")
     assert f"noise {curve.noise[24]:.2g} ADU" in curve.tell(25)
     assert curve.fraction[-1] == 1
 

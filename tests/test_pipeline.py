@@ -104,13 +104,17 @@ def test_old_error_2_the_defocused_stack_has_the_very_same_shifts(tmp_path):
     assert np.ptp(left) > 400
 
 
-@pytest.mark.parametrize("keep", [1, 3, 0.25, 1.0])
-def test_old_error_7_flux_is_a_frame_s_whatever_is_kept(keep, tmp_path):
+@pytest.mark.parametrize(("keep", "kept"), [(1, 1), (3, 3), (0.25, 10), (1.0, 12)])
+def test_old_error_7_flux_is_a_frame_s_whatever_is_kept(keep, kept, tmp_path):
     """Sums were divided by the frames read, not by those stacked."""
     frame = spots(1)[0][0]
     cube = write(tmp_path / "cube.fits", np.repeat(frame[None], 12, axis=0))
     result = process(Recipe(frames=(cube,), focus=FOCUS, defocus=DEFOCUS, keep=keep))
-    assert result.images["focus"].combined == (keep if isinstance(keep, int) else int(12 * keep))
+    assert result.images["focus"].combined == kept
+    assert result.images["focus"].history[-2].parameters["of"] == 12
+    told = " ".join(result.notes)
+    assert ("with fewer than 10" in told) == (kept < 10)
+    assert ("Kept 10 of 12 frames (83.3 %) instead of 25 %" in told) == (keep == 0.25)
     unshifted = result.images["long_exposure"].data
     np.testing.assert_allclose(unshifted, frame[Window.centred(*FOCUS).slices], rtol=1e-6)
     assert result.images["focus"].data.mean() == pytest.approx(unshifted.mean(), rel=1e-3)
@@ -182,9 +186,11 @@ def test_every_image_tells_its_whole_history(run):
         assert steps["register"].parameters["frames_without_star"] == 0
         focus = recipe.window("focus")
         assert steps["register"].parameters["focus"] == [focus.y0, focus.x0, 128, 128]
-        assert steps["rank"].parameters == {"metric": "peak", "smooth": 1, "keep": 0.1, "kept": 3}
+        assert steps["register"].parameters["smooth"] == part.recipe.smooth == 2.37
+        told = {"metric": "peak", "smooth": 2.37, "keep": 0.1, "kept": 10, "of": 30}
+        assert steps["rank"].parameters == told
         stacked = steps["stack"].parameters
-        assert stacked["frames"] == (30 if name == "long_exposure" else 3)
+        assert stacked["frames"] == (30 if name == "long_exposure" else 10)
         assert stacked["shifted"] == (name != "long_exposure")
         assert stacked["subpixel"] is False
         window = recipe.window("defocus" if name == "defocus" else "focus")
@@ -221,7 +227,7 @@ def test_blank_frames_change_nothing_but_the_table(dtype, calibrated, method, me
     frames = np.rint(spots(12)[0]).astype(dtype)
     frames[BLANK[0]] = 100
     frames[BLANK[1]] = np.nan if dtype == np.float32 else 0
-    options = {"focus": FOCUS, "defocus": DEFOCUS, "register": method, "rank": metric, "keep": 0.4}
+    options = {"focus": FOCUS, "defocus": DEFOCUS, "register": method, "rank": metric, "keep": 4}
     options["psf"] = (7.0, 0.0)
     if calibrated:
         rng = np.random.default_rng(1)
@@ -504,7 +510,8 @@ def test_frames_above_a_quality_are_stacked_and_recorded(tmp_path):
     result = process(Recipe(frames=(cube,), focus=FOCUS, keep=2, keep_above=above))
     assert set(np.flatnonzero(result.table.selected)) == set(np.argsort(amplitude)[-7:])
     assert result.images["focus"].combined == 7
-    told = {"metric": "peak", "smooth": 1, "keep_above": above, "kept": 7}
+    smooth = result.recipe.rank_smooth
+    told = {"metric": "peak", "smooth": smooth, "keep_above": above, "kept": 7, "of": 20}
     assert result.table.history[-1].parameters == told
     with pytest.raises(LuckyError, match=f"the best has {quality.max():g}"):
         process(Recipe(frames=(cube,), focus=FOCUS, keep_above=2 * quality.max()))

@@ -69,17 +69,18 @@ def test_frames_without_a_star_have_no_quality(blurred):
 
 
 @pytest.mark.parametrize(
-    ("keep", "count"), [(0.1, 2), (0.01, 1), (1.0, 20), (0.125, 3), (1, 1), (20, 20), (7, 7)]
+    ("keep", "count"), [(0.1, 20), (0.01, 10), (1.0, 200), (0.0625, 13), (1, 1), (200, 200), (7, 7)]
 )
-def test_a_float_is_a_fraction_and_an_int_a_count(keep, count):
-    quality = np.random.default_rng(4).normal(size=20)
+def test_a_float_is_a_fraction_of_ten_frames_at_least_and_an_int_a_count(keep, count):
+    quality = np.random.default_rng(4).normal(size=200)
     kept = select(quality, keep)
     assert kept.tolist() == np.argsort(-quality)[:count].tolist()
 
 
 def test_frames_without_quality_are_neither_kept_nor_counted():
     quality = np.array([np.nan, 3.0, np.nan, 1.0, 2.0, 4.0])
-    assert select(quality, 0.5).tolist() == [5, 1]
+    assert select(quality, 2).tolist() == [5, 1]
+    assert select(quality, 0.5).tolist() == [5, 1, 4, 3]  # all, as they are under 10
     assert select(quality, 1.0).tolist() == [5, 1, 4, 3]
     with pytest.raises(LuckyError, match="only 4 frames"):
         select(quality, 5)

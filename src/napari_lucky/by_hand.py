@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import LuckyError
-from .ranking import best_first
+from .ranking import LEAST_KEPT, best_first, tell_count
 
 Numbers = tuple[int, ...]
 
@@ -127,8 +127,9 @@ def tell_kept(cut: NDArray[np.bool_], kept: NDArray[np.bool_]) -> str:
     """Return a line that counts the frames kept, and those kept or left out by hand."""
     by_cut, added, dropped = (int(some.sum()) for some in (cut, kept & ~cut, cut & ~kept))
     changes = [f"{n} {what}" for n, what in ((added, "added"), (dropped, "dropped")) if n]
-    told = f"{int(kept.sum())} kept"
-    return f"{told}: {by_cut} by the cut, {', '.join(changes)}" if changes else told
+    told = f"{tell_count(int(kept.sum()), len(kept))} kept"
+    told = f"{told}: {by_cut} by the cut, {', '.join(changes)}" if changes else told
+    return f"{told}; few for a stack" if kept.sum() < LEAST_KEPT else told
 
 
 def parse_numbers(text: str) -> Numbers:

@@ -21,6 +21,7 @@ from .frames import Subset, View, frames_in
 from .history import History
 from .recipe import Recipe
 from .run import Run, open_run, tell_left_out
+from .sampling import Sampling, measure_sampling
 from .steps import calibrate_step, frame_numbers, open_step, range_step
 
 
@@ -46,6 +47,8 @@ class Chain:
         With what was found filled in.
     notes : tuple of str
         What the user should know.
+    sampling : Sampling or None
+        Measured in the focus window, if frames are to be tracked there.
     """
 
     frames: View
@@ -56,6 +59,7 @@ class Chain:
     steps: History
     recipe: Recipe
     notes: tuple[str, ...]
+    sampling: Sampling | None = None
 
     @property
     def header(self) -> Any:
@@ -109,10 +113,13 @@ def build_chain(
             calibrated, parameters, {"dark": _name(recipe.dark), "flat": _name(recipe.flat)}
         ),
     )
+    sampling = None
     if recipe.focus is None and recipe.shifts is None:
         found = find_star(calibrated, **work)
         recipe = replace(recipe, focus=(*found.centre, found.width))
-        notes.append(f"Found the star: --focus {','.join(map(str, (*found.centre, found.width)))}")
+        sampling = measure_sampling(calibrated, found)
+        what = "Found the star" if sampling.star else "Put the window on the brightest light"
+        notes.append(f"{what}: --focus {','.join(map(str, (*found.centre, found.width)))}")
     windows = (recipe.window("focus"), recipe.window("defocus"))
     cleaned = clean(calibrated, recipe, windows, light=_light(recipe, calibrated, work), **work)
     spots = tuple((float(y), float(x), float(r)) for y, x, r in cleaned.spots)
@@ -125,6 +132,7 @@ def build_chain(
         (*steps, *cleaned.steps),
         replace(recipe, dust_spots=spots),
         (*notes, *cleaned.notes),
+        sampling,
     )
 
 

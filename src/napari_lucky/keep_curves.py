@@ -13,7 +13,7 @@ from .diffraction import Diffraction, diffraction_psf
 from .errors import LuckyError
 from .frames import Frames, as_float32
 from .metrics import fwhm, peak_over_flux
-from .ranking import best_first
+from .ranking import best_first, tell_count
 from .shifting import Shifted
 from .spots import border, levelled
 from .windows import Window
@@ -61,10 +61,9 @@ class KeepCurve:
         """Return what the stack of the best `count` frames is like, in two lines."""
         at = count - 1
         name, sharpness = self.sharpness
-        frames = "1 frame" if count == 1 else f"{count} frames"
         noise = f", noise {self.noise[at]:.2g} ADU" if np.isfinite(self.noise[at]) else ""
         return (
-            f"{100 * self.fraction[at]:.3g} %, {frames}: {name} {sharpness[at]:.3g}\n"
+            f"{tell_count(count, len(self.noise))}: {name} {sharpness[at]:.3g}\n"
             f"FWHM {self.fwhm[at]:.3g} px{noise}"
         )
 

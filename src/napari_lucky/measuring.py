@@ -18,7 +18,7 @@ from .following import moves_of
 from .frames import Frames
 from .history import History
 from .journal import Journal
-from .ranking import rank, select
+from .ranking import rank, select, tell_few
 from .recipe import Recipe
 from .registration import register
 from .stacking import Stack
@@ -42,7 +42,7 @@ class Measured:
     long_exposure : Stack or None
         The mean of all frames in the focus window, where it is known already.
     notes : tuple of str
-        What is doubtful in the registration, in whole sentences.
+        What is doubtful, in whole sentences.
     """
 
     table: FrameTable
@@ -74,7 +74,7 @@ def track_and_rank(
     focus, defocus : Window
         Of the stars.
     recipe : Recipe
-        Its parameters of registration and ranking are used.
+        Its parameters of registration and ranking are used; the smoothing must be a number.
     chosen : ndarray of int, (n,)
         Numbers of the frames in the run.
     files : list of str
@@ -134,6 +134,7 @@ def track_and_rank(
             recipe.rank_smooth,
             recipe.keep,
             len(kept),
+            len(chosen),
             recipe.keep_above,
             by_hand,
             recipe.psf,
@@ -152,7 +153,9 @@ def track_and_rank(
     )
     if not registration.found.all():
         long_exposure = None
-    return Measured(table, registration.reasons, saturated, long_exposure, registration.notes)
+    few = tell_few(len(kept), len(chosen), recipe.keep, recipe.keep_above)
+    notes = (*registration.notes, *few)
+    return Measured(table, registration.reasons, saturated, long_exposure, notes)
 
 
 def _reference_place(recipe: Recipe, chosen: NDArray[np.intp]) -> str:

@@ -9,8 +9,9 @@ from typing import Any
 
 from .errors import LuckyError
 from .recipe import Recipe, read_recipe
+from .spots import check_smooth
 
-OFF = "off"
+OFF, AUTO = "off", "auto"
 GIVEN = ("dark", "flat", "focus", "defocus", "shifts", "register", "rank", "psf", "stack")
 """Options that are the recipe's parameters of the same names."""
 CHOICE = ("keep", "keep_above", "add", "drop")
@@ -27,6 +28,18 @@ def from_text(convert: Callable[[str], Any]) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return converted
+
+
+def smoothing(text: str) -> float | str:
+    """Return the pixels of a smoothing, or "auto"."""
+    if text == AUTO:
+        return AUTO
+    try:
+        value = float(text)
+    except ValueError:
+        raise LuckyError(f"{text!r} is neither a number of pixels, such as 2, nor auto") from None
+    check_smooth(value)
+    return value
 
 
 def add_cleaning_options(parser: argparse.ArgumentParser) -> None:
@@ -62,6 +75,9 @@ def recipe_of(given: argparse.Namespace) -> Recipe:
         changes["reference_frame"] = given.reference_frame
     if given.saturation is not None:
         changes["saturation"] = given.saturation
+    for name in ("smooth", "rank_smooth"):
+        if (value := getattr(given, name)) is not None:
+            changes[name] = None if value == AUTO else value
     changes.update(cleaning_changes(given))
     if given.integers is not None:
         changes["integers"] = given.integers

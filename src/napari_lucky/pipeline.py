@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import Progress, silent
-from .chain import build_chain
+from .chain import Chain, build_chain
 from .errors import LuckyError
 from .fits_output import ImageResult
 from .frames import Frames
@@ -19,6 +19,7 @@ from .history import History
 from .journal import Journal, job_key
 from .measuring import tell_frames, track_and_rank
 from .recipe import Recipe
+from .sampling import measure_sampling
 from .stack_methods import stack_pair
 from .stacking import Stack
 from .steps import shifts_step, stack_step
@@ -87,6 +88,8 @@ def process(
     if focus is None or recipe.shifts is not None:
         table, long_exposure = _shifts_from_file(recipe, chosen, files, steps), None
     else:
+        chain, told = _smoothing_chosen(chain, focus)
+        recipe, notes = chain.recipe, [*notes, *told]
         if journal is not None:
             journal.begin(lambda: job_key(chain))
         kept: dict[str, Any] = {**work, "journal": journal}
@@ -107,6 +110,20 @@ def process(
         **work,
     )
     return Result(images, table, recipe, tuple(notes))
+
+
+def _smoothing_chosen(chain: Chain, focus: Window) -> tuple[Chain, tuple[str, ...]]:
+    """Return the chain with the smoothing that its recipe leaves open, and what is said of it."""
+    recipe = chain.recipe
+    sampling = chain.sampling or measure_sampling(chain.calibrated, focus)
+    uses = []
+    if recipe.smooth is None:
+        recipe = replace(recipe, smooth=sampling.smooth)
+        uses.append("tracking")
+    if recipe.rank_smooth is None:
+        recipe = replace(recipe, rank_smooth=sampling.rank_smooth)
+        uses.append("ranking")
+    return replace(chain, recipe=recipe), sampling.tell(recipe.register, *uses)
 
 
 def stack_results(

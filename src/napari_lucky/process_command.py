@@ -18,8 +18,8 @@ from .command_options import (
 from .errors import LuckyError
 from .integers import parse_integers
 from .metrics import METRICS
-from .options import add_cleaning_options, from_text, recipe_of
-from .ranking import DEFAULT_METRIC, check_above, check_keep
+from .options import add_cleaning_options, from_text, recipe_of, smoothing
+from .ranking import DEFAULT_METRIC, LEAST_KEPT, check_above, check_keep, tell_count
 from .registration import METHODS
 from .stack_methods import parse_stack
 from .terminal import Meter
@@ -38,6 +38,14 @@ def add_process(commands: Any) -> None:
         metavar="best|first|mean|N",
         help="what correlation compares with (best)",
     )
+    for use, what in (("smooth", "tracking"), ("rank-smooth", "ranking")):
+        add(
+            f"--{use}",
+            type=from_text(smoothing),
+            metavar="PX|auto",
+            help=f"smoothing before {what}, in pixels (auto: a third of lambda/D, measured in the "
+            "frames)",
+        )
     add("--rank", choices=METRICS, help=f"what makes a frame a good one ({DEFAULT_METRIC})")
     add(
         "--psf",
@@ -50,7 +58,7 @@ def add_process(commands: Any) -> None:
         "--keep",
         type=from_text(_keep),
         metavar="0.01|25",
-        help="a fraction, or a count, of frames (0.1)",
+        help=f"a fraction of the frames, but {LEAST_KEPT} at least, or a count (0.1)",
     )
     add(
         "--keep-above",
@@ -152,7 +160,7 @@ def run_process(given: argparse.Namespace) -> int:
         print(note, file=sys.stderr)
     table = result.table
     print(
-        f"Stacked {int(table.selected.sum())} of {len(table.frame)} frames; wrote "
+        f"Stacked {tell_count(int(table.selected.sum()), len(table.frame))}; wrote "
         f"{', '.join(file.name for file in files)} to {given.out}"
     )
     return 0

@@ -16,6 +16,7 @@ from .frames import Frames, as_float32
 from .journal import Journal, remembered
 from .light import Light, light_of
 from .metrics import METRICS, check_metric
+from .sampling import measure_sampling
 from .separable import gaussian
 from .spots import Block, check_smooth, without_slope
 from .windows import Window
@@ -23,6 +24,8 @@ from .windows import Window
 DEFAULT_METRIC = "peak"
 RANK_SMOOTH = 1.0
 """Default smoothing before the metric, in pixels; less than for tracking, to keep the peak."""
+LEAST_KEPT = 10
+"""So many frames at least are kept, or all there are, unless a count or a quality is given."""
 
 
 def rank_block(
@@ -52,7 +55,7 @@ def rank(
     frames: Frames,
     focus: Window,
     metric: str = DEFAULT_METRIC,
-    smooth: float = RANK_SMOOTH,
+    smooth: float | None = None,
     shifts: NDArray[np.float64] | None = None,
     reference: tuple[float, float] | None = None,
     *,
@@ -76,9 +79,10 @@ def rank(
         The focused star's window.
     metric : str
         A key of `METRICS`.
-    smooth : float
+    smooth : float, optional
         Standard deviation of the Gaussian smoothing before the metric, in pixels. Masked
-        pixels are filled by what is around them.
+        pixels are filled by what is around them. If not given, it goes by the sampling, as in
+        `napari_lucky.register`.
     shifts : ndarray of float64, (n, 2), optional
         (dy, dx) in pixels, of a registration: where they take a star out of the window, the window
         moves with it, by whole pixels.
@@ -100,8 +104,10 @@ def rank(
         If the metric is unknown or lacks what it needs, or the window is not on the sensor.
     """
     check_metric(metric, diffraction)
-    check_smooth(smooth)
     focus.check_on(frames.shape, "focus window")
+    if smooth is None:
+        smooth = measure_sampling(frames, focus).rank_smooth
+    check_smooth(smooth)
     if shifts is not None:
         frames = followed(frames, moves_of(shifts, focus, reference, frames.shape))
 
@@ -149,8 +155,8 @@ def select(
     quality : ndarray, (n,)
         Higher is better; frames with NaN are never kept.
     keep : float or int
-        A float is a fraction of the frames that have a quality (0 < keep <= 1, at least one
-        frame is kept), an int a count.
+        A float is a fraction of the frames that have a quality (0 < keep <= 1), but at least
+        10 frames are kept, or all if there are fewer. An int is a count.
     above : float, optional
         Keep the frames of this quality and better, however many; `keep` then has no say.
 
@@ -171,7 +177,7 @@ def select(
             raise LuckyError(f"Keep {keep} frames: only {usable} frames have a star to rank.")
         count = keep
     else:
-        count = max(1, int(np.floor(keep * usable + 0.5)))
+        count = min(usable, max(LEAST_KEPT, int(np.floor(keep * usable + 0.5))))
     return best_first(quality)[:count]
 
 
@@ -183,6 +189,27 @@ def _count_above(quality: NDArray[np.float64], above: float) -> int:
             f"No frame has a quality of {above:g} or more; the best has {np.nanmax(quality):g}."
         )
     return count
+
+
+def tell_count(kept: int, frames: int) -> str:
+    """Return how many frames are kept, such as "12 of 120 frames (10 %)"."""
+    return f"{kept} of {frames} frame{'' if frames == 1 else 's'} ({100 * kept / frames:.3g} %)"
+
+
+def tell_few(kept: int, frames: int, keep: float | int, above: float | None) -> list[str]:
+    """Return sentences on a choice of few frames: one that was made larger, or is under 10."""
+    told = []
+    if kept < LEAST_KEPT:
+        told.append(
+            f"Only {kept} frame{' is' if kept == 1 else 's are'} kept: with fewer than "
+            f"{LEAST_KEPT}, the stack is noisy and chance decides how sharp it is."
+        )
+    if above is None and isinstance(keep, float) and keep * frames + 0.5 < kept <= LEAST_KEPT:
+        told.append(
+            f"Kept {tell_count(kept, frames)} instead of {100 * keep:.3g} %: at least "
+            f"{LEAST_KEPT} are kept unless you give a count."
+        )
+    return told
 
 
 def best_first(quality: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -20,9 +20,9 @@ from .diffraction import Diffraction
 from .errors import LuckyError
 from .integers import parse_integers
 from .metrics import check_metric
-from .ranking import DEFAULT_METRIC, RANK_SMOOTH, check_above, check_keep
+from .ranking import DEFAULT_METRIC, check_above, check_keep
 from .registration import METHODS
-from .spots import SMOOTH, check_smooth
+from .spots import check_smooth
 from .stack_methods import parse_stack
 from .windows import Window
 
@@ -53,12 +53,12 @@ class Recipe(Cleaning):
     focus, defocus : (y, x, size), optional
         The two windows; the focused star is found if None, the defocused one left out.
     register, smooth, reference_frame
-        See `napari_lucky.register`.
+        See `napari_lucky.register`. The smoothing goes by the run's sampling if None.
     shifts : str, optional
         The frames.csv of an earlier job, whose shifts and choice of frames are taken; then
         nothing is registered or ranked.
     rank, rank_smooth
-        See `napari_lucky.rank`.
+        See `napari_lucky.rank`. The smoothing goes by the run's sampling if None.
     psf : (sampling, obstruction), optional
         Of the diffraction-limited PSF, which some metrics need; see `napari_lucky.Diffraction`.
     keep : float or int
@@ -90,11 +90,11 @@ class Recipe(Cleaning):
     focus: WindowSpec | None = None
     defocus: WindowSpec | None = None
     register: str = "brightest"
-    smooth: float = SMOOTH
+    smooth: float | None = None
     reference_frame: str = "best"
     shifts: str | None = None
     rank: str = DEFAULT_METRIC
-    rank_smooth: float = RANK_SMOOTH
+    rank_smooth: float | None = None
     psf: PsfSpec | None = None
     keep: float | int = 0.1
     keep_above: float | None = None
@@ -113,9 +113,10 @@ class Recipe(Cleaning):
         if self.integers is not None:
             parse_integers(self.integers)
         parse_stack(self.stack)
-        check_smooth(self.smooth)
+        for smooth in (self.smooth, self.rank_smooth):
+            if smooth is not None:
+                check_smooth(smooth)
         check_reference_frame(self.reference_frame)
-        check_smooth(self.rank_smooth)
         check_calibration(
             self.combine, self.clip_sigma, self.hot_sigma, self.dead_below, self.saturation
         )

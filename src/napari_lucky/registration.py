@@ -21,6 +21,7 @@ from .frames import Frames, View, as_float32
 from .journal import Journal, remembered
 from .noise import Noise, sample_noise
 from .recalled import recalling
+from .sampling import Sampling, measure_sampling
 from .spots import SMOOTH, Block, check_smooth
 from .tracking import NO_LIGHT, track_template
 from .wide_correlation import correlate_with, reference_for
@@ -56,6 +57,8 @@ class Registration:
         (3, 8 …): the star is cut by the sensor's edge."
     notes : tuple of str
         What is doubtful, in whole sentences.
+    sampling : Sampling or None
+        What the smoothing goes by, if it was not given.
     """
 
     points: NDArray[np.float64]
@@ -67,6 +70,7 @@ class Registration:
     sigma: NDArray[np.float64] | None = None
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    sampling: Sampling | None = None
 
     @property
     def shifts(self) -> NDArray[np.float64]:
@@ -83,7 +87,7 @@ def register(
     frames: Frames,
     focus: Window,
     method: Method = "brightest",
-    smooth: float = SMOOTH,
+    smooth: float | None = None,
     reference_frame: str = "best",
     *,
     seen: Seen | None = None,
@@ -108,9 +112,10 @@ def register(
         noise, for shifts that leave its middle in the window.
         "template": least squares with a template of the run's own frames, for stars of at least
         2 px per lambda/D; see `napari_lucky.tracking.track_template`.
-    smooth : float
+    smooth : float, optional
         Standard deviation of the Gaussian smoothing in pixels, best about a third of
-        lambda/D; 0 for none.
+        lambda/D; 0 for none. If not given, a third of the sampling that is measured in the
+        frames, and a pixel at least (`napari_lucky.sampling`).
     reference_frame : str
         What "correlation" compares with: "best", the frame of the highest peak that is whole
         inside the window; "first", the first with a star; "mean", the mean of all frames with
@@ -141,9 +146,13 @@ def register(
     """
     if method not in METHODS:
         raise LuckyError(f"Registration is by {', '.join(METHODS)}; not by {method!r}.")
-    check_smooth(smooth)
     check_reference_frame(reference_frame)
     focus.check_on(frames.shape, "focus window")
+    sampling = None
+    if smooth is None:
+        sampling = measure_sampling(frames, focus)
+        smooth = sampling.smooth
+    check_smooth(smooth)
 
     moves = np.zeros((frames.shape[0], 2), np.intp)
     work: dict[str, Any] = {"progress": progress, "executor": executor, "journal": journal}
@@ -208,6 +217,8 @@ def register(
         reference_frame,
         sigma,
         reasons or tuple("" if found else NO_LIGHT for found in np.isfinite(points).all(axis=1)),
+        () if sampling is None else sampling.doubts(method, "tracking"),
+        sampling,
     )
 
 

@@ -145,9 +145,10 @@ def shift_step(subpixel: bool) -> Step:
 
 def rank_step(
     metric: str,
-    smooth: float,
+    smooth: float | None,
     keep: float | int,
     kept: int,
+    frames: int,
     above: float | None = None,
     by_hand: ByHand | None = None,
     psf: Sequence[float] | None = None,
@@ -166,6 +167,7 @@ def rank_step(
         "add": by_hand.add if by_hand and by_hand.add else None,
         "drop": by_hand.drop if by_hand and by_hand.drop else None,
         "kept": kept,
+        "of": frames,
     }
     return Step("rank", parameters)
 
@@ -195,6 +197,7 @@ def rank_step_now(step: Step, table: FrameTable, numbers: NDArray[np.intp]) -> S
         told["smooth"],
         told.get("keep", 1.0),
         int(table.selected.sum()),
+        len(table.frame),
         told.get("keep_above"),
         ByHand.between(cut, table.selected, numbers),
         told.get("psf"),

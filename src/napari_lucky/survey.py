@@ -23,6 +23,7 @@ from .light import light_of
 from .noise import Noise, sample_noise
 from .ranking import quality_of
 from .recalled import recalling
+from .sampling import measure_sampling
 from .stacking import MANY, EqualSums, Stack, stack_of
 from .windows import Window
 
@@ -58,9 +59,9 @@ class Survey:
 def survey(
     frames: Frames,
     focus: Window,
-    smooth: float,
+    smooth: float | None,
     metric: str,
-    rank_smooth: float,
+    rank_smooth: float | None,
     diffraction: Diffraction | None = None,
     *,
     progress: Progress = silent,
@@ -70,8 +71,13 @@ def survey(
     """Track the brightest speckle, rank, look for saturation and average, all in one pass.
 
     The numbers are those of `register`, `rank`, `saturated_frames` and `stack_mean`, whose
-    parameters it takes, to the bit. For a journal, see `napari_lucky.journal.remembered`.
+    parameters it takes, to the bit. A smoothing of None goes by the sampling. For a journal, see
+    `napari_lucky.journal.remembered`.
     """
+    if smooth is None or rank_smooth is None:
+        sampling = measure_sampling(frames, focus)
+        smooth = sampling.smooth if smooth is None else smooth
+        rank_smooth = sampling.rank_smooth if rank_smooth is None else rank_smooth
     n = frames.shape[0]
     noise = sample_noise(frames, focus)
     frames = recalling(frames)

@@ -41,6 +41,9 @@ def test_tour_of_the_four_docks_on_the_sample(viewer, hand, messages, tmp_path):
     assert messages() == [("info", "Masked 72 hot or dead pixels of the sensor.")]
 
     hand.run(hand.dock("registration"))
+    smooth = hand.dock("registration").smooth
+    assert smooth.native.text() == "auto: 2.37"
+    assert "the sampling measured in the frames is 7.1 px per lambda/D" in smooth.tooltip
     shifts = layer(viewer, "shifts", Vectors)
     ends = shifts.data[:, 0] + shifts.data[:, 1]
     assert np.ptp(ends[:, 1:], axis=0).max() < 1e-6  # every arrow ends where the star lands
@@ -63,9 +66,9 @@ def test_tour_of_the_four_docks_on_the_sample(viewer, hand, messages, tmp_path):
         np.corrcoef(shifts.features["quality"].rank(), np.argsort(np.argsort(truth.strehl)))[0, 1]
         > 0.95
     )
-    assert shifts.features["selected"].sum() == 6
+    assert shifts.features["selected"].sum() == 10
     kept = layer(viewer, "kept, best first")
-    assert kept.data.shape == (6, 256, 512)
+    assert kept.data.shape == (10, 256, 512)
     first = int(shifts.features["quality"].argmax())
     assert np.array_equal(kept.data[0], registered.data[first], equal_nan=True)
 
@@ -100,7 +103,7 @@ def test_tour_of_the_four_docks_on_the_sample(viewer, hand, messages, tmp_path):
         if isinstance(saved, Vectors):
             assert back.features.equals(saved.features)
     header = fits.getheader(tmp_path / "run focus.fits")
-    assert (header["BITPIX"], header["NCOMBINE"], header["EXPTIME"]) == (-32, 6, 0.005)
+    assert (header["BITPIX"], header["NCOMBINE"], header["EXPTIME"]) == (-32, 10, 0.005)
 
 
 def test_clicking_a_point_shows_its_frame_and_dragging_moves_the_cut(viewer, hand):
@@ -239,6 +242,7 @@ def test_a_window_over_the_edge_is_told(viewer, hand, slow_frames, add_run, mess
 
 def test_parameters_are_remembered(viewer, hand):
     dock = hand.dock("registration")
+    assert dock.smooth.native.text() == "auto"
     dock.smooth.value, dock.method.value = 3.5, "centroid"
     viewer.window.remove_dock_widget("all")
     again = hand.dock("registration")

@@ -10,6 +10,7 @@ from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox
 from napari.layers import Layer
 
 from .._from_layers import history_of
+from ..sampling import Sampling
 from ..spots import MOST_SMOOTH
 
 
@@ -134,6 +135,35 @@ def smooth_box(value: float, tooltip: str) -> FloatSpinBox:
         step=0.5,
         tooltip=f"Standard deviation of the Gaussian smoothing {tooltip}",
     )
+
+
+AUTO = -0.5
+"""What a box for the smoothing holds when it shows "auto"."""
+
+
+def auto_smooth_box(use: str) -> FloatSpinBox:
+    """Return the box for a smoothing that goes by the sampling unless a number is given."""
+    box = smooth_box(
+        0,
+        f"before {use}, in pixels. auto: a third of lambda/D, which is measured in the frames, "
+        "and a pixel at least; 0: none",
+    )
+    box.min = box.value = AUTO
+    box.native.setSpecialValueText("auto")
+    return box
+
+
+def show_smoothing(box: FloatSpinBox, sampling: Sampling | None, use: str) -> None:
+    """Show the pixels that "auto" stood for, and in the tooltip why, if it was used."""
+    if sampling is not None:
+        smooth = sampling.smooth if use == "tracking" else sampling.rank_smooth
+        box.native.setSpecialValueText(f"auto: {smooth:g}{'' if sampling.px else ' (a guess)'}")
+        box.tooltip = sampling.tell_smoothing(use)
+
+
+def smoothing_in(box: FloatSpinBox) -> float | None:
+    """Return the pixels in a box of `auto_smooth_box`, or None for "auto"."""
+    return None if box.value < 0 else float(box.value)
 
 
 def subpixel_box() -> CheckBox:

@@ -7,7 +7,7 @@ from magicgui.widgets import ComboBox, FloatSpinBox, LineEdit, SpinBox, Widget
 from numpy.typing import NDArray
 
 from ..errors import LuckyError
-from ..ranking import check_above, select, threshold
+from ..ranking import LEAST_KEPT, check_above, select, threshold
 
 FRACTION, COUNT, ABOVE = "a fraction", "a count", "above a quality"
 
@@ -29,7 +29,8 @@ class CutChoice:
             min=0.0001,
             max=1,
             step=0.01,
-            tooltip="Fraction of the frames to keep, such as 0.1 for one in ten",
+            tooltip="Fraction of the frames to keep, such as 0.1 for one in ten; "
+            f"{LEAST_KEPT} frames at least, or all",
         )
         self.count = SpinBox(
             name="count",
@@ -85,7 +86,11 @@ class CutChoice:
         if self.keep_as.value == COUNT:
             self.count.value = count
         elif self.keep_as.value == FRACTION:
-            self.fraction.value = count / int(np.isfinite(quality).sum())
+            usable = int(np.isfinite(quality).sum())
+            if count < min(LEAST_KEPT, usable):  # which a fraction does not give
+                self.count.value, self.keep_as.value = count, COUNT
+            else:
+                self.fraction.value = count / usable
         else:
             self.above.value = f"{threshold(quality, count)!r}"
 

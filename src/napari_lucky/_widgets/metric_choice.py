@@ -6,8 +6,8 @@ from magicgui.widgets import ComboBox, FloatSpinBox, Widget
 
 from ..diffraction import MAX_SAMPLING, Diffraction
 from ..metrics import METRICS, check_metric
-from ..ranking import DEFAULT_METRIC, RANK_SMOOTH
-from .choices import smooth_box
+from ..ranking import DEFAULT_METRIC
+from .choices import auto_smooth_box, smoothing_in
 
 
 class MetricChoice:
@@ -17,7 +17,7 @@ class MetricChoice:
         self.metric = ComboBox(
             name="metric", label="metric", choices=lambda _: list(METRICS), value=DEFAULT_METRIC
         )
-        self.smooth = smooth_box(RANK_SMOOTH, "before the metric, in pixels")
+        self.smooth = auto_smooth_box("ranking")
         self.sampling = FloatSpinBox(
             name="sampling",
             label="lambda F#/pixel (px)",
@@ -59,8 +59,8 @@ class MetricChoice:
             return None
         return Diffraction(self.sampling.value, self.obstruction.value)
 
-    def chosen(self) -> tuple[str, float, Diffraction | None]:
-        """Return the metric, the smoothing, and the diffraction-limited PSF if it is known.
+    def chosen(self) -> tuple[str, float | None, Diffraction | None]:
+        """Return the metric, and smoothing and diffraction-limited PSF if they are given.
 
         Raises
         ------
@@ -68,4 +68,4 @@ class MetricChoice:
             If the metric needs what is not given.
         """
         check_metric(self.metric.value, self.diffraction)
-        return self.metric.value, self.smooth.value, self.diffraction
+        return self.metric.value, smoothing_in(self.smooth), self.diffraction

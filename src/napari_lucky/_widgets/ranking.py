@@ -29,9 +29,10 @@ from ..errors import LuckyError
 from ..frames import Subset
 from ..keep_curves import KeepCurve, keep_curve
 from ..ranking import best_first, rank
+from ..sampling import Sampling, measure_sampling
 from ..shifting import Shifted
 from ..steps import frame_numbers, rank_step, shift_step
-from .choices import base_name, run_combo, shifts_combo, windows_combo
+from .choices import base_name, run_combo, shifts_combo, show_smoothing, windows_combo
 from .cut import ABOVE, CutChoice
 from .dock import Dock
 from .frame_table import FrameTable
@@ -39,6 +40,9 @@ from .graph import QualityGraph
 from .jobs import attempt, tell
 from .metric_choice import MetricChoice
 from .ranked import Ranked
+
+Measured = tuple[NDArray[np.float64], float, Sampling | None]
+"""Qualities, the smoothing in pixels, and what it goes by if it was not given."""
 
 
 class RankingDock(Dock):
@@ -134,21 +138,27 @@ class RankingDock(Dock):
         metric, smooth, diffraction = self.by.chosen()
         _ = self.cut.threshold  # told now, not when the job is done
 
-        def work(progress: Progress) -> NDArray[np.float64]:
+        def work(progress: Progress) -> Measured:
+            sampling, used = None, smooth
+            if used is None:
+                sampling = measure_sampling(frames, focus)
+                used = sampling.rank_smooth
             quality = rank(
                 frames,
                 focus,
                 metric,
-                smooth,
+                used,
                 table.shifts,
                 table.reference,
                 diffraction=diffraction,
                 progress=progress,
             )
             quality[~np.isfinite(table.shifts).all(axis=1)] = np.nan
-            return quality
+            return quality, used, sampling
 
-        def done(quality: NDArray[np.float64]) -> Iterator[None]:
+        def done(result: Measured) -> Iterator[None]:
+            quality, used, sampling = result
+            show_smoothing(self.smooth, sampling, "ranking")
             if shifts not in self.viewer.layers:
                 raise LuckyError(f"“{shifts.name}” was removed meanwhile; nothing was ranked.")
             self.cut.select(quality)  # raises before anything is changed
@@ -156,7 +166,7 @@ class RankingDock(Dock):
             by_hand = self._by_hand if self._in_place else ByHand()
             self._forget()
             self._ranked = Ranked(
-                layer, shifts, focus, quality, metric, smooth, diffraction, history, numbers
+                layer, shifts, focus, quality, metric, used, diffraction, history, numbers
             )
             self.curve_button.enabled = True
             shifts.events.features.connect(self._features_changed)
@@ -250,6 +260,7 @@ class RankingDock(Dock):
             ranked.smooth,
             self.cut.keep(ranked.quality),
             len(kept),
+            len(ranked.quality),
             self.cut.threshold,
             self._by_hand,
             ranked.psf,

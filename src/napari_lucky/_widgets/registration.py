@@ -21,11 +21,18 @@ from ..finding import find_star
 from ..measuring import tell_frames
 from ..registration import METHODS, Registration, register
 from ..shifting import Shifted
-from ..spots import SMOOTH
 from ..steps import frame_numbers, register_step, shift_step
 from ..table import FrameTable
 from ..windows import Window
-from .choices import base_name, run_combo, smooth_box, subpixel_box, windows_combo
+from .choices import (
+    auto_smooth_box,
+    base_name,
+    run_combo,
+    show_smoothing,
+    smoothing_in,
+    subpixel_box,
+    windows_combo,
+)
 from .dock import Dock
 
 SHOWN = "the frame shown"
@@ -66,9 +73,7 @@ class RegistrationDock(Dock):
             tooltip="For correlation: the frame of the highest peak, the first, the mean of all "
             "with their brightest speckles on one point, or the frame that is shown now",
         )
-        self.smooth = smooth_box(
-            SMOOTH, "before tracking, in pixels; about a third of lambda/D is best, more in noise"
-        )
+        self.smooth = auto_smooth_box("tracking")
         self.subpixel = subpixel_box()
         super().__init__(
             napari_viewer,
@@ -136,7 +141,8 @@ class RegistrationDock(Dock):
         defocus = rest[0] if rest else None
         if defocus is not None:
             defocus.check_on(frames.shape, "defocus window")
-        method, smooth, subpixel = self.method.value, self.smooth.value, self.subpixel.value
+        method, subpixel = self.method.value, self.subpixel.value
+        smooth = smoothing_in(self.smooth)
         against = self.reference_frame.value
         if against == SHOWN:
             against = str(self.viewer.dims.current_step[self.viewer.dims.ndim - layer.ndim])
@@ -156,6 +162,7 @@ class RegistrationDock(Dock):
 
         def done(result: tuple[Registration, list[str]]) -> Iterator[None]:
             registration, notes = result
+            show_smoothing(self.smooth, registration.sampling, "tracking")
             if registration.reference_frame.isdecimal():
                 place = np.array([int(registration.reference_frame)])
                 number = int(frame_numbers(place, history_of(layer))[0])
