@@ -169,7 +169,7 @@ def test_both_stars_are_stacked_from_the_moved_windows(method, tmp_path):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("away", [4, 7, 8, 16])
+@pytest.mark.parametrize("away", [4, 8])
 def test_a_star_that_stays_near_the_windows_edge_is_not_moved(method, away):
     """The reference was the median in the moved window: all frames were shifted onto its middle."""
     still = np.array([150.2, 200.3]) + np.random.default_rng(3).normal(0, 1.0, (24, 2))

@@ -12,6 +12,7 @@ from .frames import is_empty
 from .light import Light, light_of, light_over
 from .noise import Noise
 from .separable import gaussian
+from .significance import significance
 from .spots import SMOOTH, Block, background, peaks
 from .subpixel import LEAST_WIDTH, Surface
 
@@ -47,9 +48,11 @@ def track_brightest(
 
     Returns
     -------
-    ndarray of float64, (k, 5)
-        y, x in pixels of the window, the smoothed peak above background in ADU, and the 1-sigma
-        errors of y and x; NaN for a frame whose pixels are all equal or masked.
+    ndarray of float64, (k, 7)
+        y, x in pixels of the window, the smoothed peak above background in ADU, the 1-sigma
+        errors of y and x, the peak's significance in sigmas, and its sharpness, the brightest of
+        the nine pixels there over the smoothed peak; NaN for a frame whose pixels are all
+        equal or masked.
     """
     if is_wide(block.shape[1:], smooth):
         return _track_wide(block, smooth, noise)
@@ -65,7 +68,7 @@ def _track_wide(block: Block, smooth: float, noise: Noise | None) -> NDArray[np.
     bins = bins_of(block.shape[1:], smooth)
     rough = light_of(binned(block, bins))
     rest = smooth**2 - (bins**2 - 1) / 12  # what the binning has not smoothed
-    start, _ = peaks(gaussian(rough.pixels, sqrt(rest) / bins))
+    start, _ = peaks(gaussian(rough.pixels, sqrt(rest) / bins, "constant"))
     half = int(np.ceil(AROUND * smooth)) + bins
     middle = np.rint(unbinned(start, bins)).astype(np.intp)
     ny, nx = (min(2 * half + 1, side) for side in block.shape[1:])
@@ -87,7 +90,8 @@ def brightest_in(
 
     With points (k, 2), only within `NEAR` pixels of them on each axis.
     """
-    even = gaussian(light.pixels, smooth)
+    even = gaussian(light.pixels, smooth, "constant")  # with the last pixels, their noise is high
+    whole = even
     if near is not None:
         far_y, far_x = (
             np.abs(np.arange(side) - at[:, np.newaxis]) > NEAR
@@ -98,9 +102,24 @@ def brightest_in(
     width = np.full(len(start), max(smooth, LEAST_WIDTH))
     surface = Surface(light.pixels, start, width)
     points, hessian = surface.top()
-    sigma = np.full(points.shape, np.nan)
+    sigma, sigmas = np.full(points.shape, np.nan), np.full(len(points), np.nan)
     if noise is not None:
         sigma = surface.sigma(points, hessian, noise, light.excess)
-    out = np.column_stack([points, top, sigma])
+        sigmas = significance(whole, top, smooth, noise)
+    out = np.column_stack([points, top, sigma, sigmas, _sharpness(light.pixels, start, top)])
     out[light.empty] = np.nan
     return out
+
+
+def _sharpness(
+    pixels: Block, points: NDArray[np.float64], top: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return the brightest of the nine pixels around each point over its smoothed peak, (k,)."""
+    near = np.arange(-1, 2)
+    rows, columns = (
+        np.clip(np.rint(at)[:, None].astype(np.intp) + near, 0, side - 1)
+        for at, side in zip(points.T, pixels.shape[1:], strict=True)
+    )
+    frame = np.arange(len(pixels))[:, None, None]
+    highest = pixels[frame, rows[:, :, None], columns[:, None]].max(axis=(1, 2))
+    return np.asarray(highest / np.where(top > 0, top, np.nan))

@@ -115,7 +115,7 @@ def build_chain(
     )
     sampling = None
     if recipe.focus is None and recipe.shifts is None:
-        found = find_star(calibrated, **work)
+        found = find_star(calibrated, scene=recipe.register == "correlation", **work)
         recipe = replace(recipe, focus=(*found.centre, found.width))
         sampling = measure_sampling(calibrated, found)
         what = "Found the star" if sampling.star else "Put the window on the brightest light"

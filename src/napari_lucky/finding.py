@@ -9,16 +9,25 @@ from numpy.typing import NDArray
 
 from .bad_pixels import HOT_SIGMA
 from .blocks import Progress, map_blocks, silent
-from .errors import LuckyError
+from .errors import LuckyError, NoStarError
 from .frames import Frames, as_float32, is_empty
 from .reading import spread_over
+from .separable import gaussian_weights
+from .significance import CLEAR, least_significance, own_sigma
 from .spots import smoothed
 from .windows import MIN_SIDE, Window
 
 SAMPLE = 24
 """How many frames, spread over the run, the star is looked for in."""
+MORE = 120
+"""As many if nothing is found in those."""
+FEWEST = 4
+"""Fewer frames do not tell the noise of a pixel."""
 WINDOW_SIDE = 128
 """Side of the window put on the star, in pixels, where the sensor has room for it."""
+
+SCALES = (2.0, 8.0)
+"""The star is looked for after smoothing by so many pixels: a spot, or else a cloud of speckles."""
 
 
 def sample_moments(
@@ -90,13 +99,15 @@ def find_star(
     frames: Frames,
     side: int = WINDOW_SIDE,
     *,
+    scene: bool = False,
     progress: Progress = silent,
     executor: Executor | None = None,
 ) -> Window:
     """Put a window on the brightest star of a run.
 
     The mean of frames spread over the run, rid of pixels that stand alone and of its
-    large-scale background, and smoothed a little, is brightest at the star.
+    large-scale background, and smoothed a little, is brightest at the star. If nothing stands out
+    there, as in faint light that turbulence spreads, it is smoothed more.
 
     Parameters
     ----------
@@ -105,13 +116,18 @@ def find_star(
     side : int
         Side of the window in pixels; less where the sensor is smaller. Near the sensor's edge
         the window is moved inside.
+    scene : bool
+        Whether a scene, such as the Moon, serves too: for registration by correlation.
     progress, executor
         See `napari_lucky.blocks.map_blocks`.
 
     Raises
     ------
     LuckyError
-        If the frames are too small, or all their pixels are equal or masked.
+        If the frames are too small.
+    NoStarError
+        If all pixels are equal or masked, or no star stands out: of the noise of the mean, and of
+        what else is uneven there, a star being much brighter than all but a few pixels.
     """
     from scipy import ndimage
 
@@ -120,15 +136,53 @@ def find_star(
         raise LuckyError(
             f"The frames have {ny} x {nx} pixels; at least {MIN_SIDE} x {MIN_SIDE} are needed."
         )
-    mean, deviation = sample_moments(frames, progress=progress, executor=executor)
-    if is_empty(mean[np.newaxis])[0]:
-        raise LuckyError(
-            "No star was found: in the frames looked at, all pixels are equal or masked."
-        )
-    mean[lone_pixels(mean, deviation)] = np.nan
-    level = mean - np.nanmedian(mean)
-    image = smoothed(level[np.newaxis], 2.0)[0]
-    wide = ndimage.uniform_filter(image, size=min(101, ny, nx), mode="nearest")
-    y, x = np.unravel_index(int(np.argmax(image - wide)), image.shape)
     side = min(side, ny, nx)
-    return Window.centred(int(y), int(x), side).moved_inside(frames.shape)
+    for most in (SAMPLE, MORE):
+        count = min(most, frames.shape[0])
+        mean, deviation = sample_moments(frames, most, progress=progress, executor=executor)
+        if is_empty(mean[np.newaxis])[0]:
+            raise NoStarError(
+                "No star was found: in the frames looked at, all pixels are equal or masked."
+            )
+        mean[lone_pixels(mean, deviation)] = np.nan
+        level = mean - np.nanmedian(mean)
+        noise = float(np.nanmedian(deviation))
+        for scale in SCALES:
+            image = smoothed(level[np.newaxis], scale, "constant")[0]
+            image -= ndimage.uniform_filter(image, size=min(101, ny, nx), mode="nearest")
+            if _stands_out(image, scale, noise, count, scene):
+                y, x = np.unravel_index(int(np.argmax(image)), image.shape)
+                return Window.centred(int(y), int(x), side).moved_inside(frames.shape)
+        if count == frames.shape[0]:
+            break
+    raise NoStarError(
+        f"No star was found: nothing stands out of the noise in {count} frames spread over "
+        "the run. If there is a faint star, draw or give the focus window around it."
+    )
+
+
+def _stands_out(
+    image: NDArray[np.float32], scale: float, noise: float, count: int, scene: bool
+) -> bool:
+    """Tell whether the brightest place of a smoothed mean is a star's.
+
+    Parameters
+    ----------
+    image : ndarray of float32, (y, x)
+        Background off.
+    scale : float
+        Standard deviation of its smoothing in pixels.
+    noise : float
+        Standard deviation of a pixel of one frame, in ADU.
+    count : int
+        Frames in the mean.
+    scene : bool
+        Whether the rest of the image is a scene and not noise.
+    """
+    single = noise * float((gaussian_weights(scale) ** 2).sum())
+    least = least_significance(Window.whole(image.shape), scale)
+    top = float(image.max() - np.median(image))
+    if top <= least * single / np.sqrt(count):
+        return False
+    clear = count >= FEWEST and scale == SCALES[0] and top > CLEAR * single
+    return clear or scene or top > least * own_sigma(image)

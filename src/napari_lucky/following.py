@@ -17,6 +17,7 @@ from .errors import LuckyError
 from .frames import Frames, Index, View, as_float32
 from .noise import Noise
 from .reading import read_beyond
+from .significance import least_significance
 from .windows import MIN_SIDE, Window
 
 Moves = NDArray[np.intp]
@@ -126,7 +127,7 @@ def moves_of(
 
 
 def centred_on(
-    focus: Window, found: NDArray[np.float64], shape: tuple[int, int, int]
+    focus: Window, found: NDArray[np.float64], smooth: float, shape: tuple[int, int, int]
 ) -> NDArray[np.intp]:
     """Return by how many pixels to move a window that has the star near its edge, (2,).
 
@@ -137,13 +138,15 @@ def centred_on(
     ----------
     focus : Window
         Holds the star in some frames.
-    found : ndarray of float64, (n, 5)
+    found : ndarray of float64, (n, 7)
         From `track_brightest` in this window.
+    smooth : float
+        Standard deviation of the smoothing in pixels.
     shape : tuple of int
         Of the run.
     """
     stay = np.zeros(2, np.intp)
-    peak = np.nan_to_num(found[:, 2])
+    peak = _clear_peaks(found, focus, smooth)
     bright = peak >= FAINTEST * _running_median(peak).max()
     if not peak.any() or _inside(found[bright, :2], focus).all():
         return stay
@@ -198,9 +201,8 @@ def follow(
         Calibrated, in ADU.
     focus : Window
         Holds the star in some frames.
-    found : ndarray of float64, (n, 5)
-        From `track_brightest` in the unmoved window: y, x in pixels of the window, peak in ADU,
-        errors of y and x.
+    found : ndarray of float64, (n, 7)
+        From `track_brightest` in the unmoved window.
     smooth : float
         Standard deviation of the smoothing in pixels.
     noise : Noise, optional
@@ -212,35 +214,45 @@ def follow(
     -------
     moves : ndarray of int, (n, 2)
         All 0 if the star stays in its window, or else those that put it on the middle.
-    found : ndarray of float64, (n, 5)
-        y, x in pixels of the moved window, peak and errors.
+    found : ndarray of float64, (n, 7)
+        The same, y and x in pixels of the moved window.
     """
     n = len(found)
     corner, centre = np.array([focus.y0, focus.x0]), np.array(focus.shape) // 2
     side = max(MIN_SIDE, min(focus.shape) // 2)
     # the best of some frames in a row, so that no cosmic ray begins it
-    steady = _running_median(np.nan_to_num(found[:, 2]))
+    peak = _clear_peaks(found, focus, smooth)
+    steady = _running_median(peak)
     steady[~_inside(found[:, :2], focus)] = 0
     first, least = int(np.argmax(steady)), FAINTEST * steady.max()
-    seen = found + np.append(corner, (0, 0, 0))  # on the sensor
+    seen = found.copy()
+    seen[:, :2] += corner  # on the sensor
     places = seen[:, :2].copy()
     leaves = False
 
-    bright = found[:, 2] >= least
+    bright = peak >= least
     if least > 0 and _inside(found[bright, :2], focus).all():
         return np.zeros((n, 2), np.intp), found  # no median of such points is near the edge
 
     def look(frame: int, place: Floats) -> Floats:
-        return _look(frames, frame, place, side, smooth, noise)
+        made = _look(frames, frame, place, side, smooth, noise)
+        peak[frame] = _clear_peaks(made[np.newaxis], focus, smooth)[0]
+        return made
 
     if least > 0:
         for order in (np.arange(first, n), np.arange(first - 1, -1, -1)):
-            leaves |= _follow_one_way(focus, seen, places, order, least, look, progress)
+            leaves |= _follow_one_way(focus, seen, peak, places, order, least, look, progress)
     if not leaves:
         return np.zeros((n, 2), np.intp), found
     moves = np.where(np.isfinite(places), np.floor(places - corner - centre + 0.5), 0)
     moves = moves.astype(np.intp)
     return moves, np.column_stack([seen[:, :2] - corner - moves, seen[:, 2:]])
+
+
+def _clear_peaks(found: Floats, focus: Window, smooth: float) -> Floats:
+    """Return the peaks that are not noise, (n,); 0 for others."""
+    noise = found[:, 5] < least_significance(focus, smooth)
+    return np.where(noise, 0, np.nan_to_num(found[:, 2]))
 
 
 def _running_median(values: Floats) -> Floats:
@@ -254,6 +266,7 @@ def _running_median(values: Floats) -> Floats:
 def _follow_one_way(
     focus: Window,
     seen: NDArray[np.float64],
+    peak: NDArray[np.float64],
     places: NDArray[np.float64],
     order: NDArray[np.intp],
     least: float,
@@ -262,8 +275,8 @@ def _follow_one_way(
 ) -> bool:
     """Follow the star through frames in an order, and tell whether it leaves its window.
 
-    What is seen (y, x on the sensor, peak) is corrected in place where it leaves, and so is
-    the star's place: its running place in frames that do not show it.
+    What is seen (y, x on the sensor, peak) is corrected in place where it leaves, and so are
+    its clear peaks and the star's place: its running place in frames that do not show it.
     """
     corner = np.array([focus.y0, focus.x0])
     leaves = False
@@ -273,7 +286,7 @@ def _follow_one_way(
             seen[frame] = look(int(frame), np.median(last, axis=0))
             if done % 16 == 0:
                 progress(done, len(order), "following the star")
-        if seen[frame, 2] >= least:
+        if peak[frame] >= least:
             last.append(seen[frame, :2].copy())
         running = np.median(last, axis=0) if last else np.full(2, np.nan)
         if last and not leaves and not _inside(running - corner, focus):
@@ -281,7 +294,7 @@ def _follow_one_way(
             for before in order[max(0, done - VOTES) : done + 1]:  # the edge may cut them already
                 seen[before] = look(int(before), running)
                 places[before] = seen[before, :2]
-        places[frame] = seen[frame, :2] if seen[frame, 2] >= least else running
+        places[frame] = seen[frame, :2] if peak[frame] >= least else running
     return leaves
 
 
@@ -292,9 +305,10 @@ def _look(
     for _ in range(2):  # the second time from where it is, so that no edge cuts it
         on = _centred(place, side).clipped(frames.shape)
         if min(on.shape) < MIN_SIDE:
-            return np.full(5, np.nan)
+            return np.full(7, np.nan)
         block = as_float32(frames.read(np.array([frame]), on))
-        found = track_brightest(block, smooth, noise)[0] + (on.y0, on.x0, 0, 0, 0)
+        found = track_brightest(block, smooth, noise)[0]
+        found[:2] += (on.y0, on.x0)
         if not np.abs(found[:2] - place).max() > side / 4:
             break
         place = found[:2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import comb
 from typing import Any
@@ -56,12 +56,16 @@ class Noise:
     alike : float
         Correlation of what the template leaves in neighbouring pixels of the star: 0 for
         noise, positive for speckles, which are wider than a pixel.
+    dark : float
+        ADU², as measured where there is no light to be seen; 0 if it was not. Where most light
+        is noise itself, the floor of the polynomial may be less.
     """
 
     floor: float
     photon: float = 0.0
     speckle: float = 0.0
     alike: float = 0.0
+    dark: float = 0.0
 
     def variance(self, signal: NDArray[np.float32]) -> Floats:
         """Return the variance of pixels with a signal (ADU), in ADU²."""
@@ -107,7 +111,8 @@ def sample_noise(frames: Frames, window: Window) -> Noise:
     # light lost in its own noise is one bin: else dark pixels whose noise is high were faint light
     faint = light < FAINT * np.sqrt(np.median(square[::16]) / CHI2 if len(square) else 0)
     light[faint] = light[faint].mean() if faint.any() else 0
-    return fit_noise(square, light, 1, CLIP)
+    dark = _clipped_mean(square[faint], CLIP) if faint.any() else 0.0
+    return replace(fit_noise(square, light, 1, CLIP), dark=dark)
 
 
 def fit_noise(

@@ -22,8 +22,9 @@ from .journal import Journal, remembered
 from .noise import Noise, sample_noise
 from .recalled import recalling
 from .sampling import Sampling, measure_sampling
+from .significance import starless
 from .spots import SMOOTH, Block, check_smooth
-from .tracking import NO_LIGHT, track_template
+from .tracking import NO_LIGHT, NO_STAR, track_template
 from .wide_correlation import correlate_with, reference_for
 from .windows import Window
 
@@ -131,9 +132,8 @@ def register(
         The reference is the median tracked point on the sensor, rounded to a whole pixel: so a
         star that stays is not moved, and the stacked peak falls on the middle of a pixel. Where
         a star drifts so far that this is not in the window, it is the median of those points
-        that are. Its errors are what
-        the noise of the pixels does to the tracked point in its frame, by propagation to first
-        order (`napari_lucky.subpixel`; "template": from the Fisher matrix), the noise being
+        that are. Its errors are what the noise of the pixels does to the tracked point in its
+        frame, by propagation to first order (`napari_lucky.subpixel`; "template": from the Fisher matrix), the noise being
         measured within the frames (`napari_lucky.noise.sample_noise`). In turbulence they do not
         say how far that point is from the star's mean place, nor, in any light, that noise may
         decide which of two speckles is the brighter one. NaN where they are not known.
@@ -141,8 +141,10 @@ def register(
     Raises
     ------
     LuckyError
-        If the method is unknown, the window is not on the sensor, no frame has a star, or the
-        star is too small in pixels for the method "template".
+        If the method is unknown, the window is not on the sensor, or the star is too small in
+        pixels for the method "template".
+    NoStarError
+        If no star stands out of the noise.
     """
     if method not in METHODS:
         raise LuckyError(f"Registration is by {', '.join(METHODS)}; not by {method!r}.")
@@ -176,18 +178,22 @@ def register(
         found = run(lambda block: track_brightest(block, smooth, noise), "tracking the speckle")
     else:
         noise, found = seen
-    steady = centred_on(focus, found, frames.shape)
+    steady = centred_on(focus, found, smooth, frames.shape)
     if steady.any():
         frames = Followed(frames, np.broadcast_to(steady, moves.shape))
         found = run(
             lambda block: track_brightest(block, smooth, noise), "tracking in a centred window"
         )
     moves, found = follow(frames, focus, found, smooth, noise, progress=progress)
-    points, sigma = found[:, :2], found[:, 3:]
-    reasons: tuple[str, ...] = ()
-    if not np.isfinite(points).any():
-        pass  # told below
-    elif method == "centroid":
+    found = found.copy()
+    reasons = np.where(np.isfinite(found[:, :2]).all(axis=1), "", NO_LIGHT).astype(object)
+    if (reasons != "").all():
+        raise _no_frame(focus, reasons)
+    moved, scene = followed(frames, moves), method == "correlation"
+    reasons[starless(moved, focus, found[:, 5], smooth, noise, scene=scene)] = NO_STAR
+    found[reasons != ""] = np.nan
+    points, sigma = found[:, :2], found[:, 3:5]
+    if method == "centroid":
         lit = np.flatnonzero(np.isfinite(found[:, 2]))
         window = steady_window(followed(frames, moves), focus, smooth, lit)
         made = run(
@@ -204,9 +210,10 @@ def register(
         points, sigma = point - made[:, :2], made[:, 2:]
     elif method == "template":
         tracked = track_template(frames, focus, moves, found, **work)
-        points, sigma, reasons = tracked.points, tracked.sigma, tracked.reasons
+        points, sigma, reasons = tracked.points, tracked.sigma, np.array(tracked.reasons, object)
+    points[reasons != ""] = sigma[reasons != ""] = np.nan
     if not np.isfinite(points).any():
-        raise _no_frame(focus, reasons or (NO_LIGHT,))
+        raise _no_frame(focus, reasons)
     points = points + np.array([focus.y0, focus.x0]) + moves + steady
     return Registration(
         points,
@@ -216,15 +223,15 @@ def register(
         smooth,
         reference_frame,
         sigma,
-        reasons or tuple("" if found else NO_LIGHT for found in np.isfinite(points).all(axis=1)),
+        tuple(reasons.tolist()),
         () if sampling is None else sampling.doubts(method, "tracking"),
         sampling,
     )
 
 
-def _no_frame(focus: Window, reasons: tuple[str, ...]) -> LuckyError:
+def _no_frame(focus: Window, reasons: NDArray[np.object_]) -> NoStarError:
     """Return the error of a run of which no frame can be registered, and why most cannot."""
-    common, count = Counter(reasons).most_common(1)[0]
+    common, count = Counter(reasons.tolist()).most_common(1)[0]
     every = "in every frame" if count == len(reasons) else f"in {count} of {len(reasons)} frames"
     return NoStarError(
         f"No star in rows {focus.y0} to {focus.y1 - 1}, columns {focus.x0} to "

@@ -39,7 +39,7 @@ class Survey:
     ----------
     noise : Noise
         Of a pixel.
-    found : ndarray of float64, (n, 5)
+    found : ndarray of float64, (n, 7)
         From `track_brightest`; NaN where there is no light.
     quality : ndarray of float64, (n,)
         From `rank_block`.
@@ -117,9 +117,9 @@ def survey(
     all_lit = bool(np.isfinite(table[:, :2]).all())
     return Survey(
         noise,
-        table[:, :5],
-        table[:, 5],
-        table[:, 6].astype(bool),
+        table[:, :-2],
+        table[:, -2],
+        table[:, -1].astype(bool),
         stack_of(total.mean(), total.weight.astype(np.int32), n, total.variance())
         if all_lit
         else None,
