@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 from ._version import __version__
 from .optics import Telescope
+from .plain_text import cell, csv_line
 from .psf_measuring import PsfFigures
 
 
@@ -92,8 +92,7 @@ def figures_to_csv(rows: Sequence[FigureRow]) -> str:
     columns = [name for measured in MEASURED for name in (measured, f"{measured}_error")]
     arcsec = ("fwhm_major_arcsec", "fwhm_minor_arcsec")
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", "frame", *columns, *arcsec, *FURTHER])
+    text.write(csv_line(["image", "frame", *columns, *arcsec, *FURTHER]))
     for row in rows:
         values: list[float] = []
         if row.figures is not None:
@@ -105,16 +104,15 @@ def figures_to_csv(rows: Sequence[FigureRow]) -> str:
             values += [row.figures.fwhm_major * angle, row.figures.fwhm_minor * angle]
             values += [further(row.figures) for further in FURTHER.values()]
         frame = "" if row.frame is None else row.frame
-        writer.writerow([row.name, frame, *map(_text, values)])
+        text.write(csv_line([cell(row.name), frame, *map(_text, values)]))
     return text.getvalue()
 
 
 def curves_to_csv(rows: Sequence[FigureRow]) -> str:
     """Return encircled energy and radial profile as CSV text, a line a radius of each image."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     errors = ("encircled_error", "profile_error")
-    writer.writerow(["image", "frame", "radius_px", *CURVES, *errors])
+    text.write(csv_line(["image", "frame", "radius_px", *CURVES, *errors]))
     for row in rows:
         if row.figures is None:
             continue
@@ -124,7 +122,7 @@ def curves_to_csv(rows: Sequence[FigureRow]) -> str:
             if of is not None:
                 values += [of.encircled[k], of.profile[k]]
             frame = "" if row.frame is None else row.frame
-            writer.writerow([row.name, frame, *map(_text, values)])
+            text.write(csv_line([cell(row.name), frame, *map(_text, values)]))
     return text.getvalue()
 
 
