@@ -5,8 +5,9 @@
 1. A diffraction-limited star, whose Strehl ratio is 1, at nine places within a pixel: the greatest
    error without noise, and bias and scatter of single frames in photon and read noise.
 2. Noise-free stacks of simulated turbulence: the Strehl ratio over the true one, in windows of
-   128 and 256 px, with the background from the ring and with the known one.
-3. Runs of a steady star in noise: the scatter of the figures over the error told, in the mean.
+   128 and 256 px, as it is and with the halo's light.
+3. A faint star with apertures of 3 to 8 lambda/D: bias and scatter in noise and in turbulence.
+4. Runs of a steady star in noise: the scatter of the figures over the error told, in the mean.
 
 With --run, the Strehl ratios of the frames of a run of files with dark.fits, flat.fits and
 truth.npz (strehl) over the true ones.
@@ -14,6 +15,7 @@ truth.npz (strehl) over the true ones.
 
 import argparse
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from scipy.stats import spearmanr
 
 import napari_lucky as lucky
 from napari_lucky.diffraction import psf_at
+from napari_lucky.simulation import SIMULATED
 
 PLACES = [(y, x) for y in (-1 / 3, 0, 0.5) for x in (-1 / 3, 0, 0.5)]
 D_OVER_R0 = (3, 5, 7, 10)
@@ -37,6 +40,7 @@ def main() -> None:
     tell_perfect()
     tell_noise()
     tell_turbulence(given.frames)
+    tell_faint(given.frames)
     tell_errors(given.runs)
     if given.run:
         tell_run(given.run)
@@ -87,29 +91,70 @@ def tell_noise():
 
 
 def tell_turbulence(frames):
-    diffraction = lucky.Telescope().diffraction
+    diffraction = SIMULATED.diffraction
     print("\nStrehl ratio over the true one, noise-free stacks, 7 px across lambda/D\n")
-    print("| D/r0 | stack | true | 128 px, ring | 256 px, ring | 128 px, known | 256 px, known |")
-    print("|---:|---|---:|---:|---:|---:|---:|")
-    whole = lucky.Window(0, 0, 256, 256)
+    names = "128 px | 128 px, with halo | 256 px | 256 px, with halo | 128 px, known background"
+    print(f"| D/r0 | stack | true | {names} |\n|---:|---|{'---:|' * 6}")
     for d_over_r0 in D_OVER_R0:
-        run = lucky.simulate_run(frames, (256, 512), d_over_r0=d_over_r0, seed=9, focus_size=256)
-        truth = run.truth
-        shifted = lucky.Shifted(lucky.ArrayFrames(truth.focus_images), truth.shifts)
-        order = np.argsort(-truth.strehl)
-        factor = truth.strehl[order[0]] / truth.focus_images[order[0]].max()
-        stacks = {"best frame": 1, "10 %": max(1, round(0.1 * frames)), "all": frames}
-        for name, count in stacks.items():
-            image = np.nan_to_num(lucky.stack_mean(shifted, order[:count], whole).image)
-            true = image.max() * factor
+        for name, image, true in stacks_of(d_over_r0, frames):
             cells = []
-            for known in (None, 0.0):
-                for side in (128, 256):
-                    cut = image[lucky.Window.centred(128, 128, side).slices]
-                    recipe = lucky.FigureRecipe(background=known)
-                    cells.append(lucky.psf_figures(cut, diffraction, recipe).strehl / true)
+            for side in (128, 256):
+                of = lucky.psf_figures(middle_of(image, side), diffraction)
+                cells += [of.strehl / true, of.strehl_with_halo / true]
+            known = lucky.FigureRecipe(background=0.0)
+            cells.append(lucky.psf_figures(middle_of(image, 128), diffraction, known).strehl / true)
             ratios = " | ".join(f"{cell:.2f}" for cell in cells)
             print(f"| {d_over_r0} | {name} | {true:.3f} | {ratios} |")
+
+
+def middle_of(image, side):
+    return image[lucky.Window.centred(128, 128, side).slices]
+
+
+def stacks_of(d_over_r0, frames):
+    """Yield the name, image and true Strehl ratio of noise-free stacks."""
+    run = lucky.simulate_run(frames, (256, 512), d_over_r0=d_over_r0, seed=9, focus_size=256)
+    truth, whole = run.truth, lucky.Window(0, 0, 256, 256)
+    shifted = lucky.Shifted(lucky.ArrayFrames(truth.focus_images), truth.shifts)
+    order = np.argsort(-truth.strehl)
+    factor = truth.strehl[order[0]] / truth.focus_images[order[0]].max()
+    for name, count in {
+        "best frame": 1,
+        "10 %": max(1, round(0.1 * frames)),
+        "all": frames,
+    }.items():
+        image = np.nan_to_num(lucky.stack_mean(shifted, order[:count], whole).image)
+        yield name, image, image.max() * factor
+
+
+def tell_faint(frames):
+    diffraction = SIMULATED.diffraction
+    q = diffraction.sampling
+    print("\nA star of 1e4 photons in 128 px, 7 px across lambda/D; the mean of 40 in noise, and")
+    print("noise-free stacks of the best 10 %: Strehl ratio over the true one\n")
+    turbulent = [next(s for s in stacks_of(d, frames) if s[0] == "10 %") for d in D_OVER_R0]
+    head = " | ".join(f"D/r0 {d}" for d in D_OVER_R0)
+    print(f"| aperture, ring (lambda/D) | in noise | {head} |\n|---|{'---:|' * 5}")
+    recipes = {"by the noise": lucky.FigureRecipe()}
+    for radius, inner, outer in ((8, 8, 9), (6, 6, 7.5), (4, 6, 7.5), (3, 6, 7.5)):
+        ring = (inner * q, outer * q)
+        recipes[f"{radius}, {inner} to {outer}"] = lucky.FigureRecipe(radius * q, ring)
+    rng = np.random.default_rng(3)
+    for name, recipe in recipes.items():
+        made = []
+        for k in range(40):
+            y, x = PLACES[k % 9][0] - 0.2, PLACES[k % 9][1] - 0.2  # room for the largest ring
+            image = psf_at(diffraction, (135, 135), (67 + y, 67 + x))
+            seen = rng.poisson(1e4 * image + SKY) + rng.normal(0, READ_NOISE, image.shape)
+            with suppress(lucky.LuckyError):  # under 3 sigma
+                made.append(lucky.psf_figures(seen, diffraction, recipe).strehl)
+        ratios = [
+            lucky.psf_figures(middle_of(image, 128), diffraction, recipe).strehl / true
+            for _, image, true in turbulent
+        ]
+        cells = " | ".join(f"{ratio:.2f}" for ratio in ratios)
+        lost = f" ({40 - len(made)} refused)" if len(made) < 40 else ""
+        print(f"| {name} | {np.mean(made):.3f} ± {np.std(made):.3f}{lost} | {cells} |")
 
 
 def tell_errors(runs):
@@ -142,7 +187,7 @@ def tell_run(folder):
     truth = np.load(folder / "truth.npz")["strehl"]
     run, dark, flat = (lucky.open_run(folder / f) for f in ("", "dark.fits", "flat.fits"))
     calibrated = lucky.calibrate(run, dark, flat)
-    diffraction = lucky.Telescope().diffraction
+    diffraction = SIMULATED.diffraction
     seen = lucky.Window.centred(*CENTRE, 240)  # as large as the sensor lets it be
     print("\nFrames of the run: Strehl ratio over the true one\n")
     print("| window (px) | median | 16 % | 84 % | Spearman |\n|---:|---:|---:|---:|---:|")

@@ -17,6 +17,7 @@ With --run, the correlations for a run of files with dark.fits, flat.fits and tr
 import argparse
 import itertools
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from scipy.stats import spearmanr
 import napari_lucky as lucky
 from napari_lucky.chain import build_chain
 from napari_lucky.ranking import RANK_SMOOTH, rank_block
-from napari_lucky.simulation import Camera, Telescope
+from napari_lucky.simulation import SIMULATED, Camera
 
 D_OVER_R0 = (3, 5, 7, 10)
 PHOTONS = (1e4, 1e5, 1e6)
@@ -42,7 +43,7 @@ def main() -> None:
     parser.add_argument("--sampling", type=int, nargs="+", default=[7, 3], choices=PIXELS_UM)
     given = parser.parse_args()
     for sampling in given.sampling:
-        telescope = Telescope(pixel_um=PIXELS_UM[sampling])
+        telescope = replace(SIMULATED, pixel_um=PIXELS_UM[sampling])
         rho, gain = over_the_range(given.frames, given.seeds, telescope)
         print(f"\n{sampling} px across lambda/D, each metric at its best smoothing\n")
         tell_table(rho, gain)
@@ -120,7 +121,7 @@ def tell_smoothing(rho):
 
 
 def tell_curve(frames):
-    telescope = Telescope()
+    telescope = SIMULATED
     print("\nStrehl ratio of the keep-fraction curve over the true one, window of 128 px\n")
     print("| D/r0 | best frame | 10 % | all |\n|---:|---:|---:|---:|")
     for d_over_r0 in D_OVER_R0:
@@ -142,7 +143,7 @@ def tell_curve(frames):
 
 def tell_run(folder):
     truth = np.load(folder / "truth.npz")
-    telescope = Telescope()  # the run's own figures
+    telescope = SIMULATED  # the run's own figures
     recipe = lucky.Recipe(
         frames=(str(folder),), dark=str(folder / "dark.fits"), flat=str(folder / "flat.fits")
     )

@@ -1,14 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from napari_lucky import Diffraction, LuckyError, diffraction_psf, simulate_run
-from napari_lucky.simulation import Telescope
+from napari_lucky.simulation import SIMULATED
 
 
 @pytest.mark.parametrize(("pixel_um", "obstruction"), [(5.3, 0.3), (12.4, 0.0)])
 def test_it_is_the_psf_that_a_pupil_makes(pixel_um, obstruction):
     """The simulation's, which comes from a Fourier transform of the pupil."""
-    telescope = Telescope(pixel_um=pixel_um, obstruction=obstruction)
+    telescope = replace(SIMULATED, pixel_um=pixel_um, obstruction=obstruction)
     made = simulate_run(1, telescope=telescope, d_over_r0=0, aberration={}).truth.perfect_psf
     psf = diffraction_psf(Diffraction(telescope.px_per_lambda_over_d, obstruction), made.shape)
     np.testing.assert_allclose(psf, made, atol=2e-3 * made.max())

@@ -11,7 +11,6 @@ from astropy.io import fits
 from napari_lucky import (
     FigureRecipe,
     ImageResult,
-    Telescope,
     Window,
     open_run,
     psf_figures,
@@ -20,6 +19,7 @@ from napari_lucky import (
 )
 from napari_lucky.cli import main
 from napari_lucky.saved import read_saved
+from napari_lucky.simulation import SIMULATED
 
 OPTICS = ["--wavelength", 633, "--focal-ratio", 58.6, "--pixel-size", 5.3, "--diameter", 0.45]
 N = 10
@@ -77,14 +77,17 @@ def test_results_are_measured_with_errors_from_their_run(data, tmp_path, capsys)
         "figures.png",
     }
     told = capsys.readouterr()
-    assert told.err == ""
+    assert "focus.fits: A halo beyond the aperture, or in the ring, has about" in told.err
+    assert "lambda/D (41.99 px)" in told.out
     assert "focus.fits: Strehl ratio 0." in told.out
     focus, exposure = lines(out / "figures.csv")
     (saved, *_) = read_saved(data / "out" / "focus.fits")
-    expected = psf_figures(saved.data, Telescope().diffraction)  # the header tells the rest
+    expected = psf_figures(saved.data, SIMULATED.diffraction)  # the header tells the rest
     assert float(focus["strehl"]) == pytest.approx(expected.strehl, rel=1e-6)
     assert float(focus["fwhm_major_px"]) == pytest.approx(expected.fwhm_major, rel=1e-6)
-    assert float(focus["aperture_px"]) == expected.recipe.aperture
+    assert float(focus["aperture_px"]) == pytest.approx(expected.recipe.aperture)
+    assert float(focus["aperture_lambda_d"]) == pytest.approx(6)
+    assert "halo beyond the aperture" in focus["cautions"]
     assert 0 < float(focus["strehl_error"]) < 0.3 * float(focus["strehl"])
     assert int(focus["resamples"]) == 200
     assert exposure["image"] == "long_exposure.fits"
@@ -97,7 +100,7 @@ def test_results_are_measured_with_errors_from_their_run(data, tmp_path, capsys)
     with open(out / "figures.toml", "rb") as file:
         record = tomllib.load(file)
     assert record["telescope"]["obstruction"] == 0.3
-    assert record["recipe"] == {"pixel": 1.0}
+    assert record["recipe"] == {"integration": 1.0}
     assert record["input"]["images"] == [str(data / "out")]
 
 
@@ -110,7 +113,9 @@ def test_without_the_run_errors_are_left_out_only_if_asked(data, tmp_path, capsy
     assert "Errors come from the frames of the run" in capsys.readouterr().err
     assert not (tmp_path / "a").exists()
     assert run_cli(*given, "--bootstrap", 0) == 0
-    assert lines(tmp_path / "a" / "figures.csv")[0]["strehl_error"] == ""
+    (line, _) = lines(tmp_path / "a" / "figures.csv")
+    assert 0 < float(line["strehl_error"]) < 0.05 * float(line["strehl"])  # of the noise
+    assert (line["resamples"], line["fwhm_major_px_error"]) == ("0", "")
 
 
 def test_drizzled_pixels_are_finer_and_have_no_errors(data, tmp_path, capsys):
@@ -122,7 +127,7 @@ def test_drizzled_pixels_are_finer_and_have_no_errors(data, tmp_path, capsys):
         )
     plain, fine = (lines(tmp_path / name / "figures.csv")[0] for name in ("out", "out2"))
     assert float(fine["sampling_px"]) == 14
-    assert (float(fine["aperture_px"]), float(fine["pixel_px"])) == (100, 2)
+    assert (float(fine["aperture_px"]), float(fine["integration_px"])) == (100, 2)
     assert float(fine["fwhm_major_px"]) / 2 == pytest.approx(
         float(plain["fwhm_major_px"]), rel=0.03
     )
@@ -149,8 +154,35 @@ def test_frames_of_a_run_have_one_aperture(data, simulated, tmp_path, capsys):
         assert np.hypot(*(place - [float(line["y_px"]), float(line["x_px"])])) < 2
     one = open_run(data / "run" / "AF_4.fits").read(slice(1))[0]
     near = Window.centred(y, x, size)
-    figures = psf_figures(one, Telescope().diffraction, FigureRecipe(), near)
+    figures = psf_figures(one, SIMULATED.diffraction, FigureRecipe(), near)
     assert float(made[1]["strehl"]) == pytest.approx(figures.strehl, rel=1e-3)
+
+
+def test_images_of_one_call_have_one_aperture(simulated, tmp_path, capsys):
+    """The smallest of those that they would have; a doubtful one is told."""
+    image = simulated.truth.focus_images[0].astype(np.float32)
+    sizes = {"large": image, "small": image[14:-14, 14:-14]}
+    for name, pixels in sizes.items():
+        write_fits(tmp_path / f"{name}.fits", [ImageResult(pixels, "star")])
+    files = [tmp_path / f"{name}.fits" for name in sizes]
+    assert run_cli("figures", *files, "--psf", "7,0.3", "-o", tmp_path / "a") == 0
+    large, small = lines(tmp_path / "a" / "figures.csv")
+    assert large["aperture_lambda_d"] == small["aperture_lambda_d"] == "4"
+    assert float(large["strehl"]) == pytest.approx(float(small["strehl"]), rel=1e-3)
+    told = capsys.readouterr()
+    assert told.out.count("aperture 4 lambda/D (28 px)") == 2
+    assert "All were measured with one aperture, 4 lambda/D" in told.err
+
+
+def test_one_name_has_one_unit(data, tmp_path, capsys):
+    """--pixel-size is in um wherever it is; what a pixel integrates over is another name."""
+    image = data / "out" / "focus.fits"
+    given = ["figures", image, "--psf", "7,0.3", "-o", tmp_path / "a"]
+    assert run_cli(*given, "--pixel", 5.3) == 2  # the telescope's
+    assert "--psf says what the telescope would" in capsys.readouterr().err
+    given = ["figures", image, "--diameter", 450, "-o", tmp_path / "a"]
+    assert run_cli(*given) == 2
+    assert "in mm, give 0.45 m" in capsys.readouterr().err
 
 
 def test_saved_images_and_frames_that_cannot_be_measured(simulated, tmp_path, capsys):
@@ -173,10 +205,10 @@ def test_nothing_is_overwritten_unasked(data, tmp_path, capsys):
     given = ["figures", data / "out" / "focus.fits", "--psf", "7,0.3", "-o", tmp_path / "a"]
     assert run_cli(*given) == 0
     before = (tmp_path / "a" / "figures.csv").read_bytes()
-    assert run_cli(*given, "--pixel", 0) == 2
+    assert run_cli(*given, "--integration", 0) == 2
     assert "already holds results" in capsys.readouterr().err
     assert (tmp_path / "a" / "figures.csv").read_bytes() == before
-    assert run_cli(*given, "--pixel", 0, "--overwrite") == 0
+    assert run_cli(*given, "--integration", 0, "--overwrite") == 0
     assert (tmp_path / "a" / "figures.csv").read_bytes() != before
 
 

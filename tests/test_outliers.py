@@ -1,16 +1,18 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from napari_lucky import ArrayFrames, Calibrated, LuckyError, Window, simulate_run
 from napari_lucky.bad_pixels import hot_pixels
 from napari_lucky.calibration import master_flat
-from napari_lucky.optics import Telescope
 from napari_lucky.outliers import (
     OutliersRemoved,
     count_outliers,
     local_median,
     usual_residuals,
 )
+from napari_lucky.simulation import SIMULATED
 
 RNG = np.random.default_rng(11)
 NOISE = RNG.normal(100, 5, (20, 60, 80)).astype(np.float32)
@@ -19,7 +21,9 @@ NOISE = RNG.normal(100, 5, (20, 60, 80)).astype(np.float32)
 @pytest.fixture(scope="module", params=[17.0, 58.6], ids=["2 px", "7 px"])
 def star(request):
     """Calibrated frames of a star in turbulence, lambda F#/pixel of 2.03 and of 7."""
-    run = simulate_run(40, (192, 384), telescope=Telescope(focal_ratio=request.param), seed=4)
+    run = simulate_run(
+        40, (192, 384), telescope=replace(SIMULATED, focal_ratio=request.param), seed=4
+    )
     flat, bad = master_flat(run.flat, run.dark), hot_pixels(run.dark)
     return Calibrated(ArrayFrames(run.frames), run.dark, flat, bad, 4095).read(slice(None))
 

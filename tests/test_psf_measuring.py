@@ -10,7 +10,6 @@ from napari_lucky import (
     FigureRecipe,
     LuckyError,
     Shifted,
-    Telescope,
     Window,
     bootstrap_figures,
     psf_figures,
@@ -20,6 +19,7 @@ from napari_lucky import (
 from napari_lucky.band_limited import fine_image
 from napari_lucky.diffraction import psf_at
 from napari_lucky.optics import make_pupil, psfs
+from napari_lucky.simulation import SIMULATED
 from napari_lucky.zernikes import zernike
 
 PLACES = [(0.0, 0.0), (0.37, -0.44), (0.5, 0.5)]
@@ -48,7 +48,7 @@ def test_a_diffraction_limited_star_has_a_strehl_ratio_of_1(sampling, obstructio
     image, diffraction, centre = star(sampling, obstruction, off)
     figures = psf_figures(image + 300, diffraction)
     assert figures.strehl == pytest.approx(1, abs=2e-5)
-    np.testing.assert_allclose(figures.centre, centre, atol=0.003)
+    np.testing.assert_allclose(figures.centre, centre, atol=0.005)
     peak = 1e5 * psf_at(diffraction, (1, 1), (0, 0))[0, 0]  # between the pixels
     assert figures.peak + figures.background - 300 == pytest.approx(peak, rel=4e-4)
     np.testing.assert_allclose(figures.encircled, figures.perfect_encircled, atol=1e-4)
@@ -66,7 +66,7 @@ def test_the_width_of_the_airy_pattern(obstruction, fwhm):
     )
     assert (half / top).item() == pytest.approx(0.5, abs=2e-4)
     image, diffraction, _ = star(5, obstruction, (0.2, 0.3), pixel=0)
-    figures = psf_figures(image, diffraction, FigureRecipe(pixel=0))
+    figures = psf_figures(image, diffraction, FigureRecipe(integration=0))
     for width in (figures.fwhm_major, figures.fwhm_minor):
         assert width == pytest.approx(5 * fwhm, rel=1e-3)
 
@@ -75,8 +75,8 @@ def test_the_width_of_the_airy_pattern(obstruction, fwhm):
 def test_encircled_energy_and_profile_of_the_airy_pattern(sampling):
     """1 − J0² − J1² (Rayleigh 1881), and (2 J1(v) / v)²."""
     image, diffraction, _ = star(sampling, 0, (0, 0.3), 41 * sampling, pixel=0)
-    figures = psf_figures(image, diffraction, FigureRecipe(pixel=0, background=0))
-    assert figures.recipe.aperture == 20 * sampling or figures.recipe.aperture > 19 * sampling
+    figures = psf_figures(image, diffraction, FigureRecipe(integration=0, background=0))
+    assert figures.recipe.aperture == 16 * sampling
     v = np.pi * figures.radius / sampling
     within = 1 - j0(v) ** 2 - j1(v) ** 2
     np.testing.assert_allclose(figures.encircled, within / within[-1], atol=2e-3)
@@ -88,11 +88,11 @@ def test_encircled_energy_and_profile_of_the_airy_pattern(sampling):
 
 @pytest.mark.parametrize("angle", [0, 30, 90, -45, 77])
 def test_the_ellipse_of_a_gaussian(angle):
-    figures = psf_figures(gaussian(16, 11, angle), Diffraction(4), FigureRecipe(pixel=0))
+    figures = psf_figures(gaussian(16, 11, angle), Diffraction(4), FigureRecipe(integration=0))
     assert (figures.fwhm_major, figures.fwhm_minor) == pytest.approx((16, 11), rel=1e-4)
     assert figures.angle == pytest.approx(angle, abs=1e-3)
     assert figures.centre == pytest.approx((50.3, 49.8), abs=1e-3)
-    assert figures.flux == pytest.approx(1000 * np.pi * 16 * 11 / 4 / np.log(2), rel=1e-6)
+    assert figures.flux == pytest.approx(1000 * np.pi * 16 * 11 / 4 / np.log(2), rel=2e-5)
 
 
 def test_the_angle_is_from_x_down_to_y():
@@ -106,7 +106,7 @@ def test_the_angle_is_from_x_down_to_y():
 @pytest.mark.parametrize("noll", [6, 7, 11])
 def test_the_strehl_ratio_of_an_aberrated_pupil(noll):
     """|mean of exp(i phi)|² over the pupil is the ratio of the peaks: no image in it."""
-    telescope = Telescope()
+    telescope = SIMULATED
     pupil = make_pupil(telescope, 80)
     phase = 0.6 * zernike(noll, pupil.rho, pupil.theta)
     wave = pupil.amplitude * np.exp(1j * phase)
@@ -135,7 +135,7 @@ def test_the_recipe_decides():
     assert known.strehl == pytest.approx(truth, rel=0.04)
     assert known.background == 7
     assert wide.recipe == FigureRecipe(52, (52, 58.5))
-    points = psf_figures(image, diffraction, FigureRecipe(pixel=0))
+    points = psf_figures(image, diffraction, FigureRecipe(integration=0))
     assert 0.95 < points.strehl < 0.99  # a pixel's blur is a loss to who does not know it
 
 
@@ -187,7 +187,7 @@ def test_a_simulated_stack_has_the_strehl_ratio_of_its_truth():
     whole = Window.whole(images.shape)
     mean = stack_mean(images, np.arange(8), whole).image
     truth = np.nanmax(mean) / 3e5 / run.truth.perfect_psf.max()
-    figures = psf_figures(np.nan_to_num(mean), Telescope().diffraction)
+    figures = psf_figures(np.nan_to_num(mean), SIMULATED.diffraction)
     assert figures.strehl == pytest.approx(truth, rel=0.03)
 
 
@@ -257,7 +257,7 @@ def test_passes_do_not_change_the_errors(noisy, monkeypatch):
         ({"ring": (30, 30.5)}, "from 30 to 30.5"),
         ({"ring": (30, 40), "background": 0}, "needs no ring"),
         ({"background": np.inf}, "background is inf"),
-        ({"pixel": -1}, "pixel that integrates is -1"),
+        ({"integration": -1}, "integrates over -1 pixels"),
     ],
 )
 def test_recipes_that_make_no_sense(recipe, says):

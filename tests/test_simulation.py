@@ -1,5 +1,7 @@
 """The simulated run against theory: optics, turbulence, shake, sensor."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.integrate import trapezoid
@@ -7,12 +9,11 @@ from scipy.special import j1, jv
 
 from napari_lucky import optics
 from napari_lucky.errors import LuckyError
-from napari_lucky.optics import Telescope
-from napari_lucky.simulation import Camera, SimulatedRun, simulate_run
+from napari_lucky.simulation import SIMULATED, Camera, SimulatedRun, simulate_run
 from napari_lucky.windows import Window
 from napari_lucky.zernikes import zernike
 
-PX_PER_LAMBDA_OVER_D = Telescope().px_per_lambda_over_d
+PX_PER_LAMBDA_OVER_D = SIMULATED.px_per_lambda_over_d
 PHOTONS = 6e5
 STAR_ADU = PHOTONS / Camera().gain_e_per_adu
 OUTER_SCALE = 20 / 0.45  # in pupil diameters
@@ -49,7 +50,7 @@ def test_delivers_what_a_12_bit_camera_would(run):
     assert run.frames.max() <= 4095
     assert run.header["SATURATE"] == 4095
     assert run.header["WAVELEN"] == 633.0
-    assert Telescope().px_per_lambda_over_d == pytest.approx(7.0, abs=0.01)
+    assert SIMULATED.px_per_lambda_over_d == pytest.approx(7.0, abs=0.01)
     assert all(len(card) <= 8 for card in run.header)
     star = run.truth.focus_images.max(axis=(1, 2)) + Camera().sky_adu + Camera().dark_adu
     assert (star > 4095).sum() <= 3
@@ -73,7 +74,7 @@ def test_without_turbulence_or_aberration_the_strehl_ratio_is_1(still):
 
 def test_perfect_psf_is_the_analytic_one_in_shape_and_flux(still):
     """Annular Airy pattern, integrated over the pixels by 6 x 6 points in each."""
-    size, sub, eps = 128, 6, Telescope().obstruction
+    size, sub, eps = 128, 6, SIMULATED.obstruction
     grid = (np.arange(size * sub) + 0.5) / sub - 0.5 - size // 2
     v = np.pi * np.hypot(grid[:, None], grid) / PX_PER_LAMBDA_OVER_D
     amplitude = (2 * j1(v) / v - eps**2 * 2 * j1(eps * v) / (eps * v)) / (1 - eps**2)
@@ -86,7 +87,7 @@ def test_perfect_psf_is_the_analytic_one_in_shape_and_flux(still):
 
 
 def test_small_aberration_costs_what_marechal_says():
-    pupil = optics.make_pupil(Telescope(), 48)
+    pupil = optics.make_pupil(SIMULATED, 48)
     coma = 0.3 * zernike(8, pupil.rho, pupil.theta)[pupil.amplitude > 0.5]
     tilt = (pupil.rho * np.cos(pupil.theta))[pupil.amplitude > 0.5]  # Strehl is of the peak
     fit = np.polynomial.polynomial.polyfit(tilt, coma, 1)
@@ -136,7 +137,7 @@ def test_finer_pupil_gives_the_same_frames():
     """No light is aliased: twice the samples, which doubles the field, change next to nothing."""
     images = []
     for samples in (48, 96):
-        pupil = optics.make_pupil(Telescope(), samples)
+        pupil = optics.make_pupil(SIMULATED, samples)
         rng = np.random.default_rng(0)
         phase = sum(
             rng.normal(0, 2 / noll) * zernike(noll, pupil.rho, pupil.theta) for noll in range(2, 37)
@@ -155,7 +156,7 @@ def test_finer_pupil_gives_the_same_frames():
 
 def modes_of_turbulence(outer_scale, zernikes):
     """Projection of the screens' Cholesky factor on Zernikes: modes (j, points), residual."""
-    pupil = optics.make_pupil(Telescope(obstruction=0), 48)
+    pupil = optics.make_pupil(replace(SIMULATED, obstruction=0), 48)
     factor = optics.screen_factor(pupil, outer_scale)
     used = pupil.amplitude != 0
     weight = pupil.amplitude[used].astype(float) / pupil.amplitude.sum()
@@ -178,7 +179,7 @@ def test_residual_without_tip_tilt_is_nolls():
     _, residual = modes_of_turbulence(1e3, [1, 2, 3])
     assert residual == pytest.approx(0.134, rel=0.01)
 
-    pupil = optics.make_pupil(Telescope(obstruction=0), 48)
+    pupil = optics.make_pupil(replace(SIMULATED, obstruction=0), 48)
     factor = 5.6 ** (5 / 6) * optics.screen_factor(pupil, OUTER_SCALE)
     screens = optics.phase_screens(np.random.default_rng(1), 300, pupil, factor)
     used = pupil.rho <= 1
@@ -308,6 +309,6 @@ def test_what_cannot_be_simulated_is_refused():
     with pytest.raises(LuckyError, match="spreads the star"):
         simulate_run(1, d_over_r0=40)
     with pytest.raises(LuckyError, match="undersample"):
-        simulate_run(1, telescope=Telescope(focal_ratio=10))
+        simulate_run(1, telescope=replace(SIMULATED, focal_ratio=10))
     with pytest.raises(LuckyError, match="positive"):
         simulate_run(0)

@@ -2,14 +2,18 @@
 
 import math
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from astropy.io import fits
 
 from napari_lucky import LuckyError, Telescope, named_telescope, save_telescope, saved_telescopes
+from napari_lucky.simulation import SIMULATED
+from napari_lucky.telescope_header import header_doubts, header_telescope
 from napari_lucky.telescopes import (
-    header_telescope,
     remove_telescope,
+    telescope_notes,
     telescope_of,
     telescopes_file,
 )
@@ -26,13 +30,13 @@ def file(tmp_path, monkeypatch):
 
 def test_it_is_there_again(file):
     assert saved_telescopes() == {}
-    assert save_telescope('Grégory "45" [IRSOL]', Telescope()) == file
+    assert save_telescope('Grégory "45" [IRSOL]', SIMULATED) == file
     save_telescope("small", SMALL)
     assert named_telescope("small") == SMALL
     assert list(saved_telescopes()) == ['Grégory "45" [IRSOL]', "small"]
     save_telescope("small", SMALL)  # the same again does no harm
     remove_telescope("small")
-    assert saved_telescopes() == {'Grégory "45" [IRSOL]': Telescope()}
+    assert saved_telescopes() == {'Grégory "45" [IRSOL]': SIMULATED}
     with pytest.raises(LuckyError, match=r"no telescope 'small'; there are Grégory"):
         named_telescope("small")
 
@@ -41,10 +45,10 @@ def test_nothing_is_overwritten_unasked(file):
     save_telescope("small", SMALL)
     before = file.read_bytes()
     with pytest.raises(LuckyError, match="another telescope 'small' already"):
-        save_telescope("small", Telescope())
+        save_telescope("small", SIMULATED)
     assert file.read_bytes() == before
-    save_telescope("small", Telescope(), overwrite=True)
-    assert named_telescope("small") == Telescope()
+    save_telescope("small", SIMULATED, overwrite=True)
+    assert named_telescope("small") == SIMULATED
 
 
 @pytest.mark.parametrize("name", ["", "  ", " small", "a\nb", "a\x00", "x" * 61])
@@ -61,8 +65,8 @@ def test_names_that_cannot_be_used(file, name):
         ("small = 3", r"\[small\] is no telescope"),
         ("[small]\ndiameter_m = 1.0", r"\[small\] is no telescope"),
         (
-            "[small]\ndiameter_m=0\nobstruction=0\nwavelength_nm=1\nfocal_ratio=1\npixel_um=1",
-            r"\[small\]: The telescope's diameter is 0.0 m",
+            "[small]\ndiameter_m=0\nobstruction=0\nwavelength_nm=500\nfocal_ratio=9\npixel_um=1",
+            r"\[small\]: The telescope's diameter is 0 m",
         ),
     ],
 )
@@ -98,12 +102,51 @@ def test_it_is_kept_where_the_system_says(tmp_path, monkeypatch):
         ({"wavelength_nm": math.nan}, "wavelength is nan nm"),
         ({"focal_ratio": -1}, "focal ratio is -1; it"),
         ({"pixel_um": math.inf}, "pixel is inf um"),
-        ({"obstruction": 1}, "obstruction is 1"),
+        ({"obstruction": 1}, "obstruction is 1; give"),
+        ({"obstruction": 30}, "If that is in per cent, give 0.3"),
+        ({"wavelength_nm": 0.633}, r"wavelength is 0.633 nm: .* in micrometres, give 633 nm"),
+        ({"wavelength_nm": 6.33e-7}, "in metres, give 633 nm"),
+        ({"diameter_m": 450}, r"diameter is 450 m: .* in mm, give 0.45 m; in cm, 4.5 m."),
+        ({"pixel_um": 5.3e-6}, r"pixel is 5.3e-06 um: .* in metres, give 5.3 um"),
+        ({"pixel_um": 0.0053}, "in mm, give 5.3 um"),
+        ({"pixel_um": 5.3e6}, "pixel is 5.3e[+]06 um"),
+        ({"focal_ratio": 26370}, "not the focal length"),
+        ({"focal_ratio": 900, "pixel_um": 1}, "569.7 pixels across lambda/D; no camera"),
     ],
 )
 def test_figures_that_make_no_sense(values, says):
     with pytest.raises(LuckyError, match=says):
-        Telescope(**values)
+        replace(SIMULATED, **values)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({}, ()),
+        ({"diameter_m": 4.2, "focal_ratio": 11, "pixel_um": 2}, ()),
+        ({"diameter_m": 39}, ("diameter is 39 m, which is unusual",)),
+        ({"diameter_m": 8}, ("If that is in cm, give 0.08 m; in inches, 0.2032 m.",)),
+        ({"wavelength_nm": 6330, "pixel_um": 30}, ("If that is in angstrom, give 633 nm",)),
+        ({"obstruction": 0.7}, ("not of areas",)),
+        ({"focal_ratio": 5}, ("0.597 pixels across lambda/D, which is unusual",)),
+    ],
+)
+def test_the_merely_unusual_is_said(values, says):
+    """Large telescopes exist."""
+    told = telescope_notes(None, vars(replace(SIMULATED, **values)))
+    assert len(told) == len(says)
+    assert all(part in sentence for part, sentence in zip(says, told, strict=True))
+
+
+def test_nothing_is_invented():
+    with pytest.raises(TypeError):
+        Telescope()
+    with pytest.raises(LuckyError, match="and the focal ratio and the pixel"):
+        telescope_of({})
+    optics = {**vars(SIMULATED), "obstruction": None}
+    assert "obstruction is not known and was taken as 0" in telescope_notes({}, optics)[0]
+    with pytest.raises(LuckyError, match=r"in mm, give 0\.45 m; "):
+        telescope_of({**vars(SIMULATED), "diameter_m": 450.0})
 
 
 def test_what_follows_from_it():
@@ -124,6 +167,40 @@ def test_what_a_header_tells():
     assert telescope_of(told) == SMALL
     header["WAVELEN"], header["APTDIA"], header["XPIXSZ"] = 633.0, "large", -1
     assert header_telescope(header) == {"wavelength_nm": 633.0}
+
+
+def test_units_and_binning_of_a_header():
+    header = fits.Header()
+    header["APTDIA"], header["FOCALLEN"] = (0.2, "[m] aperture"), (300.0, "[cm]")
+    header["WAVELEN"] = (0.55, "[um]")
+    header["PIXSIZE1"], header["XBINNING"] = 3.75, 2
+    header["APTAREA"] = np.pi / 4 * 200**2 * (1 - 0.3**2)  # mm²
+    assert header_telescope(header) == pytest.approx(
+        {
+            "diameter_m": 0.2,
+            "focal_ratio": 15,
+            "pixel_um": 7.5,
+            "wavelength_nm": 550,
+            "obstruction": 0.3,
+        }
+    )
+    assert header_doubts(header) == ()
+    header["XPIXSZ"] = 7.5  # binned already
+    assert header_telescope(header)["pixel_um"] == 7.5
+    header["YPIXSZ"] = 15.0
+    assert "pixel_um" not in header_telescope(header)
+    assert "must be square" in header_doubts(header)[0]
+    header["YPIXSZ"] = header["XPIXSZ"] = 3.75
+    assert "binning of 2" in header_doubts(header)[0]
+
+
+def test_cards_that_make_no_sense_are_told():
+    header = {"APTDIA": 0.45, "FOCALLEN": 26.37, "WAVELEN": 0.633, "FOCRATIO": 58.6}
+    assert header_telescope(header) == {"focal_ratio": 58.6}
+    diameter, wavelength = header_doubts(header)
+    assert "APTDIA is passed over: the telescope's diameter is 0.00045 m" in diameter
+    assert "WAVELEN is passed over" in wavelength
+    assert "in micrometres, give 633 nm" in wavelength
 
 
 def test_what_is_given_wins_and_what_lacks_is_told():

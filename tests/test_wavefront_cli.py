@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,11 +20,12 @@ from napari_lucky import (
     write_fits,
 )
 from napari_lucky.cli import main
+from napari_lucky.simulation import SIMULATED
 from napari_lucky.wavefront import measure_wavefront
 from napari_lucky.wavefront_task import WavefrontTask
 
 N, SATURATED = 7, 3
-OPTICS = ["--wavelength", 633, "--focal-ratio", 58.6, "--pixel", 12, "--obstruction", 0.3]
+OPTICS = ["--wavelength", 633, "--focal-ratio", 58.6, "--pixel-size", 12, "--obstruction", 0.3]
 NAMES = {"zernike.csv", "wavefront.fits", "per_frame.csv", "summary.json", "report.png"}
 WAVES = ["--defocus-pv", 1]
 
@@ -66,7 +68,7 @@ def simulated():
         d_over_r0=2.0,
         photons=6e4,
         seed=3,
-        telescope=Telescope(pixel_um=12.0),
+        telescope=replace(SIMULATED, pixel_um=12.0),
         defocus_waves=1.0,
         focus_size=32,
         defocus_size=48,
@@ -148,7 +150,7 @@ def test_the_stacks_are_the_lesser_way(simulated, tmp_path, capsys):
         d_over_r0=0,
         photons=2e5,
         seed=1,
-        telescope=Telescope(pixel_um=12.0),
+        telescope=replace(SIMULATED, pixel_um=12.0),
         defocus_waves=1.0,
         focus_size=32,
         defocus_size=48,
@@ -235,9 +237,9 @@ def test_telescope_from_header_name_and_option(simulated, where, tmp_path, monke
         ([*OPTICS, "--defocus-pv", 3], "make a donut of 74 pixels"),
         ([*OPTICS, "--defocus-pv", "nan"], "nan waves"),
         ([*OPTICS, *WAVES, "--defocus-mm", 3], "not allowed with"),
-        ([*OPTICS[:-4], "--pixel", 30, *WAVES], "Nyquist"),
-        ([*OPTICS, "--focal-ratio", 0, "--defocus-mm", 3], "focal_ratio is 0.0"),
-        ([*OPTICS, *WAVES, "--obstruction", 1.5], "The central obstruction is 1.5"),
+        ([*OPTICS[:-4], "--pixel-size", 30, *WAVES], "Nyquist"),
+        ([*OPTICS, "--focal-ratio", 0, "--defocus-mm", 3], "focal ratio is 0; it must"),
+        ([*OPTICS, *WAVES, "--obstruction", 1.5], "central obstruction is 1.5; give"),
         ([*OPTICS, *WAVES, "--modes", 2], "Noll 4 to 136"),
         ([*OPTICS, *WAVES, "--count", 0], "0 frames are too few"),
         ([*OPTICS, *WAVES, "--seed", -1], "The seed is -1"),

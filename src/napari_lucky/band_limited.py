@@ -99,3 +99,27 @@ def filled(image: NDArray[np.floating]) -> NDArray[np.float64]:
     while np.isnan(whole).any() and not np.isnan(whole).all():
         whole = fill_holes(whole)
     return np.where(np.isnan(image), whole, image).astype(np.float64)
+
+
+def beyond_optics(image: NDArray[np.float64], sampling: float) -> tuple[NDArray[np.float64], float]:
+    """Return what of an image is at frequencies that no optics pass: noise, and bad pixels.
+
+    Parameters
+    ----------
+    image : ndarray of float64, (y, x)
+        As `fine_image` takes it.
+    sampling : float
+        lambda F#/pixel, in pixels.
+
+    Returns
+    -------
+    beyond : ndarray of float64, (y, x)
+        What `fine_image` leaves out.
+    share : float
+        Of all frequencies; that of the variance of white noise.
+    """
+    frequency = [fft.fftfreq(image.shape[0]), fft.rfftfreq(image.shape[1])]
+    passed = np.hypot(frequency[0][:, None], frequency[1]) <= 1 / sampling
+    beyond = fft.irfft2(np.where(passed, 0, fft.rfft2(image)), s=image.shape)
+    whole = np.hypot(frequency[0][:, None], fft.fftfreq(image.shape[1])) <= 1 / sampling
+    return np.asarray(beyond), 1 - float(whole.mean())

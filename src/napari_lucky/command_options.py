@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -22,18 +22,14 @@ TELESCOPE = {
     "pixel_um": ("--pixel-size", "UM", "side of a pixel in um"),
     "diameter_m": ("--diameter", "M", "of the pupil, in m"),
     "focal_length_m": ("--focal-length", "M", "in m, instead of the focal ratio"),
-    "obstruction": ("--obstruction", "E", "its diameter over the pupil's (0)"),
+    "obstruction": ("--obstruction", "E", "diameter of the central one over the pupil's"),
 }
 
 
-def add_telescope_options(parser: Any, also: Mapping[str, str] | None = None) -> None:
-    """Add the options that tell a telescope; what is not given is None.
-
-    `also` holds second names of options, by what they tell.
-    """
+def add_telescope_options(parser: Any) -> None:
+    """Add the options that tell a telescope; what is not given is None."""
     for name, (option, metavar, told) in TELESCOPE.items():
-        options = [option, also[name]] if also and name in also else [option]
-        parser.add_argument(*options, dest=name, type=float, metavar=metavar, help=told)
+        parser.add_argument(option, dest=name, type=float, metavar=metavar, help=told)
 
 
 def add_named_telescope(parser: Any) -> None:

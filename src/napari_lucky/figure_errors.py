@@ -92,13 +92,16 @@ def bootstrap_figures(
     at_once = max(2, SUMS // 2 // (window.height * window.width))
     passes = [slice(k, k + at_once) for k in range(0, len(weights), at_once)]
     measure: Measure | None = None
+    stack: PsfFigures | None = None
     made: list[PsfFigures] = []
     for number, some in enumerate(passes, start=1):
         what = "bootstrap" if len(passes) == 1 else f"bootstrap, pass {number} of {len(passes)}"
         means = _means(frames, index, window, weights[some], progress, what, executor)
         measure = measure or Measure(means[0], diffraction, recipe, near)
+        stack = stack or measure.judged(means[0])
         made += _measured(measure, means, progress, executor)
-    return replace(made[0], errors=_scatter(made[1:]))
+    assert stack is not None
+    return replace(stack, errors=_scatter(made[1:]))
 
 
 def check_resamples(resamples: int) -> None:

@@ -53,7 +53,7 @@ def draw_profiles(axes: Any, rows: Sequence[FigureRow]) -> None:
         if colour == COLOURS[0]:
             axes.plot(r, figures.perfect_profile, color=LEFT, linestyle="--", label=PERFECT)
         axes.plot(r, figures.profile, color=colour, label=f"{title}: {figures.strehl:.3g}")
-        if figures.errors is not None:
+        if figures.errors is not None and figures.errors.resamples:
             _band(axes, r, figures.profile, figures.errors.profile, colour)
     axes.set_yscale("log")
     axes.set_ylim(LEAST, 2)
@@ -69,7 +69,7 @@ def draw_encircled(axes: Any, rows: Sequence[FigureRow]) -> None:
         if colour == COLOURS[0]:
             axes.plot(r, figures.perfect_encircled, color=LEFT, linestyle="--", label=PERFECT)
         axes.plot(r, figures.encircled, color=colour, label=title)
-        if figures.errors is not None:
+        if figures.errors is not None and figures.errors.resamples:
             _band(axes, r, figures.encircled, figures.errors.encircled, colour)
     axes.set_ylim(0, 1.05)
     axes.set_xlabel("radius (lambda/D)")

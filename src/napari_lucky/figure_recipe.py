@@ -8,10 +8,17 @@ from dataclasses import dataclass, replace
 from .diffraction import Diffraction
 from .errors import LuckyError
 
-MOST_APERTURE = 20.0
-"""lambda/D; a default aperture is no larger, lest it hold another star."""
-RING, LEAST_RING = 1 / 8, 2.0
-"""Width of a default ring, of the aperture's radius, and in pixels at least."""
+APERTURES = {16: 0.02, 12: 0.05, 8: 0.05, 6: 0.15, 4: 0.25, 3: math.inf}
+"""Radii of default apertures in lambda/D, and the noise of the flux over which the next one is
+taken: about as much as its lost halo would add to the Strehl ratio at D/r0 = 5."""
+FAITHFUL = 3.0
+"""lambda/D; a smaller aperture leaves out much of even a good star's light."""
+RING, NARROW_RING, LEAST_RING = 1 / 4, 1 / 8, 2.0
+"""Width of a default ring, of the radius where it begins; around an aperture that was given; and
+in pixels at least."""
+SPARE = 0.85
+"""Of half the window: what is beyond is left to the star's place, so that the aperture does not
+depend on it."""
 
 
 @dataclass(frozen=True)
@@ -21,14 +28,16 @@ class FigureRecipe:
     Parameters
     ----------
     aperture : float, optional
-        Radius of the circle whose light is the flux, in pixels. If None, as large as the image
-        allows with a ring around it, an eighth of its radius wide; 20 lambda/D at most.
+        Radius of the circle whose light is the flux, in pixels. If None, the largest of 16, 12,
+        8, 6, 4 and 3 lambda/D for which the window is large enough, and in whose light the noise
+        is bearable: the same for all images of one kind, wherever in the window the star is.
     ring : (float, float), optional
         Inner and outer radius of the ring whose mean is the background, in pixels. If None, from
-        the aperture on, as wide as said.
+        the largest aperture that the window holds, a quarter of that radius wide; from an
+        aperture that was given, an eighth of it wide.
     background : float, optional
         ADU a pixel, where it is known; then there is no ring.
-    pixel : float
+    integration : float
         Side of the square that a pixel integrates over, in pixels of the image; 0 for none.
 
     Raises
@@ -40,7 +49,7 @@ class FigureRecipe:
     aperture: float | None = None
     ring: tuple[float, float] | None = None
     background: float | None = None
-    pixel: float = 1.0
+    integration: float = 1.0
 
     def __post_init__(self) -> None:
         if self.aperture is not None and not 1 <= self.aperture < math.inf:
@@ -56,9 +65,10 @@ class FigureRecipe:
                 raise LuckyError("A background that is known needs no ring; give one of the two.")
         if self.background is not None and not math.isfinite(self.background):
             raise LuckyError(f"The background is {self.background} ADU; give a number.")
-        if not 0 <= self.pixel <= 10:
+        if not 0 <= self.integration <= 10:
             raise LuckyError(
-                f"The pixel that integrates is {self.pixel} pixels wide; it must be 0 to 10."
+                f"A pixel integrates over {self.integration} pixels; it must be 0 to 10. (The "
+                "pixel's size in um belongs to the telescope.)"
             )
 
     def resolved(
@@ -73,29 +83,38 @@ class FigureRecipe:
         diffraction : Diffraction
             The diffraction-limited PSF.
         most : float
-            What a default aperture and its ring are held to, in pixels.
+            What a default aperture and its ring are held to, in pixels: half the window.
 
         Raises
         ------
         LuckyError
             If the circles do not fit.
         """
-        aperture, ring = self.aperture, self.ring
+        aperture, ring, sampling = self.aperture, self.ring, diffraction.sampling
+        has_ring = self.background is None
         if aperture is None:
-            free = min(room, most)
-            if ring is None and self.background is None:
-                free = min(free / (1 + RING), free - LEAST_RING)
-            elif ring is not None:
+            free = min(room, SPARE * most)
+            if ring is not None:
                 free = min(free, ring[0])
-            aperture = math.floor(min(free, MOST_APERTURE * diffraction.sampling))
-        if ring is None and self.background is None:
-            ring = (float(aperture), aperture + max(LEAST_RING, aperture * RING))
+            elif has_ring:
+                free = _inside_ring(free)
+            fits = (radius * sampling for radius in APERTURES if radius * sampling <= free)
+            smallest = _inside_ring(room) if ring is None and has_ring else free
+            aperture = next(fits, math.floor(min(smallest, FAITHFUL * sampling)))
+        if ring is None and has_ring:
+            width = RING if self.aperture is None else NARROW_RING
+            ring = (float(aperture), aperture + max(LEAST_RING, aperture * width))
         reach = max(aperture, ring[1] if ring else 0)
-        if reach > room or aperture < diffraction.sampling:
-            needed = max(reach, diffraction.sampling + LEAST_RING)
+        if reach > room or aperture < sampling:
+            needed = max(reach, sampling + LEAST_RING)
             raise LuckyError(
                 f"The peak is {max(room, 0):.4g} pixels from the image's edge, but the aperture "
                 f"and the background ring need {needed:.4g}. Make them smaller, or take a larger "
                 "window."
             )
         return replace(self, aperture=float(aperture), ring=ring)
+
+
+def _inside_ring(radius: float) -> float:
+    """Return the largest aperture whose ring ends at a radius."""
+    return min(radius / (1 + RING), radius - LEAST_RING)

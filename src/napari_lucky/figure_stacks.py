@@ -35,7 +35,7 @@ def on_finer(
         recipe,
         aperture=None if recipe.aperture is None else recipe.aperture * scale,
         ring=None if recipe.ring is None else (recipe.ring[0] * scale, recipe.ring[1] * scale),
-        pixel=recipe.pixel * scale,
+        integration=recipe.integration * scale,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import math
 from collections.abc import Callable, Sequence
@@ -10,8 +11,7 @@ from typing import Any
 
 from ._version import __version__
 from .optics import Telescope
-from .plain_text import cell, csv_line
-from .psf_measuring import PsfFigures
+from .psf_measuring import PsfErrors, PsfFigures
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +63,8 @@ MEASURED: dict[str, Callable[[PsfFigures], float]] = {
 """Columns that have an error beside them."""
 ERRORS = ("strehl", "fwhm_major", "fwhm_minor", "angle", "flux", "background")
 FURTHER: dict[str, Callable[[PsfFigures], float]] = {
+    "strehl_with_halo": lambda f: f.strehl_with_halo,
+    "aperture_lambda_d": lambda f: f.aperture,
     "peak_adu": lambda f: f.peak,
     "y_px": lambda f: f.centre[0],
     "x_px": lambda f: f.centre[1],
@@ -75,7 +77,7 @@ FURTHER: dict[str, Callable[[PsfFigures], float]] = {
     "aperture_px": lambda f: f.recipe.aperture or math.nan,
     "ring_inner_px": lambda f: f.recipe.ring[0] if f.recipe.ring else math.nan,
     "ring_outer_px": lambda f: f.recipe.ring[1] if f.recipe.ring else math.nan,
-    "pixel_px": lambda f: f.recipe.pixel,
+    "integration_px": lambda f: f.recipe.integration,
     "masked_px": lambda f: f.masked,
     "resamples": lambda f: f.errors.resamples if f.errors else 0,
 }
@@ -86,13 +88,16 @@ def figures_to_csv(rows: Sequence[FigureRow]) -> str:
     """Return the figures as CSV text, a line an image; empty where nothing is known.
 
     Beside each figure of `MEASURED` stands its standard deviation, with `_error` after its name.
-    The recipe is in the last columns, for a Strehl ratio without it says little. Where the
+    The recipe is in the last columns, for a Strehl ratio without it says little; compare only
+    those of one `aperture_lambda_d`. `cautions` says why a Strehl ratio may be wrong. Where the
     telescope is known, the FWHM is told in seconds of arc as well.
     """
     columns = [name for measured in MEASURED for name in (measured, f"{measured}_error")]
     arcsec = ("fwhm_major_arcsec", "fwhm_minor_arcsec")
+    width = len(columns) + len(arcsec) + len(FURTHER)
     text = io.StringIO()
-    text.write(csv_line(["image", "frame", *columns, *arcsec, *FURTHER]))
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["image", "frame", *columns, *arcsec, *FURTHER, "cautions"])
     for row in rows:
         values: list[float] = []
         if row.figures is not None:
@@ -104,15 +109,18 @@ def figures_to_csv(rows: Sequence[FigureRow]) -> str:
             values += [row.figures.fwhm_major * angle, row.figures.fwhm_minor * angle]
             values += [further(row.figures) for further in FURTHER.values()]
         frame = "" if row.frame is None else row.frame
-        text.write(csv_line([cell(row.name), frame, *map(_text, values)]))
+        cautions = [row.why] if row.figures is None else row.figures.cautions
+        empty = [""] * (width - len(values))
+        writer.writerow([row.name, frame, *map(_text, values), *empty, "; ".join(cautions)])
     return text.getvalue()
 
 
 def curves_to_csv(rows: Sequence[FigureRow]) -> str:
     """Return encircled energy and radial profile as CSV text, a line a radius of each image."""
     text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
     errors = ("encircled_error", "profile_error")
-    text.write(csv_line(["image", "frame", "radius_px", *CURVES, *errors]))
+    writer.writerow(["image", "frame", "radius_px", *CURVES, *errors])
     for row in rows:
         if row.figures is None:
             continue
@@ -122,7 +130,7 @@ def curves_to_csv(rows: Sequence[FigureRow]) -> str:
             if of is not None:
                 values += [of.encircled[k], of.profile[k]]
             frame = "" if row.frame is None else row.frame
-            text.write(csv_line([cell(row.name), frame, *map(_text, values)]))
+            writer.writerow([row.name, frame, *map(_text, values)])
     return text.getvalue()
 
 
@@ -137,7 +145,8 @@ def told_figures(figures: PsfFigures, arcsec_per_px: float | None = None) -> lis
 
     def told(name: str, unit: str, places: str = ".4g") -> str:
         value = getattr(figures, name)
-        error = "" if errors is None else f" ± {getattr(errors, name):.2g}"
+        sigma = math.nan if errors is None else getattr(errors, name)
+        error = "" if math.isnan(sigma) else f" ± {sigma:.2g}"
         return f"{value:{places}}{error} {unit}".rstrip()
 
     def width(name: str) -> str:
@@ -151,9 +160,16 @@ def told_figures(figures: PsfFigures, arcsec_per_px: float | None = None) -> lis
     else:
         ring = "ring of {:.4g} to {:.4g} px".format(*recipe.ring)
         background = f"{told('background', 'ADU a pixel')}, {ring}"
-    pixel = "not integrated" if recipe.pixel == 0 else f"integrated over {recipe.pixel:g} px"
+    pixel = (
+        "not integrated"
+        if recipe.integration == 0
+        else f"integrated over {recipe.integration:g} px"
+    )
+    whole = figures.strehl_with_halo
     return [
-        ("Strehl ratio", told("strehl", "")),
+        ("Strehl ratio", f"{told('strehl', '')}, {tell_aperture(figures)}"),
+        *(("caution", sentence(caution)) for caution in figures.cautions),
+        *([] if math.isnan(whole) else [("with the halo's light", f"{whole:.3g}, an estimate")]),
         ("FWHM, major", width("fwhm_major")),
         ("FWHM, minor", width("fwhm_minor")),
         ("angle", told("angle", "deg from +x to +y (down)", ".3g")),
@@ -174,8 +190,25 @@ def told_figures(figures: PsfFigures, arcsec_per_px: float | None = None) -> lis
             f"{pixel}",
         ),
         *([("masked", f"{figures.masked} pixels of the aperture")] if figures.masked else []),
-        *([("errors", f"of {errors.resamples} resamples of the frames")] if errors else []),
+        *([("errors", tell_errors(errors))] if errors else []),
     ]
+
+
+def sentence(caution: str) -> str:
+    """Return a caution as a sentence."""
+    return f"{caution[0].upper()}{caution[1:]}."
+
+
+def tell_errors(errors: PsfErrors) -> str:
+    """Return what errors are of."""
+    if errors.resamples:
+        return f"of {errors.resamples} resamples of the frames"
+    return "of the noise in this image"
+
+
+def tell_aperture(figures: PsfFigures) -> str:
+    """Return the aperture of a Strehl ratio, without which it cannot be compared."""
+    return f"aperture {figures.aperture:.3g} lambda/D ({figures.recipe.aperture:.4g} px)"
 
 
 def figures_to_toml(

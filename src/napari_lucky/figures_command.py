@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from .command_options import (
@@ -17,7 +18,7 @@ from .command_options import (
 )
 from .errors import LuckyError
 from .options import from_text
-from .terminal import Meter, say, warn
+from .terminal import Meter
 from .windows import Window
 
 
@@ -55,12 +56,19 @@ def add_figures(commands: Any) -> None:
         help="radii of the ring of the background, in pixels",
     )
     add("--level", type=float, metavar="ADU", help="the background where it is known; no ring")
-    add("--pixel", type=float, metavar="SIDE", default=1.0, help="that integrates; 0: none (1)")
+    add(
+        "--integration",
+        type=float,
+        metavar="SIDE",
+        default=1.0,
+        help="side of the square that a pixel integrates over, in pixels; 0: none (1)",
+    )
     add(
         "--bootstrap",
         type=int,
         metavar="N",
-        help="resamples of the frames for the errors of process's stacks; 0: no errors (200)",
+        help="resamples of the frames for the errors of process's stacks (200); 0: errors of the "
+        "noise alone",
     )
     add_frames(figures)
     add("--report", action="store_true", help="draw figures.png too")
@@ -81,6 +89,7 @@ def run_figures(given: argparse.Namespace) -> int:
     from .diffraction import Diffraction
     from .figure_errors import RESAMPLES
     from .figure_recipe import FigureRecipe
+    from .figure_table import tell_aperture
     from .figures_job import inputs_of_images, measure_files
     from .figures_output import NAMES, write_figures
     from .outputs import check_out
@@ -88,7 +97,7 @@ def run_figures(given: argparse.Namespace) -> int:
     telescope = told_telescope(given)
     if given.psf is not None and telescope:
         raise LuckyError("--psf says what the telescope would; leave the telescope's options out.")
-    recipe = FigureRecipe(given.aperture, given.ring, given.level, given.pixel)
+    recipe = FigureRecipe(given.aperture, given.ring, given.level, given.integration)
     inputs = {**inputs_of_images(given.images), **telescope_input(given)}
     check_out(given.out, given.overwrite, NAMES, inputs)
     meter = Meter()
@@ -109,16 +118,16 @@ def run_figures(given: argparse.Namespace) -> int:
         meter.clear()
     files = write_figures(measured, given.out, report=given.report, overwrite=given.overwrite)
     for note in notes:
-        warn(note)
+        print(note, file=sys.stderr)
     good = [row for row in measured.rows if row.figures is not None]
     for row in good[:3]:
         assert row.figures is not None
         of, errors = row.figures, row.figures.errors
         error = "" if errors is None else f" ± {errors.strehl:.2g}"
-        say(
-            f"{row.title}: Strehl ratio {of.strehl:.4g}{error}, FWHM {of.fwhm_major:.4g} x "
-            f"{of.fwhm_minor:.4g} px"
+        print(
+            f"{row.title}: Strehl ratio {of.strehl:.4g}{error}, {tell_aperture(of)}, FWHM "
+            f"{of.fwhm_major:.4g} x {of.fwhm_minor:.4g} px"
         )
     more = f"{len(good)} images; " if len(good) > 3 else ""
-    say(f"{more}wrote {', '.join(file.name for file in files)} to {given.out}")
+    print(f"{more}wrote {', '.join(file.name for file in files)} to {given.out}")
     return 0

@@ -18,7 +18,7 @@ from .errors import LuckyError
 from .figure_errors import RESAMPLES, check_resamples
 from .figure_recipe import FigureRecipe
 from .figure_stacks import on_finer, with_errors
-from .figure_table import FigureRow
+from .figure_table import FigureRow, sentence
 from .fits_output import BESIDE, ImageResult, tell_nobody
 from .frames import Frames, frames_in
 from .inputs import Inputs, inputs_of_recipe
@@ -27,9 +27,16 @@ from .psf_measuring import psf_figures
 from .recipe import read_recipe
 from .run import open_run, tell_left_out
 from .saved import is_ours, read_saved
-from .telescopes import header_telescope, telescope_of
+from .telescope_header import header_telescope
+from .telescopes import telescope_notes, telescope_of
 from .windows import Window
 
+MOST_CAUTIONED = 3
+"""Images whose cautions are told one by one."""
+PILOTS = 9
+"""Frames of a run whose apertures are tried."""
+NO_FLUX = ("fourier", "median")
+"""Stacks that are no mean of their frames."""
 STACKS = ("focus", "long_exposure")
 """Of a folder of results, what is a focused star."""
 
@@ -113,20 +120,26 @@ def measure_files(
     work: dict[str, Any] = {"progress": progress, "executor": executor}
     for image in images:
         (window or Window.whole(image.shape)).check_on(image.shape)
-    rows = [
-        _row(image.name, None, np.asarray(image.data), window, diffraction, recipe, image.scale)
-        for image in images
-    ]
-    rows += _measure_run(frames, numbers, window, diffraction, recipe, str(paths[0]), work)
+    shared = _one_aperture(images, frames, numbers, window, diffraction, recipe)
+    if shared is not recipe:
+        px, radius = shared.aperture or 0, (shared.aperture or 0) / diffraction.sampling
+        tell(f"All were measured with one aperture, {radius:.3g} lambda/D ({px:.4g} px).")
+    rows = [_image_row(image, window, diffraction, shared) for image in images]
+    rows += _measure_run(frames, numbers, window, diffraction, shared, str(paths[0]), work)
     if folder is not None and _is_results(folder) and resamples:
         rows = with_errors(folder, images, rows, window, resamples, tell, work)
     rows = [replace(row, telescope=known) for row in rows]
     lost = [row for row in rows if row.figures is None]
     if len(lost) == len(rows):
         raise LuckyError(f"{rows[0].title}: {rows[0].why}")
+    for note in _told_cautions(rows):
+        tell(note)
     for why in sorted({row.why for row in lost}):
         some = [row.title for row in lost if row.why == why]
         tell(f"Not measured: {', '.join(some[:3])}{' …' if some[3:] else ''}: {why}")
+    if known is not None:
+        for note in telescope_notes(header, telescope or {}):
+            tell(note)
     if diffraction.sampling < 2:
         tell(
             f"lambda F#/pixel is {diffraction.sampling:.3g}: under 2 the pixels do not tell the "
@@ -191,6 +204,77 @@ def _first_image(file: Path) -> ImageResult:
     if not images:
         raise LuckyError(f"{file}: this file holds no image.")
     return replace(images[0], name=file.name)
+
+
+def _told_cautions(rows: Sequence[FigureRow]) -> list[str]:
+    """Return a sentence for each caution, or one for all where there are many images."""
+    doubtful = [row for row in rows if row.figures is not None and row.figures.cautions]
+    if len(doubtful) > MOST_CAUTIONED:
+        return [
+            f"Strehl ratios of {len(doubtful)} of {len(rows)} images are doubtful: see the column "
+            "cautions."
+        ]
+    return [
+        f"{row.title}: {sentence(caution)}"
+        for row in doubtful
+        if row.figures is not None
+        for caution in row.figures.cautions
+    ]
+
+
+def _one_aperture(
+    images: Sequence[ImageResult],
+    frames: Frames | None,
+    numbers: NDArray[np.intp],
+    window: Window | None,
+    diffraction: Diffraction,
+    recipe: FigureRecipe,
+) -> FigureRecipe:
+    """Return the recipe with one aperture for all images, if none was given.
+
+    It is the smallest that one of the images would have; of frames, the one in the middle of
+    those that some of them, spread over the run, would have.
+    """
+    if recipe.aperture is not None:
+        return recipe
+    rows = [(_image_row(image, window, diffraction, recipe), image.scale) for image in images]
+    if frames is not None and len(numbers) > 1:
+        some = numbers[np.linspace(0, len(numbers) - 1, min(PILOTS, len(numbers))).astype(int)]
+        made = _measure_run(frames, some, window, diffraction, recipe, "", {})
+        rows += [(row, 1.0) for row in made]
+    if len(rows) < 2:
+        return recipe
+    found = sorted(
+        (
+            (row.figures.aperture, row.figures.recipe.ring, scale)
+            for row, scale in rows
+            if row.figures is not None
+        ),
+        key=lambda one: one[0],
+    )
+    if not found:
+        return recipe
+    aperture, ring, scale = found[0 if frames is None else len(found) // 2]
+    if ring is not None:
+        ring = (ring[0] / scale, ring[1] / scale)
+    return replace(recipe, aperture=aperture * diffraction.sampling, ring=ring)
+
+
+def _image_row(
+    image: ImageResult, window: Window | None, diffraction: Diffraction, recipe: FigureRecipe
+) -> FigureRow:
+    """Measure a saved image."""
+    row = _row(image.name, None, np.asarray(image.data), window, diffraction, recipe, image.scale)
+    methods = [str(s.parameters.get("method")) for s in image.history if s.name == "stack"]
+    if row.figures is None or not methods or methods[-1] == "mean":
+        return row
+    figures = row.figures
+    if methods[-1] in (*NO_FLUX, "drizzle"):  # whose noise is not that of single pixels
+        figures = replace(figures, errors=None)
+    if methods[-1] in NO_FLUX:
+        why = f"a stack by {methods[-1]} does not keep a star's light as a mean does"
+        figures = replace(figures, cautions=(*figures.cautions, why))
+    return replace(row, figures=figures)
 
 
 def _row(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .diffraction import Diffraction
 from .errors import LuckyError
+from .telescope_sense import impossible
 
 FloatArray = NDArray[np.float32]
 
@@ -30,7 +31,7 @@ class Telescope:
     diameter_m : float
         Of the pupil, in metres.
     obstruction : float
-        Diameter of the central obstruction over the pupil's, 0 to under 1.
+        Diameter of the central obstruction over the pupil's, 0 to under 0.95.
     wavelength_nm : float
         In nanometres.
     focal_ratio : float
@@ -41,30 +42,23 @@ class Telescope:
     Raises
     ------
     LuckyError
-        If one of them makes no sense.
+        If there is no such telescope; the sentence names the unit. What is only unusual is told
+        by `napari_lucky.telescope_sense.unusual`.
     """
 
-    diameter_m: float = 0.45
-    obstruction: float = 0.3
-    wavelength_nm: float = 633.0
-    focal_ratio: float = 58.6
-    pixel_um: float = 5.3
+    diameter_m: float
+    obstruction: float
+    wavelength_nm: float
+    focal_ratio: float
+    pixel_um: float
 
     def __post_init__(self) -> None:
-        for name in ("diameter_m", "wavelength_nm", "focal_ratio", "pixel_um"):
-            if not 0 < getattr(self, name) < math.inf:
-                what, _, unit = name.rpartition("_") if name != "focal_ratio" else (name, "", "")
-                told = f"{what.replace('_', ' ')} is {getattr(self, name)} {unit}".rstrip()
-                raise LuckyError(f"The telescope's {told}; it must be over 0.")
-        if not 0 <= self.obstruction < 1:
-            raise LuckyError(
-                f"The telescope's central obstruction is {self.obstruction}; give its diameter "
-                "over the pupil's, 0 to under 1."
-            )
+        if why := impossible(vars(self)):
+            raise LuckyError(why)
 
     @property
     def px_per_lambda_over_d(self) -> float:
-        """Pixels across one lambda/D in the focal plane (7.0 by default)."""
+        """Pixels across one lambda/D in the focal plane."""
         return self.wavelength_nm * 1e-3 * self.focal_ratio / self.pixel_um
 
     @property

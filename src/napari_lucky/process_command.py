@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from .by_hand import parse_numbers
@@ -21,7 +22,7 @@ from .options import add_cleaning_options, from_text, recipe_of, smoothing
 from .ranking import DEFAULT_METRIC, LEAST_KEPT, check_above, check_keep, tell_count
 from .registration import METHODS
 from .stack_methods import parse_stack
-from .terminal import Meter, say, warn
+from .terminal import Meter
 
 
 def add_process(commands: Any) -> None:
@@ -148,17 +149,17 @@ def run_process(given: argparse.Namespace) -> int:
                 tell=notes.append,
                 inputs=inputs,
             )
-    except KeyboardInterrupt as interrupt:
+    except KeyboardInterrupt:
         if journal.kept:
-            interrupt.args = (
+            raise KeyboardInterrupt(
                 f"no result was written. What was measured is kept in {journal.path}: the same "
-                "command goes on from there.",
-            )
+                "command goes on from there."
+            ) from None
         raise
     for note in notes:
-        warn(note)
+        print(note, file=sys.stderr)
     table = result.table
-    say(
+    print(
         f"Stacked {tell_count(int(table.selected.sum()), len(table.frame))}; wrote "
         f"{', '.join(file.name for file in files)} to {given.out}"
     )

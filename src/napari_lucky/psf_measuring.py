@@ -3,36 +3,54 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import cumulative_trapezoid
 
-from .band_limited import FINER, filled, fine_image
+from .band_limited import FINER, FineImage, filled, fine_image
 from .diffraction import Diffraction, psf_at
 from .errors import LuckyError
-from .figure_recipe import FigureRecipe
+from .figure_recipe import APERTURES, FigureRecipe
 from .frames import is_empty
 from .profiles import cut_around, peak_pixel
+from .psf_cautions import (
+    of_aperture,
+    of_core,
+    of_halo,
+    of_outliers,
+    of_second_star,
+    of_top,
+    of_value,
+)
+from .psf_halo import OUTER, fit_halo
+from .psf_noise import image_noise
 from .psf_width import ellipse, rays_from, widths_at
 from .windows import Window
 
 FloatArray = NDArray[np.float64]
 MOST_MASKED = 0.1
+LEAST_LIGHT = 3.0
+"""Sigmas of the flux; less is no star."""
+MOST_UNCERTAIN = 0.1
+"""Of the flux; a halo that is more uncertain is not told."""
+MOST_STREHL = 2.0
+"""Over it there is no star, or something is grossly wrong."""
 PARTS = 5
 """A pixel is cut into 5 x 5 to tell how much of it lies in a circle."""
 
 
 @dataclass(frozen=True, eq=False)
 class PsfErrors:
-    """Standard deviations of the figures of the same names, over resamples of the frames.
+    """Standard deviations of the figures of the same names.
 
     Parameters
     ----------
     resamples : int
-        How many stacks of frames drawn with replacement were measured.
+        How many stacks of frames drawn with replacement were measured. 0: the errors are those of
+        the noise in a single image (`image_noise`), and NaN where that tells none.
     """
 
     resamples: int
@@ -78,7 +96,13 @@ class PsfFigures:
     masked : int
         Pixels of the aperture that were masked and have their neighbours' mean.
     errors : PsfErrors, optional
-        From a bootstrap over frames.
+        From the image's noise, or from a bootstrap over frames.
+    strehl_with_halo : float
+        Of all the star's light: that of a halo beyond the aperture, or taken for background, is
+        estimated from the halo's wings (`napari_lucky.psf_halo.fit_halo`); NaN where it is lost in
+        the noise.
+    cautions : tuple of str
+        Why the Strehl ratio may be wrong, as far as the image shows it; empty where nothing does.
     """
 
     strehl: float
@@ -98,6 +122,13 @@ class PsfFigures:
     recipe: FigureRecipe
     masked: int = 0
     errors: PsfErrors | None = None
+    strehl_with_halo: float = math.nan
+    cautions: tuple[str, ...] = ()
+
+    @property
+    def aperture(self) -> float:
+        """Radius of the aperture in lambda/D."""
+        return (self.recipe.aperture or math.nan) / self.diffraction.sampling
 
     def radius_of(self, fraction: float, perfect: bool = False) -> float:
         """Return the radius in pixels that holds a fraction of the light in the aperture."""
@@ -131,6 +162,8 @@ def psf_figures(
 
     Light beyond the aperture, or taken for background, is not in F: the Strehl ratio of an image
     with a wide halo comes out too great. Noise adds to a maximum: that of a faint frame, too.
+    Compare only Strehl ratios of one aperture in lambda/D. The errors are those of the noise in
+    this image; `cautions` tells what else makes the ratio doubtful.
 
     Parameters
     ----------
@@ -149,9 +182,10 @@ def psf_figures(
     Raises
     ------
     LuckyError
-        If there is no star to measure, or the aperture does not fit on the image.
+        If there is no star to measure, its light is lost in the noise, the Strehl ratio is over
+        2, or the aperture does not fit on the image.
     """
-    return Measure(image, diffraction, recipe, window).of(image)
+    return Measure(image, diffraction, recipe, window).judged(image)
 
 
 class Measure:
@@ -176,28 +210,105 @@ class Measure:
             raise LuckyError(
                 f"The image has the shape {image.shape}; expected (y, x), 8 pixels or more a side."
             )
-        if max(1.0, recipe.pixel) > 2 * diffraction.sampling:
+        if max(1.0, recipe.integration) > 2 * diffraction.sampling:
             raise LuckyError("The pixel is over two lambda/D wide: there is no PSF to be seen.")
         self.diffraction = diffraction
-        self._corner, self.recipe = self._place(image, recipe, window)
+        self._corner, self.recipe, self._usual = self._place(image, recipe, window)
         cut, _ = self._cut(image)
         half = self._side // 2
         edge = np.median(np.concatenate([cut[0], cut[-1], cut[:, 0], cut[:, -1]]))
         fine = fine_image(cut - edge, diffraction.sampling)
         centre, _ = fine.peak((half, half), diffraction.sampling)
         y, x = (np.arange(self._side, dtype=np.float64) - at for at in centre)
-        distance = np.hypot(y[:, None], x)
+        self._distance = np.hypot(y[:, None], x)
         ring = self.recipe.ring
-        self._ring = None if ring is None else (distance > ring[0]) & (distance <= ring[1])
+        within = None if ring is None else (self._distance > ring[0]) & (self._distance <= ring[1])
+        self._ring = within
+        if recipe.aperture is None:
+            self.recipe = replace(self.recipe, aperture=self._bearable(cut, y, x))
         aperture = self.recipe.aperture or 0.0
         step = max(diffraction.sampling / FINER, 0.5)
         self.radius = np.append(np.arange(0, aperture - step / 2, step), aperture)
         self._aperture = _circle(y, x, aperture)
-        perfect = psf_at(diffraction, cut.shape, centre, recipe.pixel)
-        self._perfect = self._measure(perfect, None if recipe.background is None else 0.0)
+        self._ideal = psf_at(diffraction, cut.shape, centre, recipe.integration)
+        self._perfect = self._measure(self._ideal, None if recipe.background is None else 0.0)
+
+    def judged(self, image: NDArray[Any]) -> PsfFigures:
+        """Return the figures as `of` does, with the noise's errors and what is doubtful."""
+        figures, of, star, holes = self._figures(image)
+        q = self.diffraction.sampling
+        noise = image_noise(star, self._aperture, self._ring, self._distance <= q, q, figures.peak)
+        if figures.flux < LEAST_LIGHT * noise.flux:
+            raise LuckyError(
+                f"The light in the aperture is {figures.flux:.4g} ± {noise.flux:.2g} ADU: there is "
+                "no star to measure, or it is too faint."
+            )
+        if figures.strehl > MOST_STREHL:
+            raise LuckyError(
+                f"The Strehl ratio would be {figures.strehl:.4g}, and none is over 1: this is no "
+                "star, or the telescope's figures, the background or the aperture are wrong."
+            )
+        error = figures.strehl * math.hypot(noise.flux / figures.flux, noise.peak / figures.peak)
+        fwhm = q if math.isnan(figures.fwhm_major) else figures.fwhm_major
+        core = of_core(star, holes, self._distance, q, fwhm)
+        odd = of_outliers(noise, self._distance, q, figures.peak, figures.flux)
+        sigma = math.sqrt(noise.sky**2 * min(math.pi / q**2, 1))
+        whole, missing = self._with_halo(star, figures, noise.flux)
+        cautions = (
+            *of_aperture(self.recipe, self._usual, q),
+            *(core or of_top(of.rays, of.peak) or odd),
+            *of_second_star(of.fine, of.centre, (of.rays, of.step), q, figures.peak, sigma),
+            *of_halo(missing, whole),
+            *of_value(figures.strehl, error),
+        )
+        nan, none = math.nan, np.full(len(self.radius), math.nan)
+        errors = PsfErrors(0, error, nan, nan, nan, noise.flux, noise.background, none, none)
+        return replace(figures, errors=errors, strehl_with_halo=whole, cautions=cautions)
+
+    def _with_halo(
+        self, star: FloatArray, figures: PsfFigures, noise: float
+    ) -> tuple[float, float]:
+        """Return the Strehl ratio of all light, and which part of it surely is not counted."""
+        top = self._perfect.peak + self._perfect.background
+        aperture = self.recipe.aperture or 0.0
+        room = self._side // 2 + 0.5
+        known = self.recipe.background is not None
+        perfect = self._ideal * (figures.peak / top)
+        halo = fit_halo(star, perfect, self._distance, aperture, room, known)
+        if halo is None or math.hypot(halo.sigma, noise) > MOST_UNCERTAIN * figures.flux:
+            return math.nan, math.nan
+        peak = figures.peak - halo.level
+        lost = 1 - float((self._ideal * self._aperture).sum())  # beyond it, of the perfect PSF
+        flux = figures.flux - halo.level * float(self._aperture.sum()) + halo.light
+        flux += peak / top * lost
+        whole = peak / flux / top
+        missing = 1 - whole / figures.strehl
+        return whole, missing if missing > 2 * halo.sigma / figures.flux else 0.0
+
+    def _bearable(self, cut: FloatArray, y: FloatArray, x: FloatArray) -> float:
+        """Return the largest default aperture in whose light the noise is bearable."""
+        q, largest = self.diffraction.sampling, self.recipe.aperture or 0.0
+        background = self.recipe.background
+        level = float(cut[self._ring].mean()) if background is None else background
+        star = cut - level
+        radius, core = largest, self._distance <= q
+        for rung, most in APERTURES.items():
+            if rung * q > largest:
+                continue
+            radius, aperture = rung * q, _circle(y, x, rung * q)
+            noise = image_noise(star, aperture, self._ring, core, q, float(star[core].max()))
+            if noise.flux <= most * (star * aperture).sum():
+                break
+        return radius
 
     def of(self, image: NDArray[Any]) -> PsfFigures:
         """Return the figures of an image of the same shape, its peak at nearly the same place."""
+        return self._figures(image)[0]
+
+    def _figures(
+        self, image: NDArray[Any]
+    ) -> tuple[PsfFigures, _Measured, FloatArray, NDArray[np.bool_]]:
+        """Return the figures, what they are made of, the star without background, its holes."""
         cut, holes = self._cut(image)
         masked, pixels = int(holes[self._aperture > 0].sum()), int((self._aperture > 0).sum())
         if masked > MOST_MASKED * pixels:
@@ -213,7 +324,7 @@ class Measure:
             )
         ideal = perfect.peak / perfect.flux
         major, minor, angle = ellipse(of.widths)
-        return PsfFigures(
+        figures = PsfFigures(
             of.peak / of.flux / ideal,
             major,
             minor,
@@ -231,11 +342,15 @@ class Measure:
             self.recipe,
             masked,
         )
+        return figures, of, cut - of.background, holes
 
     def _place(
         self, image: NDArray[Any], recipe: FigureRecipe, window: Window | None
-    ) -> tuple[tuple[int, int], FigureRecipe]:
-        """Return the first pixel of the square that is looked at, and the recipe's radii."""
+    ) -> tuple[tuple[int, int], FigureRecipe, FigureRecipe | None]:
+        """Return the first pixel of the square that is looked at, and the recipe's radii.
+
+        And those that a star in the window's middle would have, where they are the default's.
+        """
         window = window or Window.whole(image.shape)
         window.check_on(image.shape)
         if is_empty(image[np.newaxis, *window.slices])[0] and np.isfinite(image).any():
@@ -243,11 +358,15 @@ class Measure:
         y, x = peak_pixel(image[window.slices], self.diffraction.sampling / 4)
         y, x = y + window.y0, x + window.x0
         room = min(y, x, image.shape[0] - 1 - y, image.shape[1] - 1 - x) + 0.5
-        recipe = recipe.resolved(room - 1, self.diffraction, min(window.shape) / 2 - 1)
-        outer = max(recipe.aperture or 0, recipe.ring[1] if recipe.ring else 0)
+        half, usual = min(window.shape) / 2 - 1, None
+        if recipe.aperture is None and half > 3 * self.diffraction.sampling:
+            usual = recipe.resolved(half, self.diffraction, half)
+        recipe = recipe.resolved(room - 1, self.diffraction, half)
+        aperture = recipe.aperture or 0
+        outer = max(OUTER * aperture, recipe.ring[1] if recipe.ring else 0)
         reach = min(math.ceil(outer) + 2, int(room))
         self._side = 2 * reach + 1
-        return (y - reach, x - reach), recipe
+        return (y - reach, x - reach), recipe, usual
 
     def _cut(self, image: NDArray[Any]) -> tuple[FloatArray, NDArray[np.bool_]]:
         """Return the square with its holes filled, and where they were."""
@@ -271,12 +390,17 @@ class Measure:
         profile, encircled = (np.interp(self.radius, r, curve) for curve in (mean, light))
         encircled /= encircled[-1]
         widths = widths_at(rays, step, peak / 2)
-        return _Measured(centre, peak, flux, background, encircled, profile, widths)
+        return _Measured(
+            centre, peak, flux, background, encircled, profile, widths, rays, step, fine
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class _Measured:
-    """Figures before they are compared: `profile` is in ADU, `widths` (DIRECTIONS,) in pixels."""
+    """Figures before they are compared: `profile` is in ADU, `widths` (DIRECTIONS,) in pixels.
+
+    `rays` (2 DIRECTIONS, k) are what `rays_from` gives, `step` pixels from point to point.
+    """
 
     centre: tuple[float, float]
     peak: float
@@ -285,6 +409,9 @@ class _Measured:
     encircled: FloatArray
     profile: FloatArray
     widths: FloatArray
+    rays: FloatArray
+    step: float
+    fine: FineImage
 
 
 def _circle(y: FloatArray, x: FloatArray, radius: float) -> FloatArray:

@@ -20,7 +20,7 @@ from .power_spectrum import cut_off, mean_power
 from .reading import spread_over
 from .separable import gaussian
 from .spots import Block, levelled
-from .telescopes import header_telescope
+from .telescope_header import header_telescope
 from .windows import Window
 
 SAMPLE, FEWEST, SAMPLE_PIXELS = 64, 8, 1 << 20

@@ -34,6 +34,10 @@ __all__ = ["STATIC_ABERRATION", "Camera", "SimulatedRun", "Telescope", "Truth", 
 
 CentredWindow = tuple[int, int, int]
 
+SIMULATED = Telescope(
+    diameter_m=0.45, obstruction=0.3, wavelength_nm=633.0, focal_ratio=58.6, pixel_um=5.3
+)
+"""The telescope of a simulated run unless another is given: 7 pixels across lambda/D."""
 STATIC_ABERRATION: Mapping[int, float] = MappingProxyType(
     {5: -0.25, 6: 0.15, 7: -0.2, 8: 0.2, 9: 0.1, 10: -0.05, 11: -0.25}
 )
@@ -120,7 +124,7 @@ def simulate_run(
     d_over_r0: float = 5.6,
     photons: float = 6e5,
     seed: int = 0,
-    telescope: Telescope = Telescope(),
+    telescope: Telescope = SIMULATED,
     camera: Camera = Camera(),
     defocus_waves: float = 1.8,
     aberration: Mapping[int, float] = STATIC_ABERRATION,
@@ -273,6 +277,7 @@ def _header(telescope: Telescope, camera: Camera) -> dict[str, str | int | float
         "EXPTIME": 0.005,  # s
         "WAVELEN": telescope.wavelength_nm,  # nm
         "APTDIA": telescope.diameter_m * 1e3,  # mm
+        "APTAREA": math.pi / 4 * (telescope.diameter_m * 1e3) ** 2 * (1 - telescope.obstruction**2),
         "FOCALLEN": telescope.diameter_m * telescope.focal_ratio * 1e3,  # mm
         "PIXSIZE1": telescope.pixel_um,  # um
         "PIXSIZE2": telescope.pixel_um,  # um

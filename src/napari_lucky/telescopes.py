@@ -1,8 +1,7 @@
-"""Telescopes by name, kept in the user's configuration folder, and what a FITS header tells."""
+"""Telescopes by name, kept in the user's configuration folder, and put together."""
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import tomllib
@@ -16,6 +15,8 @@ import tomli_w
 from .errors import LuckyError
 from .fits_output import write_text
 from .optics import Telescope
+from .telescope_header import header_doubts, header_telescope
+from .telescope_sense import impossible, unusual
 
 FIELDS = tuple(field.name for field in fields(Telescope))
 MOST_CHARACTERS = 60
@@ -150,41 +151,6 @@ def _write(telescopes: Mapping[str, Telescope]) -> Path:
     return path
 
 
-def header_telescope(header: Any) -> dict[str, float]:
-    """Return what a FITS header tells of the telescope: some of `Telescope`'s parameters.
-
-    APTDIA and FOCALLEN are in mm, and FOCRATIO tells the focal ratio without them; PIXSIZE1,
-    XPIXSZ or PIXSIZE in um; WAVELEN in nm; WAVELNTH in the unit 10^WAVEUNIT m. What makes no sense
-    is passed over.
-
-    Parameters
-    ----------
-    header : mapping or astropy.io.fits.Header, optional
-        None tells nothing.
-    """
-    header = {} if header is None else header
-
-    def number(*keywords: str, factor: float = 1.0) -> float | None:
-        for keyword in keywords:
-            value = header.get(keyword)
-            if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
-                return float(value) * factor
-        return None
-
-    diameter, focal = number("APTDIA", factor=1e-3), number("FOCALLEN", factor=1e-3)
-    wavelength = number("WAVELEN")
-    unit = header.get("WAVEUNIT")
-    if wavelength is None and isinstance(unit, int) and -12 <= unit <= 0:
-        wavelength = number("WAVELNTH", factor=10.0 ** (unit + 9))
-    told = {
-        "diameter_m": diameter,
-        "wavelength_nm": wavelength,
-        "focal_ratio": focal / diameter if focal and diameter else number("FOCRATIO"),
-        "pixel_um": number("PIXSIZE1", "XPIXSZ", "PIXSIZE"),
-    }
-    return {name: value for name, value in told.items() if value and math.isfinite(value)}
-
-
 NAMES = {
     "diameter_m": "the diameter (m)",
     "wavelength_nm": "the wavelength (nm)",
@@ -219,7 +185,8 @@ def known_optics(
     Raises
     ------
     LuckyError
-        If something that is needed lacks, or a focal length has no diameter beside it.
+        If something that is needed lacks or makes no sense, or a focal length has no diameter
+        beside it.
     """
     values: dict[str, float] = {"obstruction": 0.0}
     for some in known:
@@ -235,4 +202,28 @@ def known_optics(
             f"Of the telescope, {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} "
             "not known: the FITS header does not tell. Give them, or the name of a saved telescope."
         )
+    if why := impossible(values):
+        raise LuckyError(why)
     return values
+
+
+def telescope_notes(header: Any, given: Mapping[str, float | None]) -> tuple[str, ...]:
+    """Return what is doubtful of a telescope that a header tells and that is given.
+
+    Cards that make no sense, figures that are unusual, and an obstruction that nothing tells.
+
+    Parameters
+    ----------
+    header : mapping or astropy.io.fits.Header, optional
+        Of the frames.
+    given : mapping of str to float or None
+        Parameters as `telescope_of` takes them; they win over the header's.
+    """
+    told = header_telescope(header)
+    notes = list(header_doubts(header))
+    if "obstruction" not in told and given.get("obstruction") is None:
+        notes.append(
+            "The central obstruction is not known and was taken as 0. Give it, even if it is 0: "
+            "it decides what the diffraction-limited image is."
+        )
+    return (*notes, *unusual(known_optics(told, given)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from .command_options import (
 from .errors import LuckyError
 from .options import from_text
 from .recipe import Recipe
-from .terminal import Meter, say, warn
+from .terminal import Meter
 from .windows import Window
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def add_wavefront(commands: Any) -> None:
     add = wavefront.add_argument
     add_run(wavefront)
     add_named_telescope(wavefront)
-    add_telescope_options(wavefront, also={"pixel_um": "--pixel"})
+    add_telescope_options(wavefront)
     add(
         "--spider",
         type=from_text(spider),
@@ -120,8 +121,8 @@ def run_wavefront(given: argparse.Namespace) -> int:
         meter.clear()
     files = write_wavefront(measured, given.out, report=given.report, overwrite=given.overwrite)
     for note in measured.notes:
-        warn(note)
-    say(f"{_told(measured)}; wrote {', '.join(file.name for file in files)} to {given.out}")
+        print(note, file=sys.stderr)
+    print(f"{_told(measured)}; wrote {', '.join(file.name for file in files)} to {given.out}")
     return 0
 
 

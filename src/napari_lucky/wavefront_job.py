@@ -21,7 +21,8 @@ from .ranking import rank
 from .recipe import Recipe
 from .run import open_run
 from .steps import stack_scale
-from .telescopes import header_telescope, known_optics
+from .telescope_header import header_telescope
+from .telescopes import known_optics, telescope_notes
 from .wavefront import measure_wavefront
 from .wavefront_data import noise_from
 from .wavefront_result import Wavefront
@@ -96,6 +97,10 @@ class WavefrontRequest:
                 "shift of the focus in mm."
             )
 
+    def notes(self, header: Any) -> tuple[str, ...]:
+        """Return what is doubtful of the telescope for a run with this header."""
+        return telescope_notes(header, self.telescope)
+
     def task(self, header: Any, focus: Window, defocus: Window) -> WavefrontTask:
         """Return the task for a run with this header.
 
@@ -108,9 +113,6 @@ class WavefrontRequest:
         optics.pop("diameter_m", None)
         waves = self.defocus_waves
         if waves is None:
-            for name in ("focal_ratio", "wavelength_nm"):
-                if not optics[name] > 0:
-                    raise LuckyError(f"{name} is {optics[name]}; it must be over 0.")
             shift = self.defocus_mm or 0.0
             waves = waves_of_shift(shift, optics["focal_ratio"], optics["wavelength_nm"])
         gain, read_noise = noise_from(header)
@@ -173,7 +175,12 @@ def wavefront_of_run(
     inputs: dict[str, Any] = {"frames": _absolute(*recipe.frames)}
     inputs.update({name: _absolute(path)[0] for name, path in _masters(recipe).items()})
     return MeasuredWavefront(
-        wavefront, inputs, chain.chosen, chain.files, chain.steps, (*chain.notes, *wavefront.notes)
+        wavefront,
+        inputs,
+        chain.chosen,
+        chain.files,
+        chain.steps,
+        (*request.notes(run.header), *chain.notes, *wavefront.notes),
     )
 
 
@@ -221,7 +228,10 @@ def wavefront_of_stack_files(
     wavefront = wavefront_of_stacks(cut[0], cut[1], task, progress=progress)
     inputs = {"focus": _absolute(str(focus))[0], "defocus": _absolute(str(defocus))[0]}
     return MeasuredWavefront(
-        wavefront, inputs, history=histories[0], notes=(*notes, *tell_fit(wavefront))
+        wavefront,
+        inputs,
+        history=histories[0],
+        notes=(*request.notes(headers[0]), *notes, *tell_fit(wavefront)),
     )
 
 

@@ -10,10 +10,12 @@ import numpy as np
 from .errors import LuckyError
 from .pair_model import bins_for
 from .pupil import Spider
+from .telescope_sense import impossible
 from .windows import Window
 
 Choice = Literal["random", "all", "ranked"]
 CHOICES: tuple[str, ...] = get_args(Choice)
+OPTICS = ("wavelength_nm", "focal_ratio", "pixel_um", "obstruction")
 FITTED = 66
 """The last Noll index that is fitted, whatever is told: all of radial order 10 and less."""
 MOST_MODES = 136
@@ -102,10 +104,10 @@ class WavefrontTask:
         return self._check_windows()
 
     def _check_numbers(self) -> None:
-        for name in ("wavelength_nm", "focal_ratio", "pixel_um", "d_over_r0"):
-            value = getattr(self, name)
-            if not (np.isfinite(value) and value > 0):
-                raise LuckyError(f"{name} is {value}; it must be over 0.")
+        if why := impossible({name: getattr(self, name) for name in OPTICS}):
+            raise LuckyError(why)
+        if not (np.isfinite(self.d_over_r0) and self.d_over_r0 > 0):
+            raise LuckyError(f"d_over_r0 is {self.d_over_r0}; it must be over 0.")
         if not 0 <= self.obstruction < 0.9:
             raise LuckyError(
                 f"The central obstruction is {self.obstruction}; give its diameter over the "

@@ -11,13 +11,14 @@ from napari_lucky import (
     Diffraction,
     FigureRecipe,
     LazyArray,
-    Telescope,
+    LuckyError,
     Window,
     bootstrap_figures,
     psf_figures,
     saved_telescopes,
 )
 from napari_lucky.diffraction import psf_at
+from napari_lucky.simulation import SIMULATED
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +40,7 @@ def dial(dock, telescope):
         box.value = getattr(telescope, name)
 
 
-THREE = Telescope(pixel_um=6.33, focal_ratio=30.0)
+THREE = replace(SIMULATED, pixel_um=6.33, focal_ratio=30.0)
 
 
 def test_an_image_is_measured_as_the_core_measures_it(viewer, hand, star, messages, tmp_path):
@@ -61,7 +62,7 @@ def test_an_image_is_measured_as_the_core_measures_it(viewer, hand, star, messag
     np.testing.assert_array_equal(encircled.lines[1].get_ydata(), expected.encircled)
     np.testing.assert_array_equal(star.data, before)
 
-    dock.aperture.value, dock.level.value, dock.pixel.value = 12, "100", 0
+    dock.aperture.value, dock.level.value, dock.integration.value = 12, "100", 0
     star.name = "other"
     hand.run(dock)
     assert list(dock.rows) == ["star", "other"]
@@ -109,11 +110,22 @@ def test_the_header_and_saved_telescopes_fill_the_boxes(viewer, hand, star, mess
     from astropy.io import fits
 
     header = fits.Header()
-    header["FOCALLEN"], header["APTDIA"], header["PIXSIZE1"] = 3000.0, 300.0, 4.5
+    header["FOCALLEN"], header["APTDIA"], header["PIXSIZE1"] = 9000.0, 300.0, 4.5
     star.metadata["header"] = header
     dock = hand.dock("figures")
     choice = dock.telescope
-    assert choice.telescope == replace(Telescope(), diameter_m=0.3, focal_ratio=10.0, pixel_um=4.5)
+    assert choice.given == {
+        "wavelength_nm": None,
+        "focal_ratio": 30.0,
+        "pixel_um": 4.5,
+        "diameter_m": 0.3,
+        "obstruction": None,
+    }
+    assert [choice.beside[name].value for name in ("focal_ratio", "wavelength_nm")] == [
+        "from the header",
+        "",
+    ]
+    choice.boxes["wavelength_nm"].value = 633
     choice.boxes["obstruction"].value = 0.25
     choice.name.value = "the small one"
     hand.press(choice.save_button)
@@ -128,13 +140,44 @@ def test_the_header_and_saved_telescopes_fill_the_boxes(viewer, hand, star, mess
     choice.name.value = "three"
     hand.press(choice.save_button)
     choice.named.value = "the small one"
-    assert choice.telescope.focal_ratio == 10.0
+    assert choice.telescope.focal_ratio == 30.0
     other = viewer.add_image(np.ones((20, 20)), name="no star", metadata={"header": header})
     dock.image.value = other
     assert choice.telescope.obstruction == 0.25  # the header does not undo a choice
     hand.press(choice.remove_button)
     assert list(saved_telescopes()) == ["three"]
     assert list(choice.named.choices) == ["as below", "three"]
+
+
+def test_boxes_are_empty_until_something_is_known(viewer, hand, star, messages):
+    """Run refuses with the command line's sentence; what is typed stays."""
+    from napari_lucky.telescopes import telescope_of
+
+    dock = hand.dock("figures")
+    choice = dock.telescope
+    assert set(choice.given.values()) == {None}
+    hand.press(dock.run_button)
+    with pytest.raises(LuckyError) as refused:
+        telescope_of({})
+    assert messages() == [("error", str(refused.value))]
+    assert not dock.rows
+
+    choice.boxes["pixel_um"].value = "6,33"
+    hand.press(dock.run_button)
+    assert "pixel size (um): '6,33' is no number" in messages()[0][1]
+    choice.boxes["pixel_um"].value = 6.33
+    told = {"PIXSIZE1": 5.0, "WAVELEN": 550.0, "FOCRATIO": 58.6}
+    other = viewer.add_image(star.data, name="other", metadata={"header": told})
+    dock.image.value = other
+    assert choice.given["pixel_um"] == 6.33
+    beside = {name: label.value for name, label in choice.beside.items()}
+    assert (beside["pixel_um"], beside["wavelength_nm"]) == ("header: 5", "from the header")
+    dock.image.value = star  # which has no header
+    assert (choice.given["wavelength_nm"], choice.given["pixel_um"]) == (None, 6.33)
+    dial(dock, THREE)
+    choice.boxes["diameter_m"].value = 450
+    hand.press(dock.run_button)
+    assert "If that is in mm, give 0.45 m;" in messages()[-1][1]
 
 
 def test_a_frame_of_a_run_and_errors_of_its_stack(viewer, hand, messages):
@@ -146,10 +189,12 @@ def test_a_frame_of_a_run_and_errors_of_its_stack(viewer, hand, messages):
     shifts = next(la for la in viewer.layers if la.name.endswith("shifts"))
     focus = next(la for la in viewer.layers if la.name.endswith(" focus"))
     dock = hand.dock("figures")
-    assert dock.telescope.telescope == pytest.approx(Telescope(obstruction=0.3))
+    assert vars(dock.telescope.telescope) == pytest.approx(vars(SIMULATED))  # from the header
     dock.image.value, dock.resamples.value = focus, 20
     hand.run(dock)
-    assert dock.rows[focus.name].figures.errors is None
+    assert dock.rows[focus.name].figures.errors.resamples == 0
+    assert "6 lambda/D (41.99 px)" in dock.told.text()
+    assert "A halo beyond the aperture" in dock.told.text()
 
     messages()
     dock.run_layer.value = run
@@ -171,7 +216,7 @@ def test_a_frame_of_a_run_and_errors_of_its_stack(viewer, hand, messages):
     hand.run(dock)
     assert messages() == []
     row = dock.rows[f"{run.name} frame 3"]
-    assert row.figures.errors is None
+    assert row.figures.errors.resamples == 0
     assert 0 < row.figures.strehl < 1
 
 

@@ -1,20 +1,23 @@
 """The wavefront dock in a real window: numbers of the core, warnings, refusals, files."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from napari.layers import Image, Layer, Shapes
 
-from napari_lucky import ArrayFrames, Telescope, Window, save_telescope, simulate_run
+from napari_lucky import ArrayFrames, LuckyError, Telescope, Window, save_telescope, simulate_run
 from napari_lucky._layers import image_tuple, windows_tuple
 from napari_lucky.history import Step
+from napari_lucky.simulation import SIMULATED
 from napari_lucky.steps import stack_step
+from napari_lucky.telescopes import known_optics
 from napari_lucky.wavefront import measure_wavefront
 from napari_lucky.wavefront_stacks import wavefront_of_stacks
 from napari_lucky.wavefront_task import WavefrontTask
 
-SMALL = Telescope(focal_ratio=20.0)
+SMALL = replace(SIMULATED, focal_ratio=20.0)
 COUNT, MODES, WAVES = 3, 11, 1.0
 
 
@@ -235,9 +238,13 @@ def test_what_cannot_be_measured_is_told(viewer, hand, messages, frames, windows
     assert "needs two windows" in refusal()
     viewer.layers.remove(drawn)
     drawn = viewer.add_layer(Layer.create(*windows_tuple([focus, Window(10, 5, 20, 20)])))
-    assert "make a donut" in refusal()  # 1.8 waves at the focal ratio in the box
-    dock.choice.telescope.boxes["focal_ratio"].value = SMALL.focal_ratio
+    assert "Tell the defocus between the two images" in refusal()  # all boxes are empty
     dock.choice.defocus.value = 1.0
+    with pytest.raises(LuckyError) as lacking:
+        known_optics({})
+    assert refusal() == str(lacking.value)  # the command line's sentence
+    for name in ("wavelength_nm", "focal_ratio", "pixel_um"):
+        dock.choice.telescope.boxes[name].value = getattr(SMALL, name)
     assert "make a donut of" in refusal()
     dock.choice.defocus.value = 0.1
     assert "sign of the even modes" in refusal()
@@ -280,6 +287,7 @@ def test_a_saved_telescope_is_chosen(viewer, hand, opened):
     dock.choice.telescope.named.value = "the large one"
     dock.choice.vanes.value = 4
     hand.wait(lambda: dock.choice.width.visible)
+    dock.choice.defocus.value = 1.5
     task = dock.choice.task(Window(0, 0, 9, 9), Window(0, 9, 9, 9), {})
     assert (task.wavelength_nm, task.focal_ratio, task.pixel_um) == (550, 30, 4.5)
     assert task.obstruction == 0.2
@@ -306,7 +314,8 @@ def test_a_pair_of_stacks_is_measured_the_lesser_way(viewer, hand, run, windows,
     dock = dialled(hand)
     dock.source.value = "a pair of stacks"
     assert (dock.focus.value, dock.defocus.value) == tuple(pair)
-    dock.choice.telescope.boxes["focal_ratio"].value = SMALL.focal_ratio
+    for name in ("wavelength_nm", "focal_ratio", "pixel_um"):
+        dock.choice.telescope.boxes[name].value = getattr(SMALL, name)
     measure(hand, dock)
     ((severity, text),) = messages()
     assert severity == "warning"

@@ -13,6 +13,7 @@ from magicgui.widgets import Container, FloatSpinBox, LineEdit, PushButton, Spin
 from matplotlib import rc_context
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
+from napari.utils.notifications import show_warning
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QFileDialog, QLabel
@@ -79,9 +80,9 @@ class FiguresDock(Dock):
             label="background (ADU)",
             tooltip="Where it is known, such as 0; then there is no ring. Empty: the ring's mean",
         )
-        self.pixel = FloatSpinBox(
-            name="pixel",
-            label="pixel (px)",
+        self.integration = FloatSpinBox(
+            name="integration",
+            label="integration (px)",
             value=1,
             min=0,
             max=10,
@@ -117,7 +118,8 @@ class FiguresDock(Dock):
         super().__init__(
             napari_viewer,
             "Strehl ratio, FWHM, encircled energy and radial profile of a star's image, measured "
-            "as those of the diffraction-limited PSF are. Each Run adds a line to the table.",
+            "as those of the diffraction-limited PSF are. Each Run adds a line to the table; "
+            "compare Strehl ratios of one aperture.",
             [
                 self.image,
                 self.windows,
@@ -126,7 +128,7 @@ class FiguresDock(Dock):
                 self.inner,
                 self.outer,
                 self.level,
-                self.pixel,
+                self.integration,
                 self.run_layer,
                 self.shifts,
                 self.resamples,
@@ -201,7 +203,7 @@ class FiguresDock(Dock):
             raise LuckyError(f"The background {level!r} is no number of ADU.") from None
         inner, outer = self.inner.value, self.outer.value
         ring = (inner, outer) if inner or outer else None
-        return FigureRecipe(self.aperture.value or None, ring, background, self.pixel.value)
+        return FigureRecipe(self.aperture.value or None, ring, background, self.integration.value)
 
     def run(self) -> None:
         """Measure the image, with errors if there are frames, and show it."""
@@ -212,6 +214,8 @@ class FiguresDock(Dock):
         windows = self.windows.value
         window = None if windows is None else windows_of(windows, layer)[0]
         telescope, scale = self.telescope.telescope, stack_scale(history_of(layer))
+        if notes := self.telescope.notes:
+            show_warning("\n".join(notes))
         diffraction, recipe = on_finer(telescope.diffraction, self.recipe, scale)
         frames = self._frames(layer) if frame is None else None
         resamples, name = self.resamples.value, layer.name

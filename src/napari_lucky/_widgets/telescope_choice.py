@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from magicgui.widgets import ComboBox, Container, FloatSpinBox, LineEdit, PushButton, Widget
+from magicgui.widgets import ComboBox, Container, Label, LineEdit, PushButton, Widget
+from napari.utils.notifications import show_warning
 
 from ..errors import LuckyError
 from ..optics import Telescope
-from ..telescopes import header_telescope, remove_telescope, save_telescope, saved_telescopes
+from ..telescope_header import header_doubts, header_telescope
+from ..telescopes import (
+    remove_telescope,
+    save_telescope,
+    saved_telescopes,
+    telescope_notes,
+    telescope_of,
+)
 from .jobs import attempt, tell
+from .number_box import NumberBox
 
-UNNAMED = "as below"
+UNNAMED, FROM_HEADER = "as below", "from the header"
 BOXES = {
-    "wavelength_nm": ("wavelength (nm)", 1, 100_000, 1.0, 1, "Of the light, in nanometres"),
-    "focal_ratio": (
-        "focal ratio",
-        0.1,
-        10_000,
-        0.1,
-        2,
-        "Focal length over diameter",
-    ),
-    "pixel_um": ("pixel (um)", 0.1, 1000, 0.1, 3, "Side of a pixel, in micrometres"),
-    "diameter_m": ("diameter (m)", 0.001, 100, 0.01, 3, "Of the pupil, in metres"),
-    "obstruction": ("obstruction (of 1)", 0, 0.99, 0.01, 3, "Its diameter over the pupil's"),
+    "wavelength_nm": ("wavelength (nm)", "Of the light, in nanometres"),
+    "focal_ratio": ("focal ratio", "Focal length over diameter, at the camera"),
+    "pixel_um": ("pixel size (um)", "Side of a pixel, in micrometres"),
+    "diameter_m": ("diameter (m)", "Of the pupil, in metres"),
+    "obstruction": ("obstruction (of 1)", "Diameter of the central obstruction over the pupil's"),
 }
 
 
 class TelescopeChoice:
     """A telescope dialled in once; `widgets` go into a dock.
 
-    A saved one fills the boxes when it is chosen. With none chosen, what a FITS header tells does
-    (`take_header`).
+    The boxes are empty until something is typed. A saved telescope fills them when it is chosen.
+    With none chosen, what a FITS header tells fills those in which nothing was typed
+    (`take_header`); beside each stands what the header says.
     """
 
     def __init__(self) -> None:
@@ -43,20 +47,8 @@ class TelescopeChoice:
             choices=lambda _: [UNNAMED, *self._names],  # asked for anew with every new parent
             tooltip="A telescope that was saved; its figures are filled in below",
         )
-        self.boxes = {
-            name: FloatSpinBox(
-                name=name,
-                label=label,
-                min=least,
-                max=most,
-                step=step,
-                value=getattr(Telescope, name),
-                tooltip=tooltip,
-            )
-            for name, (label, least, most, step, _, tooltip) in BOXES.items()
-        }
-        for name, box in self.boxes.items():
-            box.native.setDecimals(BOXES[name][4])
+        self.boxes = {name: NumberBox(name, label, tip) for name, (label, tip) in BOXES.items()}
+        self.beside = {name: Label(name=f"{name}_from", value="") for name in BOXES}
         self.name = LineEdit(name="telescope_name", tooltip="What it shall be called")
         self.save_button = PushButton(
             text="Save", tooltip="Keep these figures under this name, to be chosen again"
@@ -71,30 +63,81 @@ class TelescopeChoice:
             tooltip="The telescope's name, to be saved or removed",
         )
         row.margins = (0, 0, 0, 0)
-        self.widgets: list[Widget] = [self.named, *self.boxes.values(), row]
-        self._header: dict[str, float] = {}
+        lines = [_line(box, self.beside[name]) for name, box in self.boxes.items()]
+        self.widgets: list[Widget] = [self.named, *lines, row]
+        self._header: Any = None
+        self._told: dict[str, float] = {}
+        self._from_header: set[str] = set()
         self.reset()
         self.named.changed.connect(self._chosen)
+        for name, box in self.boxes.items():
+            box.changed.connect(lambda _=None, name=name: self._typed(name))
         self.save_button.changed.connect(lambda: attempt(self.save))
         self.remove_button.changed.connect(lambda: attempt(self.remove))
 
     @property
-    def telescope(self) -> Telescope:
-        """What is dialled in.
+    def given(self) -> dict[str, float | None]:
+        """What is in the boxes; None where one is empty.
 
         Raises
         ------
         LuckyError
-            If it makes no sense.
+            If something typed is no number.
         """
-        return Telescope(**{name: float(box.value) for name, box in self.boxes.items()})
+        return {name: box.number for name, box in self.boxes.items()}
+
+    @property
+    def telescope(self) -> Telescope:
+        """What is dialled in; the obstruction is 0 where its box is empty.
+
+        Raises
+        ------
+        LuckyError
+            If a figure lacks, or makes no sense.
+        """
+        return telescope_of(self.given)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is doubtful of the telescope: cards of the header, unusual figures."""
+        return telescope_notes(self._header, self.given)
 
     def take_header(self, header: Any) -> None:
-        """Fill in what a header tells, if that is new and no saved telescope is chosen."""
-        told = header_telescope(header)
-        if self.named.value == UNNAMED and told != self._header:
-            self._header = told
-            self._fill(told)
+        """Fill in what a header tells, where nothing was typed and no saved telescope is chosen."""
+        self._header, self._told = header, header_telescope(header)
+        if self.named.value == UNNAMED:
+            for name, box in self.boxes.items():
+                if name in self._from_header or not str(box.value).strip():
+                    self._set(name, self._told.get(name))
+                    if name in self._told:
+                        self._from_header.add(name)
+        self._tell_beside()
+
+    def _set(self, name: str, value: float | None) -> None:
+        box = self.boxes[name]
+        with box.changed.blocked():
+            box.value = "" if value is None else f"{value:.10g}"
+        self._from_header.discard(name)
+
+    def _typed(self, name: str) -> None:
+        self._from_header.discard(name)
+        self._tell_beside()
+
+    def _tell_beside(self) -> None:
+        """Show beside each box what the header says."""
+        doubts = " ".join(header_doubts(self._header))
+        for name, label in self.beside.items():
+            told = self._told.get(name)
+            label.value, label.tooltip = "", doubts
+            if told is not None:
+                label.value = FROM_HEADER if self._has(name, told) else f"header: {told:.6g}"
+
+    def _has(self, name: str, told: float) -> bool:
+        try:
+            number = self.boxes[name].number
+        except LuckyError:
+            return False
+        return number is not None and math.isclose(number, told, rel_tol=1e-6)
 
     def reset(self) -> None:
         """Take up the telescopes that were saved meanwhile, in a script or another dock."""
@@ -113,6 +156,8 @@ class TelescopeChoice:
         """Keep the telescope under the name typed, and choose it."""
         name = self.name.value.strip()
         save_telescope(name, self.telescope)
+        if notes := telescope_notes(None, self.given):
+            show_warning("\n".join(notes))
         self.reset()
         self.named.value = name
 
@@ -135,6 +180,19 @@ class TelescopeChoice:
 
     def _fill(self, values: dict[str, float]) -> None:
         for name, value in values.items():
-            box = self.boxes[name]
-            if box.min <= value <= box.max:
-                box.value = value
+            self._set(name, value)
+        self._tell_beside()
+
+
+def _line(box: NumberBox, beside: Label) -> Container:
+    """Return a box with what stands beside it."""
+    line = Container(
+        name=f"{box.name}_line",
+        widgets=[box, beside],
+        layout="horizontal",
+        labels=False,
+        label=box.label,
+        tooltip=box.tooltip,
+    )
+    line.margins = (0, 0, 0, 0)
+    return line

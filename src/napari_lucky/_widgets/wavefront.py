@@ -21,7 +21,6 @@ from .._from_layers import (
     table_of,
     windows_of,
 )
-from .._notes import show_warning
 from .._wavefront_layers import stacked_window, stacks_of, wavefront_tuple
 from ..blocks import Progress
 from ..comparing_plots import FIGURES, save_figure
@@ -178,7 +177,7 @@ class WavefrontDock(Dock):
             self.view.show_wavefront(measured, title, rows)
             self._result_buttons.native.show()
             if measured.notes:
-                show_warning("\n".join(measured.notes))
+                napari.utils.notifications.show_warning("\n".join(measured.notes))
 
         self.start(work, done)
 
@@ -190,7 +189,7 @@ class WavefrontDock(Dock):
         frames, history = frames_of(layer), history_of(layer)
         task = self.choice.task(*self._windows(layer, shifts), layer.metadata.get("header"))
         task.check(frames.shape)
-        quality = None
+        quality, doubts = None, self.choice.telescope.notes
         if self.choice.ranked:
             if shifts is None or not has_step("rank")(shifts):
                 raise LuckyError("To choose the best frames, do Frame ranking first.")
@@ -200,7 +199,7 @@ class WavefrontDock(Dock):
 
         def measure(progress: Progress) -> MeasuredWavefront:
             found = measure_wavefront(frames, task, quality, progress=progress)
-            return MeasuredWavefront(found, history=history, notes=found.notes)
+            return MeasuredWavefront(found, history=history, notes=(*doubts, *found.notes))
 
         return layer, measure
 
@@ -226,10 +225,11 @@ class WavefrontDock(Dock):
         (focus, defocus), notes = stacks_of(layer, self.defocus.value)
         windows = Window.whole(focus.shape), Window.whole(defocus.shape)
         task = self.choice.task(*windows, None)  # a header tells the noise of a frame, not of this
+        doubts = self.choice.telescope.notes
 
         def measure(progress: Progress) -> MeasuredWavefront:
             found = wavefront_of_stacks(focus, defocus, task, progress=progress)
-            return MeasuredWavefront(found, history=history_of(layer), notes=notes)
+            return MeasuredWavefront(found, history=history_of(layer), notes=(*doubts, *notes))
 
         return layer, measure
 

@@ -10,6 +10,7 @@ from ..pupil import Spider
 from ..wavefront_job import WavefrontRequest
 from ..wavefront_task import MOST_MODES, Choice, WavefrontTask
 from ..windows import Window
+from .number_box import NumberBox
 from .telescope_choice import TelescopeChoice
 
 WAVES, SHIFT = "waves", "mm"
@@ -50,15 +51,9 @@ class WavefrontChoice:
             step=1,
             tooltip="Of the first vane, from right (x) towards down (y)",
         )
-        self.defocus = FloatSpinBox(
-            name="defocus",
-            value=1.8,
-            min=-1000,
-            max=1000,
-            step=0.1,
-            tooltip="Of the defocused image against the focused one, with its sign",
+        self.defocus = NumberBox(
+            "defocus", tooltip="Of the defocused image against the focused one, with its sign"
         )
-        self.defocus.native.setDecimals(4)
         self.unit = ComboBox(
             name="defocus_unit",
             choices=[WAVES, SHIFT],
@@ -133,7 +128,7 @@ class WavefrontChoice:
         Raises
         ------
         LuckyError
-            If the telescope makes no sense.
+            If the telescope or the defocus is not known, or makes no sense.
         """
         defocus_of = {WAVES: "defocus_waves", SHIFT: "defocus_mm"}[self.unit.value]
         vanes = int(self.vanes.value)
@@ -146,9 +141,7 @@ class WavefrontChoice:
             "seed": int(self.seed.value),
         }
         request = WavefrontRequest(
-            vars(self.telescope.telescope),
-            options=options,
-            **{defocus_of: float(self.defocus.value)},
+            self.telescope.given, options=options, **{defocus_of: self.defocus.number}
         )
         return request.task(header or {}, focus, defocus)
 
