@@ -47,8 +47,7 @@ def _may_be_run(folder: Path) -> bool:
 
 def read_layers(path: str | Sequence[str]) -> list[LayerTuple]:
     """Return the layers that a path or a list of paths holds; tell the user what is wrong."""
-    from napari.utils.notifications import show_error, show_info
-
+    from ._notes import show_error, show_info
     from ._widgets.beside import beside
 
     paths = [Path(p) for p in ([path] if isinstance(path, str) else path)]

@@ -53,7 +53,7 @@ class ShownArray(LazyArray):
             return np.array(np.broadcast_to(np.array(nothing, self.dtype), self.shape)[key])
 
     def _tell(self, text: str) -> None:
-        from napari.utils.notifications import show_error
+        from ._notes import show_error
 
         if text not in self._told and len(self._told) < MOST_TOLD:
             self._told.add(text)

@@ -60,8 +60,7 @@ def write_table(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
 
 
 def _telling(write: Any, path: str) -> list[str]:
-    from napari.utils.notifications import show_error
-
+    from ._notes import show_error
     from ._widgets.beside import beside
 
     try:

@@ -3,53 +3,66 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn, get_args
+from typing import Any, NoReturn, get_args
 
 from ._version import __version__
 from .calibration import Combine
 from .command_options import folder
+from .ending import ended_as_interrupted, signals_left_alone, status_of
 from .errors import LuckyError, NoStarError
 from .figures_command import add_figures, run_figures
+from .plain_text import printable
 from .process_command import add_process, run_process
 from .telescope_command import add_telescope, run_telescope
-from .terminal import Meter, has_display
+from .terminal import CannotPrintError, Meter, end_stdout, has_display, say, warn
 from .wavefront_command import add_wavefront, run_wavefront
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status.
 
-    0 done, 2 bad input, 3 no star in the run, 130 interrupted.
+    0 done; 1 done, but stdout cannot be written; 2 bad input; 3 no star in the run; 130, 143 and
+    129 ended by Ctrl-C, SIGTERM and SIGHUP.
     """
-    given = parser().parse_args(arguments)
     try:
-        commands = {
-            "process": run_process,
-            "flat": run_flat,
-            "figures": run_figures,
-            "wavefront": run_wavefront,
-            "telescope": run_telescope,
-            "demo": run_demo,
-        }
-        status = commands[given.command](given)
-        if sys.stdout is not None:
-            sys.stdout.flush()
-        return status
+        with ended_as_interrupted():
+            return _run(arguments)
     except BrokenPipeError:  # nobody listens any more; what was asked for is done
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except CannotPrintError as error:
+        warn(f"napari-lucky: stdout cannot be written ({error}); what was asked for is done.")
+        return 1
     except LuckyError as error:
-        print(f"napari-lucky: {error}", file=sys.stderr)
+        warn(f"napari-lucky: {error}")
         return 3 if isinstance(error, NoStarError) else 2
     except KeyboardInterrupt as interrupt:
+        status, told = status_of(interrupt)
         left = " ".join(map(str, interrupt.args)) or "nothing was written."
-        print(f"napari-lucky: interrupted; {left}", file=sys.stderr)
-        return 130
+        warn(f"napari-lucky: {told}; {left}")
+        return status
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        given = parser().parse_args(arguments)
+    except SystemExit:
+        end_stdout()  # where --help was printed
+        raise
+    commands = {
+        "process": run_process,
+        "flat": run_flat,
+        "figures": run_figures,
+        "wavefront": run_wavefront,
+        "telescope": run_telescope,
+        "demo": run_demo,
+    }
+    status = commands[given.command](given)
+    end_stdout()
+    return status
 
 
 class Parser(argparse.ArgumentParser):
@@ -59,7 +72,7 @@ class Parser(argparse.ArgumentParser):
         """End with status 2."""
         if found := re.fullmatch(r"argument (.*/)?(-\S+): expected one argument", message):
             message += f"; if it begins with a minus, write it with =, as {found[2]}=-5…"
-        self.exit(2, f"{self.prog}: {message}\n")
+        self.exit(2, f"{self.prog}: {printable(message)}\n")
 
 
 def parser() -> Parser:
@@ -117,8 +130,8 @@ def run_flat(given: argparse.Namespace) -> int:
     finally:
         meter.clear()
     for note in notes:
-        print(note, file=sys.stderr)
-    print(
+        warn(note)
+    say(
         f"Flat: median {field.level:.5g} ADU, rms {100 * field.rms:.3g} %, {field.dead} dead "
         f"pixels; wrote {', '.join(file.name for file in files)} to {given.out}"
     )
@@ -127,7 +140,7 @@ def run_flat(given: argparse.Namespace) -> int:
 
 def run_demo(given: argparse.Namespace) -> int:
     """Do `napari-lucky demo`."""
-    from .demo import make_demo, show_demo
+    from .demo import make_demo
 
     window = has_display()
     out = given.out or Path("napari-lucky-demo")
@@ -138,16 +151,24 @@ def run_demo(given: argparse.Namespace) -> int:
         with tempfile.TemporaryDirectory(prefix="napari-lucky-demo-") as folder:
             made = make_demo(Path(folder), progress=meter)
             meter.clear()
-            show_demo(*made)
+            _show(*made)
         return 0
     try:
         run, result = make_demo(out, overwrite=given.overwrite, progress=meter)
     finally:
         meter.clear()
-    print(f"The simulated run and its results are in {out.absolute()}")
+    say(f"The simulated run and its results are in {out.absolute()}")
     if window:
-        show_demo(run, result)
+        _show(run, result)
     return 0
+
+
+def _show(*made: Any) -> None:
+    """Open napari, which sees to signals itself."""
+    from .demo import show_demo
+
+    with signals_left_alone():
+        show_demo(*made)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 from ._version import __version__
 from .optics import Telescope
+from .plain_text import cell, csv_line
 from .psf_measuring import PsfErrors, PsfFigures
 
 
@@ -96,8 +96,7 @@ def figures_to_csv(rows: Sequence[FigureRow]) -> str:
     arcsec = ("fwhm_major_arcsec", "fwhm_minor_arcsec")
     width = len(columns) + len(arcsec) + len(FURTHER)
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", "frame", *columns, *arcsec, *FURTHER, "cautions"])
+    text.write(csv_line(["image", "frame", *columns, *arcsec, *FURTHER, "cautions"]))
     for row in rows:
         values: list[float] = []
         if row.figures is not None:
@@ -110,17 +109,17 @@ def figures_to_csv(rows: Sequence[FigureRow]) -> str:
             values += [further(row.figures) for further in FURTHER.values()]
         frame = "" if row.frame is None else row.frame
         cautions = [row.why] if row.figures is None else row.figures.cautions
-        empty = [""] * (width - len(values))
-        writer.writerow([row.name, frame, *map(_text, values), *empty, "; ".join(cautions)])
+        values += [math.nan] * (width - len(values))
+        told = cell("; ".join(cautions))
+        text.write(csv_line([cell(row.name), frame, *map(_text, values), told]))
     return text.getvalue()
 
 
 def curves_to_csv(rows: Sequence[FigureRow]) -> str:
     """Return encircled energy and radial profile as CSV text, a line a radius of each image."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     errors = ("encircled_error", "profile_error")
-    writer.writerow(["image", "frame", "radius_px", *CURVES, *errors])
+    text.write(csv_line(["image", "frame", "radius_px", *CURVES, *errors]))
     for row in rows:
         if row.figures is None:
             continue
@@ -130,7 +129,7 @@ def curves_to_csv(rows: Sequence[FigureRow]) -> str:
             if of is not None:
                 values += [of.encircled[k], of.profile[k]]
             frame = "" if row.frame is None else row.frame
-            writer.writerow([row.name, frame, *map(_text, values)])
+            text.write(csv_line([cell(row.name), frame, *map(_text, values)]))
     return text.getvalue()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
 from .command_options import (
@@ -18,7 +17,7 @@ from .command_options import (
 )
 from .errors import LuckyError
 from .options import from_text
-from .terminal import Meter
+from .terminal import Meter, say, warn
 from .windows import Window
 
 
@@ -118,16 +117,16 @@ def run_figures(given: argparse.Namespace) -> int:
         meter.clear()
     files = write_figures(measured, given.out, report=given.report, overwrite=given.overwrite)
     for note in notes:
-        print(note, file=sys.stderr)
+        warn(note)
     good = [row for row in measured.rows if row.figures is not None]
     for row in good[:3]:
         assert row.figures is not None
         of, errors = row.figures, row.figures.errors
         error = "" if errors is None else f" ± {errors.strehl:.2g}"
-        print(
+        say(
             f"{row.title}: Strehl ratio {of.strehl:.4g}{error}, {tell_aperture(of)}, FWHM "
             f"{of.fwhm_major:.4g} x {of.fwhm_minor:.4g} px"
         )
     more = f"{len(good)} images; " if len(good) > 3 else ""
-    print(f"{more}wrote {', '.join(file.name for file in files)} to {given.out}")
+    say(f"{more}wrote {', '.join(file.name for file in files)} to {given.out}")
     return 0

@@ -23,7 +23,11 @@ from queue import SimpleQueue
 from typing import Any, BinaryIO
 
 from .blocks import cores
+from .ending import SIGNALS
 from .errors import LuckyError
+
+ENDING = (signal.SIGINT, *SIGNALS)
+"""What ends this process, which ends its copies."""
 
 
 def nothing() -> None:
@@ -181,7 +185,7 @@ class Forked(Executor):
 @contextmanager
 def _not_interrupted() -> Iterator[None]:
     """Let an interrupt wait."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         yield
     finally:
@@ -197,7 +201,8 @@ def make_copy(function: Callable[..., Any], others: list[Copy]) -> Copy:
         pid = os.fork()
     if pid == 0:
         try:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # who waits here decides what ends
+            for number in ENDING:
+                signal.signal(number, signal.SIG_IGN)  # the process that waits decides what ends
             for pipe in (asked, answers, *_pipes_of(others)):
                 os.close(pipe)
             _serve(function, os.fdopen(there_in, "rb"), os.fdopen(there_out, "wb"))

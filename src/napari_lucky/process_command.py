@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
 from .by_hand import parse_numbers
@@ -22,7 +21,7 @@ from .options import add_cleaning_options, from_text, recipe_of, smoothing
 from .ranking import DEFAULT_METRIC, LEAST_KEPT, check_above, check_keep, tell_count
 from .registration import METHODS
 from .stack_methods import parse_stack
-from .terminal import Meter
+from .terminal import Meter, say, warn
 
 
 def add_process(commands: Any) -> None:
@@ -149,17 +148,17 @@ def run_process(given: argparse.Namespace) -> int:
                 tell=notes.append,
                 inputs=inputs,
             )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         if journal.kept:
-            raise KeyboardInterrupt(
+            interrupt.args = (
                 f"no result was written. What was measured is kept in {journal.path}: the same "
-                "command goes on from there."
-            ) from None
+                "command goes on from there.",
+            )
         raise
     for note in notes:
-        print(note, file=sys.stderr)
+        warn(note)
     table = result.table
-    print(
+    say(
         f"Stacked {tell_count(int(table.selected.sum()), len(table.frame))}; wrote "
         f"{', '.join(file.name for file in files)} to {given.out}"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import dropwhile, takewhile
 from pathlib import Path
@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from .errors import LuckyError
 from .fits_output import header_text
 from .history import History, history_cards, read_history
+from .plain_text import cell, csv_line, from_cell
 
 REFERENCE = "reference "
+MOST_FRAME = 2**31 - 1
 COLUMNS = ("frame", "file", "dy", "dx", "quality", "selected")
 ERRORS = ("sigma_dy", "sigma_dx")
 """Columns that follow, and may be missing: of methods that tell how certain a shift is."""
@@ -71,19 +73,23 @@ def table_to_csv(table: FrameTable, with_history: bool = False) -> str:
     """
     text = io.StringIO()
     if with_history:
-        text.writelines(f"# {card}\n" for card in history_cards(table.history))
+        text.writelines(f"# {cell(card)}\n" for card in history_cards(table.history))
         text.write("# {}{!r} {!r}\n".format(REFERENCE, *(float(v) for v in table.reference)))
-    writer = csv.writer(text, lineterminator="\n")
     errors = ERRORS if table.sigma is not None else ()
-    writer.writerow([*COLUMNS, *(("y", "x") if with_history else ()), *errors])
+    text.write(csv_line([*COLUMNS, *(("y", "x") if with_history else ()), *errors]))
     for k, frame in enumerate(table.frame):
         numbers = [*table.shifts[k], table.quality[k]]
-        row = [frame, table.file[k], *(repr(float(v)) for v in numbers), int(table.selected[k])]
+        row = [
+            frame,
+            cell(table.file[k]),
+            *(repr(float(v)) for v in numbers),
+            int(table.selected[k]),
+        ]
         if with_history:
             row += [repr(float(v)) for v in table.points[k]]
         if table.sigma is not None:
             row += [repr(float(v)) for v in table.sigma[k]]
-        writer.writerow(row)
+        text.write(csv_line(row))
     return text.getvalue()
 
 
@@ -112,16 +118,17 @@ def table_from_csv(path: Path) -> FrameTable:
     Raises
     ------
     LuckyError
-        If it is not such a file.
+        If it is not such a file, a frame is in it twice, or `selected` is neither 0 nor 1.
     """
     try:
         with _open(path) as file:
             lines = list(file)
-        comments = [line[2:].rstrip() for line in takewhile(_is_comment, lines)]
+        comments = [from_cell(line[2:].rstrip()) for line in takewhile(_is_comment, lines)]
         reader = csv.DictReader(dropwhile(_is_comment, lines), restval="")
         if missing := set(COLUMNS) - set(reader.fieldnames or ()):
             raise KeyError(*sorted(missing))
         rows = list(reader)
+        _check_rows(rows)
         told = [c.removeprefix(REFERENCE) for c in comments if c.startswith(REFERENCE)]
         y, x = told[0].split() if told else (0, 0)
         sigma = None
@@ -129,10 +136,10 @@ def table_from_csv(path: Path) -> FrameTable:
             sigma = np.array([[row[name] for name in ERRORS] for row in rows], np.float64)
         return FrameTable(
             np.array([int(row["frame"]) for row in rows], np.intp),
-            [row["file"] for row in rows],
+            [from_cell(row["file"]) for row in rows],
             np.array([[row["dy"], row["dx"]] for row in rows], np.float64).reshape(-1, 2),
             np.array([row["quality"] for row in rows], np.float64),
-            np.array([row["selected"] == "1" for row in rows], bool),
+            np.array([row["selected"].strip() == "1" for row in rows], bool),
             (float(y), float(x)),
             read_history(comments),
             None if sigma is None else sigma.reshape(-1, 2),
@@ -142,6 +149,21 @@ def table_from_csv(path: Path) -> FrameTable:
             f"{path}: this is not a table of frames ({error}); expected CSV with the columns "
             f"{', '.join(COLUMNS)}."
         ) from error
+
+
+def _check_rows(rows: Sequence[Mapping[str, str]]) -> None:
+    seen: set[int] = set()
+    for row in rows:
+        frame = int(row["frame"])
+        if not 0 <= frame <= MOST_FRAME:
+            raise ValueError(f"frame {row['frame'][:40]}: no number that a frame can have")
+        if frame in seen:
+            raise ValueError(f"frame {frame} is in it twice")
+        seen.add(frame)
+        if row["selected"].strip() not in ("0", "1"):
+            raise ValueError(
+                f"frame {frame}: selected is {row['selected'][:40]!r}, and must be 0 or 1"
+            )
 
 
 def table_to_hdu(table: FrameTable, name: str = "FRAMES") -> Any:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from .command_options import add_telescope_options, given_telescope
 from .errors import LuckyError
+from .terminal import say, warn
 
 
 def add_telescope(commands: Any) -> None:
@@ -39,24 +39,24 @@ def run_telescope(given: argparse.Namespace) -> int:
             raise LuckyError("Give the telescope a NAME.")
         saved = saved_telescopes()
         for name, one in saved.items():
-            print(f"{name}: {tell_telescope(one)}")
+            say(f"{name}: {tell_telescope(one)}")
         if not saved:
-            print(f"No telescope was saved yet; they are kept in {telescopes_file()}")
+            say(f"No telescope was saved yet; they are kept in {telescopes_file()}")
         return 0
     if given.remove:
-        print(f"Removed {given.name} from {remove_telescope(given.name)}")
+        say(f"Removed {given.name} from {remove_telescope(given.name)}")
         return 0
     if not options:
         saved = saved_telescopes()
         if given.name not in saved:
             raise LuckyError(f"There is no telescope {given.name!r}; give its figures to save it.")
-        print(f"{given.name}: {tell_telescope(saved[given.name])}")
+        say(f"{given.name}: {tell_telescope(saved[given.name])}")
         return 0
     telescope = telescope_of(options)
     path = save_telescope(given.name, telescope, overwrite=given.overwrite)
     for note in telescope_notes(None, options):
-        print(note, file=sys.stderr)
-    print(f"Saved {given.name}: {tell_telescope(telescope)}; in {Path(path)}")
+        warn(note)
+    say(f"Saved {given.name}: {tell_telescope(telescope)}; in {Path(path)}")
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from .command_options import (
 from .errors import LuckyError
 from .options import from_text
 from .recipe import Recipe
-from .terminal import Meter
+from .terminal import Meter, say, warn
 from .windows import Window
 
 if TYPE_CHECKING:
@@ -121,8 +120,8 @@ def run_wavefront(given: argparse.Namespace) -> int:
         meter.clear()
     files = write_wavefront(measured, given.out, report=given.report, overwrite=given.overwrite)
     for note in measured.notes:
-        print(note, file=sys.stderr)
-    print(f"{_told(measured)}; wrote {', '.join(file.name for file in files)} to {given.out}")
+        warn(note)
+    say(f"{_told(measured)}; wrote {', '.join(file.name for file in files)} to {given.out}")
     return 0
 
 

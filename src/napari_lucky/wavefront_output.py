@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Sequence
@@ -16,6 +14,7 @@ from ._version import __version__
 from .fits_output import ImageResult, write_fits, write_text
 from .history import Step
 from .outputs import write_folder
+from .plain_text import cell, csv_line
 from .steps import window_numbers
 from .wavefront_job import MeasuredWavefront
 from .wavefront_result import MAP_SAMPLES, PerFrame, Wavefront
@@ -120,16 +119,13 @@ def frames_to_csv(frames: PerFrame, numbers: Any, files: Sequence[str]) -> str:
             *frames.fluxes[k],
             *frames.coefficients_nm[k],
         )
-        told = [int(numbers[place]), files[place], int(frames.good[k]), _text(frames.chi2[k])]
+        told = [int(numbers[place]), cell(files[place]), int(frames.good[k]), _text(frames.chi2[k])]
         rows.append([*told, int(frames.starts[k]), *map(_text, values)])
     return _csv(header, rows)
 
 
 def _csv(header: list[str], rows: list[list[Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([header, *rows])
-    return text.getvalue()
+    return "".join(map(csv_line, [header, *rows]))
 
 
 def _text(value: float) -> str:

@@ -8,11 +8,11 @@ from typing import Any
 import napari
 import numpy as np
 from magicgui.widgets import ComboBox, FloatSpinBox, LineEdit, SpinBox
-from napari.utils.notifications import show_info
 from napari.utils.theme import get_theme
 
 from .._from_layers import GIVEN, frames_of, history_of
 from .._layers import contrast_of, image_tuple
+from .._notes import show_info
 from .._shown import ShownArray, read_ahead
 from ..bad_pixels import HOT_SIGMA
 from ..blocks import Progress

@@ -7,10 +7,10 @@ from typing import Any
 
 import napari
 from magicgui.widgets import ComboBox, FloatSpinBox, PushButton, SpinBox
-from napari.utils.notifications import show_info
 
 from .._from_layers import frames_of, history_of, spots_of, windows_of
 from .._layers import contrast_of, dust_tuple, image_tuple
+from .._notes import show_error, show_info
 from .._shown import ShownArray, read_ahead
 from ..background import MAX_ORDER, BackgroundModel, discs_around
 from ..blocks import Progress
@@ -144,7 +144,7 @@ class CleaningDock(Dock):
         """Look for dust and mark it in a Points layer."""
         layer, light = self.image.value, self.light.value
         if layer is None:
-            napari.utils.notifications.show_error("Open a run first.")
+            show_error("Open a run first.")
             return
         frames = frames_of(layer if light is None else light)
         discs = discs_around(self._windows(layer)) if light is None else ()

@@ -9,9 +9,9 @@ from typing import Any
 
 from napari.qt.threading import WorkerBase, WorkerBaseSignals
 from napari.utils import progress as progress_bar
-from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from .._notes import show_error, show_info
 from ..blocks import Cancelled
 from ..errors import LuckyError
 from .beside import RUNNING, begin, end

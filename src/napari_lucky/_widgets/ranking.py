@@ -28,6 +28,7 @@ from ..by_hand import ByHand, kept_frames, tell_kept
 from ..errors import LuckyError
 from ..frames import Subset
 from ..keep_curves import KeepCurve, keep_curve
+from ..plain_text import plain
 from ..ranking import best_first, rank
 from ..sampling import Sampling, measure_sampling
 from ..shifting import Shifted
@@ -335,7 +336,7 @@ class RankingDock(Dock):
         try:
             self._choose(self._by_hand_now(ranked))
         except LuckyError as error:  # in the middle of typing, as a rule: no message for that
-            self.told.setText(str(error))
+            self.told.setText(plain(str(error)))
 
     def _cut_dragged(self, count: int, let_go: bool) -> None:
         ranked = self._live
@@ -348,7 +349,7 @@ class RankingDock(Dock):
         try:
             self._choose(self._by_hand, count)
         except LuckyError as error:
-            self.told.setText(str(error))
+            self.told.setText(plain(str(error)))
 
     def _frame_shown(self) -> int:
         layer = self._ranked.layer if self._ranked is not None else self.image.value

@@ -13,6 +13,7 @@ from magicgui.widgets import ComboBox, PushButton
 
 from .._from_layers import frames_of, history_of, windows_of
 from .._layers import files_of, image_tuple, points_tuple, rectangle, vectors_tuple, windows_tuple
+from .._notes import show_error, show_warning
 from ..blocks import Progress
 from ..calibration import calibrated_in, saturated_frames
 from ..correlation import REFERENCES
@@ -108,7 +109,7 @@ class RegistrationDock(Dock):
         """Look for the star and put the first rectangle on it."""
         layer = self.image.value
         if layer is None:
-            napari.utils.notifications.show_error("Open a run first.")
+            show_error("Open a run first.")
             return
         frames = frames_of(layer)
 
@@ -199,7 +200,7 @@ class RegistrationDock(Dock):
             self.add(vectors_tuple(table, f"{base_name(layer)} shifts", **shared))
             yield
             if notes:
-                napari.utils.notifications.show_warning("\n".join(notes))
+                show_warning("\n".join(notes))
 
         self.start(work, done)
 

@@ -21,6 +21,7 @@ from .._from_layers import (
     table_of,
     windows_of,
 )
+from .._notes import show_warning
 from .._wavefront_layers import stacked_window, stacks_of, wavefront_tuple
 from ..blocks import Progress
 from ..comparing_plots import FIGURES, save_figure
@@ -177,7 +178,7 @@ class WavefrontDock(Dock):
             self.view.show_wavefront(measured, title, rows)
             self._result_buttons.native.show()
             if measured.notes:
-                napari.utils.notifications.show_warning("\n".join(measured.notes))
+                show_warning("\n".join(measured.notes))
 
         self.start(work, done)
 
