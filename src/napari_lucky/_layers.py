@@ -70,7 +70,8 @@ def image_tuple(
     history : tuple of Step
         What was done to the pixels; into the metadata.
     origin : tuple of int
-        (y, x) on the sensor of the first pixel: the layer is put where its window is.
+        (y, x) of the first pixel in `like`, or on the sensor: the layer is put where its window
+        is.
     finer : float
         Pixels a pixel of the sensor: the layer is that much smaller than its pixels are many.
     like : napari layer, optional
@@ -80,9 +81,14 @@ def image_tuple(
     """
     scale, translate, units = _place(like, np.ndim(data) if isinstance(data, np.ndarray) else 3)
     first = np.asarray(origin) + (1 / finer - 1) / 2  # the outer edges lie on each other
+    y, x = (0, 0) if like is None else like.metadata.get("origin", (0, 0))  # of a saved window
     meta: dict[str, Any] = {
         "name": name,
-        "metadata": {"header": header, "history": tuple(history), "origin": origin},
+        "metadata": {
+            "header": header,
+            "history": tuple(history),
+            "origin": (y + origin[0], x + origin[1]),
+        },
         "scale": [*scale[:-2], *(scale[-2:] / finer)],
         "translate": [*translate[:-2], *(translate[-2:] + first * scale[-2:])],
         **units,

@@ -33,6 +33,7 @@ def wavefront_tuple(measured: MeasuredWavefront, name: str, *, like: Any = None)
         colormap="RdBu_r",
         contrast_limits=(-high, high),
     )
+    meta["metadata"]["origin"] = (0, 0)  # it is no part of the sensor
     meta["translate"][-1] -= (image.shape[1] + GAP) * meta["scale"][-1]
     return data, meta, kind
 

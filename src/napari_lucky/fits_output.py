@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ._version import __version__
 from .blocks import blocks_of
 from .errors import LuckyError
-from .fits_place import move_wcs, place_cards, scale_wcs
+from .fits_place import place
 from .frames import ArrayFrames, Frames, View
 from .history import History, history_cards, is_ours
 from .inputs import NO_INPUTS, Inputs, check_not_inputs, files_of_frames
@@ -51,10 +51,7 @@ STALE = [
     "INHERIT",
     "CREATOR",
     "NCOMBINE",
-    "LTV1",
-    "LTV2",
-    "LTM1_1",
-    "LTM2_2",
+    "DATE",
 ]
 """What the header of raw integers says that does not hold for a result."""
 BESIDE = {"VARIANCE": "adu**2", "COVERAGE": ""}
@@ -81,7 +78,7 @@ class ImageResult:
     history : tuple of Step
         What was done to the pixels.
     origin : tuple of int
-        (y, x) on the sensor of the first pixel; into LTV2, LTV1, and taken off CRPIX.
+        (y, x) of the first pixel in the source's images; into LTV2, LTV1, and taken off CRPIX.
     combined : int, optional
         Number of frames in each pixel; into NCOMBINE.
     variance, coverage : ndarray, (y, x), optional
@@ -298,15 +295,12 @@ def source_cards(result: ImageResult) -> Any:
         for text in ours:
             if not is_ours(text):
                 header.add_history(text)
-    y, x = result.origin
-    move_wcs(header, -y, -x)
-    scale_wcs(header, result.scale)
     if result.name:
         header["EXTNAME"] = header_text(result.name)
     header.setdefault("BUNIT", "adu")
     if result.combined is not None:
         header["NCOMBINE"] = (result.combined, "number of frames averaged")
-    place_cards(header, result.origin, result.scale)
+    place(header, result.origin, result.scale)
     return header
 
 

@@ -20,7 +20,8 @@ from .journal import Journal, job_key
 from .measuring import tell_frames, track_and_rank
 from .recipe import Recipe
 from .sampling import measure_sampling
-from .stack_methods import stack_pair
+from .stack_header import moved_header, timed_header
+from .stack_methods import parse_stack, stack_pair
 from .stacking import Stack
 from .steps import shifts_step, stack_step
 from .table import FrameTable, table_from_csv
@@ -152,7 +153,7 @@ def stack_results(
     subpixel : bool
         Whether frames are shifted by fractions of a pixel.
     header : astropy.io.fits.Header, optional
-        The run's.
+        The run's first file's; see `napari_lucky.stack_header.moved_header`.
     method : str
         See `napari_lucky.stack`.
     long_exposure : Stack, optional
@@ -161,6 +162,8 @@ def stack_results(
         See `napari_lucky.blocks.map_blocks`.
     """
     kept = np.flatnonzero(table.selected)
+    found = np.flatnonzero(np.isfinite(table.shifts).all(axis=1))
+    moved = moved_header(header, frames, table.shifts, subpixel)
     work: dict[str, Any] = {"progress": progress, "executor": executor}
     images = {}
     for name, window, stack in stack_pair(
@@ -175,11 +178,13 @@ def stack_results(
         long_exposure=long_exposure,
         **work,
     ):
-        step = stack_step(window, name != "long_exposure", subpixel, stack.count, method)
+        shifted = name != "long_exposure"
+        step = stack_step(window, shifted, subpixel, stack.count, method)
+        of = kept if shifted and not parse_stack(method).of_all else found
         images[name] = ImageResult(
             stack.image,
             name,
-            header,
+            timed_header(moved if shifted else header, header, frames, of),
             (*table.history, step),
             (window.y0, window.x0),
             stack.count,

@@ -78,6 +78,14 @@ class Run:
         """The `astropy.io.fits.Header` of the first frame."""
         return fits_image.read_header(self.images[0].path, self.images[0].layout.hdu)
 
+    def header_of(self, frame: int) -> Any:
+        """Return the `astropy.io.fits.Header` of the file that a frame is in."""
+        number = int(np.searchsorted(self._starts, frame, side="right")) - 1
+        if number == 0:
+            return self.header
+        image = self.images[number]
+        return fits_image.read_header(image.path, image.layout.hdu)
+
     def header_with(self, text: bytes) -> Any:
         """Return the header if its cards hold a text, or else None; parsed only if they do."""
         image = self.images[0]

@@ -12,7 +12,7 @@ from .coordinates import Coordinates, coordinates_from_hdu
 from .errors import LuckyError
 from .fits_image import opened_quietly
 from .fits_output import ImageResult
-from .fits_place import move_wcs, origin_and_scale, scale_wcs
+from .fits_place import take_back
 from .fits_signature import signature
 from .frames import Frames
 from .history import read_history
@@ -65,9 +65,7 @@ def read_saved(path: Path) -> list[Saved]:
 
 def _image(path: Path, number: int, hdu: Any) -> ImageResult:
     header = hdu.header.copy()
-    origin, scale = origin_and_scale(header)
-    scale_wcs(header, 1 / scale)
-    move_wcs(header, *origin)  # as the source had it: whoever writes it again takes it off again
+    origin, scale = take_back(header)
     frames = _frames(path, number)
     data: NDArray[np.float32] | Frames = frames
     if header["NAXIS"] == 2:

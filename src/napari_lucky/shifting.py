@@ -73,6 +73,11 @@ class Shifted(View):
         out[:] = interpolate(image, rest) if reach else image
 
 
+def applied_shifts(shifts: NDArray[np.float64], subpixel: bool) -> NDArray[np.float64]:
+    """Return the shifts as they are applied: rounded, unless fractions of a pixel are."""
+    return shifts if subpixel else np.floor(shifts + 0.5)
+
+
 MARGIN = 6
 """Pixels around an image that the interpolation kernel needs."""
 SAMPLINGS = (2.0, 3.0, 5.0, 7.0, 12.0)

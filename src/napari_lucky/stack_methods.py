@@ -16,7 +16,7 @@ from .drizzle import FRACTION, SCALE, check_drizzle, stack_drizzled
 from .errors import LuckyError
 from .fourier_lucky import KEEP, check_fraction, stack_fourier
 from .frames import Frames
-from .shifting import Shifted
+from .shifting import Shifted, applied_shifts
 from .stacking import Stack, stack_mean
 from .windows import Window
 
@@ -149,7 +149,7 @@ def stack(
     if by.name == "fourier":
         return stack_fourier(shifted, index, window, *by.numbers, **work)
     if by.name == "drizzle":
-        applied = shifts if subpixel else np.floor(shifts + 0.5)
+        applied = applied_shifts(shifts, subpixel)
         return stack_drizzled(frames, applied, index, window, *by.numbers, **work)
     weights = None
     if by.name == "weighted":

@@ -16,6 +16,7 @@ from ..frames import Frames, Subset, whole_run
 from ..measuring import track_and_rank
 from ..pipeline import stack_results
 from ..shifting import Shifted
+from ..stack_header import moved_header
 from ..steps import shift_step
 from ..table import FrameTable
 from ..windows import Window
@@ -108,6 +109,7 @@ def _show(
     yield
     best = Subset(Shifted(frames, table.shifts, subpixel), np.flatnonzero(table.selected))
     history = (*table.history, shift_step(subpixel))
+    hidden["header"] = moved_header(shared["header"], frames, table.shifts, subpixel)
     dock.add(image_tuple(best, f"{run} kept", history=history, **hidden))
     yield
     dock.add(vectors_tuple(table, f"{run} shifts", **shared))

@@ -32,6 +32,7 @@ from ..plain_text import plain
 from ..ranking import best_first, rank
 from ..sampling import Sampling, measure_sampling
 from ..shifting import Shifted
+from ..stack_header import moved_header
 from ..steps import frame_numbers, rank_step, shift_step
 from .choices import base_name, run_combo, shifts_combo, show_smoothing, windows_combo
 from .cut import ABOVE, CutChoice
@@ -268,7 +269,8 @@ class RankingDock(Dock):
         )
         before = tuple(done for done in history_of(shifts) if done.name != "rank")
         shifts.metadata = {**shifts.metadata, "history": (*before, step)}
-        best = Subset(Shifted(frames_of(layer), ranked.table().shifts), kept)
+        frames, found = frames_of(layer), ranked.table().shifts
+        best = Subset(Shifted(frames, found), kept)
         history = (*ranked.history, shift_step(True), step)
         if self._kept_layer is not None and self._kept_layer in self.viewer.layers:
             self._kept_layer.data = ShownArray(best)
@@ -278,7 +280,7 @@ class RankingDock(Dock):
             image_tuple(
                 best,
                 f"{base_name(layer)} kept, best first",
-                header=layer.metadata.get("header"),
+                header=moved_header(layer.metadata.get("header"), frames, found),
                 history=history,
                 like=layer,
                 contrast_limits=layer.contrast_limits,

@@ -22,6 +22,7 @@ from ..finding import find_star
 from ..measuring import tell_frames
 from ..registration import METHODS, Registration, register
 from ..shifting import Shifted
+from ..stack_header import moved_header
 from ..steps import frame_numbers, register_step, shift_step
 from ..table import FrameTable
 from ..windows import Window
@@ -191,7 +192,8 @@ class RegistrationDock(Dock):
                     history=done_to,
                     contrast_limits=layer.contrast_limits,
                     visible=False,
-                    **shared,
+                    header=moved_header(header, frames, registration.shifts, subpixel),
+                    like=layer,
                 )
             )
             yield
