@@ -85,6 +85,24 @@ def test_the_variance_is_true():
         assert 0.93 < ((made.image - 100) / np.sqrt(made.variance)).std() < 1.07
 
 
+@pytest.mark.parametrize("n", [10, 30])
+def test_the_variance_is_true_in_a_bright_core_too(n):
+    """Frames sample steep light at different places: that is no noise."""
+    y, x = np.mgrid[:48, :52] - np.array([22, 26])[:, None, None]
+    shifts = RNG.uniform(-3, 3, (n, 2))
+    light = [100 + 5000 * np.exp(-((y + dy) ** 2 + (x + dx) ** 2) / 3.4) for dy, dx in shifts]
+    made = []
+    for _ in range(24):
+        frames = RNG.normal(light, np.sqrt(light)).astype(np.float32)
+        made.append(stack_drizzled(ArrayFrames(frames), shifts, np.arange(n), WINDOW, 2, 0.7))
+    true = np.var([stack.image for stack in made], axis=0, ddof=1)
+    told = np.mean([stack.variance for stack in made], axis=0)
+    core = made[0].image > 2000
+    assert core.sum() > 10
+    assert np.sqrt(told[core].mean() / true[core].mean()) == pytest.approx(1, abs=0.1)
+    assert np.sqrt(told[~core].mean() / true[~core].mean()) == pytest.approx(1, abs=0.07)
+
+
 def test_a_scale_or_a_drop_of_no_use_is_told():
     frames = ArrayFrames(np.ones((2, 48, 52), np.float32))
     for numbers, told in (((2.5, 0.7), "1.5, 2 or 3"), ((2, 0.0), "0.1 to 1"), ((2, 1.1), "0.1")):

@@ -61,7 +61,8 @@ def stack_clipped(
     Sigma is 1.4826 times the median absolute deviation, which an outlier does not move as it
     does a standard deviation: of ten values none can be over 2.85 standard deviations off their
     mean. Where more than half of the values are equal, it is the standard deviation. The variance
-    counts that the bounds move with the median (`clipping_loss`).
+    counts that the bounds move with the median (`clipping_loss`), and that of few values they
+    are uncertain (`few_loss`).
 
     Parameters
     ----------
@@ -155,7 +156,7 @@ def _median(values: NDArray[np.float32]) -> Reduced:
 
 
 def _clipped(values: NDArray[np.float32], clip: float) -> Reduced:
-    middle, sigma, _ = _middle_and_sigma(values)
+    middle, sigma, seen = _middle_and_sigma(values)
     off = np.abs(values - middle[..., np.newaxis])
     with np.errstate(invalid="ignore"):
         kept = off <= clip * sigma[..., np.newaxis]
@@ -166,6 +167,7 @@ def _clipped(values: NDArray[np.float32], clip: float) -> Reduced:
     mean = off.sum(axis=-1) / some
     scatter = np.maximum((off**2).sum(axis=-1) / some - mean**2, 0)
     variance = clipping_loss(clip) * scatter / np.maximum(count - 1, 1)
+    variance *= np.where(seen > 2, 1 + few_loss(clip) / np.maximum(seen, 1), 1)
     variance = np.where(count > 1, variance, np.nan)
     return np.where(count > 0, middle + mean, np.nan), variance, count
 
@@ -187,6 +189,16 @@ def clipping_loss(clip: float) -> float:
     scatter = (kept - 2 * clip * density) / kept**2
     more = drawn**2 * np.pi / 2 + 2 * drawn * np.sqrt(np.pi / 2) * size / kept
     return float(1 + more / scatter)
+
+
+def few_loss(clip: float) -> float:
+    """Return a in 1 + a/n: how much greater the variance of a clipped mean is of n values.
+
+    Of few values the deviation that sets the bounds is itself uncertain. Fitted to simulations
+    of normally distributed values with clips of 2 to 5 sigmas: with it the error bar is right to
+    5 % from 5 values on, to 13 % of 3.
+    """
+    return float(2.2 * np.exp(-0.75 * max(clip - 3, 0)))
 
 
 def _middle_and_sigma(values: NDArray[np.float32]) -> Reduced:

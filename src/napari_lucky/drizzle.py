@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import Progress, blocks_of, map_blocks, silent
 from .errors import LuckyError
-from .frames import Frames
-from .stacking import Stack, Sums, checked, stack_of
+from .frames import Frames, as_float32
+from .reading import spread_over
+from .shifting import MARGIN as KERNEL
+from .shifting import Shifted, interpolate
+from .stacking import EqualSums, Stack, Sums, checked, stack_of
 from .windows import Window
 
 if TYPE_CHECKING:
@@ -21,6 +25,8 @@ SCALES = (1.5, 2.0, 3.0)
 SCALE, FRACTION = 2.0, 0.7
 MARGIN = 2
 """Pixels around the window whose drops may reach into it."""
+SCENE = 64
+"""Frames whose mean tells what is in the scene; its own noise adds 1/64 to the variance."""
 
 
 def stack_drizzled(
@@ -65,8 +71,10 @@ def stack_drizzled(
     -------
     Stack
         Its coverage is the sum of the areas, 1 being a frame whose drops cover the pixel wholly.
-        The variance is that of a ratio of sums, from the scatter of the frames; where light is
-        steep, each frame samples it elsewhere, and that scatter counts too.
+        The variance is that of a ratio of sums, from what is left of each frame without the
+        mean of all (or of 64): noise and turbulence. Where light is steep, each frame also
+        samples it elsewhere. With the same shifts that is the same every time, so it is not
+        counted; stacks with other shifts differ by it.
 
     Raises
     ------
@@ -77,20 +85,68 @@ def stack_drizzled(
     index = checked(frames, index, window)
     shape = (round(scale * window.height), round(scale * window.width))
 
-    def add(block: slice) -> Sums:
-        sums = Sums(shape)
+    work: dict[str, Any] = {"progress": progress, "executor": executor}
+    scene = _scene(frames, shifts, index, window, {**work, "what": f"{what}, what all show"})
+
+    def add(block: slice) -> _Drizzled:
+        made = _Drizzled(np.zeros(shape), Sums(shape))
         for frame in index[block]:
             if np.isfinite(shifts[frame]).all():
-                values, areas = _drops(frames, int(frame), shifts[frame], window, scale, fraction)
-                sums.add(values[np.newaxis], areas[np.newaxis])
+                made.add(*_drops(frames, int(frame), shifts[frame], window, scale, fraction, scene))
+        return made
+
+    total = _Drizzled(np.zeros(shape), Sums(shape))
+    blocks = blocks_of(len(index), shape[0] * shape[1])
+    for some in map_blocks(add, blocks, what=what, **work):
+        total.merge(some)
+    area = total.rest.weight
+    image = np.where(area > 0, total.light / np.where(area > 0, area, 1), np.nan)
+    return stack_of(image, area.astype(np.float32), len(index), total.rest.variance(), scale)
+
+
+@dataclass
+class _Drizzled:
+    """Sums over frames: of their light, and of what is left of them without the scene."""
+
+    light: NDArray[np.float64]
+    rest: Sums
+
+    def add(
+        self, light: NDArray[np.float64], rest: NDArray[np.float64], area: NDArray[np.float64]
+    ) -> None:
+        self.light += light
+        self.rest.add(rest[np.newaxis], area[np.newaxis])
+
+    def merge(self, other: _Drizzled) -> None:
+        self.light += other.light
+        self.rest.merge(other.rest)
+
+
+def _scene(
+    frames: Frames,
+    shifts: NDArray[np.float64],
+    index: NDArray[np.intp],
+    window: Window,
+    work: dict[str, Any],
+) -> NDArray[np.float32]:
+    """Return about what all frames show in the window and around it: the mean of some of them."""
+    found = index[np.isfinite(shifts[index]).all(axis=1)]
+    some = found[spread_over(len(found), SCENE)] if len(found) else found
+    around, shifted = _grown(window, KERNEL + MARGIN), Shifted(frames, shifts)
+
+    def add(block: slice) -> EqualSums:
+        sums = EqualSums(np.zeros((3, *around.shape)))
+        sums.add(shifted.read(some[block], around))
         return sums
 
-    sums = Sums(shape)
-    blocks = blocks_of(len(index), shape[0] * shape[1])
-    for some in map_blocks(add, blocks, progress=progress, what=what, executor=executor):
-        sums.merge(some)
-    coverage = sums.weight.astype(np.float32)
-    return stack_of(sums.mean(), coverage, len(index), sums.variance(), scale)
+    total = EqualSums(np.zeros((3, *around.shape)))
+    for made in map_blocks(add, blocks_of(len(some), around.height * around.width), **work):
+        total.merge(made)
+    return as_float32(total.sums().mean())
+
+
+def _grown(window: Window, by: int) -> Window:
+    return Window(window.y0 - by, window.x0 - by, window.height + 2 * by, window.width + 2 * by)
 
 
 def check_drizzle(scale: float, fraction: float) -> None:
@@ -114,28 +170,34 @@ def _drops(
     window: Window,
     scale: float,
     fraction: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return a frame's light and area on each pixel of the finer grid."""
+    scene: NDArray[np.float32],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return a frame's light on each pixel of the finer grid, what is not the scene's, and area."""
     whole = np.floor(shift + 0.5).astype(int)
-    around = Window(
-        window.y0 - int(whole[0]) - MARGIN,
-        window.x0 - int(whole[1]) - MARGIN,
-        window.height + 2 * MARGIN,
-        window.width + 2 * MARGIN,
-    )
+    moved = Window(window.y0 - int(whole[0]), window.x0 - int(whole[1]), *window.shape)
+    around = _grown(moved, MARGIN)
     source = around.clipped(frames.shape)
     image = frames.read(np.array([frame]), source)[0].astype(np.float64)
+    model = interpolate(scene, whole - shift)
+    at = Window(source.y0 - around.y0, source.x0 - around.x0, *source.shape).slices
+    rest = image - model[at]
     good = np.isfinite(image)
+    known = np.isfinite(rest)
     rows = _overlap(
         source.y0 + shift[0] - window.y0, image.shape[0], window.height, scale, fraction
     )
     columns = _overlap(
         source.x0 + shift[1] - window.x0, image.shape[1], window.width, scale, fraction
     )
-    values, areas = (
-        columns @ (rows @ pixels).T for pixels in (np.where(good, image, 0), good.astype(float))
-    )
-    return values.T, areas.T
+
+    def drizzled(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+        return (columns @ (rows @ pixels).T).T
+
+    if good.all():
+        area = np.multiply.outer(rows.sum(axis=1), columns.sum(axis=1))
+    else:
+        area = drizzled(good.astype(float))
+    return drizzled(np.where(good, image, 0)), drizzled(np.where(known, rest, 0)), area
 
 
 def _overlap(
