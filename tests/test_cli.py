@@ -725,18 +725,6 @@ def test_a_full_disk(limit, again, full, simulated, data, tmp_path):
     assert out.exists() == again
 
 
-def test_a_name_that_is_not_text(data, tmp_path, capsys):
-    run = tmp_path / os.fsdecode(b"run\xe9")
-    try:
-        shutil.copytree(data / "run", run)
-    except OSError:
-        pytest.skip("this file system has text names only")
-    capsys.readouterr()
-    assert run_cli("process", run, "-o", tmp_path / "out") == 2
-    assert "run\\udce9'; rename" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
-
-
 # --- neighbours
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import LuckyError
 from .fits_image import is_fits_name
+from .names import readable
 
 if TYPE_CHECKING:  # what reads is imported where it reads, on a thread
     from ._layers import LayerTuple
@@ -90,7 +91,7 @@ def _table_layer(path: Path) -> LayerTuple:
     table = table_from_csv(path)
     if not table.history:  # as `process` writes it: what is known is the file
         table = replace(table, history=(shifts_step(path, int(table.selected.sum())),))
-    layer: LayerTuple = vectors_tuple(table, path.stem)
+    layer: LayerTuple = vectors_tuple(table, readable(path.stem))
     return layer
 
 
@@ -98,7 +99,7 @@ def _saved_layers(path: Path) -> list[LayerTuple]:
     from .saved import read_saved
 
     return [
-        _saved_layer(found, f"{path.stem} {number}" if number else path.stem)
+        _saved_layer(found, readable(f"{path.stem} {number}" if number else path.stem))
         for number, found in enumerate(read_saved(path))
     ]
 

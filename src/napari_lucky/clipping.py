@@ -87,10 +87,11 @@ def check_clip(sigma: float) -> None:
     Raises
     ------
     LuckyError
-        If it is under 2 sigmas, where good values go.
+        If it is under 2 sigmas, where good values go, or without end.
     """
-    if not sigma >= 2:
-        raise LuckyError(f"A clip of {sigma:g} sigmas takes good values away; give 2 or more.")
+    if not 2 <= sigma < np.inf:
+        why = "takes good values away" if sigma < 2 else "clips nothing"
+        raise LuckyError(f"A clip of {sigma:g} sigmas {why}; give 2 or more, such as 3.")
 
 
 def _by_tiles(

@@ -1,5 +1,7 @@
 """The errors that are meant for the person in front of the screen."""
 
+from .names import readable
+
 
 class LuckyError(ValueError):
     """Something the user gave cannot be used.
@@ -7,6 +9,9 @@ class LuckyError(ValueError):
     Its message is a whole sentence: which file or parameter, what was found, what was
     expected, what to do. The docks and the command line show it as it is, without a traceback.
     """
+
+    def __str__(self) -> str:
+        return readable(super().__str__())
 
 
 class NoStarError(LuckyError):

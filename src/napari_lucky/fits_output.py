@@ -22,6 +22,7 @@ from .frames import ArrayFrames, Frames, View
 from .history import History, history_cards, is_ours
 from .inputs import NO_INPUTS, Inputs, check_not_inputs, files_of_frames
 from .integers import FULL, TOP, Coding, Integers, coding_of
+from .names import readable
 from .temporaries import clear_leftovers, temporary_file
 from .windows import Window
 
@@ -319,15 +320,9 @@ def write_text(path: Path, text: str, inputs: Inputs = NO_INPUTS) -> None:
     Raises
     ------
     LuckyError
-        If the file cannot be written, is an input, or the name of a file in it is not text.
+        If the file cannot be written, or is an input.
     """
-    try:
-        content = text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        name = text[: error.end].splitlines()[-1][-80:]
-        raise LuckyError(
-            f"A name is not text that can be written: {name!a}; rename the file or folder."
-        ) from error
+    content = readable(text).encode("utf-8")  # a name in it may be of any bytes
     with written_whole(path, inputs) as temporary, open(temporary, "wb") as file:
         file.write(content)
         file.flush()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ._version import __version__
+from .names import readable
 
 FIRST, MORE, LINE = "lucky> ", "lucky+ ", 72
 """HISTORY cards hold 72 characters; a step begins with one mark and goes on with the other."""
@@ -53,7 +54,9 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, np.generic):
         return value.item()
-    return value if isinstance(value, (bool, int, float, str)) or value is None else str(value)
+    if isinstance(value, (bool, int, float)) or value is None:
+        return value
+    return readable(str(value))
 
 
 def history_cards(history: Iterable[Step]) -> list[str]:

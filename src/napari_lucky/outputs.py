@@ -175,11 +175,6 @@ def write_folder(
                         (out / name).unlink(missing_ok=True)  # of an older job, not of this one
     except OSError as error:
         raise LuckyError(f"{out}: cannot be written ({error.strerror}).") from error
-    except UnicodeEncodeError as error:
-        name = error.object[: error.end].splitlines()[-1][-80:]
-        raise LuckyError(
-            f"A name is not text that can be written: {name!a}; rename the file or folder."
-        ) from error
     return [out / name for name in made]
 
 

@@ -20,6 +20,7 @@ from .diffraction import Diffraction
 from .errors import LuckyError
 from .integers import parse_integers
 from .metrics import check_metric
+from .names import readable, stored
 from .ranking import DEFAULT_METRIC, check_above, check_keep
 from .registration import METHODS
 from .spots import check_smooth
@@ -199,9 +200,9 @@ def recipe_to_toml(recipe: Recipe) -> str:
         values: dict[str, Any] = {name: getattr(recipe, name) for name in names}
         for name in PATHS:
             if values.get(name) not in NO_PATHS:
-                values[name] = str(Path(values[name]).absolute())
+                values[name] = readable(str(Path(values[name]).absolute()))
         if "frames" in values:
-            values["frames"] = [str(Path(p).absolute()) for p in values["frames"]]
+            values["frames"] = [readable(str(Path(p).absolute())) for p in values["frames"]]
         sections[section] = {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in values.items()
@@ -211,7 +212,9 @@ def recipe_to_toml(recipe: Recipe) -> str:
 
 
 def read_recipe(path: str | Path) -> Recipe:
-    """Read a recipe; relative paths in it count from the recipe's folder.
+    r"""Read a recipe; relative paths in it count from the recipe's folder.
+
+    A name that is not UTF-8 is written with its bytes as numbers, \xe9, and found by them.
 
     Raises
     ------
@@ -248,9 +251,9 @@ def read_recipe(path: str | Path) -> Recipe:
             values[name] = _frozen(value)
     for name in PATHS:
         if values.get(name) not in NO_PATHS:
-            values[name] = str(path.parent / values[name])
+            values[name] = stored(str(path.parent / values[name]))
     if "frames" in values:
-        values["frames"] = tuple(str(path.parent / p) for p in values["frames"])
+        values["frames"] = tuple(stored(str(path.parent / p)) for p in values["frames"])
     try:
         return replace(Recipe(), **values)
     except LuckyError as error:

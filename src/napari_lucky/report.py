@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .fits_output import written_whole
+from .names import readable
 from .pipeline import Result
 from .plots import draw_image, draw_quality, draw_shifts, draw_sorted
 from .ranking import select
@@ -48,7 +49,7 @@ def write_report(path: Path, result: Result) -> None:
         draw_image(panel, image, told, high)
     changed = f" ({by_hand.sum()} changed by hand)" if by_hand.any() else ""
     figure.suptitle(
-        f"{Path(recipe.frames[0]).resolve().name}: {len(table.frame)} frames, "
+        f"{readable(Path(recipe.frames[0]).resolve().name)}: {len(table.frame)} frames, "
         f"{table.selected.sum()} kept by {recipe.rank}{changed}, registered by {recipe.register}",
         parse_math=False,  # a name may hold a $
     )

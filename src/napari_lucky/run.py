@@ -26,6 +26,7 @@ from .fits_signature import Mould, mould, signature
 from .frames import Index
 from .gzipped import Unpacked, is_gzipped
 from .input_files import Stamp
+from .names import readable
 from .windows import Window
 
 DIGITS = re.compile(r"(\d+)")
@@ -98,7 +99,9 @@ class Run:
     @cached_property
     def files(self) -> list[str]:
         """The name of each frame's file."""
-        return [image.path.name for image in self.images for _ in range(image.layout.shape[0])]
+        return [
+            readable(image.path.name) for image in self.images for _ in range(image.layout.shape[0])
+        ]
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -173,7 +176,7 @@ def open_run(source: str | Path | Sequence[str | Path]) -> Run:
         raise LuckyError(_tell(strange))
     left_out += odd_shapes  # other extensions of the frames' own files
     name = _stem(paths[0]) if len(paths) == 1 else paths[0].resolve().parent.name
-    return Run(tuple(images), tuple(left_out), name)
+    return Run(tuple(images), tuple(left_out), readable(name))
 
 
 def _open_folder(folder: Path) -> Run:
@@ -202,7 +205,9 @@ def _open_folder(folder: Path) -> Run:
     if not images:
         raise LuckyError(_tell(odd))
     images, odd_shapes = _of_one_shape(images)
-    return Run(tuple(images), (*left_out, *no_files, *odd, *odd_shapes), folder.resolve().name)
+    return Run(
+        tuple(images), (*left_out, *no_files, *odd, *odd_shapes), readable(folder.resolve().name)
+    )
 
 
 def _natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:
@@ -322,7 +327,7 @@ def tell_left_out(run: Run) -> list[str]:
     """Return a sentence for each reason why files beside the frames were left out."""
     by_reason: dict[str, list[str]] = {}
     for path, reason in run.left_out:
-        by_reason.setdefault(reason, []).append(path.name)
+        by_reason.setdefault(readable(reason), []).append(readable(path.name))
     return [
         f"Left out {', '.join(names[:3])}{f' and {len(names) - 3} more' if names[3:] else ''}: "
         f"{reason}."

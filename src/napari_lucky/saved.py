@@ -16,6 +16,8 @@ from .fits_place import take_back
 from .fits_signature import signature
 from .frames import Frames
 from .history import read_history
+from .input_files import open_regular
+from .names import readable
 from .run import Run
 from .table import FrameTable, table_from_hdu
 
@@ -23,7 +25,7 @@ from .table import FrameTable, table_from_hdu
 def is_ours(path: Path) -> bool:
     """Tell whether this program wrote a FITS file (its CREATOR card says so)."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             return b"CREATOR = 'napari-lucky" in file.read(36 * 80 * 4)
     except OSError:
         return False
@@ -72,7 +74,7 @@ def _image(path: Path, number: int, hdu: Any) -> ImageResult:
         data = np.asarray(frames.read(slice(1))[0], np.float32)
     return ImageResult(
         data,
-        str(header.get("EXTNAME", path.stem)),
+        str(header.get("EXTNAME", readable(path.stem))),
         header,
         read_history(str(card) for card in header.get("HISTORY", [])),
         origin,
@@ -85,4 +87,4 @@ def _frames(path: Path, hdu: int) -> Run:
     from . import fits_image
 
     layout = next(layout for layout in fits_image.layouts(path) if layout.hdu == hdu)
-    return Run((fits_image.FitsImage(path, layout),), (), path.stem)
+    return Run((fits_image.FitsImage(path, layout),), (), readable(path.stem))

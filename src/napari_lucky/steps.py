@@ -25,6 +25,9 @@ from .stack_methods import parse_stack
 from .table import FrameTable
 from .windows import Window
 
+FAR = 1 << 31
+"""Beyond any number of frames."""
+
 
 def open_step(frames: Any) -> Step:
     """Record where frames come from."""
@@ -52,13 +55,19 @@ def frame_places(number: NDArray[np.intp], history: History) -> NDArray[np.intp]
 
 
 def _numbering(history: History) -> tuple[int, int]:
-    """Return the number in the run of a layer's first frame, and the step to the next."""
+    """Return the number in the run of a layer's first frame, and the step to the next.
+
+    Where a header says something impossible, frames are numbered by their places.
+    """
     first, step = 0, 1
     for done in history:
         if done.name == "choose frames":
-            first += step * done.parameters["start"]
-            step *= done.parameters["step"]
-    return first, step
+            start, by = (done.parameters.get(name) for name in ("start", "step"))
+            if type(start) is not int or type(by) is not int or start < 0 or by < 1:
+                return 0, 1  # an edited header
+            first += step * start
+            step *= by
+    return (first, step) if max(first, step) < FAR else (0, 1)
 
 
 def calibrate_step(

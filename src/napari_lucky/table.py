@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BufferedReader, StringIO, TextIOWrapper
 from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any, TextIO
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from .errors import LuckyError
 from .fits_output import header_text
 from .history import History, history_cards, read_history
+from .input_files import open_regular
+from .names import readable
 from .plain_text import cell, csv_line, from_cell
 
 REFERENCE = "reference "
@@ -71,7 +73,7 @@ def table_to_csv(table: FrameTable, with_history: bool = False) -> str:
     columns come before these with the tracked point (y, x), and comment lines (#) with the
     history and the reference come first, so that the whole table can be read back.
     """
-    text = io.StringIO()
+    text = StringIO()
     if with_history:
         text.writelines(f"# {cell(card)}\n" for card in history_cards(table.history))
         text.write("# {}{!r} {!r}\n".format(REFERENCE, *(float(v) for v in table.reference)))
@@ -95,7 +97,8 @@ def table_to_csv(table: FrameTable, with_history: bool = False) -> str:
 
 def _open(path: Path) -> TextIO:
     """Open a CSV file; also one that a spreadsheet saved, or with names in no known encoding."""
-    return open(path, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    file = BufferedReader(open_regular(path))
+    return TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 
 def _is_comment(line: str) -> bool:
@@ -136,7 +139,7 @@ def table_from_csv(path: Path) -> FrameTable:
             sigma = np.array([[row[name] for name in ERRORS] for row in rows], np.float64)
         return FrameTable(
             np.array([int(row["frame"]) for row in rows], np.intp),
-            [from_cell(row["file"]) for row in rows],
+            [readable(from_cell(row["file"])) for row in rows],
             np.array([[row["dy"], row["dx"]] for row in rows], np.float64).reshape(-1, 2),
             np.array([row["quality"] for row in rows], np.float64),
             np.array([row["selected"].strip() == "1" for row in rows], bool),
@@ -144,7 +147,7 @@ def table_from_csv(path: Path) -> FrameTable:
             read_history(comments),
             None if sigma is None else sigma.reshape(-1, 2),
         )
-    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+    except (OSError, KeyError, TypeError, ValueError, OverflowError, csv.Error) as error:
         raise LuckyError(
             f"{path}: this is not a table of frames ({error}); expected CSV with the columns "
             f"{', '.join(COLUMNS)}."
