@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_lucky import (
     METRICS,
@@ -14,6 +15,7 @@ from napari_lucky import (
     metric,
     rank,
 )
+from napari_lucky.metrics import flux_of
 
 SIGMA = 3.0
 Y, X = np.mgrid[:80, :96]
@@ -147,3 +149,37 @@ def test_what_a_metric_must_not_be_is_told(own):
         rank(frames, Window.whole(frames.shape), "own")
     with pytest.raises(LuckyError, match="beauty"):
         Recipe(rank="beauty")
+
+
+def scene(n=8):
+    """A patch of surface whose border is brighter than its middle, moved a little, more and
+    more blurred from frame to frame."""
+    rng = np.random.default_rng(5)
+    ground = ndimage.gaussian_filter(rng.standard_normal((160, 160)), 2)
+    y, x = np.mgrid[:160, :160] - 80
+    ground = 1000 * (1 + 0.1 * ground / ground.std() + 0.3 * np.hypot(y, x) / 80)
+    frames = [ndimage.gaussian_filter(np.roll(ground, k, 1), 0.5 + 0.2 * k) for k in range(n)]
+    return np.array(frames, np.float32)[:, 48:112, 48:112]
+
+
+@pytest.mark.parametrize("name", ["gradient", "laplacian", "sum-of-squares", "peak-over-flux"])
+@pytest.mark.parametrize("brightness", [1.0, 0.01])
+def test_surfaces_with_a_bright_border_have_a_quality(name, brightness):
+    frames = ArrayFrames(brightness * scene())
+    quality = rank(frames, Window.whole(frames.shape), name, 1.0)
+    assert np.isfinite(quality).all()
+    assert (quality > 0).all()
+    if name in ("gradient", "laplacian"):  # the others do not know a surface's sharpness
+        assert np.array_equal(np.argsort(-quality), np.arange(8))
+
+
+def test_the_flux_of_a_star_is_its_light_and_never_nothing():
+    star = np.array([gaussian(), 0 * gaussian() - 1, np.where(gaussian() > 1, 1, -1)], np.float32)
+    level = np.full(3, 50, np.float32)
+    flux = flux_of(star, level)
+    assert flux[0] == pytest.approx(100 * FLUX, rel=1e-4)  # and nothing of the sky
+    assert flux[1] > 0
+    assert flux[2] > 0
+    assert np.isnan(flux_of(np.zeros((1, 8, 8), np.float32), level[:1]))[0]
+    uneven = np.tile(np.array([-20, 20], np.float32), (1, 80, 48))
+    assert flux_of(uneven, level[:1])[0] == pytest.approx(50 * uneven.size)

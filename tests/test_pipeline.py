@@ -22,7 +22,7 @@ from napari_lucky import (
     stack_mean,
     table_to_csv,
 )
-from napari_lucky.ranking import METRICS
+from napari_lucky.metrics import METRICS, metric
 from napari_lucky.recipe import read_recipe, recipe_to_toml
 from napari_lucky.registration import METHODS
 from star_measures import likeness, strehl
@@ -497,6 +497,26 @@ def test_a_job_with_all_cleaning_on_replays_to_the_same_bits(tmp_path):
     assert again.table.history == made.table.history
     for name, image in made.images.items():
         np.testing.assert_array_equal(again.images[name].data, image.data)
+
+
+def test_frames_without_a_quality_are_told(tmp_path):
+    cube = write(tmp_path / "cube.fits", spots(20)[0])
+    quality = process(Recipe(frames=(cube,), focus=FOCUS, rank="peak")).table.quality
+    bright = np.sort(quality)[3]
+
+    @metric("no-quality-under-a-height")
+    def height(image):
+        """Max I where it is high."""
+        top = image.max((1, 2))
+        return np.where(top >= bright, top, np.nan)
+
+    try:
+        result = process(Recipe(frames=(cube,), focus=FOCUS, rank="no-quality-under-a-height"))
+    finally:
+        del METRICS["no-quality-under-a-height"]
+    lost = ", ".join(map(str, np.flatnonzero(quality < bright)))
+    told = f"Left out 3 frames ({lost}): no quality could be measured by no-quality-under-a-height"
+    assert any(note.startswith(told) for note in result.notes)
 
 
 # --- which frames are kept

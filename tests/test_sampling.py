@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from scipy.signal import fftconvolve
 
 from made_speckles import exposed, speckles
@@ -78,6 +79,17 @@ def test_the_header_is_asked_where_the_frames_do_not_tell():
     told = "Smoothing 2.37 px for tracking: the sampling measured in the frames is 7.1 px per"
     assert right.tell("brightest", "tracking") == (f"{told} lambda/D.",)
     assert right.doubts("brightest", "tracking") == ()
+
+
+def test_a_surface_without_fine_detail_is_no_star():
+    rng = np.random.default_rng(5)
+    ground = ndimage.gaussian_filter(rng.standard_normal((128, 128)), 3)
+    y, x = np.mgrid[:128, :128] - 64
+    ground = 900 * (1 + 0.1 * ground / ground.std() + 0.2 * np.hypot(y, x) / 64)
+    found = measured(np.stack([rng.normal(ground, 5) for _ in range(12)]).astype(np.float32))
+    assert found.fills
+    assert not found.star
+    assert "fills the window" in found.tell_light()
 
 
 def scenes():

@@ -12,7 +12,7 @@ from .blocks import Progress, blocks_of, map_blocks, silent
 from .diffraction import Diffraction, diffraction_psf
 from .errors import LuckyError
 from .frames import Frames, as_float32
-from .metrics import fwhm, peak_over_flux
+from .metrics import METRICS, fwhm
 from .ranking import best_first, tell_count
 from .shifting import Shifted
 from .spots import border, levelled
@@ -144,7 +144,7 @@ def keep_curve(
     strehl = None
     if diffraction is not None:
         perfect = diffraction_psf(diffraction, focus.shape)[np.newaxis]
-        strehl = sharp / peak_over_flux(perfect)
+        strehl = sharp / METRICS["peak-over-flux"](perfect)
     return KeepCurve(sharp, width, noise, strehl)
 
 
@@ -172,7 +172,7 @@ class _RunningSums:
         star = as_float32(mean)[np.newaxis]
         star = np.nan_to_num(levelled(star))
         return (
-            float(peak_over_flux(star)[0]),
+            float(METRICS["peak-over-flux"](star)[0]),
             1 / float(fwhm(star)[0]),
             self._noise(edge),
         )

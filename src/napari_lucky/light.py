@@ -27,11 +27,14 @@ class Light:
         See `napari_lucky.holes.fill`.
     empty : ndarray of bool, (k,)
         Whether all pixels of a frame are equal or masked: it has no light.
+    level : ndarray of float32, (k,)
+        The background that was taken off, ADU.
     """
 
     pixels: Block
     excess: NDArray[np.float32] | None
     empty: NDArray[np.bool_]
+    level: NDArray[np.float32]
 
 
 def light_of(block: Block) -> Light:
@@ -44,4 +47,4 @@ def light_over(block: Block, level: NDArray[np.float32], empty: NDArray[np.bool_
     pixels, excess = fill(block - level[:, None, None])
     if excess is not None and (deep := ~np.isfinite(pixels)).any():
         pixels = np.where(deep, smoothed(pixels, FILL), pixels)
-    return Light(pixels, excess, empty)
+    return Light(pixels, excess, empty, level)

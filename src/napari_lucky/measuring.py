@@ -36,7 +36,7 @@ class Measured:
     ----------
     table : FrameTable
     reasons : tuple of str
-        Why a frame is not registered; empty if it is.
+        Why a frame is not registered or not ranked; empty if it is.
     saturated : ndarray of bool, (n,)
         Whether the star has saturated pixels.
     long_exposure : Stack or None
@@ -155,7 +155,17 @@ def track_and_rank(
         long_exposure = None
     few = tell_few(len(kept), len(chosen), recipe.keep, recipe.keep_above)
     notes = (*registration.notes, *few)
-    return Measured(table, registration.reasons, saturated, long_exposure, notes)
+    unranked = reasons_unranked(registration.found, quality, recipe.rank)
+    reasons = tuple(why or other for why, other in zip(registration.reasons, unranked, strict=True))
+    return Measured(table, reasons, saturated, long_exposure, notes)
+
+
+def reasons_unranked(
+    found: NDArray[np.bool_], quality: NDArray[np.float64], metric: str
+) -> tuple[str, ...]:
+    """Return why each frame with a star has no quality; empty where it has one, or no star."""
+    why = f"no quality could be measured by {metric} (peak gives one to every frame with light)"
+    return tuple(why if lost else "" for lost in found & ~np.isfinite(quality))
 
 
 def _reference_place(recipe: Recipe, chosen: NDArray[np.intp]) -> str:

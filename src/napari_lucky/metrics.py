@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from .diffraction import Diffraction, diffraction_psf
 from .errors import LuckyError
-from .spots import Block, peaks
+from .spots import Block, border_spread, peaks
 
 Quality = NDArray[np.float64]
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -40,19 +40,32 @@ class Metric:
         `Diffraction`, if it needs that. Returns one number a frame, (k,): higher is better.
     needs_diffraction : bool
         Whether the function's second argument is a `Diffraction`.
+    needs_flux : bool
+        Whether its last argument is the light of each frame, (k,), in ADU, over 0.
     """
 
     function: Callable[..., Any]
     needs_diffraction: bool = False
+    needs_flux: bool = False
 
     @property
     def formula(self) -> str:
         """The first line of the function's docstring, without its full stop."""
         return ((self.function.__doc__ or "").strip().split("\n")[0]).rstrip(".")
 
-    def __call__(self, image: Block, diffraction: Diffraction | None = None) -> Quality:
-        """Return the quality of each frame, (k,); NaN where it has none."""
-        given = (image, diffraction) if self.needs_diffraction else (image,)
+    def __call__(
+        self,
+        image: Block,
+        diffraction: Diffraction | None = None,
+        level: NDArray[np.float32] | None = None,
+    ) -> Quality:
+        """Return the quality of each frame, (k,); NaN where it has none.
+
+        The level is the background that was taken off, (k,) in ADU.
+        """
+        given: list[Any] = [image, diffraction] if self.needs_diffraction else [image]
+        if self.needs_flux:
+            given.append(flux_of(image, level))
         quality = np.array(self.function(*given), np.float64)
         if quality.shape != image.shape[:1]:
             raise LuckyError(
@@ -62,11 +75,16 @@ class Metric:
         return quality
 
 
+UNEVEN = 0.2
+"""Spread of the border, over the peak, from which the light fills the frame."""
+
 METRICS: dict[str, Metric] = {}
 """Name to metric; `metric` adds to it."""
 
 
-def metric(name: str, *, needs_diffraction: bool = False) -> Callable[[Function], Function]:
+def metric(
+    name: str, *, needs_diffraction: bool = False, needs_flux: bool = False
+) -> Callable[[Function], Function]:
     """Register a function as a metric that frames can be ranked by.
 
     Parameters
@@ -76,6 +94,8 @@ def metric(name: str, *, needs_diffraction: bool = False) -> Callable[[Function]
     needs_diffraction : bool
         Whether it takes the `Diffraction` as a second argument; ranking by it is refused
         where none is given.
+    needs_flux : bool
+        Whether its last argument is the light of each frame, (k,) in ADU: see `flux_of`.
 
     Returns
     -------
@@ -93,7 +113,7 @@ def metric(name: str, *, needs_diffraction: bool = False) -> Callable[[Function]
         raise LuckyError(f"There is a metric {name!r} already; call yours by another name.")
 
     def register(function: Function) -> Function:
-        METRICS[name] = Metric(function, needs_diffraction)
+        METRICS[name] = Metric(function, needs_diffraction, needs_flux)
         return function
 
     return register
@@ -119,39 +139,39 @@ def peak(image: Block) -> Quality:
     return np.asarray(image.max(axis=(1, 2)), np.float64)
 
 
-@metric("peak-over-flux")
-def peak_over_flux(image: Block) -> Quality:
+@metric("peak-over-flux", needs_flux=True)
+def peak_over_flux(image: Block, flux: Quality) -> Quality:
     """Max I / sum I: the Strehl ratio up to a factor, per pixel.
 
     Frames are selected by their Strehl ratio in Gladysz et al. (2008).
     """
-    return peak(image) / _flux(image)
+    return peak(image) / flux
 
 
-@metric("sum-of-squares")
-def sum_of_squares(image: Block) -> Quality:
+@metric("sum-of-squares", needs_flux=True)
+def sum_of_squares(image: Block, flux: Quality) -> Quality:
     """Sum I² / (sum I)²: the sharpness S1 of Muller & Buffington (1974), over the flux squared."""
-    return np.asarray(_energy(image) / _flux(image) ** 2)
+    return np.asarray(_energy(image) / flux**2)
 
 
-@metric("gradient")
-def gradient(image: Block) -> Quality:
+@metric("gradient", needs_flux=True)
+def gradient(image: Block, flux: Quality) -> Quality:
     """Sum |grad I|² / (sum I)²: the energy of the gradient, over the flux squared.
 
     Of differences between neighbours; Subbarao, Choi & Nikzad (1993).
     """
     down, across = np.diff(image, axis=1), np.diff(image, axis=2)
-    return np.asarray((_energy(down) + _energy(across)) / _flux(image) ** 2)
+    return np.asarray((_energy(down) + _energy(across)) / flux**2)
 
 
-@metric("laplacian")
-def laplacian(image: Block) -> Quality:
+@metric("laplacian", needs_flux=True)
+def laplacian(image: Block, flux: Quality) -> Quality:
     """Sum (∇²I)² / (sum I)²: the energy of the Laplacian, over the flux squared.
 
     Of second differences; Subbarao, Choi & Nikzad (1993).
     """
     bend = np.diff(image[:, :, 1:-1], 2, axis=1) + np.diff(image[:, 1:-1], 2, axis=2)
-    return np.asarray(_energy(bend) / _flux(image) ** 2)
+    return np.asarray(_energy(bend) / flux**2)
 
 
 @metric("fwhm")
@@ -169,8 +189,8 @@ def fwhm(image: Block) -> Quality:
     return np.asarray(1 / np.sqrt(square))
 
 
-@metric("encircled-energy", needs_diffraction=True)
-def encircled_energy(image: Block, diffraction: Diffraction) -> Quality:
+@metric("encircled-energy", needs_diffraction=True, needs_flux=True)
+def encircled_energy(image: Block, diffraction: Diffraction, flux: Quality) -> Quality:
     """Sum of I within 1.22 lambda/D of the peak / sum I.
 
     The circle is the first dark ring of an open pupil, around the brightest point.
@@ -180,7 +200,7 @@ def encircled_energy(image: Block, diffraction: Diffraction) -> Quality:
     for k, (centre, frame) in enumerate(zip(peaks(image)[0], image, strict=True)):
         disc = np.hypot(y - centre[0], x - centre[1]) <= diffraction.first_minimum
         inside[k] = frame[disc].sum(dtype=np.float64)
-    return np.asarray(inside / _flux(image))
+    return np.asarray(inside / flux)
 
 
 @metric("psf-correlation", needs_diffraction=True)
@@ -213,6 +233,30 @@ def _energy(image: Block) -> Quality:
     return np.asarray(np.einsum("kyx,kyx->k", image, image, dtype=np.float64))
 
 
-def _flux(image: Block) -> Quality:
-    flux = image.sum(axis=(1, 2), dtype=np.float64)
+def flux_of(image: Block, level: NDArray[np.float32] | None = None) -> Quality:
+    """Return the light of each frame that metrics are divided by, (k,) in ADU, over 0.
+
+    For a star, whose border is even, it is the sum of its pixels. Where the border is as uneven
+    as the light is bright, as on the Sun and the Moon, that sum says nothing: then it is the
+    sum with the background that was taken off, by which the metrics of the field divide. In
+    between the background counts by its weight w; s is the spread of the border's pixels::
+
+        w = min(1, (s / (0.2 max I))⁴)
+
+    It is half the sum of |I| at least, which is over 0 whatever the noise and the background.
+
+    Parameters
+    ----------
+    image : ndarray of float32, (k, y, x)
+        Background off.
+    level : ndarray of float32, (k,), optional
+        The background, ADU a pixel.
+    """
+    sum_all = image.sum(axis=(1, 2), dtype=np.float64)
+    if level is not None:
+        uneven = border_spread(image) / np.maximum(peak(image), 1e-30)
+        weight = np.minimum(1, (uneven / UNEVEN) ** 4)
+        sum_all += weight * np.maximum(level, 0) * image[0].size
+    least = np.abs(image).sum(axis=(1, 2), dtype=np.float64) / 2
+    flux = np.maximum(sum_all, least)
     return np.where(flux > 0, flux, np.nan)

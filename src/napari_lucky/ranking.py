@@ -46,7 +46,7 @@ def quality_of(
 ) -> NDArray[np.float64]:
     """Return the quality of the light of each frame, (k,); see `rank_block`."""
     image = gaussian(without_slope(light.pixels), smooth, "constant")
-    quality = METRICS[metric](image, diffraction)
+    quality = METRICS[metric](image, diffraction, light.level)
     quality[light.empty] = np.nan
     return quality
 

@@ -133,10 +133,11 @@ def register(
         star that stays is not moved, and the stacked peak falls on the middle of a pixel. Where
         a star drifts so far that this is not in the window, it is the median of those points
         that are. Its errors are what the noise of the pixels does to the tracked point in its
-        frame, by propagation to first order (`napari_lucky.subpixel`; "template": from the Fisher matrix), the noise being
-        measured within the frames (`napari_lucky.noise.sample_noise`). In turbulence they do not
-        say how far that point is from the star's mean place, nor, in any light, that noise may
-        decide which of two speckles is the brighter one. NaN where they are not known.
+        frame, by propagation to first order (`napari_lucky.subpixel`; "template": from the
+        Fisher matrix), the noise being measured within the frames
+        (`napari_lucky.noise.sample_noise`). In turbulence they do not say how far that point is
+        from the star's mean place, nor, in any light, that noise may decide which of two speckles
+        is the brighter one. NaN where they are not known.
 
     Raises
     ------

@@ -19,7 +19,7 @@ from .holes import fill
 from .power_spectrum import cut_off, mean_power
 from .reading import spread_over
 from .separable import gaussian
-from .spots import Block, levelled
+from .spots import Block, border, border_spread, levelled
 from .telescope_header import header_telescope
 from .windows import Window
 
@@ -35,6 +35,8 @@ SURE, FINE = 1.5, 3.0
 """A measurement is used if its bounds differ by less than this factor, or are under `FINE`."""
 WIDE, MUCH = 6.0, 25.0
 """Speckle areas that a star's light may cover at half its peak: around the peak, and in all."""
+UNEVEN, CERTAIN = 0.25, 5.0
+"""Spread of the border over the mean's peak, and over its noise, from which light fills it."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,15 @@ class Sampling:
     wide : (float, float)
         How large the light at half its peak is, over a speckle's area; median of the frames.
         First what hangs together with the peak, then all of it.
+    fills : bool
+        Whether the light fills the window: its border is uneven, as no star's is.
     """
 
     measured: float
     bounds: tuple[float, float]
     header: float | None = None
     wide: tuple[float, float] = (1.0, 1.0)
+    fills: bool = False
 
     @property
     def px(self) -> float | None:
@@ -72,8 +77,8 @@ class Sampling:
 
     @property
     def star(self) -> bool:
-        """Whether the light is no wider than a star's speckles."""
-        return self.wide[0] <= WIDE and self.wide[1] <= MUCH
+        """Whether the light is no wider than a star's speckles, and leaves the border dark."""
+        return self.wide[0] <= WIDE and self.wide[1] <= MUCH and not self.fills
 
     @property
     def smooth(self) -> float:
@@ -129,10 +134,14 @@ class Sampling:
 
     def tell_light(self) -> str:
         """Return a sentence on light that does not look like a star's."""
+        found = (
+            "the light fills the window up to its border"
+            if self.fills
+            else f"at half its peak the light covers {self.wide[1]:.0f} times the area of a speckle"
+        )
         return (
-            "This does not look like a star in focus: at half its peak the light covers "
-            f"{self.wide[1]:.0f} times the area of a speckle. Track a planet, the Moon, the Sun, "
-            "a slit or a ring by correlation (--register correlation)."
+            f"This does not look like a star in focus: {found}. Track a planet, the Moon, the "
+            "Sun, a slit or a ring by correlation (--register correlation)."
         )
 
 
@@ -164,7 +173,9 @@ def measure_sampling(frames: Frames, window: Window) -> Sampling:
     value, *bounds = cut_off(*mean_power(block))
     found = Sampling(value, (bounds[0], bounds[1]), told)
     widest = max(bounds[1] if found.px is None else found.px, told or 0)
-    return replace(found, wide=_width_at_half_peak(block, widest))
+    smooth = smoothing_for(widest)
+    even = gaussian(block, smooth)
+    return replace(found, wide=_width_at_half_peak(even, widest, smooth), fills=_fills(even))
 
 
 def header_sampling(header: Any) -> float | None:
@@ -214,17 +225,25 @@ def _cut(image: NDArray[np.float32]) -> NDArray[np.float32]:
     return image[at]
 
 
-def _width_at_half_peak(block: Block, sampling: float) -> tuple[float, float]:
+def _fills(even: Block) -> bool:
+    """Tell whether the mean of smoothed frames has a border that is uneven, beyond its noise."""
+    mean = even.mean(axis=0, keepdims=True)
+    edge = even[:, border(even.shape[1:])]
+    noise = float(np.median(edge.std(axis=0))) / np.sqrt(len(even))
+    spread = float(border_spread(mean)[0])
+    return spread > max(UNEVEN * float(mean.max()), CERTAIN * noise)
+
+
+def _width_at_half_peak(even: Block, sampling: float, smooth: float) -> tuple[float, float]:
     """Return how many speckle areas the light over half the peak covers, around it and in all.
 
     A speckle is as wide as the diffraction-limited PSF; pixel and smoothing widen it.
     """
     from scipy import ndimage
 
-    smooth = smoothing_for(sampling)
     area = pi / 4 * ((1.03 * sampling) ** 2 + 0.46 + (2.355 * smooth) ** 2)
     covered = []
-    for image in gaussian(block, smooth):
+    for image in even:
         over = image > image.max() / 2
         parts, _ = ndimage.label(over)
         covered.append([(parts == parts.flat[image.argmax()]).sum(), over.sum()])

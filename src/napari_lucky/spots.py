@@ -53,6 +53,19 @@ def _some(places: NDArray[np.intp]) -> NDArray[np.intp]:
     return places[:: step + (step % 2 == 0)]
 
 
+def border_spread(block: Block) -> NDArray[np.float64]:
+    """Return the spread of each frame's outermost pixels about 0, (k,), robustly.
+
+    Parameters
+    ----------
+    block : ndarray of float32, (k, y, x)
+        Background off, without NaN.
+    """
+    places = _border_places(block.shape[1:])
+    edge = np.abs(block.reshape(len(block), -1).take(places, axis=1))
+    return np.asarray(_middle(edge) / 0.6745, np.float64)
+
+
 def border(shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Return where the border of a window is, (y, x): a sixteenth of its shorter side wide."""
     wide = _border_width(shape)

@@ -28,6 +28,7 @@ from ..by_hand import ByHand, kept_frames, tell_kept
 from ..errors import LuckyError
 from ..frames import Subset
 from ..keep_curves import KeepCurve, keep_curve
+from ..measuring import reasons_unranked, tell_frames
 from ..plain_text import plain
 from ..ranking import best_first, rank
 from ..sampling import Sampling, measure_sampling
@@ -177,6 +178,10 @@ class RankingDock(Dock):
             self.table.frames.show(files_of(frames), quality, none, numbers)
             yield
             self._choose(by_hand)
+            found = np.asarray(np.isfinite(table.shifts).all(axis=1))
+            unranked = reasons_unranked(found, quality, metric)
+            if told := tell_frames(numbers, unranked, none, np.inf):
+                napari.utils.notifications.show_warning("\n".join(told))
 
         self.start(work, done)
 
