@@ -157,6 +157,11 @@ def test_windows_are_centred_on_their_pixel():
         ("ranking = 3", "ranking stands alone"),
         ("[ranking]\nkeep = 0.1.2", "not a TOML file"),
         ("frame,file,dy,dx\n0,a,1,2\n", "not a TOML file"),
+        (f"a = {5000 * chr(91)}{5000 * chr(93)}", "not a TOML file (nested too deeply)"),
+        (
+            "[ranking]\nkeep = 1" + 400 * "0",
+            "not a TOML file (it holds a whole number of more than 63",
+        ),
         ("[ranking]\nkeep = 2.0", "2.0"),
         ("[ranking]\nkeep = 0", "0"),
         ("[ranking]\nkeep = -1", "-1"),

@@ -1,6 +1,7 @@
 """The table of frames through CSV and FITS and back."""
 
 import csv
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -225,3 +226,37 @@ def test_errors_of_the_shifts_come_back(tmp_path, through):
 def test_errors_are_the_last_columns():
     first, *_ = table_to_csv(replace(table(), sigma=np.ones((12, 2)))).splitlines()
     assert first == "frame,file,dy,dx,quality,selected,sigma_dy,sigma_dx"
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "says"),
+    [
+        ("frame", "3", "frame 3 is in it twice"),
+        ("frame", "9" * 30, "is no number that a frame can have"),
+        ("frame", "-1", "is no number that a frame can have"),
+        ("selected", "2", "selected is '2', and must be 0 or 1"),
+        ("selected", "yes", "selected is 'yes'"),
+        ("selected", "", "selected is ''"),
+    ],
+)
+def test_a_table_that_contradicts_itself_is_refused(tmp_path, column, value, says):
+    names = ["frame", "file", "dy", "dx", "quality", "selected"]
+    rows = [[str(k), "a.fits", "0.5", "-0.5", "1.0", "1"] for k in range(5)]
+    rows[1][names.index(column)] = value
+    path = tmp_path / "frames.csv"
+    path.write_text("\n".join(map(",".join, [names, *rows])))
+    with pytest.raises(LuckyError, match=re.escape(says)):
+        table_from_csv(path)
+
+
+def test_a_saved_table_with_a_frame_twice_is_refused(tmp_path):
+    table = FrameTable(
+        np.array([0, 2, 2]), ["", "", ""], np.zeros((3, 2)), np.ones(3), np.ones(3, bool)
+    )
+    path = tmp_path / "table.fits"
+    write_fits(path, [table_to_hdu(table)])
+    with pytest.raises(LuckyError, match="frame 2 is in it twice"):
+        read_saved(path)
+    path.write_bytes(path.read_bytes().replace(b"TFORM2  = '", b"TFORM2  = \x00"))
+    with pytest.raises(LuckyError, match="cannot be read back"):
+        read_saved(path)

@@ -1,7 +1,10 @@
 """Telescopes: kept by name, told by headers, put together, refused."""
 
 import math
+import re
 import sys
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 from astropy.io import fits
 
 from napari_lucky import LuckyError, Telescope, named_telescope, save_telescope, saved_telescopes
+from napari_lucky.cli import main
 from napari_lucky.simulation import SIMULATED
 from napari_lucky.telescope_header import header_doubts, header_telescope
 from napari_lucky.telescopes import (
@@ -59,9 +63,20 @@ def test_names_that_cannot_be_used(file, name):
 
 
 @pytest.mark.parametrize(
+    "text", ["[small", f"a = {'[' * 5000}{']' * 5000}", "a = 0x" + "f" * 9000, "a = " + "9" * 400]
+)
+def test_a_broken_file_is_told_and_kept(file, text):
+    file.parent.mkdir()
+    file.write_text(text)
+    for action in (saved_telescopes, lambda: save_telescope("other", SMALL)):
+        with pytest.raises(LuckyError, match=r"not a TOML file .* Correct it, or move it away"):
+            action()
+    assert file.read_text() == text
+
+
+@pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[small", "not a TOML file"),
         ("small = 3", r"\[small\] is no telescope"),
         ("[small]\ndiameter_m = 1.0", r"\[small\] is no telescope"),
         (
@@ -70,14 +85,31 @@ def test_names_that_cannot_be_used(file, name):
         ),
     ],
 )
-def test_a_broken_file_is_told_and_kept(file, text, says):
+def test_a_broken_entry_is_told_and_blocks_no_other(file, text, says, capsys):
     file.parent.mkdir()
     file.write_text(text)
+    save_telescope("other", SMALL)
+    assert saved_telescopes() == {"other": SMALL}
     with pytest.raises(LuckyError, match=says):
-        saved_telescopes()
-    with pytest.raises(LuckyError, match=says):
-        save_telescope("other", SMALL)
-    assert file.read_text() == text
+        named_telescope("small")
+    assert tomllib.loads(file.read_text())["small"] == tomllib.loads(text)["small"]
+    with pytest.raises(LuckyError, match="another telescope 'small' already"):
+        save_telescope("small", SMALL)
+    assert main(["telescope"]) == 0
+    told = capsys.readouterr()
+    assert told.out.startswith("other: ")
+    assert re.search(says, told.err)
+    assert main(["telescope", "small"]) == 2
+    assert main(["telescope", "small", "--remove"]) == 0
+    assert set(tomllib.loads(file.read_text())) == {"other"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks of POSIX")
+def test_all_that_are_saved_at_once_are_kept(file):
+    names = [f"telescope {k}" for k in range(16)]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda name: save_telescope(name, SMALL), names))
+    assert set(saved_telescopes()) == set(names)
 
 
 def test_a_place_that_cannot_be_written(file):

@@ -15,6 +15,8 @@ from .names import readable
 
 FIRST, MORE, LINE = "lucky> ", "lucky+ ", 72
 """HISTORY cards hold 72 characters; a step begins with one mark and goes on with the other."""
+PARTS: dict[str, type] = {"step": str, "parameters": dict, "inputs": dict, "version": str}
+"""What a step is written as."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +95,9 @@ def read_history(cards: Iterable[str]) -> History:
     for text in texts:
         try:
             found = json.loads(text)
-            steps.append(
-                Step(found["step"], found["parameters"], found["inputs"], found["version"])
-            )
-        except (ValueError, KeyError, TypeError):
+            if all(isinstance(found[name], kind) for name, kind in PARTS.items()):
+                steps.append(Step(*(found[name] for name in PARTS)))
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue  # someone edited the header; what can be read is kept
     return tuple(steps)
 

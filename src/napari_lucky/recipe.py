@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from .ranking import DEFAULT_METRIC, check_above, check_keep
 from .registration import METHODS
 from .spots import check_smooth
 from .stack_methods import parse_stack
+from .toml_text import parse_toml
 from .windows import Window
 
 WindowSpec = tuple[int, int, int]
@@ -223,12 +223,10 @@ def read_recipe(path: str | Path) -> Recipe:
     """
     path = Path(path)
     try:
-        with open(path, "rb") as file:
-            found = tomllib.load(file)
+        content = path.read_bytes()
     except OSError as error:
         raise LuckyError(f"{path}: the recipe cannot be read ({error.strerror}).") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise LuckyError(f"{path}: this is not a TOML file ({error}).") from error
+    found = parse_toml(path, content)
     types = {f.name: str(f.type) for f in fields(Recipe)}
     values: dict[str, Any] = {}
     for section, content in found.items():

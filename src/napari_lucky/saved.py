@@ -31,6 +31,8 @@ def is_ours(path: Path) -> bool:
         return False
 
 
+UNREADABLE = (OSError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError)
+"""What damaged files give, beside what astropy calls an error of its own."""
 Saved = ImageResult | FrameTable | Coordinates
 
 
@@ -58,7 +60,7 @@ def read_saved(path: Path) -> list[Saved]:
                     found.append(table_from_hdu(hdu))
                 elif "LAYER" in hdu.header:
                     found.append(coordinates_from_hdu(hdu))
-    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+    except (*UNREADABLE, fits.VerifyError) as error:
         raise LuckyError(f"{path}: cannot be read back ({error}).") from error
     if not found:
         raise LuckyError(f"{path}: this file holds no image and no table that can be shown.")

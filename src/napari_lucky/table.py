@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BufferedReader, StringIO, TextIOWrapper
 from itertools import dropwhile, takewhile
@@ -155,18 +155,22 @@ def table_from_csv(path: Path) -> FrameTable:
 
 
 def _check_rows(rows: Sequence[Mapping[str, str]]) -> None:
-    seen: set[int] = set()
+    _check_numbers(int(row["frame"]) for row in rows)
     for row in rows:
-        frame = int(row["frame"])
+        if row["selected"].strip() not in ("0", "1"):
+            raise ValueError(
+                f"frame {row['frame']}: selected is {row['selected'][:40]!r}, and must be 0 or 1"
+            )
+
+
+def _check_numbers(frames: Iterable[int]) -> None:
+    seen: set[int] = set()
+    for frame in frames:
         if not 0 <= frame <= MOST_FRAME:
-            raise ValueError(f"frame {row['frame'][:40]}: no number that a frame can have")
+            raise ValueError(f"{frame} is no number that a frame can have")
         if frame in seen:
             raise ValueError(f"frame {frame} is in it twice")
         seen.add(frame)
-        if row["selected"].strip() not in ("0", "1"):
-            raise ValueError(
-                f"frame {frame}: selected is {row['selected'][:40]!r}, and must be 0 or 1"
-            )
 
 
 def table_to_hdu(table: FrameTable, name: str = "FRAMES") -> Any:
@@ -200,6 +204,7 @@ def table_from_hdu(hdu: Any) -> FrameTable:
     """Read back what `table_to_hdu` made."""
     data, header = hdu.data, hdu.header
     errors = [data[name] for name in ERRORS if name in data.names]
+    _check_numbers(map(int, data["frame"]))
     return FrameTable(
         np.array(data["frame"], np.intp),
         [str(name).encode("ascii").decode("unicode_escape") for name in data["file"]],

@@ -25,6 +25,8 @@ def add_telescope(commands: Any) -> None:
 def run_telescope(given: argparse.Namespace) -> int:
     """Do `napari-lucky telescope`."""
     from .telescopes import (
+        broken_telescopes,
+        named_telescope,
         remove_telescope,
         save_telescope,
         saved_telescopes,
@@ -40,6 +42,8 @@ def run_telescope(given: argparse.Namespace) -> int:
         saved = saved_telescopes()
         for name, one in saved.items():
             say(f"{name}: {tell_telescope(one)}")
+        for told in broken_telescopes().values():
+            warn(told)
         if not saved:
             say(f"No telescope was saved yet; they are kept in {telescopes_file()}")
         return 0
@@ -47,10 +51,9 @@ def run_telescope(given: argparse.Namespace) -> int:
         say(f"Removed {given.name} from {remove_telescope(given.name)}")
         return 0
     if not options:
-        saved = saved_telescopes()
-        if given.name not in saved:
+        if given.name not in {**saved_telescopes(), **broken_telescopes()}:
             raise LuckyError(f"There is no telescope {given.name!r}; give its figures to save it.")
-        say(f"{given.name}: {tell_telescope(saved[given.name])}")
+        say(f"{given.name}: {tell_telescope(named_telescope(given.name))}")
         return 0
     telescope = telescope_of(options)
     path = save_telescope(given.name, telescope, overwrite=given.overwrite)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from .fits_output import write_text
 from .optics import Telescope
 from .telescope_header import header_doubts, header_telescope
 from .telescope_sense import impossible, unusual
+from .temporaries import locked_by
+from .toml_text import parse_toml
 
 FIELDS = tuple(field.name for field in fields(Telescope))
 MOST_CHARACTERS = 60
@@ -41,37 +43,54 @@ def telescopes_file() -> Path:
 def saved_telescopes() -> dict[str, Telescope]:
     """Return the telescopes that were saved, by name, in the order of their names.
 
+    What is no telescope is passed over; see `broken_telescopes`.
+
     Raises
     ------
     LuckyError
-        If the file that keeps them cannot be read, or holds something else.
+        If the file that keeps them cannot be read, or is not TOML.
     """
+    return _sorted_out(_entries())[0]
+
+
+def broken_telescopes() -> dict[str, str]:
+    """Return what is wrong with entries of the file that are no telescopes, by name."""
+    return _sorted_out(_entries())[1]
+
+
+def _entries() -> dict[str, Any]:
     path = telescopes_file()
     try:
-        found = tomllib.loads(path.read_text("utf-8"))
+        return parse_toml(path, path.read_bytes())
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise LuckyError(f"{path}: telescopes cannot be read ({error.strerror}).") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise LuckyError(
-            f"{path}: this is not a TOML file ({error}). Correct it, or move it away."
-        ) from error
-    return {name: _read(path, name, found[name]) for name in sorted(found, key=str.casefold)}
+    except LuckyError as error:
+        raise LuckyError(f"{error} Correct it, or move it away.") from error
 
 
-def _read(path: Path, name: str, values: Any) -> Telescope:
+def _sorted_out(found: Mapping[str, Any]) -> tuple[dict[str, Telescope], dict[str, str]]:
+    good: dict[str, Telescope] = {}
+    broken: dict[str, str] = {}
+    for name in sorted(found, key=str.casefold):
+        try:
+            good[name] = _telescope(name, found[name])
+        except LuckyError as error:
+            broken[name] = f"{telescopes_file()}: {error}"
+    return good, broken
+
+
+def _telescope(name: str, values: Any) -> Telescope:
     numbers = isinstance(values, dict) and all(
         isinstance(value, (int, float)) and not isinstance(value, bool) for value in values.values()
     )
     if not numbers or set(values) != set(FIELDS):
-        raise LuckyError(
-            f"{path}: [{name}] is no telescope; expected the numbers {', '.join(FIELDS)}."
-        )
+        raise LuckyError(f"[{name}] is no telescope; expected the numbers {', '.join(FIELDS)}.")
     try:
         return Telescope(**{key: float(value) for key, value in values.items()})
     except LuckyError as error:
-        raise LuckyError(f"{path}: [{name}]: {error}") from error
+        raise LuckyError(f"[{name}]: {error}") from error
 
 
 def named_telescope(name: str) -> Telescope:
@@ -80,9 +99,11 @@ def named_telescope(name: str) -> Telescope:
     Raises
     ------
     LuckyError
-        If there is none.
+        If there is none, or its entry is broken.
     """
-    saved = saved_telescopes()
+    saved, broken = _sorted_out(_entries())
+    if name in broken:
+        raise LuckyError(broken[name])
     if name not in saved:
         known = f"there are {', '.join(saved)}" if saved else "none was saved yet"
         raise LuckyError(f"There is no telescope {name!r}; {known}.")
@@ -120,35 +141,47 @@ def save_telescope(name: str, telescope: Telescope, *, overwrite: bool = False) 
         raise LuckyError(
             f"The telescope's name has {len(name)} characters; {MOST_CHARACTERS} are the most."
         )
-    saved = saved_telescopes()
-    if saved.get(name, telescope) != telescope and not overwrite:
-        raise LuckyError(
-            f"There is another telescope {name!r} already; it is kept. Choose another name, or "
-            "remove it first."
-        )
-    return _write({**saved, name: telescope})
+    with _file_alone() as path:
+        entries = _entries()
+        if name in entries and entries[name] != asdict(telescope) and not overwrite:
+            raise LuckyError(
+                f"There is another telescope {name!r} already; it is kept. Choose another name, or "
+                "remove it first."
+            )
+        _write(path, {**entries, name: asdict(telescope)})
+    return path
 
 
 def remove_telescope(name: str) -> Path:
-    """Forget the telescope of a name.
+    """Forget the telescope of a name, or a broken entry.
 
     Raises
     ------
     LuckyError
         If there is none, or the file cannot be written.
     """
-    named_telescope(name)
-    return _write({key: kept for key, kept in saved_telescopes().items() if key != name})
+    with _file_alone() as path:
+        entries = _entries()
+        if name not in entries:
+            named_telescope(name)  # raises
+        _write(path, {key: kept for key, kept in entries.items() if key != name})
+    return path
 
 
-def _write(telescopes: Mapping[str, Telescope]) -> Path:
+@contextmanager
+def _file_alone() -> Iterator[Path]:
+    """Give the file of telescopes, which no other process changes meanwhile."""
     path = telescopes_file()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LuckyError(f"{path.parent}: cannot be made ({error.strerror}).") from error
-    write_text(path, tomli_w.dumps({name: asdict(telescopes[name]) for name in sorted(telescopes)}))
-    return path
+    with locked_by(path.with_suffix(".lock")):
+        yield path
+
+
+def _write(path: Path, entries: Mapping[str, Any]) -> None:
+    write_text(path, tomli_w.dumps({name: entries[name] for name in sorted(entries)}))
 
 
 NAMES = {

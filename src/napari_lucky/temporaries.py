@@ -54,6 +54,21 @@ def locked(folder: Path) -> Iterator[bool]:
             os.close(handle)
 
 
+@contextmanager
+def locked_by(path: Path) -> Iterator[None]:
+    """Let no other process or thread of this program be in here with the same file, which stays."""
+    handle = None
+    with suppress(OSError):
+        handle = os.open(path, os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    try:
+        if handle is not None:
+            take_lock(handle)
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
 def _new(folder: Path, suffix: str = "") -> Path:
     return folder / f"{PREFIX}{secrets.token_hex(8)}{suffix}"
 
