@@ -20,7 +20,7 @@ from napari_lucky import (
 from napari_lucky.cli import main
 from napari_lucky.fits_output import ImageResult
 from napari_lucky.flat_plots import FlatDrawing
-from napari_lucky.flats import NORMALISED, SUBTRACTED, FlatField, flat_steps
+from napari_lucky.flats import NORMALISED, SUBTRACTED, FlatField, flat_steps, tell_kind
 from napari_lucky.integers import Integers
 from napari_lucky.saved import read_saved
 
@@ -260,3 +260,41 @@ def test_the_command_line(folders, tmp_path, capsys):
     assert main([*given[:-1], str(tmp_path / "other"), "--row", "99"]) == 2
     assert "no row 99" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
+
+
+# --- dark and flat swapped
+
+
+def frames_of_kind(path, level, seed, **cards):
+    pixels = np.random.default_rng(seed).normal(level, 5, (3, *SHAPE)).astype(np.float32)
+    fits.PrimaryHDU(pixels, fits.Header(list(cards.items()))).writeto(path)
+    return path
+
+
+def test_a_dark_given_as_the_flat_is_noticed(tmp_path):
+    """By the header, by the history, by its light, or at least by its name."""
+    dark = frames_of_kind(tmp_path / "a.fits", DARK, 0)
+    another = frames_of_kind(tmp_path / "b.fits", DARK + 0.3, 1)
+    told = frames_of_kind(tmp_path / "c.fits", LEVEL, 2, IMAGETYP="Dark Frame")
+    flat = frames_of_kind(tmp_path / "d.fits", LEVEL, 3, IMAGETYP="FLAT")
+    both = frames_of_kind(tmp_path / "e.fits", DARK, 4, IMAGETYP="flat dark")
+    run = ArrayFrames(np.full((3, *SHAPE), 500.0, np.float32))
+    with pytest.raises(LuckyError, match="hardly brighter than the dark"):
+        calibrate(run, open_run(dark), open_run(another))
+    with pytest.raises(LuckyError, match=r"c: given as the flat, but its header says IMAGETYP"):
+        calibrate(run, None, open_run(told))
+    with pytest.raises(LuckyError, match=r"d: given as the dark, but its header says"):
+        calibrate(run, open_run(flat), None)
+    for given in ((flat, told), (told, tmp_path / "c.fits")):
+        with pytest.raises(LuckyError, match="dark and flat are not swapped"):
+            make_masters(given[1], tmp_path / "out", given[0])
+    notes = []
+    _, files = make_masters(flat, tmp_path / "out", both, tell=notes.append)
+    assert notes == []
+    with pytest.raises(LuckyError, match="given as the flat, but it is a master dark"):
+        calibrate(run, None, open_run(next(f for f in files if f.name == "master_dark.fits")))
+    assert tell_kind("night/dark_1.fits", "flat") == [
+        "dark_1.fits is given as the flat: check that dark and flat are not swapped."
+    ]
+    for path, kind in (("dark.fits", "dark"), ("flat_dark.fits", "flat"), (None, "flat")):
+        assert tell_kind(path, kind) == []

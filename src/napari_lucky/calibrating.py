@@ -17,7 +17,7 @@ from .calibration import (
 )
 from .errors import LuckyError
 from .finding import lone_pixels, sample_moments
-from .flats import flat_field
+from .flats import check_kind, flat_field
 from .frames import Frames
 from .history import History
 
@@ -86,6 +86,8 @@ def calibrate(
                 f"{frames.shape[1]} x {frames.shape[2]}; they must come from the same sensor "
                 "and read-out window."
             )
+        if other is not None:
+            check_kind(other, name, flat_history if name == "flat" else None)
     work: dict[str, Any] = {"progress": progress, "executor": executor}
     level = None if dark is None else master(dark, combine, clip_sigma, what="dark", **work)
     field = None

@@ -136,7 +136,8 @@ def master_flat(
     Raises
     ------
     LuckyError
-        If the shapes differ, or the flat is no brighter than the dark.
+        If the shapes differ, or the flat is no brighter than the dark, or by less than its
+        pixels scatter.
     """
     light = np.asarray(flat, np.float64)
     if dark is not None:
@@ -148,6 +149,12 @@ def master_flat(
             f"The flat has no light in it: the median of flat − dark is {level:g} ADU. "
             "Check that dark and flat are not swapped, and that the flat is in ADU, not normalised "
             "by another program."
+        )
+    spread = float(np.nanmedian(np.abs(light - level))) / 0.6745
+    if dark is not None and level < spread:
+        raise LuckyError(
+            f"The flat is hardly brighter than the dark: the median of flat − dark is {level:.3g} "
+            f"ADU, and its pixels scatter by {spread:.3g} ADU. Check that it is not a dark."
         )
     response = light / level
     response[~(response >= dead_below)] = np.nan

@@ -16,7 +16,7 @@ from .calibration import Calibrated, check_shape, saturation_level
 from .cleaning import clean
 from .errors import LuckyError
 from .finding import find_star
-from .flats import flat_field, header_history
+from .flats import flat_field, header_history, tell_kind
 from .frames import Subset, View, frames_in
 from .history import History
 from .recipe import Recipe
@@ -89,6 +89,7 @@ def build_chain(
         if window := recipe.window(name):
             window.check_on(frames.shape, f"{name} window")
     saturation = recipe.saturation or saturation_level(run.header_with(b"SATURATE"), run.dtype)
+    notes += [*tell_kind(recipe.dark, "dark"), *tell_kind(recipe.flat, "flat")]
     parameters = {
         "combine": recipe.combine,
         "clip_sigma": recipe.clip_sigma,

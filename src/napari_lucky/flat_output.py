@@ -12,7 +12,16 @@ from .calibration import DEAD_BELOW, Combine, check_calibration, master
 from .errors import LuckyError
 from .fits_output import ImageResult, tell_nobody, write_fits, written_whole
 from .flat_plots import FlatDrawing
-from .flats import NORMALISED, SUBTRACTED, FlatField, flat_field, flat_steps, header_history
+from .flats import (
+    NORMALISED,
+    SUBTRACTED,
+    FlatField,
+    check_kind,
+    flat_field,
+    flat_steps,
+    header_history,
+    tell_kind,
+)
 from .history import Step
 from .outputs import check_out, write_folder
 from .run import Run, open_run, tell_left_out
@@ -74,6 +83,11 @@ def make_masters(
     inputs = {"flat": flat, "dark": dark}
     check_out(out, overwrite, NAMES, inputs)
     run, dark_run = _open(flat, tell), None if dark is None else _open(dark, tell)
+    for text in (*tell_kind(flat, "flat"), *tell_kind(dark, "dark")):
+        tell(text)
+    check_kind(run, "flat")
+    if dark_run is not None:
+        check_kind(dark_run, "dark")
     done = {step.name for step in header_history(run)}
     if NORMALISED in done:
         raise LuckyError(f"{flat}: this is a master flat already; use it as it is, as --flat.")

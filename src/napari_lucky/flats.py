@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,9 @@ from .run import Run
 
 SUBTRACTED, NORMALISED = "subtract dark", "normalise flat"
 """Names of the steps that tell what was done to a flat already."""
+TYPES = ("IMAGETYP", "FRAMETYP", "OBSTYPE", "IMGTYPE", "FRAME")
+"""Keywords with which headers tell what a frame is."""
+SAYS = {"dark": re.compile("dark|bias|offset", re.I), "flat": re.compile("flat", re.I)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +124,47 @@ def header_history(frames: Any) -> History:
     else:
         header = getattr(frames, "header", None)
     return read_history(map(str, header.get("HISTORY", []))) if header else ()
+
+
+def check_kind(frames: Frames, kind: str, history: History | None = None) -> None:
+    """Raise a `LuckyError` if what is given as dark or flat says that it is the other one.
+
+    Parameters
+    ----------
+    frames : Frames
+        With a header, which may tell; see `TYPES`.
+    kind : str
+        "dark" or "flat": as what it is given.
+    history : tuple of Step, optional
+        What was done to it; that of its file's header if None.
+    """
+    other = "flat" if kind == "dark" else "dark"
+    done = {step.name for step in (header_history(frames) if history is None else history)}
+    name = getattr(frames, "name", kind)
+    if f"combine {other}" in done and f"combine {kind}" not in done:
+        raise LuckyError(f"{name}: given as the {kind}, but it is a master {other}.")
+    for keyword in TYPES:
+        value = str(_header_with(frames, keyword).get(keyword, ""))
+        if SAYS[other].search(value) and not SAYS[kind].search(value):
+            raise LuckyError(
+                f"{name}: given as the {kind}, but its header says {keyword} = {value!r}. Check "
+                "that dark and flat are not swapped."
+            )
+
+
+def tell_kind(path: str | Path | None, kind: str) -> list[str]:
+    """Return a sentence if what is given as dark or flat is called as the other one."""
+    other = "flat" if kind == "dark" else "dark"
+    name = "" if path is None else Path(path).name
+    if not SAYS[other].search(name) or SAYS[kind].search(name):
+        return []
+    return [f"{name} is given as the {kind}: check that dark and flat are not swapped."]
+
+
+def _header_with(frames: Frames, keyword: str) -> Mapping[str, Any]:
+    if isinstance(frames, Run):
+        return frames.header_with(keyword.encode()) or {}
+    return getattr(frames, "header", None) or {}
 
 
 def flat_steps(
