@@ -170,6 +170,29 @@ def test_an_error_in_a_block_reaches_the_caller_and_ends_the_rest():
     assert max(started) <= 5 + 2 * cores()
 
 
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_where_the_system_refuses_threads_blocks_run_all_the_same(monkeypatch, allowed):
+    started, real, ran = [], threading.Thread.start, []
+
+    def limited(thread: threading.Thread) -> None:
+        if len(started) >= allowed:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        real(thread)
+
+    def once(block: slice) -> int:
+        ran.append(block.start)
+        if block.start == 7:
+            raise ZeroDivisionError
+        return block.start
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    assert list(map_blocks(once, BLOCKS[:7])) == [block.start for block in BLOCKS[:7]]
+    assert sorted(ran) == [block.start for block in BLOCKS[:7]]
+    with pytest.raises(ZeroDivisionError):
+        list(map_blocks(once, [slice(7, 8)]))
+
+
 def test_a_given_executor_does_the_work_and_stays_open():
     with ThreadPoolExecutor(1, thread_name_prefix="mine") as pool:
         names = set(

@@ -223,6 +223,61 @@ def test_half_an_answer_is_told():
             copy.call(slice(0, 1))
 
 
+def test_an_interrupt_from_the_keyboard_is_not_for_the_copies(executor):
+    """A terminal sends it to all processes; who waits for the copies decides what ends."""
+    here = os.getpid()
+
+    def interrupted(block: slice) -> int:
+        if os.getpid() != here:
+            os.kill(os.getpid(), signal.SIGINT)
+        return block.start
+
+    assert list(map_blocks(interrupted, ONES, executor=executor)) == list(range(40))
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+@pytest.mark.parametrize("refused", ["fork", "pipe"])
+def test_where_the_system_allows_no_more_copies_blocks_run_all_the_same(
+    executor, monkeypatch, refused, allowed
+):
+    """To the same bits, on as many copies as there are, or on threads."""
+    made, real = [], getattr(os, refused)
+
+    def limited():
+        made.append(1)
+        if len(made) > allowed * (1 if refused == "fork" else 2):
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return real()
+
+    def mean_of(block: slice) -> float:
+        values = np.random.default_rng(block.start).normal(size=1000).astype(np.float32)
+        return float(values.mean()), os.getpid()
+
+    open_before = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(os, refused, limited)
+    found = list(map_blocks(mean_of, ONES, executor=executor))
+    assert [mean for mean, _ in found] == [mean_of(block)[0] for block in ONES]
+    assert len({pid for _, pid in found}) == 1 + allowed
+    executor.shutdown()
+    assert len(os.listdir("/proc/self/fd")) == open_before
+
+
+def test_where_the_system_allows_no_thread_copies_are_asked_one_after_the_other(
+    executor, monkeypatch
+):
+    done = []
+
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    executor._meanwhile = lambda: done.append(1)
+    found = list(map_blocks(lambda block: (block.start, os.getpid()), ONES, executor=executor))
+    assert [start for start, _ in found] == list(range(40))
+    assert len({pid for _, pid in found}) > 1
+    assert done == [1]
+
+
 def test_where_other_threads_have_begun_blocks_run_on_threads():
     executor = Forked()
     stop = threading.Event()

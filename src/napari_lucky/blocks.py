@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -57,6 +58,38 @@ def bundled(blocks: list[slice], executor: Executor | None = None) -> list[list[
     return [blocks[k : k + size] for k in range(0, len(blocks), size)]
 
 
+class Threads(ThreadPoolExecutor):
+    """Threads, as many as the system allows; where it allows none, work is done when it is given.
+
+    A system under load, or at its limit of processes, refuses new threads.
+    """
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Do some work on a thread; see `concurrent.futures.Executor`."""
+        taken = threading.Lock()
+
+        def once() -> Any:
+            return fn(*args, **kwargs) if taken.acquire(blocking=False) else None
+
+        try:
+            return super().submit(once)
+        except RuntimeError as error:
+            if "start new thread" not in str(error):
+                raise
+        taken.acquire(blocking=False)  # it waits for a thread all the same
+        return done_here(fn, *args, **kwargs)
+
+
+def done_here(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+    """Call a function, and return what it returns, or raises, as a future."""
+    here: Future[Any] = Future()
+    try:
+        here.set_result(fn(*args, **kwargs))
+    except Exception as error:
+        here.set_exception(error)
+    return here
+
+
 BUDGET = 1 << 18
 """Pixels of a block: 16 frames of 128 x 128."""
 
@@ -101,7 +134,7 @@ def map_blocks(
     if len(blocks) < getattr(executor, "fewest", 0):  # it tells that it is not worth it for these
         executor = None
     total = sum(block.stop - block.start for block in blocks)
-    pool = executor or ThreadPoolExecutor(cores())
+    pool = executor or Threads(cores())
     pending: deque[tuple[list[slice], Future[list[T]]]] = deque()
 
     def each(bundle: list[slice]) -> list[T]:

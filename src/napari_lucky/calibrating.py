@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from typing import Any
 
 from .bad_pixels import HOT_SIGMA, hot_pixels
-from .blocks import Progress, silent
+from .blocks import Progress, Threads, silent
 from .calibration import (
     DEAD_BELOW,
     Calibrated,
@@ -91,7 +91,7 @@ def calibrate(
     work: dict[str, Any] = {"progress": progress, "executor": executor}
     level = None if dark is None else master(dark, combine, clip_sigma, what="dark", **work)
     field = None
-    with ThreadPoolExecutor(1) as pool:  # two medians of a whole sensor, side by side
+    with Threads(1) as pool:  # two medians of a whole sensor, side by side
         hot = None if level is None else pool.submit(hot_pixels, level, hot_sigma)
         if flat is not None:
             field = flat_field(

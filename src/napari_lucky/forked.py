@@ -16,13 +16,13 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, BinaryIO
 
-from .blocks import cores
+from .blocks import Threads, cores, done_here
 from .ending import SIGNALS
 from .errors import LuckyError
 
@@ -100,7 +100,7 @@ class Forked(Executor):
 
     The first block of a function is run here: what it imports and remembers is then there in
     all copies. They are made when a second one is asked for; if there are other threads at that
-    time, the blocks are run on threads.
+    time, or the system allows no copy, the blocks are run on threads.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class Forked(Executor):
         self._function: Callable[..., Any] | None = None
         self._copies: list[Copy] = []
         self._idle: SimpleQueue[Copy] = SimpleQueue()
-        self._callers: ThreadPoolExecutor | None = None
+        self._callers: Threads | None = None
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run a function on small arguments; see `concurrent.futures.Executor`."""
@@ -126,12 +126,7 @@ class Forked(Executor):
                 self._callers.shutdown()  # what was asked of the last function
             self._end_copies()
             self._function = fn
-            here: Future[Any] = Future()
-            try:
-                here.set_result(fn(*args, **kwargs))
-            except Exception as error:
-                here.set_exception(error)
-            return here
+            return done_here(fn, *args, **kwargs)
         if self._callers is None:
             self._make_copies()
         assert self._callers is not None
@@ -154,20 +149,24 @@ class Forked(Executor):
     def _make_copies(self) -> None:
         assert self._function is not None
         if threading.active_count() > 1:  # a copy would lack them, but for their locks
-            self._callers = ThreadPoolExecutor(cores())
+            self._callers = Threads(cores())
             return
         gc.freeze()  # or a collection there would write to, and so double, all memory
-        with _not_interrupted():
+        with _not_interrupted(), suppress(OSError):  # the system may allow fewer, or none
             for _ in range(cores()):
                 copy = make_copy(self._function, self._copies)
                 self._copies.append(copy)
                 self._idle.put(copy)
         gc.unfreeze()
-        self._callers = ThreadPoolExecutor(len(self._copies))
+        self._callers = Threads(len(self._copies) or cores())
         if self._meanwhile is not None:
-            self._thread = threading.Thread(target=self._meanwhile)
-            self._thread.start()
-            self._meanwhile = None
+            meanwhile, self._meanwhile = self._meanwhile, None
+            self._thread = threading.Thread(target=meanwhile)
+            try:
+                self._thread.start()
+            except RuntimeError:  # no thread is allowed
+                self._thread = None
+                meanwhile()
 
     def _end_copies(self) -> None:
         for copy in self._copies:
@@ -193,12 +192,25 @@ def _not_interrupted() -> Iterator[None]:
 
 
 def make_copy(function: Callable[..., Any], others: list[Copy]) -> Copy:
-    """Copy this process; the copy waits for calls of the function, and ends with this process."""
-    there_in, asked = os.pipe()
-    answers, there_out = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of threads: BLAS's, which it restarts
-        pid = os.fork()
+    """Copy this process; the copy waits for calls of the function, and ends with this process.
+
+    Raises
+    ------
+    OSError
+        If the system allows no more processes, or no more open files.
+    """
+    pipes: list[int] = []
+    try:
+        pipes += os.pipe()
+        pipes += os.pipe()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of BLAS's threads
+            pid = os.fork()
+    except OSError:
+        for pipe in pipes:
+            os.close(pipe)
+        raise
+    there_in, asked, answers, there_out = pipes
     if pid == 0:
         try:
             for number in ENDING:

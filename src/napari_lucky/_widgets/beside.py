@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
+
+from ..blocks import Threads
 
 SWITCH = 0.0005
 """Seconds for which a thread that computes may keep the window's thread waiting for Python.
@@ -45,7 +46,7 @@ def beside(work: Callable[[], T]) -> T:
     if app is None or QThread.currentThread() is not app.thread():
         return work()
     loop, look = QEventLoop(), QTimer()
-    with ThreadPoolExecutor(1) as pool:
+    with Threads(1) as pool:
         future = pool.submit(work)
         look.timeout.connect(lambda: loop.quit() if future.done() else None)
         look.start(5)

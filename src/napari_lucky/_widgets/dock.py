@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from threading import Thread
 from typing import Any
@@ -77,7 +78,8 @@ class Dock(QScrollArea):
         self.cancel_button.changed.connect(self.cancel)
         self._lay_out(explanation)
         self.destroyed.connect(partial(_abandon, self._jobs))
-        Thread(target=import_tables, daemon=True).start()  # before a first job has to
+        with suppress(RuntimeError):  # the system allows no thread
+            Thread(target=import_tables, daemon=True).start()  # before a first job has to
 
     def _lay_out(self, explanation: str) -> None:
         label = QLabel(explanation)
