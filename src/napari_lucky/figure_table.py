@@ -193,6 +193,18 @@ def told_figures(figures: PsfFigures, arcsec_per_px: float | None = None) -> lis
     ]
 
 
+def tell_apertures(rows: Sequence[FigureRow]) -> str:
+    """Return a sentence if Strehl ratios have different apertures, or an empty text."""
+    found = sorted({round(row.figures.aperture, 1) for row in rows if row.figures is not None})
+    if len(found) < 2:
+        return ""
+    told = ", ".join(f"{radius:g}" for radius in found)
+    return (
+        f"The apertures differ ({told} lambda/D): do not compare these Strehl ratios, or measure "
+        "all with one aperture."
+    )
+
+
 def sentence(caution: str) -> str:
     """Return a caution as a sentence."""
     return f"{caution[0].upper()}{caution[1:]}."

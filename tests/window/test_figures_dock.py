@@ -69,6 +69,7 @@ def test_an_image_is_measured_as_the_core_measures_it(viewer, hand, star, messag
     made = dock.rows["other"].figures
     assert made.strehl == psf_figures(star.data, THREE.diffraction, made.recipe).strehl
     assert made.recipe == FigureRecipe(12, None, 100, 0)
+    assert "The apertures differ (4, 8 lambda/D)" in dock.told.text()
     assert len(profile.figure.axes[0].lines) == 3
 
 

@@ -34,7 +34,7 @@ from ..figure_errors import MOST_RESAMPLES, bootstrap_figures
 from ..figure_plots import MOST_CURVES, draw_figures
 from ..figure_recipe import FigureRecipe
 from ..figure_stacks import on_finer, stacked_frames
-from ..figure_table import FigureRow, told_figures
+from ..figure_table import FigureRow, tell_apertures, told_figures
 from ..figures_output import save_tables
 from ..psf_measuring import psf_figures
 from ..steps import stack_scale
@@ -267,6 +267,8 @@ class FiguresDock(Dock):
                 for name, value in lines
             )
             told = f"<b>{escape(row.title)}</b><table>{cells}</table>"
+            if differ := tell_apertures(list(self.rows.values())):
+                told += f"<p>{escape(differ)}</p>"
         self.told.setText(told)
         self._draw()
         shown = bool(self.rows)
@@ -329,5 +331,5 @@ def _radius(name: str, label: str, tooltip: str) -> FloatSpinBox:
         min=0,
         max=10_000,
         step=1,
-        tooltip=f"{tooltip}, in pixels of the sensor; 0: as large as the image allows",
+        tooltip=f"{tooltip}, in pixels of the sensor; 0: by the window's size and the noise",
     )
