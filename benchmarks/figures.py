@@ -130,9 +130,7 @@ def stacks_of(d_over_r0, frames):
 def tell_faint(frames):
     diffraction = SIMULATED.diffraction
     q = diffraction.sampling
-    print(
-        "\nOne frame of 129 px, 7 px across lambda/D, 1e4 and 3e3 photons: mean of 40 in noise;"
-    )
+    print("\nOne frame of 129 px, 7 px across lambda/D, 1e4 and 3e3 photons: mean of 40 in noise;")
     print("and noise-free stacks of the best 10 %: Strehl ratio over the true one\n")
     turbulent = [next(s for s in stacks_of(d, frames) if s[0] == "10 %") for d in D_OVER_R0]
     head = " | ".join(f"D/r0 {d}" for d in D_OVER_R0)
