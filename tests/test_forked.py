@@ -13,7 +13,7 @@ import pytest
 
 from napari_lucky import LuckyError
 from napari_lucky.blocks import Cancelled, cores, map_blocks
-from napari_lucky.forked import Copy, Forked, on_copies
+from napari_lucky.forked import ENDING, Copy, Forked, on_copies
 
 ONES = [slice(k, k + 1) for k in range(40)]
 
@@ -223,13 +223,14 @@ def test_half_an_answer_is_told():
             copy.call(slice(0, 1))
 
 
-def test_an_interrupt_from_the_keyboard_is_not_for_the_copies(executor):
-    """A terminal sends it to all processes; who waits for the copies decides what ends."""
+def test_an_interrupt_is_not_for_the_copies(executor):
+    """A terminal sends it to all processes; the one that waits for the copies decides."""
     here = os.getpid()
 
     def interrupted(block: slice) -> int:
         if os.getpid() != here:
-            os.kill(os.getpid(), signal.SIGINT)
+            for number in ENDING:
+                os.kill(os.getpid(), number)
         return block.start
 
     assert list(map_blocks(interrupted, ONES, executor=executor)) == list(range(40))

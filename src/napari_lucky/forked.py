@@ -215,6 +215,7 @@ def make_copy(function: Callable[..., Any], others: list[Copy]) -> Copy:
         try:
             for number in ENDING:
                 signal.signal(number, signal.SIG_IGN)  # the process that waits decides what ends
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
             for pipe in (asked, answers, *_pipes_of(others)):
                 os.close(pipe)
             _serve(function, os.fdopen(there_in, "rb"), os.fdopen(there_out, "wb"))
