@@ -2,7 +2,7 @@
 
 import numpy as np
 
-PUPIL = 32  # pixels
+PUPIL = 64  # pixels
 R = (np.arange(PUPIL) - (PUPIL - 1) / 2) / PUPIL
 IN = np.hypot(R[:, None], R) <= 0.5
 

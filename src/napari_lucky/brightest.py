@@ -104,7 +104,8 @@ def brightest_in(
     points, hessian = surface.top()
     sigma, sigmas = np.full(points.shape, np.nan), np.full(len(points), np.nan)
     if noise is not None:
-        sigma = surface.sigma(points, hessian, noise, light.excess)
+        if noise.known:
+            sigma = surface.sigma(points, hessian, noise, light.excess)
         sigmas = significance(whole, top, smooth, noise)
     out = np.column_stack([points, top, sigma, sigmas, _sharpness(light.pixels, start, top)])
     out[light.empty] = np.nan

@@ -217,6 +217,13 @@ class Calibrated(View):
             block[raw >= self.saturation] = np.nan
         return block
 
+    def scale(self, window: Window) -> float:
+        """Return by how much raw pixels of a window are multiplied: 1 / its median response."""
+        if self.flat is None:
+            return super().scale(window)
+        response = self.flat[window.clipped(self.shape).slices]
+        return super().scale(window) / (float(np.nanmedian(response)) if response.size else 1.0)
+
     @cached_property
     def _divisor(self) -> NDArray[np.float32] | None:
         """The flat, NaN where a pixel is bad: then the division masks it."""

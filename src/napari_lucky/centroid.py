@@ -96,7 +96,7 @@ def track_centroid(
     found = _windowed(image, first, s)
     near = np.hypot(*(found - first).T) <= np.maximum(radius, LEAST_SIGMA)
     sigma = np.full(found.shape, np.nan)
-    if noise is not None:
+    if noise is not None and noise.known:
         light = light if excess is None else np.nan_to_num(light)
         surface = Surface(light, found, np.hypot(s, smooth))
         sigma = surface.sigma(found, surface.derivatives(found)[1], noise, excess)

@@ -167,7 +167,7 @@ def correlate_over(
     points, hessian = Surface(correlation, start, np.full(len(light), LEAST_WIDTH)).top()
     shifts = points + np.array(reference.low)
     sigma = np.full(shifts.shape, np.nan)
-    if noise is not None:
+    if noise is not None and noise.known:
         sigma = sigma_of(hessian, _covariance(light, excess, shifts, reference, noise))
     return np.column_stack([shifts, sigma])
 

@@ -161,7 +161,7 @@ def _inverse(matrix: Floats) -> Floats:
     return out / scale[:, :, None] / scale[:, None, :]
 
 
-def measure_noise(block: Block, template: Template, made: Fit) -> Noise:
+def measure_noise(block: Block, template: Template, made: Fit, least: float = 0.0) -> Noise:
     """Return the noise that a fit leaves, over the star's signal.
 
     Mean squared residuals of pixels alike in signal, to which a + b I + c I² is fitted with
@@ -175,6 +175,8 @@ def measure_noise(block: Block, template: Template, made: Fit) -> Noise:
         What was fitted to it.
     made : Fit
         Of this block.
+    least : float, optional
+        ADU²; no pixel has less, as `napari_lucky.noise.quantisation` tells.
     """
     residual = _residual(block, template, made)
     alike = _alike(residual.reshape(block.shape), template)
@@ -183,7 +185,7 @@ def measure_noise(block: Block, template: Template, made: Fit) -> Noise:
         warnings.simplefilter("ignore", RuntimeWarning)  # a pixel that is masked in all
         square = np.asarray(np.nanmean(residual**2, axis=0, dtype=np.float64))
     signal = template.image.ravel()[template.weight > 0]
-    return replace(fit_noise(square, signal, 2), alike=alike)
+    return replace(fit_noise(square, signal, 2, least), alike=alike)
 
 
 def _alike(residual: Block, template: Template) -> float:

@@ -97,6 +97,10 @@ class View:
         """Return the frames asked for, (k, y, x), cut to the window; each view says how."""
         raise NotImplementedError
 
+    def scale(self, window: Window) -> float:
+        """Return by how much raw pixels of a window are multiplied, as a rule."""
+        return self.frames.scale(window) if isinstance(self.frames, View) else 1.0
+
     def blank(self, frames: Index, window: Window) -> NDArray[np.bool_]:
         """Tell which frames have raw pixels all equal or NaN in a window: no light at all.
 

@@ -136,8 +136,10 @@ def register(
         frame, by propagation to first order (`napari_lucky.subpixel`; "template": from the
         Fisher matrix), the noise being measured within the frames
         (`napari_lucky.noise.sample_noise`). In turbulence they do not say how far that point is
-        from the star's mean place, nor, in any light, that noise may decide which of two speckles
-        is the brighter one. NaN where they are not known.
+        from the star's mean place, nor, in any light, that noise may decide which of two
+        speckles is the brighter one. NaN where they are not known: of stars so small that their
+        fine detail passes for noise (under 1.7 px per lambda/D), and, but for "template", of
+        scenes that fill the window.
 
     Raises
     ------

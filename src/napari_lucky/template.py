@@ -176,9 +176,11 @@ def undersampled(mean: NDArray[np.float32], variance: float) -> float:
     """
     from scipy import fft
 
-    padded = np.pad(mean.astype(np.float64), PAD, mode="linear_ramp")
-    power = np.abs(fft.rfft2(padded)) ** 2
-    detail = np.hypot(fft.fftfreq(len(padded))[:, None], fft.rfftfreq(padded.shape[1]))
+    down, across = (np.hanning(side + 2)[1:-1] for side in mean.shape)  # no edges: they are sharp
+    tapered = mean * down[:, None] * across
+    variance *= float((down**2).mean() * (across**2).mean())
+    power = np.abs(fft.rfft2(tapered)) ** 2
+    detail = np.hypot(fft.fftfreq(len(mean))[:, None], fft.rfftfreq(mean.shape[1]))
     far = float(power[detail > FAR].mean())
     noise = max(far, variance * mean.size)
     rings = np.arange(FINEST, FAR + NEAR, NEAR / 2)

@@ -25,11 +25,11 @@ from .fitting import (
 from .following import Followed, Moves
 from .frames import Frames, View, as_float32, is_empty
 from .journal import Journal, remembered
-from .noise import Noise
+from .noise import Noise, quantisation
 from .reading import spread_over
 from .spots import Block
 from .template import Template, make_template, undersampled
-from .windows import Window
+from .windows import MIN_SIDE, Window
 
 SAMPLE = 64
 """The template is made of so many frames; its noise then adds next to nothing."""
@@ -147,7 +147,8 @@ def learn(
     whole = np.floor(found[chosen, :2] - np.median(found[chosen, :2], axis=0) + 0.5)
     whole = whole.astype(np.intp)
     block = _aligned(frames, focus, moves[chosen] + whole, chosen)
-    noise = Noise(_border_variance(block))
+    least = quantisation(frames, focus)
+    noise = Noise(max(_border_variance(block), least))
     mean = _average(block, np.nanmedian)
     template = make_template(mean, np.zeros((1, 2)), noise)
     place, last = np.zeros(whole.shape), np.full(whole.shape, np.inf)
@@ -166,7 +167,7 @@ def learn(
             break
         place = made.place
         clean = without_cosmics(block[good], template, made.part(good))  # and hot pixels
-        noise = measure_noise(clean, template, made.part(good))
+        noise = measure_noise(clean, template, made.part(good), least)
         mean = _average(clean, np.nanmean)
         template = make_template(mean, place[good], noise)
         moved = np.abs(whole + place - last)[good]
@@ -174,7 +175,9 @@ def learn(
             break
         last = whole + place
     calm = replace(noise, speckle=0.0)
-    _check_sampling(mean, float(calm.variance(mean).mean()) / len(block))
+    seen = np.isfinite(block).all(axis=0)
+    inner = mean[seen.mean(axis=1) > 0.5][:, seen.mean(axis=0) > 0.5]
+    _check_sampling(inner, float(calm.variance(mean).mean()) / len(block))
     if good.any():
         return template, float(np.median(fit(clean, template).chi2))
     if turn == 0:  # each frame's reason tells
@@ -188,9 +191,9 @@ def learn(
 def _check_sampling(mean: NDArray[np.float32], variance: float) -> None:
     """Raise a `LuckyError` if a star is too small for its template to be moved by parts of a pixel.
 
-    The variance is that of the noise in the mean.
+    The variance is that of the noise in the mean, which is of pixels that are in all frames.
     """
-    finest = undersampled(mean, variance)
+    finest = undersampled(mean, variance) if min(mean.shape) >= MIN_SIDE else 0
     if finest:
         raise LuckyError(
             f"The template method needs a star of at least 2 px per lambda/D. This star has less "
