@@ -15,6 +15,7 @@ from .blocks import BUDGET, Progress, blocks_of, silent
 from .brightest import track_brightest
 from .centroid import steady_window, track_centroid
 from .correlation import check_reference_frame, reference_image
+from .double_star import tell_double
 from .errors import LuckyError, NoStarError
 from .following import Followed, centred_on, follow, followed, reference_of
 from .frames import Frames, View, as_float32
@@ -22,8 +23,9 @@ from .journal import Journal, remembered
 from .noise import Noise, sample_noise
 from .recalled import recalling
 from .sampling import Sampling, measure_sampling
-from .significance import starless
+from .significance import is_star, least_significance, starless
 from .spots import SMOOTH, Block, check_smooth
+from .strays import COSMIC, CUT, NEIGHBOUR, cut_by_edge, jumps, struck
 from .tracking import NO_LIGHT, NO_STAR, track_template
 from .wide_correlation import correlate_with, reference_for
 from .windows import Window
@@ -181,19 +183,33 @@ def register(
         found = run(lambda block: track_brightest(block, smooth, noise), "tracking the speckle")
     else:
         noise, found = seen
+    run_frames = frames
     steady = centred_on(focus, found, smooth, frames.shape)
     if steady.any():
         frames = Followed(frames, np.broadcast_to(steady, moves.shape))
         found = run(
             lambda block: track_brightest(block, smooth, noise), "tracking in a centred window"
         )
+    lit = np.flatnonzero(np.isfinite(found[:, 2]))
+    scene = method == "correlation" and not is_star(frames, focus, lit)
+    found, spoiled = found.copy(), np.full(len(found), NO_LIGHT, object)
+    if not scene:
+        spoiled[struck(found, noise)] = COSMIC
+        found[spoiled == COSMIC] = np.nan
+        spoiled[jumps(frames, focus, found, smooth, noise)] = NEIGHBOUR
+        found[spoiled == NEIGHBOUR] = np.nan
     moves, found = follow(frames, focus, found, smooth, noise, progress=progress)
     found = found.copy()
-    reasons = np.where(np.isfinite(found[:, :2]).all(axis=1), "", NO_LIGHT).astype(object)
+    reasons = np.where(np.isfinite(found[:, :2]).all(axis=1), "", spoiled)
     if (reasons != "").all():
         raise _no_frame(focus, reasons)
-    moved, scene = followed(frames, moves), method == "correlation"
+    moved = followed(frames, moves)
     reasons[starless(moved, focus, found[:, 5], smooth, noise, scene=scene)] = NO_STAR
+    if not scene:
+        places = found[:, :2] + np.array([focus.y0, focus.x0]) + moves + steady
+        places[found[:, 5] < least_significance(focus, smooth)] = np.nan  # noise may be anywhere
+        cut = cut_by_edge(run_frames, focus, places, found[:, 6], smooth)
+        reasons[cut & (reasons == "")] = CUT
     found[reasons != ""] = np.nan
     points, sigma = found[:, :2], found[:, 3:5]
     if method == "centroid":
@@ -213,7 +229,11 @@ def register(
         points, sigma = point - made[:, :2], made[:, 2:]
     elif method == "template":
         tracked = track_template(frames, focus, moves, found, **work)
-        points, sigma, reasons = tracked.points, tracked.sigma, np.array(tracked.reasons, object)
+        points, sigma, fitted = tracked.points, tracked.sigma, np.array(tracked.reasons, object)
+        reasons = np.where((fitted == "") & (reasons == CUT), CUT, fitted)
+    notes = () if sampling is None else sampling.doubts(method, "tracking")
+    if method in ("brightest", "centroid"):
+        notes += tell_double(moved, focus, np.flatnonzero(reasons == ""), smooth)
     points[reasons != ""] = sigma[reasons != ""] = np.nan
     if not np.isfinite(points).any():
         raise _no_frame(focus, reasons)
@@ -227,7 +247,7 @@ def register(
         reference_frame,
         sigma,
         tuple(reasons.tolist()),
-        () if sampling is None else sampling.doubts(method, "tracking"),
+        notes,
         sampling,
     )
 

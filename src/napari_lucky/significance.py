@@ -38,7 +38,7 @@ STARLIKE, ONE_SIDED = 6.0, 1.9
 """The mean's star is over so many sigmas, and so many times as high as the deepest trough."""
 MAD, STRAY = 1.4826, 4.0
 """Light of a frame over so many sigmas of what is usual there is cut to that."""
-LEAST_LIGHT, SURE = 0.5, 3.0
+LEAST_LIGHT, SURE = 0.4, 3.0
 """A frame without a clear peak has a star if it has this part of the usual light, or less where
 that is not known to so many sigmas."""
 
@@ -97,9 +97,9 @@ def starless(
 
     A frame has a star if its brightest speckle is significant. In faint light no single speckle
     may be, but all together: so where it is not, the frame is compared with the mean of frames
-    spread over the run, curved background off: it has a star if it has over half of the usual
-    light there. Where even that cannot be told from noise, the frame is taken to be like the
-    others.
+    spread over the run, curved background off: it has a star if it has over two fifths of the
+    usual light there. Where even that cannot be told from noise, the frame is taken to be like
+    the others.
 
     Parameters
     ----------
@@ -155,6 +155,16 @@ def starless(
         share = np.array([known.get(int(k), s) for k, s in zip(some, share, strict=True)])
         out[some] = share < least
     return out
+
+
+def is_star(frames: Frames, focus: Window, lit: NDArray[np.intp]) -> bool:
+    """Tell whether frames that are lit show one bright place in a window, as a star's."""
+    if len(lit) == 0:
+        return False
+    sample = lit[spread_over(len(lit), FEW)]
+    pixels = _pixels(frames, focus, sample)
+    bright = [(image.max() - np.median(image)) / max(own_sigma(image), 1e-6) for image in pixels]
+    return float(np.median(bright)) > STARLIKE
 
 
 def _steady_mean(pixels: Block, sigma: float) -> NDArray[np.float32]:
