@@ -103,6 +103,19 @@ def test_the_pupil_lets_through_what_is_open():
 
 
 def test_too_few_pixels_are_told():
-    assert [bins_for(q) for q in (2.3, 4.0, 7.0, 10.0)] == [1, 1, 3, 4]
+    assert [bins_for(q) for q in (1.5, 1.97, 2.3, 4.0, 7.0, 10.0)] == [1, 1, 1, 1, 3, 4]
     with pytest.raises(LuckyError, match="Nyquist"):
-        bins_for(1.9)
+        bins_for(1.49)
+
+
+def test_a_coarse_sensor_is_modelled_between_its_pixels():
+    """A pixel of 1.97 to lambda/D is the sum of 4 x 4 of a sensor that samples it finely."""
+    fine = make_pair_model(((96, 96), (96, 96)), 7.88, 0.3, 15, bins=2)
+    coarse = make_pair_model(((24, 24), (24, 24)), 1.97, 0.3, 15)
+    x = somewhere(coarse)
+    x[:4] = 0
+    shift = (4 - 1) / 2 / 7.88 * np.pi / 2  # pixel 12 of 24 is the middle of pixels 48 to 51
+    y = x.copy()
+    y[:4] = shift
+    for one, other in zip(fine.images(y), coarse.images(x), strict=True):
+        np.testing.assert_allclose(binned(one, 2), other, atol=2e-3 * other.max())

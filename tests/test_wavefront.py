@@ -99,6 +99,14 @@ def test_a_frame_without_light_is_flagged_and_not_averaged(of_still):
     assert any("1 of 5 frames" in note for note in of_still.notes)
 
 
+def test_right_figures_are_not_doubted(of_still):
+    assert not of_still.figures.doubted.any()
+    assert of_still.chi2 == pytest.approx(1, abs=0.4)
+    assert max(of_still.model_error) < 0.03
+    assert of_still.independent == 4
+    assert len(of_still.notes) == 2  # one frame without light; few frames
+
+
 def test_where_the_star_is(still, of_still):
     good = of_still.frames.good
     for at, window in enumerate((still.focus, still.defocus)):
@@ -172,7 +180,7 @@ def test_which_frames(still):
     [
         ({"defocus_waves": 0.05}, "sign of the even modes"),
         ({"defocus_waves": 3.0}, "make a donut of"),
-        ({"pixel_um": 20.0}, "Nyquist"),
+        ({"pixel_um": 26.0}, "Nyquist"),
         ({"focus": Window(0, 150, 40, 40)}, "under 8 lambda/D"),
         ({"focus": Window(0, 1500, 96, 96)}, "focus window covers"),
         ({"obstruction": 1.0}, "central obstruction"),
@@ -192,6 +200,9 @@ def test_notes(still):
     frames = calibrated(still)
     notes = task_of(still, choice="ranked", defocus=Window(0, 0, 160, 160)).check(frames.shape)
     assert any("selection" in note for note in notes)
+    (note,) = task_of(still, pixel_um=18.8).check(frames.shape)
+    assert "lambda F#/pixel is 1.97" in note
+    assert "weak" in note
     notes = task_of(still, defocus=Window.centred(80, 200, 144)).check(frames.shape)
     assert any("overlap" in note for note in notes)
 

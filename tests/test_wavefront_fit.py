@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from napari_lucky import ArrayFrames, Window, calibrate, simulate_run
 from napari_lucky.pair_model import make_pair_model
-from napari_lucky.wavefront_data import Noise, measure_noise, observe
+from napari_lucky.wavefront_data import HeaderNoise, Noise, measure_noise, noise_from, observe
 from napari_lucky.wavefront_fit import Pair, fitted_images
-from napari_lucky.wavefront_search import errors_of, refit, search
+from napari_lucky.wavefront_search import errors_of, noise_of, refit, residual_sums, search
 from napari_lucky.wavefront_static import unknown
 
 SHAPES, SAMPLING, LAST = ((78, 78), (120, 120)), 7.0, 36
@@ -86,7 +87,8 @@ def test_the_models_error_is_measured(model, prior, truth):
     wrong = np.kron(1 + 0.06 * rng.standard_normal((40, 40)), np.ones((3, 3)))
     light = 100 + (donut - 100) * wrong
     observed = observe((focus, light.astype(np.float32)), Noise(np.inf, 3.0, ""), 3, SAMPLING)
-    errors = errors_of(observed, refit(model, observed, prior, truth), (0.05, 0.05))
+    given = (0.05, 0.05)
+    errors = errors_of(residual_sums(observed, refit(model, observed, prior, truth, given), given))
     assert errors[0] < 0.03
     assert errors[1] == pytest.approx(0.06, rel=0.25)
 
@@ -110,7 +112,52 @@ def test_turbulence_of_all_frequencies():
         assert np.sqrt((off**2).sum()) < 0.06
 
 
-def test_noise_is_told_where_it_is_known():
+def test_noise_is_taken_as_given():
     frames = ArrayFrames(np.zeros((1, 64, 64), np.float32))
     windows = (Window(0, 0, 32, 32), Window(32, 32, 32, 32))
-    assert measure_noise(frames, windows, 7.0, 2.0, 6.0) == Noise(2.0, 3.0, "told")
+    assert measure_noise(frames, windows, 7.0, 2.0, 6.0) == Noise(2.0, 3.0, "given")
+    assert str(Noise(2.0, 3.0, "given")) == "gain 2 e-/ADU, read noise 3 ADU (given)"
+
+
+def test_the_noise_is_measured_on_the_residuals(model, prior, truth):
+    """Photons of 2 e-/ADU and 3 ADU of read noise on each bin's pixels, and a perfect model."""
+    rng = np.random.default_rng(1)
+    sky = float(np.sqrt(9 + 50))  # as it is measured on the borders
+    sums = np.zeros((4, 6))
+    for _ in range(4):
+        light = (one.astype(float) for one in pixels(model, truth, rng, read=0.0))
+        focus, donut = (
+            (one + rng.standard_normal(one.shape) * np.sqrt(9 + one / 2)).astype(np.float32)
+            for one in light
+        )
+        observed = observe((focus, donut), Noise(np.inf, sky, ""), 3, SAMPLING)
+        fitted = refit(model, observed, prior, truth)
+        sums += residual_sums(observed, fitted, (0.05, 0.05))
+    foot, slope, errors = noise_of(sums)
+    assert 9 * foot + 100 * slope == pytest.approx(9 + 50, rel=0.1)  # of a pixel of the sky
+    donut_star = 60.0  # ADU; there photons and an error of the model look much alike
+    of_donut = 9 * foot + 160 * slope + 9 * (errors[1] * donut_star) ** 2
+    assert of_donut == pytest.approx(9 + 80, rel=0.15)
+    assert max(errors) < 0.04
+
+
+@pytest.mark.parametrize(
+    ("cards", "found"),
+    [
+        ([], HeaderNoise()),
+        ([("GAIN", 139, "")], HeaderNoise()),
+        ([("GAIN", 100, "camera gain setting")], HeaderNoise()),
+        ([("GAIN", 1.4, "[e-/ADU] conversion")], HeaderNoise(gain=1.4, gain_in="GAIN")),
+        ([("GAIN", 0.8, "electrons per ADU")], HeaderNoise(gain=0.8, gain_in="GAIN")),
+        ([("GAIN", 139, ""), ("EGAIN", 0.97, "")], HeaderNoise(gain=0.97, gain_in="EGAIN")),
+        ([("EGAIN", 0.0, ""), ("RDNOISE", -1.0, "")], HeaderNoise()),
+        ([("EGAIN", "unknown", "")], HeaderNoise()),
+        ([("READNOIS", 3.5, "e-")], HeaderNoise(read_noise_e=3.5, read_in="READNOIS")),
+        ([("RON", 3.5, "ADU")], HeaderNoise()),
+    ],
+)
+def test_the_noise_in_a_header(cards, found):
+    assert noise_from(fits.Header(cards)) == found
+    plain = {name: value for name, value, _ in cards if name != "GAIN"}
+    if not any(comment for _, _, comment in cards):
+        assert noise_from(plain) == found  # without comments

@@ -21,6 +21,8 @@ Singles = NDArray[np.float32]
 
 FINEST = 0.45
 """Largest step of the computed intensity in lambda/D: its frequencies end at 1 per lambda/D."""
+COARSEST, COARSE = 1.5, 2.2
+"""Pixels across lambda/D: under the first there is no wavefront, under the second a weak one."""
 TAPS = 10
 """Neighbours to each side in the integral over a pixel without a blur: right to 2e-4 at worst."""
 
@@ -32,7 +34,8 @@ class Plane:
     Attributes
     ----------
     rows, columns : ndarray of complex128, (sampled, n)
-        Fourier matrices from the pupil to points one bin apart, some beyond the window.
+        Fourier matrices from the pupil to points a bin apart, or half of one where that is over
+        `FINEST`, some beyond the window.
     down, across : ndarray of float64, (bins, sampled)
         Integrals over the bins.
     scale : float
@@ -110,17 +113,18 @@ def make_plane(
         Standard deviation of a Gaussian blur in lambda/D.
     """
     step = bins / sampling
-    taps = bin_filter(step, blur)
+    fine = math.ceil(step / FINEST)
+    taps = bin_filter(step, blur, fine)
     beside = len(taps) // 2
     places = [bin_places(side, bins, sampling) for side in pixels]
     matrices: list[NDArray[np.complex128]] = []
     integrals: list[Floats] = []
     for place in places:
-        beyond = np.arange(-beside, len(place) + beside) * step + place[0]
+        beyond = np.arange(-beside, fine * (len(place) - 1) + beside + 1) * step / fine + place[0]
         matrices.append(np.exp(-2j * np.pi * np.outer(beyond, pupil.places)))
         integral = np.zeros((len(place), len(beyond)))
         for row in range(len(place)):
-            integral[row, row : row + len(taps)] = taps
+            integral[row, fine * row : fine * row + len(taps)] = taps
         integrals.append(integral)
     # Parseval: the light of the whole plane is that through the pupil, its open area
     flux = pupil.amplitude.sum() / (pupil.places[1] - pupil.places[0]) ** 2
@@ -133,15 +137,17 @@ def bin_places(side: int, bins: int, sampling: float) -> Floats:
     return np.asarray((first + bins * np.arange(side // bins)) / sampling)
 
 
-def bin_filter(step: float, blur: float = 0.0) -> Floats:
-    """Return the weights of points one step apart whose sum is the mean over one step, blurred.
+def bin_filter(step: float, blur: float = 0.0, fine: int = 1) -> Floats:
+    """Return the weights of points whose sum is the mean over one step, blurred.
 
-    The intensity has no frequency f over 1 per lambda/D; up to there a sum of cosines is fitted to
-    sinc(f step) exp(-2 (pi f blur)²), the transfer function of a square pixel and a Gaussian.
+    The points are one step apart, or a `fine`-th of it. The intensity has no frequency f over 1 per
+    lambda/D; up to there a sum of cosines is fitted to sinc(f step) exp(-2 (pi f blur)²), the
+    transfer function of a square pixel and a Gaussian.
     """
-    count = TAPS + math.ceil(4 * blur / step)
+    apart = step / fine
+    count = TAPS + math.ceil(4 * blur / apart)
     frequency = np.sin(np.pi * (np.arange(200) + 0.5) / 400)  # dense at the far end
-    design = np.cos(2 * np.pi * np.outer(frequency * step, np.arange(count + 1)))
+    design = np.cos(2 * np.pi * np.outer(frequency * apart, np.arange(count + 1)))
     wanted = np.sinc(frequency * step) * np.exp(-2 * (np.pi * frequency * blur) ** 2)
     half = np.linalg.lstsq(design, wanted, rcond=1e-10)[0]
     half[1:] /= 2
@@ -156,13 +162,13 @@ def bins_for(sampling: float) -> int:
     LuckyError
         If the sensor itself samples the image too coarsely.
     """
-    if sampling * FINEST < 1:
+    if sampling < COARSEST:
         raise LuckyError(
-            f"lambda F#/pixel is {sampling:.2f}: the sensor has fewer than {1 / FINEST:.1f} pixels "
+            f"lambda F#/pixel is {sampling:.2f}: the sensor has fewer than {COARSEST:g} pixels "
             "across lambda/D, too few for the finest speckles (Nyquist's limit is 2). Check the "
             "wavelength, the focal ratio and the pixel; a wavefront needs a slower beam."
         )
-    return int(sampling * FINEST)
+    return max(1, int(sampling * FINEST))
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,6 +251,7 @@ def make_pair_model(
     spider: Spider | None = None,
     samples: int | None = None,
     blur: float = 0.0,
+    bins: int | None = None,
 ) -> PairModel:
     """Return the model of a pair of windows.
 
@@ -264,8 +271,10 @@ def make_pair_model(
         for a window over 32 lambda/D.
     blur : float
         Standard deviation of a Gaussian blur of both images, in lambda/D.
+    bins : int, optional
+        Pixels that a bin is wide; what the sampling allows by default.
     """
-    bins = bins_for(sampling)
+    bins = bins or bins_for(sampling)
     widest = max(max(shape) for shape in shapes) / sampling
     if samples is None:
         samples = max(48, math.ceil(1.5 * widest))

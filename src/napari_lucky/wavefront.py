@@ -13,7 +13,10 @@ from .calibration import calibrated_in, saturated_frames
 from .errors import LuckyError
 from .frames import Frames
 from .pair_model import PairModel, bins_for, make_pair_model
+from .wavefront_check import check_figures
+from .wavefront_correlation import likeness
 from .wavefront_data import measure_noise
+from .wavefront_doubts import doubts
 from .wavefront_fit import Floats, fitted_images
 from .wavefront_frames import FitBlock, Fits, PairReader
 from .wavefront_loop import fit_run
@@ -64,14 +67,27 @@ def measure_wavefront(
     if saturated:
         notes.append(f"{saturated} frames with saturated pixels in a window were left out.")
     windows = (task.focus, task.defocus)
-    noise = measure_noise(frames, windows, task.sampling, task.gain, task.read_noise_e)
+    noise = measure_noise(
+        frames, windows, task.sampling, task.gain, task.read_noise_e, task.noise_source
+    )
     reader = PairReader(frames, windows, noise, bins_for(task.sampling), task.sampling)
     shapes = (task.focus.shape, task.defocus.shape)
     model = make_pair_model(shapes, task.sampling, task.obstruction, task.last_fitted, task.spider)
     static = unknown(task.last_fitted, task.d_over_r0, task.defocus_waves)
     nowhere = np.full((len(index), model.size), np.nan)
-    fit = FitBlock(reader, model, static.prior(False), index, nowhere, 0.0, 1, task.seed)
-    fits, good, static = fit_run(fit, static, task.fit_defocus, **work)
+    fit = FitBlock(
+        reader,
+        model,
+        static.prior(False),
+        index,
+        nowhere,
+        0.0,
+        1,
+        task.seed,
+        measures_noise=bool(np.isinf(noise.gain)),
+    )
+    fit, fits, good, static = fit_run(fit, static, task.fit_defocus, **work)
+    figures = check_figures(fit, task, fits, good, static, **work)
     if failed := int((~good).sum()):
         notes.append(f"{failed} of {len(good)} frames could not be fitted and are not averaged.")
     if good.sum() < 20:
@@ -79,24 +95,33 @@ def measure_wavefront(
             f"Only {int(good.sum())} frames are averaged: turbulence is not averaged out, and the "
             "standard errors are themselves unsure."
         )
+    d_over_r0 = static.strength**0.6
+    notes += doubts(fits, good, d_over_r0, task.last_fitted, figures)
+    alike = likeness(static.samples, index[good])
+    notes += alike.notes(int(good.sum()))
+    sigma = np.sqrt(static.sigma**2 * alike.inflation + (figures.systematic**2 if figures else 0))
+    slow = float(np.sqrt(alike.inflation[0]))
     told, unit, usual = task.modes - 3, task.nm_per_rad, _usual_frame(fits, good)
     variance = fits.x[good, 4:-1].var(axis=0, ddof=min(int(good.sum()) - 1, 1))
-    d_over_r0 = static.strength**0.6
     return Wavefront(
         task,
         static.mean[:told] * unit,
-        static.sigma[:told] * unit,
+        sigma[:told] * unit,
         static.running[:, :told] * unit,
         _per_frame(fits, good, index, task),
         (variance + np.diag(fits.posterior(good)))[:told],
         d_over_r0,
-        0.6 * d_over_r0 * static.strength_error,
+        0.6 * d_over_r0 * static.strength_error * slow,
         static.defocus_waves,
-        static.defocus_sigma,
+        static.defocus_sigma * slow,
         saturated,
-        f"{noise.gain:.3g} e-/ADU, {noise.read_adu:.3g} ADU: {noise.told}",
-        pictures_of(reader, model, int(index[usual]), fits.x[usual]),
+        str(fit.reader.noise),
+        pictures_of(fit.reader, model, int(index[usual]), fits.x[usual]),
         tuple(notes),
+        float(np.median(fits.chi2[good])),
+        (float(np.median(fits.errors[good, 0])), float(np.median(fits.errors[good, 1]))),
+        alike.independent(int(good.sum())),
+        figures,
     )
 
 

@@ -28,7 +28,17 @@ if TYPE_CHECKING:
     from .wavefront_job import MeasuredWavefront, WavefrontRequest
 
 CHOICES = ("random", "all", "ranked")
-OF_A_RUN = ("dark", "flat", "saturation", "range", "choose", "count", "scheduler")
+OF_A_RUN = (
+    "dark",
+    "flat",
+    "saturation",
+    "range",
+    "choose",
+    "count",
+    "scheduler",
+    "gain",
+    "read_noise",
+)
 """Options that say nothing of a pair of stacks."""
 
 
@@ -59,6 +69,18 @@ def add_wavefront(commands: Any) -> None:
         "--defocus-mm", type=float, metavar="MM", help="the same as a shift of the focus in mm"
     )
     add("--fit-defocus", action="store_true", help="fit it too, from within some 10 %% of that")
+    add(
+        "--gain",
+        type=float,
+        metavar="G",
+        help="of the camera, e-/ADU; from the header (EGAIN) or measured by default",
+    )
+    add(
+        "--read-noise",
+        type=float,
+        metavar="E",
+        help="of the camera, e-; from the header (RDNOISE) or measured by default",
+    )
     add("--modes", type=int, metavar="N", help="Noll 4 to this one are told (36)")
     add(
         "--choose",
@@ -137,6 +159,8 @@ def _asked(given: argparse.Namespace) -> WavefrontRequest:
         "choice": given.choose,
         "count": given.count,
         "seed": given.seed,
+        "gain": given.gain,
+        "read_noise_e": given.read_noise,
     }
     known = {name: value for name, value in options.items() if value is not None}
     return WavefrontRequest(told_telescope(given), given.defocus_pv, given.defocus_mm, known)
@@ -148,7 +172,7 @@ def _measure(
     from .wavefront_job import wavefront_of_run, wavefront_of_stack_files
 
     if given.stacks:
-        named = {"range": "frames"}
+        named = {"range": "frames", "read_noise": "read-noise"}
         of_run = [f"--{named.get(n, n)}" for n in OF_A_RUN if getattr(given, n) is not None]
         if given.frames or of_run:
             raise LuckyError(

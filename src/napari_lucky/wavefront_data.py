@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,29 +33,77 @@ class Noise:
         In e-/ADU; infinite where it is not known.
     read_adu : float
         In ADU.
-    told : str
+    source : str
         Where the two are from.
     """
 
     gain: float
     read_adu: float
-    told: str
+    source: str
+
+    def __str__(self) -> str:
+        """Return both as a person reads them."""
+        return f"gain {self.gain:.3g} e-/ADU, read noise {self.read_adu:.3g} ADU ({self.source})"
 
 
-def noise_from(header: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    """Return the gain (e-/ADU) and the read noise (e-) that a header tells, None where it does not.
+GAINS = ("EGAIN", "ESO DET OUT1 CONAD")
+READ_NOISES = ("RDNOISE", "READNOIS", "RON", "ENOISE", "ESO DET OUT1 RON")
+PER_ADU = re.compile(r"\be(-|lectrons?)?\s*(/|per)\s*(adu|dn|count)", re.IGNORECASE)
+LEAST_GAIN, MOST_GAIN = 0.005, 100.0
+"""In e-/ADU, of a camera."""
 
-    EGAIN, and RDNOISE, READNOIS or RON. (GAIN is a setting of many cameras, not e-/ADU.)
+
+@dataclass(frozen=True)
+class HeaderNoise:
+    """The noise of a camera as a header has it.
+
+    Attributes
+    ----------
+    gain, read_noise_e : float or None
+        In e-/ADU and e-; None where it does not say.
+    gain_in, read_in : str or None
+        The keywords that they are from.
     """
-    return _number(header, "EGAIN"), _number(header, "RDNOISE", "READNOIS", "RON")
+
+    gain: float | None = None
+    read_noise_e: float | None = None
+    gain_in: str | None = None
+    read_in: str | None = None
 
 
-def _number(header: Mapping[str, Any], *keywords: str) -> float | None:
+def noise_from(header: Any) -> HeaderNoise:
+    """Return the gain and the read noise that a header has.
+
+    The gain is EGAIN. GAIN is a setting of many cameras (GAIN = 139 is 13.9 dB, not e-/ADU): it is
+    taken only if its comment says e-/ADU. The read noise is RDNOISE, READNOIS, RON or ENOISE.
+
+    Parameters
+    ----------
+    header : mapping or astropy.io.fits.Header
+    """
+    gain_in = _keyword(header, GAINS, LEAST_GAIN, MOST_GAIN)
+    if gain_in is None and PER_ADU.search(_comment(header, "GAIN")):
+        gain_in = _keyword(header, ("GAIN",), LEAST_GAIN, MOST_GAIN)
+    read_in = _keyword(header, READ_NOISES, 0.0, 1e4)
+    if read_in is not None and re.search(r"\b(adu|dn)\b", _comment(header, read_in), re.IGNORECASE):
+        read_in = None  # not electrons
+    values = [None if name is None else float(header[name]) for name in (gain_in, read_in)]
+    return HeaderNoise(values[0], values[1], gain_in, read_in)
+
+
+def _keyword(header: Any, keywords: tuple[str, ...], least: float, most: float) -> str | None:
+    """Return the first keyword with a number above `least` and up to `most`."""
     for keyword in keywords:
         value = header.get(keyword)
-        if isinstance(value, (int, float)) and value > 0:
-            return float(value)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if number and least < value <= most:
+            return keyword
     return None
+
+
+def _comment(header: Any, keyword: str) -> str:
+    comments = getattr(header, "comments", None)
+    return str(comments[keyword]) if comments is not None and keyword in header else ""
 
 
 def measure_noise(
@@ -64,14 +112,15 @@ def measure_noise(
     sampling: float,
     gain: float | None = None,
     read_noise_e: float | None = None,
+    source: str = "given",
 ) -> Noise:
-    """Return the noise of calibrated frames, measured where it is not told.
+    """Return the noise of calibrated frames, measured where it is not given.
 
     The image has no detail finer than lambda/D. So where a sensor has four pixels and more across
     it, fourth differences of neighbours, along both axes, are noise alone. Their variance against
     the light is a straight line: its slope is 1 / gain, its foot the read-out's variance. With
-    fewer pixels, the windows' borders tell the noise without the star, and the star's photons are
-    left to the error of the model.
+    fewer pixels, the windows' borders give the noise without the star, and the gain stays infinite
+    until the residuals of the first fits give it (`napari_lucky.wavefront_search.noise_of`).
 
     Parameters
     ----------
@@ -82,9 +131,11 @@ def measure_noise(
         Pixels across lambda/D.
     gain, read_noise_e : float, optional
         What is known: e-/ADU and e-.
+    source : str
+        Where that is from.
     """
     if gain and read_noise_e:
-        return Noise(gain, read_noise_e / gain, "told")
+        return Noise(gain, read_noise_e / gain, source)
     n = frames.shape[0]
     index = np.unique(np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.intp))
     light, square = [], []
@@ -98,16 +149,25 @@ def measure_noise(
     v, s = np.concatenate(light), np.concatenate(square)
     if len(v) < 100:
         raise LuckyError("Nearly all pixels of the windows are masked; check dark and flat.")
-    if sampling < OVERSAMPLED and not gain:
-        return Noise(np.inf, float(np.sqrt(_usual(s))), "measured in the windows' borders")
+    if sampling < OVERSAMPLED:
+        foot = _usual(s)
+        if not gain:
+            return Noise(np.inf, float(np.sqrt(foot)), "measured on the windows' borders")
+        foot -= max(float(np.median(v)), 0) / gain
+        read = float(np.sqrt(max(foot, 0)))
+        return Noise(gain, read, f"gain {source}, read noise measured")
     levels, variances, counts = _by_level(v, s)
     if gain:
         foot = float(np.average(variances - levels / gain, weights=counts / variances**2))
-        return Noise(gain, float(np.sqrt(max(foot, 0))), "gain told, read noise measured")
+        return Noise(gain, float(np.sqrt(max(foot, 0))), f"gain {source}, read noise measured")
     slope, foot = np.polyfit(levels, variances, 1, w=np.sqrt(counts) / variances)
     if slope <= 0:
         return Noise(np.inf, float(np.sqrt(_usual(s))), "measured; it does not grow with the light")
-    return Noise(float(1 / slope), float(np.sqrt(max(foot, 0))), "measured from fine differences")
+    if read_noise_e:
+        return Noise(
+            float(1 / slope), float(read_noise_e * slope), f"gain measured, read noise {source}"
+        )
+    return Noise(float(1 / slope), float(np.sqrt(max(foot, 0))), "measured on fine differences")
 
 
 def _finest(block: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -164,8 +224,8 @@ def observe(
         Pixels across lambda/D.
     """
     made = [_observe_one(window, noise, bins, sampling) for window in pixels]
-    images, masked, variances, stars, tilts = zip(*made, strict=True)
-    return Observed(images, masked, variances, stars, np.concatenate(tilts))
+    images, masked, variances, lights, stars, tilts = zip(*made, strict=True)
+    return Observed(images, masked, variances, lights, stars, np.concatenate(tilts))
 
 
 def _observe_one(
@@ -183,7 +243,8 @@ def _observe_one(
     edge = border(image.shape) & ~masked
     star = levelled(np.where(masked, np.nan, smooth)[np.newaxis].astype(np.float32))[0]
     star = np.maximum(np.nan_to_num(star.astype(np.float64)), 0)
-    variance = noise.read_adu**2 + np.maximum(smooth, 0) / noise.gain + 1 / 12
+    light = np.maximum(smooth, 0)
+    variance = noise.read_adu**2 + light / noise.gain + 1 / 12
     bright = np.where(star > 3 * np.std(star[edge]), star, 0)
     total = max(float(bright.sum()), 1e-9)
     y, x = (
@@ -191,4 +252,5 @@ def _observe_one(
         for axis, side in enumerate(window.shape)
     )
     # Noll's tilt of 1 rad rms goes 2 rad to each rim: 2 / pi lambda/D
-    return image, masked, variance / bins**2, star, np.array([x, y]) * np.pi / 2
+    own = image, masked, variance / bins**2, light / bins**2, star
+    return *own, np.array([x, y]) * np.pi / 2

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .pair_model import PairModel
 
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
 
 KEPT = 0.7
 """A matrix is kept while its steps gain this much of what it foretells."""
@@ -139,13 +140,47 @@ def normal_matrix(model: PairModel, pair: Pair, point: _Point) -> Floats:
     """Return Gauss-Newton's matrix of the squares by all of x (Kaufman's variable projection)."""
     normal = np.zeros((model.size, model.size))
     for at, slope in enumerate(model.derivatives(point.x)):
-        root = np.sqrt(pair.weights[at]).astype(np.float32)
-        jacobian = (slope * (root * np.float32(point.fluxes[at]))).reshape(len(slope), -1)
-        q = point.bases[at].astype(np.float32)
-        jacobian -= (jacobian @ q) @ q.T
+        jacobian = _jacobian(pair, point, at, slope)
         own = model.own(at)
         normal[np.ix_(own, own)] += jacobian @ jacobian.T
     return normal
+
+
+def _jacobian(pair: Pair, point: _Point, at: int, slope: NDArray[np.float32]) -> Singles:
+    """Return how an image's residuals go with what slopes are by, (k, bins)."""
+    root = np.sqrt(pair.weights[at]).astype(np.float32)
+    jacobian = (slope * (root * np.float32(point.fluxes[at]))).reshape(len(slope), -1)
+    q = point.bases[at].astype(np.float32)
+    return np.asarray(jacobian - (jacobian @ q) @ q.T)
+
+
+def with_further(
+    model: PairModel, pair: Pair, prior: Prior, x: Floats, further: tuple[Singles, Singles]
+) -> tuple[Floats, Floats]:
+    """Return Gauss-Newton's matrix and half the negative gradient at x, with further parameters.
+
+    Parameters
+    ----------
+    model, pair, prior
+    x : ndarray, (size,)
+    further : pair of ndarray of float32, (k, bins, bins)
+        Derivatives of the two images, of unit flux, by k parameters that are not in x.
+
+    Returns
+    -------
+    matrix : ndarray, (size + k, size + k)
+        Of the squares; without the prior.
+    right : ndarray, (size + k,)
+    """
+    point = _Point(model, pair, prior, x)
+    size, k = model.size, len(further[0])
+    matrix, right = np.zeros((size + k, size + k)), np.zeros(size + k)
+    for at, slope in enumerate(model.derivatives(x)):
+        jacobian = _jacobian(pair, point, at, np.concatenate([slope, further[at]]))
+        own = np.concatenate([model.own(at), np.arange(size, size + k)])
+        matrix[np.ix_(own, own)] += jacobian @ jacobian.T
+        right[own] += jacobian @ point.residuals[at]
+    return matrix, right
 
 
 def downhill(model: PairModel, pair: Pair, point: _Point) -> Floats:

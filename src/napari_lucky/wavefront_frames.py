@@ -15,7 +15,7 @@ from .frames import Frames, as_float32
 from .pair_model import PairModel
 from .wavefront_data import Noise, observe
 from .wavefront_fit import Fitted, Floats, Prior
-from .wavefront_search import TIGHT, Errors, Observed, errors_of, refit, search
+from .wavefront_search import TIGHT, Errors, Observed, errors_of, refit, residual_sums, search
 from .windows import Window
 
 POSTERIORS = 256
@@ -44,6 +44,8 @@ class Fits:
         How many starts were tried.
     errors : ndarray, (n, 2)
         Of the model over its signal, as measured; see `wavefront_search.Errors`.
+    sums : ndarray, (n, 4, 6)
+        Of the residuals; see `wavefront_search.residual_sums`.
     """
 
     x: Floats
@@ -53,6 +55,7 @@ class Fits:
     posteriors: NDArray[np.float32]
     starts: NDArray[np.intp]
     errors: Floats
+    sums: Floats
 
     def good(self, limit: float) -> NDArray[np.bool_]:
         """Tell which frames are fitted: chi2 within the limit, the star there in both windows."""
@@ -110,6 +113,8 @@ class FitBlock:
         Each frame has a generator of its own, from the seed and its number.
     errors : (float, float)
         Of the model over its signal, for the weights.
+    measures_noise : bool
+        Whether the noise is measured on the residuals.
     """
 
     reader: PairReader
@@ -121,12 +126,13 @@ class FitBlock:
     most: int
     seed: int
     errors: Errors = TIGHT
+    measures_noise: bool = False
 
-    def __call__(self, block: slice) -> list[tuple[Fitted, int, Errors] | None]:
-        """Return of each frame the fit, how many starts it took, and the model's errors."""
+    def __call__(self, block: slice) -> list[tuple[Fitted, int, Floats] | None]:
+        """Return of each frame the fit, how many starts it took, and `residual_sums`."""
         return [self._fit(k) for k in range(block.start, block.stop)]
 
-    def _fit(self, k: int) -> tuple[Fitted, int, Errors] | None:
+    def _fit(self, k: int) -> tuple[Fitted, int, Floats] | None:
         frame, start = int(self.index[k]), self.starts[k]
         try:
             observed = self.reader.observe(frame)
@@ -140,8 +146,8 @@ class FitBlock:
             return None
         if min(fitted.certainties) < FAINTEST:
             return None
-        errors = errors_of(observed, fitted, self.errors)
-        return replace(fitted, residuals=()), tried, errors
+        sums = residual_sums(observed, fitted, self.errors)
+        return replace(fitted, residuals=()), tried, sums
 
 
 def fit_frames(
@@ -151,6 +157,7 @@ def fit_frames(
     n, size = fit.starts.shape
     x, chi2, fluxes = np.full((n, size), np.nan), np.full(n, np.inf), np.full((n, 2), np.nan)
     variance, tried, errors = np.zeros(n), np.zeros(n, np.intp), np.full((n, 2), np.nan)
+    sums = np.zeros((n, 4, 6))
     posteriors = np.zeros((min(n, POSTERIORS), size - 5, size - 5), np.float32)
     blocks = [slice(k, k + 1) for k in range(n)]
     with one_blas_thread():
@@ -158,9 +165,10 @@ def fit_frames(
         for k, [done] in enumerate(made):
             if done is None:
                 continue
-            fitted, tried[k], errors[k] = done
+            fitted, tried[k], sums[k] = done
+            errors[k] = errors_of(sums[k])
             x[k], chi2[k], fluxes[k] = fitted.x, fitted.chi2, fitted.fluxes
             variance[k] = fitted.covariance[-1, -1]
             if k < len(posteriors):
                 posteriors[k] = fitted.covariance[4:-1, 4:-1]
-    return Fits(x, chi2, fluxes, variance, posteriors, tried, errors)
+    return Fits(x, chi2, fluxes, variance, posteriors, tried, errors, sums)

@@ -115,16 +115,24 @@ class WavefrontRequest:
         if waves is None:
             shift = self.defocus_mm or 0.0
             waves = waves_of_shift(shift, optics["focal_ratio"], optics["wavelength_nm"])
-        gain, read_noise = noise_from(header)
-        return WavefrontTask(
-            focus,
-            defocus,
-            defocus_waves=waves,
-            gain=gain,
-            read_noise_e=read_noise,
-            **optics,
-            **self.options,
-        )
+        options = {**self.options, **_noise(header, self.options)}
+        return WavefrontTask(focus, defocus, defocus_waves=waves, **optics, **options)
+
+
+def _noise(header: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the noise for a `WavefrontTask`: what is given, or else what a header has."""
+    found = noise_from(header)
+    values = {"gain": found.gain, "read_noise_e": found.read_noise_e}
+    given = {name: options[name] for name in values if options.get(name) is not None}
+    keywords = [
+        keyword
+        for name, keyword in (("gain", found.gain_in), ("read_noise_e", found.read_in))
+        if keyword and name not in given
+    ]
+    sources = ["given"] if given else []
+    if keywords:
+        sources.append(f"from the header ({', '.join(keywords)})")
+    return {**values, **given, "noise_source": " and ".join(sources)}
 
 
 def wavefront_of_run(

@@ -16,6 +16,7 @@ from .history import Step
 from .outputs import write_folder
 from .plain_text import cell, csv_line
 from .steps import window_numbers
+from .wavefront_check import FIGURES
 from .wavefront_job import MeasuredWavefront
 from .wavefront_result import MAP_SAMPLES, PerFrame, Wavefront
 from .wavefront_stacks import StackWavefront
@@ -230,7 +231,25 @@ def _of_frames(wavefront: Wavefront, total: int) -> dict[str, Any]:
         },
         "windows": {name: window_numbers(getattr(task, name)) for name in ("focus", "defocus")},
         "noise": wavefront.noise,
+        "chi2": wavefront.chi2,
+        "model_error": dict(zip(("focus", "defocus"), wavefront.model_error, strict=True)),
+        "frames_independent": wavefront.independent,
+        "figures_by_the_images": _told_figures(wavefront),
     }
+
+
+def _told_figures(wavefront: Wavefront) -> list[dict[str, Any]]:
+    found = wavefront.figures
+    if found is None:
+        return []
+    scale = np.append(np.abs(found.given[:2]), 1.0)
+    rows = zip(
+        FIGURES, found.given, found.preferred, scale * found.sigma, found.doubted, strict=True
+    )
+    return [
+        {"name": name, "given": given, "preferred": best, "sigma": sigma, "doubted": bool(doubted)}
+        for name, given, best, sigma, doubted in rows
+    ]
 
 
 def _told_modes(wavefront: Wavefront | StackWavefront) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .pupil import SampledPupil, sample_pupil
+from .wavefront_check import Figures
 from .wavefront_fit import Floats
 from .wavefront_static import turbulence
 from .wavefront_task import WavefrontTask
@@ -86,8 +87,8 @@ class Wavefront:
     task : WavefrontTask
         What was asked for.
     coefficients_nm, sigma_nm : ndarray of float64, (k,)
-        Noll 4 to the last told, nm rms, orthonormal on the full unit disk, and standard errors from
-        the frames' scatter.
+        Noll 4 to the last told, nm rms, orthonormal on the full unit disk, and standard errors:
+        the frames' scatter, how far neighbours are alike, and what the figures are off.
     running_nm : ndarray of float64, (m, k)
         Coefficients from the first 1, 2, ... m good frames.
     frames : PerFrame
@@ -105,6 +106,17 @@ class Wavefront:
         Of a usual frame.
     notes : tuple of str
         What the user should know.
+    chi2 : float
+        Weighted squares of the residuals over their number, of a usual frame; 1 if model and noise
+        are right.
+    model_error : (float, float)
+        Error of the model over the star's light in the focused and the defocused image, of a usual
+        frame: speckles of higher orders than are fitted, and all that is wrong.
+    independent : float
+        As how many independent frames those averaged count.
+    figures : Figures or None
+        What the images say of the defocus, the focal ratio and the obstruction; None of under
+        three frames.
     """
 
     task: WavefrontTask
@@ -121,6 +133,10 @@ class Wavefront:
     noise: str
     pictures: Pictures
     notes: tuple[str, ...]
+    chi2: float = np.nan
+    model_error: tuple[float, float] = (np.nan, np.nan)
+    independent: float = np.nan
+    figures: Figures | None = None
 
     @property
     def noll(self) -> NDArray[np.intp]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.optimize
 from numpy.typing import NDArray
 
 from .pair_model import PairModel
@@ -16,7 +17,10 @@ Errors = tuple[float, float]
 that are not fitted do."""
 TIGHT: Errors = (0.05, 0.05)
 """Taken for granted until it is measured."""
-LEAST_ERROR, MOST_ERROR = 0.005, 0.1
+LEAST_ERROR, MOST_ERROR = 0.005, 2.0
+"""Of the model over its signal, as it is measured."""
+MOST_PULL = 5.0
+"""A residual over its noise counts no more than this where the noise is measured on it."""
 WAYS: tuple[tuple[Errors, int], ...] = (((1.0, 0.3), 36), ((1.0, 0.1), 66))
 """The ways from a start, in turn: errors of the model, and the last Noll index. The donut leads,
 whose light tells of the low orders nearly linearly, while focused speckles that are not yet in
@@ -36,6 +40,9 @@ class Observed:
     masked : pair of ndarray of bool, (bins, bins)
     variances : pair of ndarray, (bins, bins)
         Of photons and read-out, ADU².
+    lights : pair of ndarray, (bins, bins)
+        All light, smoothed, over the pixels of a bin, ADU: its photon noise is its root over
+        the gain.
     stars : pair of ndarray, (bins, bins)
         The star's own light, smoothed, ADU.
     tilts : ndarray, (4,)
@@ -45,6 +52,7 @@ class Observed:
     images: tuple[Floats, Floats]
     masked: tuple[NDArray[np.bool_], NDArray[np.bool_]]
     variances: tuple[Floats, Floats]
+    lights: tuple[Floats, Floats]
     stars: tuple[Floats, Floats]
     tilts: Floats
 
@@ -117,23 +125,56 @@ def refit(
     return descend(model, observed.pair(errors), prior, x)
 
 
-def errors_of(observed: Observed, fitted: Fitted, errors: Errors) -> Errors:
-    """Return the error of the model over its signal, from what a fit with some errors left.
+def residual_sums(observed: Observed, fitted: Fitted, errors: Errors) -> Floats:
+    """Return what the residuals of a fit say about its noise: normal equations, (4, 6).
 
-    The residuals' squares beyond photons and read-out are fitted with c² S², S the star's light.
+    The columns are of r² + s v + c² S², v the light of a bin, s one over the gain, S the star's
+    light, and c the error of the model in the focused and in the defocused image; then what they
+    are to make: the squares of the residuals beyond the noise that is known, and the squares.
+    Outliers count no more than `MOST_PULL`.
     """
-    out = []
+    sums = np.zeros((4, 6))
     for at in (0, 1):
         weight = observed.pair(errors).weights[at]
         star, variance = observed.stars[at], observed.variances[at]
-        square = np.divide(
-            fitted.residuals[at] ** 2, weight, out=np.zeros_like(weight), where=weight > 0
-        )
-        top = float((weight**2 * star**2 * (square - variance)).sum())
-        bottom = float((weight**2 * star**4).sum())
-        found = np.sqrt(max(top, 0) / bottom) if bottom > 0 else 0.0
-        out.append(float(np.clip(found, LEAST_ERROR, MOST_ERROR)))
-    return out[0], out[1]
+        pulls = np.minimum(fitted.residuals[at] ** 2, MOST_PULL**2)
+        square = np.divide(pulls, weight, out=np.zeros_like(weight), where=weight > 0)
+        columns = np.zeros((6, *star.shape))
+        columns[0], columns[1], columns[2 + at] = 1, observed.lights[at], star**2
+        columns[4], columns[5] = square - variance, square
+        weighted = (weight**2 * columns).reshape(6, -1)
+        sums += weighted[:4] @ columns.reshape(6, -1).T
+    return sums
+
+
+def errors_of(sums: Floats) -> Errors:
+    """Return the error of the model over its signal, in both images, from `residual_sums`."""
+    focused, defocused = (
+        float(np.clip(np.sqrt(max(sums[k, 4], 0) / sums[k, k]), LEAST_ERROR, MOST_ERROR))
+        if sums[k, k] > 0
+        else LEAST_ERROR
+        for k in (2, 3)
+    )
+    return focused, defocused
+
+
+def noise_of(sums: Floats) -> tuple[float, float, Errors]:
+    """Return noise and errors of the model from `residual_sums` of a few frames, added.
+
+    Returns
+    -------
+    foot : float
+        Variance of a bin without light, ADU².
+    slope : float
+        How it grows with the light, ADU: one over the gain.
+    errors : (float, float)
+        See `Errors`.
+    """
+    scale = 1 / np.sqrt(np.maximum(np.diag(sums[:, :4]), 1e-300))
+    matrix, right = sums[:, :4] * np.outer(scale, scale), sums[:, 5] * scale
+    foot, slope, *squares = scipy.optimize.nnls(matrix, right)[0] * scale
+    focused, defocused = (float(np.clip(np.sqrt(c), LEAST_ERROR, MOST_ERROR)) for c in squares)
+    return float(foot), float(slope), (focused, defocused)
 
 
 def _starts(

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from .errors import LuckyError
-from .pair_model import bins_for
+from .pair_model import COARSE, bins_for
 from .pupil import Spider
 from .telescope_sense import impossible
 from .windows import Window
@@ -55,6 +55,8 @@ class WavefrontTask:
         First guess; the run's own takes its place.
     gain, read_noise_e : float, optional
         Of the camera in e-/ADU and e-; measured on the frames if None.
+    noise_source : str
+        Where these two are from.
     """
 
     focus: Window
@@ -73,6 +75,7 @@ class WavefrontTask:
     d_over_r0: float = 5.0
     gain: float | None = None
     read_noise_e: float | None = None
+    noise_source: str = "given"
 
     @property
     def sampling(self) -> float:
@@ -134,6 +137,11 @@ class WavefrontTask:
 
     def _check_windows(self) -> tuple[str, ...]:
         notes = []
+        if self.sampling < COARSE:
+            notes.append(
+                f"lambda F#/pixel is {self.sampling:.2f}, under {COARSE:g} pixels across lambda/D: "
+                "the sensor does not see the finest speckles, and the answer is weak."
+            )
         radius = 4 * abs(self.defocus_waves) * self.sampling  # of the donut, in px
         side = min(self.defocus.shape)
         if side < 2 * radius + 2 * self.sampling:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .wavefront_check import FIGURES
 from .wavefront_result import Wavefront
 from .wavefront_stacks import StackWavefront
 from .zernikes import zernike_name
@@ -37,7 +38,23 @@ def told_wavefront(measured: Measured) -> list[tuple[str, str]]:
             "frames averaged",
             f"{measured.used}; {measured.failed} failed, {measured.saturated} saturated",
         ),
+        ("chi² (1 is right)", f"{measured.chi2:.2f}"),
+        ("error of the model", "{:.1%} focused, {:.1%} defocused".format(*measured.model_error)),
+        *_told_figures(measured),
         ("noise", measured.noise),
+    ]
+
+
+def _told_figures(measured: Wavefront) -> list[tuple[str, str]]:
+    """Return what the images say of the figures that were given."""
+    found = measured.figures
+    if found is None:
+        return []
+    scale = np.append(np.abs(found.given[:2]), 1.0)
+    rows = zip(FIGURES, found.preferred, scale * found.sigma, found.given, strict=True)
+    return [
+        (f"{name} by the images", f"{value:.4g} ± {sigma:.1g}; given {given:.4g}")
+        for name, value, sigma, given in rows
     ]
 
 

@@ -96,6 +96,8 @@ class WavefrontChoice:
             max=2_000_000_000,
             tooltip="The same seed chooses the same frames, and gives the same answer",
         )
+        self.gain = _measured_box("gain", "gain (e-/ADU)", "Of the camera, in e-/ADU")
+        self.read_noise = _measured_box("read_noise", "read noise (e-)", "Of the camera, in e-")
         diversity = Container(
             name="diversity",
             widgets=[self.defocus, self.unit],
@@ -115,7 +117,13 @@ class WavefrontChoice:
             self.fit_defocus,
             self.modes,
         ]
-        self.of_frames: list[Widget] = [self.which, self.count, self.seed]
+        self.of_frames: list[Widget] = [
+            self.gain,
+            self.read_noise,
+            self.which,
+            self.count,
+            self.seed,
+        ]
 
     @property
     def ranked(self) -> bool:
@@ -123,7 +131,9 @@ class WavefrontChoice:
         return bool(self.which.value == RANKED)
 
     def task(self, focus: Window, defocus: Window, header: Any) -> WavefrontTask:
-        """Return what is dialled in, for two windows; the camera's noise is the header's.
+        """Return what is dialled in, for two windows.
+
+        The camera's noise is the header's where none is given.
 
         Raises
         ------
@@ -139,6 +149,8 @@ class WavefrontChoice:
             "choice": FRAMES[self.which.value],
             "count": int(self.count.value),
             "seed": int(self.seed.value),
+            "gain": float(self.gain.value) or None,
+            "read_noise_e": float(self.read_noise.value) or None,
         }
         request = WavefrontRequest(
             self.telescope.given, options=options, **{defocus_of: self.defocus.number}
@@ -148,5 +160,22 @@ class WavefrontChoice:
     def show(self, frames: bool) -> None:
         """Show only what matters: of a pair of stacks there are no frames to choose."""
         self.width.visible = self.angle.visible = self.vanes.value > 0
-        self.which.visible = self.seed.visible = frames
+        for widget in (self.gain, self.read_noise, self.which, self.seed):
+            widget.visible = frames
         self.count.visible = frames and FRAMES[self.which.value] != "all"
+
+
+def _measured_box(name: str, label: str, what: str) -> FloatSpinBox:
+    """Return a box for a number that the header gives, or that is measured, where it is 0."""
+    box = FloatSpinBox(
+        name=name,
+        label=label,
+        value=0,
+        min=0,
+        max=10_000,
+        step=0.1,
+        tooltip=f"{what}; 0: from the header, or else measured on the frames",
+    )
+    box.native.setDecimals(3)
+    box.native.setSpecialValueText("from the header, or measured")
+    return box
