@@ -34,7 +34,7 @@ def few_modes():
 @pytest.fixture(scope="module")
 def run():
     return simulate_run(
-        3,
+        4,
         (64, 144),
         d_over_r0=0.5,
         photons=3e5,
@@ -72,7 +72,7 @@ def right(run):
 def test_right_figures_are_not_doubted(right):
     assert not right.figures.doubted.any()
     assert np.abs(right.figures.change).max() < 0.01
-    assert [note for note in right.notes if not note.startswith("Only 3")] == []
+    assert [note for note in right.notes if not note.startswith("Only 4")] == []
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,9 @@ STEPS = (0.01, 0.004, 0.02)
 """Of the difference quotients: defocus and focal ratio over themselves, and the obstruction."""
 TOLERANCE = (0.02, 0.0075, 0.02)
 """What is not doubted: turbulence beyond the Zernikes that are fitted moves them by a third."""
-PULLS = 4.0
-"""A change is doubted where it is over so many times its error."""
+PULLS, FEW = 4.0, 4.0
+"""A change is doubted where it is over so many times its error, and by so much more for few frames,
+whose scatter is itself unsure: PULLS (1 + FEW / (n - 1))."""
 ASKED, FEWEST = 24, 3
 """Frames asked at most, and at least."""
 
@@ -52,6 +53,8 @@ class Figures:
         How the static coefficients from Noll 4 on, in rad rms, go with the change.
     gain : float
         What the weighted squares would lose by it.
+    frames : int
+        How many were asked.
     """
 
     given: Floats
@@ -59,6 +62,7 @@ class Figures:
     covariance: Floats
     slopes: Floats
     gain: float
+    frames: int
 
     @property
     def sigma(self) -> Floats:
@@ -74,7 +78,8 @@ class Figures:
     @property
     def doubted(self) -> NDArray[np.bool_]:
         """Which of the figures are doubted, (3,)."""
-        return np.asarray(np.abs(self.change) > np.maximum(TOLERANCE, PULLS * self.sigma))
+        pulls = PULLS * (1 + FEW / (self.frames - 1))
+        return np.asarray(np.abs(self.change) > np.maximum(TOLERANCE, pulls * self.sigma))
 
     @property
     def systematic(self) -> Floats:
@@ -246,4 +251,4 @@ def _together(frames: list[tuple[Floats, Floats]], static: Static, given: Floats
     inverse = np.linalg.inv(reduced)
     n = len(frames)
     covariance = inverse @ (scatter.T @ scatter) @ inverse * n / (n - 1)
-    return Figures(given, change, covariance + inverse, sensitivity, float(pull @ change))
+    return Figures(given, change, covariance + inverse, sensitivity, float(pull @ change), n)

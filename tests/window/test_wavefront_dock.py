@@ -143,7 +143,7 @@ def test_the_dock_tells_what_the_core_does(
     ((severity, text),) = messages()
     assert severity == "warning"
     assert "Only 3 frames are averaged" in text
-    assert text in dock.view.told.text()
+    assert all(note in dock.view.told.text() for note in text.splitlines())
 
     hand.wait(dock.view.canvas.isVisible)
     assert [bar.get_height() for bar in dock.view.canvas.figure.axes[0].patches] == pytest.approx(
