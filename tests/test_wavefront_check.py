@@ -9,14 +9,13 @@ from scipy.signal import fftconvolve
 from napari_lucky import (
     ArrayFrames,
     LuckyError,
-    Telescope,
     WavefrontTask,
     Window,
     calibrate,
     measure_wavefront,
     simulate_run,
 )
-from napari_lucky.simulation import Camera
+from napari_lucky.simulation import SIMULATED, Camera
 from napari_lucky.wavefront_doubts import doubts, expected_error
 from napari_lucky.wavefront_frames import Fits
 
@@ -39,7 +38,7 @@ def run():
         d_over_r0=0.5,
         photons=3e5,
         seed=3,
-        telescope=Telescope(pixel_um=12.0),
+        telescope=replace(SIMULATED, pixel_um=12.0),
         camera=Camera(sky_adu=5, saturation_adu=65535),
         defocus_waves=WAVES,
         focus_size=32,

@@ -34,6 +34,7 @@ def told_wavefront(measured: Measured) -> list[tuple[str, str]]:
         *lines,
         ("D/r0", f"{measured.d_over_r0:.2f} ± {measured.d_over_r0_sigma:.2f}"),
         ("defocus between the images", f"{measured.defocus_waves:.4g} waves{fitted}"),
+        ("its sign", "as given; the images cannot tell it"),
         (
             "frames averaged",
             f"{measured.used}; {measured.failed} failed, {measured.saturated} saturated",
