@@ -64,6 +64,9 @@ def test_each_fault_is_named(q):
     hot[middle + round(2.5 * q), middle + 2] += 2 * good.max()
     assert "a hot pixel or a cosmic ray" in told(hot)
     assert "noise makes it uncertain" in told(noisy(good / 20))
+    y, x = np.mgrid[: len(good), : len(good)] - middle
+    disc = 1e5 * (np.hypot(y, x) < 4 * q) / (50 * q**2)
+    assert "out of focus, extended or double" in told(noisy(disc))
 
 
 def test_a_clipped_star_is_named_after_its_calibration():

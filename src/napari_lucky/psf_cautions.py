@@ -67,6 +67,17 @@ def of_aperture(recipe: FigureRecipe, usual: FigureRecipe | None, sampling: floa
     return said
 
 
+def of_width(fwhm: float, aperture: float, q: float) -> list[str]:
+    """Return whether an image is too wide for its aperture; all in pixels."""
+    if fwhm <= aperture:
+        return []
+    wide = "wider than can be measured" if math.isnan(fwhm) else f"{fwhm / q:.3g} lambda/D wide"
+    return [
+        f"the image is {wide}, with an aperture of radius {aperture / q:.3g}: it is out of focus, "
+        "extended or double, and the Strehl ratio says little"
+    ]
+
+
 def of_core(
     cut: FloatArray, holes: NDArray[np.bool_], distance: FloatArray, q: float, fwhm: float
 ) -> list[str]:

@@ -24,6 +24,7 @@ from .psf_cautions import (
     of_second_star,
     of_top,
     of_value,
+    of_width,
 )
 from .psf_halo import OUTER, fit_halo
 from .psf_noise import image_noise
@@ -256,6 +257,7 @@ class Measure:
         whole, missing = self._with_halo(star, figures, noise.flux)
         cautions = (
             *of_aperture(self.recipe, self._usual, q),
+            *of_width(figures.fwhm_major, self.recipe.aperture or 0.0, q),
             *(core or of_top(of.rays, of.peak) or odd),
             *of_second_star(of.fine, of.centre, (of.rays, of.step), q, figures.peak, sigma),
             *of_halo(missing, whole),
