@@ -17,7 +17,7 @@ import napari_lucky as lucky
 from napari_lucky import LuckyError, Recipe, on_cluster, open_run, process, simulate_run
 from napari_lucky.blocks import Cancelled, bundled, map_blocks
 from napari_lucky.cli import main
-from napari_lucky.cluster import Packed, Part, call, pack
+from napari_lucky.cluster import ClusterExecutor, Packed, Part, call, pack
 from napari_lucky.recipe import recipe_to_toml
 
 distributed = pytest.importorskip("distributed")
@@ -322,3 +322,14 @@ def test_scheduler_on_the_command_line(cluster, recipe, tmp_path, capsys):
         assert (tmp_path / "there" / file.name).read_bytes() == file.read_bytes()
     assert main([*arguments, str(tmp_path / "out"), "--scheduler", "nowhere"]) == 2
     assert "no address of a scheduler" in capsys.readouterr().err
+
+
+def test_a_scheduler_that_is_gone_is_not_waited_for():
+    """It may be lost at any time: what counts its workers goes on with those known."""
+
+    class Lost:
+        def nthreads(self, *, callback_timeout):
+            assert callback_timeout <= 5
+            raise TimeoutError
+
+    assert ClusterExecutor(Lost()).at_once == 2

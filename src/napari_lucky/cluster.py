@@ -32,7 +32,7 @@ BUNDLE = 4
 TALKERS = ("client", "utils", "batched", "comm")
 """Parts of the package distributed that log what happens to the client."""
 RECOUNT = 2.0
-"""Seconds after which the workers are counted anew."""
+"""Seconds after which the workers are counted anew, and in which the scheduler must answer."""
 
 
 @contextmanager
@@ -162,7 +162,8 @@ class ClusterExecutor(Executor):
         """How many tasks keep all workers busy."""
         if time.monotonic() - self._counted > RECOUNT:
             with suppress(OSError):  # what was lost is told by the blocks
-                self._threads = max(1, sum(self._client.nthreads().values()))
+                threads = self._client.nthreads(callback_timeout=RECOUNT).values()
+                self._threads = max(1, sum(threads))
             self._counted = time.monotonic()
         return A_THREAD * self._threads
 
