@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from napari_lucky import ArrayFrames, LuckyError, Window, register
+from napari_lucky.correlation import _best_whole
 from napari_lucky.registration import METHODS
 
 SHAPE = (100, 140)
@@ -110,6 +111,18 @@ def test_the_reference_frame_is_not_one_cut_by_the_window():
     made = register(ArrayFrames(frames), FOCUS, "correlation")
     others = np.arange(12) != 5
     assert np.abs(made.points - points)[others].max() < 0.1
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_the_best_reference_is_an_eighth_of_the_window_from_its_edge(side):
+    window = Window(0, 0, 64, 48)
+    margin, far = window.shape[side] / 8, window.shape[side] * 7 / 8
+    at = [margin - 0.5, margin + 0.5, far + 0.5, far - 0.5]  # the nearer to the edge, the brighter
+    found = np.full((5, 7), np.nan)
+    found[:4, :2] = np.array(window.shape) / 2
+    found[:4, side], found[:4, 2] = at, [50, 30, 40, 20]
+    assert _best_whole(found, window) == 1
+    assert _best_whole(found[[0, 2, 4]], window) == 0  # none is whole: the brightest
 
 
 @pytest.mark.parametrize("reference", ["best", "first", "mean", "7"])

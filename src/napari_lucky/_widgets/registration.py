@@ -113,9 +113,10 @@ class RegistrationDock(Dock):
             show_error("Open a run first.")
             return
         frames = frames_of(layer)
+        scene = self.method.value == "correlation"
 
         def work(progress: Progress) -> Window:
-            return find_star(frames, progress=progress)
+            return find_star(frames, scene=scene, progress=progress)
 
         def done(window: Window) -> Iterator[None]:
             added = self.add(windows_tuple([window], f"{base_name(layer)} windows", like=layer))
