@@ -6,6 +6,7 @@ from napari_lucky import (
     Calibrated,
     LuckyError,
     Window,
+    calibrate,
     master,
     master_flat,
 )
@@ -79,6 +80,17 @@ def test_calibration_undoes_dark_flat_and_masks_bad_and_saturated_pixels():
     part = calibrated.read(np.array([2, 0]), window)
     assert np.array_equal(part, made[[2, 0]][(slice(None), *window.slices)], equal_nan=True)
     assert calibrated.masked == 1
+
+
+def test_dead_pixels_of_the_flat_are_masked_and_counted_with_the_hot_ones():
+    flat = np.full((1, 20, 20), 1000, np.float32)
+    flat[0, [3, 5], [4, 9]] = 10  # dead
+    dark = np.random.default_rng(0).normal(10, 1, (5, 20, 20)).astype(np.float32)
+    dark[:, 7, 7] += 500  # hot
+    frames = ArrayFrames(np.full((2, 20, 20), 50, np.float32))
+    assert calibrate(frames, flat=ArrayFrames(flat)).masked == 2
+    both = calibrate(frames, ArrayFrames(dark), ArrayFrames(flat))
+    assert both.masked == int(np.isnan(both.read(slice(0, 1))[0]).sum()) == 3
 
 
 def test_calibration_of_integers_goes_below_zero_without_wrapping():

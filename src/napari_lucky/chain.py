@@ -22,6 +22,7 @@ from .history import History
 from .recipe import Recipe
 from .run import Run, open_run, tell_left_out
 from .sampling import Sampling, measure_sampling
+from .saturation import clipping_level, tell_clipping
 from .steps import calibrate_step, frame_numbers, open_step, range_step
 
 
@@ -107,13 +108,6 @@ def build_chain(
     )
     if calibrated.masked:
         notes.append(f"Masked {calibrated.masked} hot or dead pixels of the sensor.")
-    steps = (
-        *(saved or (open_step(run),)),
-        *([range_step(chosen)] if len(chosen) < len(run.files) else []),
-        calibrate_step(
-            calibrated, parameters, {"dark": _name(recipe.dark), "flat": _name(recipe.flat)}
-        ),
-    )
     sampling = None
     if recipe.focus is None and recipe.shifts is None:
         found = find_star(calibrated, scene=recipe.register == "correlation", **work)
@@ -121,6 +115,19 @@ def build_chain(
         sampling = measure_sampling(calibrated, found)
         what = "Found the star" if sampling.star else "Put the window on the brightest light"
         notes.append(f"{what}: --focus {','.join(map(str, (*found.centre, found.width)))}")
+    if recipe.saturation is None and (focus := recipe.window("focus")) is not None:
+        level = clipping_level(calibrated, focus)
+        if level is not None and level < calibrated.saturation:
+            calibrated = replace(calibrated, saturation=level)
+            recipe = replace(recipe, saturation=level)
+            notes.append(tell_clipping(level, masked=True))
+    steps = (
+        *(saved or (open_step(run),)),
+        *([range_step(chosen)] if len(chosen) < len(run.files) else []),
+        calibrate_step(
+            calibrated, parameters, {"dark": _name(recipe.dark), "flat": _name(recipe.flat)}
+        ),
+    )
     windows = (recipe.window("focus"), recipe.window("defocus"))
     cleaned = clean(calibrated, recipe, windows, light=_light(recipe, calibrated, work), **work)
     spots = tuple((float(y), float(x), float(r)) for y, x, r in cleaned.spots)

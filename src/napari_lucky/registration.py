@@ -23,6 +23,7 @@ from .journal import Journal, remembered
 from .noise import Noise, sample_noise
 from .recalled import recalling
 from .sampling import Sampling, measure_sampling
+from .saturation import tell_unmasked
 from .significance import is_star, least_significance, starless
 from .spots import SMOOTH, Block, check_smooth
 from .strays import COSMIC, CUT, NEIGHBOUR, cut_by_edge, jumps, struck
@@ -238,6 +239,8 @@ def register(
     if not np.isfinite(points).any():
         raise _no_frame(focus, reasons)
     points = points + np.array([focus.y0, focus.x0]) + moves + steady
+    if seen is None:
+        notes = (*notes, *tell_unmasked(frames, focus))
     return Registration(
         points,
         reference_of(points, focus),
