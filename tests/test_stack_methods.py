@@ -112,6 +112,58 @@ def test_without_fractions_shifts_are_rounded_to_the_nearest_pixel(name):
 
 
 @pytest.mark.parametrize("name", STACKS)
+def test_a_mask_chooses_the_frames_that_are_true_in_it(name):
+    frames, mask = ArrayFrames(FRAMES), QUALITY > 1.4
+    made = stack(frames, SHIFTS, mask, WINDOW, name, quality=QUALITY)
+    expected = stack(frames, SHIFTS, np.flatnonzero(mask), WINDOW, name, quality=QUALITY)
+    np.testing.assert_array_equal(made.image, expected.image)
+    assert made.count == expected.count
+    assert made.shifted
+
+
+@pytest.mark.parametrize(
+    ("index", "told"),
+    [
+        (np.ones(23, bool), "mask of 23 frames does not fit a run of 24"),
+        (np.zeros(24, bool), "nothing to stack"),
+        (np.array([0.0, 1.0]), "whole numbers"),
+        (np.array([3, 24]), "No frame 24"),
+        (np.array([-1, 3]), "No frame -1"),
+        (np.array([3, 4, 3]), "Frame 3 is given twice"),
+    ],
+)
+def test_frames_that_cannot_be_stacked_are_told(index, told):
+    with pytest.raises(LuckyError, match=told):
+        stack(ArrayFrames(FRAMES), SHIFTS, index, WINDOW)
+    with pytest.raises(LuckyError, match=told):
+        stack_mean(ArrayFrames(FRAMES), index, WINDOW)
+
+
+@pytest.mark.parametrize("name", STACKS)
+@pytest.mark.parametrize(("shift", "told"), [(1e12, "off the sensor"), (np.nan, "no shift")])
+def test_shifts_that_leave_nothing_are_told(name, shift, told):
+    shifts = SHIFTS.copy()
+    shifts[5] = shift, 0
+    with pytest.raises(LuckyError, match=f"Frame 5 .*{told}"):
+        stack(ArrayFrames(FRAMES), shifts, EVERY, WINDOW, name, quality=QUALITY)
+
+
+def test_shifts_out_of_the_window_are_told():
+    with pytest.raises(LuckyError, match="out of the window"):
+        stack(ArrayFrames(FRAMES), np.full((24, 2), 40.0), EVERY, WINDOW)
+
+
+def test_a_mean_of_frames_that_are_not_shifted_says_so():
+    frames = ArrayFrames(FRAMES)
+    assert not stack_mean(frames, EVERY, WINDOW).shifted
+    assert stack_mean(Shifted(frames, SHIFTS), EVERY, WINDOW).shifted
+    made = {n: s for n, _, s in stack_pair(frames, SHIFTS, EVERY, WINDOW, None, True)}
+    assert {name: found.shifted for name, found in made.items()} == {
+        "focus": True, "long_exposure": False,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STACKS)
 def test_the_same_to_the_bit_in_any_order(name):
     frames = ArrayFrames(FRAMES)
     one = stack(frames, SHIFTS, EVERY, WINDOW, name, quality=QUALITY)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .blocks import Progress, blocks_of, map_blocks, silent
 from .errors import LuckyError
 from .frames import Frames, as_float32
+from .shifting import is_shifted
 from .stacking import Stack, checked, stack_of
 from .windows import Window
 
@@ -115,7 +116,7 @@ def _by_tiles(
         made = _reduced_tile(frames, index, tile, reduce, work)
         at = Window(tile.y0 - window.y0, tile.x0 - window.x0, *tile.shape).slices
         image[at], variance[at], coverage[at] = made
-    return stack_of(image, coverage, len(index), variance)
+    return stack_of(image, coverage, len(index), variance, shifted=is_shifted(frames))
 
 
 def _reduced_tile(

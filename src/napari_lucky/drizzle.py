@@ -101,7 +101,9 @@ def stack_drizzled(
         total.merge(some)
     area = total.rest.weight
     image = np.where(area > 0, total.light / np.where(area > 0, area, 1), np.nan)
-    return stack_of(image, area.astype(np.float32), len(index), total.rest.variance(), scale)
+    return stack_of(
+        image, area.astype(np.float32), len(index), total.rest.variance(), scale, shifted=True
+    )
 
 
 @dataclass

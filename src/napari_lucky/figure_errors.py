@@ -52,8 +52,9 @@ def bootstrap_figures(
     Parameters
     ----------
     frames : Frames
-        Calibrated, and shifted where the stack is (`Shifted`).
-    index : ndarray of int
+        Calibrated, and shifted where the stack is (`Shifted`): those of a run as they are give
+        the figures of the long exposure.
+    index : ndarray of int or bool
         The frames of the stack, 5 or more.
     window : Window
         What of them.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .blocks import Progress, blocks_of, map_blocks, silent
 from .errors import LuckyError
 from .frames import Frames, as_float32
-from .shifting import fill_holes
+from .shifting import fill_holes, is_shifted
 from .stacking import Stack, checked, stack_mean, stack_of
 from .windows import Window
 
@@ -92,7 +92,7 @@ def stack_fourier(
         variance = (parts**2).sum(axis=0) * choice.groups / (choice.groups - 1)
     covered = padded.coverage > 0
     image, variance = (np.where(covered, pixels, np.nan) for pixels in (image, variance))
-    return stack_of(image, padded.coverage, choice.kept, variance)
+    return stack_of(image, padded.coverage, choice.kept, variance, shifted=is_shifted(frames))
 
 
 def _means_of(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import LuckyError
-from .frames import Index, View, as_float32
+from .frames import Frames, Index, View, as_float32
 from .reading import read_beyond
 from .separable import correlate
 from .windows import Window
@@ -71,6 +72,47 @@ class Shifted(View):
             return
         image = read_beyond(self.frames, np.array([frame]), source)[0]
         out[:] = interpolate(image, rest) if reach else image
+
+
+def is_shifted(frames: Frames) -> bool:
+    """Tell whether frames were shifted, in any step of their chain."""
+    inner: Any = frames
+    while inner is not None and not isinstance(inner, Shifted):
+        inner = getattr(inner, "frames", None)
+    return inner is not None
+
+
+def check_shifts(
+    shifts: NDArray[np.float64], index: NDArray[np.intp], shape: tuple[int, ...], window: Window
+) -> None:
+    """Raise if frames that are to be stacked have no shift, or one that leaves nothing of them.
+
+    Raises
+    ------
+    LuckyError
+        If so; it names the first of them.
+    """
+    some = shifts[index]
+    known = np.isfinite(some).all(axis=1)
+    if not known.all():
+        raise LuckyError(
+            f"Frame {index[~known][0]} has no shift ({np.count_nonzero(~known)} of the "
+            f"{len(index)} frames have none): leave it out, or register again."
+        )
+    off = (np.abs(some) >= np.array(shape[-2:])).any(axis=1)
+    if off.any():
+        dy, dx = some[off][0]
+        raise LuckyError(
+            f"Frame {index[off][0]} is shifted by {dy:g}, {dx:g} px, off the sensor of "
+            f"{shape[-2]} x {shape[-1]} px ({np.count_nonzero(off)} of the {len(index)} frames "
+            "are). Give the shifts of this run."
+        )
+    first, last = np.array([window.y0, window.x0]), np.array([window.y1, window.x1])
+    if ((last - some <= 0) | (first - some >= np.array(shape[-2:]))).any(axis=1).all():
+        raise LuckyError(
+            "The shifts move every frame out of the window; nothing is left to stack. Give the "
+            "shifts of this run, or another window."
+        )
 
 
 def applied_shifts(shifts: NDArray[np.float64], subpixel: bool) -> NDArray[np.float64]:

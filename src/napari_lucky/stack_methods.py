@@ -16,8 +16,8 @@ from .drizzle import FRACTION, SCALE, check_drizzle, stack_drizzled
 from .errors import LuckyError
 from .fourier_lucky import KEEP, check_fraction, stack_fourier
 from .frames import Frames
-from .shifting import Shifted, applied_shifts
-from .stacking import Stack, stack_mean
+from .shifting import Shifted, applied_shifts, check_shifts
+from .stacking import Stack, frame_index, stack_mean
 from .windows import Window
 
 STACKS: dict[str, dict[str, float]] = {
@@ -119,8 +119,8 @@ def stack(
         Calibrated, not shifted.
     shifts : ndarray, (n, 2)
         (dy, dx) in pixels.
-    index : ndarray of int
-        Frames to stack; Fourier-lucky chooses among them, so give it all.
+    index : ndarray of int or bool
+        Frames to stack, or a mask of the run; Fourier-lucky chooses among them, so give it all.
     window : Window
         What of them.
     method : str
@@ -137,11 +137,14 @@ def stack(
     Raises
     ------
     LuckyError
-        If there is nothing to stack, the window is not on the sensor, or the method is none.
+        If there is nothing to stack, a frame has no shift or one off the sensor, the window is
+        not on the sensor, or the method is none.
     """
     work: dict[str, Any] = {"progress": progress, "what": what, "executor": executor}
     by = parse_stack(method)
     shifted = Shifted(frames, shifts, subpixel)
+    index = frame_index(index, frames.shape[0])
+    check_shifts(shifts, index, frames.shape, window)
     if by.name == "median":
         return stack_median(shifted, index, window, **work)
     if by.name == "clipped":

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .blocks import Progress, blocks_of, map_blocks, silent
 from .errors import LuckyError
 from .frames import Frames, as_float32
+from .shifting import is_shifted
 from .windows import Window
 
 FloatArray = NDArray[np.float64]
@@ -40,6 +41,9 @@ class Stack:
         frames have a value.
     scale : float
         Pixels of the image a pixel of the sensor; 1 but for drizzled stacks.
+    shifted : bool
+        Whether the frames were shifted onto each other by this program (`Shifted`); if not, this
+        is a long exposure.
     """
 
     image: NDArray[np.float32]
@@ -47,6 +51,7 @@ class Stack:
     count: int
     variance: NDArray[np.float32] | None = None
     scale: float = 1.0
+    shifted: bool = False
 
 
 class Sums:
@@ -151,6 +156,9 @@ def stack_mean(
 ) -> Stack:
     """Average some frames in a window.
 
+    Frames are averaged as they are. For a lucky stack give `Shifted` frames; those of a run give
+    the long exposure, and the stack's `shifted` says so.
+
     Every pixel is divided by the number of frames that have a value there, so a stack is in
     ADU a frame whatever was kept, and masked pixels are filled by the frames in which the
     shift brought good ones there.
@@ -159,8 +167,8 @@ def stack_mean(
     ----------
     frames : Frames
         Calibrated, and shifted where the stack shall be sharp.
-    index : ndarray of int
-        Frames to stack; their order does not matter.
+    index : ndarray of int or bool
+        Frames to stack, in any order, or a mask of the run.
     window : Window
         What of them.
     weights : ndarray, (n,), optional
@@ -193,7 +201,8 @@ def stack_mean(
         total.merge(some)
     sums = total.sums()
     coverage = sums.weight.astype(np.int32)
-    return stack_of(sums.mean(), coverage, len(index), sums.variance())
+    shifted = is_shifted(frames)
+    return stack_of(sums.mean(), coverage, len(index), sums.variance(), shifted=shifted)
 
 
 def _stack_weighted(
@@ -222,21 +231,46 @@ def _stack_weighted(
     for some, good in map_blocks(add, blocks, **work):
         sums.merge(some)
         coverage += good
-    return stack_of(sums.mean(), coverage, len(index), sums.variance())
+    shifted = is_shifted(frames)
+    return stack_of(sums.mean(), coverage, len(index), sums.variance(), shifted=shifted)
 
 
-def checked(frames: Frames, index: NDArray[np.intp], window: Window) -> NDArray[np.intp]:
+def checked(frames: Frames, index: NDArray[Any], window: Window) -> NDArray[np.intp]:
     """Return the frames to stack in the run's order.
 
     Raises
     ------
     LuckyError
-        If there is nothing to stack, or the window is not on the sensor.
+        If there is nothing to stack, the window is not on the sensor, or a frame is not in the
+        run or is given twice.
     """
     window.check_on(frames.shape)
-    if len(index) == 0:
+    return frame_index(index, frames.shape[0])
+
+
+def frame_index(index: NDArray[Any], n: int) -> NDArray[np.intp]:
+    """Return the numbers of frames of n, in order, from their numbers or from a mask of n.
+
+    Raises
+    ------
+    LuckyError
+        If there is none, or a frame is not in the run or is given twice.
+    """
+    given = np.asarray(index)
+    if given.dtype == bool:
+        if given.shape != (n,):
+            raise LuckyError(f"A mask of {given.size} frames does not fit a run of {n}.")
+        given = np.flatnonzero(given)
+    if given.size == 0:
         raise LuckyError("No frame was chosen; there is nothing to stack.")
-    return np.sort(np.asarray(index, np.intp))
+    if given.ndim != 1 or given.dtype.kind not in "iu":
+        raise LuckyError("Frames are chosen by a list of whole numbers, or by a mask of the run.")
+    numbers, times = np.unique(given, return_counts=True)
+    if (beyond := numbers[(numbers < 0) | (numbers >= n)]).size:
+        raise LuckyError(f"No frame {beyond[0]}: the run has {n}, 0 to {n - 1}.")
+    if (twice := numbers[times > 1]).size:
+        raise LuckyError(f"Frame {twice[0]} is given twice; it would be stacked twice.")
+    return numbers.astype(np.intp)
 
 
 def stack_of(
@@ -245,6 +279,9 @@ def stack_of(
     count: int,
     variance: NDArray[Any],
     scale: float = 1.0,
+    *,
+    shifted: bool,
 ) -> Stack:
     """Return a stack in the number types that it is kept in."""
-    return Stack(image.astype(np.float32), coverage, count, variance.astype(np.float32), scale)
+    pixels, variance = image.astype(np.float32), variance.astype(np.float32)
+    return Stack(pixels, coverage, count, variance, scale, shifted)

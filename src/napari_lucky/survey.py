@@ -120,7 +120,7 @@ def survey(
         table[:, :-2],
         table[:, -2],
         table[:, -1].astype(bool),
-        stack_of(total.mean(), total.weight.astype(np.int32), n, total.variance())
+        stack_of(total.mean(), total.weight.astype(np.int32), n, total.variance(), shifted=False)
         if all_lit
         else None,
     )
