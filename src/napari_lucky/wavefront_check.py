@@ -93,8 +93,8 @@ class Figures:
         also = ("", " (or another pixel or wavelength: their ratio counts)", "")
         scale = np.append(np.abs(self.given[:2]), 1.0)
         return tuple(
-            f"Check the {FIGURES[k]}: the images prefer {self.preferred[k]:.3g} ± "
-            f"{scale[k] * self.sigma[k]:.1g}{units[k]}{also[k]}, but {self.given[k]:.3g} was "
+            f"Check the {FIGURES[k]}: the images prefer {self.preferred[k]:.4g} ± "
+            f"{scale[k] * self.sigma[k]:.1g}{units[k]}{also[k]}, but {self.given[k]:.4g} was "
             "given. The standard errors of the coefficients count the difference."
             for k in np.flatnonzero(self.doubted)
         )

@@ -19,9 +19,9 @@ DOUBTED, REFUSED = 1.6, 2.5
 """The model's error over what turbulence explains."""
 REFUSED_OVER = 0.5
 """No run is refused whose model's error is less."""
-STRONG, TOO_STRONG = 0.35, 0.5
-"""Error of the model over which frames, or all, end in false minima: D/r0 of 7.5 and 10."""
-LEAST_CHI2, LOW_CHI2, HIGH_CHI2 = 0.3, 0.75, 1.5
+STRONG, TOO_STRONG = 0.38, 0.5
+"""Error of the model over which frames, or all, end in false minima: D/r0 of 8 and 10."""
+LEAST_CHI2, LOW_CHI2, HIGH_CHI2 = 0.3, 0.75, 2.0
 
 
 def expected_error(d_over_r0: float, last_noll: int) -> float:
