@@ -14,6 +14,7 @@ from pathlib import Path
 PARTS = {
     "Registration": "registration.py",
     "Ranking": "ranking.py",
+    "Smoothing": "smoothing.py",
     "Shifting by fractions of a pixel": "kernels.py",
     "Stacking": "stacking.py",
     "PSF figures": "figures.py",
