@@ -30,7 +30,7 @@ def still(y, x, jitter=0.5):
     return np.array([y, x]) + np.random.default_rng(2).normal(0, jitter, (N, 2))
 
 
-@pytest.mark.parametrize("method", OTHERS)
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("stays", [True, False])
 def test_a_brighter_neighbour_that_comes_in_is_not_taken_for_the_star(method, stays):
     star = still(50, 56)
@@ -40,7 +40,7 @@ def test_a_brighter_neighbour_that_comes_in_is_not_taken_for_the_star(method, st
     clear = (path[:, 1] > 92) | (path[:, 1] < 19)
     assert made.found[clear].all()
     assert not made.found[inside].any()
-    assert {made.reasons[k] for k in np.flatnonzero(inside)} == {NEIGHBOUR}
+    assert method == "template" or {made.reasons[k] for k in np.flatnonzero(inside)} == {NEIGHBOUR}
     assert np.abs((made.points - star)[made.found]).max() < 1
 
 

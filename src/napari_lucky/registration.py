@@ -231,7 +231,7 @@ def register(
     elif method == "template":
         tracked = track_template(frames, focus, moves, found, **work)
         points, sigma, fitted = tracked.points, tracked.sigma, np.array(tracked.reasons, object)
-        reasons = np.where((fitted == "") & (reasons == CUT), CUT, fitted)
+        reasons = np.where((fitted == "") & np.isin(reasons, (CUT, NEIGHBOUR)), reasons, fitted)
     notes = () if sampling is None else sampling.doubts(method, "tracking")
     if method in ("brightest", "centroid"):
         notes += tell_double(moved, focus, np.flatnonzero(reasons == ""), smooth)

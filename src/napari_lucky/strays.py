@@ -169,22 +169,20 @@ def jumps(frames: Frames, focus: Window, found: Floats, smooth: float, noise: No
         ]
         return float(np.median(seen)) > PRESENT * peak
 
-    stray = np.zeros(len(parts), bool)
+    height, stray = found[clear, 2], np.zeros(len(parts), bool)
     for k in range(1, len(parts)):
-        before, after = parts[k - 1][-LOOKS:], parts[k][:LOOKS]
+        known = stray[:k].any() and not stray[:k].all()  # which of the two the star is
+        home = parts[int(np.flatnonzero(~stray[:k])[-1])] if known else parts[k - 1]
+        before, after = home[-LOOKS:], parts[k][:LOOKS]
         old, new = points[before[-1]], points[after[0]]
-        height = found[clear, 2]
+        if known and np.hypot(*(new - old)) <= reach:
+            continue
         stays = is_there(after, old, float(np.median(height[before])))
-        was = is_there(before, new, float(np.median(height[after])))
-        if stays and not was and not stray[k - 1]:
+        was = not known and is_there(before, new, float(np.median(height[after])))
+        if stays and not was:
             stray[k] = True
-        elif was and not stays and len(parts[k - 1]) < len(clear) / 2:
+        elif was and not stays and len(home) < len(clear) / 2:
             stray[k - 1] = True
-        elif stray[k - 1] and not was:
-            home = (
-                next(j for j in range(k - 1, -1, -1) if not stray[j]) if not stray[:k].all() else k
-            )
-            stray[k] = bool(np.hypot(*(new - points[parts[home][-1]])) > reach) and home != k
     for part, is_stray in zip(parts, stray, strict=True):
         out[clear[part]] = is_stray
     return out
@@ -201,13 +199,13 @@ def _peak_near(
 ) -> float:
     """Return the peak of a star near a place (y, x) in a window; 0 if there is none."""
     side = max(MIN_SIDE, 2 * int(np.ceil(reach + 3 * smooth)) + 1)
-    corner = np.array([focus.y0, focus.x0])
-    y, x = np.rint(place + corner).astype(int)
-    near = Window.centred(int(y), int(x), side).clipped(frames.shape)
+    y, x = np.rint(place).astype(int)
+    part = Window.centred(int(y), int(x), side).clipped(focus.shape)  # what is beyond was not seen
+    near = Window(focus.y0 + part.y0, focus.x0 + part.x0, part.height, part.width)
     if min(near.shape) < MIN_SIDE:
         return 0.0
     block = as_float32(frames.read(np.array([frame]), near))
     found = track_brightest(block, smooth, noise)[0]
-    middle = place + corner - (near.y0, near.x0)
+    middle = place - (part.y0, part.x0)
     is_top = np.isfinite(found[3])  # not the flank of something brighter beside
     return float(found[2]) if is_top and np.hypot(*(found[:2] - middle)) <= reach else 0.0
