@@ -1,6 +1,7 @@
 """Stacks keep the star's coordinates on the sky, and have their frames' times."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from napari_lucky import ArrayFrames, Recipe, open_run, process, write_fits
+from napari_lucky._layers import image_tuple
 from napari_lucky.pipeline import stack_results
 from napari_lucky.saved import read_saved
 from napari_lucky.stack_header import moved_header
@@ -137,3 +139,17 @@ def test_what_is_no_header_is_given_back(header):
     own = fits.Header([("CRPIX1", 3.0)])
     assert moved_header(own, frames, np.full((2, 2), np.nan)) is own
     assert moved_header(own, frames, np.array([[np.nan, 1], [2.0, 0.5]]))["CRPIX1"] == 3.5
+
+
+def test_what_is_made_of_a_layer_from_a_saved_window_keeps_its_place():
+    """Header and origin of a layer that was read back hold for what is made of it."""
+    header = fits.Header([("CRPIX1", 100.0), ("CTYPE1", "RA---TAN")])
+    image = np.ones((20, 20), np.float32)
+    _, meta, _ = image_tuple(image, "saved", header=header, origin=(32, 48))
+    like = SimpleNamespace(
+        ndim=2, units=("pixel",) * 2, axis_labels=("y", "x"), metadata=meta["metadata"],
+        scale=np.array(meta["scale"]), translate=np.array(meta["translate"]),
+    )  # fmt: skip
+    _, meta, _ = image_tuple(image[2:, 3:], "part", header=header, origin=(2, 3), like=like)
+    assert meta["metadata"]["origin"] == (34, 51)
+    np.testing.assert_array_equal(meta["translate"], (34, 51))
