@@ -3,6 +3,7 @@ import pytest
 from scipy import ndimage
 
 from napari_lucky import hot_pixels
+from napari_lucky.bad_pixels import _local_medians, _spread_of_excess
 
 RNG = np.random.default_rng(0)
 
@@ -43,3 +44,20 @@ def test_a_large_dark_is_searched_whole_though_its_noise_is_sampled(slope):
 def test_the_smallest_darks(shape):
     assert not hot_pixels(np.full(shape, 7.0)).any()
     assert hot_pixels(np.full(shape, np.nan)).all()
+
+
+def test_medians_are_those_of_all_25_pixels():
+    image = RNG.normal(0, 1, (30, 40))
+    found = _local_medians(image, np.arange(image.size))
+    np.testing.assert_array_equal(
+        found.reshape(image.shape), ndimage.median_filter(image, 5, mode="mirror")
+    )
+
+
+def test_the_lattice_sees_odd_and_even_columns_alike():
+    dark = RNG.normal(0, 1, (700, 900)) * np.where(np.arange(900) % 2, 2, 8)
+    excess = dark - ndimage.median_filter(dark, size=5, mode="mirror")
+    all_pixels = np.median(np.abs(excess)) / 0.6745
+    assert _spread_of_excess(dark, np.zeros(dark.shape, bool)) == pytest.approx(
+        all_pixels, rel=0.05
+    )

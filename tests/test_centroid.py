@@ -13,8 +13,9 @@ from napari_lucky import (
     simulate_run,
     stack_mean,
 )
-from napari_lucky.centroid import ROUNDS, _over_threshold, _windowed
+from napari_lucky.centroid import ROUNDS, _over_threshold, _windowed, track_centroid
 from napari_lucky.frames import ArrayFrames
+from napari_lucky.noise import Noise
 from napari_lucky.spots import background, smoothed
 
 SIDE = 64
@@ -123,3 +124,16 @@ def test_the_stack_in_turbulence_is_sharper_than_by_the_plain_centroid():
         shifts = np.rint(np.median(points, axis=0)) - points
         peak[name] = np.nanmax(stack_mean(Shifted(calibrated, shifts), kept, window).image)
     assert peak["windowed"] > 1.1 * peak["plain"]
+
+
+def test_a_first_centroid_has_no_error(monkeypatch):
+    """It is taken where the window runs away, and nothing is known of its error."""
+    rows, columns = np.mgrid[:32, :32]
+    star = 500 * np.exp(-((rows - 15) ** 2 + (columns - 17) ** 2) / 8)
+    block = (star + np.random.default_rng(0).normal(0, 2, (2, 32, 32))).astype(np.float32)
+    still = track_centroid(block, 1.0, Noise(4.0))
+    assert np.isfinite(still[:, 2:]).all()
+    monkeypatch.setattr(centroid, "_windowed", lambda image, first, s: first + 30)
+    lost = track_centroid(block, 1.0, Noise(4.0))
+    assert np.abs(lost[:, :2] - (15, 17)).max() < 0.2
+    assert np.isnan(lost[:, 2:]).all()

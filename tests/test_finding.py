@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from napari_lucky import ArrayFrames, LuckyError, find_star
-from napari_lucky.finding import lone_pixels, sample_moments
+from made_stars import PUPIL, exposed, stars
+from napari_lucky import ArrayFrames, Calibrated, LuckyError, find_star, finding
+from napari_lucky.finding import lone_pixels, sample_moments, standing_pixels
 
 RNG = np.random.default_rng(6)
 
@@ -72,3 +73,26 @@ def test_blank_frames_are_no_part_of_the_moments():
     frames[0], frames[1] = 0, np.nan
     mean, _ = sample_moments(ArrayFrames(frames))
     np.testing.assert_allclose(mean, expected, rtol=1e-5)
+
+
+def test_large_sensors_are_looked_over_in_bands(monkeypatch):
+    frames = run_with_star(120, 90, n=12)
+    hot = np.zeros((200, 300), bool)
+    hot[RNG.integers(0, 200, 30), RNG.integers(0, 300, 30)] = True
+    frames[:, hot] += 3000
+    whole = ArrayFrames(frames)
+    expected, window = standing_pixels(whole), find_star(whole)
+    assert (expected & hot).sum() >= hot.sum() - 2  # some are neighbours
+    monkeypatch.setattr(finding, "LARGE", 20_000)
+    monkeypatch.setattr(finding, "BAND", 300 * 40)
+    np.testing.assert_array_equal(standing_pixels(whole), expected)
+    masked = Calibrated(whole, bad=expected)
+    assert np.abs(np.subtract(find_star(masked).centre, window.centre)).max() <= 6
+
+
+@pytest.mark.parametrize("sampling", [1.5, 2.0])
+def test_a_small_star_that_stays_is_no_hot_pixel(sampling):
+    images = stars(np.zeros((20, PUPIL, PUPIL)), sampling, 48, np.zeros((20, 2)))
+    frames = exposed(images, 1e5, np.random.default_rng(0))
+    frames[:, 10, 12] += 5000
+    assert np.argwhere(standing_pixels(ArrayFrames(frames))).tolist() == [[10, 12]]

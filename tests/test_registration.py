@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from made_stars import PUPIL, exposed, stars
 from napari_lucky import ArrayFrames, LuckyError, Window, register
 from napari_lucky.correlation import _best_whole
 from napari_lucky.registration import METHODS
@@ -150,3 +151,16 @@ def test_the_mean_is_the_least_noisy_reference():
 def test_a_reference_frame_that_is_none_is_told(reference, told):
     with pytest.raises(LuckyError, match=told):
         register(ArrayFrames(run_of(POINTS)), FOCUS, "correlation", reference_frame=reference)
+
+
+@pytest.mark.parametrize("method", ["brightest", "centroid", "correlation", "template"])
+def test_hot_pixels_are_not_tracked_without_a_dark(method):
+    rng = np.random.default_rng(3)
+    places = rng.uniform(-4, 4, (40, 2))
+    frames = exposed(stars(np.zeros((40, PUPIL, PUPIL)), 3, 64, places), 3e3, rng)
+    hot = rng.random((64, 64)) < 0.005
+    frames[:, hot] += rng.uniform(300, 3000, np.count_nonzero(hot))
+    made = register(ArrayFrames(frames), Window(0, 0, 64, 64), method, 1)
+    error = made.points - places
+    assert np.abs(error - np.nanmedian(error, axis=0)).max() < 0.5
+    assert made.found.all()

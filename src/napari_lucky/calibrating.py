@@ -5,21 +5,28 @@ from __future__ import annotations
 from concurrent.futures import Executor
 from typing import Any
 
+import numpy as np
+
 from .bad_pixels import HOT_SIGMA, hot_pixels
 from .blocks import Progress, Threads, silent
 from .calibration import (
     DEAD_BELOW,
     Calibrated,
     Combine,
+    calibrated_in,
     check_calibration,
     master,
     saturation_level,
 )
 from .errors import LuckyError
-from .finding import lone_pixels, sample_moments
+from .finding import WindowOf, standing_pixels
 from .flats import check_kind, flat_field
 from .frames import Frames
 from .history import History
+from .windows import Window
+
+FEWEST = 8
+"""Fewer frames do not tell what stands still from a star."""
 
 
 def calibrate(
@@ -97,7 +104,7 @@ def calibrate(
             field = flat_field(
                 flat, level, combine, clip_sigma, dead_below, history=flat_history, **work
             )
-    bad = lone_pixels(*sample_moments(frames, **work), hot_sigma) if hot is None else hot.result()
+    bad = standing_pixels(frames, hot_sigma, **work) if hot is None else hot.result()
     if saturation is None:
         saturation = saturation_level(getattr(frames, "header", None), frames.dtype)
     return Calibrated(
@@ -108,3 +115,25 @@ def calibrate(
         saturation,
         None if field is None else field.light,
     )
+
+
+def without_standing(frames: Frames, window: Window) -> Frames:
+    """Return frames with the hot pixels in and around a window masked, if nobody looked for them.
+
+    Frames that are calibrated already come back as they are. Those around it, to as far as it is
+    wide, are masked because a window moves with its star.
+    """
+    if calibrated_in(frames) is not None or frames.shape[0] < FEWEST:
+        return frames
+    wide = Window(
+        window.y0 - window.height,
+        window.x0 - window.width,
+        3 * window.height,
+        3 * window.width,
+    ).clipped(frames.shape)
+    found = standing_pixels(WindowOf(frames, wide))
+    if not found.any():
+        return frames
+    bad = np.zeros(frames.shape[1:], bool)
+    bad[wide.slices] = found
+    return Calibrated(frames, bad=bad)

@@ -213,6 +213,8 @@ class Calibrated(View):
             block -= self.dark[at]
         if self._divisor is not None:
             block /= self._divisor[at]
+        elif self.bad is not None:
+            block[:, self.bad[at]] = np.nan
         if reaches(raw, self.saturation):
             block[raw >= self.saturation] = np.nan
         return block
@@ -227,10 +229,9 @@ class Calibrated(View):
     @cached_property
     def _divisor(self) -> NDArray[np.float32] | None:
         """The flat, NaN where a pixel is bad: then the division masks it."""
-        if self.bad is None:
+        if self.bad is None or self.flat is None:
             return self.flat
-        response = np.float32(1) if self.flat is None else self.flat
-        return np.where(self.bad, np.float32(np.nan), response)
+        return np.where(self.bad, np.float32(np.nan), self.flat)
 
     @property
     def masked(self) -> int:

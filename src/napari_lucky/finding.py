@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +13,7 @@ from numpy.typing import NDArray
 from .bad_pixels import HOT_SIGMA
 from .blocks import Progress, map_blocks, silent
 from .errors import LuckyError, NoStarError
-from .frames import Frames, as_float32, is_empty
+from .frames import Frames, Index, as_float32, is_empty
 from .reading import spread_over
 from .separable import gaussian_weights
 from .significance import CLEAR, least_significance, own_sigma
@@ -23,6 +26,13 @@ MORE = 120
 """As many if nothing is found in those."""
 FEWEST = 4
 """Fewer frames do not tell the noise of a pixel."""
+LARGE, BAND, BAND_ROWS, AROUND = 1 << 23, 1 << 18, 8, 3
+"""Pixels of a sensor that is looked over in bands; of a band, and its rows, at least; and rows
+around a band that tell of its first and last."""
+LEAST_BESIDE = 0.05
+"""A pixel is not alone if the mean of the four beside it rises to this part of its own rise: even
+a star of a pixel per lambda/D has more there."""
+BESIDE = np.array([[0, 0.25, 0], [0.25, 0, 0.25], [0, 0.25, 0]])
 WINDOW_SIDE = 128
 """Side of the window put on the star, in pixels, where the sensor has room for it."""
 
@@ -45,6 +55,16 @@ def sample_moments(
         Of up to `count` frames, masked pixels and blank frames left out; NaN where all are.
     """
     chosen = spread_over(frames.shape[0], count)
+    return _moments(frames, chosen, progress, executor)
+
+
+def _moments(
+    frames: Frames,
+    chosen: NDArray[np.intp],
+    progress: Progress = silent,
+    executor: Executor | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return mean and standard deviation of the chosen frames; see `sample_moments`."""
 
     def read(block: slice) -> NDArray[np.float32]:
         return as_float32(frames.read(chosen[block]))[0]
@@ -91,8 +111,118 @@ def lone_pixels(
     around = np.ones((3, 3), bool)
     around[1, 1] = False
     neighbours = ndimage.maximum_filter(excess, footprint=around, mode="mirror")
+    beside = ndimage.correlate(excess, BESIDE, mode="mirror")
     bright = (excess > 0) & (excess > sigma * spread)
-    return np.asarray(bright & (neighbours < 0.25 * excess) & (excess > 3 * deviation))
+    alone = (neighbours < 0.25 * excess) & (beside < LEAST_BESIDE * excess + spread)
+    return np.asarray(bright & alone & (excess > 3 * deviation))
+
+
+def standing_pixels(
+    frames: Frames,
+    sigma: float = HOT_SIGMA,
+    *,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+) -> NDArray[np.bool_]:
+    """Find the hot pixels of a run without a dark, (y, x); see `lone_pixels`.
+
+    Sensors of over 8 million pixels are looked over in bands of rows, each with the spread of its
+    own pixels: memory then does not grow with them.
+    """
+    n, ny, nx = frames.shape
+    if ny * nx <= LARGE:
+        mean, deviation = sample_moments(frames, progress=progress, executor=executor)
+        return lone_pixels(mean, deviation, sigma)
+    rows = max(BAND_ROWS, BAND // nx)
+    bands = [slice(y, min(y + rows, ny)) for y in range(0, ny, rows)]
+
+    def look(band: slice) -> NDArray[np.bool_]:
+        first, last = max(band.start - AROUND, 0), min(band.stop + AROUND, ny)
+        part = WindowOf(frames, Window(first, 0, last - first, nx))
+        bad = lone_pixels(*_moments(part, spread_over(n, SAMPLE)), sigma)
+        return bad[band.start - first : band.stop - first]
+
+    what = "looking for hot pixels"
+    done = map_blocks(look, bands, progress=progress, what=what, executor=executor)
+    return np.concatenate(list(done))
+
+
+@dataclass(frozen=True, eq=False)
+class WindowOf:
+    """A window of frames, as frames.
+
+    Parameters
+    ----------
+    frames : Frames
+    window : Window
+        On the sensor.
+    """
+
+    frames: Frames
+    window: Window
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of frames, rows, columns."""
+        return (self.frames.shape[0], *self.window.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of the frames."""
+        return self.frames.dtype
+
+    def read(self, frames: Index, window: Window | None = None) -> NDArray[Any]:
+        """Return the frames asked for, (k, y, x), cut to the window."""
+        inner = window or Window.whole(self.shape)
+        y, x = self.window.y0 + inner.y0, self.window.x0 + inner.x0
+        return self.frames.read(frames, Window(y, x, *inner.shape))
+
+
+@dataclass(frozen=True, eq=False)
+class Coarse:
+    """Whole frames binned to the mean of `bins` x `bins` pixels, read in bands of rows.
+
+    Parameters
+    ----------
+    frames : Frames
+    bins : int
+    """
+
+    frames: Frames
+    bins: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of frames, rows, columns; what is left over at the end is not seen."""
+        n, ny, nx = self.frames.shape
+        return n, ny // self.bins, nx // self.bins
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32."""
+        return np.dtype(np.float32)
+
+    def read(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
+        """Return the frames asked for, (k, y, x), binned, cut to the window."""
+        inner = window or Window.whole(self.shape)
+        index = np.arange(self.shape[0])[frames]
+        out = np.empty((len(index), *inner.shape), np.float32)
+        rows = max(1, BAND // (inner.width * self.bins**2))
+        for k, frame in enumerate(index):
+            for y in range(0, inner.height, rows):
+                count = min(rows, inner.height - y)
+                part = Window(
+                    (inner.y0 + y) * self.bins,
+                    inner.x0 * self.bins,
+                    count * self.bins,
+                    inner.width * self.bins,
+                )
+                pixels = as_float32(self.frames.read(np.array([frame]), part))[0]
+                shape = count, self.bins, inner.width, self.bins
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", RuntimeWarning)  # all masked
+                    out[k, y : y + count] = np.nanmean(pixels.reshape(shape), axis=(1, 3))
+        return out
 
 
 def find_star(
@@ -136,6 +266,12 @@ def find_star(
         raise LuckyError(
             f"The frames have {ny} x {nx} pixels; at least {MIN_SIDE} x {MIN_SIDE} are needed."
         )
+    if ny * nx > LARGE:  # looked for in frames that are binned to fewer pixels
+        bins = int(np.ceil((ny * nx / (LARGE // 2)) ** 0.5))
+        work: dict[str, Any] = {"progress": progress, "executor": executor}
+        found = find_star(Coarse(frames, bins), max(MIN_SIDE, side // bins), scene=scene, **work)
+        middle = [place * bins + bins // 2 for place in found.centre]
+        return Window.centred(middle[0], middle[1], min(side, ny, nx)).moved_inside(frames.shape)
     side = min(side, ny, nx)
     for most in (SAMPLE, MORE):
         count = min(most, frames.shape[0])

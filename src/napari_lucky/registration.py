@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from .blocks import BUDGET, Progress, blocks_of, silent
 from .brightest import track_brightest
+from .calibrating import without_standing
 from .centroid import steady_window, track_centroid
 from .correlation import check_reference_frame, reference_image
 from .double_star import tell_double
@@ -156,6 +157,7 @@ def register(
         raise LuckyError(f"Registration is by {', '.join(METHODS)}; not by {method!r}.")
     check_reference_frame(reference_frame)
     focus.check_on(frames.shape, "focus window")
+    frames = without_standing(frames, focus)
     sampling = None
     if smooth is None:
         sampling = measure_sampling(frames, focus)
