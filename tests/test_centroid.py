@@ -13,7 +13,7 @@ from napari_lucky import (
     simulate_run,
     stack_mean,
 )
-from napari_lucky.centroid import ROUNDS, _over_threshold, _windowed, track_centroid
+from napari_lucky.centroid import ROUNDS, _over_threshold, _windowed
 from napari_lucky.frames import ArrayFrames
 from napari_lucky.noise import Noise
 from napari_lucky.spots import background, smoothed
@@ -131,9 +131,9 @@ def test_a_first_centroid_has_no_error(monkeypatch):
     rows, columns = np.mgrid[:32, :32]
     star = 500 * np.exp(-((rows - 15) ** 2 + (columns - 17) ** 2) / 8)
     block = (star + np.random.default_rng(0).normal(0, 2, (2, 32, 32))).astype(np.float32)
-    still = track_centroid(block, 1.0, Noise(4.0))
+    still = centroid.track_centroid(block, 1.0, Noise(4.0))
     assert np.isfinite(still[:, 2:]).all()
     monkeypatch.setattr(centroid, "_windowed", lambda image, first, s: first + 30)
-    lost = track_centroid(block, 1.0, Noise(4.0))
+    lost = centroid.track_centroid(block, 1.0, Noise(4.0))
     assert np.abs(lost[:, :2] - (15, 17)).max() < 0.2
     assert np.isnan(lost[:, 2:]).all()

@@ -267,7 +267,7 @@ def find_star(
             f"The frames have {ny} x {nx} pixels; at least {MIN_SIDE} x {MIN_SIDE} are needed."
         )
     if ny * nx > LARGE:  # looked for in frames that are binned to fewer pixels
-        bins = int(np.ceil((ny * nx / (LARGE // 2)) ** 0.5))
+        bins = int(np.ceil((ny * nx / (LARGE // 4)) ** 0.5))
         work: dict[str, Any] = {"progress": progress, "executor": executor}
         found = find_star(Coarse(frames, bins), max(MIN_SIDE, side // bins), scene=scene, **work)
         middle = [place * bins + bins // 2 for place in found.centre]

@@ -45,6 +45,8 @@ REREAD = 6
 """So often at most a frame is read anew because its shift is another whole pixel."""
 FAINT, SIGNIFICANT = 0.1, 5.0
 """A star under a tenth of its usual flux, or under 5 sigma, is not registered."""
+SEEN = 0.8
+"""Rows and columns that this part of the frames show are in the mean without an edge."""
 CORRELATIONS = 3
 """The first of them begin with a correlation."""
 ODD = 8.0
@@ -175,9 +177,10 @@ def learn(
             break
         last = whole + place
     calm = replace(noise, speckle=0.0)
-    seen = np.isfinite(block).all(axis=0)
-    inner = mean[seen.mean(axis=1) > 0.5][:, seen.mean(axis=0) > 0.5]
-    _check_sampling(inner, float(calm.variance(mean).mean()) / len(block))
+    seen = np.isfinite(block).mean(axis=0)
+    _check_sampling(
+        mean[_inner(seen, 0), _inner(seen, 1)], float(calm.variance(mean).mean()) / len(block)
+    )
     if good.any():
         return template, float(np.median(fit(clean, template).chi2))
     if turn == 0:  # each frame's reason tells
@@ -188,10 +191,16 @@ def learn(
     )
 
 
+def _inner(seen: NDArray[np.float64], axis: int) -> slice:
+    """Return the rows or columns that are on the sensor in most frames, in one piece."""
+    good = np.flatnonzero(seen.mean(axis=1 - axis) > SEEN)
+    return slice(int(good[0]), int(good[-1]) + 1) if len(good) else slice(0)
+
+
 def _check_sampling(mean: NDArray[np.float32], variance: float) -> None:
     """Raise a `LuckyError` if a star is too small for its template to be moved by parts of a pixel.
 
-    The variance is that of the noise in the mean, which is of pixels that are in all frames.
+    The variance is that of the noise in the mean, without its edges.
     """
     finest = undersampled(mean, variance) if min(mean.shape) >= MIN_SIDE else 0
     if finest:
