@@ -93,6 +93,18 @@ def test_a_wrong_figure_is_named_with_the_right_one(run, right, figure, changes,
     assert np.sqrt(np.mean((off / made.sigma_nm) ** 2)) < 2.5  # it is in the errors
 
 
+@pytest.mark.parametrize("factor", [0.7, 0.8, 0.9, 1.1, 1.2, 1.3])
+def test_a_defocus_far_off_is_never_silent(run, factor):
+    try:
+        made = measured(run, defocus_waves=factor * WAVES)
+    except LuckyError as error:
+        assert "check wavelength, focal ratio, pixel, obstruction and defocus" in str(error)
+        return
+    (note,) = (note for note in made.notes if "Check the defocus" in note)
+    assert f"but {factor * WAVES:.4g} was given" in note
+    assert abs(made.figures.preferred[0] / WAVES - 1) < abs(factor - 1) / 2
+
+
 def fits_with(chi2, error, n=30):
     errors = np.full((n, 2), error)
     none = np.zeros((n, 2))

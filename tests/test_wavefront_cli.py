@@ -167,6 +167,7 @@ def test_the_stacks_are_the_lesser_way(simulated, tmp_path, capsys):
     told = capsys.readouterr()
     assert "the lesser way" in told.err
     assert "blur" in told.out
+    assert told.out.count("The sign of the defocus") == 1
     assert {path.name for path in out.iterdir()} == NAMES - {"per_frame.csv", "report.png"}
     found = [float(row["coefficient_nm"]) for row in rows_of(out / "zernike.csv")[:8]]
     truth = pair.zernikes[0, 3:11] * 633 / (2 * np.pi)

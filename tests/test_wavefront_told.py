@@ -1,8 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from made_wavefront import STATIC, made, made_of_stacks
-from napari_lucky.wavefront_told import COLUMNS, errors_of, told_modes, told_wavefront
+from napari_lucky.pupil import Spider
+from napari_lucky.wavefront_told import (
+    COLUMNS,
+    errors_of,
+    told_modes,
+    told_sign,
+    told_wavefront,
+)
 
 
 def test_figures_of_frames_are_told():
@@ -42,6 +51,19 @@ def test_a_pair_of_stacks_tells_less():
     assert "D/r0" not in told
     assert told_modes(wavefront)[1] == ("5", "astigmatism 45°", "-20.0", "0.5", "", "")
     assert errors_of(wavefront) is wavefront.formal_sigma_nm
+
+
+@pytest.mark.parametrize(
+    ("vanes", "why"),
+    [(None, "point symmetry"), (4, "point symmetry"), (3, "not checked")],
+)
+def test_the_sign_of_the_defocus_is_said_to_be_as_given(vanes, why):
+    spider = None if vanes is None else Spider(vanes, 0.02)
+    for wavefront in (made(), made_of_stacks()):
+        task = replace(wavefront.task, spider=spider)
+        told = told_sign(replace(wavefront, task=task))
+        assert why in told
+        assert "all even terms (defocus, astigmatism, spherical)" in told
 
 
 def test_the_selection_curve_is_the_rms_of_means_of_the_best_frames():

@@ -125,6 +125,7 @@ def run_wavefront(given: argparse.Namespace) -> int:
     """Do `napari-lucky wavefront`."""
     from .outputs import check_out
     from .wavefront_output import NAMES, write_wavefront
+    from .wavefront_told import told_sign
 
     request = _asked(given)
     inputs = {
@@ -144,6 +145,7 @@ def run_wavefront(given: argparse.Namespace) -> int:
     for note in measured.notes:
         warn(note)
     say(f"{_told(measured)}; wrote {', '.join(file.name for file in files)} to {given.out}")
+    say(told_sign(measured.wavefront))
     return 0
 
 

@@ -34,7 +34,6 @@ def told_wavefront(measured: Measured) -> list[tuple[str, str]]:
         *lines,
         ("D/r0", f"{measured.d_over_r0:.2f} ± {measured.d_over_r0_sigma:.2f}"),
         ("defocus between the images", f"{measured.defocus_waves:.4g} waves{fitted}"),
-        ("its sign", "as given; the images cannot tell it"),
         (
             "frames averaged",
             f"{measured.used}; {measured.failed} failed, {measured.saturated} saturated",
@@ -44,6 +43,23 @@ def told_wavefront(measured: Measured) -> list[tuple[str, str]]:
         *_told_figures(measured),
         ("noise", measured.noise),
     ]
+
+
+def told_sign(measured: Measured) -> str:
+    """Return what is known of the sign of the defocus between the images.
+
+    A pupil that is symmetric about its centre (no spider, or an even number of vanes) makes the
+    same two images with the other sign and all even terms turned over.
+    """
+    spider = measured.task.spider
+    if spider is None or spider.vanes % 2 == 0:
+        why = "images of a pupil with point symmetry cannot tell it"
+    else:
+        why = "it is not checked"
+    return (
+        f"The sign of the defocus is taken as given: {why}. With the other sign, all even terms "
+        "(defocus, astigmatism, spherical) of the result change sign."
+    )
 
 
 def _told_figures(measured: Wavefront) -> list[tuple[str, str]]:

@@ -138,6 +138,7 @@ def test_the_dock_tells_what_the_core_does(
         f"{expected.rms_nm:.1f} nm",
         f"{expected.strehl:.3f}",
         f"{expected.d_over_r0:.2f}",
+        "The sign of the defocus is taken as given",
     ):
         assert told in dock.view.told.text()
     ((severity, text),) = messages()

@@ -30,7 +30,7 @@ from ..wavefront_plots import (
     draw_wavefront,
 )
 from ..wavefront_result import Wavefront
-from ..wavefront_told import COLUMNS, errors_of, told_wavefront
+from ..wavefront_told import COLUMNS, errors_of, told_sign, told_wavefront
 from .graph import rc_colours
 
 HEIGHT = 400
@@ -148,5 +148,6 @@ def _html(measured: MeasuredWavefront, title: str) -> str:
         f"<tr><td>{escape(name)}&nbsp;</td><td>{escape(value)}</td></tr>"
         for name, value in told_wavefront(measured.wavefront)
     )
-    notes = "".join(f"<p>{escape(note)}</p>" for note in measured.notes)
+    said = (*measured.notes, told_sign(measured.wavefront))
+    notes = "".join(f"<p>{escape(note)}</p>" for note in said)
     return f"<b>{escape(title)}</b><table>{cells}</table>{notes}"
