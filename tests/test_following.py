@@ -207,3 +207,13 @@ def test_stacks_tables_and_headers_agree_on_where_the_star_is(focus, drift, tmp_
         there = track_brightest(long_exposure[np.newaxis].astype(np.float32))[0, :2] + (y0, x0)
         assert np.abs(there - (150.2, 200.3)).max() < 0.05
         assert np.abs(np.array(table.reference) - (150, 200)).max() == 0
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_star_that_goes_to_the_sensors_edge_and_comes_back_counts_where_it_is_inside(method):
+    star = np.array([64, 64]) + np.random.default_rng(3).normal(0, 1.0, (40, 2))
+    star[5:14, 1] += 64  # its middle is off the sensor, 128 px wide
+    frames = run_of(star)[:, :128, :128]
+    made = register(ArrayFrames(frames), Window(0, 0, 128, 128), method)
+    assert np.flatnonzero(~made.found).tolist() == list(range(5, 14))
+    assert np.abs((made.points - star)[made.found]).max() < 0.2

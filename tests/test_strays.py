@@ -107,3 +107,48 @@ def test_an_equal_double_star_is_said(second, said):
     assert made.found.all()
     assert any("14.4 px apart" in note for note in made.notes) == said
     assert not register(frames, Window(0, 0, 96, 96), "correlation").notes
+
+
+def in_turbulence(d_over_r0, comes=slice(0, 0), ratio=3.0, gust=slice(0, 0), alike=True):
+    """Return frames, where the star is, and in which a brighter one is 42 px away."""
+    rng, n = np.random.default_rng(1), np.arange(N)
+    phases = screens(N, d_over_r0, rng)
+    others = phases if alike else screens(N, d_over_r0, rng)
+    star = np.array([-12, 12]) + rng.normal(0, 2, (N, 2))
+    star[gust] += (30, -30)
+    there = np.isin(n, n[comes])
+    images = stars(phases, 4, 128, star)
+    images[there] += ratio * stars(others[there], 4, 128, star[there] + (30, -30))
+    return exposed(images, 200000, rng), star + 64, there
+
+
+@pytest.mark.parametrize(
+    ("d_over_r0", "comes"),
+    [(3, slice(20, N)), (5, slice(0, 20)), (8, slice(4, N)), (8, np.r_[8:12, 25:29])],
+)
+def test_a_brighter_neighbour_is_left_out_in_turbulence(d_over_r0, comes):
+    frames, star, there = in_turbulence(d_over_r0, comes)
+    methods = METHODS if d_over_r0 == 5 else ("brightest",)
+    for method in methods:
+        made = register(ArrayFrames(frames), Window(0, 0, 128, 128), method)
+        assert not made.found[there].any()
+        assert made.found[~there].sum() >= (~there).sum() - 1
+        assert np.hypot(*(made.points - star)[made.found].T).max() < 21
+        assert method == "template" or {made.reasons[k] for k in np.flatnonzero(there)} == {
+            NEIGHBOUR
+        }
+
+
+def test_two_places_that_do_not_tell_which_is_the_star_are_said():
+    frames, _, _ = in_turbulence(5, slice(4, N), ratio=1.3, alike=False)
+    made = register(ArrayFrames(frames), Window(0, 0, 128, 128))
+    assert any("two stars" in note or "equally bright" in note for note in made.notes)
+
+
+@pytest.mark.parametrize("d_over_r0", [1, 8])
+def test_a_gust_in_turbulence_moves_the_star_and_is_no_neighbour(d_over_r0):
+    frames, star, _ = in_turbulence(d_over_r0, gust=slice(15, 25))
+    frames[15:25] = (frames[15:25] - 100) * 2 + 100  # the clouds part
+    made = register(ArrayFrames(frames), Window(0, 0, 128, 128))
+    assert made.found.all() and not made.notes
+    assert np.hypot(*(made.points - star).T).max() < 21

@@ -276,14 +276,31 @@ def _follow_one_way(
     """Follow the star through frames in an order, and tell whether it leaves its window.
 
     What is seen (y, x on the sensor, peak) is corrected in place where it leaves, and so are
-    its clear peaks and the star's place: its running place in frames that do not show it.
+    its clear peaks and the star's place: its running place in frames that do not show it. A
+    star that was found well inside the window counts where there is none at the running place;
+    but for one that was there when the star was not: a neighbour.
     """
     corner = np.array([focus.y0, focus.x0])
+    inside = (peak >= least) & _inside(seen[:, :2] - corner, focus)
     leaves = False
     last: deque[NDArray[np.float64]] = deque(maxlen=VOTES)
+    neighbours: list[Floats] = []
+
+    def look_again(frame: int, running: Floats) -> None:
+        found, height, near = seen[frame].copy(), peak[frame], min(focus.shape) / 4
+        seen[frame] = look(frame, running)
+        if not inside[frame]:
+            return
+        there = np.abs(seen[frame, :2] - running).max() <= near or peak[frame] >= height
+        if peak[frame] >= least and there:
+            if np.abs(found[:2] - seen[frame, :2]).max() > near:
+                neighbours.append(found[:2])
+        elif not any(np.abs(found[:2] - place).max() <= near for place in neighbours[-VOTES:]):
+            seen[frame], peak[frame] = found, height
+
     for done, frame in enumerate(order):
         if leaves:
-            seen[frame] = look(int(frame), np.median(last, axis=0))
+            look_again(int(frame), np.median(last, axis=0))
             if done % 16 == 0:
                 progress(done, len(order), "following the star")
         if peak[frame] >= least:
@@ -292,7 +309,7 @@ def _follow_one_way(
         if last and not leaves and not _inside(running - corner, focus):
             leaves = True
             for before in order[max(0, done - VOTES) : done + 1]:  # the edge may cut them already
-                seen[before] = look(int(before), running)
+                look_again(int(before), running)
                 places[before] = seen[before, :2]
         places[frame] = seen[frame, :2] if peak[frame] >= least else running
     return leaves

@@ -29,6 +29,7 @@ from .significance import is_star, least_significance, starless
 from .spots import SMOOTH, Block, check_smooth
 from .strays import COSMIC, CUT, NEIGHBOUR, cut_by_edge, jumps, struck
 from .tracking import NO_LIGHT, NO_STAR, track_template
+from .two_places import TwoPlaces, tell_places
 from .wide_correlation import correlate_with, reference_for
 from .windows import Window
 
@@ -187,15 +188,26 @@ def register(
     else:
         noise, found = seen
     run_frames = frames
+    lit = np.flatnonzero(np.isfinite(found[:, 2]))
+    scene = method == "correlation" and not is_star(frames, focus, lit)
+    found, spoiled = found.copy(), np.full(len(found), NO_LIGHT, object)
+    places = TwoPlaces(np.zeros(len(found), bool))
+    if not scene:
+        spoiled[struck(found, noise)] = COSMIC
+        found[spoiled == COSMIC] = np.nan
+        clear = found[:, 5] >= least_significance(focus, smooth)
+        points = np.where(clear[:, None], found[:, :2], np.nan)
+        places = tell_places(frames, focus, points, smooth)
+        spoiled[places.neighbour] = NEIGHBOUR
+        found[spoiled == NEIGHBOUR] = np.nan
     steady = centred_on(focus, found, smooth, frames.shape)
     if steady.any():
         frames = Followed(frames, np.broadcast_to(steady, moves.shape))
         found = run(
             lambda block: track_brightest(block, smooth, noise), "tracking in a centred window"
         )
-    lit = np.flatnonzero(np.isfinite(found[:, 2]))
-    scene = method == "correlation" and not is_star(frames, focus, lit)
-    found, spoiled = found.copy(), np.full(len(found), NO_LIGHT, object)
+        found = found.copy()
+        found[np.isin(spoiled, (COSMIC, NEIGHBOUR))] = np.nan
     if not scene:
         spoiled[struck(found, noise)] = COSMIC
         found[spoiled == COSMIC] = np.nan
@@ -209,9 +221,9 @@ def register(
     moved = followed(frames, moves)
     reasons[starless(moved, focus, found[:, 5], smooth, noise, scene=scene)] = NO_STAR
     if not scene:
-        places = found[:, :2] + np.array([focus.y0, focus.x0]) + moves + steady
-        places[found[:, 5] < least_significance(focus, smooth)] = np.nan  # noise may be anywhere
-        cut = cut_by_edge(run_frames, focus, places, found[:, 6], smooth)
+        on_sensor = found[:, :2] + np.array([focus.y0, focus.x0]) + moves + steady
+        on_sensor[found[:, 5] < least_significance(focus, smooth)] = np.nan  # noise, anywhere
+        cut = cut_by_edge(run_frames, focus, on_sensor, found[:, 6], smooth)
         reasons[cut & (reasons == "")] = CUT
     found[reasons != ""] = np.nan
     points, sigma = found[:, :2], found[:, 3:5]
@@ -235,8 +247,13 @@ def register(
         points, sigma, fitted = tracked.points, tracked.sigma, np.array(tracked.reasons, object)
         reasons = np.where((fitted == "") & np.isin(reasons, (CUT, NEIGHBOUR)), reasons, fitted)
     notes = () if sampling is None else sampling.doubts(method, "tracking")
+    double: tuple[str, ...] = ()
     if method in ("brightest", "centroid"):
-        notes += tell_double(moved, focus, np.flatnonzero(reasons == ""), smooth)
+        double = tell_double(moved, focus, np.flatnonzero(reasons == ""), smooth)
+    elif places.double:
+        places = places._replace(note=())  # correlated or fitted as a whole
+    notes += double or places.note
+    reasons[places.at_neighbour(points + moves + steady) & (reasons == "")] = NEIGHBOUR
     points[reasons != ""] = sigma[reasons != ""] = np.nan
     if not np.isfinite(points).any():
         raise _no_frame(focus, reasons)
