@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .sensor_images import BitMask, SensorImage, bands_of, median_of, rows_of
 
 HOT_SIGMA = 8.0
 """A pixel of the dark this many sigmas above its neighbours' median is hot."""
@@ -32,28 +35,57 @@ def hot_pixels(dark: NDArray[Any], sigma: float = HOT_SIGMA) -> NDArray[np.bool_
     ndarray of bool, (y, x)
         True where hot, or not finite.
     """
-    dark = np.asarray(dark, np.float64)
-    bad = ~np.isfinite(dark)
-    filled = dark
-    if bad.any():
-        filled = np.where(bad, np.median(dark[~bad]) if not bad.all() else 0.0, dark)
-    spread = _spread_of_excess(filled, bad)
-    candidates = np.flatnonzero(filled > _least_nearby(filled) + sigma * spread)
-    excess = filled.ravel()[candidates] - _local_medians(filled, candidates)
-    bad.ravel()[candidates[excess > sigma * spread]] = True
-    return bad
+    return np.asarray(hot_in(np.asarray(dark), sigma))
 
 
-def _spread_of_excess(dark: NDArray[np.float64], bad: NDArray[np.bool_]) -> float:
+def hot_in(dark: SensorImage, sigma: float = HOT_SIGMA) -> BitMask:
+    """Find the hot pixels of a dark as `hot_pixels` does; a large sensor's in bands of rows."""
+    usual = None
+    if not all(np.isfinite(rows).all() for rows in rows_of(dark)):
+        usual = np.nan_to_num(median_of(lambda: rows_of(dark)))
+    spread = _spread_of_excess(dark, usual)
+    found = BitMask(dark.shape)
+    for band, top, filled, bad in _parts_of(dark, usual):
+        inside = slice(band.start - top, band.stop - top)
+        high = filled > _least_nearby(filled) + sigma * spread
+        high[: inside.start] = high[inside.stop :] = False
+        candidates = np.flatnonzero(high)
+        excess = filled.ravel()[candidates] - _local_medians(filled, candidates)
+        bad.ravel()[candidates[excess > sigma * spread]] = True
+        found.set_rows(band, bad[inside])
+    return found
+
+
+def _parts_of(
+    dark: SensorImage, usual: float | None
+) -> Iterator[tuple[slice, int, NDArray[np.float64], NDArray[np.bool_]]]:
+    """Yield the bands of a dark, each with the rows that its first and last are compared with.
+
+    Each comes as its rows, the first row of its pixels, the pixels with `usual` where they are not
+    finite, and where that is.
+    """
+    for band in bands_of(dark.shape):
+        top = max(band.start - SIDE // 2, 0)
+        rows = slice(top, min(band.stop + SIDE // 2, dark.shape[0]))
+        pixels = np.asarray(dark[rows, :], np.float64)
+        bad = ~np.isfinite(pixels)
+        yield band, top, pixels if usual is None else np.where(bad, usual, pixels), bad
+
+
+def _spread_of_excess(dark: SensorImage, usual: float | None) -> float:
     """Return the usual difference of a pixel from its neighbours' median, from a lattice."""
-    step = max(int(np.sqrt(dark.size / SAMPLED)), 1)
+    step = max(int(np.sqrt(dark.shape[0] * dark.shape[1] / SAMPLED)), 1)
     step -= step > 1 and step % 2 == 0  # an odd one sees odd and even columns alike
-    lattice = np.zeros(dark.shape, bool)
-    lattice[::step, ::step] = True
-    places = np.flatnonzero(lattice & ~bad)
-    if len(places) == 0:
+    parts = []
+    for band, top, filled, bad in _parts_of(dark, usual):
+        lattice = np.zeros(filled.shape, bool)
+        first = band.start + -band.start % step
+        lattice[first - top : band.stop - top : step, ::step] = True
+        places = np.flatnonzero(lattice & ~bad)
+        parts.append(filled.ravel()[places] - _local_medians(filled, places))
+    excess = np.concatenate(parts)
+    if len(excess) == 0:
         return 1.0
-    excess = dark.ravel()[places] - _local_medians(dark, places)
     spread = float(np.median(np.abs(excess))) / 0.6745
     if spread > 0:
         return spread
@@ -66,6 +98,8 @@ def _local_medians(
     image: NDArray[np.float64], places: NDArray[np.intp], chunk: int = 1 << 16
 ) -> NDArray[np.float64]:
     """Return the median of the 5 x 5 pixels around each place of the flattened image."""
+    if len(places) == 0:
+        return np.empty(0)
     padded = np.pad(image, SIDE // 2, mode="reflect")
     squares = np.lib.stride_tricks.sliding_window_view(padded, (SIDE, SIDE))
     out = np.empty(len(places))

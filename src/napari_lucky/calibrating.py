@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .bad_pixels import HOT_SIGMA, hot_pixels
+from .bad_pixels import HOT_SIGMA, hot_in
 from .blocks import Progress, Threads, silent
 from .calibration import (
     DEAD_BELOW,
@@ -15,14 +15,15 @@ from .calibration import (
     Combine,
     calibrated_in,
     check_calibration,
-    master,
+    combined,
     saturation_level,
 )
 from .errors import LuckyError
 from .finding import WindowOf, standing_pixels
-from .flats import check_kind, flat_field
+from .flats import check_kind, made_flat
 from .frames import Frames
 from .history import History
+from .sensor_images import BitMask
 from .windows import Window
 
 FEWEST = 8
@@ -71,7 +72,8 @@ def calibrate(
     Returns
     -------
     Calibrated
-        Its `dark`, `flat` and `bad` are the masters, `light` the flat before normalisation.
+        Its `dark`, `flat` and `bad` are the masters, `light` the flat before normalisation. Of
+        sensors of over 8 million pixels they are in temporary files: `numpy.asarray` reads them.
 
     Raises
     ------
@@ -96,12 +98,12 @@ def calibrate(
         if other is not None:
             check_kind(other, name, flat_history if name == "flat" else None)
     work: dict[str, Any] = {"progress": progress, "executor": executor}
-    level = None if dark is None else master(dark, combine, clip_sigma, what="dark", **work)
-    field = None
+    level = None if dark is None else combined(dark, combine, clip_sigma, what="dark", **work)
+    response, light = None, None
     with Threads(1) as pool:  # two medians of a whole sensor, side by side
-        hot = None if level is None else pool.submit(hot_pixels, level, hot_sigma)
+        hot = None if level is None else pool.submit(hot_in, level, hot_sigma)
         if flat is not None:
-            field = flat_field(
+            response, light = made_flat(
                 flat, level, combine, clip_sigma, dead_below, history=flat_history, **work
             )
     bad = standing_pixels(frames, hot_sigma, **work) if hot is None else hot.result()
@@ -110,10 +112,10 @@ def calibrate(
     return Calibrated(
         frames,
         level,
-        None if field is None else field.response,
+        response,
         bad if bad.any() else None,
         saturation,
-        None if field is None else field.light,
+        light,
     )
 
 
@@ -134,6 +136,9 @@ def without_standing(frames: Frames, window: Window) -> Frames:
     found = standing_pixels(WindowOf(frames, wide))
     if not found.any():
         return frames
-    bad = np.zeros(frames.shape[1:], bool)
-    bad[wide.slices] = found
+    rows, columns = wide.slices
+    around = np.zeros((wide.height, frames.shape[2]), bool)
+    around[:, columns] = found
+    bad = BitMask(frames.shape)
+    bad.set_rows(rows, around)
     return Calibrated(frames, bad=bad)

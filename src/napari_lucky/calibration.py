@@ -15,8 +15,9 @@ from .bad_pixels import HOT_SIGMA
 from .blocks import Progress, blocks_of, map_blocks, silent
 from .errors import LuckyError
 from .following import followed, moves_of
-from .frames import ArrayFrames, Frames, Index, View, as_float32
+from .frames import Frames, Index, View, as_float32
 from .journal import Journal, remembered
+from .sensor_images import SensorImage, bands_of, blank_image, is_large, median_of
 from .windows import Window
 
 Combine = Literal["mean", "median"]
@@ -62,10 +63,27 @@ def master(
     LuckyError
         If `method` is neither, or `clip_sigma` is negative.
     """
+    work: dict[str, Any] = {"progress": progress, "what": what, "executor": executor}
+    return np.asarray(combined(frames, method, clip_sigma, **work))
+
+
+def combined(
+    frames: Frames,
+    method: Combine = "mean",
+    clip_sigma: float = 4.0,
+    *,
+    progress: Progress = silent,
+    what: str = "master",
+    executor: Executor | None = None,
+) -> SensorImage:
+    """Combine frames as `master` does; the result of a large sensor is not in memory."""
     check_calibration(method, clip_sigma, HOT_SIGMA, DEAD_BELOW)
     n, ny, nx = frames.shape
-    rows = max(1, min(ny, (1 << 22) // (n * nx)))
-    bands = [slice(y, min(y + rows, ny)) for y in range(0, ny, rows)]
+    if is_large(frames.shape):
+        bands = bands_of(frames.shape, n)
+    else:
+        rows = max(1, min(ny, (1 << 22) // (n * nx)))
+        bands = [slice(y, min(y + rows, ny)) for y in range(0, ny, rows)]
 
     def combine(band: slice) -> NDArray[np.float32]:
         window = Window(band.start, 0, band.stop - band.start, nx)
@@ -74,7 +92,10 @@ def master(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a pixel without a value stays NaN
         done = map_blocks(combine, bands, progress=progress, what=what, executor=executor)
-        return np.concatenate(list(done))
+        made = blank_image(frames.shape)
+        for band, pixels in zip(bands, done, strict=True):
+            made[band] = pixels
+        return made
 
 
 def _combine(block: NDArray[np.float32], method: Combine, clip_sigma: float) -> Any:
@@ -139,29 +160,51 @@ def master_flat(
         If the shapes differ, or the flat is no brighter than the dark, or by less than its
         pixels scatter.
     """
-    light = np.asarray(flat, np.float64)
+    return np.asarray(normalised(np.asarray(flat), dark, dead_below))
+
+
+def normalised(flat: SensorImage, dark: SensorImage | None, dead_below: float) -> SensorImage:
+    """Normalise a flat as `master_flat` does; the result of a large sensor is not in memory."""
     if dark is not None:
-        check_shape(dark, light.shape, "dark", "flat")
-        light = light - dark
-    level = np.nanmedian(light) if np.isfinite(light).any() else np.nan
+        check_shape(dark, flat.shape, "dark", "flat")
+
+    def light_in(band: slice) -> NDArray[np.float64]:
+        light = np.asarray(flat[band, :], np.float64)
+        return light if dark is None else light - dark[band, :]
+
+    bands = bands_of(flat.shape)
+    level = median_of(lambda: map(light_in, bands))
     if not level > 0:
         raise LuckyError(
             f"The flat has no light in it: the median of flat − dark is {level:g} ADU. "
             "Check that dark and flat are not swapped, and that the flat is in ADU, not normalised "
             "by another program."
         )
-    spread = float(np.nanmedian(np.abs(light - level))) / 0.6745
+    spread = median_of(lambda: (np.abs(light_in(band) - level) for band in bands)) / 0.6745
     if dark is not None and level < spread:
         raise LuckyError(
             f"The flat is hardly brighter than the dark: the median of flat − dark is {level:.3g} "
             f"ADU, and its pixels scatter by {spread:.3g} ADU. Check that it is not a dark."
         )
-    response = light / level
-    response[~(response >= dead_below)] = np.nan
-    return as_float32(response)
+    made = blank_image(flat.shape)
+    for band in bands:
+        response = light_in(band) / level
+        response[~(response >= dead_below)] = np.nan
+        made[band] = as_float32(response)
+    return made
 
 
-def check_shape(image: NDArray[Any], shape: tuple[int, ...], name: str, of: str) -> None:
+def freed_of(dark: SensorImage | None, image: SensorImage) -> SensorImage:
+    """Return an image less the dark, if there is one."""
+    if dark is None:
+        return image
+    made = blank_image(image.shape)
+    for band in bands_of(image.shape):
+        made[band] = as_float32(image[band, :] - dark[band, :])
+    return made
+
+
+def check_shape(image: SensorImage, shape: tuple[int, ...], name: str, of: str) -> None:
     """Raise a `LuckyError` unless an image has the (y, x) shape of something else."""
     if image.shape != shape[-2:]:
         raise LuckyError(
@@ -180,23 +223,23 @@ class Calibrated(View):
     ----------
     frames : Frames
         Raw, in ADU.
-    dark : ndarray of float32, (y, x), optional
+    dark : SensorImage or ndarray of float32, (y, x), optional
         Combined dark in ADU.
-    flat : ndarray of float32, (y, x), optional
+    flat : SensorImage or ndarray of float32, (y, x), optional
         Relative response with median 1, NaN where dead; from `master_flat`.
-    bad : ndarray of bool, (y, x), optional
+    bad : BitMask or ndarray of bool, (y, x), optional
         Pixels to mask beside the dead ones; from `hot_pixels`.
     saturation : float
         Raw values of this many ADU and more are masked.
-    light : ndarray of float32, (y, x), optional
+    light : SensorImage or ndarray of float32, (y, x), optional
         The combined flat less the dark, ADU, before it was normalised; only to be looked at.
     """
 
-    dark: NDArray[np.float32] | None = None
-    flat: NDArray[np.float32] | None = None
-    bad: NDArray[np.bool_] | None = None
+    dark: SensorImage | None = None
+    flat: SensorImage | None = None
+    bad: SensorImage | None = None
     saturation: float = np.inf
-    light: NDArray[np.float32] | None = None
+    light: SensorImage | None = None
 
     def __post_init__(self) -> None:
         for name in ("dark", "flat", "bad"):
@@ -211,10 +254,12 @@ class Calibrated(View):
         block = raw.astype(np.float32)
         if self.dark is not None:
             block -= self.dark[at]
-        if self._divisor is not None:
-            block /= self._divisor[at]
-        elif self.bad is not None:
-            block[:, self.bad[at]] = np.nan
+        bad = None if self.bad is None else self.bad[at]
+        if self.flat is not None:
+            flat = self.flat[at]
+            block /= flat if bad is None else np.where(bad, np.float32(np.nan), flat)
+        elif bad is not None:
+            block[:, bad] = np.nan
         if reaches(raw, self.saturation):
             block[raw >= self.saturation] = np.nan
         return block
@@ -227,21 +272,17 @@ class Calibrated(View):
         return super().scale(window) / (float(np.nanmedian(response)) if response.size else 1.0)
 
     @cached_property
-    def _divisor(self) -> NDArray[np.float32] | None:
-        """The flat, NaN where a pixel is bad: then the division masks it."""
-        if self.bad is None or self.flat is None:
-            return self.flat
-        return np.where(self.bad, np.float32(np.nan), self.flat)
-
-    @property
     def masked(self) -> int:
         """How many pixels of the sensor are masked in every frame."""
-        mask = np.zeros(self.shape[1:], bool)
-        if self.bad is not None:
-            mask |= self.bad
-        if self.flat is not None:
-            mask |= np.isnan(self.flat)
-        return int(mask.sum())
+        count = 0
+        for band in bands_of(self.shape):
+            mask = np.zeros((band.stop - band.start, self.shape[2]), bool)
+            if self.bad is not None:
+                mask |= self.bad[band, :]
+            if self.flat is not None:
+                mask |= np.isnan(self.flat[band, :])
+            count += int(mask.sum())
+        return count
 
 
 def calibrated_in(frames: Frames) -> Calibrated | None:
@@ -304,9 +345,29 @@ def bright_frames(
         return np.zeros(len(raw), bool)
     bright = raw >= calibrated.saturation  # false for NaN, beyond the sensor
     if calibrated.bad is not None:
-        masks = ArrayFrames(np.broadcast_to(calibrated.bad, calibrated.shape))
+        masks = MaskFrames(calibrated.frames, calibrated.bad)
         bright &= followed(masks, moves).read(block, window) != 1
     return np.asarray(bright.any(axis=(1, 2)))
+
+
+@dataclass(frozen=True, eq=False)
+class MaskFrames(View):
+    """A mask of the sensor for each frame: 1 where a pixel is masked, else 0.
+
+    Parameters
+    ----------
+    frames : Frames
+        As many.
+    mask : BitMask or ndarray of bool, (y, x)
+    """
+
+    mask: SensorImage
+
+    def read(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
+        """Return the masks of the frames asked for, (k, y, x), cut to the window."""
+        at = (window or Window.whole(self.shape)).slices
+        mask = as_float32(self.mask[at])
+        return np.broadcast_to(mask, (len(np.arange(self.shape[0])[frames]), *mask.shape))
 
 
 def reaches(raw: NDArray[Any], level: float) -> bool:

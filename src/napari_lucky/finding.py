@@ -15,6 +15,7 @@ from .blocks import Progress, map_blocks, silent
 from .errors import LuckyError, NoStarError
 from .frames import Frames, Index, as_float32, is_empty
 from .reading import spread_over
+from .sensor_images import BAND, LARGE, BitMask, bands_of, is_large
 from .separable import gaussian_weights
 from .significance import CLEAR, least_significance, own_sigma
 from .spots import smoothed
@@ -26,9 +27,8 @@ MORE = 120
 """As many if nothing is found in those."""
 FEWEST = 4
 """Fewer frames do not tell the noise of a pixel."""
-LARGE, BAND, BAND_ROWS, AROUND = 1 << 23, 1 << 18, 8, 3
-"""Pixels of a sensor that is looked over in bands; of a band, and its rows, at least; and rows
-around a band that tell of its first and last."""
+AROUND = 3
+"""Rows around a band that tell of its first and last."""
 LEAST_BESIDE = 0.05
 """A pixel is not alone if the mean of the four beside it rises to this part of its own rise: even
 a star of a pixel per lambda/D has more there."""
@@ -123,18 +123,17 @@ def standing_pixels(
     *,
     progress: Progress = silent,
     executor: Executor | None = None,
-) -> NDArray[np.bool_]:
+) -> BitMask:
     """Find the hot pixels of a run without a dark, (y, x); see `lone_pixels`.
 
     Sensors of over 8 million pixels are looked over in bands of rows, each with the spread of its
     own pixels: memory then does not grow with them.
     """
     n, ny, nx = frames.shape
-    if ny * nx <= LARGE:
+    if not is_large(frames.shape):
         mean, deviation = sample_moments(frames, progress=progress, executor=executor)
-        return lone_pixels(mean, deviation, sigma)
-    rows = max(BAND_ROWS, BAND // nx)
-    bands = [slice(y, min(y + rows, ny)) for y in range(0, ny, rows)]
+        return BitMask.of(lone_pixels(mean, deviation, sigma))
+    bands = bands_of(frames.shape)
 
     def look(band: slice) -> NDArray[np.bool_]:
         first, last = max(band.start - AROUND, 0), min(band.stop + AROUND, ny)
@@ -144,7 +143,10 @@ def standing_pixels(
 
     what = "looking for hot pixels"
     done = map_blocks(look, bands, progress=progress, what=what, executor=executor)
-    return np.concatenate(list(done))
+    bad = BitMask(frames.shape)
+    for band, found in zip(bands, done, strict=True):
+        bad.set_rows(band, found)
+    return bad
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,7 +268,7 @@ def find_star(
         raise LuckyError(
             f"The frames have {ny} x {nx} pixels; at least {MIN_SIDE} x {MIN_SIDE} are needed."
         )
-    if ny * nx > LARGE:  # looked for in frames that are binned to fewer pixels
+    if is_large(frames.shape):  # looked for in frames that are binned to fewer pixels
         bins = int(np.ceil((ny * nx / (LARGE // 4)) ** 0.5))
         work: dict[str, Any] = {"progress": progress, "executor": executor}
         found = find_star(Coarse(frames, bins), max(MIN_SIDE, side // bins), scene=scene, **work)

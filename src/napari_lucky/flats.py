@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import Progress, silent
-from .calibration import DEAD_BELOW, Combine, master, master_flat
+from .calibration import DEAD_BELOW, Combine, combined, freed_of, normalised
 from .errors import LuckyError
-from .frames import Frames, as_float32
+from .frames import Frames
 from .history import FIRST, History, Step, read_history
 from .run import Run
+from .sensor_images import SensorImage, bands_of, blank_image
 
 SUBTRACTED, NORMALISED = "subtract dark", "normalise flat"
 """Names of the steps that tell what was done to a flat already."""
@@ -100,21 +101,51 @@ def flat_field(
     LuckyError
         If the shapes differ, the flat is no brighter than the dark, or all of it is dead.
     """
+    work: dict[str, Any] = {"progress": progress, "executor": executor}
+    response, light = made_flat(
+        flat, dark, combine, clip_sigma, dead_below, history=history, **work
+    )
+    return FlatField(np.asarray(response), None if light is None else np.asarray(light))
+
+
+def made_flat(
+    flat: Frames,
+    dark: SensorImage | None,
+    combine: Combine,
+    clip_sigma: float,
+    dead_below: float,
+    *,
+    history: History | None = None,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+) -> tuple[SensorImage, SensorImage | None]:
+    """Make response and light as `flat_field` does; those of a large sensor are not in memory."""
     done = {step.name for step in (header_history(flat) if history is None else history)}
     work: dict[str, Any] = {"progress": progress, "executor": executor}
-    image = master(flat, combine, clip_sigma, what="flat", **work)
+    image = combined(flat, combine, clip_sigma, what="flat", **work)
     if NORMALISED in done:
-        alive = image >= dead_below
-        if not alive.any():
-            raise LuckyError(
-                f"The master flat has no pixel with a response of {dead_below} or more; check "
-                "that it is a flat, or lower the threshold for dead pixels."
-            )
-        return FlatField(np.where(alive, image, np.float32(np.nan)))
+        return _alive(image, dead_below), None
     if SUBTRACTED in done:
         dark = None
-    response = master_flat(image, dark, dead_below)
-    return FlatField(response, image if dark is None else as_float32(image - dark))
+    response = normalised(image, dark, dead_below)
+    return response, freed_of(dark, image)
+
+
+def _alive(response: SensorImage, dead_below: float) -> SensorImage:
+    """Return a response with NaN where it is dead."""
+    out = blank_image(response.shape)
+    none = True
+    for band in bands_of(response.shape):
+        pixels = response[band, :]
+        alive = pixels >= dead_below
+        none &= not alive.any()
+        out[band] = np.where(alive, pixels, np.float32(np.nan))
+    if none:
+        raise LuckyError(
+            f"The master flat has no pixel with a response of {dead_below} or more; check "
+            "that it is a flat, or lower the threshold for dead pixels."
+        )
+    return out
 
 
 def header_history(frames: Any) -> History:

@@ -21,6 +21,7 @@ from .noise_cut import NoiseCut
 from .outliers import OutliersRemoved
 from .ranking import select
 from .registration import Registration
+from .sensor_images import SensorImage, rows_of
 from .stack_methods import parse_stack
 from .table import FrameTable
 from .windows import Window
@@ -243,6 +244,9 @@ def recorded_windows(history: History) -> tuple[Window | None, Window | None]:
     return None, None
 
 
-def checksum(image: NDArray[Any]) -> str:
+def checksum(image: SensorImage) -> str:
     """Return a checksum of an image's pixels."""
-    return hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()[:16]
+    found = hashlib.sha256()
+    for rows in rows_of(image):
+        found.update(np.ascontiguousarray(rows).data)
+    return found.hexdigest()[:16]

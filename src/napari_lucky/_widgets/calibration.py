@@ -161,10 +161,11 @@ class CalibrationDock(Dock):
             contrast = {"calibrated": contrast_of(calibrated)}
             for name in ("dark", "flat", "light"):
                 if (master := getattr(calibrated, name)) is not None:
-                    contrast[name] = contrast_of(ArrayFrames(master))
+                    contrast[name] = contrast_of(ArrayFrames(np.asarray(master)))
             field = None
             if calibrated.flat is not None:
-                field = FlatField(calibrated.flat, calibrated.light)
+                light = None if calibrated.light is None else np.asarray(calibrated.light)
+                field = FlatField(np.asarray(calibrated.flat), light)
                 _ = field.level, field.rms, field.dead  # kept from now on: it takes a while
             step = calibrate_step(calibrated, parameters, names)  # with checksums
             return calibrated, read_ahead(calibrated, shown), field, step, contrast
@@ -174,7 +175,7 @@ class CalibrationDock(Dock):
             run = base_name(layer)
             shared: dict[str, Any] = {"history": (step,), "like": layer, "visible": False}
             if calibrated.bad is not None:
-                bad = calibrated.bad.astype(np.uint8)
+                bad = np.asarray(calibrated.bad, np.uint8)
                 options: dict[str, Any] = {"colormap": "red", "contrast_limits": (0, 1)}
                 self.add(image_tuple(bad, f"{run} bad pixels", **shared, **options))
                 yield
@@ -190,7 +191,11 @@ class CalibrationDock(Dock):
                     own = () if name == "dark" else flat_history or ()
                     limits = contrast[name]
                     how = {**shared, "history": (*own, step, *made)}
-                    self.add(image_tuple(master, f"{run} {title}", contrast_limits=limits, **how))
+                    self.add(
+                        image_tuple(
+                            np.asarray(master), f"{run} {title}", contrast_limits=limits, **how
+                        )
+                    )
                     yield
             self.graph.show_flat(field)
             yield
