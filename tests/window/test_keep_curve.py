@@ -58,13 +58,13 @@ def test_the_curve_drawn_is_of_the_stacks_and_moves_the_cut(ranked, messages):
 
     assert graph._line.get_xdata()[0] == pytest.approx(10 / n)
     assert graph._under.get_title() == graph.curve.tell(10)
-    assert graph._under.get_title().startswith("16.7 %, 10 frames: peak/flux 0.0")
+    assert graph._under.get_title().startswith("10 of 60 frames (16.7 %): peak/flux 0.0")
     ranked.hand.wait(lambda: graph.height() >= 500)
     told = drag_in_curve(ranked, [10 / n, 20 / n, 40 / n])
     for (count, title, kept), wanted in zip(told, (10, 20, 40), strict=True):
         assert abs(count - wanted) <= 2
         assert title == graph.curve.tell(count)  # while the mouse drags
-        assert kept == f"{count} kept"
+        assert kept.startswith(f"{count} of {n} frames (")
     count = told[-1][0]
     assert ranked.kept == set(ranked.order[:count])
     assert dock.cut.count.value == count

@@ -133,7 +133,7 @@ def test_a_run_is_not_saved_over_itself(viewer, tmp_path, messages):
     viewer.layers.selection = set(viewer.layers)
     with pytest.warns(UserWarning, match="did not return any written paths"):  # napari's own
         viewer.layers.save(str(path), selected=True)
-    assert "very file" in messages()[0][1]
+    assert "this file is read" in messages()[0][1]
     assert path.read_bytes() == before
 
 

@@ -28,7 +28,7 @@ def ranked(viewer):
     quality = rank(frames, WINDOW)
     kept = select(quality, 0.5)
     source = (Step("open", inputs={"name": "run", "frames": 20}),)
-    history = (*source, register_step(found), rank_step("peak", 1.0, 0.5, len(kept)))
+    history = (*source, register_step(found), rank_step("peak", 1.0, 0.5, len(kept), 20))
     selected = np.isin(np.arange(20), kept)
     table = FrameTable(
         np.arange(20), [""] * 20, found.shifts, quality, selected, found.reference, history
