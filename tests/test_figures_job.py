@@ -261,5 +261,5 @@ def test_refusals(data, tmp_path, capsys, given, says):
 def test_what_the_header_does_not_tell_is_asked_for(tmp_path, capsys):
     fits.PrimaryHDU(np.eye(40, dtype=np.float32)).writeto(tmp_path / "a.fits")
     assert run_cli("figures", tmp_path / "a.fits", "--diameter", 1, "-o", tmp_path / "out") == 2
-    assert "the wavelength (nm) and the focal ratio and the pixel" in capsys.readouterr().err
+    assert "the wavelength (nm), the focal ratio, the pixel size" in capsys.readouterr().err
     assert run_cli("figures", tmp_path / "none.fits", "--psf", 7, "-o", tmp_path / "out") == 2

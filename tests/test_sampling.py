@@ -46,6 +46,15 @@ def test_hot_pixels_and_bad_ones_do_not_matter():
     assert measured(block).px == pytest.approx(3.5, rel=0.12)
 
 
+def test_clipped_frames_do_not_make_the_sampling_finer():
+    rng = np.random.default_rng(1)
+    block = exposed(speckles(5.0, 3), 3e5, rng)
+    level = np.quantile(block.max(axis=(1, 2)), 0.4)
+    block[block >= level] = np.nan  # as saturated pixels are masked
+    assert measured(block).px == pytest.approx(5.0, rel=0.12)
+    assert measured(block[np.isnan(block).any(axis=(1, 2))]).px is None
+
+
 def test_what_cannot_be_measured_is_said():
     rng = np.random.default_rng(1)
     faint = measured(exposed(speckles(7.0, 8), 1e3, rng))

@@ -79,3 +79,4 @@ def test_registration_says_that_clipped_pixels_are_not_masked():
     (told,) = register(calibrate(frames), WHOLE).notes
     assert "not masked: set the saturation to 3000 ADU" in told
     assert register(calibrate(frames, saturation=3000), WHOLE).notes == ()
+    assert register(frames, WHOLE).notes == (told,)  # raw ones

@@ -53,7 +53,7 @@ def test_a_star_that_jumps_is_followed(method):
     assert np.abs(made.points - star).max() < 0.3
 
 
-@pytest.mark.parametrize("method", OTHERS)
+@pytest.mark.parametrize("method", METHODS)
 def test_frames_with_a_cosmic_ray_over_the_star_are_left_out(method):
     star = still(50, 56)
     frames = run_of((star, 800))

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from made_stars import PUPIL, exposed, screens, stars
-from napari_lucky import ArrayFrames, LuckyError, Shifted, Window, register, stack_mean
+from napari_lucky import (
+    ArrayFrames,
+    LuckyError,
+    Shifted,
+    Window,
+    calibrate,
+    register,
+    stack_mean,
+)
 from napari_lucky.brightest import track_brightest
 from napari_lucky.template import Noise, make_template
 
@@ -165,6 +173,15 @@ def test_an_undersampled_star_is_told(sampling, d_over_r0):
     frames, _, _ = seen(sampling, d_over_r0, 1e5)
     with pytest.raises(LuckyError, match=r"at least 2 px per lambda/D.* correlation"):
         register(ArrayFrames(frames), Window.whole(frames.shape), "template", 1)
+
+
+def test_a_clipped_star_is_refused_for_that():
+    frames = ArrayFrames(np.rint(run_of(SHIFTS[:30], 27000) + 100).astype(np.uint16))
+    peaks = frames.array.max(axis=(1, 2))
+    clipped = calibrate(frames, saturation=float(np.quantile(peaks, 0.5)))
+    with pytest.raises(LuckyError, match=r"In 15 of 30 frames it is clipped: pixels of \d+ ADU"):
+        register(clipped, WHOLE, "template")
+    assert not any(register(calibrate(frames, saturation=60000), WHOLE, "template").reasons)
 
 
 def test_every_reason_is_true():

@@ -233,7 +233,7 @@ def test_telescope_from_header_name_and_option(simulated, where, tmp_path, monke
     ("given", "says"),
     [
         ([*OPTICS], "Tell the defocus between the two images"),
-        ([*WAVES], "the wavelength (nm) and the focal ratio and the pixel (um) are not known"),
+        ([*WAVES], "the wavelength (nm), the focal ratio, the pixel size (um)"),
         ([*OPTICS, "--defocus-pv", 0.1], "the sign of the even modes"),
         ([*OPTICS, "--defocus-pv", 3], "make a donut of 74 pixels"),
         ([*OPTICS, "--defocus-pv", "nan"], "nan waves"),

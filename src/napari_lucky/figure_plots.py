@@ -58,7 +58,7 @@ def draw_profiles(axes: Any, rows: Sequence[FigureRow]) -> None:
     axes.set_yscale("log")
     axes.set_ylim(LEAST, 2)
     axes.set_xlabel("radius (lambda/D)")
-    axes.set_ylabel("intensity, begins with the Strehl ratio")
+    axes.set_ylabel("intensity (Strehl ratio at 0)")
     _legend(axes, "upper right")
 
 
@@ -73,7 +73,7 @@ def draw_encircled(axes: Any, rows: Sequence[FigureRow]) -> None:
             _band(axes, r, figures.encircled, figures.errors.encircled, colour)
     axes.set_ylim(0, 1.05)
     axes.set_xlabel("radius (lambda/D)")
-    axes.set_ylabel("encircled energy, of the aperture's")
+    axes.set_ylabel("encircled energy")
     _legend(axes, "lower right")
 
 

@@ -201,7 +201,7 @@ def tell_few(kept: int, frames: int, keep: float | int, above: float | None) -> 
     told = []
     if kept < LEAST_KEPT:
         told.append(
-            f"Only {kept} frame{' is' if kept == 1 else 's are'} kept: with fewer than "
+            f"Only {tell_count(kept, frames)} {'is' if kept == 1 else 'are'} kept: with fewer than "
             f"{LEAST_KEPT}, the stack is noisy and chance decides how sharp it is."
         )
     if above is None and isinstance(keep, float) and keep * frames + 0.5 < kept <= LEAST_KEPT:

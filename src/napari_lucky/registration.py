@@ -245,7 +245,9 @@ def register(
     elif method == "template":
         tracked = track_template(frames, focus, moves, found, **work)
         points, sigma, fitted = tracked.points, tracked.sigma, np.array(tracked.reasons, object)
-        reasons = np.where((fitted == "") & np.isin(reasons, (CUT, NEIGHBOUR)), reasons, fitted)
+        reasons = np.where(
+            (fitted == "") & np.isin(reasons, (COSMIC, CUT, NEIGHBOUR)), reasons, fitted
+        )
     notes = () if sampling is None else sampling.doubts(method, "tracking")
     double: tuple[str, ...] = ()
     if method in ("brightest", "centroid"):

@@ -16,7 +16,7 @@ from .blocks import blocks_of
 from .calibration import calibrated_in
 from .frames import Frames, as_float32, is_empty
 from .holes import fill
-from .power_spectrum import cut_off, mean_power
+from .power_spectrum import COARSEST, FINEST, cut_off, mean_power
 from .reading import spread_over
 from .separable import gaussian
 from .spots import Block, border, border_spread, levelled
@@ -156,7 +156,8 @@ def measure_sampling(frames: Frames, window: Window) -> Sampling:
     Optics pass no frequency over D/lambda, so the mean power spectrum of the frames falls to
     that of the noise at 1/q cycles/px, with q pixels per lambda/D; `napari_lucky.power_spectrum`.
     It holds in turbulence, which speckle interferometry lives by (Labeyrie 1970), and for
-    objects of any shape.
+    objects of any shape. A clipped star has detail of its own: frames with pixels masked that
+    others have are not used.
 
     Parameters
     ----------
@@ -167,10 +168,11 @@ def measure_sampling(frames: Frames, window: Window) -> Sampling:
         Holds the light.
     """
     told = header_sampling(_header_of(frames))
-    block = _sample(calibrated_in(frames) or frames, window)
+    block, whole = _sample(calibrated_in(frames) or frames, window)
     if len(block) == 0:
         return Sampling(np.nan, (0.0, np.inf), told)
-    value, *bounds = cut_off(*mean_power(block))
+    clear = mean_power(block[whole]) if whole.any() else None
+    value, *bounds = (np.nan, FINEST, COARSEST) if clear is None else cut_off(*clear)
     found = Sampling(value, (bounds[0], bounds[1]), told)
     widest = max(bounds[1] if found.px is None else found.px, told or 0)
     smooth = smoothing_for(widest)
@@ -196,20 +198,30 @@ def _header_of(frames: Any) -> Any:
     return frames.header_with(b"WAVEL")
 
 
-def _sample(frames: Frames, window: Window) -> Block:
-    """Return frames spread over the run, (k, y, x), background off, holes filled."""
+def _sample(frames: Frames, window: Window) -> tuple[Block, NDArray[np.bool_]]:
+    """Return frames spread over the run, (k, y, x), background off, holes filled.
+
+    And which of them, (k,), have no holes but those of all.
+    """
     pixels = window.height * window.width
     most = int(np.clip(SAMPLE_PIXELS // min(pixels, SIDE**2), FEWEST, SAMPLE))
     if pixels > SIDE**2:
         most = max(FEWEST, most // (pixels // SIDE**2))
     sample = spread_over(frames.shape[0], most)
-    parts = []
+    parts, holes, shared = [], [], np.ones(window.shape, bool)
     for part in blocks_of(len(sample), pixels):
         block = as_float32(frames.read(sample[part], window))
         block = block[~is_empty(block)]
-        light = np.nan_to_num(fill(levelled(block))[0]) if len(block) else block
-        parts.append(np.stack([_cut(image) for image in light]) if len(light) else light)
-    return np.concatenate([part for part in parts if len(part)] or parts)
+        if len(block) == 0:
+            continue
+        masked = np.isnan(block)
+        shared &= masked.all(axis=0)
+        holes.append(masked.sum(axis=(1, 2)))
+        light = np.nan_to_num(fill(levelled(block))[0])
+        parts.append(np.stack([_cut(image) for image in light]))
+    if not parts:
+        return np.empty((0, *window.shape), np.float32), np.empty(0, bool)
+    return np.concatenate(parts), np.concatenate(holes) == shared.sum()
 
 
 def _cut(image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from .blocks import blocks_of
 from .calibration import Calibrated, calibrated_in
 from .finding import lone_pixels
-from .frames import Frames, as_float32
+from .frames import Frames, View, as_float32
 from .reading import spread_over
 from .windows import Window
 
@@ -62,10 +62,19 @@ def clipping_level(calibrated: Calibrated, window: Window) -> float | None:
 
 
 def tell_unmasked(frames: Frames, window: Window) -> tuple[str, ...]:
-    """Return a sentence if calibrated frames have a clipped star whose pixels are not masked."""
+    """Return a sentence if frames have a clipped star whose pixels are not masked.
+
+    Calibrated ones, or integers, which are raw.
+    """
     calibrated = calibrated_in(frames)
-    level = None if calibrated is None else clipping_level(calibrated, window)
-    if calibrated is None or level is None or level >= calibrated.saturation:
+    if calibrated is None:
+        while isinstance(frames, View):
+            frames = frames.frames
+        if frames.dtype.kind not in "iu":
+            return ()
+        calibrated = Calibrated(frames)
+    level = clipping_level(calibrated, window)
+    if level is None or level >= calibrated.saturation:
         return ()
     return (tell_clipping(level, masked=False),)
 

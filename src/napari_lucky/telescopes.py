@@ -188,7 +188,7 @@ NAMES = {
     "diameter_m": "the diameter (m)",
     "wavelength_nm": "the wavelength (nm)",
     "focal_ratio": "the focal ratio",
-    "pixel_um": "the pixel (um)",
+    "pixel_um": "the pixel size (um)",
 }
 
 
@@ -232,8 +232,9 @@ def known_optics(
             values["focal_ratio"] = focal / values["diameter_m"]
     if missing := [told for name, told in NAMES.items() if name in needed and name not in values]:
         raise LuckyError(
-            f"Of the telescope, {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} "
-            "not known: the FITS header does not tell. Give them, or the name of a saved telescope."
+            f"Not known of the telescope: {', '.join(missing)}. The FITS header does not give "
+            f"{'it' if len(missing) == 1 else 'them'}. Give {'it' if len(missing) == 1 else 'them'}"
+            ", or choose a saved telescope."
         )
     if why := impossible(values):
         raise LuckyError(why)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import Progress, blocks_of, silent
+from .calibration import bright_frames, calibrated_in
 from .errors import LuckyError
 from .fitting import (
     LARGEST_REST,
@@ -41,6 +42,8 @@ ROUNDS, SETTLED = 8, 0.003
 """Align, average, align again: so often at most, and until shifts change by less, in pixels."""
 SPOILED = 1.1
 """Frames whose chi-square is so many times the usual are looked through for cosmic rays."""
+MOST_CLIPPED = 0.25
+"""Of the frames; with the core masked in more, shifts come out wrong by pixels."""
 REREAD = 6
 """So often at most a frame is read anew because its shift is another whole pixel."""
 FAINT, SIGNIFICANT = 0.1, 5.0
@@ -145,6 +148,7 @@ def learn(
     chi2 : float
         The usual reduced chi-square.
     """
+    _check_clipping(frames, focus, moves, found[:, 2])
     chosen = _sample(found[:, 2], focus)
     whole = np.floor(found[chosen, :2] - np.median(found[chosen, :2], axis=0) + 0.5)
     whole = whole.astype(np.intp)
@@ -189,6 +193,21 @@ def learn(
         "The template method does not fit this run: no frame agrees with the mean of the others. "
         "Use the method correlation instead, or choose frames that show the same star."
     )
+
+
+def _check_clipping(frames: Frames, focus: Window, moves: Moves, peak: NDArray[np.float64]) -> None:
+    """Raise a `LuckyError` if the star's core is masked, as clipped, in too many frames."""
+    calibrated = calibrated_in(frames)
+    if calibrated is None or not np.isfinite(calibrated.saturation):
+        return
+    blocks = blocks_of(len(peak), focus.height * focus.width)
+    clipped = np.concatenate([bright_frames(calibrated, some, focus, moves) for some in blocks])
+    if clipped.sum() > MOST_CLIPPED * np.isfinite(peak).sum():
+        raise LuckyError(
+            f"The template method needs the star's core. In {clipped.sum()} of {len(peak)} frames "
+            f"it is clipped: pixels of {calibrated.saturation:g} ADU and more are masked. Use the "
+            "method correlation instead, or centroid."
+        )
 
 
 def _inner(seen: NDArray[np.float64], axis: int) -> slice:

@@ -41,6 +41,7 @@ def test_tour_of_the_four_docks_on_the_sample(viewer, hand, messages, tmp_path):
     assert messages() == [("info", "Masked 72 hot or dead pixels of the sensor.")]
 
     hand.run(hand.dock("registration"))
+    assert hand.dock("registration").notes.text().startswith("Registered 60 of 60 frames (100 %).")
     smooth = hand.dock("registration").smooth
     assert smooth.native.text() == "auto: 2.37"
     assert "the sampling measured in the frames is 7.1 px per lambda/D" in smooth.tooltip
@@ -230,6 +231,7 @@ def test_missing_things_are_asked_for(hand, messages):
         ((severity, text),) = messages()
         assert severity == "error"
         assert "first" in text
+        assert dock.notes.text() == text and dock.notes.isVisible()
         assert not dock.busy
 
 

@@ -138,7 +138,9 @@ def test_a_click_in_the_graph_keeps_and_drops(ranked, how):
     assert ranked.viewer.dims.current_step[0] == frame  # only a plain click shows the frame
     expected = set(ranked.order[1:10]) | {worst}
     assert ranked.kept == expected
-    assert ranked.dock.told.text() == "10 of 60 frames (16.7 %) kept: 10 by the cut, 1 added, 1 dropped"
+    assert ranked.dock.told.text() == (
+        "10 of 60 frames (16.7 %) kept: 10 by the cut, 1 added, 1 dropped"
+    )
     assert (ranked.step["add"], ranked.step["drop"]) == ([worst], [best])
     assert (ranked.step["keep"], ranked.step["kept"]) == (10, 10)
     assert ranked.shown_kept() == [f for f in ranked.order if f in expected]
@@ -151,7 +153,9 @@ def test_a_click_in_the_graph_keeps_and_drops(ranked, how):
     np.testing.assert_allclose(faces[worst], to_rgb(KEPT))
     np.testing.assert_allclose(faces[best], to_rgb(LEFT))
     ranked.click(worst, **how)  # and back
-    assert ranked.dock.told.text() == "9 of 60 frames (15 %) kept: 10 by the cut, 1 dropped; few for a stack"
+    assert ranked.dock.told.text() == (
+        "9 of 60 frames (15 %) kept: 10 by the cut, 1 dropped; few for a stack"
+    )
 
 
 def test_changes_by_hand_outlive_the_cut_until_undone_or_run(ranked):
@@ -233,7 +237,9 @@ def test_a_choice_written_into_the_features_is_followed(ranked):
     ranked.shifts.features = features
     expected = set(ranked.order[1:10]) | {ranked.order[-1]}
     assert set(ranked.shown_kept()) == expected
-    assert ranked.dock.told.text() == "10 of 60 frames (16.7 %) kept: 10 by the cut, 1 added, 1 dropped"
+    assert ranked.dock.told.text() == (
+        "10 of 60 frames (16.7 %) kept: 10 by the cut, 1 added, 1 dropped"
+    )
     assert (ranked.step["add"], ranked.step["drop"]) == ([ranked.order[-1]], [ranked.order[0]])
 
 

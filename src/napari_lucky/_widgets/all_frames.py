@@ -10,11 +10,13 @@ import numpy as np
 from .._from_layers import frames_of, history_of, recipe_of
 from .._layers import files_of, image_tuple, vectors_tuple
 from ..blocks import Progress
+from ..calibration import calibrated_in
 from ..errors import LuckyError
 from ..fits_output import ImageResult
 from ..frames import Frames, Subset, whole_run
-from ..measuring import track_and_rank
+from ..measuring import tell_frames, track_and_rank
 from ..pipeline import stack_results
+from ..ranking import tell_count
 from ..shifting import Shifted
 from ..stack_header import moved_header
 from ..steps import shift_step
@@ -24,7 +26,8 @@ from .choices import base_name
 from .dock import Dock
 from .stack_choice import StackChoice
 
-Made = tuple[FrameTable, dict[str, ImageResult]]
+Made = tuple[FrameTable, dict[str, ImageResult], tuple[str, ...]]
+"""The table, the stacks, and what is doubtful."""
 
 
 def run_all(
@@ -82,7 +85,10 @@ def run_all(
             steps,
             progress=progress,
         )
-        return measured.table, stack_results(
+        calibrated = calibrated_in(frames)
+        level = np.inf if calibrated is None else calibrated.saturation
+        left_out = tell_frames(everything, measured.reasons, measured.saturated, level)
+        images = stack_results(
             frames,
             measured.table,
             focus,
@@ -93,6 +99,7 @@ def run_all(
             long_exposure=measured.long_exposure,
             progress=progress,
         )
+        return measured.table, images, (*measured.notes, *left_out)
 
     dock.start(work, lambda made: _show(dock, layer, frames, made, subpixel, choice))
 
@@ -100,7 +107,7 @@ def run_all(
 def _show(
     dock: Dock, layer: Any, frames: Frames, made: Made, subpixel: bool, choice: StackChoice
 ) -> Iterator[None]:
-    table, images = made
+    table, images, doubts = made
     run = f"{base_name(layer)} all frames"
     shared: dict[str, Any] = {"header": layer.metadata.get("header"), "like": layer}
     hidden = {**shared, "visible": False, "contrast_limits": layer.contrast_limits}
@@ -118,3 +125,4 @@ def _show(
         for layer_made in choice.layers(result, f"{run} {name.replace('_', ' ')}", like=layer):
             dock.add(layer_made)
             yield
+    dock.note(f"Stacked {tell_count(int(table.selected.sum()), len(table.frame))}.", doubts=doubts)

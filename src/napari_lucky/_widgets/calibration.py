@@ -213,7 +213,9 @@ class CalibrationDock(Dock):
             layer.visible = False
             self.show_frame_of(calibrated.shape[0])
             if calibrated.masked:
-                show_info(f"Masked {calibrated.masked} hot or dead pixels of the sensor.")
+                masked = f"Masked {calibrated.masked} hot or dead pixels of the sensor."
+                show_info(masked)
+                self.note(masked)
 
         self.start(work, done)
 

@@ -10,7 +10,7 @@ from magicgui.widgets import ComboBox, FloatSpinBox, PushButton, SpinBox
 
 from .._from_layers import frames_of, history_of, spots_of, windows_of
 from .._layers import contrast_of, dust_tuple, image_tuple
-from .._notes import show_error, show_info
+from .._notes import show_info
 from .._shown import ShownArray, read_ahead
 from ..background import MAX_ORDER, BackgroundModel, discs_around
 from ..blocks import Progress
@@ -138,14 +138,13 @@ class CleaningDock(Dock):
                 (self.spots, ("data", "size")),
             ],
         )
-        self.find_button.changed.connect(self.find)
+        self.find_button.changed.connect(lambda: self.attempt(self.find))
 
     def find(self, *_: Any) -> None:
         """Look for dust and mark it in a Points layer."""
         layer, light = self.image.value, self.light.value
         if layer is None:
-            show_error("Open a run first.")
-            return
+            raise LuckyError("Open a run first: a folder of FITS frames, or a cube.")
         frames = frames_of(layer if light is None else light)
         discs = discs_around(self._windows(layer)) if light is None else ()
         radius, most = self.dust_radius.value, self.dust.value
@@ -155,7 +154,7 @@ class CleaningDock(Dock):
 
         def done(spots: tuple[Spot, ...]) -> Iterator[None]:
             if not spots:
-                show_info(f"No shadow of {radius:g} px stands out there.")
+                self.note(f"No shadow of {radius:g} px stands out there.")
                 return
             marked = self.add(dust_tuple(spots, f"{base_name(layer)} dust", like=layer))
             yield
@@ -218,6 +217,7 @@ class CleaningDock(Dock):
             yield
             layer.visible = False
             self.show_frame_of(cleaned.frames.shape[0])
+            self.note(*cleaned.notes)
             for note in cleaned.notes:
                 show_info(note)
 

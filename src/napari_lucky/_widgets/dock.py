@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from threading import Thread
@@ -24,8 +24,10 @@ from qtpy.QtWidgets import (
 )
 
 from .._layers import LayerTuple
+from .._notes import show_warning
+from ..plain_text import plain
 from .choices import LayerCombo
-from .jobs import END, Done, Job, Work, attempt, import_tables
+from .jobs import END, Done, Job, Work, attempt, import_tables, sentence_of, tell
 from .keeping_up import Followed, KeepingUp, put_in_place
 
 
@@ -74,7 +76,7 @@ class Dock(QScrollArea):
             widget.changed.connect(self._remember)
             if self.keeping_up is not None and widget not in quiet:
                 widget.changed.connect(self.keeping_up.changed)
-        self.run_button.changed.connect(lambda: attempt(self.run))
+        self.run_button.changed.connect(lambda: self.attempt(self.run))
         self.cancel_button.changed.connect(self.cancel)
         self._lay_out(explanation)
         self.destroyed.connect(partial(_abandon, self._jobs))
@@ -90,12 +92,20 @@ class Dock(QScrollArea):
         if self.keeping_up is not None:
             buttons.append(self.keeping_up.box)
         self._buttons = Container(widgets=buttons, layout="horizontal", labels=False)
+        self.notes = QLabel()
+        self.notes.setWordWrap(True)
+        self.notes.setTextFormat(Qt.TextFormat.PlainText)
+        self.notes.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.notes.hide()
         inside = QWidget()
-        self.column = QVBoxLayout(inside)
+        outer = QVBoxLayout(inside)
+        self.column = QVBoxLayout()  # not aligned to the top: Qt cuts wrapped text of such a layout
+        outer.addLayout(self.column)
+        outer.addStretch(1)
         self.column.addWidget(label)
         self.column.addWidget(self._form.native)
         self.column.addWidget(self._buttons.native)
-        self.column.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.column.addWidget(self.notes)
         self.setWidget(inside)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -135,6 +145,27 @@ class Dock(QScrollArea):
             if isinstance(widget, LayerCombo):
                 widget.reset_choices()
 
+    def note(self, *sentences: str, doubts: Sequence[str] = ()) -> None:
+        """Show under Run what the last job has to say, and nothing of the job before it.
+
+        What is doubtful is a message of napari's too; those show their first words only, and go
+        away.
+        """
+        lines = dict.fromkeys([*sentences, *doubts])
+        self.notes.setText(plain("\n".join(lines)))
+        self.notes.setVisible(bool(lines))
+        if doubts:
+            show_warning("\n".join(doubts))
+
+    def tell(self, error: Exception) -> None:
+        """Show what went wrong, in napari's way and under Run."""
+        self.note(sentence_of(error))
+        tell(error)
+
+    def attempt(self, action: Callable[[], None]) -> None:
+        """Do something at once, and show what goes wrong."""
+        attempt(action, self.tell)
+
     @property
     def busy(self) -> bool:
         """Whether a job runs."""
@@ -161,7 +192,8 @@ class Dock(QScrollArea):
                 yield
 
         self.run_button.enabled, self.cancel_button.enabled = False, True
-        self._jobs.append(Job(work, finish, self._on_ended))
+        self.note()
+        self._jobs.append(Job(work, finish, self._on_ended, self.tell))
         self._jobs[0].start()
 
     def _run_again(self) -> bool:
@@ -169,7 +201,7 @@ class Dock(QScrollArea):
         if self._jobs:
             return False
         self._in_place = True
-        attempt(self.run)
+        self.attempt(self.run)
         self._in_place = False
         return True
 

@@ -13,7 +13,6 @@ from magicgui.widgets import Container, FloatSpinBox, LineEdit, PushButton, Spin
 from matplotlib import rc_context
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
-from napari.utils.notifications import show_warning
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QFileDialog, QLabel
@@ -48,7 +47,6 @@ from .choices import (
 )
 from .dock import Dock
 from .graph import rc_colours
-from .jobs import attempt
 from .telescope_choice import TelescopeChoice
 
 HEIGHT = 520
@@ -158,7 +156,7 @@ class FiguresDock(Dock):
             (self.figure_button, self.save_figure),
             (self.clear_button, self.clear),
         ):
-            button.changed.connect(lambda _=None, action=action: attempt(action))
+            button.changed.connect(lambda _=None, action=action: self.attempt(action))
         self._result_buttons = Container(
             widgets=[self.table_button, self.figure_button, self.clear_button],
             layout="horizontal",
@@ -214,8 +212,7 @@ class FiguresDock(Dock):
         windows = self.windows.value
         window = None if windows is None else windows_of(windows, layer)[0]
         telescope, scale = self.telescope.telescope, stack_scale(history_of(layer))
-        if notes := self.telescope.notes:
-            show_warning("\n".join(notes))
+        doubts = self.telescope.notes
         diffraction, recipe = on_finer(telescope.diffraction, self.recipe, scale)
         frames = self._frames(layer) if frame is None else None
         resamples, name = self.resamples.value, layer.name
@@ -237,7 +234,11 @@ class FiguresDock(Dock):
                 figures = replace(figures, errors=mean.errors)
             return FigureRow(name, frame, figures, "", scale, telescope)
 
-        self.start(work, self._add_row)
+        def done(row: FigureRow) -> Iterator[None]:
+            self.note(doubts=doubts)
+            yield from self._add_row(row)
+
+        self.start(work, done)
 
     def _frames(self, layer: Any) -> Any:
         """Return the frames that a stack is made of, which of them, and its window; or None."""

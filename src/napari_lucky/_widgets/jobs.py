@@ -77,11 +77,19 @@ class Job(QObject):
         See `Done`; not called after a cancel or an error.
     ended : callable
         Called on the window's thread at the end, however it came.
+    failed : callable
+        Called with an error that ended the job.
     """
 
-    def __init__(self, work: Work, done: Done, ended: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        work: Work,
+        done: Done,
+        ended: Callable[[], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
         super().__init__()
-        self._done, self._ended = done, ended
+        self._done, self._ended, self._failed = done, ended, failed
         self._pieces: Iterator[None] | None = None  # of the result, while it is being shown
         self._bar: Any = None
         self._stage = ""
@@ -109,7 +117,7 @@ class Job(QObject):
 
     def abandon(self) -> None:
         """Cancel, and call nobody back: the dock is gone."""
-        self._done, self._ended = (lambda _: iter(())), (lambda: None)
+        self._done, self._ended, self._failed = (lambda _: iter(())), (lambda: None), tell
         self._pieces = None
         self._worker.quit()
 
@@ -128,7 +136,7 @@ class Job(QObject):
         self._pieces = self._done(result)
 
     def _on_errored(self, error: Exception) -> None:
-        tell(error)
+        self._failed(error)
 
     def _on_finished(self) -> None:
         self._close_bar()
@@ -145,7 +153,7 @@ class Job(QObject):
         try:
             more = self._pieces is not None and next(self._pieces, END) is not END
         except TOLD as error:
-            tell(error)
+            self._failed(error)
         finally:
             if more:
                 QTimer.singleShot(BREATH_MS, self._show_rest)
@@ -167,21 +175,25 @@ class Job(QObject):
             self._bar = None
 
 
+def sentence_of(error: Exception) -> str:
+    """Return a sentence for an error of the user's; raise one of ours."""
+    if isinstance(error, LuckyError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "There is not enough memory for this; choose a smaller window or fewer frames."
+    if isinstance(error, OSError):
+        return f"A file cannot be read or written: {error}."
+    raise error
+
+
 def tell(error: Exception) -> None:
     """Show an error: a sentence for one of the user's, the whole story for one of ours."""
-    if isinstance(error, LuckyError):
-        show_error(str(error))
-    elif isinstance(error, MemoryError):
-        show_error("There is not enough memory for this; choose a smaller window or fewer frames.")
-    elif isinstance(error, OSError):
-        show_error(f"A file cannot be read or written: {error}.")
-    else:
-        raise error
+    show_error(sentence_of(error))
 
 
-def attempt(action: Callable[[], None]) -> None:
+def attempt(action: Callable[[], None], failed: Callable[[Exception], None] = tell) -> None:
     """Do something at once, on the window's thread, and show what goes wrong."""
     try:
         action()
     except TOLD as error:
-        tell(error)
+        failed(error)

@@ -30,7 +30,7 @@ from ..frames import Subset
 from ..keep_curves import KeepCurve, keep_curve
 from ..measuring import reasons_unranked, tell_frames
 from ..plain_text import plain
-from ..ranking import best_first, rank
+from ..ranking import best_first, rank, tell_few
 from ..sampling import Sampling, measure_sampling
 from ..shifting import Shifted
 from ..stack_header import moved_header
@@ -40,7 +40,7 @@ from .cut import ABOVE, CutChoice
 from .dock import Dock
 from .frame_table import FrameTable
 from .graph import QualityGraph
-from .jobs import attempt, tell
+from .jobs import tell
 from .metric_choice import MetricChoice
 from .ranked import Ranked
 
@@ -114,7 +114,7 @@ class RankingDock(Dock):
             enabled=False,
             tooltip="Measure the stack of the best 1, 2, … all frames: how sharp and how noisy",
         )
-        self.curve_button.changed.connect(lambda: attempt(self.measure_curve))
+        self.curve_button.changed.connect(lambda: self.attempt(self.measure_curve))
         self._hand_buttons = Container(
             widgets=[self.curve_button, self.toggle_button, self.undo_button], labels=False
         )
@@ -180,8 +180,8 @@ class RankingDock(Dock):
             self._choose(by_hand)
             found = np.asarray(np.isfinite(table.shifts).all(axis=1))
             unranked = reasons_unranked(found, quality, metric)
-            if told := tell_frames(numbers, unranked, none, np.inf):
-                napari.utils.notifications.show_warning("\n".join(told))
+            smoothing = () if sampling is None else (sampling.tell_smoothing("ranking"),)
+            self.note(*smoothing, doubts=tell_frames(numbers, unranked, none, np.inf))
 
         self.start(work, done)
 
@@ -240,7 +240,9 @@ class RankingDock(Dock):
         best = self.cut.select(quality) if count is None else best_first(quality)[:count]
         chosen = kept_frames(quality, best, by_hand, ranked.numbers)
         cut, kept = (np.isin(np.arange(len(quality)), some) for some in (best, chosen))
-        self.told.setText(tell_kept(cut, kept))
+        few = tell_few(len(best), len(cut), self.cut.keep(quality), self.cut.threshold)
+        by_hand_or_drag = bool(by_hand) or count is not None
+        self.told.setText("\n".join(few) if few and not by_hand_or_drag else tell_kept(cut, kept))
         self.graph.show_cut(len(best), kept, cut != kept)
         if count is not None:
             return  # the line is still being dragged

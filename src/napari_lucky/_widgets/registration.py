@@ -13,13 +13,13 @@ from magicgui.widgets import ComboBox, PushButton
 
 from .._from_layers import frames_of, history_of, windows_of
 from .._layers import files_of, image_tuple, points_tuple, rectangle, vectors_tuple, windows_tuple
-from .._notes import show_error, show_warning
 from ..blocks import Progress
 from ..calibration import calibrated_in, saturated_frames
 from ..correlation import REFERENCES
 from ..errors import LuckyError
 from ..finding import find_star
 from ..measuring import tell_frames
+from ..ranking import tell_count
 from ..registration import METHODS, Registration, register
 from ..shifting import Shifted
 from ..stack_header import moved_header
@@ -94,7 +94,7 @@ class RegistrationDock(Dock):
             follows=[(self.image, ("data",)), (self.windows, ("data",))],
         )
         self.draw_button.changed.connect(self.draw_windows)
-        self.place_button.changed.connect(self.place)
+        self.place_button.changed.connect(lambda: self.attempt(self.place))
 
     def draw_windows(self, *_: Any) -> None:
         """Add an empty layer for windows, ready to be drawn in."""
@@ -110,8 +110,7 @@ class RegistrationDock(Dock):
         """Look for the star and put the first rectangle on it."""
         layer = self.image.value
         if layer is None:
-            show_error("Open a run first.")
-            return
+            raise LuckyError("Open a run first: a folder of FITS frames, or a cube.")
         frames = frames_of(layer)
         scene = self.method.value == "correlation"
 
@@ -202,8 +201,10 @@ class RegistrationDock(Dock):
             yield
             self.add(vectors_tuple(table, f"{base_name(layer)} shifts", **shared))
             yield
-            if notes:
-                show_warning("\n".join(notes))
+            told = [f"Registered {tell_count(int(registration.found.sum()), n)}."]
+            if registration.sampling is not None:
+                told.append(registration.sampling.tell_smoothing("tracking"))
+            self.note(*told, doubts=notes)
 
         self.start(work, done)
 

@@ -22,11 +22,11 @@ from ..blocks import Progress
 from ..errors import LuckyError
 from ..fits_output import ImageResult
 from ..pipeline import stack_results
+from ..ranking import tell_count
 from ..windows import Window
 from .all_frames import run_all
 from .choices import base_name, run_combo, shifts_combo, subpixel_box, windows_combo
 from .dock import Dock
-from .jobs import attempt
 from .stack_choice import StackChoice
 
 KEPT, ALL = "kept by the ranking", "all (shift-and-add)"
@@ -81,7 +81,7 @@ class StackingDock(Dock):
         )
 
         self.choice.show_numbers()
-        self.all_button.changed.connect(lambda: attempt(self.run_all))
+        self.all_button.changed.connect(lambda: self.attempt(self.run_all))
 
     def run_all(self) -> None:
         """Take all frames of the run through what was dialled in on some."""
@@ -117,6 +117,8 @@ class StackingDock(Dock):
             table, selected=np.isin(np.arange(len(table.frame)), kept), history=history
         )
         header = layer.metadata.get("header")
+        used = int(found.sum()) if self.choice.method.value == "fourier" else len(kept)
+        told = f"Stacked {tell_count(used, len(table.frame))}."
 
         def work(progress: Progress) -> dict[str, ImageResult]:
             return stack_results(
@@ -129,6 +131,8 @@ class StackingDock(Dock):
                 for made in self.choice.layers(result, title, like=layer):
                     self.add(made)
                     yield
+
+            self.note(told)
 
         self.start(work, done)
 

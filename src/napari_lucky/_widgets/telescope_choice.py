@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from magicgui.widgets import ComboBox, Container, Label, LineEdit, PushButton, Widget
-from napari.utils.notifications import show_warning
 
+from .._notes import show_warning
 from ..errors import LuckyError
 from ..optics import Telescope
 from ..telescope_header import header_doubts, header_telescope

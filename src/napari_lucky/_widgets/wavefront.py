@@ -43,7 +43,7 @@ from .choices import (
     windows_combo,
 )
 from .dock import Dock
-from .jobs import Work, attempt
+from .jobs import Work
 from .wavefront_choice import WavefrontChoice
 from .wavefront_view import WavefrontView
 
@@ -119,8 +119,8 @@ class WavefrontDock(Dock):
             text="Save table…", tooltip="Write coefficients and errors as CSV"
         )
         self.figure_button = PushButton(text="Save figure…", tooltip="Write it as PNG, PDF or SVG")
-        self.table_button.changed.connect(lambda: attempt(self.save_table))
-        self.figure_button.changed.connect(lambda: attempt(self.save_figure))
+        self.table_button.changed.connect(lambda: self.attempt(self.save_table))
+        self.figure_button.changed.connect(lambda: self.attempt(self.save_figure))
         self._result_buttons = Container(
             widgets=[self.table_button, self.figure_button], layout="horizontal", labels=False
         )
@@ -177,7 +177,7 @@ class WavefrontDock(Dock):
             yield
             self.view.show_wavefront(measured, title, rows)
             self._result_buttons.native.show()
-            if measured.notes:
+            if measured.notes:  # which the view shows
                 show_warning("\n".join(measured.notes))
 
         self.start(work, done)

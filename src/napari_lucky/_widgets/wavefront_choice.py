@@ -174,8 +174,8 @@ def _measured_box(name: str, label: str, what: str) -> FloatSpinBox:
         min=0,
         max=10_000,
         step=0.1,
-        tooltip=f"{what}; 0: from the header, or else measured on the frames",
+        tooltip=f"{what}; auto: from the header, or else measured in the frames",
     )
     box.native.setDecimals(3)
-    box.native.setSpecialValueText("from the header, or measured")
+    box.native.setSpecialValueText("auto")
     return box
