@@ -231,7 +231,7 @@ def test_missing_things_are_asked_for(hand, messages):
         ((severity, text),) = messages()
         assert severity == "error"
         assert "first" in text
-        assert dock.notes.text() == text and dock.notes.isVisible()
+        assert dock.notes.text() == text and not dock.notes.isHidden()
         assert not dock.busy
 
 
