@@ -96,14 +96,6 @@ def test_a_star_that_leaves_the_sensor_is_told():
     assert made.found[points[:, 1] < 405].all()
 
 
-def test_a_star_that_comes_back_from_the_edge_is_found_where_it_was():
-    points = np.array([150, 190]) + np.random.default_rng(3).uniform(-3, 3, (40, 2))
-    points[5:15, 1] = 231  # 240 is the window's edge
-    made = register(ArrayFrames(run_of(points)), Window(86, 112, 128, 128), "brightest")
-    assert made.found.all()
-    assert np.abs(made.points - points).max() < 0.3
-
-
 def test_quality_and_saturation_are_measured_where_the_star_is():
     frames = RUN.copy()
     at = np.rint(POINTS[80]).astype(int)
