@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from made_speckles import exposed as seen
+from made_speckles import speckles
 from made_stars import PUPIL, exposed, stars
 from napari_lucky import ArrayFrames, LuckyError, Window, register
 from napari_lucky.correlation import _best_whole
@@ -164,3 +166,13 @@ def test_hot_pixels_are_not_tracked_without_a_dark(method):
     error = made.points - places
     assert np.abs(error - np.nanmedian(error, axis=0)).max() < 0.5
     assert made.found.all()
+
+
+@pytest.mark.parametrize(("sampling", "known"), [(1.6, False), (4.0, True)])
+def test_errors_that_are_not_known_are_said(sampling, known):
+    rng = np.random.default_rng(0)
+    block = seen(speckles(sampling, 3, n=24, side=64), 1e5, rng)
+    made = register(ArrayFrames(block), Window(0, 0, 64, 64))
+    assert np.isfinite(made.sigma).any() == known
+    told = [note for note in made.notes if "errors of the shifts are not known" in note]
+    assert len(told) == (not known)

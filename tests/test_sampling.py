@@ -145,3 +145,29 @@ def test_tracking_and_ranking_go_by_the_sampling():
     assert np.array_equal(made.points, given.points)
     assert made.notes == given.notes == ()  # nothing is doubtful
     assert np.array_equal(rank(frames, WHOLE), rank(frames, WHOLE, smooth=smooth))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_clipped_stars_are_not_measured(masked):
+    rng = np.random.default_rng(1)
+    block = exposed(speckles(5.0, 3), 4e5, rng)
+    peak = block.max(axis=(1, 2))
+
+    def clipped(level):
+        return np.where(block >= level, np.nan, block) if masked else np.minimum(block, level)
+
+    some = measured(clipped(np.sort(peak)[6]).astype(np.float32))
+    assert some.px == pytest.approx(5.0, rel=0.12)
+    every = measured(clipped(peak.min() * 0.6).astype(np.float32))
+    assert every.px is None
+    assert "could not be measured" in every.tell_smoothing("tracking")
+
+
+@pytest.mark.parametrize("around", [0.0, np.nan])
+def test_a_part_of_a_sensor_on_zeros_is_measured_alone(around):
+    rng = np.random.default_rng(1)
+    block = np.full((24, 160, 160), around, np.float32)
+    block[:, 30:140, 40:130] = exposed(speckles(7.0, 0), 1e5, rng)[:, 9:119, 19:109]
+    found = measure_sampling(ArrayFrames(block), Window(0, 0, 160, 160))
+    assert found.px == pytest.approx(7.0, rel=0.12)
+    assert found.star

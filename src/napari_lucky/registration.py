@@ -36,6 +36,11 @@ from .windows import Window
 Method = Literal["brightest", "centroid", "correlation", "template"]
 Seen = tuple[Noise, NDArray[np.float64]]
 METHODS: tuple[str, ...] = get_args(Method)
+NO_ERRORS = "The errors of the shifts are not known"
+FINE_OR_WIDE = (
+    "the noise of the pixels cannot be told from the light, of a star of less than about 1.7 px "
+    "per lambda/D, or of a scene that fills the window"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +149,7 @@ def register(
         from the star's mean place, nor, in any light, that noise may decide which of two
         speckles is the brighter one. NaN where they are not known: of stars so small that their
         fine detail passes for noise (under 1.7 px per lambda/D), and, but for "template", of
-        scenes that fill the window.
+        scenes that fill the window; a note says so.
 
     Raises
     ------
@@ -260,6 +265,9 @@ def register(
     if not np.isfinite(points).any():
         raise _no_frame(focus, reasons)
     points = points + np.array([focus.y0, focus.x0]) + moves + steady
+    if not np.isfinite(sigma).any():
+        why = "the light has no clear top" if noise.known else FINE_OR_WIDE
+        notes = (*notes, f"{NO_ERRORS}: {why}.")
     if seen is None:
         notes = (*notes, *tell_unmasked(frames, focus))
     return Registration(

@@ -13,18 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import blocks_of
-from .calibration import calibrated_in
+from .calibration import Calibrated, calibrated_in
 from .frames import Frames, as_float32, is_empty
 from .holes import fill
 from .power_spectrum import COARSEST, FINEST, cut_off, mean_power
 from .reading import spread_over
+from .saturation import clipping_level
 from .separable import gaussian
 from .spots import Block, border, border_spread, levelled
 from .telescope_header import header_telescope
-from .windows import Window
+from .windows import MIN_SIDE, Window
 
 SAMPLE, FEWEST, SAMPLE_PIXELS = 64, 8, 1 << 20
 """Frames at most and at least, and pixels of all of them, that the sampling is measured in."""
+WHOLE = 4
+"""Frames at least whose star has no clipped or masked pixels: their edges would be measured."""
+CORE, HOLES = 5, 4
+"""Pixels around the brightest place, and so many masked ones there that spoil the frame."""
 SIDE = 256
 """Pixels; of larger windows this much is looked at, around the brightest place of each frame."""
 PER_SAMPLING, LEAST_SMOOTH = 1 / 3, 1.0
@@ -171,7 +176,7 @@ def measure_sampling(frames: Frames, window: Window) -> Sampling:
     block, whole = _sample(calibrated_in(frames) or frames, window)
     if len(block) == 0:
         return Sampling(np.nan, (0.0, np.inf), told)
-    clear = mean_power(block[whole]) if whole.any() else None
+    clear = mean_power(block[whole]) if whole.sum() >= min(WHOLE, len(whole)) else None
     value, *bounds = (np.nan, FINEST, COARSEST) if clear is None else cut_off(*clear)
     found = Sampling(value, (bounds[0], bounds[1]), told)
     widest = max(bounds[1] if found.px is None else found.px, told or 0)
@@ -201,27 +206,63 @@ def _header_of(frames: Any) -> Any:
 def _sample(frames: Frames, window: Window) -> tuple[Block, NDArray[np.bool_]]:
     """Return frames spread over the run, (k, y, x), background off, holes filled.
 
-    And which of them, (k,), have no holes but those of all.
+    And which of them, (k,), have no holes but those of all, and no clipped star.
     """
     pixels = window.height * window.width
     most = int(np.clip(SAMPLE_PIXELS // min(pixels, SIDE**2), FEWEST, SAMPLE))
     if pixels > SIDE**2:
         most = max(FEWEST, most // (pixels // SIDE**2))
     sample = spread_over(frames.shape[0], most)
-    parts, holes, shared = [], [], np.ones(window.shape, bool)
+    window = _exposed(frames, window, sample[spread_over(len(sample), WHOLE)])
+    calibrated = frames if isinstance(frames, Calibrated) else Calibrated(frames)
+    level = clipping_level(calibrated, window)
+    parts, holes, clear, shared = [], [], [], np.ones(window.shape, bool)
     for part in blocks_of(len(sample), pixels):
         block = as_float32(frames.read(sample[part], window))
-        block = block[~is_empty(block)]
-        if len(block) == 0:
+        lit = ~is_empty(block)
+        if not lit.any():
             continue
-        masked = np.isnan(block)
-        shared &= masked.all(axis=0)
-        holes.append(masked.sum(axis=(1, 2)))
+        block = block[lit]
+        spoiled = np.isnan(block)
+        shared &= spoiled.all(axis=0)
+        holes.append(spoiled.sum(axis=(1, 2)))
         light = np.nan_to_num(fill(levelled(block))[0])
+        if level is not None:
+            spoiled |= np.asarray(calibrated.frames.read(sample[part], window))[lit] >= level
+        clear.append([not _spoiled(*both) for both in zip(light, spoiled, strict=True)])
         parts.append(np.stack([_cut(image) for image in light]))
     if not parts:
         return np.empty((0, *window.shape), np.float32), np.empty(0, bool)
-    return np.concatenate(parts), np.concatenate(holes) == shared.sum()
+    whole = np.concatenate(clear) & (np.concatenate(holes) == shared.sum())
+    return np.concatenate(parts), whole
+
+
+def _exposed(frames: Frames, window: Window, some: NDArray[np.intp]) -> Window:
+    """Return the part of a window whose pixels differ between frames: no frame around it."""
+    block = np.asarray(frames.read(some, window))
+    low, high = np.fmin.reduce(block, axis=0), np.fmax.reduce(block, axis=0)
+    live = np.asarray(high > low)
+    if len(block) < 2 or live.all() or not live.any():
+        return window
+    spans = []
+    for axis in (1, 0):
+        share = live.mean(axis=axis)
+        span = np.flatnonzero(share > share.max() / 2)
+        spans.append((int(span[0]), int(span[-1]) + 1))
+    (top, bottom), (left, right) = spans
+    if min(bottom - top, right - left) < MIN_SIDE:
+        return window
+    return Window(window.y0 + top, window.x0 + left, bottom - top, right - left)
+
+
+def _spoiled(light: NDArray[np.float32], spoiled: NDArray[np.bool_]) -> bool:
+    """Tell whether many pixels around the brightest place of an image (y, x) are spoiled."""
+    if np.count_nonzero(spoiled) < HOLES:
+        return False
+    even = gaussian(light[np.newaxis], UNKNOWN_SMOOTH)[0]
+    y, x = np.unravel_index(int(even.argmax()), even.shape)
+    near = spoiled[max(0, y - CORE) : y + CORE + 1, max(0, x - CORE) : x + CORE + 1]
+    return bool(np.count_nonzero(near) >= HOLES)
 
 
 def _cut(image: NDArray[np.float32]) -> NDArray[np.float32]:
