@@ -14,7 +14,7 @@ With --run, the same for a run of files with dark.fits, flat.fits, truth.npz and
 --stacks, pairs of stacks of the best frames. With --design, only runs of other defocus, star and
 turbulence, 40 frames each, for how to take such data. With --hard, only runs that are hard to fit,
 --frames of each: how many frames are right (Noll 4 to 36 to 0.25 rad), how many wrong ones are
-averaged, chi2, the model's error, the largest change of the figures that the images ask for, in
+averaged, chi2, the misfit, the largest change of the figures that the images ask for, in
 tolerances (over 1 may be doubted), and what is said.
 """
 
@@ -80,7 +80,16 @@ def design():
 
 
 def hard(n):
-    heads = ("run", "right", "wrong but averaged", "frames' mean", "chi²", "c", "figures", "said")
+    heads = (
+        "run",
+        "right",
+        "wrong but averaged",
+        "frames' mean",
+        "chi²",
+        "misfit",
+        "figures",
+        "said",
+    )
     print("|", " | ".join(heads), "|")
     print("|" + "---|" * len(heads))
     usual = {"d_over_r0": 5.6, "photons": 6e5, "samples": 64, "seed": 31}

@@ -184,7 +184,7 @@ def test_which_frames(still):
         ({"focus": Window(0, 150, 40, 40)}, "under 8 lambda/D"),
         ({"focus": Window(0, 1500, 96, 96)}, "focus window covers"),
         ({"obstruction": 1.0}, "central obstruction"),
-        ({"wavelength_nm": 0.0}, "wavelength_nm is 0"),
+        ({"wavelength_nm": 0.0}, "wavelength is 0 nm"),
         ({"modes": 300}, "300 Zernikes"),
         ({"choice": "best"}, "Frames are chosen"),
         ({"count": 0}, "too few"),

@@ -119,7 +119,7 @@ def measure_wavefront(
         pictures_of(fit.reader, model, int(index[usual]), fits.x[usual]),
         tuple(notes),
         float(np.median(fits.chi2[good])),
-        (float(np.median(fits.errors[good, 0])), float(np.median(fits.errors[good, 1]))),
+        (float(np.median(fits.misfits[good, 0])), float(np.median(fits.misfits[good, 1]))),
         alike.independent(int(good.sum())),
         figures,
     )

@@ -163,6 +163,8 @@ def measure_noise(
     slope, foot = np.polyfit(levels, variances, 1, w=np.sqrt(counts) / variances)
     if slope <= 0:
         return Noise(np.inf, float(np.sqrt(_usual(s))), "measured; it does not grow with the light")
+    if foot <= 0 and not read_noise_e:
+        return Noise(np.inf, float(np.sqrt(_usual(s))), "measured; its line has no foot")
     if read_noise_e:
         return Noise(
             float(1 / slope), float(read_noise_e * slope), f"gain measured, read noise {source}"

@@ -19,7 +19,7 @@ DOUBTED, REFUSED = 1.6, 2.5
 """The model's error over what turbulence explains."""
 REFUSED_OVER = 0.5
 """No run is refused whose model's error is less."""
-STRONG, TOO_STRONG = 0.38, 0.5
+STRONG, TOO_STRONG = 0.33, 0.5
 """Error of the model over which frames, or all, end in false minima: D/r0 of 8 and 10."""
 LEAST_CHI2, LOW_CHI2, HIGH_CHI2 = 0.3, 0.75, 2.0
 
@@ -60,7 +60,7 @@ def doubts(
         If the images are not those of a star.
     """
     chi2 = float(np.median(fits.chi2[good]))
-    errors: Floats = np.median(fits.errors[good], axis=0)
+    errors: Floats = np.median(fits.misfits[good], axis=0)
     error, expected = float(errors.max()), expected_error(d_over_r0, last_noll)
     if error > max(REFUSED * expected, REFUSED_OVER):
         raise LuckyError(

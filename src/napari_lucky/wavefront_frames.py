@@ -15,7 +15,16 @@ from .frames import Frames, as_float32
 from .pair_model import PairModel
 from .wavefront_data import Noise, observe
 from .wavefront_fit import Fitted, Floats, Prior
-from .wavefront_search import TIGHT, Errors, Observed, errors_of, refit, residual_sums, search
+from .wavefront_search import (
+    TIGHT,
+    Errors,
+    Observed,
+    errors_of,
+    misfit_of,
+    refit,
+    residual_sums,
+    search,
+)
 from .windows import Window
 
 POSTERIORS = 256
@@ -46,6 +55,8 @@ class Fits:
         Of the model over its signal, as measured; see `wavefront_search.Errors`.
     sums : ndarray, (n, 4, 6)
         Of the residuals; see `wavefront_search.residual_sums`.
+    misfits : ndarray, (n, 2)
+        What the model is wrong by over the star's light; see `wavefront_search.misfit_of`.
     """
 
     x: Floats
@@ -56,6 +67,7 @@ class Fits:
     starts: NDArray[np.intp]
     errors: Floats
     sums: Floats
+    misfits: Floats
 
     def good(self, limit: float) -> NDArray[np.bool_]:
         """Tell which frames are fitted: chi2 within the limit, the star there in both windows."""
@@ -128,11 +140,11 @@ class FitBlock:
     errors: Errors = TIGHT
     measures_noise: bool = False
 
-    def __call__(self, block: slice) -> list[tuple[Fitted, int, Floats] | None]:
-        """Return of each frame the fit, how many starts it took, and `residual_sums`."""
+    def __call__(self, block: slice) -> list[tuple[Fitted, int, Floats, Errors] | None]:
+        """Return of each frame fit, number of starts, `residual_sums` and `misfit_of`."""
         return [self._fit(k) for k in range(block.start, block.stop)]
 
-    def _fit(self, k: int) -> tuple[Fitted, int, Floats] | None:
+    def _fit(self, k: int) -> tuple[Fitted, int, Floats, Errors] | None:
         frame, start = int(self.index[k]), self.starts[k]
         try:
             observed = self.reader.observe(frame)
@@ -147,7 +159,8 @@ class FitBlock:
         if min(fitted.certainties) < FAINTEST:
             return None
         sums = residual_sums(observed, fitted, self.errors)
-        return replace(fitted, residuals=()), tried, sums
+        misfit = misfit_of(observed, fitted, self.errors)
+        return replace(fitted, residuals=()), tried, sums, misfit
 
 
 def fit_frames(
@@ -157,7 +170,7 @@ def fit_frames(
     n, size = fit.starts.shape
     x, chi2, fluxes = np.full((n, size), np.nan), np.full(n, np.inf), np.full((n, 2), np.nan)
     variance, tried, errors = np.zeros(n), np.zeros(n, np.intp), np.full((n, 2), np.nan)
-    sums = np.zeros((n, 4, 6))
+    sums, misfits = np.zeros((n, 4, 6)), np.full((n, 2), np.nan)
     posteriors = np.zeros((min(n, POSTERIORS), size - 5, size - 5), np.float32)
     blocks = [slice(k, k + 1) for k in range(n)]
     with one_blas_thread():
@@ -165,10 +178,10 @@ def fit_frames(
         for k, [done] in enumerate(made):
             if done is None:
                 continue
-            fitted, tried[k], sums[k] = done
+            fitted, tried[k], sums[k], misfits[k] = done
             errors[k] = errors_of(sums[k])
             x[k], chi2[k], fluxes[k] = fitted.x, fitted.chi2, fitted.fluxes
             variance[k] = fitted.covariance[-1, -1]
             if k < len(posteriors):
                 posteriors[k] = fitted.covariance[4:-1, 4:-1]
-    return Fits(x, chi2, fluxes, variance, posteriors, tried, errors, sums)
+    return Fits(x, chi2, fluxes, variance, posteriors, tried, errors, sums, misfits)

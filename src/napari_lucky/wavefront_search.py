@@ -25,6 +25,9 @@ WAYS: tuple[tuple[Errors, int], ...] = (((1.0, 0.3), 36), ((1.0, 0.1), 66))
 """The ways from a start, in turn: errors of the model, and the last Noll index. The donut leads,
 whose light tells of the low orders nearly linearly, while focused speckles that are not yet in
 their places would lead astray."""
+BRIGHT, SIMPLE = 0.1, 0.25
+"""The misfit is judged where the star has so much of its greatest light, each bin weighted as for
+a model wrong by so much."""
 SPREAD = 0.3
 """Variance of the further starts about the prior's mean, over the prior's."""
 
@@ -156,6 +159,29 @@ def errors_of(sums: Floats) -> Errors:
         for k in (2, 3)
     )
     return focused, defocused
+
+
+def misfit_of(observed: Observed, fitted: Fitted, errors: Errors) -> Errors:
+    """Return what the model is wrong by over the star's light, beyond noise, in both images.
+
+    Only the bright part of the star counts. In its faint wings the model is wrong by all of the
+    light, and how much of them is seen depends on the sky; `errors_of`, which is for weights,
+    counts them.
+    """
+    made = []
+    for at in (0, 1):
+        weight = observed.pair(errors).weights[at]
+        star, variance = observed.stars[at], observed.variances[at]
+        own = (weight > 0) & (star > BRIGHT * star.max())
+        if not own.any():
+            made.append(0.0)
+            continue
+        star, variance = star[own], variance[own]
+        square = np.minimum(fitted.residuals[at][own] ** 2, MOST_PULL**2) / weight[own]
+        trust = (star / (variance + (SIMPLE * star) ** 2)) ** 2
+        share = float(trust @ (square - variance)) / float(trust @ star**2)
+        made.append(float(np.sqrt(max(share, 0.0))))
+    return made[0], made[1]
 
 
 def noise_of(sums: Floats) -> tuple[float, float, Errors]:
