@@ -119,7 +119,7 @@ def build_chain(
         level = clipping_level(calibrated, focus)
         if level is not None and level < calibrated.saturation:
             calibrated = replace(calibrated, saturation=level)
-            recipe = replace(recipe, saturation=level)
+            recipe, sampling = replace(recipe, saturation=level), None  # seen in clipped frames
             notes.append(tell_clipping(level, masked=True))
     steps = (
         *(saved or (open_step(run),)),

@@ -108,6 +108,9 @@ class Dock(QScrollArea):
         self.column.addWidget(self.notes)
         self.setWidget(inside)
         self.setWidgetResizable(True)
+        scroll_bar = self.verticalScrollBar()
+        wide = 0 if scroll_bar is None else scroll_bar.sizeHint().width()
+        self.setMinimumWidth(inside.minimumSizeHint().width() + wide)  # nothing is cut at the side
         self.setFrameShape(QFrame.Shape.NoFrame)
 
     def event(self, event: QEvent) -> bool:
