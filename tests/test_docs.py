@@ -11,8 +11,8 @@ from napari_lucky.cli import parser
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-FOREIGN = {"--plugin", "--ignore", "--nthreads", "--nworkers"}
-"""Options of other programs."""
+FOREIGN = {"--plugin", "--ignore", "--nthreads", "--nworkers", "--large"}
+"""Options of other programs, and of the benchmarks."""
 VALUES = {
     "Y,X,SIZE": "140,392,128",
     "START:STOP:STEP": "0:20:2",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,10 +79,8 @@ def own_sigma(even: NDArray[np.float32]) -> float:
 
 def least_significance(window: Window, smooth: float) -> float:
     """Return the sigmas over which a peak in a window is not noise."""
-    from scipy.special import ndtri
-
     places = window.height * window.width / max(1.0, np.pi * smooth**2)
-    return float(-ndtri(FALSE_ALARMS / places))
+    return -NormalDist().inv_cdf(FALSE_ALARMS / places)
 
 
 def starless(
