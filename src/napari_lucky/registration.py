@@ -37,9 +37,10 @@ Method = Literal["brightest", "centroid", "correlation", "template"]
 Seen = tuple[Noise, NDArray[np.float64]]
 METHODS: tuple[str, ...] = get_args(Method)
 NO_ERRORS = "The errors of the shifts are not known"
-FINE_OR_WIDE = (
-    "the noise of the pixels cannot be told from the light, of a star of less than about 1.7 px "
-    "per lambda/D, or of a scene that fills the window"
+NO_NOISE = (
+    "the noise of the pixels cannot be separated from the light. That happens with a star of less "
+    "than about 1.7 px per lambda/D, with a scene that fills the window, and in frames without "
+    "noise"
 )
 
 
@@ -266,7 +267,7 @@ def register(
         raise _no_frame(focus, reasons)
     points = points + np.array([focus.y0, focus.x0]) + moves + steady
     if not np.isfinite(sigma).any():
-        why = "the light has no clear top" if noise.known else FINE_OR_WIDE
+        why = "the light has no clear top" if noise.known else NO_NOISE
         notes = (*notes, f"{NO_ERRORS}: {why}.")
     if seen is None:
         notes = (*notes, *tell_unmasked(frames, focus))

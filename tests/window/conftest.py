@@ -64,11 +64,11 @@ class SlowFrames:
         if self.error is not None and self.reads > 8:
             raise self.error
         y, x = np.mgrid[:64, :64]
-        star = 1000 * np.exp(-((y - 30) ** 2 + (x - 33) ** 2) / 8).astype(np.float32)
+        star = 1000 * np.exp(-((y - 30) ** 2 + (x - 33) ** 2) / 8)
         index = np.arange(self.shape[0])[frames]
-        return np.stack([star] * len(index))[
-            (slice(None), *(window or Window.whole(self.shape)).slices)
-        ]
+        noisy = [star + np.random.default_rng(k).normal(0, 5, star.shape) for k in index]
+        part = (window or Window.whole(self.shape)).slices
+        return np.array(noisy, np.float32)[(slice(None), *part)]
 
 
 @pytest.fixture
