@@ -22,7 +22,7 @@ from napari_lucky.recipe import recipe_to_toml
 
 distributed = pytest.importorskip("distributed")
 
-N, FRAMES = 64, 4
+N, FRAMES = 64, 16
 ONES = [slice(k, k + 1) for k in range(60)]
 
 

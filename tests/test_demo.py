@@ -60,7 +60,7 @@ def test_the_results_are_lucky(made, simulated):
     assert read_recipe(out / "recipe.toml") == result.recipe
     assert Path(result.recipe.frames[0]) == run
     truth, kept = simulated.truth.strehl, np.flatnonzero(result.table.selected)
-    assert len(kept) == 6
+    assert len(kept) == 10
     assert truth[kept].mean() > 1.5 * truth.mean()
 
 

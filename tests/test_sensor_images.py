@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_lucky import ArrayFrames, calibrate, sensor_images
+from napari_lucky import ArrayFrames, LuckyError, calibrate, sensor_images
 from napari_lucky.sensor_images import BitMask, StoredImage, median_of
 from napari_lucky.steps import checksum
 
@@ -112,3 +112,11 @@ def test_masters_are_in_memory_where_no_temporary_file_can_be_made(large, monkey
     made = calibrate(frames, dark, flat)
     assert isinstance(made.flat, np.ndarray)
     assert np.array_equal(made.flat, expected.flat, equal_nan=True)
+
+
+def test_a_full_temporary_folder_ends_in_a_sentence():
+    image = StoredImage((4, 16))
+    with open("/dev/full", "wb", buffering=0) as full:
+        image._file = full
+        with pytest.raises(LuckyError, match=r"cannot be written \(No space left.*TMPDIR"):
+            image[slice(0, 4)] = np.ones((4, 16), np.float32)

@@ -21,6 +21,7 @@ from ._version import __version__
 from .blocks import Progress, map_blocks, silent
 from .errors import LuckyError
 from .frames import View, whole_run
+from .sensor_images import BitMask, StoredImage, rows_of
 from .temporaries import clear_leftovers, temporary_file
 
 if TYPE_CHECKING:
@@ -314,6 +315,10 @@ def _feed(made: Any, value: Any) -> None:
     if isinstance(value, np.ndarray):
         made.update(f"{value.dtype}{value.shape}".encode())
         made.update(np.ascontiguousarray(value).data)
+    elif isinstance(value, (BitMask, StoredImage)):
+        _feed(made, value.shape)
+        for rows in rows_of(value):
+            _feed(made, rows)
     elif isinstance(value, (tuple, list)):
         made.update(f"{len(value)}:".encode())
         for item in value:

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import LuckyError
+
 LARGE = 1 << 23
 """Pixels of a sensor from which on whole images of it are not held in memory."""
 BAND, BAND_ROWS = 1 << 18, 8
@@ -161,7 +163,9 @@ class StoredImage:
     Raises
     ------
     OSError
-        If there is no room for it.
+        If no temporary file can be made.
+    LuckyError
+        If there is no room for the pixels.
     """
 
     dtype = np.dtype(np.float32)
@@ -179,10 +183,16 @@ class StoredImage:
 
     def __setitem__(self, rows: slice, pixels: NDArray[np.float32]) -> None:
         first, _, _ = rows.indices(self.shape[0])
-        self._file.seek(first * self._line)
         left = np.ascontiguousarray(pixels, self.dtype).data.cast("B")
-        while left:
-            left = left[self._file.write(left) :]
+        try:
+            self._file.seek(first * self._line)
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            raise LuckyError(
+                f"A master of this large sensor is kept in {tempfile.gettempdir()}, which cannot "
+                f"be written ({error.strerror}); make room there, or set TMPDIR to another folder."
+            ) from error
 
     def __getitem__(self, at: At) -> NDArray[np.float32]:
         rows, columns = at

@@ -50,8 +50,9 @@ class SlowFrames:
 
     dtype = np.dtype(np.float32)
 
-    def __init__(self, n=400, seconds=0.05, error=None):
+    def __init__(self, n=400, seconds=0.05, error=None, noise=5.0):
         self.shape, self.seconds, self.error = (n, 64, 64), seconds, error
+        self.noise = noise
         self.reads = 0
 
     def read(self, frames, window=None):
@@ -66,7 +67,7 @@ class SlowFrames:
         y, x = np.mgrid[:64, :64]
         star = 1000 * np.exp(-((y - 30) ** 2 + (x - 33) ** 2) / 8)
         index = np.arange(self.shape[0])[frames]
-        noisy = [star + np.random.default_rng(k).normal(0, 5, star.shape) for k in index]
+        noisy = [star + np.random.default_rng(k).normal(0, self.noise, star.shape) for k in index]
         part = (window or Window.whole(self.shape)).slices
         return np.array(noisy, np.float32)[(slice(None), *part)]
 

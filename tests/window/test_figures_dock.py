@@ -242,13 +242,13 @@ def test_bootstrap_is_cancelled(viewer, hand, slow_frames, messages):
     window = Window(0, 0, 64, 64)
     dock = hand.dock("figures")
     star = viewer.add_image(
-        slow_frames().read(slice(0, 1))[0],
+        slow_frames(noise=0).read(slice(0, 1))[0],
         name="stack",
         metadata={"history": (stack_step(window, False, False, 400),)},
     )
     dial(dock, THREE)
     dock.image.value = star
-    frames = (slow_frames(seconds=0.05), np.arange(400), window)
+    frames = (slow_frames(seconds=0.05, noise=0), np.arange(400), window)
     dock._frames = lambda layer: frames
     hand.press(dock.run_button)
     hand.wait(lambda: dock.busy)
