@@ -1,6 +1,7 @@
 """The same blocks on a real cluster of two worker processes: bits, deaths, errors, refusals."""
 
 import gzip
+import logging
 import os
 import pickle
 import signal
@@ -29,6 +30,8 @@ ONES = [slice(k, k + 1) for k in range(60)]
 @pytest.fixture(scope="module")
 def cluster():
     options = {"processes": True, "dashboard_address": ":0", "silence_logs": 50}
+    # its message on lost results has a wrong format, which pytest turns into an error
+    logging.getLogger("distributed.scheduler").setLevel(logging.CRITICAL)
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, **options) as made:
         yield made
 

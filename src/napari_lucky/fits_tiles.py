@@ -96,7 +96,7 @@ class Tiles:
             _whole(self.header, "ZDITHER0", 1, 10_000)
         rows = self.table["NAXIS2"]
         if self.table["NAXIS"] != 2 or rows != prod(self.counts):
-            raise ValueError(f"it has {rows} tiles, where its sides need {prod(self.counts)}")
+            raise ValueError(f"it holds {rows} of the {prod(self.counts)} tiles of its size")
         self.holds, self.row = _columns(self.header, self.table)
         of_heap = [card for card in raw if card.startswith(b"THEAP  ")]
         self.heap = rows * self.table["NAXIS1"]
