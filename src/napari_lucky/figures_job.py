@@ -32,7 +32,7 @@ from .telescopes import telescope_notes, telescope_of
 from .windows import Window
 
 MOST_CAUTIONED = 3
-"""Images whose cautions are told one by one."""
+"""Images whose cautions are listed one by one."""
 PILOTS = 9
 """Frames of a run whose apertures are tried."""
 NO_FLUX = ("fourier", "median")

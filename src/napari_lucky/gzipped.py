@@ -9,13 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from gzip import GzipFile
 from pathlib import Path
-from tempfile import TemporaryFile, gettempdir
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .input_files import Stamp, check_unchanged, open_regular
+from .temporaries import write_all
 
 MOST_PACKED = 1032
 """Bytes that one gzipped byte can hold at most."""
@@ -97,15 +98,7 @@ class Unpacked:
         check_unchanged(self._packed.fileobj, self.stamp)
         self._plain.seek(self._have)
         while self._have < end and (piece := self._packed.read(PIECE)):
-            left = memoryview(piece)
-            try:
-                while left:  # a disk that is nearly full takes a part
-                    left = left[self._plain.write(left) :]
-            except OSError as error:
-                raise OSError(
-                    f"it is unpacked into {gettempdir()}, which cannot be written "
-                    f"({error.strerror}); make room there, or set TMPDIR to another folder"
-                ) from error
+            write_all(self._plain, piece, "it is unpacked into")
             self._have += len(piece)
 
     def _drop(self) -> None:

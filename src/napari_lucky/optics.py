@@ -42,7 +42,7 @@ class Telescope:
     Raises
     ------
     LuckyError
-        If there is no such telescope; the sentence names the unit. What is only unusual is told
+        If there is no such telescope; the sentence names the unit. What is only unusual is said
         by `napari_lucky.telescope_sense.unusual`.
     """
 

@@ -12,7 +12,7 @@ from .band_limited import beyond_optics
 
 FloatArray = NDArray[np.float64]
 LEAST_BEYOND = 0.05
-"""Of all frequencies; with fewer beyond the optics' cut-off nothing is told by them."""
+"""Of all frequencies; with fewer beyond the optics' cut-off they say nothing."""
 BRIGHT = 0.05
 """Of the peak: pixels over it tell the photon noise."""
 CHI2 = 0.455

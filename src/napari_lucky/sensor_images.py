@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import LuckyError
+from .temporaries import write_all
 
 LARGE = 1 << 23
 """Pixels of a sensor from which on whole images of it are not held in memory."""
@@ -183,16 +184,12 @@ class StoredImage:
 
     def __setitem__(self, rows: slice, pixels: NDArray[np.float32]) -> None:
         first, _, _ = rows.indices(self.shape[0])
-        left = np.ascontiguousarray(pixels, self.dtype).data.cast("B")
+        self._file.seek(first * self._line)
+        data = np.ascontiguousarray(pixels, self.dtype).data
         try:
-            self._file.seek(first * self._line)
-            while left:
-                left = left[self._file.write(left) :]
+            write_all(self._file, data, "A master of this large sensor is kept in")
         except OSError as error:
-            raise LuckyError(
-                f"A master of this large sensor is kept in {tempfile.gettempdir()}, which cannot "
-                f"be written ({error.strerror}); make room there, or set TMPDIR to another folder."
-            ) from error
+            raise LuckyError(f"{error}.") from error
 
     def __getitem__(self, at: At) -> NDArray[np.float32]:
         rows, columns = at

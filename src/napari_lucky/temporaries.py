@@ -11,9 +11,11 @@ import re
 import secrets
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 PREFIX, PART = ".napari-lucky-", ".part"
 OURS = re.compile(r"\.napari-lucky-[0-9a-f]{16}(\.part)?")
@@ -131,3 +133,22 @@ def _clear(path: Path) -> None:
             path.unlink()
     finally:
         os.close(handle)
+
+
+def write_all(file: Any, data: Any, what: str) -> None:
+    """Write bytes into an unbuffered file of the temporary folder, all of them.
+
+    Raises
+    ------
+    OSError
+        If there is no room; its text begins with `what`, as in "it is unpacked into".
+    """
+    left = memoryview(data).cast("B")
+    try:
+        while left:  # a disk that is nearly full takes a part
+            left = left[file.write(left) :]
+    except OSError as error:
+        raise OSError(
+            f"{what} {tempfile.gettempdir()}, which cannot be written ({error.strerror}); "
+            "make room there, or set TMPDIR to another folder"
+        ) from error
