@@ -58,8 +58,8 @@ class Journal:
     """Measurements of a job in one file, written anew every few seconds, whole or not at all.
 
     As a context: the file is removed if the job ends well, and written a last time if not.
-    A file that cannot be written does not end a job; a note says so. What another job, or the user, has put
-    there stays as it is: the measurements are then kept beside it, in `name.2.npz` and so on.
+    A file that cannot be written does not end a job; a note says so. What another job, or the user,
+    has put there stays as it is: the measurements then go into `name.2.npz` and so on.
 
     Parameters
     ----------
