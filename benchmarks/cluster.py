@@ -25,8 +25,8 @@ from distributed import LocalCluster
 
 import napari_lucky as lucky
 from memory import link_run, make
-from napari_lucky import cluster
-from napari_lucky.blocks import map_blocks
+from napari_lucky.execution import cluster
+from napari_lucky.execution.blocks import map_blocks
 
 EMPTY = 400
 FOR_WORKERS = {

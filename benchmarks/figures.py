@@ -22,8 +22,8 @@ import numpy as np
 from scipy.stats import spearmanr
 
 import napari_lucky as lucky
-from napari_lucky.diffraction import psf_at
-from napari_lucky.simulation import SIMULATED
+from napari_lucky.optics.diffraction import psf_at
+from napari_lucky.optics.simulation import SIMULATED
 
 PLACES = [(y, x) for y in (-1 / 3, 0, 0.5) for x in (-1 / 3, 0, 0.5)]
 D_OVER_R0 = (3, 5, 7, 10)

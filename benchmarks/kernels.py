@@ -7,8 +7,8 @@ F#/pixel = 2 (sampled just well enough), 3, 5, 7 and 12; on a pixel, on a corner
 both. It is moved by fractions from -1/2 to 1/2 in steps of 1/4 in both directions. Told are the
 greatest error anywhere, the core included, at each sampling (per cent of the peak), the greatest
 error of the flux in the window (with 7), the noise of the result over that of the image (of white
-noise, mean over all fractions), and the time for a window of 128 px. `napari_lucky.shifting` uses
-the one that is marked.
+noise, mean over all fractions), and the time for a window of 128 px. `napari_lucky.imaging.shifts`
+uses the one that is marked.
 """
 
 import time
@@ -17,8 +17,8 @@ from functools import cache
 import numpy as np
 from scipy import ndimage, special
 
-from napari_lucky.shifting import MARGIN as OURS_MARGIN
-from napari_lucky.shifting import interpolate
+from napari_lucky.imaging.shifts import MARGIN as OURS_MARGIN
+from napari_lucky.imaging.shifts import interpolate
 
 SIDE, AROUND = 128, 16
 PHASES = np.linspace(-0.5, 0.5, 5)

@@ -68,7 +68,7 @@ def measure(folder: Path, frames: list[Path], n: int, options: list[str]) -> tup
 
 def start_job(run: Path, out: Path, options: list[str]) -> subprocess.Popen:
     """Begin to process a run."""
-    command = [sys.executable, "-m", "napari_lucky.cli", "process", str(run), *options]
+    command = [sys.executable, "-m", "napari_lucky.cli.main", "process", str(run), *options]
     return subprocess.Popen(
         [*command, "-o", str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

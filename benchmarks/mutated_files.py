@@ -232,7 +232,7 @@ def digest(pixels: np.ndarray) -> str:
 def read_here(path: Path) -> dict:
     """Open and read a file with this program."""
     from napari_lucky import LuckyError, open_run
-    from napari_lucky.windows import Window
+    from napari_lucky.frames.window import Window
 
     images = {}
     try:

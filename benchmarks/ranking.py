@@ -24,9 +24,9 @@ import numpy as np
 from scipy.stats import spearmanr
 
 import napari_lucky as lucky
-from napari_lucky.chain import build_chain
-from napari_lucky.ranking import RANK_SMOOTH, rank_block
-from napari_lucky.simulation import SIMULATED, Camera
+from napari_lucky.optics.simulation import SIMULATED, Camera
+from napari_lucky.pipeline.build import build_chain
+from napari_lucky.ranking.rank import RANK_SMOOTH, rank_block
 
 D_OVER_R0 = (3, 5, 7, 10)
 PHOTONS = (1e4, 1e5, 1e6)

@@ -2,8 +2,8 @@
 
     python benchmarks/smoothing.py
 
-Runs are simulated (`napari_lucky.optics`): an obstruction of 0.3, von Karman turbulence with
-tip-tilt, pixels that integrate, sky of 20 e and read noise of 5 e. The best 10 % of the frames are
+Runs are simulated (`napari_lucky.optics.atmosphere`): an obstruction of 0.3, von Karman turbulence
+with tip-tilt, pixels that integrate, sky of 20 e and read noise of 5 e. The best 10 % of the frames are
 stacked as `register` and `rank` say, and the noise-free frames are moved the same way. The
 oracle chooses and moves by the noise-free frames, by their brightest points.
 """
@@ -13,9 +13,10 @@ import sys
 import numpy as np
 
 import napari_lucky as lucky
-from napari_lucky.optics import Telescope, make_pupil, phase_screens, psfs, screen_factor
-from napari_lucky.sampling import measure_sampling
-from napari_lucky.shifting import Shifted
+from napari_lucky.calibration.sampling import measure_sampling
+from napari_lucky.imaging.shifts import Shifted
+from napari_lucky.optics.atmosphere import make_pupil, phase_screens, psfs, screen_factor
+from napari_lucky.optics.telescope import Telescope
 
 FRAMES, SIDE = 120, 128
 WINDOW = lucky.Window(0, 0, SIDE, SIDE)

@@ -101,8 +101,8 @@ def whole_frames(folder: Path) -> int:
     import scipy.fft
 
     import napari_lucky as lucky
-    from napari_lucky.blocks import cores
-    from napari_lucky.survey import survey
+    from napari_lucky.execution.blocks import cores
+    from napari_lucky.pipeline.measure import survey
 
     run = lucky.open_run(folder / "run_2000")
     frames = lucky.Subset(run, np.arange(WHOLE))

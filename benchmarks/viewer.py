@@ -22,7 +22,7 @@ from qtpy.QtCore import QEventLoop, Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
 from memory import link_run, make
-from napari_lucky._widgets.beside import RUNNING
+from napari_lucky.viewer.background_work import RUNNING
 
 TICK_MS = 5
 CANCEL_AFTER = 0.1, 0.5, 1.5  # seconds

@@ -27,8 +27,8 @@ from pathlib import Path
 import numpy as np
 
 import napari_lucky as lucky
-from napari_lucky.simulation import SIMULATED, STATIC_ABERRATION, Camera
-from napari_lucky.wavefront_check import TOLERANCE
+from napari_lucky.optics.simulation import SIMULATED, STATIC_ABERRATION, Camera
+from napari_lucky.wavefront.check import TOLERANCE
 
 WINDOWS = {"focus_size": 128, "defocus_size": 224}
 SHAPE = (288, 512)

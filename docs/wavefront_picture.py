@@ -11,9 +11,9 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from napari_lucky.pair_model import make_pair_model
-from napari_lucky.pupil import sample_pupil
-from napari_lucky.zernikes import zernike, zernike_name
+from napari_lucky.optics.pupil import sample_pupil
+from napari_lucky.optics.zernikes import zernike, zernike_name
+from napari_lucky.wavefront.pair_model import make_pair_model
 
 NOLLS = range(4, 12)
 RAD = 0.8  # rms, positive

@@ -3,9 +3,9 @@
 import numpy as np
 
 from napari_lucky import Window
-from napari_lucky.wavefront_result import PerFrame, Pictures, Wavefront, open_pupil
-from napari_lucky.wavefront_stacks import StackWavefront
-from napari_lucky.wavefront_task import WavefrontTask
+from napari_lucky.wavefront.from_stacks import StackWavefront
+from napari_lucky.wavefront.result import PerFrame, Pictures, Wavefront, open_pupil
+from napari_lucky.wavefront.task import WavefrontTask
 
 TASK = WavefrontTask(
     Window.centred(30, 100, 32),

@@ -10,9 +10,12 @@ import napari_lucky
 
 VIEWER = ("napari", "qtpy", "PyQt5", "PyQt6", "PySide2", "PySide6", "magicgui", "superqt", "vispy")
 HEAVY = ("matplotlib", "scipy", "astropy", "numpy", "dask")
-FACES = {"_widgets", "_reader", "_writer", "_sample_data"}
 SOURCE = Path(napari_lucky.__file__).parent
-CORE = sorted({path.stem for path in SOURCE.glob("*.py")} - FACES - {"__init__"})
+CORE = sorted(
+    ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+    for path in SOURCE.glob("**/*.py")
+    if path.relative_to(SOURCE).parts[0] not in {"docks", "viewer"} and "__" not in path.stem
+)
 
 BLOCK = f"import sys; sys.modules.update(dict.fromkeys({VIEWER!r}));"
 
@@ -48,7 +51,7 @@ print(*(m for m in sys.modules if m.startswith("matplotlib")))
 
 def test_the_block_does_block():
     with pytest.raises(AssertionError, match=r"ImportError|ModuleNotFoundError"):
-        fresh(BLOCK + "import napari_lucky._widgets.stacking")
+        fresh(BLOCK + "import napari_lucky.docks.stacking")
 
 
 def test_a_job_runs_without_napari_and_qt(tmp_path):
@@ -57,7 +60,7 @@ def test_a_job_runs_without_napari_and_qt(tmp_path):
 from pathlib import Path
 from astropy.io import fits
 import napari_lucky as lucky
-from napari_lucky.cli import main
+from napari_lucky.cli.main import main
 run = lucky.simulate_run(4, (200, 400))
 folder = Path({str(tmp_path)!r})
 fits.PrimaryHDU(run.frames).writeto(folder / "cube.fits")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_lucky.cli import parser
+from napari_lucky.cli.main import parser
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

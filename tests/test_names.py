@@ -10,13 +10,12 @@ import pytest
 from astropy.io import fits
 
 from napari_lucky import LuckyError, open_run
-from napari_lucky.cli import main
-from napari_lucky.history import Step, history_cards
-from napari_lucky.names import readable, stored
-from napari_lucky.run import tell_left_out
-from napari_lucky.saved import read_saved
-from napari_lucky.steps import frame_numbers
-from napari_lucky.table import COLUMNS, table_from_csv
+from napari_lucky.cli.main import main
+from napari_lucky.fits.frame_table import COLUMNS, table_from_csv
+from napari_lucky.fits.read_back import read_saved
+from napari_lucky.fits.run import tell_left_out
+from napari_lucky.frames.history import Step, frame_numbers, history_cards
+from napari_lucky.text import readable, stored
 
 Y, X = np.mgrid[:48, :48]
 

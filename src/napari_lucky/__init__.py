@@ -21,140 +21,253 @@ from ._version import __version__
 from .errors import LuckyError, NoStarError
 
 if TYPE_CHECKING:
-    from .background import BackgroundModel, BackgroundRemoved, Disc
-    from .bad_pixels import hot_pixels
-    from .by_hand import ByHand, kept_frames
-    from .calibrating import calibrate
-    from .calibration import Calibrated, master, master_flat
-    from .cleaning import Cleaned, Cleaning, clean
-    from .clipping import stack_clipped, stack_median
-    from .cluster import ClusterExecutor, on_cluster
-    from .diffraction import Diffraction, diffraction_psf
-    from .drizzle import stack_drizzled
-    from .dust import DustRemoved, find_dust, mean_light
-    from .figure_errors import bootstrap_figures
-    from .figure_recipe import FigureRecipe
-    from .figures_job import measure_files
-    from .figures_output import write_figures
-    from .finding import find_star
-    from .fits_output import ImageResult, write_fits
-    from .flat_output import make_masters
-    from .flats import FlatField, flat_field
-    from .forked import Forked, on_copies
-    from .fourier_lucky import stack_fourier
-    from .frames import ArrayFrames, Frames, LazyArray, Subset
-    from .history import Step
-    from .integers import Integers
-    from .journal import Journal
-    from .keep_curves import KeepCurve, keep_curve
-    from .low_pass import LowPass, cutoff_in_pixels
-    from .metrics import METRICS, metric
-    from .noise_cut import NoiseCut
-    from .optics import Telescope
-    from .outliers import OutliersRemoved, count_outliers, usual_residuals
-    from .outputs import write_results
-    from .pipeline import Result, process
-    from .profiles import Profile, column_cut, cut_around, peak_pixel, radial_profile, row_cut
-    from .psf_measuring import PsfFigures, psf_figures
-    from .pupil import Spider
-    from .ranking import rank, select
-    from .recipe import Recipe, read_recipe, recipe_to_toml
-    from .registration import Registration, register
-    from .run import Run, open_run
-    from .shadows import Spot, transmission
-    from .shifting import Shifted
-    from .simulation import simulate_run
-    from .stack_methods import parse_stack, stack, stack_pair, weights_of
-    from .stacking import Stack, stack_mean
-    from .surface import Surface, surface_of
-    from .table import FrameTable, table_from_csv, table_to_csv
-    from .telescopes import named_telescope, save_telescope, saved_telescopes
-    from .wavefront import measure_wavefront
-    from .wavefront_data import noise_from
-    from .wavefront_job import (
+    from .calibration.bad_pixels import hot_pixels
+    from .calibration.calibrate import Calibrated, calibrate
+    from .calibration.flat_field import FlatField, flat_field
+    from .calibration.masters import master, master_flat
+    from .cleaning.background import BackgroundModel, BackgroundRemoved, Disc
+    from .cleaning.clean import Cleaned, Cleaning, clean
+    from .cleaning.dust import DustRemoved, find_dust, mean_light
+    from .cleaning.dust_shadow import Spot, transmission
+    from .cleaning.low_pass import LowPass, cutoff_in_pixels
+    from .cleaning.noise_cut import NoiseCut
+    from .cleaning.outliers import OutliersRemoved, count_outliers, usual_residuals
+    from .execution.checkpoint import Journal
+    from .execution.cluster import ClusterExecutor, on_cluster
+    from .execution.processes import Forked, on_copies
+    from .fits.frame_table import FrameTable, table_from_csv, table_to_csv
+    from .fits.integers import Integers
+    from .fits.run import Run, open_run
+    from .fits.write import ImageResult, write_fits
+    from .frames.frames import ArrayFrames, Frames, Subset
+    from .frames.history import Step
+    from .frames.lazy_array import LazyArray
+    from .frames.window import Window
+    from .imaging.profiles import (
+        Profile,
+        column_cut,
+        cut_around,
+        peak_pixel,
+        radial_profile,
+        row_cut,
+    )
+    from .imaging.shifts import Shifted
+    from .optics.diffraction import Diffraction, diffraction_psf
+    from .optics.pupil import Spider
+    from .optics.simulation import simulate_run
+    from .optics.telescope import Telescope
+    from .optics.telescope_store import named_telescope, save_telescope, saved_telescopes
+    from .optics.zernikes import kolmogorov_covariance, zernike, zernike_name
+    from .pipeline.masters_folder import make_masters
+    from .pipeline.process import Result, process
+    from .pipeline.recipe import Recipe, read_recipe, recipe_to_toml
+    from .pipeline.results_folder import write_results
+    from .psf.bootstrap import bootstrap_figures
+    from .psf.figures import PsfFigures, psf_figures
+    from .psf.job import measure_files
+    from .psf.output import write_figures
+    from .psf.recipe import FigureRecipe
+    from .psf.surface_mesh import Surface, surface_of
+    from .ranking.keep_curve import KeepCurve, keep_curve
+    from .ranking.metrics import METRICS, metric
+    from .ranking.rank import rank
+    from .ranking.selection import ByHand, kept_frames, select
+    from .registration.find_star import find_star
+    from .registration.register import Registration, register
+    from .stacking.drizzle import stack_drizzled
+    from .stacking.fourier import stack_fourier
+    from .stacking.mean import Stack, stack_mean
+    from .stacking.methods import parse_stack, stack, stack_pair, weights_of
+    from .stacking.robust import stack_clipped, stack_median
+    from .wavefront.from_stacks import StackWavefront, wavefront_of_stacks
+    from .wavefront.job import (
         MeasuredWavefront,
         WavefrontRequest,
         wavefront_of_run,
         wavefront_of_stack_files,
     )
-    from .wavefront_output import write_wavefront
-    from .wavefront_result import Wavefront
-    from .wavefront_stacks import StackWavefront, wavefront_of_stacks
-    from .wavefront_task import WavefrontTask, waves_of_shift
-    from .windows import Window
-    from .zernikes import kolmogorov_covariance, zernike, zernike_name
+    from .wavefront.measure import measure_wavefront
+    from .wavefront.observe import noise_from
+    from .wavefront.output import write_wavefront
+    from .wavefront.result import Wavefront
+    from .wavefront.task import WavefrontTask, waves_of_shift
 
 _HOMES = {
-    "background": ("BackgroundModel", "BackgroundRemoved", "Disc"),
-    "by_hand": ("ByHand", "kept_frames"),
-    "bad_pixels": ("hot_pixels",),
-    "calibration": ("Calibrated", "master", "master_flat"),
-    "cleaning": ("Cleaned", "Cleaning", "clean"),
-    "diffraction": ("Diffraction", "diffraction_psf"),
-    "clipping": ("stack_clipped", "stack_median"),
-    "cluster": ("ClusterExecutor", "on_cluster"),
-    "drizzle": ("stack_drizzled",),
-    "dust": ("DustRemoved", "find_dust", "mean_light"),
-    "figure_errors": ("bootstrap_figures",),
-    "figure_recipe": ("FigureRecipe",),
-    "figures_job": ("measure_files",),
-    "figures_output": ("write_figures",),
-    "finding": ("find_star",),
-    "fits_output": ("ImageResult", "write_fits"),
-    "flats": ("FlatField", "flat_field"),
-    "flat_output": ("make_masters",),
-    "forked": ("Forked", "on_copies"),
-    "fourier_lucky": ("stack_fourier",),
-    "frames": ("ArrayFrames", "Frames", "LazyArray", "Subset"),
-    "history": ("Step",),
-    "journal": ("Journal",),
-    "keep_curves": ("KeepCurve", "keep_curve"),
-    "low_pass": ("LowPass", "cutoff_in_pixels"),
-    "metrics": ("METRICS", "metric"),
-    "noise_cut": ("NoiseCut",),
-    "optics": ("Telescope",),
-    "outliers": ("OutliersRemoved", "count_outliers", "usual_residuals"),
-    "integers": ("Integers",),
-    "outputs": ("write_results",),
-    "calibrating": ("calibrate",),
-    "pipeline": ("Result", "process"),
-    "profiles": (
+    "calibration.bad_pixels": ("hot_pixels",),
+    "calibration.calibrate": (
+        "Calibrated",
+        "calibrate",
+    ),
+    "calibration.flat_field": (
+        "FlatField",
+        "flat_field",
+    ),
+    "calibration.masters": (
+        "master",
+        "master_flat",
+    ),
+    "cleaning.background": (
+        "BackgroundModel",
+        "BackgroundRemoved",
+        "Disc",
+    ),
+    "cleaning.clean": (
+        "Cleaned",
+        "Cleaning",
+        "clean",
+    ),
+    "cleaning.dust": (
+        "DustRemoved",
+        "find_dust",
+        "mean_light",
+    ),
+    "cleaning.dust_shadow": (
+        "Spot",
+        "transmission",
+    ),
+    "cleaning.low_pass": (
+        "LowPass",
+        "cutoff_in_pixels",
+    ),
+    "cleaning.noise_cut": ("NoiseCut",),
+    "cleaning.outliers": (
+        "OutliersRemoved",
+        "count_outliers",
+        "usual_residuals",
+    ),
+    "execution.checkpoint": ("Journal",),
+    "execution.cluster": (
+        "ClusterExecutor",
+        "on_cluster",
+    ),
+    "execution.processes": (
+        "Forked",
+        "on_copies",
+    ),
+    "fits.frame_table": (
+        "FrameTable",
+        "table_from_csv",
+        "table_to_csv",
+    ),
+    "fits.integers": ("Integers",),
+    "fits.run": (
+        "Run",
+        "open_run",
+    ),
+    "fits.write": (
+        "ImageResult",
+        "write_fits",
+    ),
+    "frames.frames": (
+        "ArrayFrames",
+        "Frames",
+        "Subset",
+    ),
+    "frames.history": ("Step",),
+    "frames.lazy_array": ("LazyArray",),
+    "frames.window": ("Window",),
+    "imaging.profiles": (
         "Profile",
         "column_cut",
-        "cut_around",
         "cut_around",
         "peak_pixel",
         "radial_profile",
         "row_cut",
     ),
-    "psf_measuring": ("PsfFigures", "psf_figures"),
-    "ranking": ("rank", "select"),
-    "recipe": ("Recipe", "read_recipe", "recipe_to_toml"),
-    "registration": ("Registration", "register"),
-    "run": ("Run", "open_run"),
-    "shadows": ("Spot", "transmission"),
-    "shifting": ("Shifted",),
-    "simulation": ("simulate_run",),
-    "stack_methods": ("parse_stack", "stack", "stack_pair", "weights_of"),
-    "stacking": ("Stack", "stack_mean"),
-    "surface": ("Surface", "surface_of"),
-    "table": ("FrameTable", "table_from_csv", "table_to_csv"),
-    "telescopes": ("named_telescope", "save_telescope", "saved_telescopes"),
-    "wavefront_job": (
+    "imaging.shifts": ("Shifted",),
+    "optics.diffraction": (
+        "Diffraction",
+        "diffraction_psf",
+    ),
+    "optics.pupil": ("Spider",),
+    "optics.simulation": ("simulate_run",),
+    "optics.telescope": ("Telescope",),
+    "optics.telescope_store": (
+        "named_telescope",
+        "save_telescope",
+        "saved_telescopes",
+    ),
+    "optics.zernikes": (
+        "kolmogorov_covariance",
+        "zernike",
+        "zernike_name",
+    ),
+    "pipeline.masters_folder": ("make_masters",),
+    "pipeline.process": (
+        "Result",
+        "process",
+    ),
+    "pipeline.recipe": (
+        "Recipe",
+        "read_recipe",
+        "recipe_to_toml",
+    ),
+    "pipeline.results_folder": ("write_results",),
+    "psf.bootstrap": ("bootstrap_figures",),
+    "psf.figures": (
+        "PsfFigures",
+        "psf_figures",
+    ),
+    "psf.job": ("measure_files",),
+    "psf.output": ("write_figures",),
+    "psf.recipe": ("FigureRecipe",),
+    "psf.surface_mesh": (
+        "Surface",
+        "surface_of",
+    ),
+    "ranking.keep_curve": (
+        "KeepCurve",
+        "keep_curve",
+    ),
+    "ranking.metrics": (
+        "METRICS",
+        "metric",
+    ),
+    "ranking.rank": ("rank",),
+    "ranking.selection": (
+        "ByHand",
+        "kept_frames",
+        "select",
+    ),
+    "registration.find_star": ("find_star",),
+    "registration.register": (
+        "Registration",
+        "register",
+    ),
+    "stacking.drizzle": ("stack_drizzled",),
+    "stacking.fourier": ("stack_fourier",),
+    "stacking.mean": (
+        "Stack",
+        "stack_mean",
+    ),
+    "stacking.methods": (
+        "parse_stack",
+        "stack",
+        "stack_pair",
+        "weights_of",
+    ),
+    "stacking.robust": (
+        "stack_clipped",
+        "stack_median",
+    ),
+    "wavefront.from_stacks": (
+        "StackWavefront",
+        "wavefront_of_stacks",
+    ),
+    "wavefront.job": (
         "MeasuredWavefront",
         "WavefrontRequest",
         "wavefront_of_run",
         "wavefront_of_stack_files",
     ),
-    "wavefront_output": ("write_wavefront",),
-    "pupil": ("Spider",),
-    "wavefront": ("measure_wavefront",),
-    "wavefront_data": ("noise_from",),
-    "wavefront_result": ("Wavefront",),
-    "wavefront_stacks": ("StackWavefront", "wavefront_of_stacks"),
-    "wavefront_task": ("WavefrontTask", "waves_of_shift"),
-    "windows": ("Window",),
-    "zernikes": ("kolmogorov_covariance", "zernike", "zernike_name"),
+    "wavefront.measure": ("measure_wavefront",),
+    "wavefront.observe": ("noise_from",),
+    "wavefront.output": ("write_wavefront",),
+    "wavefront.result": ("Wavefront",),
+    "wavefront.task": (
+        "WavefrontTask",
+        "waves_of_shift",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

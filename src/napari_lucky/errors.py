@@ -1,6 +1,6 @@
 """The errors that are meant for the person in front of the screen."""
 
-from .names import readable
+from napari_lucky.text import readable
 
 
 class LuckyError(ValueError):

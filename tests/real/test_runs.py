@@ -6,7 +6,7 @@ from scipy import ndimage
 from scipy.stats import spearmanr
 
 from napari_lucky import Recipe, Shifted, calibrate, open_run, process, stack_mean
-from napari_lucky.registration import METHODS
+from napari_lucky.registration.register import METHODS
 from star_measures import likeness, strehl
 
 

@@ -5,7 +5,7 @@ import pytest
 from napari.layers import Points
 
 from napari_lucky import Cleaning, clean
-from napari_lucky._from_layers import frames_of, spots_of, windows_of
+from napari_lucky.viewer.from_layers import frames_of, spots_of, windows_of
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ import pytest
 from napari.layers import Image, Surface
 
 from napari_lucky import LazyArray, cut_around, radial_profile, row_cut
-from napari_lucky._layers import image_tuple
-from napari_lucky.frames import ArrayFrames
+from napari_lucky.frames.frames import ArrayFrames
+from napari_lucky.viewer.to_layers import image_tuple
 
 
 class Counted(ArrayFrames):
@@ -268,7 +268,7 @@ def test_a_closed_dock_follows_nothing(viewer, dock, layers):
 
 
 def test_stacks_are_ticked_at_first_and_parameters_are_remembered(viewer, hand):
-    from napari_lucky.history import Step
+    from napari_lucky.frames.history import Step
 
     viewer.add_image(np.ones((64, 64)), name="plain")
     history = {"history": (Step("stack"),)}

@@ -5,8 +5,8 @@ from napari.layers import Image, Points, Vectors
 from napari.utils import progress
 
 from napari_lucky import LazyArray, Window, simulate_run
-from napari_lucky._from_layers import windows_of
-from napari_lucky._layers import image_tuple, windows_tuple
+from napari_lucky.viewer.from_layers import windows_of
+from napari_lucky.viewer.to_layers import image_tuple, windows_tuple
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ def test_a_layer_removed_while_running_does_no_harm(viewer, hand, slow_frames, a
 
 
 def test_a_dock_closed_while_running_ends_its_job(viewer, hand, slow_frames, add_run):
-    from napari_lucky._widgets import jobs
+    from napari_lucky.docks import jobs
 
     add_run(slow_frames(n=10_000_000), Window(10, 10, 40, 40))
     dock = hand.dock("registration")

@@ -17,14 +17,15 @@ from napari_lucky import (
     psf_figures,
     saved_telescopes,
 )
-from napari_lucky.diffraction import psf_at
-from napari_lucky.simulation import SIMULATED
+from napari_lucky.optics.diffraction import psf_at
+from napari_lucky.optics.simulation import SIMULATED
 
 
 @pytest.fixture(autouse=True)
 def own_configuration(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "napari_lucky.telescopes.telescopes_file", lambda: tmp_path / "own" / "telescopes.toml"
+        "napari_lucky.optics.telescope_store.telescopes_file",
+        lambda: tmp_path / "own" / "telescopes.toml",
     )
     return tmp_path
 
@@ -81,7 +82,7 @@ def test_tables_are_saved_and_nothing_is_overwritten(
     hand.run(dock)
     path = tmp_path / "figures.csv"
     monkeypatch.setattr(
-        "napari_lucky._widgets.figures.QFileDialog.getSaveFileName", lambda *_: (str(path), "")
+        "napari_lucky.docks.figures.QFileDialog.getSaveFileName", lambda *_: (str(path), "")
     )
     hand.press(dock.table_button)
     with open(path, newline="") as file:
@@ -152,7 +153,7 @@ def test_the_header_and_saved_telescopes_fill_the_boxes(viewer, hand, star, mess
 
 def test_boxes_are_empty_until_something_is_known(viewer, hand, star, messages):
     """Run refuses with the command line's sentence; what is typed stays."""
-    from napari_lucky.telescopes import telescope_of
+    from napari_lucky.optics.telescope_store import telescope_of
 
     dock = hand.dock("figures")
     choice = dock.telescope
@@ -237,7 +238,7 @@ def test_what_cannot_be_measured_is_told(viewer, hand, messages):
 
 def test_bootstrap_is_cancelled(viewer, hand, slow_frames, messages):
     """As every job: nothing is added."""
-    from napari_lucky.steps import stack_step
+    from napari_lucky.stacking.methods import stack_step
 
     window = Window(0, 0, 64, 64)
     dock = hand.dock("figures")

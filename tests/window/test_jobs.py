@@ -10,8 +10,8 @@ from napari.layers import Image, Layer, Points, Vectors
 from qtpy.QtCore import QTimer
 
 from napari_lucky import Window, simulate_run
-from napari_lucky._layers import image_tuple, windows_tuple
-from napari_lucky._widgets import beside
+from napari_lucky.viewer import background_work as beside
+from napari_lucky.viewer.to_layers import image_tuple, windows_tuple
 
 WINDOW = Window(10, 10, 40, 40)
 
@@ -19,7 +19,7 @@ WINDOW = Window(10, 10, 40, 40)
 @pytest.fixture
 def reads_here(monkeypatch):
     """Return what the window's thread read of files meanwhile."""
-    from napari_lucky.run import Run
+    from napari_lucky.fits.run import Run
 
     read, here = Run.read, []
 

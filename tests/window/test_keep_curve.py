@@ -5,9 +5,9 @@ import pytest
 from test_selection import Ranked, layer
 
 from napari_lucky import METRICS, Shifted, metric, stack_mean
-from napari_lucky._from_layers import frames_of, recipe_of, recorded_windows_of
-from napari_lucky.plots import KEPT
-from napari_lucky.spots import levelled
+from napari_lucky.imaging.star_image import levelled
+from napari_lucky.plots.panels import KEPT
+from napari_lucky.viewer.from_layers import frames_of, recipe_of, recorded_windows_of
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_it_is_dropped_with_its_ranking(ranked, messages):
 
 def test_it_can_be_cancelled(ranked, slow_frames, monkeypatch, messages):
     frames = slow_frames(n=len(ranked.order), seconds=0.5)
-    monkeypatch.setattr("napari_lucky._widgets.ranking.frames_of", lambda layer: frames)
+    monkeypatch.setattr("napari_lucky.docks.ranking.frames_of", lambda layer: frames)
     ranked.hand.press(ranked.dock.curve_button)
     ranked.hand.wait(lambda: frames.reads > 0)
     assert not ranked.dock.run_button.enabled

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from napari_lucky import Window, rank, register, select, stack_mean
-from napari_lucky._from_layers import frames_of, windows_of
-from napari_lucky._layers import rectangle
-from napari_lucky.shifting import Shifted
+from napari_lucky.imaging.shifts import Shifted
+from napari_lucky.viewer.from_layers import frames_of, windows_of
+from napari_lucky.viewer.to_layers import rectangle
 
 CHAIN = ("registration", "ranking", "stacking")
 

@@ -148,7 +148,7 @@ def test_colours_are_not_saved_as_frames(viewer, tmp_path, messages):
 def test_the_place_of_a_window_is_the_sensors_not_the_screens(viewer, tmp_path):
     from napari.layers import Layer
 
-    from napari_lucky._layers import image_tuple
+    from napari_lucky.viewer.to_layers import image_tuple
 
     image = np.random.default_rng(0).normal(size=(8, 9)).astype(np.float32)
     layer = viewer.add_layer(Layer.create(*image_tuple(image, "focus", origin=(76, 328))))

@@ -190,7 +190,7 @@ def test_frames_csv_of_the_command_line_serves_the_docks(
     from napari.layers import Layer
 
     from napari_lucky import Window
-    from napari_lucky._layers import windows_tuple
+    from napari_lucky.viewer.to_layers import windows_tuple
 
     folder, run = run_on_disk
     some = {"start": 0, "stop": 20, "step": 2} if frames else {}

@@ -6,9 +6,9 @@ from napari.layers import Image, Layer, Vectors
 from qtpy.QtCore import QPoint, Qt
 
 from napari_lucky import ArrayFrames, ByHand, Shifted, Window, kept_frames, select, stack_mean
-from napari_lucky._from_layers import frames_of
-from napari_lucky._layers import image_tuple, windows_tuple
-from napari_lucky.plots import BY_HAND, KEPT, LEFT
+from napari_lucky.plots.panels import BY_HAND, KEPT, LEFT
+from napari_lucky.viewer.from_layers import frames_of
+from napari_lucky.viewer.to_layers import image_tuple, windows_tuple
 
 N = 60
 CTRL, PLAIN = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.NoModifier

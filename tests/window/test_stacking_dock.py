@@ -4,11 +4,12 @@ from astropy.io import fits
 from napari.layers import Image, Layer
 
 from napari_lucky import ArrayFrames, Shifted, Window, parse_stack, rank, register, select, stack
-from napari_lucky._layers import image_tuple, vectors_tuple
-from napari_lucky.history import Step
-from napari_lucky.stack_methods import STACKS
-from napari_lucky.steps import rank_step, register_step
-from napari_lucky.table import FrameTable
+from napari_lucky.fits.frame_table import FrameTable
+from napari_lucky.frames.history import Step
+from napari_lucky.ranking.selection import rank_step
+from napari_lucky.registration.register import register_step
+from napari_lucky.stacking.methods import STACKS
+from napari_lucky.viewer.to_layers import image_tuple, vectors_tuple
 
 WINDOW = Window(14, 14, 40, 40)
 

@@ -8,14 +8,14 @@ import pytest
 from napari.layers import Image, Layer, Shapes
 
 from napari_lucky import ArrayFrames, LuckyError, Telescope, Window, save_telescope, simulate_run
-from napari_lucky._layers import image_tuple, windows_tuple
-from napari_lucky.history import Step
-from napari_lucky.simulation import SIMULATED
-from napari_lucky.steps import stack_step
-from napari_lucky.telescopes import known_optics
-from napari_lucky.wavefront import measure_wavefront
-from napari_lucky.wavefront_stacks import wavefront_of_stacks
-from napari_lucky.wavefront_task import WavefrontTask
+from napari_lucky.frames.history import Step
+from napari_lucky.optics.simulation import SIMULATED
+from napari_lucky.optics.telescope_store import known_optics
+from napari_lucky.stacking.methods import stack_step
+from napari_lucky.viewer.to_layers import image_tuple, windows_tuple
+from napari_lucky.wavefront.from_stacks import wavefront_of_stacks
+from napari_lucky.wavefront.measure import measure_wavefront
+from napari_lucky.wavefront.task import WavefrontTask
 
 SMALL = replace(SIMULATED, focal_ratio=20.0)
 COUNT, MODES, WAVES = 3, 11, 1.0
@@ -25,11 +25,12 @@ COUNT, MODES, WAVES = 3, 11, 1.0
 def own_configuration(tmp_path, monkeypatch):
     """Keep telescopes apart, and fit few modes: what is tested is the dock."""
     monkeypatch.setattr(
-        "napari_lucky.telescopes.telescopes_file", lambda: tmp_path / "own" / "telescopes.toml"
+        "napari_lucky.optics.telescope_store.telescopes_file",
+        lambda: tmp_path / "own" / "telescopes.toml",
     )
-    monkeypatch.setattr("napari_lucky.wavefront_task.FITTED", MODES)
-    monkeypatch.setattr("napari_lucky.wavefront_stacks.STACK_FITTED", MODES)
-    monkeypatch.setattr("napari_lucky.wavefront_stacks.BLURS", 2)
+    monkeypatch.setattr("napari_lucky.wavefront.task.FITTED", MODES)
+    monkeypatch.setattr("napari_lucky.wavefront.from_stacks.STACK_FITTED", MODES)
+    monkeypatch.setattr("napari_lucky.wavefront.from_stacks.BLURS", 2)
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +160,7 @@ def test_the_dock_tells_what_the_core_does(
 
     path = tmp_path / "zernike.csv"
     monkeypatch.setattr(
-        "napari_lucky._widgets.wavefront.QFileDialog.getSaveFileName", lambda *_: (str(path), "")
+        "napari_lucky.docks.wavefront.QFileDialog.getSaveFileName", lambda *_: (str(path), "")
     )
     hand.press(dock.table_button)
     with open(path, newline="", encoding="utf-8") as file:
@@ -256,7 +257,7 @@ def test_what_cannot_be_measured_is_told(viewer, hand, messages, frames, windows
 
 
 def test_cancel_leaves_everything_as_it_was(viewer, hand, opened, messages, monkeypatch):
-    from napari_lucky.wavefront_frames import PairReader
+    from napari_lucky.wavefront.many_frames import PairReader
 
     reads = []
     observe = PairReader.observe

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_lucky._from_layers import windows_of
+from napari_lucky.viewer.from_layers import windows_of
 
 
 @pytest.mark.parametrize("name", ["speckle_a258", "speckle_hu940/hu940_cube.fits"])

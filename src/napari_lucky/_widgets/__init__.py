@@ -1,1 +1,0 @@
-"""The docks: each a thin face on functions of the core."""

@@ -1,0 +1,1 @@
+"""Darks, flats, bad and saturated pixels, and the sampling of a run."""

@@ -1,0 +1,292 @@
+"""Hot and dead pixels, and what stands still on the sensor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.execution.blocks import Progress, map_blocks, silent
+from napari_lucky.frames.frames import Frames, Index, as_float32, is_empty
+from napari_lucky.frames.reading import spread_over
+from napari_lucky.frames.sensor_image import (
+    BitMask,
+    SensorImage,
+    bands_of,
+    is_large,
+    median_of,
+    rows_of,
+)
+from napari_lucky.frames.window import Window
+
+HOT_SIGMA = 8.0
+"""A pixel of the dark this many sigmas above its neighbours' median is hot."""
+SIDE = 5
+"""Side in pixels of the square of neighbours that a pixel of the dark is compared with."""
+SAMPLED = 1 << 15
+"""Pixels, at least, whose differences from their neighbours give the usual one."""
+
+
+def hot_pixels(dark: NDArray[Any], sigma: float = HOT_SIGMA) -> NDArray[np.bool_]:
+    """Find the pixels of a dark that stand out from their neighbours.
+
+    Parameters
+    ----------
+    dark : ndarray, (y, x)
+        Combined dark in ADU.
+    sigma : float
+        Threshold above the median of the 5 x 5 neighbours, in standard deviations of such
+        differences (from their median absolute deviation, which outliers do not move), taken
+        on a lattice of at least 32,768 pixels of the dark.
+
+    Returns
+    -------
+    ndarray of bool, (y, x)
+        True where hot, or not finite.
+    """
+    return np.asarray(hot_in(np.asarray(dark), sigma))
+
+
+def hot_in(dark: SensorImage, sigma: float = HOT_SIGMA) -> BitMask:
+    """Find the hot pixels of a dark as `hot_pixels` does; a large sensor's in bands of rows."""
+    usual = None
+    if not all(np.isfinite(rows).all() for rows in rows_of(dark)):
+        usual = np.nan_to_num(median_of(lambda: rows_of(dark)))
+    spread = _spread_of_excess(dark, usual)
+    found = BitMask(dark.shape)
+    for band, top, filled, bad in _parts_of(dark, usual):
+        inside = slice(band.start - top, band.stop - top)
+        high = filled > _least_nearby(filled) + sigma * spread
+        high[: inside.start] = high[inside.stop :] = False
+        candidates = np.flatnonzero(high)
+        excess = filled.ravel()[candidates] - _local_medians(filled, candidates)
+        bad.ravel()[candidates[excess > sigma * spread]] = True
+        found.set_rows(band, bad[inside])
+    return found
+
+
+def _parts_of(
+    dark: SensorImage, usual: float | None
+) -> Iterator[tuple[slice, int, NDArray[np.float64], NDArray[np.bool_]]]:
+    """Yield the bands of a dark, each with the rows that its first and last are compared with.
+
+    Each comes as its rows, the first row of its pixels, the pixels with `usual` where they are not
+    finite, and where that is.
+    """
+    for band in bands_of(dark.shape):
+        top = max(band.start - SIDE // 2, 0)
+        rows = slice(top, min(band.stop + SIDE // 2, dark.shape[0]))
+        pixels = np.asarray(dark[rows, :], np.float64)
+        bad = ~np.isfinite(pixels)
+        yield band, top, pixels if usual is None else np.where(bad, usual, pixels), bad
+
+
+def _spread_of_excess(dark: SensorImage, usual: float | None) -> float:
+    """Return the usual difference of a pixel from its neighbours' median, from a lattice."""
+    step = max(int(np.sqrt(dark.shape[0] * dark.shape[1] / SAMPLED)), 1)
+    step -= step > 1 and step % 2 == 0  # an odd one sees odd and even columns alike
+    parts = []
+    for band, top, filled, bad in _parts_of(dark, usual):
+        lattice = np.zeros(filled.shape, bool)
+        first = band.start + -band.start % step
+        lattice[first - top : band.stop - top : step, ::step] = True
+        places = np.flatnonzero(lattice & ~bad)
+        parts.append(filled.ravel()[places] - _local_medians(filled, places))
+    excess = np.concatenate(parts)
+    if len(excess) == 0:
+        return 1.0
+    spread = float(np.median(np.abs(excess))) / 0.6745
+    if spread > 0:
+        return spread
+    # a dark of whole numbers, nearly all of them equal to their neighbours
+    small = excess[np.abs(excess) <= 1]
+    return (float(np.std(small)) if len(small) else 0.0) or 1.0
+
+
+def _local_medians(
+    image: NDArray[np.float64], places: NDArray[np.intp], chunk: int = 1 << 16
+) -> NDArray[np.float64]:
+    """Return the median of the 5 x 5 pixels around each place of the flattened image."""
+    if len(places) == 0:
+        return np.empty(0)
+    padded = np.pad(image, SIDE // 2, mode="reflect")
+    squares = np.lib.stride_tricks.sliding_window_view(padded, (SIDE, SIDE))
+    out = np.empty(len(places))
+    for start in range(0, len(places), chunk):
+        y, x = np.divmod(places[start : start + chunk], image.shape[1])
+        around = squares[y, x].reshape(len(y), -1)
+        out[start : start + chunk] = np.partition(around, SIDE**2 // 2, axis=1)[:, SIDE**2 // 2]
+    return out
+
+
+def _least_nearby(image: NDArray[np.float64], block: int = 8) -> NDArray[np.float64]:
+    """Return for each pixel a value that no pixel of the 5 x 5 around it is under.
+
+    The least of the blocks that touch its own: where a pixel is not over that by a threshold, it
+    is not over the median either, which then need not be sought.
+    """
+    ny, nx = image.shape
+    padded = np.pad(image, ((0, -ny % block), (0, -nx % block)), mode="edge")
+    least = padded.reshape(-(-ny // block), block, -(-nx // block), block).min(axis=(1, 3))
+    for axis in (0, 1):
+        first, last = ([slice(None)] * 2 for _ in range(2))
+        first[axis], last[axis] = slice(1, None), slice(None, -1)
+        before = least.copy()
+        lower, upper = least[tuple(first)], least[tuple(last)]
+        np.minimum(lower, before[tuple(last)], out=lower)
+        np.minimum(upper, before[tuple(first)], out=upper)
+    return least.repeat(block, axis=0).repeat(block, axis=1)[:ny, :nx]
+
+
+SAMPLE = 24
+"""How many frames, spread over the run, the star is looked for in."""
+AROUND = 3
+"""Rows around a band that tell of its first and last."""
+LEAST_BESIDE = 0.05
+"""A pixel is not alone if the mean of the four beside it rises to this part of its own rise: even
+a star of a pixel per lambda/D has more there."""
+BESIDE = np.array([[0, 0.25, 0], [0.25, 0, 0.25], [0, 0.25, 0]])
+
+
+def sample_moments(
+    frames: Frames,
+    count: int = SAMPLE,
+    *,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return mean and standard deviation of whole frames spread over the run.
+
+    Returns
+    -------
+    mean, deviation : ndarray of float32, (y, x)
+        Of up to `count` frames, masked pixels and blank frames left out; NaN where all are.
+    """
+    chosen = spread_over(frames.shape[0], count)
+    return _moments(frames, chosen, progress, executor)
+
+
+def _moments(
+    frames: Frames,
+    chosen: NDArray[np.intp],
+    progress: Progress = silent,
+    executor: Executor | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return mean and standard deviation of the chosen frames; see `sample_moments`."""
+
+    def read(block: slice) -> NDArray[np.float32]:
+        return as_float32(frames.read(chosen[block]))[0]
+
+    good = np.zeros(frames.shape[1:], np.int32)
+    total, squares = np.zeros(frames.shape[1:]), np.zeros(frames.shape[1:])
+    ones = [slice(k, k + 1) for k in range(len(chosen))]
+    done = map_blocks(read, ones, progress=progress, what="looking over the run", executor=executor)
+    for image in done:
+        has = np.isfinite(image) & ~is_empty(image[np.newaxis])
+        value = np.where(has, image, 0).astype(np.float64)
+        good += has
+        total += value
+        squares += value**2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = total / good
+        variance = np.maximum(squares / good - mean**2, 0)
+    return as_float32(mean), as_float32(np.sqrt(variance))
+
+
+def lone_pixels(
+    mean: NDArray[np.float32], deviation: NDArray[np.float32], sigma: float = HOT_SIGMA
+) -> NDArray[np.bool_]:
+    """Find hot pixels in the run itself: bright, alone and steady, as no star is.
+
+    A pixel counts if it is many sigmas above the median of its 5 x 5 neighbours, the brightest
+    of the eight around it rises to less than a quarter as much, and the rise is over three
+    times what it varies from frame to frame, where speckles come and go.
+
+    Parameters
+    ----------
+    mean, deviation : ndarray, (y, x)
+        From `sample_moments`.
+    sigma : float
+        Threshold in standard deviations of such differences over the sensor.
+    """
+    from scipy import ndimage
+
+    if not np.isfinite(mean).any():
+        return np.zeros(mean.shape, bool)
+    filled = np.where(np.isfinite(mean), mean, np.nanmedian(mean))
+    excess = filled - ndimage.median_filter(filled, size=5, mode="mirror")
+    spread = float(np.median(np.abs(excess))) / 0.6745
+    around = np.ones((3, 3), bool)
+    around[1, 1] = False
+    neighbours = ndimage.maximum_filter(excess, footprint=around, mode="mirror")
+    beside = ndimage.correlate(excess, BESIDE, mode="mirror")
+    bright = (excess > 0) & (excess > sigma * spread)
+    alone = (neighbours < 0.25 * excess) & (beside < LEAST_BESIDE * excess + spread)
+    return np.asarray(bright & alone & (excess > 3 * deviation))
+
+
+def standing_pixels(
+    frames: Frames,
+    sigma: float = HOT_SIGMA,
+    *,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+) -> BitMask:
+    """Find the hot pixels of a run without a dark, (y, x); see `lone_pixels`.
+
+    Sensors of over 8 million pixels are looked over in bands of rows, each with the spread of its
+    own pixels: memory then does not grow with them.
+    """
+    n, ny, nx = frames.shape
+    if not is_large(frames.shape):
+        mean, deviation = sample_moments(frames, progress=progress, executor=executor)
+        return BitMask.of(lone_pixels(mean, deviation, sigma))
+    bands = bands_of(frames.shape)
+
+    def look(band: slice) -> NDArray[np.bool_]:
+        first, last = max(band.start - AROUND, 0), min(band.stop + AROUND, ny)
+        part = WindowOf(frames, Window(first, 0, last - first, nx))
+        bad = lone_pixels(*_moments(part, spread_over(n, SAMPLE)), sigma)
+        return bad[band.start - first : band.stop - first]
+
+    what = "looking for hot pixels"
+    done = map_blocks(look, bands, progress=progress, what=what, executor=executor)
+    bad = BitMask(frames.shape)
+    for band, found in zip(bands, done, strict=True):
+        bad.set_rows(band, found)
+    return bad
+
+
+@dataclass(frozen=True, eq=False)
+class WindowOf:
+    """A window of frames, as frames.
+
+    Parameters
+    ----------
+    frames : Frames
+    window : Window
+        On the sensor.
+    """
+
+    frames: Frames
+    window: Window
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of frames, rows, columns."""
+        return (self.frames.shape[0], *self.window.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of the frames."""
+        return self.frames.dtype
+
+    def read(self, frames: Index, window: Window | None = None) -> NDArray[Any]:
+        """Return the frames asked for, (k, y, x), cut to the window."""
+        inner = window or Window.whole(self.shape)
+        y, x = self.window.y0 + inner.y0, self.window.x0 + inner.x0
+        return self.frames.read(frames, Window(y, x, *inner.shape))

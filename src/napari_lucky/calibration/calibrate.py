@@ -1,0 +1,345 @@
+"""Frames calibrated by a dark and a flat, with bad and saturated pixels masked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.calibration.bad_pixels import HOT_SIGMA, WindowOf, hot_in, standing_pixels
+from napari_lucky.calibration.flat_field import check_kind, made_flat
+from napari_lucky.calibration.masters import (
+    DEAD_BELOW,
+    Combine,
+    check_calibration,
+    check_shape,
+    combined,
+)
+from napari_lucky.errors import LuckyError
+from napari_lucky.execution.blocks import Progress, Threads, blocks_of, silent
+from napari_lucky.execution.checkpoint import Journal, remembered
+from napari_lucky.frames.frames import Frames, Index, View, as_float32
+from napari_lucky.frames.history import History, Step, checksum
+from napari_lucky.frames.sensor_image import BitMask, SensorImage, bands_of
+from napari_lucky.frames.window import Window
+from napari_lucky.frames.window_moves import followed, moves_of
+
+
+@dataclass(frozen=True, eq=False)
+class Calibrated(View):
+    """Frames with dark and flat taken out and bad pixels masked.
+
+    calibrated = (raw − dark) / flat; NaN where the pixel is bad or the raw value saturated.
+
+    Parameters
+    ----------
+    frames : Frames
+        Raw, in ADU.
+    dark : SensorImage or ndarray of float32, (y, x), optional
+        Combined dark in ADU.
+    flat : SensorImage or ndarray of float32, (y, x), optional
+        Relative response with median 1, NaN where dead; from `master_flat`.
+    bad : BitMask or ndarray of bool, (y, x), optional
+        Pixels to mask beside the dead ones; from `hot_pixels`.
+    saturation : float
+        Raw values of this many ADU and more are masked.
+    light : SensorImage or ndarray of float32, (y, x), optional
+        The combined flat less the dark, ADU, before it was normalised; only to be looked at.
+    """
+
+    dark: SensorImage | None = None
+    flat: SensorImage | None = None
+    bad: SensorImage | None = None
+    saturation: float = np.inf
+    light: SensorImage | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("dark", "flat", "bad"):
+            image = getattr(self, name)
+            if image is not None:
+                check_shape(image, self.shape, name.replace("bad", "mask of bad pixels"), "run")
+
+    def read(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
+        """Return the calibrated frames asked for, (k, y, x), cut to the window."""
+        raw = self.frames.read(frames, window)
+        at = (window or Window.whole(self.shape)).slices
+        block = raw.astype(np.float32)
+        if self.dark is not None:
+            block -= self.dark[at]
+        bad = None if self.bad is None else self.bad[at]
+        if self.flat is not None:
+            flat = self.flat[at]
+            block /= flat if bad is None else np.where(bad, np.float32(np.nan), flat)
+        elif bad is not None:
+            block[:, bad] = np.nan
+        if reaches(raw, self.saturation):
+            block[raw >= self.saturation] = np.nan
+        return block
+
+    def scale(self, window: Window) -> float:
+        """Return by how much raw pixels of a window are multiplied: 1 / its median response."""
+        if self.flat is None:
+            return super().scale(window)
+        response = self.flat[window.clipped(self.shape).slices]
+        return super().scale(window) / (float(np.nanmedian(response)) if response.size else 1.0)
+
+    @cached_property
+    def masked(self) -> int:
+        """How many pixels of the sensor are masked in every frame."""
+        count = 0
+        for band in bands_of(self.shape):
+            mask = np.zeros((band.stop - band.start, self.shape[2]), bool)
+            if self.bad is not None:
+                mask |= self.bad[band, :]
+            if self.flat is not None:
+                mask |= np.isnan(self.flat[band, :])
+            count += int(mask.sum())
+        return count
+
+
+def calibrated_in(frames: Frames) -> Calibrated | None:
+    """Return the calibrated run that views were made of, if it is one."""
+    while not isinstance(frames, Calibrated):
+        if not isinstance(frames, View):
+            return None
+        frames = frames.frames
+    return frames
+
+
+def saturated_frames(
+    calibrated: Calibrated,
+    window: Window,
+    shifts: NDArray[np.float64] | None = None,
+    reference: tuple[float, float] | None = None,
+    *,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+    journal: Journal | None = None,
+) -> NDArray[np.bool_]:
+    """Tell which frames have a saturated pixel in a window, beside those masked in every frame.
+
+    With the shifts (n, 2) and the reference of a registration, in pixels, the window moves as in
+    `napari_lucky.rank`. For a journal, see `napari_lucky.execution.checkpoint.remembered`.
+
+    Returns
+    -------
+    ndarray of bool, (n,)
+    """
+    n = calibrated.shape[0]
+    if not np.isfinite(calibrated.saturation):
+        return np.zeros(n, bool)
+    moves = (
+        np.zeros((n, 2), np.intp)
+        if shifts is None
+        else moves_of(shifts, window, reference, calibrated.shape)
+    )
+
+    def look(block: slice) -> NDArray[np.bool_]:
+        return bright_frames(calibrated, block, window, moves)
+
+    blocks = blocks_of(n, window.height * window.width)
+    what = "looking for saturated frames"
+    done = remembered(look, blocks, journal, progress=progress, what=what, executor=executor)
+    return np.concatenate(list(done))
+
+
+def bright_frames(
+    calibrated: Calibrated,
+    block: slice,
+    window: Window,
+    moves: NDArray[np.intp] | None = None,
+) -> NDArray[np.bool_]:
+    """Tell which frames of a block have a saturated pixel, beside those masked in every frame."""
+    if moves is None:
+        moves = np.zeros((calibrated.shape[0], 2), np.intp)
+    raw = followed(calibrated.frames, moves).read(block, window)
+    if not reaches(raw, calibrated.saturation):
+        return np.zeros(len(raw), bool)
+    bright = raw >= calibrated.saturation  # false for NaN, beyond the sensor
+    if calibrated.bad is not None:
+        masks = MaskFrames(calibrated.frames, calibrated.bad)
+        bright &= followed(masks, moves).read(block, window) != 1
+    return np.asarray(bright.any(axis=(1, 2)))
+
+
+@dataclass(frozen=True, eq=False)
+class MaskFrames(View):
+    """A mask of the sensor for each frame: 1 where a pixel is masked, else 0.
+
+    Parameters
+    ----------
+    frames : Frames
+        As many.
+    mask : BitMask or ndarray of bool, (y, x)
+    """
+
+    mask: SensorImage
+
+    def read(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
+        """Return the masks of the frames asked for, (k, y, x), cut to the window."""
+        at = (window or Window.whole(self.shape)).slices
+        mask = as_float32(self.mask[at])
+        return np.broadcast_to(mask, (len(np.arange(self.shape[0])[frames]), *mask.shape))
+
+
+def reaches(raw: NDArray[Any], level: float) -> bool:
+    """Tell whether any pixel has a level; the greatest is found faster than all that have it."""
+    return bool(np.isfinite(level) and np.fmax.reduce(raw, axis=None) >= level)
+
+
+def saturation_level(header: Any, dtype: np.dtype[Any]) -> float:
+    """Return the ADU at which raw pixels saturate.
+
+    The header's SATURATE where it has one, or else the greatest value of an integer type
+    (which a 12-bit camera in 16-bit files never reaches); infinity for floating point.
+    """
+    level = (header or {}).get("SATURATE")
+    if isinstance(level, (int, float)) and level > 0:
+        return float(level)
+    return float(np.iinfo(dtype).max) if dtype.kind in "iu" else np.inf
+
+
+FEWEST = 8
+"""Fewer frames do not tell what stands still from a star."""
+
+
+def calibrate(
+    frames: Frames,
+    dark: Frames | None = None,
+    flat: Frames | None = None,
+    *,
+    combine: Combine = "mean",
+    clip_sigma: float = 4.0,
+    hot_sigma: float = HOT_SIGMA,
+    dead_below: float = DEAD_BELOW,
+    saturation: float | None = None,
+    history: History = (),
+    flat_history: History | None = None,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+) -> Calibrated:
+    """Make the masters and return the run as a lazily calibrated view.
+
+    Parameters
+    ----------
+    frames : Frames
+        The run, raw.
+    dark, flat : Frames, optional
+        One frame or many, in ADU. Without a dark, hot pixels are those that stand alone in
+        the mean of the run itself. A master flat is taken as it is; see `flat_field`.
+    combine, clip_sigma
+        How many frames become one; see `master`.
+    hot_sigma : float
+        Threshold for hot pixels; see `hot_pixels`.
+    dead_below : float
+        Threshold for dead pixels; see `master_flat`.
+    saturation : float, optional
+        ADU from which raw pixels are masked; see `saturation_level` for None.
+    history : tuple of Step
+        What was done to the frames: dark and flat are not taken out twice.
+    flat_history : tuple of Step, optional
+        What was done to the flat; what its file's header says if None.
+    progress, executor
+        See `napari_lucky.execution.blocks.map_blocks`.
+
+    Returns
+    -------
+    Calibrated
+        Its `dark`, `flat` and `bad` are the masters, `light` the flat before normalisation. Of
+        sensors of over 8 million pixels they are in temporary files: `numpy.asarray` reads them.
+
+    Raises
+    ------
+    LuckyError
+        If shapes differ, the flat holds no light, or the frames are calibrated already.
+    """
+    check_calibration(combine, clip_sigma, hot_sigma, dead_below, saturation)
+    for name, other in (("dark", dark), ("flat", flat)):
+        if other is not None and any(
+            step.name == "calibrate" and name in step.inputs for step in history
+        ):
+            raise LuckyError(
+                f"These frames are calibrated already, with a {name}: leave the {name} out, or "
+                "take the raw frames."
+            )
+        if other is not None and other.shape[1:] != frames.shape[1:]:
+            raise LuckyError(
+                f"The {name} has {other.shape[1]} x {other.shape[2]} pixels, the run has "
+                f"{frames.shape[1]} x {frames.shape[2]}; they must come from the same sensor "
+                "and read-out window."
+            )
+        if other is not None:
+            check_kind(other, name, flat_history if name == "flat" else None)
+    work: dict[str, Any] = {"progress": progress, "executor": executor}
+    level = None if dark is None else combined(dark, combine, clip_sigma, what="dark", **work)
+    response, light = None, None
+    with Threads(1) as pool:  # two medians of a whole sensor, side by side
+        hot = None if level is None else pool.submit(hot_in, level, hot_sigma)
+        if flat is not None:
+            response, light = made_flat(
+                flat, level, combine, clip_sigma, dead_below, history=flat_history, **work
+            )
+    bad = standing_pixels(frames, hot_sigma, **work) if hot is None else hot.result()
+    if saturation is None:
+        saturation = saturation_level(getattr(frames, "header", None), frames.dtype)
+    return Calibrated(
+        frames,
+        level,
+        response,
+        bad if bad.any() else None,
+        saturation,
+        light,
+    )
+
+
+def without_standing(frames: Frames, window: Window) -> Frames:
+    """Return frames with the hot pixels in and around a window masked, if nobody looked for them.
+
+    Frames that are calibrated already come back as they are. Those around it, to as far as it is
+    wide, are masked because a window moves with its star.
+    """
+    if calibrated_in(frames) is not None or frames.shape[0] < FEWEST:
+        return frames
+    wide = Window(
+        window.y0 - window.height,
+        window.x0 - window.width,
+        3 * window.height,
+        3 * window.width,
+    ).clipped(frames.shape)
+    found = standing_pixels(WindowOf(frames, wide))
+    if not found.any():
+        return frames
+    rows, columns = wide.slices
+    around = np.zeros((wide.height, frames.shape[2]), bool)
+    around[:, columns] = found
+    bad = BitMask(frames.shape)
+    bad.set_rows(rows, around)
+    return Calibrated(frames, bad=bad)
+
+
+def calibrate_step(
+    calibrated: Calibrated, parameters: Mapping[str, Any], names: Mapping[str, str | None]
+) -> Step:
+    """Record a calibration: its parameters, and the checksums of its masters' pixels."""
+    inputs: dict[str, dict[str, Any]] = {}
+    for name in ("dark", "flat"):
+        image = getattr(calibrated, name)
+        if image is not None:
+            inputs[name] = {"name": names.get(name), "master_sha256": checksum(image)}
+    if calibrated.flat is not None and calibrated.light is None:
+        inputs["flat"]["given_normalised"] = True
+    saturation = calibrated.saturation
+    return Step(
+        "calibrate",
+        {
+            **parameters,
+            "masked_pixels": calibrated.masked,
+            "saturation": saturation if np.isfinite(saturation) else None,
+        },
+        inputs,
+    )

@@ -1,0 +1,221 @@
+"""The flat field: combined, freed of its dark, normalised, and never so twice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.calibration.masters import DEAD_BELOW, Combine, combined, freed_of, normalised
+from napari_lucky.errors import LuckyError
+from napari_lucky.execution.blocks import Progress, silent
+from napari_lucky.fits.run import Run
+from napari_lucky.frames.frames import Frames
+from napari_lucky.frames.history import FIRST, History, Step, read_history
+from napari_lucky.frames.sensor_image import SensorImage, bands_of, blank_image
+
+SUBTRACTED, NORMALISED = "subtract dark", "normalise flat"
+"""Names of the steps that tell what was done to a flat already."""
+TYPES = ("IMAGETYP", "FRAMETYP", "OBSTYPE", "IMGTYPE", "FRAME")
+"""Keywords with which headers tell what a frame is."""
+SAYS = {"dark": re.compile("dark|bias|offset", re.I), "flat": re.compile("flat", re.I)}
+
+
+@dataclass(frozen=True, eq=False)
+class FlatField:
+    """A flat before and after its normalisation.
+
+    Parameters
+    ----------
+    response : ndarray of float32, (y, x)
+        Relative response, median 1, NaN where dead.
+    light : ndarray of float32, (y, x), optional
+        Combined flat less the dark, ADU; None of a flat that was given normalised.
+    """
+
+    response: NDArray[np.float32]
+    light: NDArray[np.float32] | None = None
+
+    @cached_property
+    def level(self) -> float:
+        """Median of the light, ADU; NaN without it."""
+        return float("nan") if self.light is None else float(np.nanmedian(self.light))
+
+    @cached_property
+    def rms(self) -> float:
+        """Root mean square of the response − 1 over the pixels that are not dead."""
+        return float(np.sqrt(np.nanmean((self.response.astype(np.float64) - 1) ** 2)))
+
+    @cached_property
+    def dead(self) -> int:
+        """Number of dead pixels."""
+        return int(np.isnan(self.response).sum())
+
+    def check_row(self, row: int | None) -> int:
+        """Return a row's number from 0, the middle one's for None; raise if there is none."""
+        ny = self.response.shape[0]
+        if row is not None and not 0 <= row < ny:
+            raise LuckyError(f"The flat has no row {row}; its rows are 0 to {ny - 1}.")
+        return ny // 2 if row is None else row
+
+
+def flat_field(
+    flat: Frames,
+    dark: NDArray[Any] | None = None,
+    combine: Combine = "mean",
+    clip_sigma: float = 4.0,
+    dead_below: float = DEAD_BELOW,
+    *,
+    history: History | None = None,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+) -> FlatField:
+    """Combine a flat's frames, take off the dark, and normalise to median 1.
+
+    What the flat's history says was done is not done again: the dark of a flat that is rid of
+    it ("subtract dark") stays on, and a master flat ("normalise flat") is taken as it is, but
+    for the pixels that are dead.
+
+    Parameters
+    ----------
+    flat : Frames
+        One frame or many, ADU.
+    dark : ndarray, (y, x), optional
+        Combined dark of the same exposure, ADU.
+    combine, clip_sigma, progress, executor
+        See `master`.
+    dead_below : float
+        See `master_flat`.
+    history : tuple of Step, optional
+        The flat's; that of its file's header if None.
+
+    Raises
+    ------
+    LuckyError
+        If the shapes differ, the flat is no brighter than the dark, or all of it is dead.
+    """
+    work: dict[str, Any] = {"progress": progress, "executor": executor}
+    response, light = made_flat(
+        flat, dark, combine, clip_sigma, dead_below, history=history, **work
+    )
+    return FlatField(np.asarray(response), None if light is None else np.asarray(light))
+
+
+def made_flat(
+    flat: Frames,
+    dark: SensorImage | None,
+    combine: Combine,
+    clip_sigma: float,
+    dead_below: float,
+    *,
+    history: History | None = None,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+) -> tuple[SensorImage, SensorImage | None]:
+    """Make response and light as `flat_field` does; those of a large sensor are not in memory."""
+    done = {step.name for step in (header_history(flat) if history is None else history)}
+    work: dict[str, Any] = {"progress": progress, "executor": executor}
+    image = combined(flat, combine, clip_sigma, what="flat", **work)
+    if NORMALISED in done:
+        return _alive(image, dead_below), None
+    if SUBTRACTED in done:
+        dark = None
+    response = normalised(image, dark, dead_below)
+    return response, freed_of(dark, image)
+
+
+def _alive(response: SensorImage, dead_below: float) -> SensorImage:
+    """Return a response with NaN where it is dead."""
+    out = blank_image(response.shape)
+    none = True
+    for band in bands_of(response.shape):
+        pixels = response[band, :]
+        alive = pixels >= dead_below
+        none &= not alive.any()
+        out[band] = np.where(alive, pixels, np.float32(np.nan))
+    if none:
+        raise LuckyError(
+            f"The master flat has no pixel with a response of {dead_below} or more; check "
+            "that it is a flat, or lower the threshold for dead pixels."
+        )
+    return out
+
+
+def header_history(frames: Any) -> History:
+    """Return the history that the header of a file of frames holds; none of other frames."""
+    if isinstance(frames, Run):
+        header = frames.header_with(FIRST.encode())
+    else:
+        header = getattr(frames, "header", None)
+    return read_history(map(str, header.get("HISTORY", []))) if header else ()
+
+
+def check_kind(frames: Frames, kind: str, history: History | None = None) -> None:
+    """Raise a `LuckyError` if what is given as dark or flat says that it is the other one.
+
+    Parameters
+    ----------
+    frames : Frames
+        With a header, which may tell; see `TYPES`.
+    kind : str
+        "dark" or "flat": as what it is given.
+    history : tuple of Step, optional
+        What was done to it; that of its file's header if None.
+    """
+    other = "flat" if kind == "dark" else "dark"
+    done = {step.name for step in (header_history(frames) if history is None else history)}
+    name = getattr(frames, "name", kind)
+    if f"combine {other}" in done and f"combine {kind}" not in done:
+        raise LuckyError(f"{name}: given as the {kind}, but it is a master {other}.")
+    for keyword in TYPES:
+        value = str(_header_with(frames, keyword).get(keyword, ""))
+        if SAYS[other].search(value) and not SAYS[kind].search(value):
+            raise LuckyError(
+                f"{name}: given as the {kind}, but its header says {keyword} = {value!r}. Check "
+                "that dark and flat are not swapped."
+            )
+
+
+def tell_kind(path: str | Path | None, kind: str) -> list[str]:
+    """Return a sentence if what is given as dark or flat is called as the other one."""
+    other = "flat" if kind == "dark" else "dark"
+    name = "" if path is None else Path(path).name
+    if not SAYS[other].search(name) or SAYS[kind].search(name):
+        return []
+    return [f"{name} is given as the {kind}: check that dark and flat are not swapped."]
+
+
+def _header_with(frames: Frames, keyword: str) -> Mapping[str, Any]:
+    if isinstance(frames, Run):
+        return frames.header_with(keyword.encode()) or {}
+    return getattr(frames, "header", None) or {}
+
+
+def flat_steps(
+    field: FlatField, parameters: Mapping[str, Any], dark: Mapping[str, Any] | None = None
+) -> tuple[Step, ...]:
+    """Return the history of a response that was made here; all but the last that of its light.
+
+    Parameters
+    ----------
+    field : FlatField
+        What was made.
+    parameters : mapping
+        How it was combined.
+    dark : mapping, optional
+        What identifies the dark that was taken off.
+    """
+    told: dict[str, Any] = {"rms": field.rms, "dead_pixels": field.dead}
+    if field.light is None:  # it was given so
+        return (Step(NORMALISED, told),)
+    told["median"] = field.level
+    combined = Step("combine flat", dict(parameters))
+    subtracted = () if dark is None else (Step(SUBTRACTED, inputs=dict(dark)),)
+    return (combined, *subtracted, Step(NORMALISED, told))

@@ -1,0 +1,209 @@
+"""Dark, flat and bad pixels: masters made from frames, and the lazily calibrated view."""
+
+from __future__ import annotations
+
+import warnings
+from concurrent.futures import Executor
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.calibration.bad_pixels import HOT_SIGMA
+from napari_lucky.errors import LuckyError
+from napari_lucky.execution.blocks import Progress, map_blocks, silent
+from napari_lucky.frames.frames import Frames, as_float32
+from napari_lucky.frames.sensor_image import SensorImage, bands_of, blank_image, is_large, median_of
+from napari_lucky.frames.window import Window
+
+Combine = Literal["mean", "median"]
+DEAD_BELOW = 0.2
+"""A pixel of the flat with less than this fraction of the median response is dead."""
+
+
+def master(
+    frames: Frames,
+    method: Combine = "mean",
+    clip_sigma: float = 4.0,
+    *,
+    progress: Progress = silent,
+    what: str = "master",
+    executor: Executor | None = None,
+) -> NDArray[np.float32]:
+    """Combine frames of nothing but dark, or of an even light, into one.
+
+    Of each pixel's values over the frames, those more than `clip_sigma` standard deviations
+    off their median are left out. The standard deviation is the pixel's own, from its median
+    absolute deviation, or the usual one of its rows where that is more: a few frames' own
+    deviation is unsure, and 0 for whole numbers. It works down the sensor in bands of rows, so
+    that memory does not grow with the number of frames.
+
+    Parameters
+    ----------
+    frames : Frames
+        (n, y, x) in ADU.
+    method : {"mean", "median"}
+        What is taken of the pixels left over.
+    clip_sigma : float
+        Clipping threshold in standard deviations; 0 for none.
+    progress, what, executor
+        See `napari_lucky.execution.blocks.map_blocks`.
+
+    Returns
+    -------
+    ndarray of float32, (y, x)
+        In ADU; NaN where no frame has a value.
+
+    Raises
+    ------
+    LuckyError
+        If `method` is neither, or `clip_sigma` is negative.
+    """
+    work: dict[str, Any] = {"progress": progress, "what": what, "executor": executor}
+    return np.asarray(combined(frames, method, clip_sigma, **work))
+
+
+def combined(
+    frames: Frames,
+    method: Combine = "mean",
+    clip_sigma: float = 4.0,
+    *,
+    progress: Progress = silent,
+    what: str = "master",
+    executor: Executor | None = None,
+) -> SensorImage:
+    """Combine frames as `master` does; the result of a large sensor is not in memory."""
+    check_calibration(method, clip_sigma, HOT_SIGMA, DEAD_BELOW)
+    n, ny, nx = frames.shape
+    if is_large(frames.shape):
+        bands = bands_of(frames.shape, n)
+    else:
+        rows = max(1, min(ny, (1 << 22) // (n * nx)))
+        bands = [slice(y, min(y + rows, ny)) for y in range(0, ny, rows)]
+
+    def combine(band: slice) -> NDArray[np.float32]:
+        window = Window(band.start, 0, band.stop - band.start, nx)
+        return _combine(as_float32(frames.read(slice(None), window)), method, clip_sigma)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a pixel without a value stays NaN
+        done = map_blocks(combine, bands, progress=progress, what=what, executor=executor)
+        made = blank_image(frames.shape)
+        for band, pixels in zip(bands, done, strict=True):
+            made[band] = pixels
+        return made
+
+
+def _combine(block: NDArray[np.float32], method: Combine, clip_sigma: float) -> Any:
+    if len(block) == 1:
+        return block[0]
+    if clip_sigma and len(block) > 2:
+        off = np.abs(block - np.nanmedian(block, axis=0))
+        own = np.nanmedian(off, axis=0) / 0.6745
+        usual = np.nanmedian(np.nanstd(block, axis=0))
+        block = np.where(off <= clip_sigma * np.fmax(own, usual), block, np.nan)
+    if method == "median":
+        return as_float32(np.nanmedian(block, axis=0))
+    return as_float32(np.asarray(np.nanmean(block, axis=0, dtype=np.float64)))
+
+
+def check_calibration(
+    combine: str,
+    clip_sigma: float,
+    hot_sigma: float,
+    dead_below: float,
+    saturation: float | None = None,
+) -> None:
+    """Raise a `LuckyError` unless the parameters of a calibration make sense."""
+    if combine not in get_args(Combine):
+        raise LuckyError(f"A master is a mean or a median, not {combine!r}.")
+    if not clip_sigma >= 0:
+        raise LuckyError(f"The clipping threshold is {clip_sigma} sigma; it must be 0 or more.")
+    if not hot_sigma > 0:
+        raise LuckyError(f"The threshold for hot pixels is {hot_sigma} sigma; it must be over 0.")
+    if not 0 <= dead_below < 1:
+        raise LuckyError(
+            f"Pixels are dead below {dead_below} of the flat's median; it must be 0 to under 1."
+        )
+    if saturation is not None and not saturation > 0:
+        raise LuckyError(f"The saturation is {saturation} ADU; it must be over 0.")
+
+
+def master_flat(
+    flat: NDArray[Any], dark: NDArray[Any] | None = None, dead_below: float = DEAD_BELOW
+) -> NDArray[np.float32]:
+    """Normalise a flat to median 1, with dead pixels masked.
+
+    flat_master = (flat − dark) / median(flat − dark)
+
+    Parameters
+    ----------
+    flat : ndarray, (y, x)
+        Combined flat in ADU.
+    dark : ndarray, (y, x), optional
+        Combined dark of the same exposure in ADU.
+    dead_below : float
+        Pixels with a response under this are dead: dividing by it would make noise, or infinity.
+
+    Returns
+    -------
+    ndarray of float32, (y, x)
+        Relative response, NaN at dead pixels.
+
+    Raises
+    ------
+    LuckyError
+        If the shapes differ, or the flat is no brighter than the dark, or by less than its
+        pixels scatter.
+    """
+    return np.asarray(normalised(np.asarray(flat), dark, dead_below))
+
+
+def normalised(flat: SensorImage, dark: SensorImage | None, dead_below: float) -> SensorImage:
+    """Normalise a flat as `master_flat` does; the result of a large sensor is not in memory."""
+    if dark is not None:
+        check_shape(dark, flat.shape, "dark", "flat")
+
+    def light_in(band: slice) -> NDArray[np.float64]:
+        light = np.asarray(flat[band, :], np.float64)
+        return light if dark is None else light - dark[band, :]
+
+    bands = bands_of(flat.shape)
+    level = median_of(lambda: map(light_in, bands))
+    if not level > 0:
+        raise LuckyError(
+            f"The flat has no light in it: the median of flat − dark is {level:g} ADU. "
+            "Check that dark and flat are not swapped, and that the flat is in ADU, not normalised "
+            "by another program."
+        )
+    spread = median_of(lambda: (np.abs(light_in(band) - level) for band in bands)) / 0.6745
+    if dark is not None and level < spread:
+        raise LuckyError(
+            f"The flat is hardly brighter than the dark: the median of flat − dark is {level:.3g} "
+            f"ADU, and its pixels scatter by {spread:.3g} ADU. Check that it is not a dark."
+        )
+    made = blank_image(flat.shape)
+    for band in bands:
+        response = light_in(band) / level
+        response[~(response >= dead_below)] = np.nan
+        made[band] = as_float32(response)
+    return made
+
+
+def freed_of(dark: SensorImage | None, image: SensorImage) -> SensorImage:
+    """Return an image less the dark, if there is one."""
+    if dark is None:
+        return image
+    made = blank_image(image.shape)
+    for band in bands_of(image.shape):
+        made[band] = as_float32(image[band, :] - dark[band, :])
+    return made
+
+
+def check_shape(image: SensorImage, shape: tuple[int, ...], name: str, of: str) -> None:
+    """Raise a `LuckyError` unless an image has the (y, x) shape of something else."""
+    if image.shape != shape[-2:]:
+        raise LuckyError(
+            f"The {name} has {' x '.join(map(str, image.shape))} pixels, the {of} has "
+            f"{shape[-2]} x {shape[-1]}; they must come from the same sensor and read-out window."
+        )

@@ -1,0 +1,304 @@
+"""The sampling of a run, in pixels per lambda/D: measured, or from the header's optics.
+
+Smoothing before tracking and ranking goes by it: a third of lambda/D, and a pixel at least.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import pi
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.calibration.calibrate import Calibrated, calibrated_in
+from napari_lucky.calibration.saturation import clipping_level
+from napari_lucky.execution.blocks import blocks_of
+from napari_lucky.frames.frames import Block, Frames, as_float32, is_empty
+from napari_lucky.frames.reading import spread_over
+from napari_lucky.frames.window import MIN_SIDE, Window
+from napari_lucky.imaging.convolution import gaussian
+from napari_lucky.imaging.inpainting import fill
+from napari_lucky.imaging.power_spectrum import COARSEST, FINEST, cut_off, mean_power
+from napari_lucky.imaging.star_image import border, border_spread, levelled
+from napari_lucky.optics.telescope_header import header_telescope
+
+SAMPLE, FEWEST, SAMPLE_PIXELS = 64, 8, 1 << 20
+"""Frames at most and at least, and pixels of all of them, that the sampling is measured in."""
+WHOLE = 4
+"""Frames at least whose star has no clipped or masked pixels: their edges would be measured."""
+CORE, HOLES = 5, 4
+"""Pixels around the brightest place, and so many masked ones there that spoil the frame."""
+SIDE = 256
+"""Pixels; of larger windows this much is looked at, around the brightest place of each frame."""
+PER_SAMPLING, LEAST_SMOOTH = 1 / 3, 1.0
+"""The best smoothing, over lambda/D, and the least, in pixels."""
+UNKNOWN_SMOOTH, UNKNOWN_RANK_SMOOTH = 2.0, 1.0
+"""Smoothing in pixels for tracking and for ranking where the sampling is not known."""
+SURE, FINE = 1.5, 3.0
+"""A measurement is used if its bounds differ by less than this factor, or are under `FINE`."""
+WIDE, MUCH = 6.0, 25.0
+"""Speckle areas that a star's light may cover at half its peak: around the peak, and in all."""
+UNEVEN, CERTAIN = 0.25, 5.0
+"""Spread of the border over the mean's peak, and over its noise, from which light fills it."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Pixels per lambda/D = lambda F#/pixel, and whether the light looks like a star's.
+
+    Parameters
+    ----------
+    measured : float
+        From the cut-off of the run's mean power spectrum, in pixels.
+    bounds : (float, float)
+        Between which it is, as far as the power spectrum tells.
+    header : float, optional
+        From wavelength, focal ratio and pixel in the header, in pixels.
+    wide : (float, float)
+        How large the light at half its peak is, over a speckle's area; median of the frames.
+        First what hangs together with the peak, then all of it.
+    fills : bool
+        Whether the light fills the window: its border is uneven, as no star's is.
+    """
+
+    measured: float
+    bounds: tuple[float, float]
+    header: float | None = None
+    wide: tuple[float, float] = (1.0, 1.0)
+    fills: bool = False
+
+    @property
+    def px(self) -> float | None:
+        """The sampling in pixels, if it is known: measured, or else from the header."""
+        return self.measured if self.sure else self.header
+
+    @property
+    def sure(self) -> bool:
+        """Whether the measurement is good enough to be used."""
+        low, high = self.bounds
+        return high < max(SURE * low, FINE)
+
+    @property
+    def star(self) -> bool:
+        """Whether the light is no wider than a star's speckles, and leaves the border dark."""
+        return self.wide[0] <= WIDE and self.wide[1] <= MUCH and not self.fills
+
+    @property
+    def smooth(self) -> float:
+        """Standard deviation in pixels of the smoothing for tracking."""
+        return UNKNOWN_SMOOTH if self.px is None else smoothing_for(self.px)
+
+    @property
+    def rank_smooth(self) -> float:
+        """Standard deviation in pixels of the smoothing for ranking."""
+        return UNKNOWN_RANK_SMOOTH if self.px is None else smoothing_for(self.px)
+
+    def tell(self, method: str, *uses: str) -> tuple[str, ...]:
+        """Return sentences on the smoothing and on light that does not look like a star's.
+
+        Parameters
+        ----------
+        method : str
+            Of registration; correlation does not need a star.
+        uses : str
+            What the smoothing is for: "tracking" or "ranking", or both.
+        """
+        light = () if self.star or method == "correlation" else (self.tell_light(),)
+        return (*((self.tell_smoothing(*uses),) if uses else ()), *light)
+
+    def doubts(self, method: str, *uses: str) -> tuple[str, ...]:
+        """Return what `tell` does, of the smoothing only where frames and header disagree."""
+        return self.tell(method, *(uses if self.sure and self._header_is_wrong else ()))
+
+    @property
+    def _header_is_wrong(self) -> bool:
+        return self.header is not None and not 0.8 < self.measured / self.header < 1.25
+
+    def tell_smoothing(self, *uses: str) -> str:
+        """Return a sentence on the smoothing and where it comes from."""
+        px = self.px
+        if px is None:
+            by_use = {"tracking": self.smooth, "ranking": self.rank_smooth}
+            return (
+                f"Smoothing {' and '.join(f'{by_use[use]:g} px for {use}' for use in uses)}: the "
+                "sampling could not be measured in the frames, and the header does not give it. "
+                "If you know it, smooth by a third of lambda/D."
+            )
+        smoothing = f"Smoothing {self.smooth:g} px for {' and '.join(uses)}"
+        if not self.sure:
+            return (
+                f"{smoothing}: by the header's optics the sampling is {px:.1f} px per lambda/D; "
+                "it could not be measured in the frames."
+            )
+        told = f"{smoothing}: the sampling measured in the frames is {px:.1f} px per lambda/D"
+        if self._header_is_wrong:
+            told += f", while the header's optics give {self.header:.1f}: check the header"
+        return f"{told}."
+
+    def tell_light(self) -> str:
+        """Return a sentence on light that does not look like a star's."""
+        found = (
+            "the light fills the window up to its border"
+            if self.fills
+            else f"at half its peak the light covers {self.wide[1]:.0f} times the area of a speckle"
+        )
+        return (
+            f"This does not look like a star in focus: {found}. Track a planet, the Moon, the "
+            "Sun, a slit or a ring by correlation (--register correlation)."
+        )
+
+
+def smoothing_for(sampling: float) -> float:
+    """Return the best smoothing in pixels, to two digits after the point."""
+    return max(LEAST_SMOOTH, round(PER_SAMPLING * sampling, 2))
+
+
+def measure_sampling(frames: Frames, window: Window) -> Sampling:
+    """Measure the sampling in up to 64 frames spread over a run.
+
+    Optics pass no frequency over D/lambda, so the mean power spectrum of the frames falls to
+    that of the noise at 1/q cycles/px, with q pixels per lambda/D;
+    `napari_lucky.imaging.power_spectrum`. It holds in turbulence, which speckle interferometry
+    lives by (Labeyrie 1970), and for objects of any shape. A clipped star has detail of its own:
+    frames with pixels masked that others have are not used.
+
+    Parameters
+    ----------
+    frames : Frames
+        In ADU, masked pixels NaN. Of a chain of views the calibrated frames are taken, which
+        nothing has smoothed.
+    window : Window
+        Holds the light.
+    """
+    told = header_sampling(_header_of(frames))
+    block, whole = _sample(calibrated_in(frames) or frames, window)
+    if len(block) == 0:
+        return Sampling(np.nan, (0.0, np.inf), told)
+    clear = mean_power(block[whole]) if whole.sum() >= min(WHOLE, len(whole)) else None
+    value, *bounds = (np.nan, FINEST, COARSEST) if clear is None else cut_off(*clear)
+    found = Sampling(value, (bounds[0], bounds[1]), told)
+    widest = max(bounds[1] if found.px is None else found.px, told or 0)
+    smooth = smoothing_for(widest)
+    even = gaussian(block, smooth)
+    return replace(found, wide=_width_at_half_peak(even, widest, smooth), fills=_fills(even))
+
+
+def header_sampling(header: Any) -> float | None:
+    """Return the pixels per lambda/D that a header's optics give, if it has them all."""
+    told = header_telescope(header)
+    try:
+        return told["wavelength_nm"] * 1e-3 * told["focal_ratio"] / told["pixel_um"]
+    except KeyError:
+        return None
+
+
+def _header_of(frames: Any) -> Any:
+    """Return the header of the run that views were made of, if it gives a wavelength."""
+    while not hasattr(frames, "header_with"):
+        if not hasattr(frames, "frames"):
+            return None
+        frames = frames.frames
+    return frames.header_with(b"WAVEL")
+
+
+def _sample(frames: Frames, window: Window) -> tuple[Block, NDArray[np.bool_]]:
+    """Return frames spread over the run, (k, y, x), background off, holes filled.
+
+    And which of them, (k,), have no holes but those of all, and no clipped star.
+    """
+    pixels = window.height * window.width
+    most = int(np.clip(SAMPLE_PIXELS // min(pixels, SIDE**2), FEWEST, SAMPLE))
+    if pixels > SIDE**2:
+        most = max(FEWEST, most // (pixels // SIDE**2))
+    sample = spread_over(frames.shape[0], most)
+    window = _exposed(frames, window, sample[spread_over(len(sample), WHOLE)])
+    calibrated = frames if isinstance(frames, Calibrated) else Calibrated(frames)
+    level = clipping_level(calibrated, window)
+    parts, holes, clear, shared = [], [], [], np.ones(window.shape, bool)
+    for part in blocks_of(len(sample), pixels):
+        block = as_float32(frames.read(sample[part], window))
+        lit = ~is_empty(block)
+        if not lit.any():
+            continue
+        block = block[lit]
+        spoiled = np.isnan(block)
+        shared &= spoiled.all(axis=0)
+        holes.append(spoiled.sum(axis=(1, 2)))
+        light = np.nan_to_num(fill(levelled(block))[0])
+        if level is not None:
+            spoiled |= np.asarray(calibrated.frames.read(sample[part], window))[lit] >= level
+        clear.append([not _spoiled(*both) for both in zip(light, spoiled, strict=True)])
+        parts.append(np.stack([_cut(image) for image in light]))
+    if not parts:
+        return np.empty((0, *window.shape), np.float32), np.empty(0, bool)
+    whole = np.concatenate(clear) & (np.concatenate(holes) == shared.sum())
+    return np.concatenate(parts), whole
+
+
+def _exposed(frames: Frames, window: Window, some: NDArray[np.intp]) -> Window:
+    """Return the part of a window whose pixels differ between frames: no frame around it."""
+    block = np.asarray(frames.read(some, window))
+    low, high = np.fmin.reduce(block, axis=0), np.fmax.reduce(block, axis=0)
+    live = np.asarray(high > low)
+    if len(block) < 2 or live.all() or not live.any():
+        return window
+    spans = []
+    for axis in (1, 0):
+        share = live.mean(axis=axis)
+        span = np.flatnonzero(share > share.max() / 2)
+        spans.append((int(span[0]), int(span[-1]) + 1))
+    (top, bottom), (left, right) = spans
+    if min(bottom - top, right - left) < MIN_SIDE:
+        return window
+    return Window(window.y0 + top, window.x0 + left, bottom - top, right - left)
+
+
+def _spoiled(light: NDArray[np.float32], spoiled: NDArray[np.bool_]) -> bool:
+    """Tell whether many pixels around the brightest place of an image (y, x) are spoiled."""
+    if np.count_nonzero(spoiled) < HOLES:
+        return False
+    even = gaussian(light[np.newaxis], UNKNOWN_SMOOTH)[0]
+    y, x = np.unravel_index(int(even.argmax()), even.shape)
+    near = spoiled[max(0, y - CORE) : y + CORE + 1, max(0, x - CORE) : x + CORE + 1]
+    return bool(np.count_nonzero(near) >= HOLES)
+
+
+def _cut(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what is around the brightest place of an image (y, x)."""
+    if max(image.shape) <= SIDE:
+        return image
+    even = gaussian(image[np.newaxis], UNKNOWN_SMOOTH)[0]
+    place = np.unravel_index(int(even.argmax()), image.shape)
+    at = tuple(
+        slice(start := int(np.clip(y - SIDE // 2, 0, max(side - SIDE, 0))), start + SIDE)
+        for y, side in zip(place, image.shape, strict=True)
+    )
+    return image[at]
+
+
+def _fills(even: Block) -> bool:
+    """Tell whether the mean of smoothed frames has a border that is uneven, beyond its noise."""
+    mean = even.mean(axis=0, keepdims=True)
+    edge = even[:, border(even.shape[1:])]
+    noise = float(np.median(edge.std(axis=0))) / np.sqrt(len(even))
+    spread = float(border_spread(mean)[0])
+    return spread > max(UNEVEN * float(mean.max()), CERTAIN * noise)
+
+
+def _width_at_half_peak(even: Block, sampling: float, smooth: float) -> tuple[float, float]:
+    """Return how many speckle areas the light over half the peak covers, around it and in all.
+
+    A speckle is as wide as the diffraction-limited PSF; pixel and smoothing widen it.
+    """
+    from scipy import ndimage
+
+    area = pi / 4 * ((1.03 * sampling) ** 2 + 0.46 + (2.355 * smooth) ** 2)
+    covered = []
+    for image in even:
+        over = image > image.max() / 2
+        parts, _ = ndimage.label(over)
+        covered.append([(parts == parts.flat[image.argmax()]).sum(), over.sum()])
+    around, whole = np.median(covered, axis=0) / area
+    return float(around), float(whole)

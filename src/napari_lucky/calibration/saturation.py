@@ -1,0 +1,124 @@
+"""The level at which a camera clips, found in the frames where no header tells it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.calibration.bad_pixels import lone_pixels
+from napari_lucky.calibration.calibrate import Calibrated, calibrated_in
+from napari_lucky.execution.blocks import blocks_of
+from napari_lucky.frames.frames import Frames, View, as_float32
+from napari_lucky.frames.reading import spread_over
+from napari_lucky.frames.window import Window
+
+SAMPLE, FEWEST, SAMPLE_PIXELS = 256, 8, 1 << 22
+"""Frames at most and at least, and pixels of all of them, that are looked at."""
+TOP = 64
+"""So many of the greatest values of each frame are compared."""
+BELOW = 0.02
+"""Of the light's range: how far below the maximum values are counted to compare with."""
+MANY, PILED = 5, 5.0
+"""Values at the maximum at least, and over the usual number at a level just below."""
+ALL, SINGLE = 0.9, 1.5
+"""Frames that each have their own brightest pixel at one value were stretched, not clipped."""
+STEADY = 2.0
+"""Levels; light that varies less from frame to frame may well have one maximum."""
+
+
+def clipping_level(calibrated: Calibrated, window: Window) -> float | None:
+    """Return the raw ADU at which the light in a window is clipped, or None if it is not.
+
+    A clipped star has many values at the greatest one of the run, far more than at any level
+    just below. Of a star that is not clipped the greatest value is a single pixel's of a single
+    frame; of few grey levels, fewer pixels have the greatest than the next one. Bad pixels,
+    and those that stand alone and bright in every frame, do not count.
+
+    Parameters
+    ----------
+    calibrated : Calibrated
+        Its raw frames are looked at, 256 of them at most.
+    window : Window
+        Holds the light.
+    """
+    window = window.clipped(calibrated.shape)
+    pixels = window.height * window.width
+    count = int(np.clip(SAMPLE_PIXELS // max(pixels, 1), FEWEST, SAMPLE))
+    chosen = spread_over(calibrated.shape[0], count)
+    bad = _not_light(calibrated, window)
+    tops = []
+    for part in blocks_of(len(chosen), pixels):
+        raw = np.asarray(calibrated.frames.read(chosen[part], window))
+        values = raw[:, ~bad]
+        if values.shape[1] <= TOP:
+            return None
+        tops.append(np.partition(values, -TOP, axis=1)[:, -TOP:].astype(np.float64))
+    top = np.sort(np.concatenate(tops), axis=1)
+    top = top[np.isfinite(top).all(axis=1)]
+    if len(top) == 0:
+        return None
+    level = float(top.max())
+    return level if _is_piled_up(top, level) else None
+
+
+def tell_unmasked(frames: Frames, window: Window) -> tuple[str, ...]:
+    """Return a sentence if frames have a clipped star whose pixels are not masked.
+
+    Calibrated ones, or integers, which are raw.
+    """
+    calibrated = calibrated_in(frames)
+    if calibrated is None:
+        while isinstance(frames, View):
+            frames = frames.frames
+        if frames.dtype.kind not in "iu":
+            return ()
+        calibrated = Calibrated(frames)
+    level = clipping_level(calibrated, window)
+    if level is None or level >= calibrated.saturation:
+        return ()
+    return (tell_clipping(level, masked=False),)
+
+
+def tell_clipping(level: float, masked: bool) -> str:
+    """Return a sentence on a level that was found, and whether pixels of it are masked."""
+    clipped = (
+        f"The star is clipped: many of its pixels are at {level:g} ADU, the greatest value there."
+    )
+    if masked:
+        return f"{clipped} They are masked (--saturation {level:g}); give more if they are right."
+    return (
+        f"{clipped} They are not masked: set the saturation to {level:g} ADU in the calibration "
+        f"(--saturation {level:g})."
+    )
+
+
+def _is_piled_up(top: NDArray[np.float64], level: float) -> bool:
+    """Tell whether the greatest values (frame, rank) pile up at a level, as clipped ones do."""
+    at = top == level
+    each = at.sum(axis=1)
+    steps = np.diff(np.unique(top))
+    if len(steps) == 0 or each.sum() < MANY:
+        return False
+    step = float(steps.min())
+    below = max(BELOW * (level - float(np.median(top[:, 0]))), step)
+    near = int(((top < level) & (top >= level - below)).sum())
+    if each.sum() <= PILED * (1 + near * step / below):
+        return False
+    reached = each > 0
+    if reached.mean() < ALL:
+        return True
+    rest = np.where(at, -np.inf, top).max(axis=1)
+    varies = rest[np.isfinite(rest)]
+    if each.mean() >= MANY or len(varies) == 0:
+        return True
+    return bool(each.mean() >= SINGLE and varies.std() > STEADY * step)
+
+
+def _not_light(calibrated: Calibrated, window: Window) -> NDArray[np.bool_]:
+    """Return which pixels of a window are bad, or bright alone in all of a few frames."""
+    some = spread_over(calibrated.shape[0], 2 * FEWEST)
+    raw = as_float32(calibrated.frames.read(some, window))
+    with np.errstate(invalid="ignore"):
+        alone = lone_pixels(raw.mean(axis=0), raw.std(axis=0))
+    bad = calibrated.bad
+    return alone if bad is None else alone | bad[window.slices]

@@ -1,0 +1,1 @@
+"""Optional steps that clean frames: dust, outliers, background, noise cut, low-pass."""

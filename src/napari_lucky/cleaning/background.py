@@ -1,0 +1,194 @@
+"""A smooth background, fitted to each frame around the stars and taken off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.polynomial import legendre
+from numpy.typing import NDArray
+
+from napari_lucky.errors import LuckyError
+from napari_lucky.frames.frames import Index, View, as_float32
+from napari_lucky.frames.history import Step
+from napari_lucky.frames.window import Window
+from napari_lucky.imaging.brightest_speckle import track_brightest
+
+MAX_ORDER = 6
+SAMPLES = 20_000
+"""Pixels of a frame that are fitted, on a grid: far more than the terms need."""
+ABOVE, BELOW, ROUNDS = 2.0, 3.0, 20
+"""Pixels this many sigmas off the fit are left out of the next one, in so many rounds."""
+LOW = 0.0705
+"""Sigmas by which Gaussian noise that is clipped so, again and again, has its mean too low."""
+
+
+class Disc(NamedTuple):
+    """A circle around a star, left out of the fit: centre (y, x) and radius in pixels."""
+
+    y: float
+    x: float
+    radius: float
+
+
+@dataclass(frozen=True, eq=False)
+class BackgroundRemoved(View):
+    """Frames less a two-dimensional polynomial, fitted to each outside discs around the stars.
+
+    The model is B(y, x) = sum of c_jk P_j(v) P_k(u) over j + k <= order, with Legendre
+    polynomials P and v, u from −1 to 1 across the sensor: nearly orthogonal there, so that the
+    fit is well conditioned at any order. Pixels far off the fit (a halo, cosmic rays) are
+    clipped and the fit repeated. Masked pixels do not count.
+
+    Parameters
+    ----------
+    frames : Frames
+        Calibrated or raw, masked pixels NaN.
+    discs : tuple of Disc
+        Around the stars, large enough for their light and their shake.
+    order : int
+        0 to 6.
+    follow : Window, optional
+        Of the focused star: the discs move from frame to frame with its brightest speckle, by
+        as much as that is off this window's centre.
+    """
+
+    discs: tuple[Disc, ...] = ()
+    order: int = 4
+    follow: Window | None = None
+    _fitted: dict[int, NDArray[np.float64]] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        check_order(self.order)
+        if any(not disc.radius >= 0 for disc in self.discs):
+            raise LuckyError("The radius of a disc around a star must be 0 pixels or more.")
+
+    def read(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
+        """Return frames less their background, (k, y, x), cut to the window."""
+        return as_float32(self.frames.read(frames, window)) - self.model(frames, window)
+
+    def model(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
+        """Return the backgrounds themselves, (k, y, x), cut to the window."""
+        window = window or Window.whole(self.shape)
+        down = self._vander(np.arange(window.y0, window.y1), 0)
+        across = self._vander(np.arange(window.x0, window.x1), 1)
+        index = np.arange(self.shape[0])[frames]
+        return np.stack([as_float32(down @ self._terms(int(k)) @ across.T) for k in index])
+
+    def _vander(self, pixels: NDArray[np.intp], axis: int) -> NDArray[np.float64]:
+        side = self.shape[1 + axis]
+        return np.asarray(legendre.legvander(2 * pixels / max(side - 1, 1) - 1, self.order))
+
+    def _terms(self, frame: int) -> NDArray[np.float64]:
+        """Return the coefficients (order + 1, order + 1) of a frame, fitted once."""
+        if frame not in self._fitted:
+            self._fitted[frame] = self._fit(frame)
+        return self._fitted[frame]
+
+    def _fit(self, frame: int) -> NDArray[np.float64]:
+        _, ny, nx = self.shape
+        step = max(1, int(np.sqrt(ny * nx / SAMPLES)))
+        y, x = np.arange(step // 2, ny, step), np.arange(step // 2, nx, step)
+        image = as_float32(self.frames.read(np.array([frame])))[0]
+        values = image[step // 2 :: step, step // 2 :: step]
+        used = np.isfinite(values)
+        dy, dx = self._moved(image)
+        for disc in self.discs:
+            used &= np.hypot(y[:, None] - disc.y - dy, x - disc.x - dx) > disc.radius
+        rows, columns = np.nonzero(used)
+        j, k = np.nonzero(np.add.outer(range(self.order + 1), range(self.order + 1)) <= self.order)
+        if len(rows) < 2 * len(j):
+            raise LuckyError(
+                f"Frame {frame}: the discs around the stars leave {len(rows)} pixels to fit a "
+                f"background of order {self.order} to. Give the discs a smaller radius, such as "
+                "--background 2,40, or take a lower order."
+            )
+        basis = self._vander(y, 0)[rows][:, j] * self._vander(x, 1)[columns][:, k]
+        terms = np.zeros((self.order + 1, self.order + 1))
+        # starlight only adds, so what is above goes sooner
+        fitted, sigma = clipped_fit(basis, values[used].astype(np.float64), ABOVE, BELOW, ROUNDS)
+        fitted[0] += LOW * sigma  # the constant term is the first
+        terms[j, k] = fitted
+        return terms
+
+    def _moved(self, image: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return how far (y, x) the brightest speckle is from the centre of its window."""
+        if self.follow is None:
+            return np.zeros(2)
+        star = track_brightest(image[self.follow.slices][np.newaxis])[0, :2]
+        corner = np.array([self.follow.y0, self.follow.x0])
+        return np.nan_to_num(star + corner - self.follow.centre)
+
+
+@dataclass(frozen=True, eq=False)
+class BackgroundModel(View):
+    """The backgrounds that `BackgroundRemoved` takes off, as frames to be looked at."""
+
+    frames: BackgroundRemoved
+
+    def read(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
+        """Return the backgrounds of the frames asked for, (k, y, x), cut to the window."""
+        return self.frames.model(frames, window)
+
+
+def check_order(order: int) -> None:
+    """Raise a `LuckyError` unless a background may be of an order."""
+    if not 0 <= order <= MAX_ORDER:
+        raise LuckyError(f"The background's order is {order}; it must be 0 to {MAX_ORDER}.")
+
+
+def discs_around(windows: Iterable[Window | None], radius: float | None = None) -> tuple[Disc, ...]:
+    """Return a disc around each window's centre; by default it reaches the window's corners."""
+    found = []
+    for window in windows:
+        if window is not None:
+            reach = np.hypot(*window.shape) / 2 if radius is None else radius
+            found.append(Disc(*window.centre, float(reach)))
+    return tuple(found)
+
+
+def clipped_fit(
+    basis: NDArray[np.float64],
+    values: NDArray[np.float64],
+    above: float,
+    below: float,
+    rounds: int,
+) -> tuple[NDArray[np.float64], float]:
+    """Fit by least squares, again and again without what is far off the last fit.
+
+    Parameters
+    ----------
+    basis : ndarray, (n, m)
+        Nearly orthogonal functions, so that the normal equations lose nothing.
+    values : ndarray, (n,)
+        What is fitted.
+    above, below : float
+        Values this many standard deviations off are left out.
+    rounds : int
+        Fits at most.
+
+    Returns
+    -------
+    terms : ndarray, (m,)
+    sigma : float
+        Standard deviation of what is kept, from its median absolute value.
+    """
+    kept = np.ones(len(values), bool)
+    for _ in range(rounds):
+        some = basis[kept]
+        terms = np.linalg.lstsq(some.T @ some, some.T @ values[kept], rcond=None)[0]
+        off = values - basis @ terms
+        sigma = float(np.median(np.abs(off[kept])) / 0.6745)
+        now = (off <= above * sigma) & (off >= -below * sigma) if sigma > 0 else kept
+        if now.sum() < 2 * basis.shape[1] or np.array_equal(now, kept):
+            break
+        kept = now
+    return np.asarray(terms), sigma
+
+
+def background_step(removed: BackgroundRemoved) -> Step:
+    """Record a background that was taken off, with the discs (y, x, radius) left out of its fit."""
+    parameters = {"order": removed.order, "discs": list(removed.discs)}
+    return Step("take off background", {**parameters, "discs_move": removed.follow is not None})

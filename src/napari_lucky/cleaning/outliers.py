@@ -1,0 +1,216 @@
+"""Outlier pixels: those that stand alone in a frame, or that flicker over the run."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.errors import LuckyError
+from napari_lucky.execution.blocks import Progress, blocks_of, map_blocks, silent
+from napari_lucky.frames.frames import Block, Frames, Index, View, as_float32
+from napari_lucky.frames.history import Step
+from napari_lucky.frames.reading import read_around, spread_over
+from napari_lucky.frames.window import Window
+
+MARGIN = 11
+"""Pixels around a window that its outliers depend on."""
+ROUGH, REST = 0.2437, 1.511
+"""Standard deviation of white noise over the means of the measures in `_noise`, measured."""
+LONE = 3.3
+"""An outlier is so many times as far off as the mean of its four neighbours. The peak of a star
+is 2.6 times at most where lambda F#/pixel is 2, and less where it is more."""
+SAMPLE = 64
+"""Frames, spread over the run, that tell how each pixel usually varies."""
+
+
+class Usual(NamedTuple):
+    """How each pixel usually stands off its local median: middle and standard deviation, ADU."""
+
+    middle: NDArray[np.float32]
+    deviation: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class OutliersRemoved(View):
+    """Frames without outlier pixels.
+
+    r = I − M, where M is the median, of rows and then of columns, over 5 x 5 pixels. A pixel is
+    an outlier if |r| > sigma N, where N is the noise measured around it (so photon noise
+    counts), or if |r − u| > flicker max(N, s), where u is what r usually is in that pixel, and s
+    its standard deviation over time. In both cases it must stand alone: |r| > 3.3 |mean r of its
+    four neighbours|, which no star does that is sampled as it must be (lambda F#/pixel of 2 or
+    more). So lucky frames, which are rare over time, keep their peaks.
+
+    Parameters
+    ----------
+    frames : Frames
+        Calibrated or raw, masked pixels NaN.
+    sigma : float, optional
+        Threshold in a frame, in standard deviations; None for none.
+    flicker : float, optional
+        Threshold over time, in standard deviations; None for none.
+    usual : Usual, optional
+        Of the same frames, from `usual_residuals`; `flicker` needs it.
+    replace : bool
+        Whether outliers get the local median M; else they are masked (NaN).
+    """
+
+    sigma: float | None = None
+    flicker: float | None = None
+    usual: Usual | None = None
+    replace: bool = False
+
+    def __post_init__(self) -> None:
+        check_outliers(self.sigma, self.flicker)
+
+    def read(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
+        """Return the frames asked for, (k, y, x), cut to the window, without outliers."""
+        window = window or Window.whole(self.shape)
+        block, middle, found = self._look(frames, window)
+        return np.where(found, middle if self.replace else np.float32(np.nan), block)
+
+    def found(self, frames: Index, window: Window | None = None) -> NDArray[np.bool_]:
+        """Tell which pixels of the frames asked for are outliers, (k, y, x)."""
+        return self._look(frames, window or Window.whole(self.shape))[2]
+
+    def _look(self, frames: Index, window: Window) -> tuple[Block, Block, NDArray[np.bool_]]:
+        around = read_around(self.frames, frames, window, MARGIN)
+        near = around[:, 8:-8, 8:-8]  # three pixels more than the window
+        middle = local_median(near)
+        rest = near[:, 2:-2, 2:-2] - middle
+        inside = rest[:, 1:-1, 1:-1]
+        noise = _noise(around)
+        found = np.zeros(inside.shape, bool)
+        if self.sigma is not None:
+            found |= np.abs(inside) > self.sigma * noise
+        if self.flicker is not None and self.usual is not None:
+            usual, deviation = (image[window.slices] for image in self.usual)
+            found |= np.abs(inside - usual) > self.flicker * np.maximum(noise, deviation)
+        found &= np.abs(inside) > LONE * np.abs(_beside(rest))
+        return near[:, 3:-3, 3:-3], middle[:, 1:-1, 1:-1], found
+
+
+def usual_residuals(
+    frames: Frames, *, progress: Progress = silent, executor: Executor | None = None
+) -> Usual:
+    """Measure how each pixel usually stands off its local median.
+
+    It works down the sensor in bands of rows, on up to 64 frames spread over the run.
+
+    Returns
+    -------
+    Usual
+        Median over the frames and standard deviation (from the median absolute deviation, or
+        the usual one of its band where that is more), (y, x) float32 in ADU.
+
+    Raises
+    ------
+    LuckyError
+        If there are fewer than 8 frames.
+    """
+    n, ny, nx = frames.shape
+    if n < 8:
+        raise LuckyError(f"Flicker is measured over time: {n} frames are too few, give 8 or more.")
+    chosen = spread_over(n, SAMPLE)
+    rows = max(1, min(ny, (1 << 20) // (len(chosen) * nx)))
+    bands = [slice(y, min(y + rows, ny)) for y in range(0, ny, rows)]
+
+    def one(band: slice) -> NDArray[np.float32]:
+        window = Window(band.start, 0, band.stop - band.start, nx)
+        block = read_around(frames, chosen, window, 2)
+        rest = block[:, 2:-2, 2:-2] - local_median(block)
+        rest[np.isnan(rest)] = 0  # masked pixels are no outliers
+        middle = np.median(rest, axis=0)
+        deviation = np.median(np.abs(rest - middle), axis=0) / 0.6745
+        return as_float32(np.stack([middle, np.maximum(deviation, np.median(deviation))]))
+
+    what = "how pixels vary"
+    done = map_blocks(one, bands, progress=progress, what=what, executor=executor)
+    return Usual(*np.concatenate(list(done), axis=1))
+
+
+def count_outliers(
+    removed: OutliersRemoved,
+    windows: list[Window],
+    index: NDArray[np.intp] | None = None,
+    *,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+) -> NDArray[np.intp]:
+    """Count the outliers of each frame, or of some, in windows, (n,)."""
+    index = np.arange(removed.shape[0]) if index is None else index
+    total = np.zeros(len(index), np.intp)
+    for window in windows:
+
+        def one(block: slice, window: Window = window) -> NDArray[np.intp]:
+            return np.asarray(removed.found(index[block], window).sum(axis=(1, 2)))
+
+        blocks = blocks_of(len(index), window.height * window.width)
+        what = "counting outliers"
+        done = map_blocks(one, blocks, progress=progress, what=what, executor=executor)
+        total += np.concatenate(list(done))
+    return total
+
+
+def check_outliers(sigma: float | None, flicker: float | None) -> None:
+    """Raise a `LuckyError` unless thresholds for outliers make sense."""
+    for value, name in ((sigma, "outliers"), (flicker, "flicker")):
+        if value is not None and not 2 <= value <= 1000:
+            raise LuckyError(
+                f"The threshold for {name} is {value} sigma; it must be 2 to 1000. Under 5, good "
+                "pixels are taken for outliers."
+            )
+
+
+def local_median(block: Block) -> Block:
+    """Return the median over 5 x 5 pixels, of rows and then of columns, (k, y − 4, x − 4).
+
+    Of such medians of medians one or two outliers among the 25 pixels move nothing, and
+    they cost a hundredth of a true median. Masked pixels do not count.
+    """
+    return _median_of_five(_median_of_five(block, 1), 2)
+
+
+def _median_of_five(image: Block, axis: int, step: int = 1) -> Block:
+    along = np.moveaxis(image, axis, 0)
+    side = len(along) - 4 * step
+    a, b, c, d, e = (along[k : k + side] for k in range(0, 5 * step, step))
+    low = np.fmax(np.fmin(a, b), np.fmin(c, d))
+    high = np.fmin(np.fmax(a, b), np.fmax(c, d))
+    return np.moveaxis(np.fmax(np.fmin(low, high), np.fmin(np.fmax(low, high), e)), 0, axis)
+
+
+def _noise(block: Block) -> Block:
+    """Return the noise around each pixel, (k, y − 22, x − 22).
+
+    The greater of two measures, each a median that an outlier does not move, averaged over
+    9 x 9 pixels: of second differences along both axes (Immerkær 1996), into which slopes do not
+    enter, and of what is left of the local median, which fine structure makes larger.
+    """
+    from scipy import ndimage
+
+    across = block[:, :, :-2] - 2 * block[:, :, 1:-1] + block[:, :, 2:]
+    rough = np.abs(across[:, :-2] - 2 * across[:, 1:-1] + across[:, 2:])
+    rough = _median_of_five(_median_of_five(rough, 1, 3), 2, 3)  # an outlier is in one of five
+    rest = local_median(np.abs(block[:, 2:-2, 2:-2] - local_median(block)))[:, 3:-3, 3:-3]
+    size = np.nan_to_num(np.fmax(ROUGH * rough, REST * rest))
+    mean = np.asarray(ndimage.uniform_filter(size, size=(1, 9, 9)), np.float32)
+    return mean[:, 4:-4, 4:-4]
+
+
+def _beside(rest: Block) -> Block:
+    """Return the mean of each pixel's four neighbours, masked ones 0, (k, y − 2, x − 2)."""
+    rest = np.nan_to_num(rest)
+    across = rest[:, 1:-1, :-2] + rest[:, 1:-1, 2:]
+    return as_float32((across + rest[:, :-2, 1:-1] + rest[:, 2:, 1:-1]) / 4)
+
+
+def outliers_step(removed: OutliersRemoved) -> Step:
+    """Record the thresholds for outliers."""
+    done = "replace" if removed.replace else "mask"
+    parameters = {"sigma": removed.sigma, "flicker": removed.flicker, "as": done}
+    return Step("remove outliers", parameters)

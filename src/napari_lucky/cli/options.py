@@ -1,0 +1,154 @@
+"""Options that several commands share, and what makes values of their texts."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from napari_lucky.cli.recipe_options import from_text
+from napari_lucky.errors import LuckyError
+from napari_lucky.execution.processes import on_copies
+from napari_lucky.fits.gzip_file import is_gzipped
+from napari_lucky.frames.frames import parse_range
+from napari_lucky.optics.diffraction import Diffraction
+
+TELESCOPE = {
+    "wavelength_nm": ("--wavelength", "NM", "wavelength in nm"),
+    "focal_ratio": ("--focal-ratio", "RATIO", "focal length over diameter, at the camera"),
+    "pixel_um": ("--pixel-size", "UM", "side of a pixel in um"),
+    "diameter_m": ("--diameter", "M", "of the pupil, in m"),
+    "focal_length_m": ("--focal-length", "M", "in m, instead of the focal ratio"),
+    "obstruction": ("--obstruction", "E", "diameter of the central one over the pupil's"),
+}
+
+
+def add_telescope_options(parser: Any) -> None:
+    """Add the options that tell a telescope; what is not given is None."""
+    for name, (option, metavar, told) in TELESCOPE.items():
+        parser.add_argument(option, dest=name, type=float, metavar=metavar, help=told)
+
+
+def add_named_telescope(parser: Any) -> None:
+    """Add the option that names a saved telescope."""
+    parser.add_argument(
+        "--telescope", metavar="NAME", help="a telescope that was saved; see telescope"
+    )
+
+
+def given_telescope(given: argparse.Namespace) -> dict[str, float]:
+    """Return what the options tell of the telescope."""
+    if given.focal_ratio is not None and given.focal_length_m is not None:
+        raise LuckyError("--focal-ratio and --focal-length: each tells the other; give one.")
+    return {name: getattr(given, name) for name in TELESCOPE if getattr(given, name) is not None}
+
+
+def told_telescope(given: argparse.Namespace) -> dict[str, float]:
+    """Return what the saved telescope that is named and the options tell; these win."""
+    from dataclasses import asdict
+
+    from napari_lucky.optics.telescope_store import named_telescope
+
+    options = given_telescope(given)
+    told = {} if given.telescope is None else asdict(named_telescope(given.telescope))
+    if "focal_length_m" in options:
+        told.pop("focal_ratio", None)
+    return {**told, **options}
+
+
+def telescope_input(given: argparse.Namespace) -> dict[str, Path]:
+    """Return the file that the telescope named is read from."""
+    from napari_lucky.optics.telescope_store import telescopes_file
+
+    return {} if given.telescope is None else {"telescopes": telescopes_file()}
+
+
+def add_run(parser: Any, if_no_focus: str = "") -> None:
+    """Add the options of a run: its frames, what calibrates them, and the stars' windows."""
+    add = parser.add_argument
+    add("frames", nargs="*", metavar="FRAMES", help="a folder, a cube, or several FITS files")
+    add("--dark", metavar="F", help="dark: a file or a folder of frames")
+    add("--flat", metavar="F", help="flat: a file or a folder of frames")
+    add(
+        "--saturation",
+        type=float,
+        metavar="ADU",
+        help="raw pixels of this and more are masked, such as 4095 for 12 bits (the header's "
+        "SATURATE, or the greatest number that the file can hold)",
+    )
+    where = "star: centre (row, column, from 0) and side in pixels"
+    windows = {"focus": f"focused {where}{if_no_focus}", "defocus": f"defocused {where}"}
+    for name, told in windows.items():
+        add(f"--{name}", type=from_text(window), metavar="Y,X,SIZE", help=told)
+
+
+def folder(text: str) -> Path:
+    """Return the folder OUT."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("give a folder; a dot is the one you are in")
+    return Path(text)
+
+
+def window(text: str) -> tuple[int, int, int]:
+    """Return (y, x, size) of Y,X,SIZE."""
+    try:
+        y, x, size = (int(part) for part in text.split(","))
+    except ValueError:
+        raise LuckyError(
+            f"{text!r} is not Y,X,SIZE: three whole numbers of pixels, such as 140,392,128"
+        ) from None
+    return y, x, size
+
+
+def psf(text: str) -> tuple[float, float]:
+    """Return (sampling, obstruction) of SAMPLING[,OBSTRUCTION]."""
+    try:
+        sampling, *more = (float(part) for part in text.split(","))
+        (obstruction,) = more or [0.0]
+    except ValueError:
+        raise LuckyError(
+            f"{text!r} is not SAMPLING or SAMPLING,OBSTRUCTION, such as 7 or 7,0.3"
+        ) from None
+    Diffraction(sampling, obstruction)  # raises if they make no sense
+    return sampling, obstruction
+
+
+def executor_on(
+    scheduler: str | None, frames: Sequence[str]
+) -> AbstractContextManager[Executor | None]:
+    """Return where the work on these files is done: on the cluster of a scheduler, or here."""
+    if scheduler is not None:
+        from napari_lucky.execution.cluster import on_cluster
+
+        return on_cluster(scheduler)
+    if len(frames) == 1 and is_gzipped(Path(frames[0])):
+        return nullcontext()  # threads: a cube that one process unpacks for all
+    return on_copies(meanwhile=import_astropy)
+
+
+def import_astropy() -> None:
+    """Import what takes long and is needed in the end."""
+    import astropy.io.fits  # noqa: F401
+
+
+def add_frames(parser: Any) -> None:
+    """Add the option that says which frames of the run are used."""
+    parser.add_argument(
+        "--frames",
+        dest="range",
+        type=from_text(parse_range),
+        metavar="START:STOP[:STEP]",
+        help="of a run, only these",
+    )
+
+
+def add_scheduler(parser: Any) -> None:
+    """Add the option that names a cluster."""
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="work on the dask.distributed cluster with this scheduler, such as tcp://host:8786",
+    )

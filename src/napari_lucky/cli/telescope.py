@@ -1,0 +1,72 @@
+"""The command line `napari-lucky telescope`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from napari_lucky.cli.options import add_telescope_options, given_telescope
+from napari_lucky.cli.terminal import say, warn
+from napari_lucky.errors import LuckyError
+
+
+def add_telescope(commands: Any) -> None:
+    """Add the parser of `napari-lucky telescope`."""
+    telescope = commands.add_parser(
+        "telescope", help="save a telescope under a name, list those saved, or remove one"
+    )
+    telescope.add_argument("name", nargs="?", metavar="NAME", help="none: list all")
+    add_telescope_options(telescope)
+    telescope.add_argument("--remove", action="store_true", help="forget the one of this name")
+    telescope.add_argument("--overwrite", action="store_true", help="replace the one of this name")
+
+
+def run_telescope(given: argparse.Namespace) -> int:
+    """Do `napari-lucky telescope`."""
+    from napari_lucky.optics.telescope_store import (
+        broken_telescopes,
+        named_telescope,
+        remove_telescope,
+        save_telescope,
+        saved_telescopes,
+        telescope_notes,
+        telescope_of,
+        telescopes_file,
+    )
+
+    options = given_telescope(given)
+    if given.name is None:
+        if options or given.remove:
+            raise LuckyError("Give the telescope a NAME.")
+        saved = saved_telescopes()
+        for name, one in saved.items():
+            say(f"{name}: {tell_telescope(one)}")
+        for told in broken_telescopes().values():
+            warn(told)
+        if not saved:
+            say(f"No telescope was saved yet; they are kept in {telescopes_file()}")
+        return 0
+    if given.remove:
+        say(f"Removed {given.name} from {remove_telescope(given.name)}")
+        return 0
+    if not options:
+        if given.name not in {**saved_telescopes(), **broken_telescopes()}:
+            raise LuckyError(f"There is no telescope {given.name!r}; give its figures to save it.")
+        say(f"{given.name}: {tell_telescope(named_telescope(given.name))}")
+        return 0
+    telescope = telescope_of(options)
+    path = save_telescope(given.name, telescope, overwrite=given.overwrite)
+    for note in telescope_notes(None, options):
+        warn(note)
+    say(f"Saved {given.name}: {tell_telescope(telescope)}; in {Path(path)}")
+    return 0
+
+
+def tell_telescope(telescope: Any) -> str:
+    """Return a telescope's figures in a line."""
+    return (
+        f"{telescope.wavelength_nm:g} nm, f/{telescope.focal_ratio:g}, pixel "
+        f"{telescope.pixel_um:g} um, diameter {telescope.diameter_m:g} m, obstruction "
+        f"{telescope.obstruction:g}; lambda F#/pixel {telescope.px_per_lambda_over_d:.4g} px"
+    )

@@ -1,0 +1,219 @@
+"""The command line `napari-lucky wavefront`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_lucky.cli.options import (
+    add_frames,
+    add_named_telescope,
+    add_run,
+    add_scheduler,
+    add_telescope_options,
+    executor_on,
+    folder,
+    telescope_input,
+    told_telescope,
+)
+from napari_lucky.cli.recipe_options import from_text
+from napari_lucky.cli.terminal import Meter, say, warn
+from napari_lucky.errors import LuckyError
+from napari_lucky.frames.window import Window
+from napari_lucky.pipeline.recipe import Recipe
+
+if TYPE_CHECKING:
+    from napari_lucky.optics.pupil import Spider
+    from napari_lucky.wavefront.job import MeasuredWavefront, WavefrontRequest
+
+CHOICES = ("random", "all", "ranked")
+OF_A_RUN = (
+    "dark",
+    "flat",
+    "saturation",
+    "range",
+    "choose",
+    "count",
+    "scheduler",
+    "gain",
+    "read_noise",
+)
+"""Options that say nothing of a pair of stacks."""
+
+
+def add_wavefront(commands: Any) -> None:
+    """Add the parser of `napari-lucky wavefront`."""
+    wavefront = commands.add_parser(
+        "wavefront", help="the telescope's static wavefront, from focused and defocused star"
+    )
+    add = wavefront.add_argument
+    add_run(wavefront)
+    add_named_telescope(wavefront)
+    add_telescope_options(wavefront)
+    add(
+        "--spider",
+        type=from_text(spider),
+        metavar="VANES,WIDTH[,ANGLE]",
+        help="vanes before the pupil, evenly spread: how many, how wide over the pupil's diameter, "
+        "and the first one's angle in degrees from +x (right) to +y (down)",
+    )
+    between = wavefront.add_mutually_exclusive_group()
+    between.add_argument(
+        "--defocus-pv",
+        type=float,
+        metavar="WAVES",
+        help="defocus of the second image against the first, waves peak-to-valley, with its sign",
+    )
+    between.add_argument(
+        "--defocus-mm", type=float, metavar="MM", help="the same as a shift of the focus in mm"
+    )
+    add("--fit-defocus", action="store_true", help="fit it too, from within some 10 %% of that")
+    add(
+        "--gain",
+        type=float,
+        metavar="G",
+        help="of the camera, e-/ADU; from the header (EGAIN) or measured by default",
+    )
+    add(
+        "--read-noise",
+        type=float,
+        metavar="E",
+        help="of the camera, e-; from the header (RDNOISE) or measured by default",
+    )
+    add("--modes", type=int, metavar="N", help="Noll 4 to this one are told (36)")
+    add(
+        "--choose",
+        choices=CHOICES,
+        help="which frames: COUNT at random (default), all, or the COUNT best, which biases "
+        "the answer",
+    )
+    add("--count", type=int, metavar="COUNT", help="how many frames (200)")
+    add("--seed", type=int, metavar="SEED", default=0, help="of the choice and the starts (0)")
+    add_frames(wavefront)
+    add(
+        "--stacks",
+        nargs=2,
+        metavar=("FOCUS", "DEFOCUS"),
+        help="the lesser way, where the frames are gone: from one pair of stacks",
+    )
+    add("--report", action="store_true", help="draw report.png too")
+    add("--overwrite", action="store_true", help="replace a wavefront that OUT already holds")
+    add_scheduler(wavefront)
+    add("-o", "--out", required=True, type=folder, metavar="OUT", help="folder for the results")
+
+
+def spider(text: str) -> Spider:
+    """Return the vanes of VANES,WIDTH[,ANGLE]."""
+    from napari_lucky.optics.pupil import Spider
+
+    try:
+        vanes, width, *more = text.split(",")
+        (angle,) = more or ["0"]
+        made = Spider(int(vanes), float(width), float(angle))
+    except ValueError:
+        raise LuckyError(f"{text!r} is not VANES,WIDTH or VANES,WIDTH,ANGLE, as 4,0.02") from None
+    if not (1 <= made.vanes <= 12 and 0 < made.width < 0.3 and abs(made.angle_deg) <= 360):
+        raise LuckyError(
+            f"{text!r}: a spider has 1 to 12 vanes, of 0 to 0.3 of the pupil's diameter, and the "
+            "angle is in degrees."
+        )
+    return made
+
+
+def run_wavefront(given: argparse.Namespace) -> int:
+    """Do `napari-lucky wavefront`."""
+    from napari_lucky.pipeline.results_folder import check_out
+    from napari_lucky.wavefront.output import NAMES, write_wavefront
+    from napari_lucky.wavefront.summary import told_sign
+
+    request = _asked(given)
+    inputs = {
+        "frames": given.frames,
+        "dark": given.dark,
+        "flat": given.flat,
+        "stacks": given.stacks,
+        **telescope_input(given),
+    }
+    check_out(given.out, given.overwrite, NAMES, inputs)
+    meter = Meter()
+    try:
+        measured = _measure(given, request, meter)
+    finally:
+        meter.clear()
+    files = write_wavefront(measured, given.out, report=given.report, overwrite=given.overwrite)
+    for note in measured.notes:
+        warn(note)
+    say(f"{_told(measured)}; wrote {', '.join(file.name for file in files)} to {given.out}")
+    say(told_sign(measured.wavefront))
+    return 0
+
+
+def _asked(given: argparse.Namespace) -> WavefrontRequest:
+    from napari_lucky.wavefront.job import WavefrontRequest
+
+    if given.choose == "all" and given.count is not None:
+        raise LuckyError("--choose all and --count: all frames are taken; leave one of them out.")
+    options = {
+        "spider": given.spider,
+        "fit_defocus": given.fit_defocus,
+        "modes": given.modes,
+        "choice": given.choose,
+        "count": given.count,
+        "seed": given.seed,
+        "gain": given.gain,
+        "read_noise_e": given.read_noise,
+    }
+    known = {name: value for name, value in options.items() if value is not None}
+    return WavefrontRequest(told_telescope(given), given.defocus_pv, given.defocus_mm, known)
+
+
+def _measure(
+    given: argparse.Namespace, request: WavefrontRequest, meter: Meter
+) -> MeasuredWavefront:
+    from napari_lucky.wavefront.job import wavefront_of_run, wavefront_of_stack_files
+
+    if given.stacks:
+        named = {"range": "frames", "read_noise": "read-noise"}
+        of_run = [f"--{named.get(n, n)}" for n in OF_A_RUN if getattr(given, n) is not None]
+        if given.frames or of_run:
+            raise LuckyError(
+                f"{' and '.join([*(['FRAMES'] if given.frames else []), *of_run])}: --stacks "
+                "measures one pair of images, not a run; leave one out."
+            )
+        windows = [spec and Window.centred(*spec) for spec in (given.focus, given.defocus)]
+        focus, defocus = map(Path, given.stacks)
+        return wavefront_of_stack_files(
+            focus, defocus, request, (windows[0], windows[1]), progress=meter
+        )
+    if not given.frames:
+        raise LuckyError("No frames were given; give a folder, a cube, or several FITS files.")
+    chosen = given.range or slice(None)
+    recipe = Recipe(
+        frames=tuple(given.frames),
+        start=chosen.start,
+        stop=chosen.stop,
+        step=chosen.step,
+        dark=given.dark,
+        flat=given.flat,
+        saturation=given.saturation,
+        focus=given.focus,
+        defocus=given.defocus,
+    )
+    with executor_on(given.scheduler, recipe.frames) as executor:
+        return wavefront_of_run(recipe, request, progress=meter, executor=executor)
+
+
+def _told(measured: MeasuredWavefront) -> str:
+    from napari_lucky.wavefront.result import Wavefront
+
+    wavefront = measured.wavefront
+    told = f"Wavefront: {wavefront.rms_nm:.4g} nm rms, Strehl ratio {wavefront.strehl:.3g}"
+    if not isinstance(wavefront, Wavefront):
+        return f"{told}, blur {wavefront.blur_px:.3g} px"
+    if wavefront.task.fit_defocus:
+        told += f", defocus {wavefront.defocus_waves:.4g} ± {wavefront.defocus_sigma:.2g} waves"
+    return (
+        f"{told}, D/r0 {wavefront.d_over_r0:.3g} ± {wavefront.d_over_r0_sigma:.2g}, from "
+        f"{wavefront.used} of {len(measured.numbers)} frames"
+    )

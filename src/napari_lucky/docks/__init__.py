@@ -1,0 +1,1 @@
+"""napari's docks, one a file."""

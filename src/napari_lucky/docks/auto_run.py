@@ -1,0 +1,98 @@
+"""A dock that keeps up: it runs again when what it works on changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from magicgui.widgets import CheckBox
+from napari.layers import Layer, Vectors
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QWidget
+
+from napari_lucky.docks.choices import LayerCombo
+from napari_lucky.viewer.to_layers import LayerTuple
+
+Followed = tuple[LayerCombo, tuple[str, ...]]
+"""A choice of layers, and the events of the chosen one that matter."""
+DELAY_MS = 400
+"""A window that is being dragged tells of every step; the last one counts."""
+
+
+class KeepingUp:
+    """Run again, once changes have come to rest, while the box is ticked.
+
+    Parameters
+    ----------
+    owner : QWidget
+        The dock.
+    follows : sequence of Followed
+        What it works on.
+    again : callable
+        Starts the dock's job; returns False if it cannot be started yet.
+    """
+
+    def __init__(
+        self, owner: QWidget, follows: Sequence[Followed], again: Callable[[], bool]
+    ) -> None:
+        self.box = CheckBox(
+            name="keep_up",
+            text="keep up",
+            tooltip="Run again when a parameter or what this works on changes (a window or a dust "
+            "spot is moved, the dock before has run); results take the place of the last ones",
+        )
+        self._follows, self._again = follows, again
+        self._heard: list[Any] = []
+        self._timer = QTimer(owner)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(DELAY_MS)
+        self._timer.timeout.connect(self._run)
+        for combo, _ in follows:
+            combo.changed.connect(self._listen)
+        self.box.changed.connect(self._listen)
+
+    def _listen(self, *_: Any) -> None:
+        for emitter in self._heard:
+            emitter.disconnect(self.changed)
+        self._heard = []
+        if not self.box.value:
+            self._timer.stop()
+            return
+        for combo, names in self._follows:
+            if combo.value is not None:
+                self._heard += [getattr(combo.value.events, name) for name in names]
+        for emitter in self._heard:
+            emitter.connect(self.changed)
+
+    def changed(self, *_: Any) -> None:
+        """Something changed: run again when no more changes come."""
+        if self.box.value:
+            self._timer.start()
+
+    def _run(self) -> None:
+        if self.box.value and not self._again():
+            self._timer.start()
+
+    def stop(self) -> None:
+        """Follow nothing any more."""
+        self.box.value = False
+
+
+def put_in_place(layer: Layer, new: LayerTuple, limits: Any = None) -> None:
+    """Give a layer the data, features, place and history of a new one of its kind.
+
+    Its contrast as well, if it still has the limits that it was given.
+    """
+    data, meta, _ = new
+    untouched = limits is not None and np.allclose(layer.contrast_limits, limits)
+    layer.metadata = meta["metadata"]
+    layer.data = data
+    if untouched:
+        layer.contrast_limits = meta["contrast_limits"]
+    if "translate" in meta:
+        layer.translate = meta["translate"]
+    if "features" in meta:
+        layer.features = meta["features"]
+    if isinstance(layer, Vectors):
+        layer.refresh_colors()

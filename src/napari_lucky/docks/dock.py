@@ -1,0 +1,291 @@
+"""What all docks share: parameters that are remembered, Run and Cancel."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from threading import Thread
+from typing import Any
+
+import napari
+from magicgui.widgets import Container, LineEdit, PushButton, Widget
+from napari.layers import Layer
+from qtpy.QtCore import QEvent, QSettings, Qt, QTimer
+from qtpy.QtWidgets import (
+    QDockWidget,
+    QFrame,
+    QLabel,
+    QMainWindow,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_lucky.docks.auto_run import Followed, KeepingUp, put_in_place
+from napari_lucky.docks.choices import LayerCombo
+from napari_lucky.docks.jobs import END, Done, Job, Work, attempt, import_tables, sentence_of, tell
+from napari_lucky.text import plain
+from napari_lucky.viewer.messages import show_warning
+from napari_lucky.viewer.to_layers import LayerTuple
+
+
+class Dock(QScrollArea):
+    """A dock: what it does, its parameters, Run and Cancel; it scrolls where it has no room.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Where layers are taken from and put.
+    explanation : str
+        A line or two on what it does.
+    parameters : list of Widget
+        The parameters, in the order of the work.
+    follows : sequence of Followed
+        What it works on and can keep up with; none: it runs only when told.
+    quiet : sequence of Widget
+        Parameters that take effect without running again.
+    """
+
+    def __init__(
+        self,
+        viewer: napari.Viewer,
+        explanation: str,
+        parameters: list[Widget],
+        follows: Sequence[Followed] = (),
+        quiet: Sequence[Widget] = (),
+    ) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self._tabbed = False
+        self._jobs: list[Job] = []  # none, or the one that runs
+        self._parameters = parameters
+        self._remembered = [w for w in _flat(parameters) if _is_plain(w)]
+        self.run_button = PushButton(text="Run", tooltip="Start with these parameters")
+        self.cancel_button = PushButton(
+            text="Cancel", enabled=False, tooltip="Stop the job; nothing is changed"
+        )
+        # the last results by the names they were to have, and the contrast limits given to them
+        self._made: dict[str, tuple[Layer, Any]] = {}
+        self._in_place = False
+        self.keeping_up = KeepingUp(self, follows, self._run_again) if follows else None
+        self._settings = QSettings("napari-lucky", "docks")
+        self._recall()
+        for widget in self._remembered:
+            widget.changed.connect(self._remember)
+            if self.keeping_up is not None and widget not in quiet:
+                widget.changed.connect(self.keeping_up.changed)
+        self.run_button.changed.connect(lambda: self.attempt(self.run))
+        self.cancel_button.changed.connect(self.cancel)
+        self._lay_out(explanation)
+        self.destroyed.connect(partial(_abandon, self._jobs))
+        with suppress(RuntimeError):  # the system allows no thread
+            Thread(target=import_tables, daemon=True).start()  # before a first job has to
+
+    def _lay_out(self, explanation: str) -> None:
+        label = QLabel(explanation)
+        label.setWordWrap(True)
+        # the containers are kept: magicgui's native widgets do not keep them alive
+        self._form = Container(widgets=self._parameters)
+        buttons: list[Widget] = [self.run_button, self.cancel_button]
+        if self.keeping_up is not None:
+            buttons.append(self.keeping_up.box)
+        self._buttons = Container(widgets=buttons, layout="horizontal", labels=False)
+        self.notes = QLabel()
+        self.notes.setWordWrap(True)
+        self.notes.setTextFormat(Qt.TextFormat.PlainText)
+        self.notes.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.notes.hide()
+        inside = QWidget()
+        outer = QVBoxLayout(inside)
+        self.column = QVBoxLayout()  # not aligned to the top: Qt cuts wrapped text of such a layout
+        outer.addLayout(self.column)
+        outer.addStretch(1)
+        self.column.addWidget(label)
+        self.column.addWidget(self._form.native)
+        self.column.addWidget(self._buttons.native)
+        self.column.addWidget(self.notes)
+        self.setWidget(inside)
+        self.setWidgetResizable(True)
+        scroll_bar = self.verticalScrollBar()
+        wide = 0 if scroll_bar is None else scroll_bar.sizeHint().width()
+        self.setMinimumWidth(inside.minimumSizeHint().width() + wide)  # nothing is cut at the side
+        self.setFrameShape(QFrame.Shape.NoFrame)
+
+    def event(self, event: QEvent) -> bool:
+        """End the job when the dock is closed: napari then takes it out of its window."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.cancel()
+            if self.keeping_up is not None:
+                self.keeping_up.stop()
+        return bool(super().event(event))
+
+    def showEvent(self, event: Any) -> None:
+        """Become a tab beside the other docks: four on top of each other have no room."""
+        super().showEvent(event)
+        if not self._tabbed:
+            self._tabbed = True
+            QTimer.singleShot(0, self._tabify)
+
+    def _tabify(self) -> None:
+        outer: Any = self.parent()
+        window: Any = self.window()
+        if not isinstance(outer, QDockWidget) or not isinstance(window, QMainWindow):
+            return
+        others = [
+            dock
+            for dock in window.findChildren(QDockWidget)
+            if dock is not outer and isinstance(dock.widget(), Dock) and not dock.isFloating()
+        ]
+        if others and not window.tabifiedDockWidgets(outer):
+            window.tabifyDockWidget(others[-1], outer)
+            outer.raise_()
+
+    def reset_choices(self, *_: Any) -> None:
+        """Take up the viewer's layers anew; napari calls it when they change."""
+        for widget in self._parameters:
+            if isinstance(widget, LayerCombo):
+                widget.reset_choices()
+
+    def note(self, *sentences: str, doubts: Sequence[str] = ()) -> None:
+        """Show under Run what the last job has to say, and nothing of the job before it.
+
+        What is doubtful is a message of napari's too; those show their first words only, and go
+        away.
+        """
+        lines = dict.fromkeys([*sentences, *doubts])
+        self.notes.setText(plain("\n".join(lines)))
+        self.notes.setVisible(bool(lines))
+        if doubts:
+            show_warning("\n".join(doubts))
+
+    def tell(self, error: Exception) -> None:
+        """Show what went wrong, in napari's way and under Run."""
+        self.note(sentence_of(error))
+        tell(error)
+
+    def attempt(self, action: Callable[[], None]) -> None:
+        """Do something at once, and show what goes wrong."""
+        attempt(action, self.tell)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs."""
+        return bool(self._jobs)
+
+    def run(self) -> None:
+        """Read the parameters and start the job; each dock says how."""
+        raise NotImplementedError
+
+    def start(self, work: Work, done: Done) -> None:
+        """Do a job on a thread of its own; Run is off and Cancel is on until it ends."""
+        if self._jobs:
+            return
+        in_place = self._in_place
+
+        def finish(result: Any) -> Iterator[None]:
+            pieces, more = done(result), True
+            while more:
+                self._in_place = in_place
+                try:
+                    more = next(pieces, END) is not END
+                finally:
+                    self._in_place = False
+                yield
+
+        self.run_button.enabled, self.cancel_button.enabled = False, True
+        self.note()
+        self._jobs.append(Job(work, finish, self._on_ended, self.tell))
+        self._jobs[0].start()
+
+    def _run_again(self) -> bool:
+        """Start the job with its results in place of the last ones, unless one is under way."""
+        if self._jobs:
+            return False
+        self._in_place = True
+        self.attempt(self.run)
+        self._in_place = False
+        return True
+
+    def cancel(self, *_: Any) -> None:
+        """Stop the job that is running, if one is."""
+        for job in self._jobs:
+            job.cancel()
+
+    def _on_ended(self) -> None:
+        self._jobs.clear()
+        self.run_button.enabled, self.cancel_button.enabled = True, False
+
+    def add(self, layer: LayerTuple) -> Layer:
+        """Put a new layer into the viewer; its name is made unique, nothing is overwritten.
+
+        An image goes under the windows, points and arrows on top, which it would hide. While the
+        dock keeps up, its last result of this name is given the new one's content instead.
+        """
+        layers = self.viewer.layers
+        name = layer[1]["name"]
+        limits = layer[1].get("contrast_limits")
+        last, shown = self._made.get(name, (None, None))
+        if self._in_place and last in layers:
+            put_in_place(last, layer, shown)
+            self._made[name] = last, limits
+            return last
+        data, meta, kind = layer
+        # shown once it is in its place: until then, napari would read and draw its first frame
+        added, place = Layer.create(data, {**meta, "visible": False}, kind), len(layers)
+        if isinstance(added, napari.layers.Image):
+            while place > 0 and not isinstance(layers[place - 1], napari.layers.Image):
+                place -= 1
+        layers.insert(place, added)
+        added.visible = meta.get("visible", True)
+        self._made[name] = added, limits
+        return added
+
+    def frame_shown(self, n: int) -> int:
+        """Return which of n frames of a result the slider will show: see `show_frame_of`."""
+        axis = self.viewer.dims.ndim - 3
+        frame = int(self.viewer.dims.current_step[axis]) if axis >= 0 else 0
+        return frame if frame < n else 0
+
+    def show_frame_of(self, n: int) -> None:
+        """Move the slider to a frame that a new layer of n frames has."""
+        axis = self.viewer.dims.ndim - 3
+        if axis >= 0 and self.viewer.dims.current_step[axis] >= n:
+            self.viewer.dims.set_current_step(axis, 0)
+
+    def _key(self, widget: Widget) -> str:
+        return f"{type(self).__name__}/{widget.name}"
+
+    def _remember(self, *_: Any) -> None:
+        for widget in self._remembered:
+            self._settings.setValue(self._key(widget), json.dumps(widget.value))
+
+    def _recall(self) -> None:
+        for widget in self._remembered:
+            text = self._settings.value(self._key(widget))
+            try:
+                if text is not None:
+                    widget.value = json.loads(text)
+            except (ValueError, TypeError):
+                continue  # of an older version, or edited: the default holds
+
+
+def _abandon(jobs: list[Job], *_: Any) -> None:
+    for job in jobs:
+        job.abandon()
+
+
+def _flat(parameters: Iterable[Widget]) -> list[Widget]:
+    """Return the parameters, those of a row of several as well."""
+    flat: list[Widget] = []
+    for widget in parameters:
+        flat += _flat(widget) if isinstance(widget, Container) else [widget]
+    return flat
+
+
+def _is_plain(widget: Widget) -> bool:
+    """Tell whether a parameter is remembered; what is of one run alone is not."""
+    value = getattr(widget, "value", None)
+    of_run = isinstance(widget, (LayerCombo, LineEdit, PushButton))
+    return not of_run and isinstance(value, (bool, int, float, str))

@@ -1,0 +1,199 @@
+"""Long jobs in the viewer: the one place that knows threads, progress, cancel and errors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import Any
+
+from napari.qt.threading import WorkerBase, WorkerBaseSignals
+from napari.utils import progress as progress_bar
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_lucky.errors import LuckyError
+from napari_lucky.execution.blocks import Cancelled
+from napari_lucky.viewer.background_work import RUNNING, begin, end
+from napari_lucky.viewer.messages import show_error, show_info
+
+EMIT_EVERY = 0.1
+"""Seconds between reports to the window: it looks alive, and drawing the bar costs little."""
+Work = Callable[..., Any]
+"""Called as work(progress=...) on a thread of its own; it must touch neither layers nor widgets."""
+
+Done = Callable[[Any], Iterator[None]]
+"""Shows what the work returned, on the window's thread: a generator, which yields after each layer.
+
+napari takes a tenth of a second for a layer; the window draws and listens in between.
+"""
+BREATH_MS = 10
+"""Between two pieces; after 0 ms Qt would go on before it sees to timers and to the mouse."""
+END = object()
+TOLD = LuckyError, OSError, MemoryError
+"""What is no mistake of the program's."""
+
+
+class _Signals(WorkerBaseSignals):
+    progressed = Signal(int, int, str)
+
+
+def import_tables() -> None:
+    """Import what napari makes the tables of layers with: it would do so in the window."""
+    import_module("pandas")
+
+
+class _Worker(WorkerBase):
+    def __init__(self, work: Work) -> None:
+        super().__init__(SignalsClass=_Signals)
+        self._work = work
+        self._told = ("", 0.0)
+
+    def work(self) -> Any:
+        import_tables()
+        try:
+            return self._work(progress=self._report)
+        except Cancelled:
+            self._abort_requested = True  # so that nothing is returned
+            return None
+
+    def _report(self, done: int, total: int, what: str) -> None:
+        if self.abort_requested:
+            raise Cancelled
+        stage, at = self._told
+        now = time.monotonic()
+        if what != stage or now - at > EMIT_EVERY:
+            self._told = (what, now)
+            self.progressed.emit(done, total, what)
+
+
+class Job(QObject):
+    """One job of a dock: its thread, its bar in the activity dock, its end.
+
+    Parameters
+    ----------
+    work : callable
+        See `Work`.
+    done : callable
+        See `Done`; not called after a cancel or an error.
+    ended : callable
+        Called on the window's thread at the end, however it came.
+    failed : callable
+        Called with an error that ended the job.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        done: Done,
+        ended: Callable[[], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        super().__init__()
+        self._done, self._ended, self._failed = done, ended, failed
+        self._pieces: Iterator[None] | None = None  # of the result, while it is being shown
+        self._bar: Any = None
+        self._stage = ""
+        self._worker = _Worker(work)
+        self._worker.progressed.connect(self._on_progress)
+        self._worker.returned.connect(self._on_returned)
+        self._worker.errored.connect(self._on_errored)
+        self._worker.finished.connect(self._on_finished)
+
+    def start(self) -> None:
+        """Begin."""
+        begin(self)
+        self._worker.start()
+
+    def cancel(self) -> None:
+        """Ask the job to end; it does at its next report, at most a tenth of a second away.
+
+        A result that is being shown already is shown whole, now.
+        """
+        if self._pieces is None:
+            self._worker.quit()
+            return
+        while self in RUNNING:
+            self._show_piece()
+
+    def abandon(self) -> None:
+        """Cancel, and call nobody back: the dock is gone."""
+        self._done, self._ended, self._failed = (lambda _: iter(())), (lambda: None), tell
+        self._pieces = None
+        self._worker.quit()
+
+    def _on_progress(self, done: int, total: int, what: str) -> None:
+        if what != self._stage:
+            self._close_bar()
+            self._stage = what
+            # making a bar lets the window work, and so this job go on, or even end, meanwhile
+            self._bar = progress_bar(total=total, desc=what)
+        if self not in RUNNING:
+            self._close_bar()
+        elif self._bar is not None:
+            self._bar.update(done - self._bar.n)
+
+    def _on_returned(self, result: Any) -> None:
+        self._pieces = self._done(result)
+
+    def _on_errored(self, error: Exception) -> None:
+        self._failed(error)
+
+    def _on_finished(self) -> None:
+        self._close_bar()
+        if self._pieces is not None:
+            self._show_piece()
+            return
+        if self._worker.abort_requested:
+            show_info("Cancelled; nothing was changed.")
+        self._end()
+
+    def _show_piece(self) -> None:
+        """Show the next piece of the result, and the others once the window has drawn it."""
+        more = False
+        try:
+            more = self._pieces is not None and next(self._pieces, END) is not END
+        except TOLD as error:
+            self._failed(error)
+        finally:
+            if more:
+                QTimer.singleShot(BREATH_MS, self._show_rest)
+            else:
+                self._end()
+
+    def _show_rest(self) -> None:
+        if self in RUNNING:  # not shown whole meanwhile
+            self._show_piece()
+
+    def _end(self) -> None:
+        self._pieces = None
+        end(self)
+        self._ended()
+
+    def _close_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def sentence_of(error: Exception) -> str:
+    """Return a sentence for an error of the user's; raise one of ours."""
+    if isinstance(error, LuckyError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "There is not enough memory for this; choose a smaller window or fewer frames."
+    if isinstance(error, OSError):
+        return f"A file cannot be read or written: {error}."
+    raise error
+
+
+def tell(error: Exception) -> None:
+    """Show an error: a sentence for one of the user's, the whole story for one of ours."""
+    show_error(sentence_of(error))
+
+
+def attempt(action: Callable[[], None], failed: Callable[[Exception], None] = tell) -> None:
+    """Do something at once, on the window's thread, and show what goes wrong."""
+    try:
+        action()
+    except TOLD as error:
+        failed(error)

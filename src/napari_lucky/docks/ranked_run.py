@@ -1,0 +1,55 @@
+"""A ranking that the ranking dock shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.fits.frame_table import FrameTable
+from napari_lucky.frames.history import History, frame_places
+from napari_lucky.frames.window import Window
+from napari_lucky.optics.diffraction import Diffraction
+from napari_lucky.viewer.from_layers import history_of, table_of
+
+
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """A ranking that was done: of which layers, how, and what came out."""
+
+    layer: Any
+    shifts: Any
+    focus: Window
+    quality: NDArray[np.float64]
+    metric: str
+    smooth: float
+    diffraction: Diffraction | None
+    history: History
+    numbers: NDArray[np.intp]  # of the frames in the run, of which some may have been chosen
+
+    @property
+    def psf(self) -> tuple[float, float] | None:
+        """Sampling and obstruction, if they were given."""
+        known = self.diffraction
+        return None if known is None else (known.sampling, known.obstruction)
+
+    def table(self) -> FrameTable:
+        """Return shift, quality and choice of each frame, as the shifts tell them now."""
+        features, metadata = self.shifts.features, self.shifts.metadata
+        return table_of(features, metadata, len(self.quality), history_of(self.layer))
+
+    def is_told(self) -> bool:
+        """Tell whether the quality in the shifts' features is still the one of this ranking."""
+        place, inside = self.places()
+        told = self.shifts.features.get("quality", np.nan * place)
+        quality = np.asarray(told, np.float64)
+        return np.array_equal(quality[inside], self.quality[place[inside]], equal_nan=True)
+
+    def places(self) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Return the place of each arrow's frame in the layer, 0 if none, and which have one."""
+        frame = np.asarray(self.shifts.features["frame"], np.intp)
+        place = frame_places(frame, history_of(self.layer))
+        inside = (place >= 0) & (place < len(self.quality))
+        return np.where(inside, place, 0), inside

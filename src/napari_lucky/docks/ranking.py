@@ -1,0 +1,394 @@
+"""Dock 3, frame ranking: how lucky each frame was, where the cut is, and what the hand changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import napari
+import numpy as np
+from magicgui.widgets import Container, PushButton
+from napari.utils.theme import get_theme
+from numpy.typing import NDArray
+from qtpy.compat import isalive
+from qtpy.QtWidgets import QLabel
+
+from napari_lucky.calibration.sampling import Sampling, measure_sampling
+from napari_lucky.docks.choices import (
+    base_name,
+    run_combo,
+    shifts_combo,
+    show_smoothing,
+    windows_combo,
+)
+from napari_lucky.docks.cut_choice import ABOVE, CutChoice
+from napari_lucky.docks.dock import Dock
+from napari_lucky.docks.frame_table import FrameTable
+from napari_lucky.docks.graphs import QualityGraph
+from napari_lucky.docks.jobs import tell
+from napari_lucky.docks.metric_choice import MetricChoice
+from napari_lucky.docks.ranked_run import Ranked
+from napari_lucky.errors import LuckyError
+from napari_lucky.execution.blocks import Progress
+from napari_lucky.frames.frames import Subset
+from napari_lucky.frames.history import frame_numbers, shift_step
+from napari_lucky.imaging.shifts import Shifted
+from napari_lucky.pipeline.measure import reasons_unranked, tell_frames
+from napari_lucky.ranking.keep_curve import KeepCurve, keep_curve
+from napari_lucky.ranking.rank import rank
+from napari_lucky.ranking.selection import (
+    ByHand,
+    best_first,
+    kept_frames,
+    rank_step,
+    tell_few,
+    tell_kept,
+)
+from napari_lucky.stacking.stack_header import moved_header
+from napari_lucky.text import plain
+from napari_lucky.viewer.from_layers import (
+    chain_history,
+    frames_of,
+    history_of,
+    recorded_windows_of,
+    table_of,
+    windows_of,
+)
+from napari_lucky.viewer.shown_array import ShownArray
+from napari_lucky.viewer.to_layers import files_of, image_tuple
+
+Measured = tuple[NDArray[np.float64], float, Sampling | None]
+"""Qualities, the smoothing in pixels, and what it goes by if it was not given."""
+
+
+class RankingDock(Dock):
+    """Measure the quality of each frame, show it, and keep the best frames."""
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        self.image = run_combo(
+            napari_viewer, "The frames that were registered (not the shifted layer), ADU"
+        )
+        self.registration = shifts_combo(
+            napari_viewer,
+            "Vectors layer from Speckle registration; it gets the quality as feature",
+        )
+        self.windows = windows_combo(
+            napari_viewer,
+            "Shapes layer with another window than registered with: its first rectangle holds "
+            "the focused star; none: as registered",
+        )
+        self.by = MetricChoice()
+        self.metric, self.smooth = self.by.metric, self.by.smooth
+        self.cut = CutChoice()
+        super().__init__(
+            napari_viewer,
+            "Measure each frame's quality in the focused star's window and keep the best. Click "
+            "a point to see its frame.",
+            [
+                self.image,
+                self.registration,
+                self.windows,
+                *self.by.widgets,
+                *self.cut.widgets,
+            ],
+            quiet=self.cut.widgets,
+            follows=[(self.image, ("data",)), (self.registration, ("data",))],
+        )
+        self._ranked: Ranked | None = None
+        self._by_hand = ByHand()
+        self._cut = self._kept = np.array([], bool)
+        self._kept_layer: Any = None
+        self._writing = False
+        self._add_hand()
+        self._follow_theme()
+        napari_viewer.events.theme.connect(self._follow_theme)
+        napari_viewer.dims.events.current_step.connect(self._name_toggle)
+        for widget in self.cut.widgets:
+            widget.changed.connect(self._cut_changed)
+        self.cut.show()
+
+    def _add_hand(self) -> None:
+        """Add what changes the kept frames by hand: graph, buttons, table."""
+        self.told = QLabel("")
+        self.told.setWordWrap(True)
+        self.graph = QualityGraph(self._show_frame, self.toggle, self._cut_dragged)
+        self.toggle_button = PushButton(
+            text="Keep the frame shown",
+            enabled=False,
+            tooltip="Keep the frame at the slider, or drop it, wherever the cut is",
+        )
+        self.undo_button = PushButton(
+            text="Undo changes by hand", enabled=False, tooltip="Keep what the cut keeps again"
+        )
+        self.toggle_button.changed.connect(lambda: self.toggle(self._frame_shown()))
+        self.undo_button.changed.connect(lambda: self._change_by_hand(ByHand()))
+        self.curve_button = PushButton(
+            text="Keep-fraction curve",
+            enabled=False,
+            tooltip="Measure the stack of the best 1, 2, … all frames: how sharp and how noisy",
+        )
+        self.curve_button.changed.connect(lambda: self.attempt(self.measure_curve))
+        self._hand_buttons = Container(
+            widgets=[self.curve_button, self.toggle_button, self.undo_button], labels=False
+        )
+        self.table = FrameTable(self._show_frame, self.toggle)
+        for widget in (self.told, self.graph, self._hand_buttons.native, self.table):
+            self.column.addWidget(widget)
+
+    def run(self) -> None:
+        """Measure the quality, draw it, and add the layer of kept frames."""
+        layer, shifts = self.image.value, self.registration.value
+        if layer is None or shifts is None:
+            raise LuckyError("Ranking needs a run and its shifts: do Speckle registration first.")
+        frames = frames_of(layer)
+        history = tuple(s for s in chain_history(layer, shifts) if s.name != "rank")
+        table = table_of(shifts.features, shifts.metadata, frames.shape[0], history_of(layer))
+        focus, _ = recorded_windows_of(shifts)
+        if self.windows.value is not None:
+            focus = windows_of(self.windows.value, layer)[0]
+        if focus is None:
+            raise LuckyError(
+                "These shifts do not say where the star's window is; choose a Shapes layer with "
+                "a rectangle around the focused star."
+            )
+        metric, smooth, diffraction = self.by.chosen()
+        _ = self.cut.threshold  # told now, not when the job is done
+
+        def work(progress: Progress) -> Measured:
+            sampling, used = None, smooth
+            if used is None:
+                sampling = measure_sampling(frames, focus)
+                used = sampling.rank_smooth
+            quality = rank(
+                frames,
+                focus,
+                metric,
+                used,
+                table.shifts,
+                table.reference,
+                diffraction=diffraction,
+                progress=progress,
+            )
+            quality[~np.isfinite(table.shifts).all(axis=1)] = np.nan
+            return quality, used, sampling
+
+        def done(result: Measured) -> Iterator[None]:
+            quality, used, sampling = result
+            show_smoothing(self.smooth, sampling, "ranking")
+            if shifts not in self.viewer.layers:
+                raise LuckyError(f"“{shifts.name}” was removed meanwhile; nothing was ranked.")
+            self.cut.select(quality)  # raises before anything is changed
+            numbers = frame_numbers(np.arange(len(quality)), history)
+            by_hand = self._by_hand if self._in_place else ByHand()
+            self._forget()
+            self._ranked = Ranked(
+                layer, shifts, focus, quality, metric, used, diffraction, history, numbers
+            )
+            self.curve_button.enabled = True
+            shifts.events.features.connect(self._features_changed)
+            none = np.zeros(len(quality), bool)
+            self.graph.show_quality(quality, 1, none, none, numbers)
+            self.table.frames.show(files_of(frames), quality, none, numbers)
+            yield
+            self._choose(by_hand)
+            found = np.asarray(np.isfinite(table.shifts).all(axis=1))
+            unranked = reasons_unranked(found, quality, metric)
+            smoothing = () if sampling is None else (sampling.tell_smoothing("ranking"),)
+            self.note(*smoothing, doubts=tell_frames(numbers, unranked, none, np.inf))
+
+        self.start(work, done)
+
+    def _forget(self) -> None:
+        """Let go of the last ranking."""
+        if self._ranked is not None:
+            self._ranked.shifts.events.features.disconnect(self._features_changed)
+        self._ranked = self._kept_layer = None
+        self._by_hand = ByHand()
+        self.curve_button.enabled = False
+
+    def measure_curve(self) -> None:
+        """Measure the stack of every number of frames, and draw that under the graph."""
+        ranked = self._live
+        if ranked is None:
+            raise LuckyError("There is no ranking to draw a curve of: press Run first.")
+        frames, diffraction = frames_of(ranked.layer), self.by.diffraction
+        shifts = ranked.table().shifts
+
+        def work(progress: Progress) -> KeepCurve:
+            return keep_curve(
+                frames,
+                shifts,
+                ranked.quality,
+                ranked.focus,
+                diffraction=diffraction,
+                progress=progress,
+            )
+
+        def done(curve: KeepCurve) -> Iterator[None]:
+            if self._live is not ranked:
+                raise LuckyError("The frames were ranked anew meanwhile; no curve was drawn.")
+            self.graph.show_curve(curve)
+            yield
+
+        self.start(work, done)
+
+    def reset_choices(self, *_: Any) -> None:
+        """Take up layers, and metrics that a script registered meanwhile."""
+        super().reset_choices()
+        self.by.reset()
+
+    @property
+    def _live(self) -> Ranked | None:
+        """The ranking, if there is one and its shifts are still in the viewer."""
+        if self._ranked is None or not isalive(self):  # the dock may have been closed
+            return None
+        return self._ranked if self._ranked.shifts in self.viewer.layers else None
+
+    def _choose(self, by_hand: ByHand, count: int | None = None) -> None:
+        """Keep what the cut, or the `count` best frames, and the changes by hand say."""
+        ranked = self._live
+        if ranked is None:
+            return
+        quality = ranked.quality
+        best = self.cut.select(quality) if count is None else best_first(quality)[:count]
+        chosen = kept_frames(quality, best, by_hand, ranked.numbers)
+        cut, kept = (np.isin(np.arange(len(quality)), some) for some in (best, chosen))
+        few = tell_few(len(best), len(cut), self.cut.keep(quality), self.cut.threshold)
+        by_hand_or_drag = bool(by_hand) or count is not None
+        self.told.setText("\n".join(few) if few and not by_hand_or_drag else tell_kept(cut, kept))
+        self.graph.show_cut(len(best), kept, cut != kept)
+        if count is not None:
+            return  # the line is still being dragged
+        self._cut, self._kept, self._by_hand = cut, kept, by_hand
+        self.undo_button.enabled = bool(by_hand)
+        self._name_toggle()
+        self.table.frames.show_kept(self._kept)
+        self._apply(ranked, chosen)
+
+    def _apply(self, ranked: Ranked, kept: NDArray[np.intp]) -> None:
+        """Write quality and choice into the shifts' features and show the kept frames."""
+        layer, shifts = ranked.layer, ranked.shifts
+        features = shifts.features.copy()
+        place, inside = ranked.places()
+        features["quality"] = np.where(inside, ranked.quality[place], np.nan)
+        features["selected"] = np.isin(place, kept) & inside
+        self._writing = True
+        try:
+            shifts.features = features
+        finally:
+            self._writing = False
+        step = rank_step(
+            ranked.metric,
+            ranked.smooth,
+            self.cut.keep(ranked.quality),
+            len(kept),
+            len(ranked.quality),
+            self.cut.threshold,
+            self._by_hand,
+            ranked.psf,
+        )
+        before = tuple(done for done in history_of(shifts) if done.name != "rank")
+        shifts.metadata = {**shifts.metadata, "history": (*before, step)}
+        frames, found = frames_of(layer), ranked.table().shifts
+        best = Subset(Shifted(frames, found), kept)
+        history = (*ranked.history, shift_step(True), step)
+        if self._kept_layer is not None and self._kept_layer in self.viewer.layers:
+            self._kept_layer.data = ShownArray(best)
+            self._kept_layer.metadata = {**self._kept_layer.metadata, "history": history}
+            return
+        self._kept_layer = self.add(
+            image_tuple(
+                best,
+                f"{base_name(layer)} kept, best first",
+                header=moved_header(layer.metadata.get("header"), frames, found),
+                history=history,
+                like=layer,
+                contrast_limits=layer.contrast_limits,
+                visible=False,
+            )
+        )
+
+    def toggle(self, *frames: int) -> None:
+        """Keep frames of the layer that are not kept, and drop those that are."""
+        if (ranked := self._live) is not None:
+            numbers = ranked.numbers[list(frames)].tolist()
+            by_hand = self._by_hand_now(ranked)
+            self._change_by_hand(by_hand.toggled(numbers, self._cut, ranked.numbers))
+
+    def _change_by_hand(self, by_hand: ByHand) -> None:
+        try:
+            self._choose(by_hand)
+        except LuckyError as error:
+            tell(error)
+
+    def _features_changed(self, *_: Any) -> None:
+        """Follow a choice that was written into the shifts' features, in a script or a table."""
+        ranked = self._live
+        if self._writing or ranked is None:
+            return
+        if ranked.is_told():
+            self._change_by_hand(self._by_hand_now(ranked))
+        else:
+            by_hand = self._by_hand
+            self._forget()
+            self._by_hand = by_hand  # for a ranking that keeps up
+            self.told.setText("The shifts were made anew: press Run to rank their frames.")
+
+    def _by_hand_now(self, ranked: Ranked) -> ByHand:
+        """Return the changes by hand, with those in the features: some tables tell nobody."""
+        features = ranked.shifts.features
+        place, inside = ranked.places()
+        if not ranked.is_told():
+            return self._by_hand  # ranked anew elsewhere
+        selected = np.asarray(features.get("selected", self._kept[place]), bool)
+        edited = ranked.numbers[place[inside & (selected != self._kept[place])]].tolist()
+        return self._by_hand.toggled(edited, self._cut, ranked.numbers)
+
+    def _follow_theme(self, *_: Any) -> None:
+        theme = get_theme(self.viewer.theme)
+        self.graph.set_colours(theme.background.as_hex(), theme.text.as_hex())
+
+    def _cut_changed(self, value: Any = None) -> None:
+        self.cut.show()
+        if (ranked := self._live) is None:
+            return
+        if value == ABOVE and not self.cut.above.value and self._cut.any():
+            self.cut.move_to(ranked.quality, int(self._cut.sum()))  # where it was
+            return
+        try:
+            self._choose(self._by_hand_now(ranked))
+        except LuckyError as error:  # in the middle of typing, as a rule: no message for that
+            self.told.setText(plain(str(error)))
+
+    def _cut_dragged(self, count: int, let_go: bool) -> None:
+        ranked = self._live
+        if ranked is None:
+            return
+        if let_go:
+            self.cut.move_to(ranked.quality, count)
+            self._cut_changed()
+            return
+        try:
+            self._choose(self._by_hand, count)
+        except LuckyError as error:
+            self.told.setText(plain(str(error)))
+
+    def _frame_shown(self) -> int:
+        layer = self._ranked.layer if self._ranked is not None else self.image.value
+        return int(self.viewer.dims.current_step[self.viewer.dims.ndim - layer.ndim])
+
+    def _name_toggle(self, *_: Any) -> None:
+        """Let the button say what it will do to the frame shown."""
+        if (ranked := self._live) is None:
+            return
+        frame = self._frame_shown()
+        rankable = frame < len(ranked.quality) and bool(np.isfinite(ranked.quality[frame]))
+        self.toggle_button.enabled = rankable
+        drops = rankable and self._kept[frame]
+        number = ranked.numbers[frame] if frame < len(ranked.numbers) else frame
+        self.toggle_button.text = f"{'Drop' if drops else 'Keep'} the frame shown ({number})"
+
+    def _show_frame(self, frame: int) -> None:
+        if self._ranked is not None:
+            layer = self._ranked.layer
+            self.viewer.dims.set_current_step(self.viewer.dims.ndim - layer.ndim, frame)

@@ -1,0 +1,221 @@
+"""Dock 2, speckle registration: where the star is in each frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import napari
+import numpy as np
+from magicgui.widgets import ComboBox, PushButton
+
+from napari_lucky.calibration.calibrate import calibrated_in, saturated_frames
+from napari_lucky.docks.choices import (
+    auto_smooth_box,
+    base_name,
+    run_combo,
+    show_smoothing,
+    smoothing_in,
+    subpixel_box,
+    windows_combo,
+)
+from napari_lucky.docks.dock import Dock
+from napari_lucky.errors import LuckyError
+from napari_lucky.execution.blocks import Progress
+from napari_lucky.fits.frame_table import FrameTable
+from napari_lucky.frames.history import frame_numbers, shift_step
+from napari_lucky.frames.window import Window
+from napari_lucky.imaging.shifts import Shifted
+from napari_lucky.pipeline.measure import tell_frames
+from napari_lucky.ranking.selection import tell_count
+from napari_lucky.registration.correlation import REFERENCES
+from napari_lucky.registration.find_star import find_star
+from napari_lucky.registration.register import METHODS, Registration, register, register_step
+from napari_lucky.stacking.stack_header import moved_header
+from napari_lucky.viewer.from_layers import frames_of, history_of, windows_of
+from napari_lucky.viewer.to_layers import (
+    files_of,
+    image_tuple,
+    points_tuple,
+    rectangle,
+    vectors_tuple,
+    windows_tuple,
+)
+
+SHOWN = "the frame shown"
+
+
+class RegistrationDock(Dock):
+    """Track the star in a window and show the run shifted so that it stands still."""
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        self.image = run_combo(napari_viewer, "Calibrated frames, or raw ones (frame, y, x), ADU")
+        self.windows = windows_combo(
+            napari_viewer,
+            "Shapes layer: its first rectangle holds the focused star in every frame, its second, "
+            "if there is one, the defocused star",
+            likely=True,
+        )
+        self.place_button = PushButton(
+            text="Place window on the brightest star",
+            tooltip="Look for the star in frames spread over the run and put a rectangle on it",
+        )
+        self.draw_button = PushButton(
+            text="Draw windows",
+            tooltip="Add a layer and draw: first a rectangle around the focused star, then, if "
+            "there is one, another around the defocused star",
+        )
+        self.method = ComboBox(
+            name="method",
+            label="method",
+            choices=METHODS,
+            tooltip="brightest: the brightest speckle, after smoothing; centroid: the "
+            "centre of light in a Gaussian window; correlation: with a reference; "
+            "template: least squares with a mean of good frames; tells errors",
+        )
+        self.reference_frame = ComboBox(
+            name="reference_frame",
+            label="correlate with",
+            choices=[*REFERENCES, SHOWN],
+            tooltip="For correlation: the frame of the highest peak, the first, the mean of all "
+            "with their brightest speckles on one point, or the frame that is shown now",
+        )
+        self.smooth = auto_smooth_box("tracking")
+        self.subpixel = subpixel_box()
+        super().__init__(
+            napari_viewer,
+            "Find the star in each frame. Draw a rectangle around the focused star in a Shapes "
+            "layer (and a second one around the defocused star), or let it be placed.",
+            [
+                self.image,
+                self.windows,
+                self.draw_button,
+                self.place_button,
+                self.method,
+                self.reference_frame,
+                self.smooth,
+                self.subpixel,
+            ],
+            follows=[(self.image, ("data",)), (self.windows, ("data",))],
+        )
+        self.draw_button.changed.connect(self.draw_windows)
+        self.place_button.changed.connect(lambda: self.attempt(self.place))
+
+    def draw_windows(self, *_: Any) -> None:
+        """Add an empty layer for windows, ready to be drawn in."""
+        layer = self.image.value
+        name = f"{base_name(layer)} windows" if layer is not None else "windows"
+        added = self.add(windows_tuple([], name, like=layer))
+        added.current_face_color, added.current_edge_color = "transparent", "#ffb000"
+        added.events.data.connect(partial(_name_next, added))
+        added.mode = "add_rectangle"
+        self.windows.value = added
+
+    def place(self, *_: Any) -> None:
+        """Look for the star and put the first rectangle on it."""
+        layer = self.image.value
+        if layer is None:
+            raise LuckyError("Open a run first: a folder of FITS frames, or a cube.")
+        frames = frames_of(layer)
+        scene = self.method.value == "correlation"
+
+        def work(progress: Progress) -> Window:
+            return find_star(frames, scene=scene, progress=progress)
+
+        def done(window: Window) -> Iterator[None]:
+            added = self.add(windows_tuple([window], f"{base_name(layer)} windows", like=layer))
+            others = self.windows.value
+            if others is not None and len(others.data) > 1:  # keep the user's defocus window
+                second = windows_of(others, layer)[1]
+                added.add_rectangles([rectangle(second)])
+            yield
+            self.windows.value = added
+
+        self.start(work, done)
+
+    def run(self) -> None:
+        """Track the star and add the arrows, the tracked point and the shifted run."""
+        layer = self.image.value
+        if layer is None:
+            raise LuckyError("Open a run first: a folder of FITS frames, or a cube.")
+        if self.windows.value is None:
+            raise LuckyError(
+                "There is no window yet. Draw a rectangle around the focused star in a Shapes "
+                "layer, or press “Place window on the brightest star”."
+            )
+        frames = frames_of(layer)
+        focus, *rest = windows_of(self.windows.value, layer)
+        defocus = rest[0] if rest else None
+        if defocus is not None:
+            defocus.check_on(frames.shape, "defocus window")
+        method, subpixel = self.method.value, self.subpixel.value
+        smooth = smoothing_in(self.smooth)
+        against = self.reference_frame.value
+        if against == SHOWN:
+            against = str(self.viewer.dims.current_step[self.viewer.dims.ndim - layer.ndim])
+
+        def work(progress: Progress) -> tuple[Registration, list[str]]:
+            registration = register(frames, focus, method, smooth, against, progress=progress)
+            calibrated = calibrated_in(frames)
+            everything, level = np.arange(frames.shape[0]), np.inf
+            saturated = np.zeros(len(everything), bool)
+            if calibrated is not None:
+                shifts, level = registration.shifts, calibrated.saturation
+                saturated = saturated_frames(
+                    calibrated, focus, shifts, registration.reference, progress=progress
+                )
+            left_out = tell_frames(everything, registration.reasons, saturated, level)
+            return registration, [*registration.notes, *left_out]
+
+        def done(result: tuple[Registration, list[str]]) -> Iterator[None]:
+            registration, notes = result
+            show_smoothing(self.smooth, registration.sampling, "tracking")
+            if registration.reference_frame.isdecimal():
+                place = np.array([int(registration.reference_frame)])
+                number = int(frame_numbers(place, history_of(layer))[0])
+                registration = replace(registration, reference_frame=str(number))
+            header = layer.metadata.get("header")
+            history = (*history_of(layer), register_step(registration, defocus))
+            n = frames.shape[0]
+            table = FrameTable(
+                frame_numbers(np.arange(n), history),
+                files_of(frames),
+                registration.shifts,
+                np.full(n, np.nan),
+                np.zeros(n, bool),
+                registration.reference,
+                history,
+                registration.sigma,
+            )
+            shifted = Shifted(frames, registration.shifts, subpixel)
+            done_to = (*history, shift_step(subpixel))
+            shared = {"header": header, "like": layer}
+            self.add(
+                image_tuple(
+                    shifted,
+                    f"{base_name(layer)} registered",
+                    history=done_to,
+                    contrast_limits=layer.contrast_limits,
+                    visible=False,
+                    header=moved_header(header, frames, registration.shifts, subpixel),
+                    like=layer,
+                )
+            )
+            yield
+            self.add(points_tuple(table, f"{base_name(layer)} tracked", **shared))
+            yield
+            self.add(vectors_tuple(table, f"{base_name(layer)} shifts", **shared))
+            yield
+            told = [f"Registered {tell_count(int(registration.found.sum()), n)}."]
+            if registration.sampling is not None:
+                told.append(registration.sampling.tell_smoothing("tracking"))
+            self.note(*told, doubts=notes)
+
+        self.start(work, done)
+
+
+def _name_next(windows: napari.layers.Shapes, *_: Any) -> None:
+    """Label the rectangle that is drawn next: after the focus window comes the defocus window."""
+    windows.feature_defaults = {"window": "defocus" if len(windows.data) else "focus"}

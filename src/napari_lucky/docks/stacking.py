@@ -1,0 +1,158 @@
+"""Dock 4, stacking: the kept frames become the lucky pair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import napari
+import numpy as np
+from magicgui.widgets import ComboBox, PushButton
+
+from napari_lucky.docks.choices import (
+    base_name,
+    run_combo,
+    shifts_combo,
+    subpixel_box,
+    windows_combo,
+)
+from napari_lucky.docks.dock import Dock
+from napari_lucky.docks.run_all import run_all
+from napari_lucky.docks.stack_choice import StackChoice
+from napari_lucky.errors import LuckyError
+from napari_lucky.execution.blocks import Progress
+from napari_lucky.fits.write import ImageResult
+from napari_lucky.frames.window import Window
+from napari_lucky.pipeline.process import stack_results
+from napari_lucky.ranking.selection import tell_count
+from napari_lucky.viewer.from_layers import (
+    chain_history,
+    frames_of,
+    history_of,
+    recorded_windows_of,
+    table_of,
+    windows_of,
+)
+
+KEPT, ALL = "kept by the ranking", "all (shift-and-add)"
+
+
+class StackingDock(Dock):
+    """Average the kept frames in both windows, and all frames unshifted beside them."""
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        self.image = run_combo(
+            napari_viewer, "The frames that were registered (not the shifted layer), ADU"
+        )
+        self.registration = shifts_combo(
+            napari_viewer, "Vectors layer with the shifts (px) and the ranking"
+        )
+        self.windows = windows_combo(
+            napari_viewer,
+            "Shapes layer with other windows than those registered with: first rectangle focused "
+            "star, second defocused star; none: as registered",
+        )
+        self.which = ComboBox(
+            name="which",
+            label="frames",
+            choices=[KEPT, ALL],
+            tooltip="Which frames are stacked",
+        )
+        self.subpixel = subpixel_box()
+        self.choice = StackChoice()
+        self.all_button = PushButton(
+            text="Run all frames",
+            tooltip="Where some frames were chosen in Flat calibration: register, rank and stack "
+            "all frames of the run with the same parameters",
+        )
+        super().__init__(
+            napari_viewer,
+            "Stack the kept frames, shifted, in the focused and the defocused star's windows "
+            "(same frames, same shifts), and average all frames unshifted: the long exposure.",
+            [
+                self.image,
+                self.registration,
+                self.windows,
+                self.which,
+                self.subpixel,
+                *self.choice.widgets,
+                self.all_button,
+            ],
+            follows=[
+                (self.image, ("data",)),
+                (self.registration, ("data", "features")),
+                (self.windows, ("data",)),
+            ],
+        )
+
+        self.choice.show_numbers()
+        self.all_button.changed.connect(lambda: self.attempt(self.run_all))
+
+    def run_all(self) -> None:
+        """Take all frames of the run through what was dialled in on some."""
+        layer, shifts = self._chosen()
+        focus, defocus = self._windows(layer, shifts)
+        chain_history(layer, shifts)  # raises if they do not belong together
+        run_all(self, layer, shifts, focus, defocus, self.subpixel.value, self.choice)
+
+    def _chosen(self) -> tuple[Any, Any]:
+        layer, shifts = self.image.value, self.registration.value
+        if layer is None or shifts is None:
+            raise LuckyError("Stacking needs a run and its shifts: do Speckle registration first.")
+        return layer, shifts
+
+    def run(self) -> None:
+        """Stack and add the images."""
+        layer, shifts = self._chosen()
+        frames = frames_of(layer)
+        history = chain_history(layer, shifts)
+        table = table_of(shifts.features, shifts.metadata, frames.shape[0], history_of(layer))
+        focus, defocus = self._windows(layer, shifts)
+        found = np.isfinite(table.shifts).all(axis=1)
+        kept = np.flatnonzero(found & table.selected if self.which.value == KEPT else found)
+        if len(kept) == 0 and self.choice.method.value != "fourier":
+            if self._in_place:
+                return  # registered anew, not yet ranked
+            raise LuckyError(
+                "No frame is kept yet. Do Frame ranking first, or choose "
+                f"“{ALL}” to stack every frame."
+            )
+        subpixel, method = self.subpixel.value, self.choice.text
+        chosen = replace(
+            table, selected=np.isin(np.arange(len(table.frame)), kept), history=history
+        )
+        header = layer.metadata.get("header")
+        used = int(found.sum()) if self.choice.method.value == "fourier" else len(kept)
+        told = f"Stacked {tell_count(used, len(table.frame))}."
+
+        def work(progress: Progress) -> dict[str, ImageResult]:
+            return stack_results(
+                frames, chosen, focus, defocus, subpixel, header, method, progress=progress
+            )
+
+        def done(images: dict[str, ImageResult]) -> Iterator[None]:
+            for name, result in reversed(images.items()):
+                title = f"{base_name(layer)} {name.replace('_', ' ')}"
+                for made in self.choice.layers(result, title, like=layer):
+                    self.add(made)
+                    yield
+
+            self.note(told)
+
+        self.start(work, done)
+
+    def _windows(self, layer: Any, shifts: Any) -> tuple[Window, Window | None]:
+        focus, defocus = recorded_windows_of(shifts)
+        if self.windows.value is not None:
+            focus, *rest = windows_of(self.windows.value, layer)
+            defocus = rest[0] if rest else None
+        if focus is None:
+            raise LuckyError(
+                "These shifts do not say where the star's window is; choose a Shapes layer with "
+                "a rectangle around the focused star (and one around the defocused star)."
+            )
+        for window, name in ((focus, "focus window"), (defocus, "defocus window")):
+            if window is not None:
+                window.check_on(layer.data.shape, name)
+        return focus, defocus

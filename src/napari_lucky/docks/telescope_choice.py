@@ -1,0 +1,198 @@
+"""The widgets that say which telescope it is: its figures, and those saved under a name."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from magicgui.widgets import ComboBox, Container, Label, LineEdit, PushButton, Widget
+
+from napari_lucky.docks.jobs import attempt, tell
+from napari_lucky.docks.number_box import NumberBox
+from napari_lucky.errors import LuckyError
+from napari_lucky.optics.telescope import Telescope
+from napari_lucky.optics.telescope_header import header_doubts, header_telescope
+from napari_lucky.optics.telescope_store import (
+    remove_telescope,
+    save_telescope,
+    saved_telescopes,
+    telescope_notes,
+    telescope_of,
+)
+from napari_lucky.viewer.messages import show_warning
+
+UNNAMED, FROM_HEADER = "as below", "from the header"
+BOXES = {
+    "wavelength_nm": ("wavelength (nm)", "Of the light, in nanometres"),
+    "focal_ratio": ("focal ratio", "Focal length over diameter, at the camera"),
+    "pixel_um": ("pixel size (um)", "Side of a pixel, in micrometres"),
+    "diameter_m": ("diameter (m)", "Of the pupil, in metres"),
+    "obstruction": ("obstruction (of 1)", "Diameter of the central obstruction over the pupil's"),
+}
+
+
+class TelescopeChoice:
+    """A telescope dialled in once; `widgets` go into a dock.
+
+    The boxes are empty until something is typed. A saved telescope fills them when it is chosen.
+    With none chosen, what a FITS header tells fills those in which nothing was typed
+    (`take_header`); beside each stands what the header says.
+    """
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self.named = ComboBox(
+            name="telescope",
+            label="telescope",
+            choices=lambda _: [UNNAMED, *self._names],  # asked for anew with every new parent
+            tooltip="A telescope that was saved; its figures are filled in below",
+        )
+        self.boxes = {name: NumberBox(name, label, tip) for name, (label, tip) in BOXES.items()}
+        self.beside = {name: Label(name=f"{name}_from", value="") for name in BOXES}
+        self.name = LineEdit(name="telescope_name", tooltip="What it shall be called")
+        self.save_button = PushButton(
+            text="Save", tooltip="Keep these figures under this name, to be chosen again"
+        )
+        self.remove_button = PushButton(text="Remove", tooltip="Forget the telescope of this name")
+        row = Container(
+            name="named",
+            widgets=[self.name, self.save_button, self.remove_button],
+            layout="horizontal",
+            labels=False,
+            label="name",
+            tooltip="The telescope's name, to be saved or removed",
+        )
+        row.margins = (0, 0, 0, 0)
+        lines = [_line(box, self.beside[name]) for name, box in self.boxes.items()]
+        self.widgets: list[Widget] = [self.named, *lines, row]
+        self._header: Any = None
+        self._told: dict[str, float] = {}
+        self._from_header: set[str] = set()
+        self.reset()
+        self.named.changed.connect(self._chosen)
+        for name, box in self.boxes.items():
+            box.changed.connect(lambda _=None, name=name: self._typed(name))
+        self.save_button.changed.connect(lambda: attempt(self.save))
+        self.remove_button.changed.connect(lambda: attempt(self.remove))
+
+    @property
+    def given(self) -> dict[str, float | None]:
+        """What is in the boxes; None where one is empty.
+
+        Raises
+        ------
+        LuckyError
+            If something typed is no number.
+        """
+        return {name: box.number for name, box in self.boxes.items()}
+
+    @property
+    def telescope(self) -> Telescope:
+        """What is dialled in; the obstruction is 0 where its box is empty.
+
+        Raises
+        ------
+        LuckyError
+            If a figure lacks, or makes no sense.
+        """
+        return telescope_of(self.given)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is doubtful of the telescope: cards of the header, unusual figures."""
+        return telescope_notes(self._header, self.given)
+
+    def take_header(self, header: Any) -> None:
+        """Fill in what a header tells, where nothing was typed and no saved telescope is chosen."""
+        self._header, self._told = header, header_telescope(header)
+        if self.named.value == UNNAMED:
+            for name, box in self.boxes.items():
+                if name in self._from_header or not str(box.value).strip():
+                    self._set(name, self._told.get(name))
+                    if name in self._told:
+                        self._from_header.add(name)
+        self._tell_beside()
+
+    def _set(self, name: str, value: float | None) -> None:
+        box = self.boxes[name]
+        with box.changed.blocked():
+            box.value = "" if value is None else f"{value:.10g}"
+        self._from_header.discard(name)
+
+    def _typed(self, name: str) -> None:
+        self._from_header.discard(name)
+        self._tell_beside()
+
+    def _tell_beside(self) -> None:
+        """Show beside each box what the header says."""
+        doubts = " ".join(header_doubts(self._header))
+        for name, label in self.beside.items():
+            told = self._told.get(name)
+            label.value, label.tooltip = "", doubts
+            if told is not None:
+                label.value = FROM_HEADER if self._has(name, told) else f"header: {told:.6g}"
+
+    def _has(self, name: str, told: float) -> bool:
+        try:
+            number = self.boxes[name].number
+        except LuckyError:
+            return False
+        return number is not None and math.isclose(number, told, rel_tol=1e-6)
+
+    def reset(self) -> None:
+        """Take up the telescopes that were saved meanwhile, in a script or another dock."""
+        try:
+            names = list(saved_telescopes())
+        except LuckyError as error:
+            tell(error)
+            names = []
+        if names != self._names:
+            self._names, kept = names, self.named.value
+            with self.named.changed.blocked():
+                self.named.reset_choices()
+                self.named.value = kept if kept in names else UNNAMED
+
+    def save(self) -> None:
+        """Keep the telescope under the name typed, and choose it."""
+        name = self.name.value.strip()
+        save_telescope(name, self.telescope)
+        if notes := telescope_notes(None, self.given):
+            show_warning("\n".join(notes))
+        self.reset()
+        self.named.value = name
+
+    def remove(self) -> None:
+        """Forget the telescope of the name typed."""
+        remove_telescope(self.name.value.strip())
+        self.reset()
+
+    def _chosen(self, name: str) -> None:
+        if name != UNNAMED:
+            attempt(lambda: self._take(name))
+
+    def _take(self, name: str) -> None:
+        saved = saved_telescopes()
+        if name not in saved:
+            self.reset()
+            raise LuckyError(f"The telescope “{name}” was removed meanwhile.")
+        self._fill(vars(saved[name]))
+        self.name.value = name
+
+    def _fill(self, values: dict[str, float]) -> None:
+        for name, value in values.items():
+            self._set(name, value)
+        self._tell_beside()
+
+
+def _line(box: NumberBox, beside: Label) -> Container:
+    """Return a box with what stands beside it."""
+    line = Container(
+        name=f"{box.name}_line",
+        widgets=[box, beside],
+        layout="horizontal",
+        labels=False,
+        label=box.label,
+        tooltip=box.tooltip,
+    )
+    line.margins = (0, 0, 0, 0)
+    return line

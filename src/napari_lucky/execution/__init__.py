@@ -1,0 +1,1 @@
+"""How a long job runs: blocks, processes, a cluster, checkpoints."""

@@ -1,0 +1,298 @@
+"""Blocks run on the workers of a dask.distributed cluster, which see the same files."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import pickle
+import re
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Executor, Future, InvalidStateError
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky._version import __version__
+from napari_lucky.errors import LuckyError
+
+ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://(\[[^]/]+]|[^]\[:/]+):\d+")
+PATIENCE = 10.0
+"""Seconds in which a scheduler, and a worker of it, must answer."""
+LARGE = 1 << 16
+"""Arrays of so many bytes travel apart from the functions that use them."""
+A_THREAD = 2
+"""Tasks under way for each thread of a worker, so that none waits for the network."""
+BUNDLE = 4
+"""Blocks that are one task: a task costs the network and the scheduler some milliseconds."""
+TALKERS = ("client", "utils", "batched", "comm")
+"""Parts of the package distributed that log what happens to the client."""
+RECOUNT = 2.0
+"""Seconds after which the workers are counted anew, and in which the scheduler must answer."""
+
+
+@contextmanager
+def on_cluster(address: str, patience: float = PATIENCE) -> Iterator[ClusterExecutor]:
+    """Connect to a dask.distributed cluster; give an executor for `process` and its steps.
+
+    Workers read the frames themselves, so they must see the files under the same names; and they
+    must have this program, in this version. Paths are sent in full.
+
+    Parameters
+    ----------
+    address : str
+        Of the scheduler, such as "tcp://192.168.0.1:8786".
+    patience : float
+        Seconds in which the scheduler, and a worker of it, must answer.
+
+    Raises
+    ------
+    LuckyError
+        If the package `distributed` is missing, the address is none, nobody answers, the
+        workers have not this program; or if the cluster, or worker after worker, is lost.
+    """
+    if not ADDRESS.fullmatch(address):
+        raise LuckyError(
+            f"{address!r} is no address of a scheduler; give one such as tcp://192.168.0.1:8786, "
+            "which `dask scheduler` tells when it starts."
+        )
+    try:
+        from distributed import Client
+        from distributed.scheduler import KilledWorker
+    except ImportError:
+        raise LuckyError(
+            "A scheduler needs the package distributed: pip install napari-lucky[distributed]"
+        ) from None
+    with _without_logs():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of versions that differ: what matters is checked
+            try:
+                client = Client(address, timeout=patience, set_as_default=False)
+            except (OSError, ValueError) as error:  # ValueError of what no address can be
+                raise LuckyError(
+                    f"{address}: no scheduler answers there ({error}). Start one with `dask "
+                    "scheduler`, and check the address and the firewall."
+                ) from error
+        try:
+            _check_workers(client, address, patience)
+            yield ClusterExecutor(client)
+        except KilledWorker as error:
+            raise LuckyError(
+                f"{address}: worker after worker died over the same frames, as they do for lack of "
+                "memory; look at the workers' logs."
+            ) from error
+        except CancelledError as error:
+            raise LuckyError(
+                f"{address}: the cluster was lost; is its scheduler running?"
+            ) from error
+        finally:
+            client.close(timeout=2)
+
+
+@contextmanager
+def _without_logs() -> Iterator[None]:
+    """Keep the client from printing the tracebacks of what is told in a sentence."""
+    loggers = [logging.getLogger(f"distributed.{name}") for name in TALKERS]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL + 1)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _check_workers(client: Any, address: str, patience: float) -> None:
+    try:
+        client.wait_for_workers(1, timeout=patience)
+    except TimeoutError as error:
+        raise LuckyError(
+            f"{address}: this scheduler has no worker; start one with `dask worker {address}`."
+        ) from error
+    try:
+        client.run_on_scheduler(program_version)
+        versions = set(client.run(program_version).values())
+    except Exception as error:  # whatever keeps them from importing it
+        raise LuckyError(
+            f"{address}: this program does not run there ({error}). Install napari-lucky "
+            f"{__version__} for the scheduler and for the workers."
+        ) from error
+    if versions != {__version__}:
+        raise LuckyError(
+            f"{address}: workers have napari-lucky {', '.join(sorted(versions))}, but here it is "
+            f"{__version__}; install the same version everywhere."
+        )
+
+
+def program_version() -> str:
+    """Return this program's version, where it is asked."""
+    return __version__
+
+
+class ClusterExecutor(Executor):
+    """Runs one function after the other, each over many blocks, on a cluster.
+
+    A function is sent once, and what is large in it (masters, the list of files) once for all
+    functions of a job. They are held there as tasks that can be done again, not as mere data:
+    a worker that dies takes nothing with it.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Connected to the cluster.
+    """
+
+    bundle = BUNDLE
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._function: Callable[..., Any] | None = None
+        self._sent: list[Any] = []  # the function's future, and those of its parts
+        self._parts: dict[str, Any] = {}  # futures
+        self._runs: dict[int, Any] = {}
+        self._threads, self._counted = 1, -np.inf
+
+    @property
+    def at_once(self) -> int:
+        """How many tasks keep all workers busy."""
+        if time.monotonic() - self._counted > RECOUNT:
+            with suppress(OSError):  # what was lost is told by the blocks
+                threads = self._client.nthreads(callback_timeout=RECOUNT).values()
+                self._threads = max(1, sum(threads))
+            self._counted = time.monotonic()
+        return A_THREAD * self._threads
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run a function there with small arguments; see `concurrent.futures.Executor`."""
+        if fn is not self._function:
+            self._send(fn)
+        there = self._submit(call, args, kwargs, *self._sent)
+        here: Future[Any] = Future()
+        here.add_done_callback(lambda _: there.cancel() if here.cancelled() else None)
+        self._client.loop.add_callback(_hand_on, there, here)
+        return here
+
+    def _send(self, function: Callable[..., Any]) -> None:
+        data, parts = pack(function, self._runs)
+        for key, part in parts.items():
+            if key not in self._parts:
+                self._parts[key] = self._submit(Part, part)
+        self._sent = [
+            self._submit(Packed, data, tuple(parts)),
+            *(self._parts[key] for key in parts),
+        ]
+        self._function = function
+
+    def _submit(self, function: Callable[..., Any], *args: Any) -> Any:
+        import dask
+
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TB"}):
+            # what is submitted within the timeout is done in any order
+            return self._client.submit(function, *args, pure=False, fifo_timeout="0ms")
+
+
+async def _hand_on(there: Any, here: Future[Any]) -> None:
+    """Let a future here end as that of the cluster does."""
+    with suppress(InvalidStateError):  # it was cancelled here meanwhile
+        try:
+            here.set_result(await there)
+        except Exception as error:
+            here.set_exception(error)
+
+
+class Part:
+    """Something large, as it is sent.
+
+    A scheduler that knew its size would rather let workers idle than send it to them.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.value = pickle.loads(data)
+
+
+class Packed:
+    """A function, as it is sent: unpacked by the worker when it is first called."""
+
+    def __init__(self, data: bytes, keys: tuple[str, ...]) -> None:
+        self.data, self.keys = data, keys
+        self.function: Callable[..., Any] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Packed, (self.data, self.keys)
+
+    def unpacked(self, parts: tuple[Part, ...]) -> Callable[..., Any]:
+        """Return the function, given its parts."""
+        if self.function is None:
+            self.function = _Unpickler(self.data, dict(zip(self.keys, parts, strict=True))).load()
+        return self.function
+
+
+def call(args: tuple[Any, ...], kwargs: dict[str, Any], packed: Packed, *parts: Part) -> Any:
+    """Call a function that was sent; workers do this."""
+    return packed.unpacked(parts)(*args, **kwargs)
+
+
+def pack(function: Any, runs: dict[int, Any]) -> tuple[bytes, dict[str, bytes]]:
+    """Pickle a function, and apart from it what is large: arrays by their content, and runs.
+
+    Parameters
+    ----------
+    function : callable
+        Local functions with all that they hold, too.
+    runs : dict
+        Those seen before, which are not pickled anew: empty bytes stand for them.
+
+    Returns
+    -------
+    data : bytes
+    parts : dict of str to bytes
+    """
+    from cloudpickle import Pickler
+
+    parts: dict[str, bytes] = {}
+
+    class Packer(Pickler):  # type: ignore[misc]
+        def persistent_id(self, thing: Any) -> str | None:
+            if getattr(thing, "is_sent_once", False):
+                key = f"run-{id(thing)}"
+                parts[key] = b"" if id(thing) in runs else pickle.dumps(thing, protocol=5)
+                runs[id(thing)] = thing  # held, so that no other gets this number
+                return key
+            if isinstance(thing, np.ndarray) and thing.nbytes >= LARGE and not _repeats(thing):
+                data = pickle.dumps(thing, protocol=5)
+                key = hashlib.blake2b(data, digest_size=16).hexdigest()
+                parts[key] = data
+                return key
+            return None
+
+        def reducer_override(self, thing: Any) -> Any:
+            if isinstance(thing, np.ndarray) and _repeats(thing):
+                return np.broadcast_to, (_once(thing), thing.shape)
+            return super().reducer_override(thing)
+
+    file = io.BytesIO()
+    Packer(file, protocol=5).dump(function)
+    return file.getvalue(), parts
+
+
+def _repeats(array: NDArray[Any]) -> bool:
+    """Tell whether an image stands for many equal ones, which would be pickled as such."""
+    return any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True))
+
+
+def _once(array: NDArray[Any]) -> NDArray[Any]:
+    return array[tuple(slice(None) if stride else slice(1) for stride in array.strides)].copy()
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, data: bytes, parts: dict[str, Part]) -> None:
+        super().__init__(io.BytesIO(data))
+        self._parts = parts
+
+    def persistent_load(self, pid: str) -> Any:
+        return self._parts[pid].value

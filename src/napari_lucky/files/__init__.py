@@ -1,0 +1,1 @@
+"""Files and folders: opened with care, written whole, and TOML."""

@@ -1,0 +1,1 @@
+"""FITS files: runs read, images and tables written and read back."""

@@ -1,0 +1,216 @@
+"""The table of frames: shift, quality and choice of each, and its files (CSV or FITS)."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from io import BufferedReader, StringIO, TextIOWrapper
+from itertools import dropwhile, takewhile
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.errors import LuckyError
+from napari_lucky.files.open_file import open_regular
+from napari_lucky.fits.write import header_text
+from napari_lucky.frames.history import History, history_cards, read_history
+from napari_lucky.text import cell, csv_line, from_cell, readable
+
+REFERENCE = "reference "
+MOST_FRAME = 2**31 - 1
+COLUMNS = ("frame", "file", "dy", "dx", "quality", "selected")
+ERRORS = ("sigma_dy", "sigma_dx")
+"""Columns that follow, and may be missing: of methods that tell how certain a shift is."""
+
+
+@dataclass(frozen=True, eq=False)
+class FrameTable:
+    """What is known of each frame of a run.
+
+    Parameters
+    ----------
+    frame : ndarray of int, (n,)
+        Number of the frame in the run, from 0 in sorted order.
+    file : list of str
+        Name of the frame's file; empty where it has none.
+    shifts : ndarray of float64, (n, 2)
+        (dy, dx) in pixels that bring the frame onto the reference; NaN where no star was found.
+    quality : ndarray of float64, (n,)
+        Higher is better; NaN where it was not measured.
+    selected : ndarray of bool, (n,)
+        Whether the frame is kept.
+    reference : tuple of float
+        (y, x) where the tracked point lands; the point itself is reference − shift.
+    history : tuple of Step
+        How the numbers came about.
+    sigma : ndarray of float64, (n, 2), optional
+        1-sigma errors of the shifts in pixels; NaN where there is no shift.
+    """
+
+    frame: NDArray[np.intp]
+    file: Sequence[str]
+    shifts: NDArray[np.float64]
+    quality: NDArray[np.float64]
+    selected: NDArray[np.bool_]
+    reference: tuple[float, float] = (0.0, 0.0)
+    history: History = field(default=())
+    sigma: NDArray[np.float64] | None = None
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """(n, 2) the tracked point (y, x) in each frame."""
+        return np.asarray(self.reference) - self.shifts
+
+
+def table_to_csv(table: FrameTable, with_history: bool = False) -> str:
+    """Return the table as CSV text: the six columns of `COLUMNS`, a line a frame.
+
+    Errors of the shifts, if there are any, come in two columns last. With its history, two
+    columns come before these with the tracked point (y, x), and comment lines (#) with the
+    history and the reference come first, so that the whole table can be read back.
+    """
+    text = StringIO()
+    if with_history:
+        text.writelines(f"# {cell(card)}\n" for card in history_cards(table.history))
+        text.write("# {}{!r} {!r}\n".format(REFERENCE, *(float(v) for v in table.reference)))
+    errors = ERRORS if table.sigma is not None else ()
+    text.write(csv_line([*COLUMNS, *(("y", "x") if with_history else ()), *errors]))
+    for k, frame in enumerate(table.frame):
+        numbers = [*table.shifts[k], table.quality[k]]
+        row = [
+            frame,
+            cell(table.file[k]),
+            *(repr(float(v)) for v in numbers),
+            int(table.selected[k]),
+        ]
+        if with_history:
+            row += [repr(float(v)) for v in table.points[k]]
+        if table.sigma is not None:
+            row += [repr(float(v)) for v in table.sigma[k]]
+        text.write(csv_line(row))
+    return text.getvalue()
+
+
+def _open(path: Path) -> TextIO:
+    """Open a CSV file; also one that a spreadsheet saved, or with names in no known encoding."""
+    file = BufferedReader(open_regular(path))
+    return TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def _is_comment(line: str) -> bool:
+    return line.startswith("#")
+
+
+def is_table_csv(path: Path) -> bool:
+    """Tell whether a file is a table that `table_to_csv` wrote."""
+    try:
+        with _open(path) as file:
+            first = next(dropwhile(_is_comment, file), "")
+    except OSError:
+        return False
+    return first.strip().split(",")[: len(COLUMNS)] == list(COLUMNS)
+
+
+def table_from_csv(path: Path) -> FrameTable:
+    """Read a table from a CSV file that `table_to_csv` wrote.
+
+    Raises
+    ------
+    LuckyError
+        If it is not such a file, a frame is in it twice, or `selected` is neither 0 nor 1.
+    """
+    try:
+        with _open(path) as file:
+            lines = list(file)
+        comments = [from_cell(line[2:].rstrip()) for line in takewhile(_is_comment, lines)]
+        reader = csv.DictReader(dropwhile(_is_comment, lines), restval="")
+        if missing := set(COLUMNS) - set(reader.fieldnames or ()):
+            raise KeyError(*sorted(missing))
+        rows = list(reader)
+        _check_rows(rows)
+        told = [c.removeprefix(REFERENCE) for c in comments if c.startswith(REFERENCE)]
+        y, x = told[0].split() if told else (0, 0)
+        sigma = None
+        if set(ERRORS) <= set(reader.fieldnames or ()):
+            sigma = np.array([[row[name] for name in ERRORS] for row in rows], np.float64)
+        return FrameTable(
+            np.array([int(row["frame"]) for row in rows], np.intp),
+            [readable(from_cell(row["file"])) for row in rows],
+            np.array([[row["dy"], row["dx"]] for row in rows], np.float64).reshape(-1, 2),
+            np.array([row["quality"] for row in rows], np.float64),
+            np.array([row["selected"].strip() == "1" for row in rows], bool),
+            (float(y), float(x)),
+            read_history(comments),
+            None if sigma is None else sigma.reshape(-1, 2),
+        )
+    except (OSError, KeyError, TypeError, ValueError, OverflowError, csv.Error) as error:
+        raise LuckyError(
+            f"{path}: this is not a table of frames ({error}); expected CSV with the columns "
+            f"{', '.join(COLUMNS)}."
+        ) from error
+
+
+def _check_rows(rows: Sequence[Mapping[str, str]]) -> None:
+    _check_numbers(int(row["frame"]) for row in rows)
+    for row in rows:
+        if row["selected"].strip() not in ("0", "1"):
+            raise ValueError(
+                f"frame {row['frame']}: selected is {row['selected'][:40]!r}, and must be 0 or 1"
+            )
+
+
+def _check_numbers(frames: Iterable[int]) -> None:
+    seen: set[int] = set()
+    for frame in frames:
+        if not 0 <= frame <= MOST_FRAME:
+            raise ValueError(f"{frame} is no number that a frame can have")
+        if frame in seen:
+            raise ValueError(f"frame {frame} is in it twice")
+        seen.add(frame)
+
+
+def table_to_hdu(table: FrameTable, name: str = "FRAMES") -> Any:
+    """Return the table as an `astropy.io.fits.BinTableHDU`, its history in HISTORY cards."""
+    from astropy.io import fits
+
+    # such columns hold ASCII alone
+    names = [name.encode("unicode_escape").decode("ascii") for name in table.file]
+    width = max(map(len, names), default=1) or 1
+    sigma = [] if table.sigma is None else zip(ERRORS, table.sigma.T, strict=True)
+    hdu = fits.BinTableHDU.from_columns(
+        [
+            fits.Column("frame", "K", array=table.frame),
+            fits.Column("file", f"{width}A", array=np.array(names, str)),
+            fits.Column("dy", "D", "pixel", array=table.shifts[:, 0]),
+            fits.Column("dx", "D", "pixel", array=table.shifts[:, 1]),
+            fits.Column("quality", "D", array=table.quality),
+            fits.Column("selected", "L", array=table.selected),
+            *(fits.Column(name, "D", "pixel", array=values) for name, values in sigma),
+        ],
+    )
+    hdu.header["EXTNAME"] = header_text(name)
+    hdu.header["REF_Y"] = (table.reference[0], "[pixel] row where the star lands, from 0")
+    hdu.header["REF_X"] = (table.reference[1], "[pixel] column where the star lands, from 0")
+    for card in history_cards(table.history):
+        hdu.header.add_history(card)
+    return hdu
+
+
+def table_from_hdu(hdu: Any) -> FrameTable:
+    """Read back what `table_to_hdu` made."""
+    data, header = hdu.data, hdu.header
+    errors = [data[name] for name in ERRORS if name in data.names]
+    _check_numbers(map(int, data["frame"]))
+    return FrameTable(
+        np.array(data["frame"], np.intp),
+        [str(name).encode("ascii").decode("unicode_escape") for name in data["file"]],
+        np.column_stack([data["dy"], data["dx"]]).astype(np.float64),
+        np.array(data["quality"], np.float64),
+        np.array(data["selected"], bool),
+        (float(header["REF_Y"]), float(header["REF_X"])),
+        read_history(str(card) for card in header.get("HISTORY", [])),
+        np.column_stack(errors).astype(np.float64) if len(errors) == 2 else None,
+    )

@@ -1,0 +1,339 @@
+"""Headers of FITS files scanned for what makes frames one run, without astropy."""
+
+from __future__ import annotations
+
+import os
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from gzip import GzipFile
+from io import BufferedReader, BytesIO, FileIO
+from math import prod
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.errors import LuckyError
+from napari_lucky.files.open_file import Stamp, open_regular
+from napari_lucky.fits.gzip_file import MOST_PACKED, is_gzipped
+from napari_lucky.fits.integers import FULL, TOP
+
+CARD, BLOCK = 80, 2880
+BITPIX = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+STRUCTURE = {"SIMPLE", "XTENSION", "BITPIX", "BSCALE", "BZERO", "BLANK", "PCOUNT", "GCOUNT"}
+STRUCTURE |= {"TFIELDS", FULL, TOP}
+"""Keywords that, with NAXIS… and Z…, say how pixels are stored in a file, and what they mean."""
+MOST_BLOCKS = 1000
+"""Blocks of a header, of 36 cards each; the greatest headers in use have some thousand cards."""
+MOST_UNITS = 100_000
+"""Header-data units of a file."""
+MOST = 999
+"""Axes of an image, or columns of a table, as FITS has it."""
+COUNTED = re.compile(rb"(BITPIX|NAXIS|PCOUNT|GCOUNT|TFIELDS)[0-9]*$")
+"""Keywords whose values say how many bytes follow a header."""
+WHOLE = re.compile(rb"[+-]?[0-9]{1,18}")
+
+ReadAt = Callable[[int, int], bytes]
+"""Called as read(offset, size): returns so many bytes of a file, fewer at its end."""
+
+
+class Unit(NamedTuple):
+    """A header-data unit.
+
+    Parameters
+    ----------
+    begin, data : int
+        Bytes at which its header and its data begin.
+    length : int
+        Bytes of data, without padding.
+    cards : tuple of bytes
+        Its structural cards, raw.
+    """
+
+    begin: int
+    data: int
+    length: int
+    cards: tuple[bytes, ...]
+
+    @property
+    def after(self) -> int:
+        """Byte at which the next unit begins."""
+        return self.data + self.length + -self.length % BLOCK
+
+
+def units(read: ReadAt, size: int, packed: int = 0) -> Iterator[Unit]:
+    """Yield the header-data units of a file, one small read a header; each is within bounds.
+
+    Parameters
+    ----------
+    read : callable
+        See `ReadAt`.
+    size : int
+        Bytes of the file; of a gzipped one what its end says, modulo 4 GiB.
+    packed : int
+        Bytes of the gzipped file; 0 of one that is not.
+
+    Raises
+    ------
+    EOFError
+        If the file ends before a header or its data do.
+    ValueError
+        If a header is damaged.
+    """
+    at, most = 0, packed * MOST_PACKED if packed else size
+    for number in range(MOST_UNITS + 1):
+        if number and (at == size or (not packed and at > size)):
+            return  # some leave out the last padding
+        begin = b"XTENSION=" if number else b"SIMPLE  ="
+        cards, data = _structural_cards(read, at, begin)
+        if not cards:
+            return  # the end, or what some cameras write after their image
+        unit = Unit(at, data, _length(cards), tuple(cards))
+        if data + unit.length > most:
+            told = f"it has {size} bytes" if not packed else f"it has {packed} gzipped bytes"
+            raise EOFError(f"{told}, but its header asks for {data + unit.length}")
+        yield unit
+        at = unit.after
+        if packed and unit.length and at % (1 << 32) == size:
+            return  # nothing follows, so nothing more has to be unpacked
+    raise ValueError(f"it has more than {MOST_UNITS} header-data units")
+
+
+@contextmanager
+def units_of(path: Path, stamp: Stamp | None = None) -> Iterator[tuple[ReadAt, Iterator[Unit]]]:
+    """Open a file; give what reads from it, unpacked, and its header-data units.
+
+    Raises
+    ------
+    LuckyError
+        If it cannot be opened, is not FITS, is damaged or truncated; from what is done within
+        the context, too.
+    """
+    try:
+        with open_regular(path, stamp) as file:
+            size, packed = Stamp.of(file).size, 0
+            source: Any
+            if is_gzipped(path):
+                size, packed = _unpacked_size(file), size
+                source = GzipFile(fileobj=file, mode="rb")
+            else:
+                source = BufferedReader(file)
+
+            def read(offset: int, count: int) -> bytes:
+                source.seek(offset)
+                found: bytes = source.read(count)
+                return found
+
+            yield read, units(read, size, packed)
+    except OSError as error:
+        raise LuckyError(f"{path}: cannot be opened ({_said(error)}).") from error
+    except (EOFError, zlib.error) as error:
+        raise LuckyError(f"{path}: truncated: {error}. Copy it again or leave it out.") from error
+    except (KeyError, ValueError) as error:
+        if isinstance(error, LuckyError):
+            raise
+        raise LuckyError(f"{path}: its header is damaged ({error}); leave it out.") from error
+
+
+def signature(path: Path) -> tuple[Any, ...]:
+    """Return what two files have in common if their pixels are stored in the same way.
+
+    The structural cards of every header, raw, and where its data begin. A gzipped file would
+    have to be unpacked for that: it is a kind of its own unless its size says that nothing
+    follows its first data. Costs one small read a header, no parsing.
+
+    Raises
+    ------
+    LuckyError
+        If the file is not FITS, is damaged, or ends before its data do.
+    """
+    kind: list[Any] = []
+    with units_of(path) as (_, found):
+        for unit in found:
+            # PCOUNT of a compressed image is the length of its heap, different in every file
+            kind.append((unit.data, *(c for c in unit.cards if not c.startswith(b"PCOUNT"))))
+            if is_gzipped(path) and unit.length:
+                if next(found, None) is not None:
+                    kind.append(path)
+                break
+    if not kind:
+        raise LuckyError(
+            f"{path}: this is not a FITS file, although its name says so (it does not begin "
+            "with SIMPLE). Remove it or choose another."
+        )
+    return tuple(kind)
+
+
+def _said(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+@dataclass(frozen=True, eq=False)
+class Mould:
+    """What another plain file must have to have the signature of one that is known.
+
+    The same size, the same keywords at the same places, and the same structural cards: a few
+    bytes compared, where a signature reads card by card.
+
+    Parameters
+    ----------
+    size : int
+        Bytes of the file.
+    headers : tuple
+        Of each header where it begins, its length in bytes, the places of the bytes that must be
+        the same, and these bytes.
+    """
+
+    size: int
+    headers: tuple[tuple[int, int, NDArray[np.intp], bytes], ...]
+
+    def stamp_of(self, path: Path) -> Stamp | None:
+        """Return the stamp of a file that is like the known one; None of another, or of none."""
+        try:
+            with open_regular(path) as file:
+                stamp = Stamp.of(file)
+                if stamp.size == self.size and all(
+                    _bytes_at(file, begin, length, places) == told
+                    for begin, length, places, told in self.headers
+                ):
+                    return stamp
+        except OSError:
+            pass  # told where its signature is read
+        return None
+
+
+def mould(path: Path, kind: tuple[Any, ...]) -> Mould | None:
+    """Return what files with this file's signature must have; None where all sizes differ."""
+    if is_gzipped(path) or any(c.startswith(b"ZIMAGE") for _, *cards in kind for c in cards):
+        return None
+    headers = []
+    with open_regular(path) as file:
+        size = Stamp.of(file).size
+        begin = 0
+        for data, *cards in kind:
+            length = data - begin
+            places = _places_that_matter(_bytes_at(file, begin, length, slice(None)))
+            headers.append((begin, length, places, _bytes_at(file, begin, length, places)))
+            after = data + _length(cards)
+            begin = after + -after % BLOCK
+    return Mould(size, tuple(headers))
+
+
+def _bytes_at(file: FileIO, begin: int, length: int, places: Any) -> bytes:
+    file.seek(begin)
+    read = np.frombuffer(file.read(length), np.uint8)
+    return read[places].tobytes() if len(read) == length else b""
+
+
+def _places_that_matter(header: bytes) -> NDArray[np.intp]:
+    """Return the places of all keywords, and of the whole of structural cards."""
+    matter = np.zeros((len(header) // CARD, CARD), bool)
+    matter[:, :8] = True
+    for row, start in zip(matter, range(0, len(header), CARD), strict=True):
+        row |= _is_structural(header[start : start + CARD])
+    return np.flatnonzero(matter)
+
+
+def _unpacked_size(file: FileIO) -> int:
+    """Return what a gzipped file says at its end: its unpacked size, modulo 4 GiB."""
+    file.seek(-4, os.SEEK_END)
+    size = int.from_bytes(file.read(4), "little")
+    file.seek(0)
+    return size
+
+
+def _structural_cards(read: ReadAt, at: int, begin: bytes) -> tuple[list[bytes], int]:
+    """Return those cards of the header that begins here, and its end; none where none begins."""
+    cards: list[bytes] = []
+    for number in range(MOST_BLOCKS):
+        block = read(at + number * BLOCK, BLOCK)
+        if not number and not block.startswith(begin):
+            break
+        if len(block) < BLOCK:
+            raise EOFError("a header has no end")
+        for start in range(0, BLOCK, CARD):
+            card = block[start : start + CARD]
+            if card.startswith(b"END     "):
+                return cards, at + (number + 1) * BLOCK
+            if _is_structural(card):
+                cards.append(card)
+    else:
+        raise ValueError(f"no END in {MOST_BLOCKS * BLOCK // CARD} cards")
+    return [], at
+
+
+def _length(cards: list[bytes]) -> int:
+    """Return the number of bytes of data that a header asks for, without padding."""
+    values = numbers_of(cards)
+    bits, axes = values.get("BITPIX"), values.get("NAXIS")
+    if bits not in BITPIX:
+        raise ValueError(f"BITPIX is {bits}")
+    if axes is None:
+        raise ValueError("there is no NAXIS")
+    for name, least, most in (("NAXIS", 0, MOST), ("TFIELDS", 0, MOST), ("GCOUNT", 1, None)):
+        value = values.get(name, least)
+        if value < least or (most is not None and value > most):
+            raise ValueError(f"{name} is {value}")
+    sides = [values.get(f"NAXIS{k + 1}", -1) for k in range(axes)]
+    if negative := [k + 1 for k, side in enumerate(sides) if side < 0]:
+        raise ValueError(f"NAXIS{negative[0]} is missing or negative")
+    heap = values.get("PCOUNT", 0)
+    if heap < 0:
+        raise ValueError(f"PCOUNT is {heap}")
+    numbers = prod(sides) + heap if sides else 0
+    return abs(bits) // 8 * values.get("GCOUNT", 1) * numbers
+
+
+def numbers_of(cards: Iterable[bytes]) -> dict[str, int]:
+    """Return the values of those cards that say how many bytes follow a header.
+
+    Raises
+    ------
+    ValueError
+        If one is not a whole number, or one keyword has two values.
+    """
+    values: dict[str, int] = {}
+    for card in cards:
+        keyword = card[:8].rstrip()
+        if not COUNTED.match(keyword):
+            continue
+        name, text = keyword.decode("ascii"), card[10:].split(b"/")[0].strip()
+        if card[8:10] != b"= " or not WHOLE.fullmatch(text):
+            raise ValueError(f"{name} is {text.decode('ascii', 'replace')!r}, not a whole number")
+        if values.setdefault(name, int(text)) != int(text):
+            raise ValueError(f"{name} has two values")
+    return values
+
+
+def _is_structural(card: bytes) -> bool:
+    keyword = card[:8].rstrip().decode("ascii", "replace")
+    return keyword in STRUCTURE or keyword.startswith(("NAXIS", "Z"))
+
+
+def card_of(keyword: str, value: object) -> bytes:
+    """Return a card with a number, or T, as its value."""
+    return f"{keyword:8}= {value!s:>20}".ljust(CARD).encode("ascii")
+
+
+def header_of(cards: Iterable[bytes]) -> bytes:
+    """Return a header of raw cards."""
+    header = b"".join((*cards, b"END".ljust(CARD)))
+    return header + b" " * (-len(header) % BLOCK)
+
+
+PRIMARY = header_of([card_of("SIMPLE", "T"), card_of("BITPIX", 8), card_of("NAXIS", 0)])
+
+
+@contextmanager
+def opened_in_memory(header: bytes, data: bytes = b"") -> Iterator[Any]:
+    """Give what astropy makes of a header, of a primary image or of an extension, and its data."""
+    from astropy.io import fits
+
+    primary = b"" if header.startswith(b"SIMPLE") else PRIMARY
+    padding = b"\0" * (-len(data) % BLOCK)
+    with fits.open(BytesIO(b"".join((primary, header, data, padding))), memmap=False) as hdus:
+        yield hdus[1 if primary else 0]

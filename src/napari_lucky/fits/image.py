@@ -1,0 +1,385 @@
+"""One FITS file of frames: where its pixels are, and a window of them read straight from there.
+
+Most cameras write plain images, for which a window is a seek and a read. Everything else
+(scaled, blanked, compressed) goes through astropy, which gets a small file in memory for each
+read: the cards that matter and the bytes asked for. So no damaged file leads it astray, and its
+sections, which are not safe to share between threads, are not shared.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.errors import LuckyError
+from napari_lucky.files.open_file import Stamp, open_regular
+from napari_lucky.fits.gzip_file import Unpacked, gunzip, is_gzipped
+from napari_lucky.fits.header_scan import (
+    BITPIX,
+    ReadAt,
+    Unit,
+    card_of,
+    header_of,
+    numbers_of,
+    opened_in_memory,
+    units,
+    units_of,
+)
+from napari_lucky.fits.integers import level_step, levels_to_adu
+from napari_lucky.fits.tiles import Tiles, compressed
+from napari_lucky.frames.window import Window
+
+SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz", ".fits.fz", ".fit.fz", ".fz")
+SCALING = (b"BSCALE  ", b"BZERO   ", b"BLANK   ")
+"""Keywords on which the values of pixels depend."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where one image, or one cube of images, is in a file, and how it is read.
+
+    Parameters
+    ----------
+    hdu : int
+        Number of the header-data unit.
+    shape : tuple of int
+        Planes, rows, columns.
+    dtype : numpy.dtype
+        Number type of the pixels, native, as astropy gives them; float32 of levels.
+    offset : int or None
+        Byte at which plain pixels begin; None where astropy must read them.
+    stored : str
+        Number type in the file, such as ">i2".
+    flip : int
+        What turns the stored integers into unsigned (or signed bytes) by exclusive or.
+    family : str
+        The extension's name with its digits taken out: images of one family are frames.
+    level_step : float
+        ADU of one level where the file holds levels of a stated full scale, or else 0.
+    """
+
+    hdu: int
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    offset: int | None = None
+    stored: str = ""
+    flip: int = 0
+    family: str = ""
+    level_step: float = 0.0
+
+    @classmethod
+    def plain(
+        cls,
+        hdu: int,
+        shape: tuple[int, int, int],
+        stored: np.dtype[Any],
+        offset: int,
+        flip: int,
+        family: str = "",
+    ) -> Layout:
+        """Return the layout of pixels stored as they are, or as integers turned by `flip`."""
+        kind = stored.kind if not flip else {"i": "u", "u": "i"}[stored.kind]
+        dtype = np.dtype(f"={kind}{stored.itemsize}")
+        return cls(hdu, shape, dtype, offset, stored.str, flip, family)
+
+    @property
+    def read_as(self) -> np.dtype[Any]:
+        """Number type of the pixels before levels become ADU."""
+        return np.dtype(np.uint16) if self.level_step else self.dtype
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class FitsImage:
+    """A file and the layout of one image or cube in it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    layout : Layout
+    unpacked : Unpacked, optional
+        What holds the pixels of a gzipped cube.
+    stamp : Stamp, optional
+        What the file was when its run was opened: with another stamp, it is another file by now.
+    """
+
+    path: Path
+    layout: Layout
+    unpacked: Unpacked | None = None
+    stamp: Stamp | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        path = self.path.absolute()  # another process may work elsewhere
+        return FitsImage, (path, self.layout, self.unpacked, self.stamp)
+
+    def read(self, planes: Sequence[int], window: Window) -> NDArray[Any]:
+        """Return some planes, (k, height, width), cut to a window; see `read_into`."""
+        out = np.empty((len(planes), *window.shape), self.layout.dtype)
+        self.read_into(out, planes, window)
+        return out
+
+    def read_into(self, out: NDArray[Any], planes: Sequence[int], window: Window) -> None:
+        """Read some planes, cut to a window, into an array (k, height, width).
+
+        Raises
+        ------
+        LuckyError
+            If the file is gone, was changed, is damaged, or ends before the pixels asked for.
+        """
+        layout = self.layout
+        try:
+            if layout.offset is None:
+                pixels = self._read_with_astropy(planes, window)
+            elif out.dtype == layout.read_as:
+                return self._read_straight(out, planes, window)
+            else:
+                pixels = np.empty(out.shape, layout.read_as)
+                self._read_straight(pixels, planes, window)
+            out[:] = levels_to_adu(pixels, layout.level_step) if layout.level_step else pixels
+        except LuckyError:
+            raise
+        except Exception as error:  # of damaged pixels astropy may raise anything
+            raise LuckyError(f"{self.path}: the pixels cannot be read ({error}).") from error
+
+    def _read_straight(self, out: NDArray[Any], planes: Sequence[int], window: Window) -> None:
+        layout = self.layout
+        assert layout.offset is not None
+        _, ny, nx = layout.shape
+        stored = np.dtype(layout.stored)
+        native = out.view(stored.newbyteorder("="))
+        count = window.height * nx
+        for k, plane in enumerate(planes):
+            offset = layout.offset + (plane * ny + window.y0) * nx * stored.itemsize
+            rows = self._numbers(stored, count, offset)
+            if rows.size < count:
+                raise EOFError("it is truncated")
+            native[k] = rows.reshape(window.height, nx)[:, window.x0 : window.x1]
+        if layout.flip:
+            bits = out.view(f"u{stored.itemsize}")
+            bits ^= bits.dtype.type(layout.flip)
+
+    def _numbers(self, stored: np.dtype[Any], count: int, offset: int) -> NDArray[Any]:
+        """Return numbers of the file; those of a plain one only until the next are asked for."""
+        if self.unpacked is not None:
+            return self.unpacked.read(stored, count, offset)
+        if is_gzipped(self.path):
+            end = offset + count * stored.itemsize
+            piece = gunzip(self.path, end, self.stamp)[offset:]
+            return np.frombuffer(piece, stored, len(piece) // stored.itemsize)
+        rows = scratch(count * stored.itemsize)
+        with open_regular(self.path, self.stamp) as file:
+            file.seek(offset)
+            read = file.readinto(rows.data)
+        return rows[: read - read % stored.itemsize].view(stored)
+
+    def _read_with_astropy(self, planes: Sequence[int], window: Window) -> NDArray[Any]:
+        out = np.empty((len(planes), *window.shape), self.layout.read_as)
+        with self._units() as (read, found):
+            unit = _unit(found, self.layout.hdu)
+            tiles = Tiles(unit, _header_bytes(read, unit)) if compressed(unit) else None
+            for k, plane in enumerate(planes):
+                if tiles is not None:
+                    out[k] = tiles.section(read, plane, window)
+                else:
+                    out[k] = _scaled_rows(read, unit, plane, self.layout.shape, window)
+        return out
+
+    @contextmanager
+    def _units(self) -> Iterator[tuple[ReadAt, Iterator[Unit]]]:
+        if self.unpacked is None:
+            with units_of(self.path, self.stamp) as opened:
+                yield opened
+            return
+        unpacked = self.unpacked
+
+        def read(offset: int, size: int) -> bytes:
+            return unpacked.read(np.dtype(np.uint8), size, offset).tobytes()
+
+        yield read, units(read, -1, Stamp.at(self.path).size)
+
+
+def _scaled_rows(
+    read: ReadAt, unit: Unit, plane: int, shape: tuple[int, int, int], window: Window
+) -> NDArray[Any]:
+    """Return a window of a plane whose numbers are scaled or blanked, as astropy gives them."""
+    _, ny, nx = shape
+    bits = abs(numbers_of(unit.cards)["BITPIX"]) // 8
+    count = window.height * nx * bits
+    rows = read(unit.data + (plane * ny + window.y0) * nx * bits, count)
+    if len(rows) < count:
+        raise EOFError("it is truncated")
+    made = {"SIMPLE": "T", "BITPIX": numbers_of(unit.cards)["BITPIX"]}
+    made |= {"NAXIS": 2, "NAXIS1": nx, "NAXIS2": window.height}
+    scaling = [card for card in unit.cards if card.startswith(SCALING)]
+    header = header_of([*(card_of(*card) for card in made.items()), *scaling])
+    with opened_in_memory(header, rows) as hdu:
+        return np.asarray(hdu.section[:, window.x0 : window.x1])
+
+
+_scratch = threading.local()
+
+
+def scratch(size: int) -> NDArray[np.uint8]:
+    """Return so many bytes of memory, the same for each call from one thread.
+
+    New memory for every read costs as much as the read.
+    """
+    held: NDArray[np.uint8] | None = getattr(_scratch, "held", None)
+    if held is None or len(held) < size:
+        held = _scratch.held = np.empty(size, np.uint8)
+    return held[:size]
+
+
+def _unit(found: Iterator[Unit], number: int) -> Unit:
+    unit = next(islice(found, number, None), None)
+    if unit is None:
+        raise EOFError("it is truncated")
+    return unit
+
+
+def _header_bytes(read: ReadAt, unit: Unit) -> bytes:
+    return read(unit.begin, unit.data - unit.begin)
+
+
+def layouts(path: Path) -> list[Layout]:
+    """Return the layout of every image in a file, its headers parsed with astropy.
+
+    Raises
+    ------
+    LuckyError
+        If the file is not FITS, is damaged, or holds no image.
+    """
+    found: list[Layout] = []
+    try:
+        with _quiet(), units_of(path) as (read, inside):
+            for number, unit in enumerate(inside):
+                if layout := _layout(path, number, unit, read):
+                    found.append(layout)
+    except LuckyError:
+        raise
+    except Exception as error:  # of a damaged header astropy may raise anything
+        raise LuckyError(
+            f"{path}: not readable as FITS ({error}). It may be damaged or truncated."
+        ) from error
+    if not found:
+        raise LuckyError(f"{path}: this FITS file holds no image (no data array of two axes).")
+    return found
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Pass over astropy's warnings: what matters of them is checked."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def opened_quietly(path: Path) -> Iterator[Any]:
+    """Open a file with astropy, without the warnings that it would give.
+
+    Raises
+    ------
+    LuckyError
+        If it is not FITS, or damaged.
+    """
+    from astropy.io import fits
+
+    with units_of(path) as (read, found):
+        end = max((unit.after for unit in found), default=0)
+        if not end or read(end, 1):
+            raise ValueError("there is more in it than its headers tell")
+    with _quiet(), fits.open(path, memmap=False) as hdus:
+        yield hdus
+
+
+def _layout(path: Path, number: int, unit: Unit, read: ReadAt) -> Layout | None:
+    """Return the layout of an image; None of what is none."""
+    packed, first = compressed(unit), unit.cards[0]
+    if first.startswith(b"SIMPLE") and first[10:].split(b"/")[0].strip() != b"T":
+        raise ValueError("SIMPLE is not T")
+    if not (packed or first.startswith((b"SIMPLE", b"XTENSION= 'IMAGE "))):
+        return None
+    raw = _header_bytes(read, unit)
+    tiles = Tiles(unit, raw) if packed else None
+    axes = tiles.shape if tiles else _sides(unit)
+    if len(axes) < 2 or 0 in axes:
+        return None
+    if len(axes) > 3 and any(side != 1 for side in axes[:-3]):
+        raise LuckyError(
+            f"{path}: its image has {len(axes)} axes {axes}; a run has three (frame, y, x)."
+        )
+    shape = (axes[-3] if len(axes) > 2 else 1, axes[-2], axes[-1])
+    with opened_in_memory(raw) as hdu:
+        header = hdu.header
+    family = re.sub(r"\d+", "#", str(header.get("EXTNAME", "")))
+    if step := level_step(header):  # astropy passes over the BLANK of unsigned integers
+        offset, float32 = None if packed else unit.data, np.dtype(np.float32)
+        return Layout(number, shape, float32, offset, ">i2", 0x8000, family, step)
+    if tiles is None:
+        stored = np.dtype(BITPIX[numbers_of(unit.cards)["BITPIX"]])
+        flip = flip_of(header.get("BZERO", 0), header.get("BSCALE", 1), stored)
+        if flip is not None and (stored.kind == "f" or "BLANK" not in header):
+            return Layout.plain(number, shape, stored, unit.data, flip, family)
+    row = Window(0, 0, 1, shape[2])  # of which astropy alone knows the final type
+    if tiles is not None:
+        pixels = tiles.section(read, 0, row)
+    else:
+        pixels = _scaled_rows(read, unit, 0, shape, row)
+    return Layout(number, shape, pixels.dtype.newbyteorder("="), family=family)
+
+
+def _sides(unit: Unit) -> tuple[int, ...]:
+    """Return the sides of a plain image, the slowest first."""
+    values = numbers_of(unit.cards)
+    return tuple(values[f"NAXIS{k}"] for k in range(values["NAXIS"], 0, -1))
+
+
+def flip_of(zero: Any, scale: Any, stored: np.dtype[Any]) -> int | None:
+    """Return the bit that makes stored integers unsigned, 0 for none, None where scaled."""
+    if scale != 1:
+        return None
+    if zero == 0:
+        return 0
+    top = 1 << (8 * stored.itemsize - 1)
+    if stored.kind == "f" or zero != (top if stored.kind == "i" else -top):
+        return None
+    return top
+
+
+def read_header(path: Path, hdu: int) -> Any:
+    """Return the `astropy.io.fits.Header` of an image, with its primary header's cards.
+
+    Raises
+    ------
+    LuckyError
+        If the file is gone or damaged.
+    """
+    from astropy.io import fits
+
+    try:
+        with _quiet(), units_of(path) as (read, found):
+            primary = _header_bytes(read, _unit(found, 0))
+            raw = _header_bytes(read, _unit(found, hdu - 1)) if hdu else primary
+        with _quiet(), opened_in_memory(raw) as image:
+            header = image.header.copy()
+            if hdu:
+                cards = fits.Header.fromstring(primary)
+                header.extend(cards, unique=True, update=False, strip=True)
+    except Exception as error:  # as above
+        raise LuckyError(f"{path}: the header cannot be read ({error}).") from error
+    return header
+
+
+def is_fits_name(name: str) -> bool:
+    """Tell whether a file's name is one of a FITS file."""
+    return name.lower().endswith(SUFFIXES)

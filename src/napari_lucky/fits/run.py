@@ -1,0 +1,337 @@
+"""A run: the frames of a folder, of one cube or of a list of FITS files, as `Frames`."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.errors import LuckyError
+from napari_lucky.files.open_file import Stamp
+from napari_lucky.fits import image as fits_image
+from napari_lucky.fits.gzip_file import Unpacked, is_gzipped
+from napari_lucky.fits.header_scan import Mould, mould, signature
+from napari_lucky.fits.image import FitsImage, Layout
+from napari_lucky.fits.plain_header import header_bytes, plain_layout
+from napari_lucky.frames.frames import Index
+from napari_lucky.frames.window import Window
+from napari_lucky.text import readable
+
+DIGITS = re.compile(r"(\d+)")
+SUFFIX = re.compile(rf"({'|'.join(re.escape(s) for s in fits_image.SUFFIXES)})$", re.I)
+"""Searched from the left, so the longest of those that a name ends with."""
+CALIBRATION = re.compile(r"(?<![a-z])(master)?[ _-]?(dark|flat|bias|offset)s?(?![a-z])", re.I)
+
+
+class LeftOut(NamedTuple):
+    """A file beside the frames that is not one of them, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """The frames of a run, read from their files when they are asked for.
+
+    Parameters
+    ----------
+    images : tuple of FitsImage
+        The files, or images in files, in the order of their frames.
+    left_out : tuple of LeftOut
+        Neighbours that are not frames of the run.
+    name : str
+        The folder's or the file's name.
+    """
+
+    is_sent_once: ClassVar[bool] = True  # a cluster's workers keep it
+
+    images: tuple[FitsImage, ...]
+    left_out: tuple[LeftOut, ...]
+    name: str
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of frames, rows, columns."""
+        return (int(self._starts[-1]), *self.images[0].layout.shape[1:])
+
+    @cached_property
+    def dtype(self) -> np.dtype[Any]:
+        """Number type of the pixels, as astropy gives them."""
+        return np.result_type(*{image.layout.dtype for image in self.images})
+
+    @cached_property
+    def _starts(self) -> NDArray[np.intp]:
+        return np.cumsum([0, *(image.layout.shape[0] for image in self.images)])
+
+    @cached_property
+    def header(self) -> Any:
+        """The `astropy.io.fits.Header` of the first frame."""
+        return fits_image.read_header(self.images[0].path, self.images[0].layout.hdu)
+
+    def header_of(self, frame: int) -> Any:
+        """Return the `astropy.io.fits.Header` of the file that a frame is in."""
+        number = int(np.searchsorted(self._starts, frame, side="right")) - 1
+        if number == 0:
+            return self.header
+        image = self.images[number]
+        return fits_image.read_header(image.path, image.layout.hdu)
+
+    def header_with(self, text: bytes) -> Any:
+        """Return the header if its cards hold a text, or else None; parsed only if they do."""
+        image = self.images[0]
+        offset = 0 if is_gzipped(image.path) else image.layout.offset
+        with suppress(OSError):  # told where the header is read
+            if image.layout.hdu == 0 and offset and text not in header_bytes(image.path, offset):
+                return None
+        return self.header
+
+    @cached_property
+    def files(self) -> list[str]:
+        """The name of each frame's file."""
+        return [
+            readable(image.path.name) for image in self.images for _ in range(image.layout.shape[0])
+        ]
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What identifies the run in a history: names, and a checksum of names and sizes."""
+        paths = [image.path for image in self.images]
+        sizes = [image.stamp.size if image.stamp else "" for image in self.images]
+        told = "\n".join(f"{p.name} {size}" for p, size in zip(paths, sizes, strict=True))
+        return {
+            "name": self.name,
+            "first": paths[0].name,
+            "last": paths[-1].name,
+            "frames": self.shape[0],
+            "names_and_sizes_sha256": hashlib.sha256(os.fsencode(told)).hexdigest()[:16],
+        }
+
+    def read(self, frames: Index, window: Window | None = None) -> NDArray[Any]:
+        """Return the frames asked for, (k, y, x), cut to the window."""
+        window = window or Window.whole(self.shape)
+        wanted = np.arange(self.shape[0])[frames]
+        which = np.searchsorted(self._starts, wanted, side="right") - 1
+        planes = (wanted - self._starts[which]).tolist()
+        out = np.empty((len(wanted), *window.shape), self.dtype)
+        k = 0
+        for image, group in groupby(which.tolist()):
+            count = len(list(group))
+            self.images[image].read_into(out[k : k + count], planes[k : k + count], window)
+            k += count
+        return out
+
+
+def open_run(source: str | Path | Sequence[str | Path]) -> Run:
+    """Open the frames of a run, reading only headers.
+
+    Frames come in natural order (AF_2 before AF_10). In a folder, the run is the greatest
+    family of files named alike but for their numbers; other files (dark.fits, flat.fits,
+    another run) and odd ones (damaged, of another shape) are left out and listed with their
+    reason in `Run.left_out`. A file or a list of files is taken as meant: darks are left out
+    of a list that `*.fits` may have gathered, but an odd frame is an error.
+
+    Parameters
+    ----------
+    source : path or sequence of paths
+        A folder, one file (a cube, a multi-extension file, a single image) or several files.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    LuckyError
+        If nothing there is a run: no such path, no FITS file, no image, damaged files, frames
+        of different shapes.
+    """
+    paths = [Path(p) for p in ([source] if isinstance(source, (str, Path)) else source)]
+    if not paths:
+        raise LuckyError("No frames were given; give a folder, a cube, or several FITS files.")
+    if len(paths) == 1 and os.path.isdir(paths[0]):
+        return _open_folder(paths[0])
+    for path in paths:  # by os.path, which takes any name for one that is not there
+        if os.path.isdir(path):
+            raise LuckyError(f"{path} is a folder; give one folder alone, or files.")
+        if not os.path.exists(path):
+            raise LuckyError(f"{path}: there is no such file or folder.")
+    family, left_out = _choose_family(sorted(paths, key=_natural))
+    images, odd = _open_images(family)
+    if odd:
+        raise LuckyError(_tell(odd))
+    images, odd_shapes = _of_one_shape(images)
+    of_run = {image.path for image in images}
+    if strange := [o for o in odd_shapes if o.path not in of_run]:
+        raise LuckyError(_tell(strange))
+    left_out += odd_shapes  # other extensions of the frames' own files
+    name = _stem(paths[0]) if len(paths) == 1 else paths[0].resolve().parent.name
+    return Run(tuple(images), tuple(left_out), readable(name))
+
+
+def _open_folder(folder: Path) -> Run:
+    try:
+        with os.scandir(folder) as inside:  # which knows files from folders without a look
+            entries = [e for e in inside if not e.name.startswith(".") and not e.is_dir()]
+            names = [e.name for e in entries if e.is_file()]
+            others = [e.name for e in entries if not e.is_file()]
+    except OSError as error:
+        raise LuckyError(f"{folder}: the folder cannot be read ({error}).") from error
+    fits_names = [name for name in names if fits_image.is_fits_name(name)]
+    named = sorted((folder / name for name in fits_names), key=_natural)
+    no_files = [
+        LeftOut(folder / name, "a pipe, a device or a broken link, not a file")
+        for name in sorted(others)
+        if fits_image.is_fits_name(name)
+    ]
+    if not named:
+        found = f"other files: {len(names)}" if names else "it is empty"
+        raise LuckyError(
+            f"{folder}: no FITS file in this folder ({found}); expected names ending in "
+            f"{', '.join(fits_image.SUFFIXES)}."
+        )
+    family, left_out = _choose_family(named)
+    images, odd = _open_images(family)
+    if not images:
+        raise LuckyError(_tell(odd))
+    images, odd_shapes = _of_one_shape(images)
+    return Run(
+        tuple(images), (*left_out, *no_files, *odd, *odd_shapes), readable(folder.resolve().name)
+    )
+
+
+def _natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:
+    parts = DIGITS.split(path.name.lower())
+    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts if p], path.name
+
+
+def _stem(path: Path) -> str:
+    name = path.name
+    found = SUFFIX.search(name)
+    return name[: found.start()] if found else path.stem
+
+
+def _choose_family(paths: list[Path]) -> tuple[list[Path], list[LeftOut]]:
+    """Keep the files named alike but for their numbers; of twins (x.fits, x.fits.gz) the first."""
+    first: dict[tuple[str, str], Path] = {}
+    left_out = []
+    for path in paths:  # by their texts: paths are slow to compare
+        stem = _stem(path)
+        twin = first.setdefault((os.path.dirname(path), stem), path)
+        if twin is not path:
+            left_out.append(LeftOut(path, f"the same frame as {twin.name}"))
+    named = [(path, stem) for (_, stem), path in first.items()]
+    lights = [(p, stem) for p, stem in named if not CALIBRATION.search(stem)]
+    if not lights:
+        return [path for path, _ in named], left_out
+    families = [DIGITS.sub("#", stem.lower()) for _, stem in lights]
+    most, count = Counter(families).most_common(1)[0]
+    largest = most if count > 1 else None
+    of_run = [largest in (None, family) for family in families]
+    family = [path for (path, _), good in zip(lights, of_run, strict=True) if good]
+    for path, stem in named:
+        if CALIBRATION.search(stem):
+            left_out.append(LeftOut(path, "a dark, flat or bias by its name"))
+        elif largest not in (None, DIGITS.sub("#", stem.lower())):
+            left_out.append(LeftOut(path, f"not named like the frames ({_stem(family[0])})"))
+    return family, left_out
+
+
+def _open_images(paths: Iterable[Path]) -> tuple[list[FitsImage], list[LeftOut]]:
+    """Parse one header of each kind; files with the same signature share their layout."""
+    known: dict[Any, list[Layout]] = {}
+    last: tuple[Mould | None, list[Layout]] = (None, [])
+    images, odd = [], []
+    for path in paths:
+        like, found = last
+        stamp = None if like is None else like.stamp_of(path)
+        if stamp is None:
+            try:
+                stamp = _stamp(path)
+                kind = signature(path)
+                if kind not in known:
+                    plain = None if is_gzipped(path) else plain_layout(path, kind)
+                    known[kind] = [plain] if plain else fits_image.layouts(path)
+                found = known[kind]
+                like = mould(path, kind)
+                last = like, found
+            except LuckyError as error:
+                odd.append(LeftOut(path, str(error).removeprefix(f"{path}: ")))
+                continue
+        several = sum(layout.shape[0] for layout in found) > 1
+        unpacked = Unpacked(path, stamp) if several and is_gzipped(path) else None
+        images += [FitsImage(path, layout, unpacked, stamp) for layout in found]
+    return images, odd
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        return Stamp.at(path)
+    except OSError as error:
+        raise LuckyError(f"{path}: cannot be opened ({error.strerror or error}).") from error
+
+
+def _of_one_shape(images: list[FitsImage]) -> tuple[list[FitsImage], list[LeftOut]]:
+    """Keep the images of the shape and extension family that most frames have."""
+    frames: Counter[tuple[Any, ...]] = Counter()
+    for image in images:
+        frames[_kind(image)] += image.layout.shape[0]
+    kind = max(frames, key=lambda k: (frames[k], math.prod(k[0])))
+    of_kind = {image.path for image in images if _kind(image) == kind}
+    # previews and masks beside the frames, in the same files, are no other run
+    others = sum(image.layout.shape[0] for image in images if image.path not in of_kind)
+    shapes = {k[0] for k in frames}
+    if len(shapes) > 1 and frames[kind] <= others:
+        raise LuckyError(
+            f"{images[0].path.parent}: the frames have different shapes, and none is that of "
+            f"most: {', '.join(f'{y} x {x}' for y, x in sorted(shapes))}. Give the files of one "
+            "run as a list."
+        )
+    kept = [image for image in images if _kind(image) == kind]
+    odd = [LeftOut(i.path, _difference(_kind(i), kind)) for i in images if _kind(i) != kind]
+    return kept, odd
+
+
+def _difference(odd: tuple[Any, ...], frames: tuple[Any, ...]) -> str:
+    (shape, family), (expected, of_frames) = odd, frames
+    if shape == expected:
+        return f"its {family or 'unnamed'} image; the frames are {of_frames or 'unnamed'} images"
+    return (
+        f"its image has {shape[0]} x {shape[1]} pixels, the frames are "
+        f"{expected[0]} x {expected[1]}"
+    )
+
+
+def _kind(image: FitsImage) -> tuple[Any, ...]:
+    return image.layout.shape[1:], image.layout.family
+
+
+def _tell(odd: Sequence[LeftOut], most: int = 3) -> str:
+    told = [f"{o.path}: {o.reason}" for o in odd[:most]]
+    if len(odd) > most:
+        told.append(f"… and {len(odd) - most} more files.")
+    return "\n".join(told)
+
+
+def tell_left_out(run: Run) -> list[str]:
+    """Return a sentence for each reason why files beside the frames were left out."""
+    by_reason: dict[str, list[str]] = {}
+    for path, reason in run.left_out:
+        by_reason.setdefault(readable(reason), []).append(readable(path.name))
+    return [
+        f"Left out {', '.join(names[:3])}{f' and {len(names) - 3} more' if names[3:] else ''}: "
+        f"{reason}."
+        for reason, names in by_reason.items()
+    ]

@@ -1,0 +1,329 @@
+"""Results written as FITS, whole or not at all, with the source's header and the history."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky._version import __version__
+from napari_lucky.errors import LuckyError
+from napari_lucky.execution.blocks import blocks_of
+from napari_lucky.files.temporaries import clear_leftovers, temporary_file
+from napari_lucky.fits.inputs import NO_INPUTS, Inputs, check_not_inputs, files_of_frames
+from napari_lucky.fits.integers import FULL, TOP, Coding, Integers, coding_of
+from napari_lucky.fits.wcs import place
+from napari_lucky.frames.frames import ArrayFrames, Frames, View
+from napari_lucky.frames.history import History, history_cards, is_ours
+from napari_lucky.frames.window import Window
+from napari_lucky.text import readable
+
+CREATOR = f"napari-lucky {__version__}"
+STALE = [
+    "SIMPLE",
+    "XTENSION",
+    "EXTEND",
+    "BITPIX",
+    "BSCALE",
+    "BZERO",
+    "BLANK",
+    "PCOUNT",
+    "GCOUNT",
+    "GROUPS",
+    "TFIELDS",
+    "CHECKSUM",
+    "DATASUM",
+    "DATAMIN",
+    "DATAMAX",
+    "SATURATE",
+    FULL,
+    TOP,
+    "EXTNAME",
+    "EXTVER",
+    "EXTLEVEL",
+    "INHERIT",
+    "CREATOR",
+    "NCOMBINE",
+    "DATE",
+]
+"""What the header of raw integers says that does not hold for a result."""
+BESIDE = {"VARIANCE": "adu**2", "COVERAGE": ""}
+"""Extensions beside a stack, and their units; they are float32 always."""
+FRAME_AXIS = re.compile(
+    r"WCSAXES[A-Z]?|(CTYPE|CRVAL|CRPIX|CDELT|CUNIT|CROTA|CNAME|CRDER|CSYER)[3-9][A-Z]?"
+    r"|(CD|PC)([3-9]_\d|\d_[3-9])[A-Z]?|(PV|PS)[3-9]_\d+[A-Z]?"
+)
+"""Keywords of coordinates that an image has no longer, but the cube had that it comes from."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageResult:
+    """An image or a stack of frames to be written.
+
+    Parameters
+    ----------
+    data : ndarray, (y, x), or Frames
+        Pixels in ADU; written as float32, or as integers where `write_fits` is told so.
+    name : str
+        Becomes EXTNAME.
+    header : astropy.io.fits.Header, optional
+        The source's.
+    history : tuple of Step
+        What was done to the pixels.
+    origin : tuple of int
+        (y, x) of the first pixel in the source's images; into LTV2, LTV1, and taken off CRPIX.
+    combined : int, optional
+        Number of frames in each pixel; into NCOMBINE.
+    variance, coverage : ndarray, (y, x), optional
+        Of a stack; written as extensions VARIANCE and COVERAGE.
+    scale : float
+        Pixels a pixel of the sensor; into LTM1_1, LTM2_2, and the coordinates.
+    """
+
+    data: NDArray[Any] | Frames
+    name: str = ""
+    header: Any = None
+    history: History = field(default=())
+    origin: tuple[int, int] = (0, 0)
+    combined: int | None = None
+    variance: NDArray[Any] | None = None
+    coverage: NDArray[Any] | None = None
+    scale: float = 1.0
+
+    @property
+    def beside(self) -> list[ImageResult]:
+        """Variance and coverage, as images of their own."""
+        from astropy.io import fits
+
+        given = {"VARIANCE": self.variance, "COVERAGE": self.coverage}
+        made = []
+        for name, pixels in given.items():
+            if pixels is not None:
+                header = fits.Header() if self.header is None else self.header.copy()
+                header["BUNIT"] = BESIDE[name]
+                made.append(
+                    replace(
+                        self, data=pixels, name=name, header=header, variance=None, coverage=None
+                    )
+                )
+        return made
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the data."""
+        return tuple(self.data.shape)
+
+
+@contextmanager
+def written_whole(path: Path, inputs: Inputs = NO_INPUTS) -> Iterator[Path]:
+    """Give a temporary path beside `path`, moved there when all went well, else removed.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        An existing file is replaced.
+    inputs : mapping
+        What must not be replaced; see `check_not_inputs`.
+
+    Raises
+    ------
+    LuckyError
+        If the disk is full, the place cannot be written, or the file is an input.
+    """
+    check_not_inputs([path], inputs)
+    clear_leftovers(path.parent)
+    try:
+        with temporary_file(path.parent) as temporary:
+            yield temporary
+            check_not_inputs([path], inputs)
+            os.replace(temporary, path)
+    except OSError as error:
+        raise LuckyError(
+            f"{path}: cannot be written ({error.strerror or error}). Choose "
+            "another place; nothing was left there."
+        ) from error
+
+
+def tell_nobody(text: str) -> None:
+    """Say nothing."""
+
+
+def write_fits(
+    path: Path,
+    results: Iterable[ImageResult | Any],
+    integers: Integers | None = None,
+    tell: Callable[[str], None] = tell_nobody,
+    *,
+    inputs: Inputs = NO_INPUTS,
+) -> None:
+    """Write images and tables into one FITS file, whole or not at all.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        An existing file is replaced, unless the pixels are read from it.
+    results : iterable of ImageResult or astropy.io.fits.BinTableHDU
+        The first image becomes the primary one if it comes first. Variance and coverage of an
+        image follow it.
+    integers : Integers, optional
+        Store the pixels of images as 16-bit integers, not as float32. A run is then read twice.
+    tell : callable, optional
+        Called with a sentence for the user: how many pixels were cut.
+    inputs : mapping
+        What must not be replaced either; see `check_not_inputs`.
+
+    Raises
+    ------
+    LuckyError
+        If the file cannot be written, or is an input.
+    """
+    from astropy.io import fits
+
+    results = list(results)
+    read = [
+        file
+        for result in results
+        if isinstance(result, ImageResult)
+        for file in files_of_frames(result.data)
+    ]
+    inputs = {"the pixels that are saved": read, **inputs}
+    with written_whole(path, inputs) as temporary, open(temporary, "wb") as file:
+        for number, result in enumerate(_parts(results)):
+            if isinstance(result, ImageResult):
+                coded = None if result.name in BESIDE else integers
+                _write_image(file, result, number == 0, coded, tell)
+                continue
+            if number == 0:
+                primary = fits.Header([("SIMPLE", True), ("BITPIX", 8), ("NAXIS", 0)])
+                primary["EXTEND"] = True
+                primary["CREATOR"] = CREATOR
+                file.write(primary.tostring().encode("ascii"))
+            whole = io.BytesIO()
+            fits.HDUList([fits.PrimaryHDU(), result]).writeto(whole)
+            file.write(whole.getbuffer()[2880:])  # without astropy's own primary header
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _parts(results: Iterable[ImageResult | Any]) -> Iterator[ImageResult | Any]:
+    for result in results:
+        yield result
+        if isinstance(result, ImageResult):
+            yield from result.beside
+
+
+def _write_image(
+    file: Any,
+    result: ImageResult,
+    primary: bool,
+    integers: Integers | None,
+    tell: Callable[[str], None],
+) -> None:
+    coding = None if integers is None else coding_of(_blocks(result.data), integers, result.name)
+    header = image_header(result, primary=primary, coding=coding)
+    file.write(header.tostring().encode("ascii"))
+    size = 0
+    for block in _blocks(result.data):
+        stored = (block, ">f4") if coding is None else (coding.encode(block), ">i2")
+        size += file.write(np.ascontiguousarray(*stored).data)
+    file.write(b"\0" * (-size % 2880))
+    if coding is not None and coding.told:
+        tell(coding.told)
+
+
+def _blocks(data: NDArray[Any] | Frames) -> Iterator[NDArray[Any]]:
+    if isinstance(data, np.ndarray):
+        if data.ndim != 3:
+            yield data
+            return
+        data = ArrayFrames(data)  # whose numbers are turned into the file's a few frames at a time
+    n, ny, nx = data.shape
+    for block in blocks_of(n, ny * nx):
+        pixels = data.read(block)
+        if isinstance(data, View):  # once saved, frames without light could not be told
+            blank = data.blank(block, Window.whole(data.shape))
+            pixels = np.where(blank[:, None, None], np.float32(np.nan), pixels)
+        yield pixels
+
+
+def image_header(result: ImageResult, *, primary: bool = True, coding: Coding | None = None) -> Any:
+    """Return the `astropy.io.fits.Header` that a result is written with."""
+    from astropy.io import fits
+
+    first = ("SIMPLE", True) if primary else ("XTENSION", "IMAGE")
+    bitpix = -32 if coding is None else 16
+    header = fits.Header([first, ("BITPIX", bitpix), ("NAXIS", len(result.shape))])
+    for axis, side in enumerate(reversed(result.shape), start=1):
+        header[f"NAXIS{axis}"] = side
+    if primary:
+        header["EXTEND"] = True
+    else:
+        header["PCOUNT"], header["GCOUNT"] = 0, 1
+    header["CREATOR"] = (CREATOR, "program that wrote this file")  # here `saved.is_ours` looks
+    history = result.history
+    if coding is not None:
+        header.extend(coding.cards, strip=False, end=True)
+        history = (*history, coding.record)
+    header.extend(source_cards(result), end=True)
+    if coding is not None and coding.levels:
+        _remove(header, "BUNIT")  # what a reader gets are levels
+    for text in history_cards(history):
+        header.add_history(text)
+    return header
+
+
+def source_cards(result: ImageResult) -> Any:
+    """Return the source's cards that still hold, and those that tell what the result is."""
+    from astropy.io import fits
+
+    given = isinstance(result.header, fits.Header)  # layers of other plugins may hold anything
+    header = result.header.copy(strip=True) if given else fits.Header()
+    for keyword in {card.keyword for card in header.cards}:
+        stale = keyword in STALE or keyword.startswith(("NAXIS", "TTYPE", "TFORM"))
+        if stale or (len(result.shape) == 2 and FRAME_AXIS.fullmatch(keyword)):
+            _remove(header, keyword)
+    ours = [str(text) for text in header.get("HISTORY", [])]
+    if ours:
+        _remove(header, "HISTORY")
+        for text in ours:
+            if not is_ours(text):
+                header.add_history(text)
+    if result.name:
+        header["EXTNAME"] = header_text(result.name)
+    header.setdefault("BUNIT", "adu")
+    if result.combined is not None:
+        header["NCOMBINE"] = (result.combined, "number of frames averaged")
+    place(header, result.origin, result.scale)
+    return header
+
+
+def header_text(text: str) -> str:
+    """Return what a header may hold of a text: ASCII, of which every character can be printed."""
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in text)
+
+
+def _remove(header: Any, keyword: str) -> None:
+    header.remove(keyword, ignore_missing=True, remove_all=True)
+
+
+def write_text(path: Path, text: str, inputs: Inputs = NO_INPUTS) -> None:
+    """Write a text file, whole or not at all; see `written_whole` for the inputs.
+
+    Raises
+    ------
+    LuckyError
+        If the file cannot be written, or is an input.
+    """
+    content = readable(text).encode("utf-8")  # a name in it may be of any bytes
+    with written_whole(path, inputs) as temporary, open(temporary, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,1 @@
+"""Frames: a lazily read stack, its views, windows and history."""

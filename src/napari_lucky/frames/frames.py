@@ -1,0 +1,207 @@
+"""`Frames`: a run of frames that is read lazily, window by window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.errors import LuckyError
+from napari_lucky.frames.window import Window
+
+SPARSE = 8
+"""One of so many rows and columns is looked at first: it shows of most frames that they vary."""
+Index = slice | NDArray[np.intp]
+"""Which frames to read: a slice or an array of frame numbers."""
+
+
+class Frames(Protocol):
+    """A lazily read stack of frames; every view of the chain is one as well.
+
+    A source keeps the number type of its file, so that what is shown is what the file says;
+    everything computed from it is float32.
+    """
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of frames, rows, columns."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Number type of what `read` returns."""
+        ...
+
+    def read(self, frames: Index, window: Window | None = None) -> NDArray[Any]:
+        """Return the frames asked for, (k, y, x), cut to the window."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayFrames:
+    """Frames held by any array that can be indexed: numpy, memory map, dask, zarr.
+
+    Parameters
+    ----------
+    array : array-like, (n, y, x) or (y, x)
+        A single image counts as a run of one frame.
+    """
+
+    array: Any
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of frames, rows, columns."""
+        shape = tuple(int(side) for side in self.array.shape)
+        return (1, *shape) if len(shape) == 2 else shape  # type: ignore[return-value]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Number type of the array."""
+        dtype: np.dtype[Any] = np.dtype(self.array.dtype)
+        return dtype
+
+    def read(self, frames: Index, window: Window | None = None) -> NDArray[Any]:
+        """Return the frames asked for, (k, y, x), cut to the window."""
+        rows, columns = (window or Window.whole(self.shape)).slices
+        if len(self.array.shape) == 2:
+            return np.asarray(self.array[rows, columns])[np.newaxis][frames]
+        return np.asarray(self.array[frames, rows, columns])
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Frames computed from other frames, of the same shape, as float32.
+
+    Parameters
+    ----------
+    frames : Frames
+        What they are computed from.
+    """
+
+    frames: Frames
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of frames, rows, columns."""
+        return self.frames.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32."""
+        return np.dtype(np.float32)
+
+    def read(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
+        """Return the frames asked for, (k, y, x), cut to the window; each view says how."""
+        raise NotImplementedError
+
+    def scale(self, window: Window) -> float:
+        """Return by how much raw pixels of a window are multiplied, as a rule."""
+        return self.frames.scale(window) if isinstance(self.frames, View) else 1.0
+
+    def blank(self, frames: Index, window: Window) -> NDArray[np.bool_]:
+        """Tell which frames have raw pixels all equal or NaN in a window: no light at all.
+
+        Calibrated, such a frame shows the dark and the flat, which are no star.
+        """
+        if isinstance(self.frames, View):
+            return self.frames.blank(frames, window)
+        return is_empty(self.frames.read(frames, window))
+
+
+@dataclass(frozen=True, eq=False)
+class Subset:
+    """Some frames of a run, in a given order.
+
+    Parameters
+    ----------
+    frames : Frames
+        The run.
+    index : ndarray of int, (k,)
+        Frame numbers of the run.
+    """
+
+    frames: Frames
+    index: NDArray[np.intp]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of frames chosen, rows, columns."""
+        return (len(self.index), *self.frames.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Number type of the run."""
+        return self.frames.dtype
+
+    def read(self, frames: Index, window: Window | None = None) -> NDArray[Any]:
+        """Return the frames asked for, (k, y, x), cut to the window."""
+        return self.frames.read(self.index[frames], window)
+
+
+def whole_run(frames: Frames) -> Frames:
+    """Return the same views of all frames of the run, where they are of some of it."""
+    if isinstance(frames, Subset):
+        return frames.frames
+    if isinstance(frames, View):
+        return replace(frames, frames=whole_run(frames.frames))
+    return frames
+
+
+def is_empty(block: NDArray[Any]) -> NDArray[np.bool_]:
+    """Tell for each frame of a block (k, y, x) whether all its pixels are equal or masked."""
+    empty = _is_even(block[:, ::SPARSE, ::SPARSE])
+    if empty.any():
+        empty[empty] = _is_even(block[empty])
+    return empty
+
+
+def _is_even(block: NDArray[Any]) -> NDArray[np.bool_]:
+    low = np.fmin.reduce(block, axis=(1, 2))
+    return np.asarray(~(np.fmax.reduce(block, axis=(1, 2)) > low))
+
+
+def parse_range(text: str) -> slice:
+    """Return the slice that START:STOP[:STEP] means, frames counted from 0, STOP not included.
+
+    Raises
+    ------
+    LuckyError
+        If it means none.
+    """
+    try:
+        parts = [int(part) if part.strip() else None for part in text.split(":")]
+    except ValueError:
+        parts = []
+    if len(parts) not in (2, 3) or (len(parts) == 3 and parts[2] is not None and parts[2] < 1):
+        raise LuckyError(
+            f"{text!r} is not START:STOP or START:STOP:STEP: whole numbers of frames from 0, such "
+            "as 0:100 or 0:2000:10, with a step of at least 1."
+        )
+    return slice(*parts)
+
+
+def frames_in(n: int, chosen: slice) -> NDArray[np.intp]:
+    """Return the numbers of the frames that a slice chooses of n.
+
+    Raises
+    ------
+    LuckyError
+        If it chooses none.
+    """
+    index = np.arange(n)[chosen]
+    if len(index) == 0:
+        parts = (chosen.start, chosen.stop, chosen.step)
+        told = ":".join("" if part is None else str(part) for part in parts).removesuffix(":")
+        raise LuckyError(f"The range {told} chooses none of the run's {n} frames.")
+    return index
+
+
+def as_float32(block: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the pixels as native float32, without a copy where they are that already."""
+    return block.astype(np.float32, copy=False)
+
+
+Block = NDArray[np.float32]

@@ -1,0 +1,51 @@
+"""Ways to read frames: some of a run, with a margin, and beyond the sensor's edge."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.frames.frames import Frames, Index, as_float32
+from napari_lucky.frames.window import Window
+
+
+def spread_over(n: int, most: int) -> NDArray[np.intp]:
+    """Return the numbers of at most so many of n frames, spread evenly over them."""
+    return np.unique(np.linspace(0, n - 1, min(most, n)).round().astype(np.intp))
+
+
+def read_beyond(frames: Frames, index: Index, window: Window) -> NDArray[np.float32]:
+    """Read frames in a window that may leave the sensor; what lies beyond its edge is NaN.
+
+    Returns
+    -------
+    ndarray of float32, (k, height, width)
+    """
+    inside = window.clipped(frames.shape)
+    count = len(np.arange(frames.shape[0])[index])
+    out = np.full((count, *window.shape), np.nan, np.float32)
+    if 0 not in inside.shape:
+        y, x = inside.y0 - window.y0, inside.x0 - window.x0
+        out[:, y : y + inside.height, x : x + inside.width] = frames.read(index, inside)
+    return out
+
+
+def read_around(frames: Frames, index: Index, window: Window, margin: int) -> NDArray[np.float32]:
+    """Read frames in a window with a margin around it; beyond the sensor's edge it is mirrored.
+
+    Returns
+    -------
+    ndarray of float32, (k, height + 2 margin, width + 2 margin)
+    """
+    grown = Window(
+        window.y0 - margin,
+        window.x0 - margin,
+        window.height + 2 * margin,
+        window.width + 2 * margin,
+    )
+    on = grown.clipped(frames.shape)
+    block = as_float32(frames.read(index, on))
+    if on == grown:
+        return block
+    beyond = ((on.y0 - grown.y0, grown.y1 - on.y1), (on.x0 - grown.x0, grown.x1 - on.x1))
+    return np.pad(block, ((0, 0), *beyond), mode="reflect")

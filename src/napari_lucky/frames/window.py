@@ -1,0 +1,96 @@
+"""A window: the rectangle of the sensor that holds one star."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from napari_lucky.errors import LuckyError
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rectangle of whole pixels on the sensor.
+
+    Parameters
+    ----------
+    y0, x0 : int
+        First row and first column, from 0.
+    height, width : int
+        Rows and columns, at least 1.
+    """
+
+    y0: int
+    x0: int
+    height: int
+    width: int
+
+    @classmethod
+    def centred(cls, y: int, x: int, size: int) -> Window:
+        """Return the square window of side `size` whose pixel [size // 2, size // 2] is (y, x)."""
+        return cls(y - size // 2, x - size // 2, size, size)
+
+    @classmethod
+    def whole(cls, shape: tuple[int, ...]) -> Window:
+        """Return the window that is the whole frame of a (..., y, x) shape."""
+        return cls(0, 0, shape[-2], shape[-1])
+
+    @property
+    def y1(self) -> int:
+        """One past the last row."""
+        return self.y0 + self.height
+
+    @property
+    def x1(self) -> int:
+        """One past the last column."""
+        return self.x0 + self.width
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width)."""
+        return self.height, self.width
+
+    @property
+    def centre(self) -> tuple[int, int]:
+        """The (y, x) pixel that `centred` would be given."""
+        return self.y0 + self.height // 2, self.x0 + self.width // 2
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Slices that cut the window from a (..., y, x) array."""
+        return slice(self.y0, self.y1), slice(self.x0, self.x1)
+
+    def clipped(self, shape: tuple[int, ...]) -> Window:
+        """Return the part of the window that lies on a frame of (..., y, x) `shape`."""
+        y0, x0 = min(max(self.y0, 0), shape[-2]), min(max(self.x0, 0), shape[-1])
+        y1, x1 = max(min(self.y1, shape[-2]), y0), max(min(self.x1, shape[-1]), x0)
+        return Window(y0, x0, y1 - y0, x1 - x0)
+
+    def moved_inside(self, shape: tuple[int, ...]) -> Window:
+        """Return a window of this size, or the frame's where that is less, moved onto the frame."""
+        height, width = min(self.height, shape[-2]), min(self.width, shape[-1])
+        y0 = min(max(self.y0, 0), shape[-2] - height)
+        x0 = min(max(self.x0, 0), shape[-1] - width)
+        return Window(y0, x0, height, width)
+
+    def check_on(self, shape: tuple[int, ...], name: str = "window") -> None:
+        """Raise unless the window lies wholly on a frame of (..., y, x) `shape`.
+
+        Raises
+        ------
+        LuckyError
+            If the window is smaller than 8 pixels or reaches over the edge of the frame.
+        """
+        if min(self.shape) < MIN_SIDE:
+            raise LuckyError(
+                f"The {name} is {self.height} x {self.width} pixels; it must be at least "
+                f"{MIN_SIDE} x {MIN_SIDE} to hold a star and some background."
+            )
+        if self.clipped(shape) != self:
+            raise LuckyError(
+                f"The {name} covers rows {self.y0} to {self.y1 - 1} and columns {self.x0} to "
+                f"{self.x1 - 1}, but the frames have rows 0 to {shape[-2] - 1} and columns 0 to "
+                f"{shape[-1] - 1}. Move it onto the sensor or make it smaller."
+            )
+
+
+MIN_SIDE = 8

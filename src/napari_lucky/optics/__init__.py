@@ -1,0 +1,1 @@
+"""Telescopes, pupils, Zernike polynomials, turbulence and diffraction."""

@@ -1,0 +1,90 @@
+"""The pupil of a telescope, sampled: what is open of it, and Zernikes on it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.optics.zernikes import zernike
+
+Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Spider:
+    """Vanes that hold the secondary mirror.
+
+    Parameters
+    ----------
+    vanes : int
+        How many, evenly spread; each goes from the middle to the rim.
+    width : float
+        Of a vane, over the pupil's diameter.
+    angle_deg : float
+        Of the first vane, from the x axis (right) towards y (down).
+    """
+
+    vanes: int
+    width: float
+    angle_deg: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class SampledPupil:
+    """The pupil on a square grid.
+
+    Attributes
+    ----------
+    amplitude : ndarray of float64, (n, n)
+        How much of each sample is open.
+    rho, theta : ndarray of float64, (n, n)
+        Polar coordinates, rho = 1 on the rim.
+    places : ndarray of float64, (n,)
+        Of rows and columns, in pupil diameters, 0 in the middle.
+    """
+
+    amplitude: Floats
+    rho: Floats
+    theta: Floats
+    places: Floats
+
+    def modes(self, nolls: range) -> Singles:
+        """Return the Zernike polynomials of some Noll indices, (k, n, n)."""
+        return np.stack([zernike(noll, self.rho, self.theta) for noll in nolls])
+
+    @property
+    def defocus(self) -> Floats:
+        """Phase of one wave peak-to-valley of defocus, in rad."""
+        return np.asarray(np.pi * (2 * self.rho**2 - 1))
+
+
+def sample_pupil(
+    samples: int, obstruction: float = 0.0, spider: Spider | None = None
+) -> SampledPupil:
+    """Sample the pupil; a sample on an edge counts by the part of it that is open."""
+    n, fine = samples + 2, 16
+    places = (np.arange(n) - (n - 1) / 2) / samples
+    dense = (np.arange(fine * n) - (fine * n - 1) / 2) / (fine * samples)
+    y, x = dense[:, None], dense[None, :]
+    radius = np.hypot(y, x)
+    is_open = (radius <= 0.5) & (radius >= obstruction / 2)
+    if spider is not None:
+        for vane in range(spider.vanes):
+            angle = math.radians(spider.angle_deg) + 2 * math.pi * vane / spider.vanes
+            along = x * math.cos(angle) + y * math.sin(angle)
+            across = y * math.cos(angle) - x * math.sin(angle)
+            is_open &= ~((along > 0) & (np.abs(across) <= spider.width / 2))
+    amplitude = is_open.reshape(n, fine, n, fine).mean(axis=(1, 3))
+    # A sample is a square: its own transform dims the image far from the star, by
+    # sinc(angle / n) along each axis. To second order the Laplacian makes up for it.
+    padded = np.pad(amplitude, 1)
+    laplacian = padded[2:, 1:-1] + padded[:-2, 1:-1] + padded[1:-1, 2:] + padded[1:-1, :-2]
+    amplitude = amplitude - (laplacian - 4 * amplitude) / 24
+    rho = 2 * np.hypot(places[:, None], places)
+    return SampledPupil(
+        amplitude, rho, np.arctan2(places[:, None], places + 0 * places[:, None]), places
+    )

@@ -1,0 +1,1 @@
+"""A whole job: recipe, chain, measurement, stacks and the folder of results."""

@@ -1,0 +1,150 @@
+"""The masters of a flat and its dark as files, and their picture: `napari-lucky flat`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from napari_lucky.calibration.flat_field import (
+    NORMALISED,
+    SUBTRACTED,
+    FlatField,
+    check_kind,
+    flat_field,
+    flat_steps,
+    header_history,
+    tell_kind,
+)
+from napari_lucky.calibration.masters import DEAD_BELOW, Combine, check_calibration, master
+from napari_lucky.errors import LuckyError
+from napari_lucky.execution.blocks import Progress, silent
+from napari_lucky.fits.run import Run, open_run, tell_left_out
+from napari_lucky.fits.write import ImageResult, tell_nobody, write_fits, written_whole
+from napari_lucky.frames.history import Step, checksum, open_step
+from napari_lucky.pipeline.results_folder import check_out, write_folder
+from napari_lucky.plots.flat import FlatDrawing
+
+NAMES = ("master_flat.fits", "master_dark.fits", "flat.png")
+
+
+def make_masters(
+    flat: str | Path,
+    out: Path,
+    dark: str | Path | None = None,
+    *,
+    combine: Combine = "mean",
+    clip_sigma: float = 4.0,
+    dead_below: float = DEAD_BELOW,
+    row: int | None = None,
+    overwrite: bool = False,
+    progress: Progress = silent,
+    tell: Callable[[str], None] = tell_nobody,
+) -> tuple[FlatField, list[Path]]:
+    """Make a master flat, and the master dark if there is a dark, and write them with a picture.
+
+    Used as flat and dark of a run they give what the frames they are made of would have given:
+    their history says what is done already.
+
+    Parameters
+    ----------
+    flat, dark : path
+        A file or a folder of frames, ADU.
+    out : pathlib.Path
+        A folder, for master_flat.fits (relative response, median 1, NaN where dead),
+        master_dark.fits (ADU) and flat.png.
+    combine, clip_sigma
+        See `master`.
+    dead_below : float
+        See `master_flat`.
+    row : int, optional
+        Row from 0 whose profile is drawn; the middle one if None.
+    overwrite : bool
+        Whether older masters in the folder are replaced.
+    progress
+        See `napari_lucky.execution.blocks.map_blocks`.
+    tell : callable, optional
+        Called with a sentence for the user: which files were left out.
+
+    Returns
+    -------
+    field, files
+        The `FlatField` and the files written.
+
+    Raises
+    ------
+    LuckyError
+        If something given cannot be used, the folder holds masters and `overwrite` is false, or
+        one of them is an input; then nothing in it has changed.
+    """
+    check_calibration(combine, clip_sigma, 1.0, dead_below)
+    inputs = {"flat": flat, "dark": dark}
+    check_out(out, overwrite, NAMES, inputs)
+    run, dark_run = _open(flat, tell), None if dark is None else _open(dark, tell)
+    for text in (*tell_kind(flat, "flat"), *tell_kind(dark, "dark")):
+        tell(text)
+    check_kind(run, "flat")
+    if dark_run is not None:
+        check_kind(dark_run, "dark")
+    done = {step.name for step in header_history(run)}
+    if NORMALISED in done:
+        raise LuckyError(f"{flat}: this is a master flat already; use it as it is, as --flat.")
+    level = None
+    if dark_run is not None:
+        level = master(dark_run, combine, clip_sigma, progress=progress, what="dark")
+    field = flat_field(run, level, combine, clip_sigma, dead_below, progress=progress)
+    row = field.check_row(row)
+
+    parameters = {"method": combine, "clip_sigma": clip_sigma, "frames": run.shape[0]}
+    images = {}
+    of_dark = None
+    if dark_run is not None and level is not None:
+        of_dark = {"name": Path(dark_run.name).name, "master_sha256": checksum(level)}
+        combined = Step("combine dark", {**parameters, "frames": dark_run.shape[0]})
+        images["master_dark"] = _image(level, "master dark", dark_run, (combined,))
+    taken = None if SUBTRACTED in done else of_dark
+    steps = flat_steps(field, {**parameters, "dead_below": dead_below}, taken)
+    images["master_flat"] = _image(field.response, "master flat", run, steps)
+
+    def write(folder: Path) -> None:
+        for name, image in images.items():
+            write_fits(folder / f"{name}.fits", [image])
+        write_flat_picture(folder / "flat.png", field, row, run.name)
+
+    return field, write_folder(out, write, NAMES, overwrite, inputs)
+
+
+def _open(path: str | Path, tell: Callable[[str], None]) -> Run:
+    run = open_run(path)
+    for text in tell_left_out(run):
+        tell(text)
+    return run
+
+
+def _image(pixels: Any, name: str, run: Run, steps: tuple[Step, ...]) -> ImageResult:
+    header = run.header.copy()
+    if name == "master flat":
+        header["BUNIT"] = ("", "relative response")
+    history = (*header_history(run), open_step(run), *steps)
+    return ImageResult(pixels, name, header, history, combined=run.shape[0])
+
+
+def write_flat_picture(path: Path, field: FlatField, row: int, name: str) -> None:
+    """Draw the flat before and after its normalisation, a row of each, and a histogram.
+
+    Raises
+    ------
+    LuckyError
+        If the file cannot be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13, 7), layout="constrained")
+    FigureCanvasAgg(figure)
+    FlatDrawing(figure, field, row, page=True)
+    figure.suptitle(name, parse_math=False)  # a name may hold a $
+    with written_whole(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a name may be in any script
+        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})

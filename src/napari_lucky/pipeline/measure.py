@@ -1,0 +1,316 @@
+"""Shifts and quality of all frames, measured in as few passes as possible."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.calibration.calibrate import bright_frames, calibrated_in, saturated_frames
+from napari_lucky.calibration.sampling import measure_sampling
+from napari_lucky.errors import LuckyError
+from napari_lucky.execution.blocks import Progress, blocks_of, silent
+from napari_lucky.execution.checkpoint import Journal, remembered
+from napari_lucky.fits.frame_table import FrameTable
+from napari_lucky.frames.cache import recalling
+from napari_lucky.frames.frames import Frames, View, as_float32
+from napari_lucky.frames.history import History
+from napari_lucky.frames.window import Window
+from napari_lucky.frames.window_moves import moves_of
+from napari_lucky.imaging.brightest_speckle import brightest_in, is_wide, track_brightest
+from napari_lucky.imaging.noise import Noise, sample_noise
+from napari_lucky.imaging.star_image import light_of
+from napari_lucky.optics.diffraction import Diffraction
+from napari_lucky.pipeline.recipe import Recipe
+from napari_lucky.ranking.rank import quality_of, rank
+from napari_lucky.ranking.selection import ByHand, kept_frames, rank_step, select, tell_few
+from napari_lucky.registration.register import register, register_step
+from napari_lucky.stacking.mean import MANY, EqualSums, Stack, stack_of
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What is known of every frame of a run.
+
+    Parameters
+    ----------
+    table : FrameTable
+    reasons : tuple of str
+        Why a frame is not registered or not ranked; empty if it is.
+    saturated : ndarray of bool, (n,)
+        Whether the star has saturated pixels.
+    long_exposure : Stack or None
+        The mean of all frames in the focus window, where it is known already.
+    notes : tuple of str
+        What is doubtful, in whole sentences.
+    """
+
+    table: FrameTable
+    reasons: tuple[str, ...]
+    saturated: NDArray[np.bool_]
+    long_exposure: Stack | None
+    notes: tuple[str, ...] = ()
+
+
+def track_and_rank(
+    frames: Frames,
+    focus: Window,
+    defocus: Window | None,
+    recipe: Recipe,
+    chosen: NDArray[np.intp],
+    files: list[str],
+    steps: History,
+    *,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+    journal: Journal | None = None,
+) -> Measured:
+    """Register and rank frames, and choose among them, as a recipe says.
+
+    Parameters
+    ----------
+    frames : Frames
+        Calibrated and cleaned.
+    focus, defocus : Window
+        Of the stars.
+    recipe : Recipe
+        Its parameters of registration and ranking are used; the smoothing must be a number.
+    chosen : ndarray of int, (n,)
+        Numbers of the frames in the run.
+    files : list of str
+        Their files.
+    steps : tuple of Step
+        What was done to the frames.
+    progress, executor, journal
+        See `napari_lucky.execution.checkpoint.remembered`.
+    """
+    work: dict[str, Any] = {"progress": progress, "executor": executor, "journal": journal}
+    seen = survey(
+        frames,
+        focus,
+        recipe.smooth,
+        recipe.rank,
+        recipe.rank_smooth,
+        recipe.diffraction,
+        **work,
+    )
+    registration = register(
+        frames,
+        focus,
+        recipe.register,  # type: ignore[arg-type]
+        recipe.smooth,
+        _reference_place(recipe, chosen),
+        seen=(seen.noise, seen.found),
+        **work,
+    )
+    registration = replace(registration, reference_frame=recipe.reference_frame)
+    quality, saturated, long_exposure = seen.quality, seen.saturated, seen.long_exposure
+    shifts = registration.shifts
+    if moves_of(
+        shifts, focus, registration.reference, frames.shape
+    ).any():  # then the survey's window did not hold the star
+        quality = rank(
+            frames,
+            focus,
+            recipe.rank,
+            recipe.rank_smooth,
+            shifts,
+            registration.reference,
+            diffraction=recipe.diffraction,
+            **work,
+        )
+        calibrated = calibrated_in(frames)
+        if calibrated is not None:
+            saturated = saturated_frames(calibrated, focus, shifts, registration.reference, **work)
+    quality[~registration.found] = np.nan
+    by_hand = ByHand(recipe.add, recipe.drop)
+    cut = select(quality, recipe.keep, recipe.keep_above)
+    kept = kept_frames(quality, cut, by_hand, chosen)
+    history = (
+        *steps,
+        register_step(registration, defocus),
+        rank_step(
+            recipe.rank,
+            recipe.rank_smooth,
+            recipe.keep,
+            len(kept),
+            len(chosen),
+            recipe.keep_above,
+            by_hand,
+            recipe.psf,
+        ),
+    )
+    selected = np.isin(np.arange(len(chosen)), kept)
+    table = FrameTable(
+        chosen,
+        files,
+        shifts,
+        quality,
+        selected,
+        registration.reference,
+        history,
+        registration.sigma,
+    )
+    if not registration.found.all():
+        long_exposure = None
+    few = tell_few(len(kept), len(chosen), recipe.keep, recipe.keep_above)
+    notes = (*registration.notes, *few)
+    unranked = reasons_unranked(registration.found, quality, recipe.rank)
+    reasons = tuple(why or other for why, other in zip(registration.reasons, unranked, strict=True))
+    return Measured(table, reasons, saturated, long_exposure, notes)
+
+
+def reasons_unranked(
+    found: NDArray[np.bool_], quality: NDArray[np.float64], metric: str
+) -> tuple[str, ...]:
+    """Return why each frame with a star has no quality; empty where it has one, or no star."""
+    why = f"no quality could be measured by {metric} (peak gives one to every frame with light)"
+    return tuple(why if lost else "" for lost in found & ~np.isfinite(quality))
+
+
+def _reference_place(recipe: Recipe, chosen: NDArray[np.intp]) -> str:
+    """Return what to correlate with, a frame's number in the run as its place among those used."""
+    if recipe.register != "correlation" or not recipe.reference_frame.isdecimal():
+        return recipe.reference_frame
+    place = np.flatnonzero(chosen == int(recipe.reference_frame))
+    if len(place) == 0:
+        raise LuckyError(
+            f"Frame {recipe.reference_frame} cannot be the reference: it is not among the frames "
+            f"used, frames {chosen[0]} to {chosen[-1]}."
+        )
+    return str(place[0])
+
+
+def tell_frames(
+    frame: NDArray[np.intp],
+    reasons: Sequence[str],
+    saturated: NDArray[np.bool_],
+    saturation: float,
+) -> list[str]:
+    """Return sentences that tell of the frames not registered, and why, and of saturated ones."""
+    notes = []
+    for why in sorted(set(reasons) - {""}):
+        lost = frame[[reason == why for reason in reasons]]
+        notes.append(f"Left out {_tell(lost)}: {why}.")
+    if (bright := frame[saturated]).size:
+        notes.append(
+            f"Masked the saturated pixels ({saturation:g} ADU and more) of the star "
+            f"in {_tell(bright)}; the quality found there is not to be trusted."
+        )
+    return notes
+
+
+def _tell(frames: NDArray[np.intp], most: int = 5) -> str:
+    names = ", ".join(map(str, frames[:most])) + (" …" if len(frames) > most else "")
+    return f"{len(frames)} frame{'' if len(frames) == 1 else 's'} ({names})"
+
+
+Found = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""A row for each frame of a block, and their `EqualSums.totals`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What one pass over a run finds in the focused star's window.
+
+    Parameters
+    ----------
+    noise : Noise
+        Of a pixel.
+    found : ndarray of float64, (n, 7)
+        From `track_brightest`; NaN where there is no light.
+    quality : ndarray of float64, (n,)
+        From `rank_block`.
+    saturated : ndarray of bool, (n,)
+        From `napari_lucky.calibration.calibrate.saturated_frames`.
+    long_exposure : Stack or None
+        The mean of all frames; None if some of them show no light.
+    """
+
+    noise: Noise
+    found: NDArray[np.float64]
+    quality: NDArray[np.float64]
+    saturated: NDArray[np.bool_]
+    long_exposure: Stack | None
+
+
+def survey(
+    frames: Frames,
+    focus: Window,
+    smooth: float | None,
+    metric: str,
+    rank_smooth: float | None,
+    diffraction: Diffraction | None = None,
+    *,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+    journal: Journal | None = None,
+) -> Survey:
+    """Track the brightest speckle, rank, look for saturation and average, all in one pass.
+
+    The numbers are those of `register`, `rank`, `saturated_frames` and `stack_mean`, whose
+    parameters it takes, to the bit. A smoothing of None goes by the sampling. For a journal, see
+    `napari_lucky.execution.checkpoint.remembered`.
+    """
+    if smooth is None or rank_smooth is None:
+        sampling = measure_sampling(frames, focus)
+        smooth = sampling.smooth if smooth is None else smooth
+        rank_smooth = sampling.rank_smooth if rank_smooth is None else rank_smooth
+    n = frames.shape[0]
+    noise = sample_noise(frames, focus)
+    frames = recalling(frames)
+    calibrated = calibrated_in(frames)
+
+    pixels = focus.height * focus.width
+
+    def one(block: slice) -> Found:
+        rows, sums = [], EqualSums(np.zeros((3, *focus.shape)))
+        for part in blocks_of(block.stop - block.start, pixels):
+            some = slice(block.start + part.start, block.start + part.stop)
+            read = as_float32(frames.read(some, focus))
+            sums.add(read)
+            light = light_of(read)
+            if is_wide(focus.shape, smooth):
+                found = track_brightest(read, smooth, noise)
+            else:
+                found = brightest_in(light, smooth, noise)
+            if isinstance(frames, View):
+                found[frames.blank(some, focus)] = np.nan
+            quality = quality_of(light, metric, rank_smooth, diffraction)
+            saturated = np.zeros(len(read), bool)
+            if calibrated is not None:
+                saturated = bright_frames(calibrated, some, focus)
+            rows.append(np.column_stack([found, quality, saturated]))
+        return np.concatenate(rows), sums.totals
+
+    work: dict[str, Any] = {"progress": progress, "executor": executor, "join": _joined}
+    blocks = blocks_of(n, pixels, MANY)  # sums are as large as several frames
+    done = remembered(one, blocks, journal, what="tracking and ranking", **work)
+    rows, sums = [], np.zeros((3, *focus.shape))
+    for numbers, some in done:
+        rows.append(numbers)
+        sums += some
+    table = np.concatenate(rows)
+    total = EqualSums(sums, n).sums()
+    all_lit = bool(np.isfinite(table[:, :2]).all())
+    return Survey(
+        noise,
+        table[:, :-2],
+        table[:, -2],
+        table[:, -1].astype(bool),
+        stack_of(total.mean(), total.weight.astype(np.int32), n, total.variance(), shifted=False)
+        if all_lit
+        else None,
+    )
+
+
+def _joined(parts: Sequence[Found]) -> Found:
+    """Return what is known of frames in a row: their numbers, and the sums added in order."""
+    total = parts[0][1].copy()
+    for _, sums in parts[1:]:
+        total += sums
+    return np.concatenate([numbers for numbers, _ in parts]), total

@@ -1,0 +1,234 @@
+"""The main job: calibrate, register, rank, stack; the same functions that the docks call."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.calibration.sampling import measure_sampling
+from napari_lucky.errors import LuckyError
+from napari_lucky.execution.blocks import Progress, silent
+from napari_lucky.execution.checkpoint import Journal
+from napari_lucky.fits.frame_table import FrameTable, table_from_csv
+from napari_lucky.fits.write import ImageResult
+from napari_lucky.frames.frames import Frames
+from napari_lucky.frames.history import History, shifts_step
+from napari_lucky.frames.window import Window
+from napari_lucky.pipeline.build import Chain, build_chain, job_key
+from napari_lucky.pipeline.measure import tell_frames, track_and_rank
+from napari_lucky.pipeline.recipe import Recipe
+from napari_lucky.stacking.mean import Stack
+from napari_lucky.stacking.methods import parse_stack, stack_pair, stack_step
+from napari_lucky.stacking.stack_header import moved_header, timed_header
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What the main job makes.
+
+    Parameters
+    ----------
+    images : dict of str to ImageResult
+        "focus" and "long_exposure", and "defocus" if it has a window; mean calibrated ADU a
+        frame. With shifts from a file, only of the windows given.
+    table : FrameTable
+        Shift, quality and choice of every frame.
+    recipe : Recipe
+        The recipe used, with what was found filled in; it replays to the same bits.
+    notes : tuple of str
+        What the user should know: files left out, pixels masked, frames without a star.
+    """
+
+    images: dict[str, ImageResult]
+    table: FrameTable
+    recipe: Recipe
+    notes: tuple[str, ...]
+
+
+def process(
+    recipe: Recipe,
+    *,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+    journal: Journal | None = None,
+) -> Result:
+    """Turn a run into its lucky pair.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to do with which frames.
+    progress, executor
+        See `napari_lucky.execution.blocks.map_blocks`.
+    journal : Journal, optional
+        What was measured before an interrupt, and is measured now.
+
+    Returns
+    -------
+    Result
+        The focused and the defocused star's mean over the kept frames with the same shifts,
+        the focused star's long exposure, and the table of frames.
+
+    Raises
+    ------
+    LuckyError
+        If something given cannot be used.
+    """
+    work: dict[str, Any] = {"progress": progress, "executor": executor}
+    chain = build_chain(recipe, **work)
+    recipe, chosen, files, steps = chain.recipe, chain.chosen, chain.files, chain.steps
+    calibrated, clean = chain.calibrated, chain.frames
+    focus, defocus = recipe.window("focus"), recipe.window("defocus")
+    notes = list(chain.notes)
+    if focus is None or recipe.shifts is not None:
+        table, long_exposure = _shifts_from_file(recipe, chosen, files, steps), None
+    else:
+        chain, told = _smoothing_chosen(chain, focus)
+        recipe, notes = chain.recipe, [*notes, *told]
+        if journal is not None:
+            journal.begin(lambda: job_key(chain))
+        kept: dict[str, Any] = {**work, "journal": journal}
+        made = track_and_rank(clean, focus, defocus, recipe, chosen, files, steps, **kept)
+        table, long_exposure = made.table, made.long_exposure
+        notes += made.notes
+        notes += tell_frames(chosen, made.reasons, made.saturated, calibrated.saturation)
+        notes += [] if journal is None else journal.notes
+    images = stack_results(
+        clean,
+        table,
+        focus,
+        defocus,
+        recipe.subpixel,
+        chain.header,
+        recipe.stack,
+        long_exposure=long_exposure,
+        **work,
+    )
+    return Result(images, table, recipe, tuple(notes))
+
+
+def _smoothing_chosen(chain: Chain, focus: Window) -> tuple[Chain, tuple[str, ...]]:
+    """Return the chain with the smoothing that its recipe leaves open, and what is said of it."""
+    recipe = chain.recipe
+    sampling = chain.sampling or measure_sampling(chain.calibrated, focus)
+    uses = []
+    if recipe.smooth is None:
+        recipe = replace(recipe, smooth=sampling.smooth)
+        uses.append("tracking")
+    if recipe.rank_smooth is None:
+        recipe = replace(recipe, rank_smooth=sampling.rank_smooth)
+        uses.append("ranking")
+    return replace(chain, recipe=recipe), sampling.tell(recipe.register, *uses)
+
+
+def stack_results(
+    frames: Frames,
+    table: FrameTable,
+    focus: Window | None,
+    defocus: Window | None,
+    subpixel: bool,
+    header: Any = None,
+    method: str = "mean",
+    *,
+    long_exposure: Stack | None = None,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+) -> dict[str, ImageResult]:
+    """Stack the frames that a table selects, and the long exposure, with all that is known.
+
+    Parameters
+    ----------
+    frames : Frames
+        Calibrated and cleaned, not shifted.
+    table : FrameTable
+        A row for each frame.
+    focus, defocus : Window
+        What has no window is not stacked.
+    subpixel : bool
+        Whether frames are shifted by fractions of a pixel.
+    header : astropy.io.fits.Header, optional
+        The run's first file's; see `napari_lucky.stacking.stack_header.moved_header`.
+    method : str
+        See `napari_lucky.stack`.
+    long_exposure : Stack, optional
+        Made if it is not known already.
+    progress, executor
+        See `napari_lucky.execution.blocks.map_blocks`.
+    """
+    kept = np.flatnonzero(table.selected)
+    found = np.flatnonzero(np.isfinite(table.shifts).all(axis=1))
+    moved = moved_header(header, frames, table.shifts, subpixel)
+    work: dict[str, Any] = {"progress": progress, "executor": executor}
+    images = {}
+    for name, window, stack in stack_pair(
+        frames,
+        table.shifts,
+        kept,
+        focus,
+        defocus,
+        subpixel,
+        method,
+        table.quality,
+        long_exposure=long_exposure,
+        **work,
+    ):
+        shifted = name != "long_exposure"
+        step = stack_step(window, shifted, subpixel, stack.count, method)
+        of = kept if shifted and not parse_stack(method).of_all else found
+        images[name] = ImageResult(
+            stack.image,
+            name,
+            timed_header(moved if shifted else header, header, frames, of),
+            (*table.history, step),
+            (window.y0, window.x0),
+            stack.count,
+            stack.variance,
+            stack.coverage,
+            stack.scale,
+        )
+    return images
+
+
+def _shifts_from_file(
+    recipe: Recipe, chosen: NDArray[np.intp], files: list[str], steps: History
+) -> FrameTable:
+    """Return the table of frames that an earlier job saved, for the frames chosen now."""
+    path = Path(recipe.shifts or "")
+    saved = table_from_csv(path)
+    if recipe.focus is None and recipe.defocus is None:
+        raise LuckyError(
+            f"{path} tells shifts, not where the star is: give a window, --focus or --defocus."
+        )
+    row = {int(frame): k for k, frame in enumerate(saved.frame)}
+    missing = [int(frame) for frame in chosen if int(frame) not in row]
+    if missing:
+        raise LuckyError(
+            f"{path}: frame {missing[0]} is not in this table ({len(missing)} frames are not). "
+            "It is of another run, or of fewer frames: choose them with --frames."
+        )
+    at = np.array([row[int(frame)] for frame in chosen], np.intp)
+    for frame, k, file in zip(chosen, at, files, strict=True):
+        if saved.file[k] and saved.file[k] != file:
+            raise LuckyError(
+                f"{path}: frame {frame} is {saved.file[k]} in this table, but {file} in the run. "
+                "Give the shifts of this run."
+            )
+    selected = saved.selected[at] & np.isfinite(saved.shifts[at]).all(axis=1)
+    if not selected.any():
+        raise LuckyError(f"{path}: none of the frames is selected in this table.")
+    history = (*steps, shifts_step(path, int(selected.sum())))
+    return FrameTable(
+        chosen,
+        files,
+        saved.shifts[at],
+        saved.quality[at],
+        selected,
+        saved.reference,
+        history,
+        None if saved.sigma is None else saved.sigma[at],
+    )

@@ -1,0 +1,68 @@
+"""The page that tells a job at a glance: report.png."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.fits.write import written_whole
+from napari_lucky.pipeline.process import Result
+from napari_lucky.plots.panels import draw_image, draw_quality, draw_shifts, draw_sorted
+from napari_lucky.ranking.selection import select
+from napari_lucky.text import readable
+
+
+def write_report(path: Path, result: Result) -> None:
+    """Draw the quality curve with its cut, the shifts, the stacks and the long exposure.
+
+    Raises
+    ------
+    LuckyError
+        If the file cannot be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    table, recipe = result.table, result.recipe
+    figure = Figure(figsize=(13, 8), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(2, 3)
+    count, by_hand = _cut(result)
+    draw_quality(axes[0, 0], table.frame, table.quality, table.selected, by_hand)
+    draw_sorted(axes[0, 1], table.quality, count)
+    draw_shifts(axes[0, 2], table.shifts, table.selected)
+    for panel, name in zip(axes[1], ("focus", "defocus", "long_exposure"), strict=True):
+        if name not in result.images:
+            panel.set_axis_off()
+            continue
+        made = result.images[name]
+        image = np.asarray(made.data)
+        # the long exposure on the lucky stack's scale: what selection gained is what is seen
+        scale = image if name == "defocus" else np.asarray(result.images["focus"].data)
+        top, high = (float(np.fmax.reduce(pixels, axis=None)) for pixels in (image, scale))
+        peak = f"peak {top:.4g} ADU" if np.isfinite(top) else "all masked"
+        how = "mean" if name == "long_exposure" else recipe.stack
+        told = f"{name.replace('_', ' ')}: {how} of {made.combined}, {peak}"
+        draw_image(panel, image, told, high)
+    changed = f" ({by_hand.sum()} changed by hand)" if by_hand.any() else ""
+    figure.suptitle(
+        f"{readable(Path(recipe.frames[0]).resolve().name)}: {len(table.frame)} frames, "
+        f"{table.selected.sum()} kept by {recipe.rank}{changed}, registered by {recipe.register}",
+        parse_math=False,  # a name may hold a $
+    )
+    with written_whole(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a name may be in any script
+        # no date and no program version of the plotter in the file: same recipe, same bits
+        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+
+
+def _cut(result: Result) -> tuple[int, NDArray[np.bool_]]:
+    """Return where the cut is, and which frames were changed by hand after it."""
+    table, recipe = result.table, result.recipe
+    if recipe.shifts is not None or not (recipe.add or recipe.drop):
+        return int(table.selected.sum()), np.zeros(len(table.frame), bool)
+    cut = select(table.quality, recipe.keep, recipe.keep_above)
+    return len(cut), table.selected != np.isin(np.arange(len(table.frame)), cut)

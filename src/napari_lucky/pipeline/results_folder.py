@@ -1,0 +1,191 @@
+"""The folder of results that the command line leaves."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from napari_lucky.errors import LuckyError
+from napari_lucky.files.temporaries import clear_leftovers, locked, temporary_folder
+from napari_lucky.fits.frame_table import table_to_csv
+from napari_lucky.fits.inputs import NO_INPUTS, Inputs, check_not_inputs, inputs_of_recipe
+from napari_lucky.fits.integers import parse_integers
+from napari_lucky.fits.write import tell_nobody, write_fits, write_text
+from napari_lucky.pipeline.process import Result
+from napari_lucky.pipeline.recipe import recipe_to_toml
+
+NAMES = (
+    "focus.fits",
+    "defocus.fits",
+    "long_exposure.fits",
+    "frames.csv",
+    "recipe.toml",
+    "report.png",
+)
+
+
+def check_out(
+    out: Path,
+    overwrite: bool = False,
+    names: Sequence[str] = NAMES,
+    inputs: Inputs = NO_INPUTS,
+    beside: Sequence[Path] = (),
+) -> None:
+    """Raise, before any work is done, if results could not be put into a folder.
+
+    Parameters
+    ----------
+    out : pathlib.Path
+        The folder.
+    overwrite : bool
+        Whether older results may be replaced.
+    names : sequence of str
+        Of all files that may be written or removed.
+    inputs : mapping
+        What the job reads; see `check_not_inputs`.
+    beside : sequence of pathlib.Path
+        Further files that may be written or removed.
+
+    Raises
+    ------
+    LuckyError
+        If one of these files is an input, the folder holds results and `overwrite` is false, or
+        it cannot be written.
+    """
+    try:
+        if out.exists() and not out.is_dir():
+            raise LuckyError(f"{out}: this is a file; OUT must be a folder.")
+        _check_names(out, overwrite, names, inputs, beside)
+        with made_folder(out), tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise LuckyError(f"{out}: cannot be written ({error.strerror}).") from error
+
+
+def _check_names(
+    out: Path,
+    overwrite: bool,
+    names: Sequence[str],
+    inputs: Inputs,
+    beside: Sequence[Path] = (),
+) -> None:
+    check_not_inputs([*(out / name for name in names), *beside], inputs)
+    present = [name for name in names if (out / name).exists()]
+    if present and not overwrite:
+        raise LuckyError(
+            f"{out} already holds results ({', '.join(present)}); they are kept. "
+            "Choose another folder, or give --overwrite to replace them."
+        )
+    for name in present:
+        if (out / name).is_dir():
+            raise LuckyError(
+                f"{out / name}: this is a folder, and a result of that name is a file. Move it "
+                "away, or choose another folder for the results."
+            )
+
+
+@contextmanager
+def made_folder(path: Path) -> Iterator[None]:
+    """Make a folder and its parents; those of them that stay empty are removed at the end."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        for folder in missing:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def write_results(
+    result: Result,
+    out: Path,
+    *,
+    report: bool = False,
+    overwrite: bool = False,
+    tell: Callable[[str], None] = tell_nobody,
+    inputs: Inputs = NO_INPUTS,
+) -> list[Path]:
+    """Write a result into a folder; all of it or nothing.
+
+    Parameters
+    ----------
+    result : Result
+        What `napari_lucky.process` returned.
+    out : pathlib.Path
+        The folder; made if need be.
+    report : bool
+        Whether report.png is drawn.
+    overwrite : bool
+        Whether older results in the folder are replaced, all of them.
+    tell : callable, optional
+        Called with a sentence for the user; see `write_fits`.
+    inputs : mapping
+        What was read beside the files that the recipe names; nothing that was read is replaced.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files written.
+
+    Raises
+    ------
+    LuckyError
+        If something cannot be written, the folder holds results and `overwrite` is false, or
+        one of them is an input; then nothing in it has changed.
+    """
+
+    def write(folder: Path) -> None:
+        _write_into(folder, result, report, tell)
+
+    inputs = {**inputs_of_recipe(result.recipe), **inputs}
+    return write_folder(out, write, NAMES, overwrite, inputs)
+
+
+def write_folder(
+    out: Path,
+    write: Callable[[Path], None],
+    names: Sequence[str],
+    overwrite: bool,
+    inputs: Inputs = NO_INPUTS,
+) -> list[Path]:
+    """Let `write` put files of some names into a folder; all of them or none.
+
+    Older files of these names, which `write` does not make, are removed. Raises as
+    `write_results` does.
+    """
+    check_out(out, overwrite, names, inputs)
+    try:
+        with made_folder(out):
+            clear_leftovers(out)
+            with temporary_folder(out) as work:
+                try:
+                    write(work)
+                except LuckyError as error:  # the passing folder's name would tell nobody anything
+                    raise LuckyError(str(error).replace(str(work), str(out))) from error
+                made = [name for name in names if (work / name).exists()]
+                with locked(out):  # two jobs with one OUT do not mix their results
+                    _check_names(out, overwrite, names, inputs)
+                    for name in made:
+                        os.replace(work / name, out / name)
+                    for name in set(names) - set(made):
+                        (out / name).unlink(missing_ok=True)  # of an older job, not of this one
+    except OSError as error:
+        raise LuckyError(f"{out}: cannot be written ({error.strerror}).") from error
+    return [out / name for name in made]
+
+
+def _write_into(folder: Path, result: Result, report: bool, tell: Callable[[str], None]) -> None:
+    written_as = result.recipe.integers
+    integers = None if written_as is None else parse_integers(written_as)
+    for name, image in result.images.items():
+        write_fits(folder / f"{name}.fits", [image], integers, tell)
+    write_text(folder / "frames.csv", table_to_csv(result.table))
+    write_text(folder / "recipe.toml", recipe_to_toml(result.recipe))
+    if report:
+        from napari_lucky.pipeline.report_page import write_report
+
+        write_report(folder / "report.png", result)

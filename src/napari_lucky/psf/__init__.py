@@ -1,0 +1,1 @@
+"""Figures of a point-spread function: Strehl ratio, FWHM, encircled energy."""

@@ -1,0 +1,244 @@
+"""When a Strehl ratio cannot be trusted: sentences on what is seen in the image."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_lucky.imaging.fine_image import FineImage
+from napari_lucky.psf.noise import ImageNoise
+from napari_lucky.psf.recipe import APERTURES, FAITHFUL, FigureRecipe
+
+FloatArray = NDArray[np.float64]
+CORE = 1.0
+"""lambda/D around the peak."""
+FAR_OFF = 0.02
+"""Of the peak, at frequencies that no optics pass: more is no interpolation's error."""
+HOT_LIGHT = 0.01
+"""Of the flux: light of a hot pixel that matters."""
+SECOND, STANDS_OUT, BEYOND, APART = 0.07, 8.0, 1.1, 0.8
+CLOSE, CLOSE_SECOND = 2.0, 0.25
+"""A second star: its height over the peak's, in sigmas of the image around the same circle, and
+its least distance in lambda/D; maxima closer together than the last are one. Closer than so many
+lambda/D it must be higher, for aberrations make lumps of the first ring."""
+PLATEAU, FLAT_TOP = 3, 0.25
+NEAR_TOP, TOP_RADIUS = 0.97, 0.16
+"""Of the top, and the radius of what is over that of it in an Airy pattern, of its width."""
+"""Pixels of the greatest value that make a clipped star."""
+NOISY, HALO = 0.1, 0.05
+OVER = 1.005
+
+
+def of_aperture(recipe: FigureRecipe, usual: FigureRecipe | None, sampling: float) -> list[str]:
+    """Return what makes an aperture doubtful.
+
+    Parameters
+    ----------
+    recipe : FigureRecipe
+        With the radii used.
+    usual : FigureRecipe or None
+        What the window would have had with the star in its middle and no noise; None where the
+        aperture was given.
+    sampling : float
+        lambda F#/pixel.
+    """
+    radius = (recipe.aperture or 0) / sampling
+    said = []
+    if radius < FAITHFUL - 1e-6:
+        said.append(
+            f"the aperture is {radius:.2g} lambda/D, under {FAITHFUL:g}: much of the star's light "
+            "is outside, and the Strehl ratio is too great"
+        )
+    elif usual is not None and usual.aperture and usual.aperture > (recipe.aperture or 0) + 1e-6:
+        why = (
+            "for the noise"
+            if recipe.ring == usual.ring
+            else "because the star is near the image's edge"
+        )
+        said.append(
+            f"the aperture is {radius:.3g} lambda/D instead of {usual.aperture / sampling:.3g}, "
+            f"{why}: more of the halo is outside; compare it with the same aperture only"
+        )
+    elif usual is not None and radius not in map(float, APERTURES) and radius < min(APERTURES):
+        said.append(f"the aperture is {radius:.3g} lambda/D")
+    return said
+
+
+def of_width(fwhm: float, aperture: float, q: float) -> list[str]:
+    """Return whether an image is too wide for its aperture; all in pixels."""
+    if fwhm <= aperture:
+        return []
+    wide = "wider than can be measured" if math.isnan(fwhm) else f"{fwhm / q:.3g} lambda/D wide"
+    return [
+        f"the image is {wide}, with an aperture of radius {aperture / q:.3g}: it is out of focus, "
+        "extended or double, and the Strehl ratio says little"
+    ]
+
+
+def of_core(
+    cut: FloatArray, holes: NDArray[np.bool_], distance: FloatArray, q: float, fwhm: float
+) -> list[str]:
+    """Return whether the core is masked, or clipped at a greatest value, or its top is flat.
+
+    Parameters
+    ----------
+    cut : ndarray of float64, (y, x)
+        The image without its background.
+    holes : ndarray of bool, (y, x)
+        Its masked pixels.
+    distance : ndarray of float64, (y, x)
+        Of each pixel from the peak, in pixels.
+    q : float
+        lambda F#/pixel.
+    fwhm : float
+        Of the star, in pixels.
+    """
+    core = distance <= max(CORE * q, 1.5)
+    if masked := int((holes & core).sum()):
+        return [
+            f"{masked} pixels of the star's core are masked (saturated or bad) and have their "
+            "neighbours' mean: the peak was not measured"
+        ]
+    top = cut[core].max()
+    alike = int((cut[core] >= top - 1e-6 * abs(top)).sum())
+    if alike >= max(PLATEAU, q / 2):
+        return [
+            f"{alike} pixels of the star's core have the same greatest value: the star is clipped, "
+            "and the Strehl ratio too small; mask them with --saturation"
+        ]
+    flat = int((cut[core] > NEAR_TOP * top).sum())
+    if flat > 4 + 2 * math.pi * (TOP_RADIUS * fwhm) ** 2:
+        return [
+            f"{flat} pixels of the star's core are within 3 % of the greatest value, more than in "
+            "a star's image: the star was clipped, and the Strehl ratio is too small; mask them "
+            "with --saturation"
+        ]
+    return []
+
+
+def of_top(rays: FloatArray, peak: float) -> list[str]:
+    """Return whether the peak is flat: the area over 0.9 of it, against that over half of it.
+
+    That is 0.17 for the Airy pattern, and 0.15 for a Gaussian.
+    """
+    area = [float((_first_under(rays, part * peak) ** 2).mean()) for part in (0.9, 0.5)]
+    if not area[0] > FLAT_TOP * area[1]:
+        return []
+    return [
+        "the star's top is flat: it was clipped, and the Strehl ratio is too small, or it is far "
+        "from diffraction-limited"
+    ]
+
+
+def _first_under(rays: FloatArray, height: float) -> FloatArray:
+    """Return where each ray first falls under a height, in steps."""
+    under = rays < height
+    first = np.maximum(under.argmax(axis=1), 1)
+    ray = np.arange(len(rays))
+    before, after = rays[ray, first - 1], rays[ray, first]
+    return np.asarray(first - (height - after) / np.where(before > after, before - after, 1.0))
+
+
+def of_outliers(
+    noise: ImageNoise, distance: FloatArray, q: float, peak: float, flux: float
+) -> list[str]:
+    """Return whether there is anything that no optics make: hot pixels, cosmic rays, clipping."""
+    share = 1 - min(math.pi / 4 * (2 / q) ** 2, 1)  # at least
+    far = np.abs(noise.outliers) * max(share, 0.05) > FAR_OFF * peak
+    if not far.any():
+        return []
+    most = np.unravel_index(int(np.argmax(np.where(far, noise.outliers, 0))), far.shape)
+    height, core = float(noise.outliers[most]), distance[most] <= CORE * q
+    if core:
+        return [
+            "the star's core is sharper or flatter than optics make it: a hot pixel, a cosmic ray "
+            "or clipping, or lambda F#/pixel is in truth smaller"
+        ]
+    if height < HOT_LIGHT * flux:
+        return []
+    return [
+        f"a pixel {distance[most]:.3g} px from the peak stands {height:.4g} ADU over what optics "
+        f"make, {height / flux:.1%} of the flux: a hot pixel or a cosmic ray; mask it"
+    ]
+
+
+def of_second_star(
+    fine: FineImage,
+    centre: tuple[float, float],
+    rays: tuple[FloatArray, float],
+    q: float,
+    peak: float,
+    noise: float,
+) -> list[str]:
+    """Return whether there is one second maximum in the aperture or the ring.
+
+    It must stand out of what is around the same circle, and be twice as high as the third: where
+    there are several, they are speckles, whose light is the star's.
+
+    Parameters
+    ----------
+    fine : FineImage
+        The image, without its background.
+    centre : (float, float)
+        (y, x) of the peak, in pixels.
+    rays : (ndarray of float64, float)
+        The image along rays from the peak, (angles, k), and the step in pixels.
+    q : float
+        lambda F#/pixel.
+    peak, noise : float
+        The star's height, and the standard deviation of a value, in ADU.
+    """
+    values, step = rays
+    middle = np.median(values, axis=0)
+    spread = 1.4826 * np.median(np.abs(values - middle), axis=0)
+    y, x = (np.arange(n) * s for n, s in zip(fine.values.shape, fine.step, strict=True))
+    distance = np.hypot(y[:, None] - centre[0], x - centre[1])
+    radius = np.arange(len(middle)) * step
+    near = (distance >= BEYOND * q) & (distance <= radius[-1])
+    side = [max(3, round(APART * q / s)) for s in fine.step]
+    top = near & (fine.values == ndimage.maximum_filter(fine.values, side))
+    height = fine.values[top] - np.interp(distance[top], radius, middle)
+    sigma = np.hypot(np.interp(distance[top], radius, spread), noise)
+    order = np.argsort(height)[::-1]
+    if len(order) == 0:
+        return []
+    least = CLOSE_SECOND if distance[top][order[0]] < CLOSE * q else SECOND
+    if height[order[0]] < max(least * peak, STANDS_OUT * sigma[order[0]]):
+        return []
+    found, where = float(height[order[0]]), float(distance[top][order[0]])
+    if len(order) > 1 and found < 2 * height[order[1]]:
+        return []
+    return [
+        f"a second maximum, {found / peak:.0%} of the peak, is {where:.3g} px from it: a "
+        "companion, whose light counts as the star's, or a strong speckle"
+    ]
+
+
+def of_halo(missing: float, whole: float) -> list[str]:
+    """Return whether a halo's light is missing: which part of all, and the ratio with it."""
+    if not missing > HALO:
+        return []
+    return [
+        f"a halo beyond the aperture, or in the ring, has about {missing:.0%} of the light: of all "
+        f"light the Strehl ratio is about {whole:.3g}"
+    ]
+
+
+def of_value(strehl: float, error: float) -> list[str]:
+    """Return whether a Strehl ratio is noise, or over 1."""
+    said = []
+    if error > NOISY * strehl:
+        said.append(f"noise makes it uncertain by {error / strehl:.0%}")
+    if strehl > OVER:
+        said.append(
+            "a Strehl ratio over 1 is impossible: "
+            + (
+                "noise"
+                if strehl - 1 < 2 * error
+                else "check the telescope's figures, the background and the aperture"
+            )
+        )
+    return said

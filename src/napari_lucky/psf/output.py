@@ -1,0 +1,76 @@
+"""The files of `napari-lucky figures`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from napari_lucky.errors import LuckyError
+from napari_lucky.fits.inputs import NO_INPUTS, Inputs, check_not_inputs
+from napari_lucky.fits.write import write_text
+from napari_lucky.pipeline.results_folder import write_folder
+from napari_lucky.psf.job import MeasuredImages, inputs_of_images
+from napari_lucky.psf.table import FigureRow, curves_to_csv, figures_to_csv, figures_to_toml
+
+NAMES = ("figures.csv", "curves.csv", "figures.toml", "figures.png")
+
+
+def write_figures(
+    measured: MeasuredImages, out: Path, *, report: bool = False, overwrite: bool = False
+) -> list[Path]:
+    """Write figures.csv, curves.csv, figures.toml, and figures.png if asked for; all or none.
+
+    Raises
+    ------
+    LuckyError
+        If they cannot be written, the folder holds some and `overwrite` is false, or one of them
+        is an input.
+    """
+
+    def write(folder: Path) -> None:
+        rows = measured.rows
+        write_text(folder / "figures.csv", figures_to_csv(rows))
+        write_text(folder / "curves.csv", curves_to_csv(rows))
+        inputs = [str(Path(path).absolute()) for path in measured.inputs]
+        told = figures_to_toml(inputs, measured.recipe, measured.telescope, measured.diffraction)
+        write_text(folder / "figures.toml", told)
+        if report:
+            from napari_lucky.psf.plots import write_figure_page
+
+            write_figure_page(folder / "figures.png", rows)
+
+    return write_folder(out, write, NAMES, overwrite, inputs_of_images(measured.inputs))
+
+
+def save_tables(
+    path: Path, rows: Sequence[FigureRow], inputs: Inputs = NO_INPUTS
+) -> tuple[Path, Path]:
+    """Write figures into a CSV file, and their curves into another beside it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Ends in .csv, and is replaced; `figures.csv` has its curves in `figures_curves.csv`.
+    rows : sequence of FigureRow
+        What is written.
+    inputs : mapping
+        What must not be replaced; see `check_not_inputs`.
+
+    Raises
+    ------
+    LuckyError
+        If the name ends otherwise, there are curves already, or a file cannot be written.
+    """
+    if path.suffix.lower() != ".csv":
+        raise LuckyError(f"{path.name}: the table is saved as CSV; end the name in .csv.")
+    curves = path.with_name(f"{path.stem}_curves.csv")
+    if curves.exists():
+        raise LuckyError(f"{curves} is already there; it is kept. Choose another name.")
+    check_not_inputs([path], inputs)
+    write_text(curves, curves_to_csv(rows))
+    try:
+        write_text(path, figures_to_csv(rows), inputs)
+    except LuckyError:
+        curves.unlink(missing_ok=True)
+        raise
+    return path, curves

@@ -1,0 +1,137 @@
+"""Pictures of PSF figures: profiles and encircled energy, or figures over the frame number."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_lucky.fits.write import written_whole
+from napari_lucky.plots.comparison import COLOURS
+from napari_lucky.plots.panels import KEPT, LEFT
+from napari_lucky.psf.table import FigureRow
+
+MOST_CURVES = len(COLOURS)
+"""More images than this are drawn as numbers over the frame, not as curves."""
+LEAST = 1e-4
+"""Of the diffraction-limited peak; below it a profile is noise."""
+
+
+def draw_figures(figure: Any, rows: Sequence[FigureRow], *, page: bool = False) -> None:
+    """Draw the figures of images on an empty matplotlib figure.
+
+    Of a few images the radial profiles and the encircled energy beside the diffraction-limited
+    ones, with bands of one standard deviation; of many the Strehl ratio and the FWHM over the
+    frame number.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        Drawn on.
+    rows : sequence of FigureRow
+        Those without figures are left out.
+    page : bool
+        Whether there is a page's width, so that the two stand side by side.
+    """
+    axes = figure.subplots(*((1, 2) if page else (2, 1)))
+    good = [row for row in rows if row.figures is not None]
+    if len(good) <= MOST_CURVES:
+        draw_profiles(axes[0], good)
+        draw_encircled(axes[1], good)
+    else:
+        draw_strehl(axes[0], good)
+        draw_fwhm(axes[1], good)
+
+
+def draw_profiles(axes: Any, rows: Sequence[FigureRow]) -> None:
+    """Draw radial profiles, beginning with the Strehl ratio, over the radius in lambda/D."""
+    for colour, figures, title in _curves(rows):
+        r = figures.radius / figures.diffraction.sampling
+        if colour == COLOURS[0]:
+            axes.plot(r, figures.perfect_profile, color=LEFT, linestyle="--", label=PERFECT)
+        axes.plot(r, figures.profile, color=colour, label=f"{title}: {figures.strehl:.3g}")
+        if figures.errors is not None and figures.errors.resamples:
+            _band(axes, r, figures.profile, figures.errors.profile, colour)
+    axes.set_yscale("log")
+    axes.set_ylim(LEAST, 2)
+    axes.set_xlabel("radius (lambda/D)")
+    axes.set_ylabel("intensity (Strehl ratio at 0)")
+    _legend(axes, "upper right")
+
+
+def draw_encircled(axes: Any, rows: Sequence[FigureRow]) -> None:
+    """Draw the light within a radius over that in the aperture."""
+    for colour, figures, title in _curves(rows):
+        r = figures.radius / figures.diffraction.sampling
+        if colour == COLOURS[0]:
+            axes.plot(r, figures.perfect_encircled, color=LEFT, linestyle="--", label=PERFECT)
+        axes.plot(r, figures.encircled, color=colour, label=title)
+        if figures.errors is not None and figures.errors.resamples:
+            _band(axes, r, figures.encircled, figures.errors.encircled, colour)
+    axes.set_ylim(0, 1.05)
+    axes.set_xlabel("radius (lambda/D)")
+    axes.set_ylabel("encircled energy")
+    _legend(axes, "lower right")
+
+
+PERFECT = "diffraction-limited"
+
+
+def draw_strehl(axes: Any, rows: Sequence[FigureRow]) -> None:
+    """Draw the Strehl ratio of each frame."""
+    axes.plot(_numbers(rows), [row.figures.strehl for row in rows if row.figures], ".", color=KEPT)
+    axes.set_xlabel("frame")
+    axes.set_ylabel("Strehl ratio")
+
+
+def draw_fwhm(axes: Any, rows: Sequence[FigureRow]) -> None:
+    """Draw the FWHM of each frame, along both axes."""
+    for name, colour in (("major", KEPT), ("minor", LEFT)):
+        width = [getattr(row.figures, f"fwhm_{name}") for row in rows]
+        axes.plot(_numbers(rows), width, ".", color=colour, label=name)
+    axes.set_xlabel("frame")
+    axes.set_ylabel("FWHM (px)")
+    _legend(axes, "upper right")
+
+
+def _numbers(rows: Sequence[FigureRow]) -> list[int]:
+    return [k if row.frame is None else row.frame for k, row in enumerate(rows)]
+
+
+def _curves(rows: Sequence[FigureRow]) -> list[tuple[str, Any, str]]:
+    return [(COLOURS[k], row.figures, row.title) for k, row in enumerate(rows)]
+
+
+def _band(axes: Any, r: Any, value: Any, error: Any, colour: str) -> None:
+    low = np.maximum(value - error, LEAST / 10)
+    axes.fill_between(r, low, value + error, color=colour, alpha=0.3, linewidth=0)
+
+
+def _legend(axes: Any, place: str) -> None:
+    handles, _ = axes.get_legend_handles_labels()
+    if handles:
+        legend = axes.legend(loc=place, fontsize="small")
+        for text in legend.get_texts():
+            text.set_parse_math(False)  # a name may hold a $
+
+
+def write_figure_page(path: Path, rows: Sequence[FigureRow]) -> None:
+    """Draw the figures on a page.
+
+    Raises
+    ------
+    LuckyError
+        If the file cannot be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13, 6), layout="constrained")
+    FigureCanvasAgg(figure)
+    draw_figures(figure, rows, page=True)
+    with written_whole(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a name may be in any script
+        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})

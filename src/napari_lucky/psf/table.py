@@ -1,0 +1,240 @@
+"""The figures of PSFs as tables: a line an image, a line a radius, and how they were measured."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from napari_lucky._version import __version__
+from napari_lucky.optics.telescope import Telescope
+from napari_lucky.psf.figures import PsfErrors, PsfFigures
+from napari_lucky.text import cell, csv_line
+
+
+@dataclass(frozen=True, eq=False)
+class FigureRow:
+    """One image and its figures.
+
+    Parameters
+    ----------
+    name : str
+        Of the image: a file, or a layer.
+    frame : int, optional
+        Its number in the run, where it is a frame.
+    figures : PsfFigures, optional
+        None where nothing could be measured.
+    why : str
+        Why not.
+    scale : float
+        Pixels of the image a pixel of the sensor.
+    telescope : Telescope, optional
+        None where only the diffraction-limited PSF is known.
+    """
+
+    name: str
+    frame: int | None
+    figures: PsfFigures | None
+    why: str = ""
+    scale: float = 1.0
+    telescope: Telescope | None = None
+
+    @property
+    def arcsec_per_px(self) -> float | None:
+        """Angle on the sky of a pixel of the image, if the telescope is known."""
+        return None if self.telescope is None else self.telescope.arcsec_per_px / self.scale
+
+    @property
+    def title(self) -> str:
+        """What it is called in a drawing."""
+        return self.name if self.frame is None else f"{self.name} frame {self.frame}"
+
+
+MEASURED: dict[str, Callable[[PsfFigures], float]] = {
+    "strehl": lambda f: f.strehl,
+    "fwhm_major_px": lambda f: f.fwhm_major,
+    "fwhm_minor_px": lambda f: f.fwhm_minor,
+    "angle_deg": lambda f: f.angle,
+    "flux_adu": lambda f: f.flux,
+    "background_adu": lambda f: f.background,
+}
+"""Columns that have an error beside them."""
+ERRORS = ("strehl", "fwhm_major", "fwhm_minor", "angle", "flux", "background")
+FURTHER: dict[str, Callable[[PsfFigures], float]] = {
+    "strehl_with_halo": lambda f: f.strehl_with_halo,
+    "aperture_lambda_d": lambda f: f.aperture,
+    "peak_adu": lambda f: f.peak,
+    "y_px": lambda f: f.centre[0],
+    "x_px": lambda f: f.centre[1],
+    "radius_50_px": lambda f: f.radius_of(0.5),
+    "radius_80_px": lambda f: f.radius_of(0.8),
+    "perfect_radius_50_px": lambda f: f.radius_of(0.5, perfect=True),
+    "perfect_radius_80_px": lambda f: f.radius_of(0.8, perfect=True),
+    "sampling_px": lambda f: f.diffraction.sampling,
+    "obstruction": lambda f: f.diffraction.obstruction,
+    "aperture_px": lambda f: f.recipe.aperture or math.nan,
+    "ring_inner_px": lambda f: f.recipe.ring[0] if f.recipe.ring else math.nan,
+    "ring_outer_px": lambda f: f.recipe.ring[1] if f.recipe.ring else math.nan,
+    "integration_px": lambda f: f.recipe.integration,
+    "masked_px": lambda f: f.masked,
+    "resamples": lambda f: f.errors.resamples if f.errors else 0,
+}
+CURVES = ("encircled", "perfect_encircled", "profile", "perfect_profile")
+
+
+def figures_to_csv(rows: Sequence[FigureRow]) -> str:
+    """Return the figures as CSV text, a line an image; empty where nothing is known.
+
+    Beside each figure of `MEASURED` stands its standard deviation, with `_error` after its name.
+    The recipe is in the last columns, for a Strehl ratio without it says little; compare only
+    those of one `aperture_lambda_d`. `cautions` says why a Strehl ratio may be wrong. Where the
+    telescope is known, the FWHM is told in seconds of arc as well.
+    """
+    columns = [name for measured in MEASURED for name in (measured, f"{measured}_error")]
+    arcsec = ("fwhm_major_arcsec", "fwhm_minor_arcsec")
+    width = len(columns) + len(arcsec) + len(FURTHER)
+    text = io.StringIO()
+    text.write(csv_line(["image", "frame", *columns, *arcsec, *FURTHER, "cautions"]))
+    for row in rows:
+        values: list[float] = []
+        if row.figures is not None:
+            errors = row.figures.errors
+            for value, name in zip(MEASURED.values(), ERRORS, strict=True):
+                error = math.nan if errors is None else getattr(errors, name)
+                values += [value(row.figures), error]
+            angle = math.nan if row.arcsec_per_px is None else row.arcsec_per_px
+            values += [row.figures.fwhm_major * angle, row.figures.fwhm_minor * angle]
+            values += [further(row.figures) for further in FURTHER.values()]
+        frame = "" if row.frame is None else row.frame
+        cautions = [row.why] if row.figures is None else row.figures.cautions
+        values += [math.nan] * (width - len(values))
+        told = cell("; ".join(cautions))
+        text.write(csv_line([cell(row.name), frame, *map(_text, values), told]))
+    return text.getvalue()
+
+
+def curves_to_csv(rows: Sequence[FigureRow]) -> str:
+    """Return encircled energy and radial profile as CSV text, a line a radius of each image."""
+    text = io.StringIO()
+    errors = ("encircled_error", "profile_error")
+    text.write(csv_line(["image", "frame", "radius_px", *CURVES, *errors]))
+    for row in rows:
+        if row.figures is None:
+            continue
+        figures, of = row.figures, row.figures.errors
+        for k, radius in enumerate(figures.radius):
+            values = [radius, *(getattr(figures, name)[k] for name in CURVES)]
+            if of is not None:
+                values += [of.encircled[k], of.profile[k]]
+            frame = "" if row.frame is None else row.frame
+            text.write(csv_line([cell(row.name), frame, *map(_text, values)]))
+    return text.getvalue()
+
+
+def _text(value: float) -> str:
+    return "" if math.isnan(value) else f"{float(value):.9g}"
+
+
+def told_figures(figures: PsfFigures, arcsec_per_px: float | None = None) -> list[tuple[str, str]]:
+    """Return names and values of the figures, with their errors, to be shown."""
+    errors = figures.errors
+    scale = figures.diffraction.sampling
+
+    def told(name: str, unit: str, places: str = ".4g") -> str:
+        value = getattr(figures, name)
+        sigma = math.nan if errors is None else getattr(errors, name)
+        error = "" if math.isnan(sigma) else f" ± {sigma:.2g}"
+        return f"{value:{places}}{error} {unit}".rstrip()
+
+    def width(name: str) -> str:
+        value = getattr(figures, name)
+        angle = "" if arcsec_per_px is None else f', {value * arcsec_per_px:.3g}"'
+        return f"{told(name, 'px')} ({value / scale:.3g} lambda/D{angle})"
+
+    recipe = figures.recipe
+    if recipe.ring is None:
+        background = f"{figures.background:.5g} ADU a pixel, given"
+    else:
+        ring = "ring of {:.4g} to {:.4g} px".format(*recipe.ring)
+        background = f"{told('background', 'ADU a pixel')}, {ring}"
+    pixel = (
+        "not integrated"
+        if recipe.integration == 0
+        else f"integrated over {recipe.integration:g} px"
+    )
+    whole = figures.strehl_with_halo
+    return [
+        ("Strehl ratio", f"{told('strehl', '')}, {tell_aperture(figures)}"),
+        *(("caution", sentence(caution)) for caution in figures.cautions),
+        *([] if math.isnan(whole) else [("with the halo's light", f"{whole:.3g}, an estimate")]),
+        ("FWHM, major", width("fwhm_major")),
+        ("FWHM, minor", width("fwhm_minor")),
+        ("angle", told("angle", "deg from +x to +y (down)", ".3g")),
+        *(
+            (
+                f"{part * 100:.0f} % of the light in",
+                f"{figures.radius_of(part):.4g} px (diffraction-limited "
+                f"{figures.radius_of(part, perfect=True):.4g})",
+            )
+            for part in (0.5, 0.8)
+        ),
+        ("flux", f"{told('flux', 'ADU', '.5g')}, radius {recipe.aperture:.4g} px"),
+        ("background", background),
+        ("peak", "{:.5g} ADU at y {:.2f}, x {:.2f}".format(figures.peak, *figures.centre)),
+        (
+            "diffraction-limited",
+            f"lambda F#/pixel {scale:.4g} px, obstruction {figures.diffraction.obstruction:.3g}, "
+            f"{pixel}",
+        ),
+        *([("masked", f"{figures.masked} pixels of the aperture")] if figures.masked else []),
+        *([("errors", tell_errors(errors))] if errors else []),
+    ]
+
+
+def tell_apertures(rows: Sequence[FigureRow]) -> str:
+    """Return a sentence if Strehl ratios have different apertures, or an empty text."""
+    found = sorted({round(row.figures.aperture, 1) for row in rows if row.figures is not None})
+    if len(found) < 2:
+        return ""
+    told = ", ".join(f"{radius:g}" for radius in found)
+    return (
+        f"The apertures differ ({told} lambda/D): do not compare these Strehl ratios, or measure "
+        "all with one aperture."
+    )
+
+
+def sentence(caution: str) -> str:
+    """Return a caution as a sentence."""
+    return f"{caution[0].upper()}{caution[1:]}."
+
+
+def tell_errors(errors: PsfErrors) -> str:
+    """Return what errors are of."""
+    if errors.resamples:
+        return f"of {errors.resamples} resamples of the frames"
+    return "of the noise in this image"
+
+
+def tell_aperture(figures: PsfFigures) -> str:
+    """Return the aperture of a Strehl ratio, without which it cannot be compared."""
+    return f"aperture {figures.aperture:.3g} lambda/D ({figures.recipe.aperture:.4g} px)"
+
+
+def figures_to_toml(
+    inputs: Sequence[str], recipe: Any, telescope: Telescope | None, diffraction: Any
+) -> str:
+    """Return how figures were measured as TOML: images, recipe as asked for, telescope."""
+    import tomli_w
+
+    asked = {name: value for name, value in asdict(recipe).items() if value is not None}
+    sections: dict[str, Any] = {
+        "napari-lucky": {"version": __version__},
+        "input": {"images": list(inputs)},
+        "recipe": {n: list(v) if isinstance(v, tuple) else v for n, v in asked.items()},
+        "diffraction": asdict(diffraction),
+    }
+    if telescope is not None:
+        sections["telescope"] = asdict(telescope)
+    return tomli_w.dumps(sections)

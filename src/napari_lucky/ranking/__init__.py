@@ -1,0 +1,1 @@
+"""The quality of each frame, and which frames are kept."""

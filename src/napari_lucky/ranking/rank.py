@@ -1,0 +1,116 @@
+"""How lucky each frame was, and which frames are kept."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.calibration.sampling import measure_sampling
+from napari_lucky.execution.blocks import Progress, blocks_of, silent
+from napari_lucky.execution.checkpoint import Journal, remembered
+from napari_lucky.frames.frames import Block, Frames, as_float32
+from napari_lucky.frames.window import Window
+from napari_lucky.frames.window_moves import followed, moves_of
+from napari_lucky.imaging.convolution import gaussian
+from napari_lucky.imaging.star_image import Light, check_smooth, light_of, without_slope
+from napari_lucky.optics.diffraction import Diffraction
+from napari_lucky.ranking.metrics import METRICS, check_metric
+
+DEFAULT_METRIC = "peak"
+RANK_SMOOTH = 1.0
+"""Default smoothing before the metric, in pixels; less than for tracking, to keep the peak."""
+
+
+def rank_block(
+    block: Block,
+    metric: str = DEFAULT_METRIC,
+    smooth: float = RANK_SMOOTH,
+    diffraction: Diffraction | None = None,
+) -> NDArray[np.float64]:
+    """Return the quality of each frame of a block, (k,); NaN where all pixels are equal."""
+    return quality_of(light_of(block), metric, smooth, diffraction)
+
+
+def quality_of(
+    light: Light,
+    metric: str = DEFAULT_METRIC,
+    smooth: float = RANK_SMOOTH,
+    diffraction: Diffraction | None = None,
+) -> NDArray[np.float64]:
+    """Return the quality of the light of each frame, (k,); see `rank_block`."""
+    image = gaussian(without_slope(light.pixels), smooth, "constant")
+    quality = METRICS[metric](image, diffraction, light.level)
+    quality[light.empty] = np.nan
+    return quality
+
+
+def rank(
+    frames: Frames,
+    focus: Window,
+    metric: str = DEFAULT_METRIC,
+    smooth: float | None = None,
+    shifts: NDArray[np.float64] | None = None,
+    reference: tuple[float, float] | None = None,
+    *,
+    diffraction: Diffraction | None = None,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+    journal: Journal | None = None,
+) -> NDArray[np.float64]:
+    """Measure the quality of every frame in the focused star's window.
+
+    The background, a plane through the window's border, is taken off each frame (see
+    `napari_lucky.imaging.star_image.levelled`), and beyond the window there is nothing when it is
+    smoothed. Pixels stay linear and on one scale for the whole run: stretching each frame first
+    would make all peaks equal and the ranking void.
+
+    Parameters
+    ----------
+    frames : Frames
+        Calibrated, in ADU, masked pixels NaN.
+    focus : Window
+        The focused star's window.
+    metric : str
+        A key of `METRICS`.
+    smooth : float, optional
+        Standard deviation of the Gaussian smoothing before the metric, in pixels. Masked
+        pixels are filled by what is around them. If not given, it goes by the sampling, as in
+        `napari_lucky.register`.
+    shifts : ndarray of float64, (n, 2), optional
+        (dy, dx) in pixels, of a registration: where they take a star out of the window, the window
+        moves with it, by whole pixels.
+    reference : tuple of float, optional
+        (y, x) where the shifts bring the star; see `napari_lucky.frames.window_moves.moves_of`.
+    diffraction : Diffraction, optional
+        The diffraction-limited PSF, which "encircled-energy" and "psf-correlation" need.
+    progress, executor, journal
+        See `napari_lucky.execution.checkpoint.remembered`.
+
+    Returns
+    -------
+    ndarray of float64, (n,)
+        Higher is better; NaN for a frame whose pixels are all equal or masked.
+
+    Raises
+    ------
+    LuckyError
+        If the metric is unknown or lacks what it needs, or the window is not on the sensor.
+    """
+    check_metric(metric, diffraction)
+    focus.check_on(frames.shape, "focus window")
+    if smooth is None:
+        smooth = measure_sampling(frames, focus).rank_smooth
+    check_smooth(smooth)
+    if shifts is not None:
+        frames = followed(frames, moves_of(shifts, focus, reference, frames.shape))
+
+    def one(block: slice) -> NDArray[np.float64]:
+        return rank_block(as_float32(frames.read(block, focus)), metric, smooth, diffraction)
+
+    blocks = blocks_of(frames.shape[0], focus.height * focus.width)
+    work: dict[str, Any] = {"progress": progress, "executor": executor}
+    done = remembered(one, blocks, journal, what="ranking", **work)
+    return np.concatenate(list(done))

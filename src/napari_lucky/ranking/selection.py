@@ -1,0 +1,327 @@
+"""Which frames are kept: a fraction, a count or a threshold, and changes by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.errors import LuckyError
+from napari_lucky.fits.frame_table import FrameTable
+from napari_lucky.frames.history import Step
+from napari_lucky.ranking.metrics import METRICS
+
+LEAST_KEPT = 10
+"""So many frames at least are kept, or all there are, unless a count or a quality is given."""
+
+
+def check_keep(keep: float | int) -> None:
+    """Raise unless `keep` is a fraction, 0 < keep <= 1 (float), or a count of at least 1 (int).
+
+    Raises
+    ------
+    LuckyError
+        Telling what was given.
+    """
+    if isinstance(keep, bool) or not isinstance(keep, (int, float)):
+        raise LuckyError(f"What to keep is a fraction or a count, not {keep!r}.")
+    if isinstance(keep, int) and keep < 1:
+        raise LuckyError(f"Keep {keep} frames: a count must be at least 1.")
+    if isinstance(keep, float) and not 0 < keep <= 1:
+        raise LuckyError(
+            f"Keep {keep}: a fraction (written with a decimal point) must be over 0 and at most "
+            "1; write a whole number to keep that many frames."
+        )
+
+
+def check_above(above: float) -> None:
+    """Raise a `LuckyError` unless a quality to keep frames from is a number."""
+    if not np.isfinite(above):
+        raise LuckyError(f"The quality from which frames are kept is {above}; give a number.")
+
+
+def select(
+    quality: NDArray[np.float64], keep: float | int = 0.1, above: float | None = None
+) -> NDArray[np.intp]:
+    """Return the numbers of the frames to keep, best first.
+
+    Parameters
+    ----------
+    quality : ndarray, (n,)
+        Higher is better; frames with NaN are never kept.
+    keep : float or int
+        A float is a fraction of the frames that have a quality (0 < keep <= 1), but at least
+        10 frames are kept, or all if there are fewer. An int is a count.
+    above : float, optional
+        Keep the frames of this quality and better, however many; `keep` then has no say.
+
+    Raises
+    ------
+    LuckyError
+        If `keep` or `above` is out of range, more frames are asked for than there are, or none
+        is as good as `above`.
+    """
+    check_keep(keep)
+    usable = int(np.isfinite(quality).sum())
+    if usable == 0:
+        raise LuckyError("No frame has a quality; there is nothing to keep.")
+    if above is not None:
+        count = _count_above(quality, above)
+    elif isinstance(keep, int):
+        if keep > usable:
+            raise LuckyError(f"Keep {keep} frames: only {usable} frames have a star to rank.")
+        count = keep
+    else:
+        count = min(usable, max(LEAST_KEPT, int(np.floor(keep * usable + 0.5))))
+    return best_first(quality)[:count]
+
+
+def _count_above(quality: NDArray[np.float64], above: float) -> int:
+    check_above(above)
+    count = int((quality >= above).sum())
+    if count == 0:
+        raise LuckyError(
+            f"No frame has a quality of {above:g} or more; the best has {np.nanmax(quality):g}."
+        )
+    return count
+
+
+def tell_count(kept: int, frames: int) -> str:
+    """Return how many frames are kept, such as "12 of 120 frames (10 %)"."""
+    return f"{kept} of {frames} frame{'' if frames == 1 else 's'} ({100 * kept / frames:.3g} %)"
+
+
+def tell_few(kept: int, frames: int, keep: float | int, above: float | None) -> list[str]:
+    """Return sentences on a choice of few frames: one that was made larger, or is under 10."""
+    told = []
+    if kept < LEAST_KEPT:
+        told.append(
+            f"Only {tell_count(kept, frames)} {'is' if kept == 1 else 'are'} kept: with fewer than "
+            f"{LEAST_KEPT}, the stack is noisy and chance decides how sharp it is."
+        )
+    if above is None and isinstance(keep, float) and keep * frames + 0.5 < kept <= LEAST_KEPT:
+        told.append(
+            f"Kept {tell_count(kept, frames)} instead of {100 * keep:.3g} %: at least "
+            f"{LEAST_KEPT} are kept unless you give a count."
+        )
+    return told
+
+
+def best_first(quality: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return all frames' numbers by falling quality, those without one last."""
+    return np.argsort(-np.where(np.isfinite(quality), quality, -np.inf), kind="stable")
+
+
+def threshold(quality: NDArray[np.float64], count: int) -> float:
+    """Return a quality, of few digits, that the `count` best frames reach and the next does not.
+
+    Frames of equal quality cannot be told apart; then more are kept.
+    """
+    ranked = quality[best_first(quality)][: int(np.isfinite(quality).sum())]
+    last = float(ranked[count - 1])
+    following = float(ranked[count]) if count < len(ranked) else last - abs(last)
+    for digits in range(3, 17):
+        value = float(f"{(last + following) / 2:.{digits}g}")
+        if following < value <= last:
+            return value
+    return last
+
+
+Numbers = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """What was changed by hand after the cut.
+
+    Parameters
+    ----------
+    add : tuple of int
+        Numbers of frames that are kept, wherever the cut is.
+    drop : tuple of int
+        Numbers of frames that are left out.
+
+    Raises
+    ------
+    LuckyError
+        If a number is negative, or in both.
+    """
+
+    add: Numbers = ()
+    drop: Numbers = ()
+
+    def __post_init__(self) -> None:
+        for number in (*self.add, *self.drop):
+            if number < 0:
+                raise LuckyError(f"There is no frame {number}; frames are numbered from 0.")
+        if both := sorted(set(self.add) & set(self.drop)):
+            raise LuckyError(f"Frame {both[0]} is both added and dropped by hand; choose one.")
+
+    @classmethod
+    def between(
+        cls, cut: NDArray[np.bool_], kept: NDArray[np.bool_], frame: NDArray[np.intp]
+    ) -> ByHand:
+        """Return the changes that lead from what the cut keeps to what is kept."""
+        add, drop = (tuple(frame[some].tolist()) for some in (kept & ~cut, cut & ~kept))
+        return cls(add, drop)
+
+    def __bool__(self) -> bool:
+        return bool(self.add or self.drop)
+
+    def apply(self, cut: NDArray[np.bool_], frame: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Return which frames are kept, (n,), of which the cut keeps some.
+
+        Parameters
+        ----------
+        cut : ndarray of bool, (n,)
+            What the cut keeps.
+        frame : ndarray of int, (n,)
+            Number of each frame in the run.
+        """
+        return np.asarray((cut | np.isin(frame, self.add)) & ~np.isin(frame, self.drop))
+
+    def toggled(
+        self, numbers: Iterable[int], cut: NDArray[np.bool_], frame: NDArray[np.intp]
+    ) -> ByHand:
+        """Return the changes after frames were kept that were not, and the other way round.
+
+        What is then as the cut has it is no change by hand any more.
+        """
+        by_cut, kept = (set(frame[some].tolist()) for some in (cut, self.apply(cut, frame)))
+        add, drop = set(self.add), set(self.drop)
+        for number in numbers:
+            add.discard(number)
+            drop.discard(number)
+            if number not in kept and number not in by_cut:
+                add.add(number)
+            elif number in kept and number in by_cut:
+                drop.add(number)
+        return ByHand(tuple(sorted(add)), tuple(sorted(drop)))
+
+
+def kept_frames(
+    quality: NDArray[np.float64],
+    cut: NDArray[np.intp],
+    by_hand: ByHand,
+    frame: NDArray[np.intp],
+) -> NDArray[np.intp]:
+    """Return the places (0 to n - 1) of the frames to keep, best first.
+
+    Parameters
+    ----------
+    quality : ndarray, (n,)
+        Higher is better; NaN for frames without a star.
+    cut : ndarray of int
+        Places that the cut keeps, from `napari_lucky.select`.
+    by_hand : ByHand
+        The changes to that, with numbers of the run.
+    frame : ndarray of int, (n,)
+        Number of each frame in the run.
+
+    Raises
+    ------
+    LuckyError
+        If a frame changed by hand is not among these, or has no star, or if none is left.
+    """
+    of_run, with_star = set(frame.tolist()), set(frame[np.isfinite(quality)].tolist())
+    for number in (*by_hand.add, *by_hand.drop):
+        if number not in of_run:
+            raise LuckyError(
+                f"Frame {number} is changed by hand, but is not among the {len(frame)} frames "
+                f"used ({frame[0]} to {frame[-1]})."
+            )
+        if number not in with_star:
+            raise LuckyError(f"Frame {number} is changed by hand, but has no star.")
+    kept = by_hand.apply(np.isin(np.arange(len(quality)), cut), frame)
+    if not kept.any():
+        raise LuckyError("All kept frames were dropped by hand; keep one at least.")
+    order = best_first(quality)
+    return order[kept[order]]
+
+
+def tell_kept(cut: NDArray[np.bool_], kept: NDArray[np.bool_]) -> str:
+    """Return a line that counts the frames kept, and those kept or left out by hand."""
+    by_cut, added, dropped = (int(some.sum()) for some in (cut, kept & ~cut, cut & ~kept))
+    changes = [f"{n} {what}" for n, what in ((added, "added"), (dropped, "dropped")) if n]
+    told = f"{tell_count(int(kept.sum()), len(kept))} kept"
+    told = f"{told}: {by_cut} by the cut, {', '.join(changes)}" if changes else told
+    return f"{told}; few for a stack" if kept.sum() < LEAST_KEPT else told
+
+
+def parse_numbers(text: str) -> Numbers:
+    """Return the frame numbers of a text such as 5,17.
+
+    Raises
+    ------
+    LuckyError
+        If it holds something else.
+    """
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise LuckyError(
+            f"{text!r} are not frame numbers: whole numbers with commas, such as 5,17."
+        ) from None
+
+
+def rank_step(
+    metric: str,
+    smooth: float | None,
+    keep: float | int,
+    kept: int,
+    frames: int,
+    above: float | None = None,
+    by_hand: ByHand | None = None,
+    psf: Sequence[float] | None = None,
+) -> Step:
+    """Record a ranking, the cut, and the frames (numbers of the run) changed by hand after it.
+
+    The PSF, (sampling, obstruction), is recorded for metrics that need it.
+    """
+    needed = metric in METRICS and METRICS[metric].needs_diffraction
+    parameters = {
+        "metric": metric,
+        "smooth": smooth,
+        "psf": list(psf) if psf and needed else None,
+        "keep": keep if above is None else None,
+        "keep_above": above,
+        "add": by_hand.add if by_hand and by_hand.add else None,
+        "drop": by_hand.drop if by_hand and by_hand.drop else None,
+        "kept": kept,
+        "of": frames,
+    }
+    return Step("rank", parameters)
+
+
+def rank_step_now(step: Step, table: FrameTable, numbers: NDArray[np.intp]) -> Step:
+    """Return the record of a ranking with what was changed by hand since.
+
+    Parameters
+    ----------
+    step : Step
+        What `rank_step` recorded.
+    table : FrameTable
+        Quality and choice as they are now.
+    numbers : ndarray of int, (n,)
+        Number of each frame in the run.
+    """
+    told = step.parameters
+    if not np.isfinite(table.quality).any():
+        return step
+    cut = np.zeros(len(numbers), bool)
+    cut[select(table.quality, told.get("keep", 1.0), told.get("keep_above"))] = True
+    by_hand = ByHand(tuple(told.get("add", ())), tuple(told.get("drop", ())))
+    if np.array_equal(by_hand.apply(cut, numbers), table.selected):
+        return step
+    return rank_step(
+        told["metric"],
+        told["smooth"],
+        told.get("keep", 1.0),
+        int(table.selected.sum()),
+        len(table.frame),
+        told.get("keep_above"),
+        ByHand.between(cut, table.selected, numbers),
+        told.get("psf"),
+    )

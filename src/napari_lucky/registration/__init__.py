@@ -1,0 +1,1 @@
+"""The shift of each frame."""

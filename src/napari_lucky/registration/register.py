@@ -1,0 +1,317 @@
+"""Where the star is in each frame, and the frames shifted so that it stands still."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.calibration.calibrate import without_standing
+from napari_lucky.calibration.sampling import Sampling, measure_sampling
+from napari_lucky.calibration.saturation import tell_unmasked
+from napari_lucky.errors import LuckyError, NoStarError
+from napari_lucky.execution.blocks import BUDGET, Progress, blocks_of, silent
+from napari_lucky.execution.checkpoint import Journal, remembered
+from napari_lucky.frames.cache import recalling
+from napari_lucky.frames.frames import Block, Frames, View, as_float32
+from napari_lucky.frames.history import Step, window_numbers
+from napari_lucky.frames.window import Window
+from napari_lucky.frames.window_moves import Followed, followed
+from napari_lucky.imaging.brightest_speckle import track_brightest
+from napari_lucky.imaging.noise import Noise, sample_noise
+from napari_lucky.imaging.significance import is_star, least_significance, starless
+from napari_lucky.imaging.star_image import SMOOTH, check_smooth
+from napari_lucky.registration.centroid import steady_window, track_centroid
+from napari_lucky.registration.correlation import check_reference_frame, reference_image
+from napari_lucky.registration.double_star import tell_double
+from napari_lucky.registration.drift import centred_on, follow, reference_of
+from napari_lucky.registration.strays import COSMIC, CUT, NEIGHBOUR, cut_by_edge, jumps, struck
+from napari_lucky.registration.template_tracking import NO_LIGHT, NO_STAR, track_template
+from napari_lucky.registration.two_places import TwoPlaces, tell_places
+from napari_lucky.registration.wide_correlation import correlate_with, reference_for
+
+Method = Literal["brightest", "centroid", "correlation", "template"]
+Seen = tuple[Noise, NDArray[np.float64]]
+METHODS: tuple[str, ...] = get_args(Method)
+NO_ERRORS = "The errors of the shifts are not known"
+NO_NOISE = (
+    "the noise of the pixels cannot be separated from the light. That happens with a star of less "
+    "than about 1.7 px per lambda/D, with a scene that fills the window, and in frames without "
+    "noise"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Registration:
+    """Where the tracked point is in each frame, and where it shall be.
+
+    Parameters
+    ----------
+    points : ndarray of float64, (n, 2)
+        (y, x) of the tracked point on the sensor, in pixels; NaN where no star was found.
+    reference : tuple of float
+        (y, x) where the tracked point lands.
+    focus : Window
+        The focused star's window.
+    method : str
+        How it was tracked.
+    smooth : float
+        Smoothing in pixels.
+    reference_frame : str
+        What was correlated with; see `register`.
+    sigma : ndarray of float64, (n, 2), optional
+        1-sigma errors (y, x) of the points, and so of the shifts, in pixels; see `register`.
+    reasons : tuple of str
+        Why a frame has no point; empty if it has one. Read after a colon: "Left out 12 frames
+        (3, 8 …): the star is cut by the sensor's edge."
+    notes : tuple of str
+        What is doubtful, in whole sentences.
+    sampling : Sampling or None
+        What the smoothing goes by, if it was not given.
+    """
+
+    points: NDArray[np.float64]
+    reference: tuple[float, float]
+    focus: Window
+    method: Method = "brightest"
+    smooth: float = SMOOTH
+    reference_frame: str = "best"
+    sigma: NDArray[np.float64] | None = None
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    sampling: Sampling | None = None
+
+    @property
+    def shifts(self) -> NDArray[np.float64]:
+        """(n, 2) shifts (dy, dx) in pixels that bring each frame onto the reference."""
+        return np.asarray(self.reference) - self.points
+
+    @property
+    def found(self) -> NDArray[np.bool_]:
+        """(n,) whether there is a star in the frame."""
+        return np.asarray(np.isfinite(self.points).all(axis=1))
+
+
+def register(
+    frames: Frames,
+    focus: Window,
+    method: Method = "brightest",
+    smooth: float | None = None,
+    reference_frame: str = "best",
+    *,
+    seen: Seen | None = None,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+    journal: Journal | None = None,
+) -> Registration:
+    """Track a star from frame to frame inside a window.
+
+    Parameters
+    ----------
+    frames : Frames
+        Calibrated, in ADU, masked pixels NaN.
+    focus : Window
+        Holds the star in every frame.
+    method : {"brightest", "centroid", "correlation", "template"}
+        "brightest": the brightest speckle, after smoothing, to a fraction of a pixel; what
+        gives lucky imaging its sharp core (Fried 1978; Law, Mackay & Baldwin 2006).
+        "centroid": the windowed centroid; see `napari_lucky.registration.centroid.track_centroid`.
+        "correlation": the maximum of the cross-correlation with a reference frame, without
+        wrap-around; in windows of over 256 px of the light that stands out of the reference's
+        noise, for shifts that leave its middle in the window.
+        "template": least squares with a template of the run's own frames, for stars of at least
+        2 px per lambda/D; see `napari_lucky.registration.template_tracking.track_template`.
+    smooth : float, optional
+        Standard deviation of the Gaussian smoothing in pixels, best about a third of
+        lambda/D; 0 for none. If not given, a third of the sampling that is measured in the
+        frames, and a pixel at least (`napari_lucky.calibration.sampling`).
+    reference_frame : str
+        What "correlation" compares with: "best", the frame of the highest peak that is whole
+        inside the window; "first", the first with a star; "mean", the mean of all frames with
+        their brightest speckles on one point; or a frame's number, such as "17".
+    seen : tuple, optional
+        What a `napari_lucky.pipeline.measure` has found already: the noise, and the brightest
+        speckles.
+    progress, executor, journal
+        See `napari_lucky.execution.checkpoint.remembered`.
+
+    Returns
+    -------
+    Registration
+        The reference is the median tracked point on the sensor, rounded to a whole pixel: so a
+        star that stays is not moved, and the stacked peak falls on the middle of a pixel. Where
+        a star drifts so far that this is not in the window, it is the median of those points
+        that are. Its errors are what the noise of the pixels does to the tracked point in its
+        frame, by propagation to first order (`napari_lucky.imaging.peak_position`; "template":
+        from the Fisher matrix), the noise being measured within the frames
+        (`napari_lucky.imaging.noise.sample_noise`). In turbulence they do not say how far that
+        point is from the star's mean place, nor, in any light, that noise may decide which of two
+        speckles is the brighter one. NaN where they are not known: of stars so small that their
+        fine detail passes for noise (under 1.7 px per lambda/D), and, but for "template", of
+        scenes that fill the window; a note says so.
+
+    Raises
+    ------
+    LuckyError
+        If the method is unknown, the window is not on the sensor, or the star is too small in
+        pixels for the method "template".
+    NoStarError
+        If no star stands out of the noise.
+    """
+    if method not in METHODS:
+        raise LuckyError(f"Registration is by {', '.join(METHODS)}; not by {method!r}.")
+    check_reference_frame(reference_frame)
+    focus.check_on(frames.shape, "focus window")
+    frames = without_standing(frames, focus)
+    sampling = None
+    if smooth is None:
+        sampling = measure_sampling(frames, focus)
+        smooth = sampling.smooth
+    check_smooth(smooth)
+
+    moves = np.zeros((frames.shape[0], 2), np.intp)
+    work: dict[str, Any] = {"progress": progress, "executor": executor, "journal": journal}
+
+    def run(track: Callable[[Block], NDArray[np.float64]], what: str) -> NDArray[np.float64]:
+        moved = recalling(followed(frames, moves))
+
+        def one(block: slice) -> NDArray[np.float64]:
+            points = track(as_float32(moved.read(block, focus)))
+            if isinstance(moved, View):
+                points[moved.blank(block, focus)] = np.nan
+            return points
+
+        pixels = focus.height * focus.width
+        blocks = blocks_of(frames.shape[0], pixels, max(BUDGET, 2 * pixels))
+        done = remembered(one, blocks, what=what, **work)
+        return np.concatenate(list(done))
+
+    if seen is None:
+        noise = sample_noise(frames, focus)
+        found = run(lambda block: track_brightest(block, smooth, noise), "tracking the speckle")
+    else:
+        noise, found = seen
+    run_frames = frames
+    lit = np.flatnonzero(np.isfinite(found[:, 2]))
+    scene = method == "correlation" and not is_star(frames, focus, lit)
+    found, spoiled = found.copy(), np.full(len(found), NO_LIGHT, object)
+    places = TwoPlaces(np.zeros(len(found), bool))
+    if not scene:
+        spoiled[struck(found, noise)] = COSMIC
+        found[spoiled == COSMIC] = np.nan
+        clear = found[:, 5] >= least_significance(focus, smooth)
+        points = np.where(clear[:, None], found[:, :2], np.nan)
+        places = tell_places(frames, focus, points, smooth)
+        spoiled[places.neighbour] = NEIGHBOUR
+        found[spoiled == NEIGHBOUR] = np.nan
+    steady = centred_on(focus, found, smooth, frames.shape)
+    if steady.any():
+        frames = Followed(frames, np.broadcast_to(steady, moves.shape))
+        found = run(
+            lambda block: track_brightest(block, smooth, noise), "tracking in a centred window"
+        )
+        found = found.copy()
+        found[np.isin(spoiled, (COSMIC, NEIGHBOUR))] = np.nan
+    if not scene:
+        spoiled[struck(found, noise)] = COSMIC
+        found[spoiled == COSMIC] = np.nan
+        spoiled[jumps(frames, focus, found, smooth, noise)] = NEIGHBOUR
+        found[spoiled == NEIGHBOUR] = np.nan
+    moves, found = follow(frames, focus, found, smooth, noise, progress=progress)
+    found = found.copy()
+    reasons = np.where(np.isfinite(found[:, :2]).all(axis=1), "", spoiled)
+    if (reasons != "").all():
+        raise _no_frame(focus, reasons)
+    moved = followed(frames, moves)
+    reasons[starless(moved, focus, found[:, 5], smooth, noise, scene=scene)] = NO_STAR
+    if not scene:
+        on_sensor = found[:, :2] + np.array([focus.y0, focus.x0]) + moves + steady
+        on_sensor[found[:, 5] < least_significance(focus, smooth)] = np.nan  # noise, anywhere
+        cut = cut_by_edge(run_frames, focus, on_sensor, found[:, 6], smooth)
+        reasons[cut & (reasons == "")] = CUT
+    found[reasons != ""] = np.nan
+    points, sigma = found[:, :2], found[:, 3:5]
+    if method == "centroid":
+        lit = np.flatnonzero(np.isfinite(found[:, 2]))
+        window = steady_window(followed(frames, moves), focus, smooth, lit)
+        made = run(
+            lambda block: track_centroid(block, smooth, noise, window), "tracking the centroid"
+        )
+        points, sigma = made[:, :2], made[:, 2:]
+    elif method == "correlation":
+        image = reference_image(followed(frames, moves), focus, found, reference_frame)
+        point = track_brightest(image, smooth)[0, :2]
+        wanted = reference_for(image, smooth, noise)
+        made = run(
+            lambda block: correlate_with(block, wanted, noise), "correlating with the reference"
+        )
+        points, sigma = point - made[:, :2], made[:, 2:]
+    elif method == "template":
+        tracked = track_template(frames, focus, moves, found, **work)
+        points, sigma, fitted = tracked.points, tracked.sigma, np.array(tracked.reasons, object)
+        reasons = np.where(
+            (fitted == "") & np.isin(reasons, (COSMIC, CUT, NEIGHBOUR)), reasons, fitted
+        )
+    notes = () if sampling is None else sampling.doubts(method, "tracking")
+    double: tuple[str, ...] = ()
+    if method in ("brightest", "centroid"):
+        double = tell_double(moved, focus, np.flatnonzero(reasons == ""), smooth)
+    elif places.double:
+        places = places._replace(note=())  # correlated or fitted as a whole
+    notes += double or places.note
+    reasons[places.at_neighbour(points + moves + steady) & (reasons == "")] = NEIGHBOUR
+    points[reasons != ""] = sigma[reasons != ""] = np.nan
+    if not np.isfinite(points).any():
+        raise _no_frame(focus, reasons)
+    points = points + np.array([focus.y0, focus.x0]) + moves + steady
+    if not np.isfinite(sigma).any():
+        why = "the light has no clear top" if noise.known else NO_NOISE
+        notes = (*notes, f"{NO_ERRORS}: {why}.")
+    if seen is None:
+        notes = (*notes, *tell_unmasked(frames, focus))
+    return Registration(
+        points,
+        reference_of(points, focus),
+        focus,
+        method,
+        smooth,
+        reference_frame,
+        sigma,
+        tuple(reasons.tolist()),
+        notes,
+        sampling,
+    )
+
+
+def _no_frame(focus: Window, reasons: NDArray[np.object_]) -> NoStarError:
+    """Return the error of a run of which no frame can be registered, and why most cannot."""
+    common, count = Counter(reasons.tolist()).most_common(1)[0]
+    every = "in every frame" if count == len(reasons) else f"in {count} of {len(reasons)} frames"
+    return NoStarError(
+        f"No star in rows {focus.y0} to {focus.y1 - 1}, columns {focus.x0} to "
+        f"{focus.x1 - 1}: {every}, {common}. Move the focus window onto the star, and check dark "
+        "and flat."
+    )
+
+
+def register_step(registration: Registration, defocus: Window | None = None) -> Step:
+    """Record a registration, with the windows, [y0, x0, height, width]."""
+    return Step(
+        "register",
+        {
+            "method": registration.method,
+            "smooth": registration.smooth,
+            "reference_frame": registration.reference_frame
+            if registration.method == "correlation"
+            else None,
+            "reference": registration.reference,
+            "focus": window_numbers(registration.focus),
+            "defocus": window_numbers(defocus) if defocus else None,
+            "frames_without_star": int((~registration.found).sum()),
+        },
+    )

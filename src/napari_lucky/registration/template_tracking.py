@@ -1,0 +1,360 @@
+"""The template method: a template learnt from good frames, and every frame fitted with it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.calibration.calibrate import bright_frames, calibrated_in
+from napari_lucky.errors import LuckyError
+from napari_lucky.execution.blocks import Progress, blocks_of, silent
+from napari_lucky.execution.checkpoint import Journal, remembered
+from napari_lucky.frames.frames import Block, Frames, View, as_float32, is_empty
+from napari_lucky.frames.reading import spread_over
+from napari_lucky.frames.window import MIN_SIDE, Window
+from napari_lucky.frames.window_moves import Followed, Moves
+from napari_lucky.imaging.noise import Noise, quantisation
+from napari_lucky.registration.template import Template, make_template, undersampled
+from napari_lucky.registration.template_fit import (
+    LARGEST_REST,
+    Fit,
+    fit,
+    measure_noise,
+    whole_shifts,
+    without_background,
+    without_cosmics,
+)
+
+SAMPLE = 64
+"""The template is made of so many frames; its noise then adds next to nothing."""
+SAMPLE_PIXELS = 1 << 23
+"""Pixels of the frames that a template is made of, at most: they are held in memory."""
+BEST = 0.5
+"""The part of the frames, by their peaks, that the template is made of."""
+ROUNDS, SETTLED = 8, 0.003
+"""Align, average, align again: so often at most, and until shifts change by less, in pixels."""
+SPOILED = 1.1
+"""Frames whose chi-square is so many times the usual are looked through for cosmic rays."""
+MOST_CLIPPED = 0.25
+"""Of the frames; with the core masked in more, shifts come out wrong by pixels."""
+REREAD = 6
+"""So often at most a frame is read anew because its shift is another whole pixel."""
+FAINT, SIGNIFICANT = 0.1, 5.0
+"""A star under a tenth of its usual flux, or under 5 sigma, is not registered."""
+SEEN = 0.8
+"""Rows and columns that this part of the frames show are in the mean without an edge."""
+CORRELATIONS = 3
+"""The first of them begin with a correlation."""
+ODD = 8.0
+"""Frames whose log chi-square is so many (robust) sigmas over the usual are not registered."""
+
+NO_LIGHT = "all pixels there are equal or masked"
+NO_STAR = "no star stands out of the noise"
+TOO_FAINT = "the star has less than a tenth of its usual light, as behind a cloud"
+NO_FIT = "the template does not fit at any shift"
+UNLIKE = "the star is unlike the others (chi-square), as under a cosmic ray"
+CUT = "the star is cut by the sensor's edge"
+MASKED = "most of the star's light is masked"
+
+
+@dataclass(frozen=True, eq=False)
+class Tracked:
+    """Where the template is in each frame.
+
+    Parameters
+    ----------
+    points : ndarray of float64, (n, 2)
+        Its brightest point (y, x) in pixels of the moved window; NaN where `reasons` says why.
+    sigma : ndarray of float64, (n, 2)
+        1-sigma errors in pixels.
+    reasons : tuple of str
+        Why a frame is not registered; empty if it is.
+    template : ndarray of float32, (y, x)
+        The template in ADU.
+    """
+
+    points: NDArray[np.float64]
+    sigma: NDArray[np.float64]
+    reasons: tuple[str, ...]
+    template: NDArray[np.float32]
+
+
+def track_template(
+    frames: Frames,
+    focus: Window,
+    moves: Moves,
+    found: NDArray[np.float64],
+    *,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+    journal: Journal | None = None,
+) -> Tracked:
+    """Track a star by a template that is made of the run's own good frames.
+
+    Parameters
+    ----------
+    frames : Frames
+        Calibrated, in ADU, masked pixels NaN.
+    focus : Window
+        Holds the star in every frame, moved by `moves`.
+    moves, found
+        From `napari_lucky.registration.drift.follow`.
+    progress, executor, journal
+        See `napari_lucky.execution.checkpoint.remembered`.
+    """
+    template, usual = learn(frames, focus, moves, found, progress=progress)
+    reach = min(focus.shape) // (4 if moves.any() else 2)
+
+    def one(block: slice) -> NDArray[np.float64]:
+        index = np.arange(frames.shape[0])[block]
+        return _fit_frames(frames, focus, moves, index, template, reach, usual)
+
+    blocks = blocks_of(frames.shape[0], focus.height * focus.width)
+    what = "fitting the template"
+    done = remembered(one, blocks, journal, progress=progress, what=what, executor=executor)
+    table = np.concatenate(list(done))
+    place, sigma, (flux, error, chi2, seen, inside) = table[:, :2], table[:, 2:4], table[:, 4:].T
+    reasons = _reasons(place, flux, error, chi2, seen, inside)
+    good = np.array([not reason for reason in reasons])[:, None]
+    points = np.where(good, template.point + place, np.nan)
+    sigma = np.where(good, sigma * np.sqrt(np.maximum(chi2, 1))[:, None], np.nan)
+    return Tracked(points, sigma, reasons, template.image)
+
+
+def learn(
+    frames: Frames,
+    focus: Window,
+    moves: Moves,
+    found: NDArray[np.float64],
+    *,
+    progress: Progress = silent,
+) -> tuple[Template, float]:
+    """Make a template: align, average, align again.
+
+    Frames are taken evenly from the half with the higher peaks. They are aligned by their
+    brightest speckles, and their median, which no cosmic ray spoils, is the first template;
+    then by correlation with it; then by fits, each with the mean of the last.
+
+    Returns
+    -------
+    template : Template
+    chi2 : float
+        The usual reduced chi-square.
+    """
+    _check_clipping(frames, focus, moves, found[:, 2])
+    chosen = _sample(found[:, 2], focus)
+    whole = np.floor(found[chosen, :2] - np.median(found[chosen, :2], axis=0) + 0.5)
+    whole = whole.astype(np.intp)
+    block = _aligned(frames, focus, moves[chosen] + whole, chosen)
+    least = quantisation(frames, focus)
+    noise = Noise(max(_border_variance(block), least))
+    mean = _average(block, np.nanmedian)
+    template = make_template(mean, np.zeros((1, 2)), noise)
+    place, last = np.zeros(whole.shape), np.full(whole.shape, np.inf)
+    for turn in range(ROUNDS):
+        progress(turn, ROUNDS, "making the template")
+        if turn < CORRELATIONS:
+            step = whole_shifts(block, template, min(focus.shape) // 4)
+        else:
+            step = np.rint(np.nan_to_num(place)).astype(np.intp)
+        if step.any():
+            whole = whole + step
+            block = _aligned(frames, focus, moves[chosen] + whole, chosen)
+        made = fit(block, template)
+        good = _trusted(made)
+        if not good.any():
+            break
+        place = made.place
+        clean = without_cosmics(block[good], template, made.part(good))  # and hot pixels
+        noise = measure_noise(clean, template, made.part(good), least)
+        mean = _average(clean, np.nanmean)
+        template = make_template(mean, place[good], noise)
+        moved = np.abs(whole + place - last)[good]
+        if turn >= CORRELATIONS and moved.max() < SETTLED:
+            break
+        last = whole + place
+    calm = replace(noise, speckle=0.0)
+    seen = np.isfinite(block).mean(axis=0)
+    _check_sampling(
+        mean[_inner(seen, 0), _inner(seen, 1)], float(calm.variance(mean).mean()) / len(block)
+    )
+    if good.any():
+        return template, float(np.median(fit(clean, template).chi2))
+    if turn == 0:  # each frame's reason tells
+        return template, 1.0
+    raise LuckyError(
+        "The template method does not fit this run: no frame agrees with the mean of the others. "
+        "Use the method correlation instead, or choose frames that show the same star."
+    )
+
+
+def _check_clipping(frames: Frames, focus: Window, moves: Moves, peak: NDArray[np.float64]) -> None:
+    """Raise a `LuckyError` if the star's core is masked, as clipped, in too many frames."""
+    calibrated = calibrated_in(frames)
+    if calibrated is None or not np.isfinite(calibrated.saturation):
+        return
+    blocks = blocks_of(len(peak), focus.height * focus.width)
+    clipped = np.concatenate([bright_frames(calibrated, some, focus, moves) for some in blocks])
+    if clipped.sum() > MOST_CLIPPED * np.isfinite(peak).sum():
+        raise LuckyError(
+            f"The template method needs the star's core. In {clipped.sum()} of {len(peak)} frames "
+            f"it is clipped: pixels of {calibrated.saturation:g} ADU and more are masked. Use the "
+            "method correlation instead, or centroid."
+        )
+
+
+def _inner(seen: NDArray[np.float64], axis: int) -> slice:
+    """Return the rows or columns that are on the sensor in most frames, in one piece."""
+    good = np.flatnonzero(seen.mean(axis=1 - axis) > SEEN)
+    return slice(int(good[0]), int(good[-1]) + 1) if len(good) else slice(0)
+
+
+def _check_sampling(mean: NDArray[np.float32], variance: float) -> None:
+    """Raise a `LuckyError` if a star is too small for its template to be moved by parts of a pixel.
+
+    The variance is that of the noise in the mean, without its edges.
+    """
+    finest = undersampled(mean, variance) if min(mean.shape) >= MIN_SIDE else 0
+    if finest:
+        raise LuckyError(
+            f"The template method needs a star of at least 2 px per lambda/D. This star has less "
+            f"than {1 / finest:.1f} px: its light has detail of {finest:.2f} cycles/px, which the "
+            "pixels cannot hold. Use the method correlation instead, or centroid."
+        )
+
+
+def _sample(peak: NDArray[np.float64], focus: Window) -> NDArray[np.intp]:
+    """Return the frames that the template is made of: evenly from those of high peaks."""
+    lit = np.flatnonzero(np.isfinite(peak))
+    high = lit[peak[lit] >= np.quantile(peak[lit], 1 - BEST)]
+    most = int(np.clip(SAMPLE_PIXELS // (focus.height * focus.width), 4, SAMPLE))
+    return high[spread_over(len(high), most)]
+
+
+def _aligned(frames: Frames, focus: Window, moves: Moves, index: NDArray[np.intp]) -> Block:
+    """Read frames in the window moved for each, background off."""
+    everywhere = np.zeros((frames.shape[0], 2), np.intp)
+    everywhere[index] = moves
+    return without_background(Followed(frames, everywhere).read(index, focus))
+
+
+def _average(block: Block, how: Callable[..., NDArray[Any]]) -> NDArray[np.float32]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a pixel that is masked in all
+        return as_float32(np.nan_to_num(how(block, axis=0)))
+
+
+def _border_variance(block: Block) -> float:
+    """Return the variance of the window's outermost pixels, ADU²: a first guess of the noise."""
+    edge = np.concatenate([block[:, :2].ravel(), block[:, -2:].ravel()])
+    return max(float(np.nanmedian(edge**2)) / 0.455, 1e-12)  # 0.455: median of chi-square
+
+
+def _trusted(made: Fit) -> NDArray[np.bool_]:
+    """Tell which fits of a sample may go into the template."""
+    with np.errstate(invalid="ignore"):
+        good = np.isfinite(made.place).all(axis=1) & (made.flux > SIGNIFICANT * made.flux_sigma)
+        good &= np.abs(made.place).max(axis=1) < 1
+        if good.any():
+            good &= made.flux > 0.2 * np.median(made.flux[good])
+            good &= made.chi2 < np.median(made.chi2[good]) * 2
+    return np.asarray(good)
+
+
+def _fit_frames(
+    frames: Frames,
+    focus: Window,
+    moves: Moves,
+    index: NDArray[np.intp],
+    template: Template,
+    reach: int,
+    usual: float,
+) -> NDArray[np.float64]:
+    """Return place, sigma (y, x), flux, its error, chi-square, light seen, light on the sensor.
+
+    All are NaN for frames that are blank.
+    """
+    first = _aligned(frames, focus, moves[index], index)
+    whole = whole_shifts(first, template, reach)
+    out, rest = np.full((len(index), 9), np.nan), np.zeros((len(index), 2))
+    again = np.arange(len(index))
+    for _ in range(REREAD):
+        places = (moves[index] + whole)[again]
+        block = _aligned(frames, focus, places, index[again])
+        made = fit(block, template)
+        spoiled = np.flatnonzero(made.chi2 > SPOILED * usual)
+        if len(spoiled):
+            block[spoiled] = without_cosmics(block[spoiled], template, made.part(spoiled))
+            made = fit(block, template)
+        out[again] = np.column_stack(
+            [
+                whole[again] + made.place,
+                made.sigma,
+                made.flux,
+                made.flux_sigma,
+                made.chi2,
+                template.seen(np.isfinite(block)),
+                _part_inside(template, focus, places, frames.shape),
+            ]
+        )
+        rest[again] = made.place
+        far = np.abs(np.nan_to_num(made.place)).max(axis=1) > LARGEST_REST
+        if not far.any():
+            break
+        whole[again] += np.rint(np.nan_to_num(made.place)).astype(np.intp)
+        again = again[far]
+    out[(np.abs(rest) >= 1).any(axis=1), :2] = np.nan
+    blank = is_empty(first)
+    if isinstance(frames, View):
+        blank |= Followed(frames, moves).blank(index, focus)
+    out[blank] = np.nan
+    return out
+
+
+def _part_inside(
+    template: Template, focus: Window, moves: NDArray[np.intp], shape: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """Return the part of the template's light (squared) that is on the sensor, (k,)."""
+    last = np.array([shape[1] - focus.y1, shape[2] - focus.x1])
+    leaves = (moves < (-focus.y0, -focus.x0)) | (moves > last)
+    part = np.ones(len(moves))
+    for k in np.flatnonzero(leaves.any(axis=1)):
+        y, x = moves[k]
+        moved = Window(focus.y0 + int(y), focus.x0 + int(x), *focus.shape)
+        on = moved.clipped(shape)
+        good = np.zeros((1, *focus.shape), bool)
+        good[0, on.y0 - moved.y0 : on.y1 - moved.y0, on.x0 - moved.x0 : on.x1 - moved.x0] = True
+        part[k] = template.seen(good)[0]
+    return part
+
+
+def _reasons(
+    place: NDArray[np.float64],
+    flux: NDArray[np.float64],
+    error: NDArray[np.float64],
+    chi2: NDArray[np.float64],
+    seen: NDArray[np.float64],
+    inside: NDArray[np.float64],
+) -> tuple[str, ...]:
+    """Say for each frame why it is not registered; nothing if it is."""
+    reason = np.full(len(flux), "", object)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        lit = flux > SIGNIFICANT * error
+        usual = np.median(flux[lit]) if lit.any() else np.nan
+        odd = np.log(chi2)
+        middle = np.median(odd[lit]) if lit.any() else np.nan
+        spread = np.median(np.abs(odd[lit] - middle)) / 0.6745 if lit.any() else np.nan
+        reason[odd > middle + np.maximum(ODD * spread, np.log(2))] = UNLIKE
+        reason[~np.isfinite(place).all(axis=1)] = NO_FIT
+        reason[flux < FAINT * usual] = TOO_FAINT
+        reason[~lit & np.isfinite(flux)] = NO_STAR
+        reason[seen < 0.5] = MASKED
+        reason[inside < 0.5] = CUT
+    reason[np.isnan(seen)] = NO_LIGHT
+    return tuple(reason.tolist())

@@ -1,0 +1,160 @@
+"""Two places of the brightest speckle: a neighbour that comes and goes, or a star that moves."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.execution.blocks import blocks_of
+from napari_lucky.frames.frames import Frames, as_float32
+from napari_lucky.frames.reading import spread_over
+from napari_lucky.frames.window import Window
+from napari_lucky.imaging.star_image import levelled
+
+APART, NEAREST = 5.0, 6.0
+"""Two places are that if they are so many times farther apart than points usually are from the
+nearer one, and than the smoothing so many times. Those of a steady drift are 4 times."""
+MEDOIDS, POINTS = 64, 2048
+"""Points at most that are tried as the two places, and that they are tried on."""
+SAMPLE = 32
+"""Frames of each group, spread over it, whose light is compared."""
+WIDTH = 1 / 6
+"""Standard deviation, over the distance, of the Gaussian that weighs the light at a place."""
+PRESENT, ABSENT = 0.5, 0.25
+"""A star is at its place in the other frames with this part of its light or more, and is not
+there with less than this part."""
+MORE = 1.4
+"""With a brighter neighbour a frame has so many times the light that it has without."""
+FEWEST = 8
+"""Fewer frames do not tell."""
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
+class TwoPlaces(NamedTuple):
+    """What the frames tell of two places of the brightest speckle.
+
+    Parameters
+    ----------
+    neighbour : ndarray of bool, (n,)
+        Frames in which a brighter neighbour was found instead of the star.
+    note : tuple of str
+        A sentence, where it cannot be told which of the two is the star.
+    double : bool
+        Whether both are there in all frames, as a double star's are.
+    at : ndarray of float64, (2, 2), optional
+        (y, x) of the star and of its neighbour in the window, where that is known.
+    """
+
+    neighbour: Flags
+    note: tuple[str, ...] = ()
+    double: bool = False
+    at: Floats | None = None
+
+    def at_neighbour(self, points: Floats) -> Flags:
+        """Tell which points (n, 2) in the window are nearer to the neighbour than to the star."""
+        if self.at is None:
+            return np.zeros(len(points), bool)
+        to_star, to_other = np.linalg.norm(points - self.at[:, None], axis=2)
+        return np.asarray(to_other < to_star)
+
+
+def tell_places(frames: Frames, focus: Window, points: Floats, smooth: float) -> TwoPlaces:
+    """Tell whether the brightest speckle is at two places because of a brighter neighbour.
+
+    The frames are parted by which place is nearer. In turbulence a single frame tells little,
+    but the mean of each group tells whether a star is at the other place, too. A star that is
+    there in both groups is *the* star; what is there only in the brighter group is a
+    neighbour. A star that is gone from its place in the other group has moved. Where both are
+    there in both groups, it is a double star, or a neighbour that is hardly brighter.
+
+    Parameters
+    ----------
+    frames : Frames
+        In ADU.
+    focus : Window
+        Holds the star.
+    points : ndarray of float64, (n, 2)
+        (y, x) of the brightest speckles in this window; NaN where there is none.
+    smooth : float
+        Standard deviation of the smoothing in pixels.
+    """
+    none = np.zeros(len(points), bool)
+    clear = np.flatnonzero(np.isfinite(points).all(axis=1))
+    if len(clear) < FEWEST:
+        return TwoPlaces(none)
+    places = _two_places(points[clear])
+    away = np.linalg.norm(points[clear, None] - places, axis=2)
+    distance = float(np.linalg.norm(places[1] - places[0]))
+    usual = float(np.median(away.min(axis=1)))
+    if distance < max(APART * usual, NEAREST * max(smooth, 1.0)):
+        return TwoPlaces(none)
+    group = away.argmin(axis=1)
+    light, total, least = np.empty((2, 2)), np.empty(2), np.empty(2)
+    for k in range(2):
+        some = clear[group == k]
+        some = some[spread_over(len(some), SAMPLE)]
+        each, every = _light_at(frames, focus, some, places, WIDTH * distance)
+        light[k], total[k] = each.mean(axis=0), np.median(every)
+        least[k] = (each[:, 1 - k] / each[:, k]).min()
+    for star, other in ((0, 1), (1, 0)):
+        if _is_neighbour(light, total, star, other):
+            none[clear[group == other]] = True
+            return TwoPlaces(none, at=places[[star, other]])
+    both = light[0, 1] * light[1, 0] / (light[0, 0] * light[1, 1])
+    if both < ABSENT**2:
+        return TwoPlaces(none)  # it has moved
+    fewer = min(np.count_nonzero(group == 0), np.count_nonzero(group == 1))
+    return TwoPlaces(
+        none,
+        (
+            f"In {fewer} of {len(clear)} frames the brightest point is about {distance:.0f} px "
+            "from where it is in the others: two stars, or a star that jumps. Look at these "
+            "frames; draw the focus window around one star, or leave the frames out.",
+        ),
+        double=both > PRESENT**2 and least.min() > ABSENT,
+    )
+
+
+def _two_places(points: Floats) -> Floats:
+    """Return the two of the points that all are nearest to, (2, 2), by the sum of distances."""
+    some = points[spread_over(len(points), POINTS)]
+    tried = points[spread_over(len(points), MEDOIDS)]
+    away = np.linalg.norm(some[:, None] - tried, axis=2)
+    total = np.array([np.minimum(away, one[:, None]).sum(axis=0) for one in away.T])
+    first, second = np.unravel_index(int(total.argmin()), total.shape)
+    return np.asarray(tried[[first, second]])
+
+
+def _light_at(
+    frames: Frames, focus: Window, index: NDArray[np.intp], places: Floats, width: float
+) -> tuple[Floats, Floats]:
+    """Return the light at two places, (k, 2), and all light in the window, (k,), in ADU."""
+    rows, columns = (np.arange(side) for side in focus.shape)
+    y, x = (
+        np.exp(-((along - at[:, None]) ** 2) / (2 * width**2))
+        for along, at in zip((rows, columns), places.T, strict=True)
+    )
+    at_places, every = [], []
+    for part in blocks_of(len(index), focus.height * focus.width):
+        light = np.nan_to_num(levelled(as_float32(frames.read(index[part], focus))))
+        at_places.append(np.einsum("kyx,py,px->kp", light, y, x, optimize=True))
+        every.append(light.sum(axis=(1, 2)))
+    return np.concatenate(at_places), np.concatenate(every)
+
+
+def _is_neighbour(light: Floats, total: Floats, star: int, other: int) -> bool:
+    """Tell whether the group `other` shows a neighbour besides the star."""
+    stays = light[other, star] / light[star, star]
+    was = light[star, other] / light[other, other]
+    beside = light[other, star] / light[other, other]  # in the same frames: clouds do not count
+    before = light[star, other] / light[star, star]
+    return bool(
+        stays > PRESENT
+        and was < ABSENT
+        and before < beside / 2
+        and total[other] > MORE * total[star]
+    )

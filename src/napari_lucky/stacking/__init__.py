@@ -1,0 +1,1 @@
+"""Ways to stack the kept frames."""

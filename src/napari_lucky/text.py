@@ -1,0 +1,73 @@
+"""File names, and text for a terminal or a CSV file, made safe to print."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from typing import Any
+
+ODD = re.compile("[\ud800-\udfff]")
+ESCAPED = re.compile(r"\\x([89a-f][0-9a-f])")
+
+
+def readable(name: str) -> str:
+    r"""Return a name with each byte that is not UTF-8 as its number: fr\xe9.fits.
+
+    Python has such a byte as half of a character, which no file or terminal takes.
+    """
+    return ODD.sub(lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", name)
+
+
+def stored(path: str) -> str:
+    r"""Return the path that is meant by one that `readable` made, if that is the one there is."""
+    if os.path.exists(path):
+        return path
+    meant = ESCAPED.sub(lambda found: chr(0xDC00 + int(found[1], 16)), path)
+    return meant if os.path.exists(meant) else path
+
+
+UNSEEN = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Control characters but the end of a line, marks of direction, and bytes that are no text."""
+TAG = re.compile(r"<(?=[A-Za-z/!?])")
+CELL = re.compile(r"(^|[,;|\t\r\n])(?='*[-=+@\t\r])")
+"""Where a spreadsheet may begin a cell, before what makes it a formula, or looks marked already."""
+MARKED = re.compile(r"(^|[,;|\t\r\n])'(?='*[-=+@\t\r])")
+
+
+def printable(text: str) -> str:
+    r"""Return a text for a terminal: what is not to be seen is spelt out, such as \x1b."""
+    return UNSEEN.sub(_spelt, text)
+
+
+def _spelt(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if 0xDC80 <= code <= 0xDCFF:  # a byte of a name that is not UTF-8
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def plain(text: str) -> str:
+    """Return a text for a window, which would take tags in it for markup."""
+    return TAG.sub("‹", printable(text))
+
+
+def cell(text: str) -> str:
+    """Return a text for a CSV file that no spreadsheet runs as a formula; see `from_cell`."""
+    return CELL.sub(r"\1'", text)
+
+
+def csv_line(values: Iterable[Any]) -> str:
+    """Return a line of a CSV file, quoted where need be; also for a lone carriage return."""
+    return ",".join(map(_quoted, map(str, values))) + "\n"
+
+
+def _quoted(text: str) -> str:
+    return '"{}"'.format(text.replace('"', '""')) if re.search('[,"\r\n]', text) else text
+
+
+def from_cell(text: str) -> str:
+    """Return the text that `cell` was given."""
+    return MARKED.sub(r"\1", text)

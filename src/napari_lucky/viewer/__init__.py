@@ -1,0 +1,1 @@
+"""napari: reader, writer, sample, and layers to and from results."""

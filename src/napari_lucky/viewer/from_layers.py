@@ -1,0 +1,297 @@
+"""napari's layers as what the core takes: frames, histories, windows, tables; imports no napari."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.cleaning.dust_shadow import Spot
+from napari_lucky.errors import LuckyError
+from napari_lucky.fits.frame_table import ERRORS, FrameTable
+from napari_lucky.fits.inputs import Inputs, files_of_frames
+from napari_lucky.fits.read_back import is_ours
+from napari_lucky.frames.frames import ArrayFrames, Frames
+from napari_lucky.frames.history import History, frame_numbers, frame_places, recorded_windows
+from napari_lucky.frames.lazy_array import LazyArray
+from napari_lucky.frames.window import Window
+from napari_lucky.pipeline.recipe import Recipe
+from napari_lucky.ranking.selection import rank_step_now
+
+GIVEN: set[str] = set()
+"""Paths of darks and flats that were given in a dock and have been read."""
+
+
+def frames_of(layer: Any) -> Frames:
+    """Return what an image layer holds as `Frames`; a single image is a run of one frame.
+
+    Raises
+    ------
+    LuckyError
+        If the layer is neither a run (frame, y, x) nor an image (y, x) of numbers.
+    """
+    data = layer.data
+    if isinstance(data, LazyArray):
+        return data.frames
+    shape = tuple(data.shape)
+    if getattr(layer, "multiscale", False) or getattr(layer, "rgb", False) or len(shape) > 3:
+        raise LuckyError(
+            f"The layer “{layer.name}” is not a run: its shape is {shape}; expected (frame, y, x)."
+        )
+    return ArrayFrames(data)
+
+
+def image_at(layer: Any, point: Any) -> tuple[NDArray[Any], int | None]:
+    """Return the image that a layer shows, and which frame it is; None for a single image.
+
+    Only that frame is read.
+
+    Parameters
+    ----------
+    layer : napari layer
+        A run or an image.
+    point : sequence of float
+        Where the viewer's sliders stand, in world coordinates: `viewer.dims.point`.
+
+    Raises
+    ------
+    LuckyError
+        If the layer is neither a run nor an image, or has no frame there.
+    """
+    frames = frames_of(layer)
+    if layer.ndim == 2:
+        return frames.read(slice(0, 1))[0], None
+    frame, n = round(float(layer.world_to_data(point)[0])), frames.shape[0]
+    if not 0 <= frame < n:
+        raise LuckyError(f"No frame {frame}: the run has {n}, 0 to {n - 1}.")
+    return frames.read(slice(frame, frame + 1))[0], frame
+
+
+def history_of(layer: Any) -> History:
+    """Return what was done to a layer's pixels so far."""
+    return tuple(layer.metadata.get("history", ()))
+
+
+def inputs_of(viewer: Any, saved: Collection[str] = ()) -> Inputs:
+    """Return the files that a viewer's layers are read from, and those given by their paths.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer, optional
+    saved : collection of str
+        Names of layers that are being saved: one that was read whole from a file of this program
+        may be saved there again.
+    """
+    files: dict[str, list[Path]] = {f"given as {path}": [Path(path)] for path in GIVEN}
+    for layer in () if viewer is None else viewer.layers:
+        lazy = isinstance(layer.data, LazyArray)
+        if lazy:
+            files[f"layer “{layer.name}”"] = files_of_frames(layer.data.frames)
+        if source := getattr(layer.source, "path", None):
+            path = Path(source)
+            if lazy or layer.name not in saved or not is_ours(path):
+                files[f"opened as layer “{layer.name}”"] = [path]
+    return files
+
+
+def chain_history(layer: Any, shifts: Any) -> History:
+    """Return the history of a layer's frames with the shifts of a registration.
+
+    That is the layer's own, and the steps that made the shifts and chose among them, with what
+    was changed by hand in the shifts' features.
+
+    Raises
+    ------
+    LuckyError
+        If the shifts were found on another run than the layer's, or on other frames of it.
+    """
+    own, of_shifts = history_of(layer), history_of(shifts)
+    run, registered = _source(own), _source(of_shifts)
+    if not registered:
+        _check_files(layer, shifts)
+    if registered and run != registered:
+        raise LuckyError(
+            f"The shifts “{shifts.name}” are of {_origin(registered)}, the layer “{layer.name}” "
+            f"is of {_origin(run)}. Choose shifts and frames that belong together, or "
+            "register anew."
+        )
+    steps = [step for step in of_shifts if step.name in ("register", "read shifts")]
+    if ranks := [step for step in of_shifts if step.name == "rank"]:
+        n = frames_of(layer).shape[0]
+        table = table_of(shifts.features, shifts.metadata, n, own)
+        steps.append(rank_step_now(ranks[-1], table, frame_numbers(np.arange(n), own)))
+    return (*own, *steps)
+
+
+def _check_files(layer: Any, shifts: Any) -> None:
+    """Refuse shifts that name other files than the run whose first and last one are known."""
+    source = next((step.inputs for step in history_of(layer) if step.name == "open"), {})
+    known = {0: source.get("first"), source.get("frames", 0) - 1: source.get("last")}
+    features = shifts.features
+    for frame, file in zip(features["frame"], features.get("file", ()), strict=False):
+        expected = known.get(int(frame))
+        if file and expected and file != expected:
+            raise LuckyError(
+                f"The shifts “{shifts.name}” name {file} as frame {frame}, but that is {expected} "
+                f"in the run of “{layer.name}”. Choose shifts and frames of the same run."
+            )
+
+
+def _source(history: History) -> History:
+    """Return the steps of a history that tell which frames it is of."""
+    return tuple(step for step in history if step.name in ("open", "simulate", "choose frames"))
+
+
+def _origin(source: History) -> str:
+    if not source:
+        return "an unknown source"
+    name = source[0].inputs.get("name")
+    run = f"the run “{name}”" if name else "the simulated run"
+    ranges = [step.parameters for step in source if step.name == "choose frames"]
+    if not ranges:
+        return f"all frames of {run}"
+    told = ", of these ".join(f"{r['start']}:{r['stop']}:{r['step']}" for r in ranges)
+    return f"frames {told} of {run}"
+
+
+def windows_of(shapes: Any, image: Any) -> list[Window]:
+    """Return the rectangles of a shapes layer as windows of an image layer, in whole pixels.
+
+    Raises
+    ------
+    LuckyError
+        If there is no shape in the layer.
+    """
+    if len(shapes.data) == 0:
+        raise LuckyError(
+            f"The shapes layer “{shapes.name}” is empty. Draw a rectangle around the focused star, "
+            "and a second one around the defocused star if there is one."
+        )
+    windows = []
+    for corners in shapes.data:
+        pixels = np.array([_to_pixels(shapes, image, corner) for corner in np.asarray(corners)])
+        (y0, x0), (y1, x1) = (
+            np.floor(f(axis=0) + 0.5).astype(int) for f in (pixels.min, pixels.max)
+        )
+        windows.append(Window(int(y0), int(x0), int(y1 - y0), int(x1 - x0)))
+    return windows
+
+
+def spots_of(points: Any, image: Any) -> tuple[Spot, ...]:
+    """Return the points of a layer as dust shadows on an image layer, as large as its points."""
+    spots = []
+    for place, size in zip(points.data, points.size, strict=True):
+        y, x = _to_pixels(points, image, place)
+        radius = float(size) / 2 * points.scale[-1] / image.scale[-1]
+        spots.append(Spot(float(y), float(x), float(radius)))
+    return tuple(spots)
+
+
+def _to_pixels(layer: Any, image: Any, place: Any) -> NDArray[np.float64]:
+    """Return where a place (..., y, x) of a layer is on an image layer, (y, x) in pixels."""
+    world = layer.data_to_world(np.asarray(place))[-2:]
+    return np.asarray(image.world_to_data([*np.zeros(image.ndim - 2), *world])[-2:], np.float64)
+
+
+def table_of(
+    features: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+    n: int | None = None,
+    before: History | None = None,
+) -> FrameTable:
+    """Return the table that a vectors layer carries.
+
+    Parameters
+    ----------
+    features : mapping of str to array-like
+        The layer's.
+    metadata : mapping
+        The layer's.
+    n : int, optional
+        Number of frames of the layer that the shifts are wanted for: the table then has a row
+        for each, those without an arrow with NaN. Without it, only frames with an arrow.
+    before : History, optional
+        That layer's history, which says which frames of the run it has; the vectors layer's
+        own if not given.
+
+    Raises
+    ------
+    LuckyError
+        If the layer is no registration, or of a longer run, or of other frames.
+    """
+    if any(name not in features for name in ("frame", "dy", "dx")):
+        raise LuckyError(
+            "This vectors layer is no registration: it has no features frame, dy, dx. "
+            "Choose one that Speckle registration made."
+        )
+    frame = np.asarray(features["frame"], np.intp)
+    count = len(frame)
+    shifts = np.column_stack([np.asarray(features[name], np.float64) for name in ("dy", "dx")])
+    quality = np.asarray(features.get("quality", np.full(count, np.nan)), np.float64)
+    selected = np.asarray(features.get("selected", np.zeros(count)), bool)
+    file = [str(name) for name in features.get("file", [""] * count)]
+    sigma = None
+    if all(name in features for name in ERRORS):
+        sigma = np.column_stack([np.asarray(features[name], np.float64) for name in ERRORS])
+    reference = metadata.get("reference", (0.0, 0.0))
+    history = tuple(metadata.get("history", ()))
+    if n is not None:
+        before = history if before is None else before
+        place = frame_places(frame, before)
+        row = np.flatnonzero((place >= 0) & (place < n))
+        of_range = any(step.name == "choose frames" for step in before)
+        if len(row) < count and not (of_range and len(row)):
+            raise LuckyError(
+                f"The registration is of frames up to number {frame.max()} of a run, the layer "
+                f"has {n} frames. Choose the layer that was registered."
+            )
+        at = place[row]
+        shifts = _spread(shifts[row], at, np.full((n, 2), np.nan))
+        quality = _spread(quality[row], at, np.full(n, np.nan))
+        if sigma is not None:
+            sigma = _spread(sigma[row], at, np.full((n, 2), np.nan))
+        selected = _spread(selected[row], at, np.zeros(n, bool))
+        names = _spread(np.array(file, object)[row], at, np.full(n, "", object))
+        frame, file = frame_numbers(np.arange(n), before), list(names)
+    return FrameTable(frame, file, shifts, quality, selected, reference, history, sigma)
+
+
+def _spread(values: NDArray[Any], at: NDArray[np.intp], into: NDArray[Any]) -> NDArray[Any]:
+    into[at] = values
+    return into
+
+
+def recipe_of(shifts: Any) -> Recipe:
+    """Return the parameters with which shifts were registered and ranked.
+
+    Raises
+    ------
+    LuckyError
+        If they were not.
+    """
+    told = {step.name: step.parameters for step in history_of(shifts)}
+    if "register" not in told or "rank" not in told:
+        raise LuckyError(
+            f"“{shifts.name}” was not registered and ranked in the docks: do Frame ranking first."
+        )
+    by, rank = told["register"], told["rank"]
+    return Recipe(
+        register=by["method"],
+        smooth=by["smooth"],
+        reference_frame=by.get("reference_frame") or "best",
+        rank=rank["metric"],
+        rank_smooth=rank["smooth"],
+        psf=tuple(rank["psf"]) if "psf" in rank else None,
+        keep=rank.get("keep") or Recipe.keep,
+        keep_above=rank.get("keep_above"),
+        add=tuple(rank.get("add") or ()),
+        drop=tuple(rank.get("drop") or ()),
+    )
+
+
+def recorded_windows_of(layer: Any) -> tuple[Window | None, Window | None]:
+    """Return the focus and defocus windows that a layer was registered with."""
+    return recorded_windows(history_of(layer))

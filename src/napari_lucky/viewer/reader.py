@@ -1,0 +1,126 @@
+"""napari's reader: a run as one lazily read layer, or what this program saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_lucky.errors import LuckyError
+from napari_lucky.fits.image import is_fits_name
+from napari_lucky.text import readable
+
+if TYPE_CHECKING:
+    from napari_lucky.viewer.to_layers import LayerTuple
+
+Reader = Callable[[str | Sequence[str]], "list[LayerTuple]"]
+NOTHING: list[LayerTuple] = [(None,)]  # type: ignore[list-item]  # npe2's sign for "no layer"
+FOREIGN = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".npy", ".zarr", ".n5", ".csv"}
+
+
+def get_reader(path: str | Sequence[str]) -> Reader | None:
+    """Return the reader for a path or a list of paths, or None if it is for other readers."""
+    paths = [Path(p) for p in ([path] if isinstance(path, str) else path)]
+    if not paths:
+        return None
+    if len(paths) == 1 and paths[0].is_dir():
+        return read_layers if _may_be_run(paths[0]) else None
+    if len(paths) == 1 and paths[0].suffix.lower() == ".csv":
+        from napari_lucky.fits.frame_table import is_table_csv
+
+        return read_layers if is_table_csv(paths[0]) else None
+    return read_layers if all(is_fits_name(p.name) for p in paths) else None
+
+
+def _may_be_run(folder: Path) -> bool:
+    """Take a folder with FITS files, and one with no other reader's files, to say what it lacks."""
+    if folder.suffix.lower() in FOREIGN:
+        return False
+    try:
+        names = [p.name for p in folder.iterdir()]
+    except OSError:
+        return True
+    if any(is_fits_name(name) for name in names):
+        return True
+    return not any(Path(name).suffix.lower() in FOREIGN for name in names)
+
+
+def read_layers(path: str | Sequence[str]) -> list[LayerTuple]:
+    """Return the layers that a path or a list of paths holds; tell the user what is wrong."""
+    from napari_lucky.viewer.background_work import beside
+    from napari_lucky.viewer.messages import show_error, show_info
+
+    paths = [Path(p) for p in ([path] if isinstance(path, str) else path)]
+    try:
+        layers, told = beside(lambda: _layers_of(paths))
+    except LuckyError as error:
+        show_error(str(error))
+        return NOTHING
+    if told:
+        show_info("\n".join(told))
+    return layers
+
+
+def _layers_of(paths: list[Path]) -> tuple[list[LayerTuple], list[str]]:
+    """Return the layers that paths hold, and what was left out."""
+    from napari_lucky.fits.read_back import is_ours
+    from napari_lucky.fits.run import open_run, tell_left_out
+    from napari_lucky.frames.history import open_step
+    from napari_lucky.viewer.shown_array import read_ahead
+    from napari_lucky.viewer.to_layers import image_tuple
+
+    if len(paths) == 1 and paths[0].suffix.lower() == ".csv":
+        return [_table_layer(paths[0])], []
+    if len(paths) == 1 and paths[0].is_file() and is_ours(paths[0]):
+        return _saved_layers(paths[0]), []
+    run = open_run(paths)
+    single = len(paths) == 1 and run.shape[0] == 1 and paths[0].is_file()
+    # a dark, a flat, a stack is an image, not a run
+    middle = (run.shape[0] - 1) // 2  # there napari's slider stands at first
+    data = run.read(slice(1))[0] if single else read_ahead(run, 0, middle)
+    layer = image_tuple(data, run.name, header=run.header, history=(open_step(run),))
+    return [layer], tell_left_out(run)
+
+
+def _table_layer(path: Path) -> LayerTuple:
+    from napari_lucky.fits.frame_table import table_from_csv
+    from napari_lucky.frames.history import shifts_step
+    from napari_lucky.viewer.to_layers import vectors_tuple
+
+    table = table_from_csv(path)
+    if not table.history:  # as `process` writes it: what is known is the file
+        table = replace(table, history=(shifts_step(path, int(table.selected.sum())),))
+    layer: LayerTuple = vectors_tuple(table, readable(path.stem))
+    return layer
+
+
+def _saved_layers(path: Path) -> list[LayerTuple]:
+    from napari_lucky.fits.read_back import read_saved
+
+    return [
+        _saved_layer(found, readable(f"{path.stem} {number}" if number else path.stem))
+        for number, found in enumerate(read_saved(path))
+    ]
+
+
+def _saved_layer(found: Any, fallback: str) -> LayerTuple:
+    from napari_lucky.fits.read_back import Coordinates
+    from napari_lucky.fits.write import BESIDE, ImageResult
+    from napari_lucky.viewer.to_layers import coordinates_tuple, image_tuple, vectors_tuple
+
+    if isinstance(found, ImageResult):
+        hidden = {"visible": False} if found.name in BESIDE else {}
+        return image_tuple(
+            found.data,
+            found.name or fallback,
+            header=found.header,
+            history=found.history,
+            origin=found.origin,
+            finer=found.scale,
+            **hidden,
+        )
+    if isinstance(found, Coordinates):
+        return coordinates_tuple(found, fallback)
+    layer: LayerTuple = vectors_tuple(found, fallback)
+    return layer

@@ -1,0 +1,25 @@
+"""File ▸ Open Sample ▸ Lucky imaging."""
+
+from __future__ import annotations
+
+from napari_lucky.frames.frames import ArrayFrames
+from napari_lucky.frames.history import Step
+from napari_lucky.frames.window import Window
+from napari_lucky.optics.simulation import simulate_run
+from napari_lucky.viewer.to_layers import LayerTuple, image_tuple, windows_tuple
+
+
+def make_sample() -> list[LayerTuple]:
+    """Return a simulated run, its dark and flat, and the windows of its two stars, as layers."""
+    from astropy.io import fits
+
+    run = simulate_run()
+    header = fits.Header(list(run.header.items()))
+    history = (Step("simulate", {"frames": len(run.frames), "seed": 0}),)
+    shared = {"header": header, "history": history}
+    return [
+        image_tuple(run.dark, "sample dark", visible=False, **shared),
+        image_tuple(run.flat, "sample flat", visible=False, **shared),
+        image_tuple(ArrayFrames(run.frames), "sample run", **shared),
+        windows_tuple([Window.centred(*run.focus), Window.centred(*run.defocus)], "sample windows"),
+    ]

@@ -1,0 +1,266 @@
+"""Results as napari's layer tuples; imports no napari."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.cleaning.dust_shadow import Spot
+from napari_lucky.fits.frame_table import ERRORS, FrameTable
+from napari_lucky.fits.read_back import Coordinates
+from napari_lucky.frames.frames import ArrayFrames, Frames, Subset
+from napari_lucky.frames.history import History, frame_places
+from napari_lucky.frames.lazy_array import LazyArray
+from napari_lucky.frames.window import Window
+from napari_lucky.psf.surface_mesh import Surface
+from napari_lucky.viewer.shown_array import ShownArray
+
+LayerTuple = tuple[Any, dict[str, Any], str]
+CONTRAST_FRAMES = 3
+
+
+def files_of(frames: Frames) -> list[str]:
+    """Return the name of each frame's file; empty where there is none."""
+    if hasattr(frames, "files"):
+        return list(frames.files)
+    inner = getattr(frames, "frames", None)
+    if inner is None:
+        return [""] * frames.shape[0]
+    files = files_of(inner)
+    return [files[k] for k in frames.index] if isinstance(frames, Subset) else files
+
+
+def contrast_of(frames: Frames) -> tuple[float, float]:
+    """Return limits that show the star: from the background to the brightest few pixels.
+
+    Only the first frames are looked at, so that a long or packed run opens at once.
+    """
+    some = frames.read(slice(0, CONTRAST_FRAMES))
+    some = some[np.isfinite(some)] if some.dtype.kind == "f" else some
+    if some.size == 0:
+        return 0.0, 1.0
+    low, high = np.percentile(some, [1, 99.98])
+    return float(low), float(high if high > low else low + 1)
+
+
+def image_tuple(
+    data: Frames | LazyArray | NDArray[Any],
+    name: str,
+    *,
+    header: Any = None,
+    history: History = (),
+    origin: tuple[int, int] = (0, 0),
+    finer: float = 1.0,
+    like: Any = None,
+    **options: Any,
+) -> LayerTuple:
+    """Return an image layer: a lazily read run, or one image.
+
+    Parameters
+    ----------
+    data : Frames, LazyArray or ndarray, (y, x)
+        What is shown.
+    name : str
+        The layer's name.
+    header : astropy.io.fits.Header, optional
+        The source's; into the metadata.
+    history : tuple of Step
+        What was done to the pixels; into the metadata.
+    origin : tuple of int
+        (y, x) of the first pixel in `like`, or on the sensor: the layer is put where its window
+        is.
+    finer : float
+        Pixels a pixel of the sensor: the layer is that much smaller than its pixels are many.
+    like : napari layer, optional
+        One whose scale and units hold for this one too.
+    **options
+        Further arguments of napari's `add_image`.
+    """
+    scale, translate, units = _place(like, np.ndim(data) if isinstance(data, np.ndarray) else 3)
+    first = np.asarray(origin) + (1 / finer - 1) / 2  # the outer edges lie on each other
+    y, x = (0, 0) if like is None else like.metadata.get("origin", (0, 0))  # of a saved window
+    meta: dict[str, Any] = {
+        "name": name,
+        "metadata": {
+            "header": header,
+            "history": tuple(history),
+            "origin": (y + origin[0], x + origin[1]),
+        },
+        "scale": [*scale[:-2], *(scale[-2:] / finer)],
+        "translate": [*translate[:-2], *(translate[-2:] + first * scale[-2:])],
+        **units,
+        **options,
+    }
+    if "contrast_limits" not in meta:
+        frames = data.frames if isinstance(data, LazyArray) else data
+        meta["contrast_limits"] = contrast_of(
+            ArrayFrames(frames) if isinstance(frames, np.ndarray) else frames
+        )
+    return (data if isinstance(data, (np.ndarray, LazyArray)) else ShownArray(data)), meta, "image"
+
+
+AXES = ("frame", "y", "x")
+
+
+def _place(like: Any, ndim: int) -> tuple[NDArray[Any], NDArray[Any], dict[str, Any]]:
+    """Return scale, translate, units and axis names of a layer, for its last `ndim` axes."""
+    if like is None or ndim > like.ndim:
+        lead = ndim if like is None else ndim - like.ndim
+        scale = np.concatenate([np.ones(lead), [] if like is None else like.scale])
+        translate = np.concatenate([np.zeros(lead), [] if like is None else like.translate])
+        return scale, translate, {"axis_labels": AXES[-ndim:]}
+    names = {"units": tuple(like.units[-ndim:]), "axis_labels": tuple(like.axis_labels[-ndim:])}
+    return like.scale[-ndim:], like.translate[-ndim:], names
+
+
+def vectors_tuple(table: FrameTable, name: str, *, header: Any = None, like: Any = None) -> Any:
+    """Return a vectors layer with an arrow a frame, from the tracked point to where it lands.
+
+    Its features number the frames as the run does; an arrow is where the frame is in the layer
+    that was registered, which may hold only some frames of the run.
+    """
+    found = np.asarray(np.isfinite(table.shifts).all(axis=1))
+    start = _tracked(table)[found]
+    along = np.column_stack([np.zeros(len(table.frame)), table.shifts])[found]
+    scale, translate, units = _place(like, 3)
+    length = np.hypot(*table.shifts[found].T)
+    meta = {
+        "name": name,
+        "features": {
+            "frame": table.frame[found],
+            "file": np.array(table.file, dtype=object)[found],
+            "dy": table.shifts[found, 0],
+            "dx": table.shifts[found, 1],
+            "length": length,
+            "quality": table.quality[found],
+            "selected": table.selected[found],
+            **_errors(table, found),
+        },
+        "edge_color": "length",
+        "edge_colormap": "turbo",
+        "edge_contrast_limits": (0.0, float(max(length.max(initial=0), 1.0))),
+        "vector_style": "arrow",
+        "edge_width": 2,
+        "metadata": {
+            "header": header,
+            "history": tuple(table.history),
+            "reference": table.reference,
+        },
+        "scale": scale,
+        "translate": translate,
+        **units,
+    }
+    return np.stack([start, along], axis=1), meta, "vectors"
+
+
+def _errors(table: FrameTable, found: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
+    if table.sigma is None:
+        return {}
+    return dict(zip(ERRORS, table.sigma[found].T, strict=True))
+
+
+def points_tuple(table: FrameTable, name: str, *, header: Any = None, like: Any = None) -> Any:
+    """Return a points layer with the tracked point of each frame."""
+    found = np.isfinite(table.shifts).all(axis=1)
+    scale, translate, units = _place(like, 3)
+    meta = {
+        "name": name,
+        "symbol": "cross",
+        "face_color": "transparent",
+        "border_color": "#00e5ff",
+        "size": 12,
+        "metadata": {"header": header, "history": tuple(table.history)},
+        "scale": scale,
+        "translate": translate,
+        **units,
+    }
+    return _tracked(table)[found], meta, "points"
+
+
+def _tracked(table: FrameTable) -> NDArray[np.float64]:
+    """Return (frame in the layer, y, x) of each frame's tracked point."""
+    return np.column_stack([frame_places(table.frame, table.history), table.points])
+
+
+def surface_tuple(surface: Surface, name: str, *, like: Any = None) -> LayerTuple:
+    """Return a surface layer over its place on the image; heights are in pixels, as wide as x's."""
+    scale, translate, _ = _place(like, 2)
+    meta = {
+        "name": name,
+        "colormap": "viridis",  # its darkest colour shows on black
+        "shading": "smooth",
+        "scale": [scale[1], *scale],
+        "translate": [0, *translate],
+    }
+    return (surface.vertices, surface.faces, surface.values), meta, "surface"
+
+
+def windows_tuple(windows: Sequence[Window], name: str = "windows", *, like: Any = None) -> Any:
+    """Return a shapes layer of rectangles: the focus window first, then the defocus window."""
+    scale, translate, units = _place(like, 2)
+    meta = {
+        "name": name,
+        **_shown_as_windows(len(windows)),
+        "scale": scale,
+        "translate": translate,
+        **units,
+    }
+    return [rectangle(window) for window in windows], meta, "shapes"
+
+
+def dust_tuple(spots: Sequence[Spot], name: str, *, like: Any = None) -> LayerTuple:
+    """Return a points layer of dust shadows, each point as large as its shadow."""
+    scale, translate, units = _place(like, 2)
+    meta = {
+        "name": name,
+        "size": [2 * spot.radius for spot in spots],
+        "face_color": "transparent",
+        "border_color": "#7cff6b",
+        "scale": scale,
+        "translate": translate,
+        **units,
+    }
+    return np.array([[spot.y, spot.x] for spot in spots]).reshape(-1, 2), meta, "points"
+
+
+def _shown_as_windows(n: int) -> dict[str, Any]:
+    """Return how n rectangles, at most two, are shown with what they are around."""
+    return {
+        "shape_type": "rectangle",
+        "face_color": "transparent",
+        "edge_color": "#ffb000",
+        "edge_width": 1.5,
+        "features": {"window": np.array(["focus", "defocus"][:n], dtype=object)},
+        "feature_defaults": {"window": "defocus" if n else "focus"},
+        "text": {"string": "{window}", "color": "#ffb000", "anchor": "upper_left", "size": 10},
+    }
+
+
+def coordinates_tuple(coordinates: Coordinates, name: str) -> LayerTuple:
+    """Return a points or shapes layer that was saved."""
+    meta: dict[str, Any] = {
+        "name": coordinates.name or name,
+        "metadata": {"history": coordinates.history},
+    }
+    if coordinates.kind == "points":
+        rows = np.concatenate(coordinates.groups) if coordinates.groups else np.empty((0, 2))
+        return rows, {**meta, "symbol": "cross", "size": 12, "face_color": "transparent"}, "points"
+    shown: dict[str, Any] = {
+        "shape_type": "polygon",
+        "face_color": "transparent",
+        "edge_color": "#ffb000",
+    }
+    if all(len(group) == 4 for group in coordinates.groups):
+        shown["shape_type"] = "rectangle"
+        if len(coordinates.groups) <= 2 and all(g.shape[1] == 2 for g in coordinates.groups):
+            shown = _shown_as_windows(len(coordinates.groups))
+    return list(coordinates.groups), {**meta, **shown}, "shapes"
+
+
+def rectangle(window: Window) -> NDArray[np.float64]:
+    """Return the corners of a window's outermost pixels, (4, 2)."""
+    y0, x0, y1, x1 = window.y0 - 0.5, window.x0 - 0.5, window.y1 - 0.5, window.x1 - 0.5
+    return np.array([[y0, x0], [y0, x1], [y1, x1], [y1, x0]])

@@ -1,0 +1,99 @@
+"""napari's writer: any of the result layers as FITS with history, the table as CSV too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_lucky.errors import LuckyError
+from napari_lucky.fits.frame_table import table_to_csv, table_to_hdu
+from napari_lucky.fits.inputs import Inputs
+from napari_lucky.fits.integers import SAVED_AS, Integers
+from napari_lucky.fits.read_back import Coordinates, coordinates_to_hdu
+from napari_lucky.fits.write import ImageResult, write_fits, write_text
+from napari_lucky.frames.history import stack_scale
+from napari_lucky.frames.lazy_array import LazyArray
+from napari_lucky.viewer.from_layers import inputs_of, table_of
+
+
+def inputs_of_viewer(saved: Sequence[str]) -> Inputs:
+    """Return the files that the viewer reads, beside those of the layers that are saved."""
+    from napari import current_viewer
+
+    return inputs_of(current_viewer(), saved)
+
+
+def write_layers(path: str, layers: Sequence[tuple[Any, Mapping[str, Any], str]]) -> list[str]:
+    """Write layers into one FITS file, an extension each; return the path, or nothing."""
+    return _write(path, layers, None)
+
+
+def write_integers(path: str, layers: Sequence[tuple[Any, Mapping[str, Any], str]]) -> list[str]:
+    """Write layers as `write_layers` does, but images as scaled 16-bit integers."""
+    return _write(path, layers, Integers())
+
+
+def _write(
+    path: str, layers: Sequence[tuple[Any, Mapping[str, Any], str]], integers: Integers | None
+) -> list[str]:
+    inputs = inputs_of_viewer([str(meta.get("name", "")) for _, meta, _ in layers])
+
+    def write() -> None:
+        results = [_result(data, meta, kind) for data, meta, kind in layers]
+        write_fits(Path(path), results, integers, inputs=inputs)
+
+    return _telling(write, path)
+
+
+def write_table(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
+    """Write the shifts and quality that a vectors layer carries as CSV; return the path."""
+    inputs = inputs_of_viewer([str(meta.get("name", ""))])
+
+    def write() -> None:
+        table = table_of(meta["features"], meta["metadata"])
+        write_text(Path(path), table_to_csv(table, with_history=True), inputs)
+
+    return _telling(write, path)
+
+
+def _telling(write: Any, path: str) -> list[str]:
+    from napari_lucky.viewer.background_work import beside
+    from napari_lucky.viewer.messages import show_error
+
+    try:
+        beside(write)
+    except LuckyError as error:
+        show_error(str(error))
+        return []
+    return [path]
+
+
+def _result(data: Any, meta: Mapping[str, Any], kind: str) -> Any:
+    name, metadata = str(meta.get("name", "")), meta.get("metadata", {})
+    history = tuple(metadata.get("history", ()))
+    if kind == "vectors":
+        return table_to_hdu(table_of(meta["features"], metadata), name)
+    if kind in ("points", "shapes"):
+        return coordinates_to_hdu(Coordinates(kind, list(data), name, history))
+    pixels: Any = data.frames if isinstance(data, LazyArray) else np.asarray(data)
+    if meta.get("rgb") or pixels.dtype.kind not in "biuf":
+        what = "colours" if meta.get("rgb") else f"{pixels.dtype}"
+        raise LuckyError(f"The layer “{name}” holds {what}, not numbers of one kind a pixel.")
+    origin = metadata.get("origin", (0, 0))
+    return ImageResult(
+        pixels,
+        name,
+        metadata.get("header"),
+        history,
+        origin,
+        _combined(history),
+        scale=stack_scale(history),
+    )
+
+
+def _combined(history: Sequence[Any]) -> int | None:
+    made = [step for step in history if step.name != SAVED_AS]  # which combines nothing
+    return made[-1].parameters.get("frames") if made and made[-1].name == "stack" else None

@@ -1,0 +1,1 @@
+"""The wavefront from the focused and the defocused star."""

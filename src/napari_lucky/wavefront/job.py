@@ -1,0 +1,278 @@
+"""`napari-lucky wavefront`: from files to the wavefront, and where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.calibration.flat_field import header_history
+from napari_lucky.errors import LuckyError
+from napari_lucky.execution.blocks import Progress, silent
+from napari_lucky.fits.run import open_run
+from napari_lucky.frames.frames import as_float32
+from napari_lucky.frames.history import History, stack_scale
+from napari_lucky.frames.window import Window
+from napari_lucky.optics.telescope_header import header_telescope
+from napari_lucky.optics.telescope_store import known_optics, telescope_notes
+from napari_lucky.pipeline.build import build_chain
+from napari_lucky.pipeline.recipe import Recipe
+from napari_lucky.ranking.rank import rank
+from napari_lucky.wavefront.from_stacks import StackWavefront, wavefront_of_stacks
+from napari_lucky.wavefront.measure import measure_wavefront
+from napari_lucky.wavefront.observe import noise_from
+from napari_lucky.wavefront.result import Wavefront
+from napari_lucky.wavefront.task import WavefrontTask, waves_of_shift
+
+LESSER = (
+    "From a pair of stacks this is the lesser way: turbulence that the blur does not take up is in "
+    "the coefficients, and the errors are those of noise alone. Measure the frames if they are "
+    "still there."
+)
+UNFIT = 3.0
+"""Over this chi2 the model of a blurred wavefront does not make the stacks."""
+NO_MEAN = "stacked by {}: no mean of its frames, so that no wavefront makes this image."
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredWavefront:
+    """A wavefront and where it comes from.
+
+    Parameters
+    ----------
+    wavefront : Wavefront or StackWavefront
+        From frames, or from a pair of stacks.
+    inputs : mapping
+        What was given: names of files by what they are.
+    total : int
+        Frames given; 0 for stacks.
+    numbers : ndarray of int, (total,)
+        Their numbers in the run.
+    files : sequence of str
+        Their files.
+    history : tuple of Step
+        What was done to the pixels before.
+    notes : tuple of str
+        What the user should know.
+    """
+
+    wavefront: Wavefront | StackWavefront
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    numbers: NDArray[np.intp] = field(default_factory=lambda: np.array([], np.intp))
+    files: Sequence[str] = ()
+    history: History = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class WavefrontRequest:
+    """What is asked for, before the header has told the rest.
+
+    Parameters
+    ----------
+    telescope : mapping
+        What is known of it; see `napari_lucky.optics.telescope_store.telescope_of`. It wins over
+        the header.
+    defocus_waves, defocus_mm : float, optional
+        Of the second image against the first, as waves peak-to-valley or as a shift of the focus;
+        one of them.
+    options : mapping
+        Further parameters of `WavefrontTask`.
+    """
+
+    telescope: Mapping[str, float | None] = field(default_factory=dict)
+    defocus_waves: float | None = None
+    defocus_mm: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.defocus_waves is None) == (self.defocus_mm is None):
+            raise LuckyError(
+                "Tell the defocus between the two images, either in waves peak-to-valley or as a "
+                "shift of the focus in mm."
+            )
+
+    def notes(self, header: Any) -> tuple[str, ...]:
+        """Return what is doubtful of the telescope for a run with this header."""
+        return telescope_notes(header, self.telescope)
+
+    def task(self, header: Any, focus: Window, defocus: Window) -> WavefrontTask:
+        """Return the task for a run with this header.
+
+        Raises
+        ------
+        LuckyError
+            If the telescope is not known well enough.
+        """
+        optics: dict[str, Any] = known_optics(header_telescope(header), self.telescope)
+        optics.pop("diameter_m", None)
+        waves = self.defocus_waves
+        if waves is None:
+            shift = self.defocus_mm or 0.0
+            waves = waves_of_shift(shift, optics["focal_ratio"], optics["wavelength_nm"])
+        options = {**self.options, **_noise(header, self.options)}
+        return WavefrontTask(focus, defocus, defocus_waves=waves, **optics, **options)
+
+
+def _noise(header: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the noise for a `WavefrontTask`: what is given, or else what a header has."""
+    found = noise_from(header)
+    values = {"gain": found.gain, "read_noise_e": found.read_noise_e}
+    given = {name: options[name] for name in values if options.get(name) is not None}
+    keywords = [
+        keyword
+        for name, keyword in (("gain", found.gain_in), ("read_noise_e", found.read_in))
+        if keyword and name not in given
+    ]
+    sources = ["given"] if given else []
+    if keywords:
+        sources.append(f"from the header ({', '.join(keywords)})")
+    return {**values, **given, "noise_source": " and ".join(sources)}
+
+
+def wavefront_of_run(
+    recipe: Recipe,
+    request: WavefrontRequest,
+    *,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+) -> MeasuredWavefront:
+    """Open and calibrate a run as `napari_lucky.process` does, and measure its wavefront.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Frames, masters and both windows; where frames are ranked, the metric.
+    request : WavefrontRequest
+        Telescope, defocus, and how it is measured.
+    progress, executor
+        See `napari_lucky.execution.blocks.map_blocks`.
+
+    Raises
+    ------
+    LuckyError
+        If something given cannot be used, or no frame can be fitted.
+    """
+    focus, defocus = recipe.window("focus"), recipe.window("defocus")
+    if focus is None or defocus is None:
+        raise LuckyError(
+            "A wavefront needs both windows: --focus and --defocus, each Y,X,SIZE, around the "
+            "focused and the defocused star."
+        )
+    work: dict[str, Any] = {"progress": progress, "executor": executor}
+    run = open_run(recipe.frames)
+    task = request.task(run.header, focus, defocus)
+    task.check(run.shape)  # what is wrong is told before the work begins
+    chain = build_chain(recipe, **work)
+    quality = None
+    if task.choice == "ranked":
+        quality = rank(
+            chain.frames,
+            focus,
+            recipe.rank,
+            recipe.rank_smooth,
+            diffraction=recipe.diffraction,
+            **work,
+        )
+    wavefront = measure_wavefront(chain.frames, task, quality, **work)
+    inputs: dict[str, Any] = {"frames": _absolute(*recipe.frames)}
+    inputs.update({name: _absolute(path)[0] for name, path in _masters(recipe).items()})
+    return MeasuredWavefront(
+        wavefront,
+        inputs,
+        chain.chosen,
+        chain.files,
+        chain.steps,
+        (*request.notes(run.header), *chain.notes, *wavefront.notes),
+    )
+
+
+def wavefront_of_stack_files(
+    focus: Path,
+    defocus: Path,
+    request: WavefrontRequest,
+    windows: tuple[Window | None, Window | None] = (None, None),
+    *,
+    progress: Progress = silent,
+) -> MeasuredWavefront:
+    """Measure a wavefront on one pair of stacks in files: the lesser way.
+
+    Parameters
+    ----------
+    focus, defocus : pathlib.Path
+        The focused and the defocused star's stack, of the same frames with the same shifts.
+    request : WavefrontRequest
+        Telescope, defocus, and how it is measured.
+    windows : pair of Window, optional
+        Where on these images the stars are; the whole images if not given.
+    progress : callable, optional
+        See `napari_lucky.execution.blocks.map_blocks`.
+
+    Raises
+    ------
+    LuckyError
+        If the files are no such stacks, or nothing can be fitted.
+    """
+    notes = [LESSER]
+    images, headers, histories = zip(*map(_stack_in, (focus, defocus)), strict=True)
+    for path, history in zip((focus, defocus), histories, strict=True):
+        for step in history:
+            if step.name == "stack" and step.parameters.get("method") in ("fourier", "median"):
+                notes.append(f"{path.name}: " + NO_MEAN.format(step.parameters["method"]))
+    cut, places = [], []
+    for name, image, window in zip(("focus", "defocus"), images, windows, strict=True):
+        place = window or Window.whole(image.shape)
+        place.check_on(image.shape, f"{name} window")
+        cut.append(image[place.slices])
+        places.append(place)
+    task = request.task(headers[0], *places)
+    # the header tells the noise of a frame, not that of a mean
+    task = replace(task, choice="all", gain=None, read_noise_e=None)
+    wavefront = wavefront_of_stacks(cut[0], cut[1], task, progress=progress)
+    inputs = {"focus": _absolute(str(focus))[0], "defocus": _absolute(str(defocus))[0]}
+    return MeasuredWavefront(
+        wavefront,
+        inputs,
+        history=histories[0],
+        notes=(*request.notes(headers[0]), *notes, *tell_fit(wavefront)),
+    )
+
+
+def tell_fit(wavefront: StackWavefront) -> tuple[str, ...]:
+    """Return what the user should know where the model does not fit a pair of stacks."""
+    if wavefront.chi2 <= UNFIT:
+        return ()
+    return (
+        f"The fit failed: chi² is {wavefront.chi2:.3g}, over {UNFIT:g}: no blurred wavefront "
+        "makes these stacks. Do not use this one; measure the frames, or stack more of them.",
+    )
+
+
+def _stack_in(path: Path) -> tuple[NDArray[np.float32], Any, History]:
+    """Return a stack, its header, and what was done to it."""
+    run = open_run([path])
+    if run.shape[0] != 1:
+        raise LuckyError(
+            f"{path}: this is no stack but {run.shape[0]} frames; leave --stacks out to measure "
+            "them."
+        )
+    history = header_history(run)
+    if stack_scale(history) != 1:
+        raise LuckyError(
+            f"{path}: a drizzled stack, whose pixels are not the sensor's; stack by mean, and "
+            "measure that."
+        )
+    return as_float32(run.read(slice(0, 1))[0]), run.header, history
+
+
+def _masters(recipe: Recipe) -> dict[str, str]:
+    return {name: path for name in ("dark", "flat") if (path := getattr(recipe, name))}
+
+
+def _absolute(*paths: str) -> list[str]:
+    return [str(Path(path).absolute()) for path in paths]

@@ -1,0 +1,199 @@
+"""The telescope's static wavefront, from frames with a focused and a defocused star."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.calibration.calibrate import calibrated_in, saturated_frames
+from napari_lucky.errors import LuckyError
+from napari_lucky.execution.blocks import Progress, silent
+from napari_lucky.frames.frames import Frames
+from napari_lucky.wavefront.check import check_figures
+from napari_lucky.wavefront.correlation import likeness
+from napari_lucky.wavefront.doubts import doubts
+from napari_lucky.wavefront.frame_fit import Floats, fitted_images
+from napari_lucky.wavefront.many_frames import FitBlock, Fits, PairReader, fit_run
+from napari_lucky.wavefront.observe import measure_noise
+from napari_lucky.wavefront.pair_model import PairModel, bins_for, make_pair_model
+from napari_lucky.wavefront.result import PerFrame, Pictures, Wavefront, open_pupil
+from napari_lucky.wavefront.search import TIGHT
+from napari_lucky.wavefront.static import unknown
+from napari_lucky.wavefront.task import WavefrontTask
+
+
+def measure_wavefront(
+    frames: Frames,
+    task: WavefrontTask,
+    quality: NDArray[np.float64] | None = None,
+    *,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+) -> Wavefront:
+    """Measure the telescope's static wavefront.
+
+    Each frame's pair of images is fitted with its own wavefront, maximum a posteriori with
+    Kolmogorov turbulence (Noll 1976) as the prior; the turbulence averages out over the frames and
+    the static aberration stays. The model, and how well it does, is told in docs/wavefront.md.
+
+    Parameters
+    ----------
+    frames : Frames
+        Calibrated, not shifted; masked pixels NaN.
+    task : WavefrontTask
+        Telescope, windows, and which frames.
+    quality : ndarray, (n,), optional
+        From `napari_lucky.rank`; only for frames chosen by rank.
+    progress, executor
+        See `napari_lucky.execution.blocks.map_blocks`. What the executor is given can be pickled
+        if the frames can.
+
+    Returns
+    -------
+    Wavefront
+
+    Raises
+    ------
+    LuckyError
+        If the task makes no sense for these frames, or no frame can be fitted.
+    """
+    work: dict[str, Any] = {"progress": progress, "executor": executor}
+    notes = list(task.check(frames.shape))
+    index, saturated = choose_frames(frames, task, quality, **work)
+    if saturated:
+        notes.append(f"{saturated} frames with saturated pixels in a window were left out.")
+    windows = (task.focus, task.defocus)
+    noise = measure_noise(
+        frames, windows, task.sampling, task.gain, task.read_noise_e, task.noise_source
+    )
+    reader = PairReader(frames, windows, noise, bins_for(task.sampling), task.sampling)
+    shapes = (task.focus.shape, task.defocus.shape)
+    model = make_pair_model(shapes, task.sampling, task.obstruction, task.last_fitted, task.spider)
+    static = unknown(task.last_fitted, task.d_over_r0, task.defocus_waves)
+    nowhere = np.full((len(index), model.size), np.nan)
+    fit = FitBlock(
+        reader,
+        model,
+        static.prior(False),
+        index,
+        nowhere,
+        0.0,
+        1,
+        task.seed,
+        measures_noise=bool(np.isinf(noise.gain)),
+    )
+    fit, fits, good, static = fit_run(fit, static, task.fit_defocus, **work)
+    figures = check_figures(fit, task, fits, good, static, **work)
+    if failed := int((~good).sum()):
+        notes.append(f"{failed} of {len(good)} frames could not be fitted and are not averaged.")
+    if good.sum() < 20:
+        notes.append(
+            f"Only {int(good.sum())} frames are averaged: turbulence is not averaged out, and the "
+            "standard errors are themselves unsure."
+        )
+    d_over_r0 = static.strength**0.6
+    notes += doubts(fits, good, d_over_r0, task.last_fitted, figures)
+    alike = likeness(static.samples, index[good])
+    notes += alike.notes(int(good.sum()))
+    sigma = np.sqrt(static.sigma**2 * alike.inflation + (figures.systematic**2 if figures else 0))
+    slow = float(np.sqrt(alike.inflation[0]))
+    told, unit, usual = task.modes - 3, task.nm_per_rad, _usual_frame(fits, good)
+    variance = fits.x[good, 4:-1].var(axis=0, ddof=min(int(good.sum()) - 1, 1))
+    return Wavefront(
+        task,
+        static.mean[:told] * unit,
+        sigma[:told] * unit,
+        static.running[:, :told] * unit,
+        _per_frame(fits, good, index, task),
+        (variance + np.diag(fits.posterior(good)))[:told],
+        d_over_r0,
+        0.6 * d_over_r0 * static.strength_error * slow,
+        static.defocus_waves,
+        static.defocus_sigma * slow,
+        saturated,
+        str(fit.reader.noise),
+        pictures_of(fit.reader, model, int(index[usual]), fits.x[usual]),
+        tuple(notes),
+        float(np.median(fits.chi2[good])),
+        (float(np.median(fits.misfits[good, 0])), float(np.median(fits.misfits[good, 1]))),
+        alike.independent(int(good.sum())),
+        figures,
+    )
+
+
+def choose_frames(
+    frames: Frames,
+    task: WavefrontTask,
+    quality: NDArray[np.float64] | None = None,
+    *,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+) -> tuple[NDArray[np.intp], int]:
+    """Return which frames a task chooses, in their order, and how many are saturated.
+
+    Raises
+    ------
+    LuckyError
+        If none is left, or they shall be ranked and there is no quality.
+    """
+    n = frames.shape[0]
+    bad = np.zeros(n, bool)
+    calibrated = calibrated_in(frames)
+    if calibrated is not None:
+        for window in (task.focus, task.defocus):
+            bad |= saturated_frames(calibrated, window, progress=progress, executor=executor)
+    left = np.flatnonzero(~bad)
+    if len(left) == 0:
+        raise LuckyError(
+            f"Each of the {n} frames has saturated pixels in a window: a wavefront needs the "
+            "whole star. Take shorter exposures, or check the saturation."
+        )
+    if task.choice == "ranked":
+        if quality is None or len(quality) != n:
+            raise LuckyError("To choose the best frames, rank this run first.")
+        left = left[np.isfinite(quality[left])]
+        left = left[np.argsort(-quality[left], kind="stable")][: task.count]
+    elif task.choice == "random" and task.count < len(left):
+        left = np.random.default_rng(task.seed).choice(left, task.count, replace=False)
+    return np.sort(left), int(bad.sum())
+
+
+def pictures_of(reader: PairReader, model: PairModel, frame: int, x: Floats) -> Pictures:
+    """Return a frame's images as measured and as the model has them."""
+    observed = reader.observe(frame)
+    pair = observed.pair(TIGHT)
+    made = [image.astype(np.float32) for image in fitted_images(model, pair, x)]
+    seen = [
+        np.where(masked, np.nan, image).astype(np.float32)
+        for image, masked in zip(observed.images, observed.masked, strict=True)
+    ]
+    return Pictures(frame, reader.bins, (seen[0], seen[1]), (made[0], made[1]))
+
+
+def _per_frame(
+    fits: Fits, good: NDArray[np.bool_], index: NDArray[np.intp], task: WavefrontTask
+) -> PerFrame:
+    told = task.modes - 3
+    pupil = open_pupil(task, fits.x.shape[1] - 5)
+    strehl = np.array([pupil.strehl(x[4:-1]) if np.isfinite(x).all() else np.nan for x in fits.x])
+    middles = np.array([window.centre for window in (task.focus, task.defocus)])
+    tilts = fits.x[:, :4].reshape(-1, 2, 2)[:, :, ::-1]  # (n, window, (y, x))
+    return PerFrame(
+        index,
+        good,
+        fits.x[:, 4 : 4 + told] * task.nm_per_rad,
+        middles + tilts * (2 / np.pi) * task.sampling,
+        strehl,
+        fits.chi2,
+        fits.starts,
+        fits.fluxes,
+    )
+
+
+def _usual_frame(fits: Fits, good: NDArray[np.bool_]) -> int:
+    """Return the good frame whose chi2 is in the middle."""
+    order = np.flatnonzero(good)[np.argsort(fits.chi2[good], kind="stable")]
+    return int(order[len(order) // 2])

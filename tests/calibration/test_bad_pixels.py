@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_lucky import hot_pixels
+from napari_lucky.calibration.bad_pixels import _local_medians, _spread_of_excess
+
+RNG = np.random.default_rng(0)
+
+
+def test_hot_pixels_are_found_and_good_ones_are_not():
+    gradient = np.linspace(90, 110, 200)[:, None] + np.linspace(0, 5, 300)
+    dark = gradient + RNG.normal(0, 1.5, (200, 300))
+    hot = np.zeros(dark.shape, bool)
+    hot.flat[RNG.choice(dark.size, 60, replace=False)] = True
+    dark[hot] += RNG.uniform(30, 3000, 60)
+    dark[3, 4] = np.nan
+    hot[3, 4] = True
+    assert np.array_equal(hot_pixels(dark), hot)
+
+
+@pytest.mark.parametrize("noise", [0, 0.3])
+def test_a_quantised_dark_has_no_false_hot_pixels(noise):
+    dark = np.rint(98 + RNG.normal(0, noise, (100, 100)))
+    dark[50, 50] = 400
+    assert np.argwhere(hot_pixels(dark)).tolist() == [[50, 50]]
+
+
+@pytest.mark.parametrize("slope", [0.0, 3.0])
+def test_a_large_dark_is_searched_whole_though_its_noise_is_sampled(slope):
+    """Against the median filter of every pixel, where the dark is flat and where it glows."""
+    dark = 100 + RNG.normal(0, 2, (700, 900)) + slope * np.arange(900)
+    hot = RNG.choice(dark.size, 500, replace=False)
+    dark.flat[hot] += RNG.uniform(40, 400, 500)
+    excess = dark - ndimage.median_filter(dark, size=5, mode="mirror")
+    spread = np.median(np.abs(excess)) / 0.6745
+    found = hot_pixels(dark)
+    assert (found | ~(excess > 8.5 * spread)).all()
+    assert (~found | (excess > 7.5 * spread)).all()
+    assert found.flat[hot].all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 3), (1, 40), (9, 8)])
+def test_the_smallest_darks(shape):
+    assert not hot_pixels(np.full(shape, 7.0)).any()
+    assert hot_pixels(np.full(shape, np.nan)).all()
+
+
+def test_medians_are_those_of_all_25_pixels():
+    image = RNG.normal(0, 1, (30, 40))
+    found = _local_medians(image, np.arange(image.size))
+    np.testing.assert_array_equal(
+        found.reshape(image.shape), ndimage.median_filter(image, 5, mode="mirror")
+    )
+
+
+def test_the_lattice_sees_odd_and_even_columns_alike():
+    dark = RNG.normal(0, 1, (700, 900)) * np.where(np.arange(900) % 2, 2, 8)
+    excess = dark - ndimage.median_filter(dark, size=5, mode="mirror")
+    all_pixels = np.median(np.abs(excess)) / 0.6745
+    found = _spread_of_excess(dark, np.zeros(dark.shape, bool))
+    assert found == pytest.approx(all_pixels, rel=0.05)

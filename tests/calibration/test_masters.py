@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+
+from napari_lucky import ArrayFrames, Calibrated, LuckyError, Window, calibrate, master, master_flat
+from napari_lucky.calibration.calibrate import saturation_level
+
+RNG = np.random.default_rng(0)
+
+
+def test_master_is_the_clipped_mean_or_median_whatever_the_bands(monkeypatch):
+    frames = RNG.normal(100, 5, (20, 30, 40)).astype(np.float32)
+    frames[3, 7, 8] = 4000  # a cosmic ray
+    clean = np.delete(frames[:, 7, 8], 3)
+    for method, function in (("mean", np.mean), ("median", np.median)):
+        made = master(ArrayFrames(frames), method, 5.0)
+        assert made.dtype == np.float32
+        assert made[7, 8] == pytest.approx(function(clean), rel=1e-6)
+        np.testing.assert_allclose(made[20:], function(frames[:, 20:], axis=0), rtol=1e-6)
+    assert master(ArrayFrames(frames), "mean", 0)[7, 8] > 200
+
+
+def test_master_of_one_image_is_that_image():
+    image = RNG.normal(100, 5, (6, 7)).astype(np.float32)
+    assert np.array_equal(master(ArrayFrames(image)), image)
+
+
+@pytest.mark.parametrize("arguments", [{"method": "mode"}, {"clip_sigma": -1.0}])
+def test_master_refuses(arguments):
+    with pytest.raises(LuckyError):
+        master(ArrayFrames(np.zeros((2, 3, 3))), **arguments)
+
+
+def test_flat_has_median_one_and_its_dead_pixels_are_masked_not_divided_by():
+    """Old error 8: the flat was stretched from 0 to 1, so its darkest pixel divided by zero."""
+    response = RNG.uniform(0.8, 1.2, (50, 60))
+    response[5, 6] = 0.0  # dead
+    response[7, 8] = 0.01
+    dark = np.full((50, 60), 100.0)
+    flat = master_flat(2000 * response + dark, dark)
+    assert np.nanmedian(flat) == pytest.approx(1, abs=1e-3)
+    assert np.isnan(flat[5, 6])
+    assert np.isnan(flat[7, 8])
+    assert np.isnan(flat).sum() == 2
+    good = np.isfinite(flat)
+    np.testing.assert_allclose(flat[good] / response[good], flat[0, 0] / response[0, 0], rtol=1e-5)
+
+
+def test_flat_without_light_is_told():
+    with pytest.raises(LuckyError, match="swapped"):
+        master_flat(np.full((4, 4), 100.0), np.full((4, 4), 200.0))
+    with pytest.raises(LuckyError, match="4 x 4"):
+        master_flat(np.ones((4, 4)), np.ones((5, 4)))
+
+
+def test_calibration_undoes_dark_flat_and_masks_bad_and_saturated_pixels():
+    """Old error 6: the dark was subtracted after a stretch, when it no longer fitted."""
+    truth = RNG.uniform(0, 1000, (4, 12, 14))
+    dark = RNG.uniform(90, 110, (12, 14)).astype(np.float32)
+    flat = RNG.uniform(0.5, 1.5, (12, 14)).astype(np.float32)
+    raw = truth * flat + dark
+    raw[2, 3, 4] = 4095
+    bad = np.zeros((12, 14), bool)
+    bad[6, 7] = True
+    calibrated = Calibrated(ArrayFrames(raw), dark, flat, bad, 4095)
+    expected = truth.copy()
+    expected[:, 6, 7] = np.nan
+    expected[2, 3, 4] = np.nan
+    made = calibrated.read(slice(None))
+    assert made.dtype == np.float32
+    np.testing.assert_allclose(made, expected, atol=2e-3)
+    window = Window(2, 3, 6, 8)
+    part = calibrated.read(np.array([2, 0]), window)
+    assert np.array_equal(part, made[[2, 0]][(slice(None), *window.slices)], equal_nan=True)
+    assert calibrated.masked == 1
+
+
+def test_dead_pixels_of_the_flat_are_masked_and_counted_with_the_hot_ones():
+    flat = np.full((1, 20, 20), 1000, np.float32)
+    flat[0, [3, 5], [4, 9]] = 10  # dead
+    dark = np.random.default_rng(0).normal(10, 1, (5, 20, 20)).astype(np.float32)
+    dark[:, 7, 7] += 500  # hot
+    frames = ArrayFrames(np.full((2, 20, 20), 50, np.float32))
+    assert calibrate(frames, flat=ArrayFrames(flat)).masked == 2
+    both = calibrate(frames, ArrayFrames(dark), ArrayFrames(flat))
+    assert both.masked == int(np.isnan(both.read(slice(0, 1))[0]).sum()) == 3
+
+
+def test_calibration_of_integers_goes_below_zero_without_wrapping():
+    """Old error 3, of pixels: unsigned integers wrapped."""
+    raw = np.full((2, 8, 8), 90, np.uint16)
+    made = Calibrated(ArrayFrames(raw), np.full((8, 8), 100, np.float32)).read(slice(None))
+    assert np.all(made == -10)
+
+
+def test_masters_of_another_shape_are_told():
+    with pytest.raises(LuckyError, match="dark has 4 x 5 pixels"):
+        Calibrated(ArrayFrames(np.zeros((2, 8, 8))), np.zeros((4, 5), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("header", "dtype", "level"),
+    [
+        ({"SATURATE": 4095}, "u2", 4095),
+        ({}, "u2", 65535),
+        (None, "u1", 255),
+        ({"SATURATE": "much"}, "f4", np.inf),
+    ],
+)
+def test_saturation_level(header, dtype, level):
+    assert saturation_level(header, np.dtype(dtype)) == level

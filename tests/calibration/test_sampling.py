@@ -1,0 +1,178 @@
+"""The sampling measured in simulated speckles, and light that is no star's."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+from scipy.signal import fftconvolve
+
+from made_speckles import exposed, speckles
+from napari_lucky import Window, rank, register
+from napari_lucky.calibration.sampling import (
+    Sampling,
+    header_sampling,
+    measure_sampling,
+    smoothing_for,
+)
+from napari_lucky.frames.frames import ArrayFrames
+
+WHOLE = Window(0, 0, 128, 128)
+
+
+def measured(block):
+    return measure_sampling(ArrayFrames(block), WHOLE)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "d_over_r0", "photons"),
+    [
+        (2.0, 8, 3e4),
+        (3.0, 0, 3e4),
+        (3.0, 12, 3e5),
+        (3.5, 5, 3e4),
+        (7.0, 8, 1e5),
+        (7.0, 2, 1e4),
+        (12.0, 5, 1e5),
+    ],
+)
+def test_the_sampling_is_measured_through_turbulence_and_noise(sampling, d_over_r0, photons):
+    rng = np.random.default_rng(1)
+    found = measured(exposed(speckles(sampling, d_over_r0), photons, rng))
+    assert found.px == pytest.approx(sampling, rel=0.12)
+    assert found.star
+    assert found.smooth == found.rank_smooth == pytest.approx(max(1, sampling / 3), rel=0.12)
+
+
+def test_hot_pixels_and_bad_ones_do_not_matter():
+    rng = np.random.default_rng(1)
+    block = exposed(speckles(3.5, 5), 1e5, rng)
+    odd = rng.choice(128 * 128, 40, replace=False)
+    block.reshape(24, -1)[:, odd[:20]] += 300
+    block.reshape(24, -1)[:, odd[20:]] = np.nan
+    assert measured(block).px == pytest.approx(3.5, rel=0.12)
+
+
+def test_clipped_frames_do_not_make_the_sampling_finer():
+    rng = np.random.default_rng(1)
+    block = exposed(speckles(5.0, 3), 3e5, rng)
+    level = np.quantile(block.max(axis=(1, 2)), 0.4)
+    block[block >= level] = np.nan  # as saturated pixels are masked
+    assert measured(block).px == pytest.approx(5.0, rel=0.12)
+    assert measured(block[np.isnan(block).any(axis=(1, 2))]).px is None
+
+
+def test_what_cannot_be_measured_is_said():
+    rng = np.random.default_rng(1)
+    faint = measured(exposed(speckles(7.0, 8), 1e3, rng))
+    dark = measured(exposed(np.zeros((24, 128, 128)), 0, rng))
+    none = measured(np.full((3, 128, 128), 7.0, np.float32))
+    for found in (faint, dark, none):
+        assert found.px is None
+        assert (found.smooth, found.rank_smooth) == (2, 1)
+        (told,) = found.tell("brightest", "tracking", "ranking")
+        assert told.startswith("Smoothing 2 px for tracking and 1 px for ranking: the sampling")
+        assert "could not be measured" in told
+        assert found.star  # nothing speaks against it
+
+
+def test_the_header_is_asked_where_the_frames_do_not_tell():
+    optics = {"WAVELEN": 633.0, "FOCRATIO": 58.6, "PIXSIZE1": 5.3}
+    px = header_sampling(optics)
+    assert px == pytest.approx(0.633 * 58.6 / 5.3)
+    assert header_sampling({"WAVELEN": 633.0}) is None
+    assert header_sampling(None) is None
+
+    unsure = Sampling(4.0, (1.2, 9.0), px)
+    assert unsure.doubts("brightest", "tracking") == ()
+    assert unsure.smooth == smoothing_for(px) == pytest.approx(2.33)
+    assert "by the header's optics the sampling is 7.0 px" in unsure.tell_smoothing("tracking")
+    sure = Sampling(3.5, (3.4, 3.6), px)
+    assert sure.smooth == 1.17
+    assert "header's optics give 7.0: check" in sure.tell_smoothing("tracking")
+    assert sure.doubts("brightest", "tracking") == sure.tell("brightest", "tracking")
+    right = Sampling(7.1, (7, 7.2), px)
+    told = "Smoothing 2.37 px for tracking: the sampling measured in the frames is 7.1 px per"
+    assert right.tell("brightest", "tracking") == (f"{told} lambda/D.",)
+    assert right.doubts("brightest", "tracking") == ()
+
+
+def test_a_surface_without_fine_detail_is_no_star():
+    rng = np.random.default_rng(5)
+    ground = ndimage.gaussian_filter(rng.standard_normal((128, 128)), 3)
+    y, x = np.mgrid[:128, :128] - 64
+    ground = 900 * (1 + 0.1 * ground / ground.std() + 0.2 * np.hypot(y, x) / 64)
+    found = measured(np.stack([rng.normal(ground, 5) for _ in range(12)]).astype(np.float32))
+    assert found.fills
+    assert not found.star
+    assert "fills the window" in found.tell_light()
+
+
+def scenes():
+    y, x = np.mgrid[:128, :128] - 64
+    r = np.hypot(y, x)
+    ground = 1 + 0.2 * np.cos(y / 7 + np.sin(x / 9)) * np.cos(x / 6)
+    return {
+        "planet": r < 14,
+        "ring": abs(r - 25) < 2,
+        "ring in four": (abs(r - 25) < 2) & (abs(y) > 4) & (abs(x) > 4),
+        "slit": (abs(x) < 1.5) & (abs(y) < 45),
+        "surface": ground,
+        "limb": ground * (x > 8),
+    }
+
+
+@pytest.mark.parametrize("name", scenes())
+@pytest.mark.parametrize("sampling", [2.0, 3.5])
+def test_what_is_no_star_is_said(name, sampling):
+    scene = scenes()[name].astype(float)
+    images = np.stack([fftconvolve(scene, psf, "same") for psf in speckles(sampling, 4, 6)])
+    found = measured(exposed(images / scene.sum(), 1e7, np.random.default_rng(2)))
+    assert not found.star
+    (told,) = found.tell("brightest")
+    assert "not look like a star" in told
+    assert "--register correlation" in told
+    assert found.tell("correlation") == ()
+
+
+@pytest.mark.parametrize("d_over_r0", [0, 5, 12])
+def test_double_stars_and_speckle_clouds_are_stars(d_over_r0):
+    light = speckles(3.5, d_over_r0, 12)
+    double = 0.5 * light + 0.5 * np.roll(light, 12, axis=2)
+    for images in (light, double):
+        assert measured(exposed(images, 1e5, np.random.default_rng(3))).star
+
+
+def test_tracking_and_ranking_go_by_the_sampling():
+    light = np.roll(speckles(7.0, 3, 12), (3, 5), axis=(1, 2))
+    frames = ArrayFrames(exposed(light, 1e5, np.random.default_rng(4)))
+    smooth = measure_sampling(frames, WHOLE).smooth
+    made, given = register(frames, WHOLE), register(frames, WHOLE, smooth=smooth)
+    assert made.smooth == smooth == pytest.approx(7 / 3, rel=0.05)
+    assert np.array_equal(made.points, given.points)
+    assert made.notes == given.notes == ()  # nothing is doubtful
+    assert np.array_equal(rank(frames, WHOLE), rank(frames, WHOLE, smooth=smooth))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_clipped_stars_are_not_measured(masked):
+    rng = np.random.default_rng(1)
+    block = exposed(speckles(5.0, 3), 4e5, rng)
+    peak = block.max(axis=(1, 2))
+
+    def clipped(level):
+        return np.where(block >= level, np.nan, block) if masked else np.minimum(block, level)
+
+    some = measured(clipped(np.sort(peak)[6]).astype(np.float32))
+    assert some.px == pytest.approx(5.0, rel=0.12)
+    every = measured(clipped(peak.min() * 0.6).astype(np.float32))
+    assert every.px is None
+    assert "could not be measured" in every.tell_smoothing("tracking")
+
+
+@pytest.mark.parametrize("around", [0.0, np.nan])
+def test_a_part_of_a_sensor_on_zeros_is_measured_alone(around):
+    rng = np.random.default_rng(1)
+    block = np.full((24, 160, 160), around, np.float32)
+    block[:, 30:140, 40:130] = exposed(speckles(7.0, 0), 1e5, rng)[:, 9:119, 19:109]
+    found = measure_sampling(ArrayFrames(block), Window(0, 0, 160, 160))
+    assert found.px == pytest.approx(7.0, rel=0.12)
+    assert found.star

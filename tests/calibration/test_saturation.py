@@ -1,0 +1,82 @@
+"""The level at which stars are clipped, on simulated speckles whose level is known."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from made_speckles import exposed, speckles
+from napari_lucky import Recipe, Window, calibrate, process, register
+from napari_lucky.calibration.calibrate import Calibrated
+from napari_lucky.calibration.saturation import clipping_level
+from napari_lucky.frames.frames import ArrayFrames
+
+WHOLE = Window(0, 0, 128, 128)
+
+
+def found(frames, **parameters):
+    return clipping_level(Calibrated(ArrayFrames(frames), **parameters), WHOLE)
+
+
+def star(highest, sampling=3.5, d_over_r0=3, n=40):
+    """Return exposures of which the brightest pixel is about so high, in ADU over 100."""
+    light = speckles(sampling, d_over_r0, n)
+    return exposed(light, highest / light.max(), np.random.default_rng(1))
+
+
+@pytest.mark.parametrize("d_over_r0", [0, 3, 8])
+@pytest.mark.parametrize(
+    ("clip", "bits", "dtype"),
+    [(4095, 1, np.uint16), (4095, 16, np.uint16), (3217, 1, np.float32), (250, 1, np.uint8)],
+)
+def test_the_level_of_a_clipped_star_is_found(clip, bits, dtype, d_over_r0):
+    frames = bits * np.minimum(star(1.6 * clip, d_over_r0=d_over_r0), clip)
+    assert found(frames.astype(dtype)) == clip * bits
+
+
+@pytest.mark.parametrize(("sampling", "d_over_r0"), [(2.0, 0), (3.5, 3), (7.0, 8)])
+def test_no_alarm_without_clipping(sampling, d_over_r0):
+    frames = star(3000, sampling, d_over_r0)
+    assert found(frames.astype(np.uint16)) is None
+    assert found(frames) is None
+    for levels in (200, 30):  # few grey levels
+        assert found(np.rint(frames * levels / frames.max()).astype(np.uint8)) is None
+    own = frames - frames.min(axis=(1, 2), keepdims=True)  # each frame stretched by itself
+    own = np.rint(255 * own / own.max(axis=(1, 2), keepdims=True))
+    assert found(own.astype(np.uint8)) is None
+    assert found(np.repeat(frames[:1], 20, axis=0)) is None  # without noise: one frame again
+    assert found(np.full((9, 128, 128), 7, np.uint16)) is None
+
+
+def test_hot_pixels_at_the_maximum_are_not_the_star():
+    frames = star(1000).astype(np.uint16)
+    frames[:, [20, 40, 70], [90, 30, 80]] = 4095
+    assert found(frames) is None
+    bad = np.zeros((128, 128), bool)
+    frames[:, 50:52, 20:22] = 4095
+    bad[50:52, 20:22] = True
+    assert found(frames, bad=bad) is None
+
+
+def test_a_job_masks_what_is_clipped_and_replays(tmp_path):
+    frames = np.minimum(star(4500), 3000).astype(np.uint16)
+    fits.PrimaryHDU(frames).writeto(tmp_path / "cube.fits")
+    recipe = Recipe(frames=(str(tmp_path / "cube.fits"),), focus=(64, 64, 96))
+    result = process(recipe)
+    notes = " ".join(result.notes)
+    assert "at 3000 ADU, the greatest value there. They are masked (--saturation 3000)" in notes
+    bright = (frames >= 3000).any(axis=(1, 2)).sum()
+    assert f"Masked the saturated pixels (3000 ADU and more) of the star in {bright} f" in notes
+    assert result.recipe.saturation == 3000
+    again = process(result.recipe)
+    np.testing.assert_array_equal(again.images["focus"].data, result.images["focus"].data)
+    given = process(Recipe(frames=recipe.frames, focus=recipe.focus, saturation=5000.0))
+    assert "clipped" not in " ".join(given.notes)
+    assert given.recipe.saturation == 5000
+
+
+def test_registration_says_that_clipped_pixels_are_not_masked():
+    frames = ArrayFrames(np.minimum(star(4500), 3000).astype(np.uint16))
+    (told,) = register(calibrate(frames), WHOLE).notes
+    assert "not masked: set the saturation to 3000 ADU" in told
+    assert register(calibrate(frames, saturation=3000), WHOLE).notes == ()
+    assert register(frames, WHOLE).notes == (told,)  # raw ones

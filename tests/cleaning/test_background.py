@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+from numpy.polynomial import legendre
+
+from napari_lucky import ArrayFrames, LuckyError, Window
+from napari_lucky.cleaning.background import BackgroundModel, BackgroundRemoved, Disc, discs_around
+
+SHAPE = (160, 220)
+RNG = np.random.default_rng(8)
+
+
+def polynomial(order):
+    v, u = (np.linspace(-1, 1, side) for side in SHAPE)
+    terms = RNG.normal(0, 20, (order + 1, order + 1))
+    terms[np.add.outer(range(order + 1), range(order + 1)) > order] = 0
+    return 200 + legendre.leggrid2d(v, u, terms)
+
+
+def star(y, x, height=3000.0, sigma=5.0):
+    rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    return height * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * sigma**2))
+
+
+@pytest.mark.parametrize("order", range(7))
+def test_a_polynomial_put_in_is_taken_out_to_1e_4_of_its_range(order):
+    true = polynomial(order)
+    frames = np.stack([true + star(80, 120), 2 * true + star(60, 100)])
+    discs = (Disc(80, 120, 40), Disc(60, 100, 40))
+    made = BackgroundRemoved(ArrayFrames(frames), discs, order)
+    scale = max(np.ptp(true), 1)
+    assert np.abs(made.model(slice(None))[0] - true).max() < 1e-4 * scale
+    assert np.abs(made.model(slice(None))[1] - 2 * true).max() < 2e-4 * scale
+    assert np.abs(made.read(slice(None))[0] - star(80, 120)).max() < 2e-3 + 1e-4 * scale
+
+
+def test_the_other_star_bad_pixels_and_noise_hardly_move_the_fit():
+    true = polynomial(4)
+    frame = true + star(80, 150) + star(70, 50, 400, 12) + RNG.normal(0, 3, SHAPE)
+    frame[RNG.integers(0, 160, 50), RNG.integers(0, 220, 50)] = 4000
+    frame[::9, ::7] = np.nan
+    made = BackgroundRemoved(ArrayFrames(frame[None]), (Disc(80, 150, 40),))
+    assert (
+        np.sqrt(np.mean((made.model(slice(None))[0] - true) ** 2)) < 0.8
+    )  # a quarter of the noise
+
+
+def test_clipping_leaves_no_bias_in_noise():
+    frames = polynomial(2) + RNG.normal(0, 10, (40, *SHAPE))
+    made = BackgroundRemoved(ArrayFrames(frames), (), 2)
+    assert abs(made.read(slice(None)).mean()) < 0.1  # without the correction, 0.7
+
+
+def test_a_window_has_the_model_of_the_whole_frame():
+    frame = polynomial(3) + star(80, 120) + RNG.normal(0, 3, SHAPE)
+    made = BackgroundRemoved(ArrayFrames(frame[None]), (Disc(80, 120, 40),), 3)
+    window = Window(50, 90, 60, 64)
+    whole = made.read(slice(None))[(slice(None), *window.slices)]
+    np.testing.assert_allclose(made.read(slice(None), window), whole, atol=1e-3)
+
+
+def test_the_model_is_what_was_taken_off():
+    frames = np.stack([polynomial(2) + star(80, 120)] * 2)
+    made = BackgroundRemoved(ArrayFrames(frames), (Disc(80, 120, 40),), 2)
+    model = BackgroundModel(made)
+    assert model.shape == frames.shape
+    rest = frames - model.read(slice(None))
+    np.testing.assert_allclose(rest, made.read(slice(None)), atol=1e-3)
+
+
+def test_discs_reach_the_corners_of_windows_unless_told():
+    windows = [Window.centred(80, 120, 60), None, Window.centred(50, 40, 80)]
+    assert discs_around(windows) == (
+        Disc(80, 120, pytest.approx(60 / 2**0.5)),
+        Disc(50, 40, pytest.approx(80 / 2**0.5)),
+    )
+    assert discs_around(windows[:1], 25) == (Disc(80, 120, 25),)
+
+
+@pytest.mark.parametrize(
+    ("order", "radius", "told"),
+    [(7, 40, "0 to 6"), (4, -1, "0 pixels"), (4, 400, "a smaller radius")],
+)
+def test_bad_arguments_are_told(order, radius, told):
+    with pytest.raises(LuckyError, match=told):
+        BackgroundRemoved(ArrayFrames(np.ones((1, *SHAPE))), (Disc(80, 120, radius),), order).read(
+            slice(None)
+        )

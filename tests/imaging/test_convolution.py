@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_lucky.imaging.convolution import correlate, gaussian
+
+RNG = np.random.default_rng(3)
+
+
+@pytest.mark.parametrize("beyond", ["nearest", "constant"])
+@pytest.mark.parametrize("sigma", [0.7, 1.0, 2.0, 7.3, 30.0])
+@pytest.mark.parametrize("shape", [(3, 128, 128), (1, 5, 77), (2, 200, 31)])
+def test_gaussian_is_that_of_scipy(shape, sigma, beyond):
+    block = RNG.normal(100, 10, shape).astype(np.float32)
+    expected = block.astype(np.float64)
+    for axis in (1, 2):
+        expected = ndimage.gaussian_filter1d(expected, sigma, axis, mode=beyond, truncate=3.0)
+    made = gaussian(block, sigma, beyond)
+    assert made.dtype == np.float32
+    np.testing.assert_allclose(made, expected, atol=1e-4)
+
+
+def test_no_smoothing_leaves_the_block():
+    block = RNG.normal(size=(2, 8, 8)).astype(np.float32)
+    assert gaussian(block, 0) is block
+
+
+def test_correlation_is_that_of_scipy_where_the_kernel_is_whole():
+    block = RNG.normal(size=(2, 150, 90)).astype(np.float32)
+    down, across = RNG.normal(size=13), RNG.normal(size=4)
+    kernel = down[:, None] * across
+    made = correlate(block, down, across)
+    assert made.shape == (2, 138, 87)
+    for frame, expected in zip(made, block.astype(np.float64), strict=True):
+        whole = ndimage.correlate(expected, kernel, origin=(0, 0), mode="constant")
+        np.testing.assert_allclose(frame, whole[6:-6, 2:-1], atol=1e-4)
+
+
+def test_a_frame_does_not_depend_on_those_beside_it():
+    block = RNG.normal(size=(16, 128, 128)).astype(np.float32)
+    assert np.array_equal(gaussian(block, 2.0)[5:6], gaussian(block[5:6], 2.0))

@@ -1,0 +1,85 @@
+"""The noise of a pixel, and errors that are true or not told, whatever the star and the camera."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from made_stars import PUPIL, exposed, screens, stars
+from napari_lucky import ArrayFrames, Calibrated, Window, register
+from napari_lucky.imaging.noise import quantisation, sample_noise, step_of
+
+OTHERS = ("brightest", "centroid", "correlation")
+
+
+def still_star(sampling, photons, d_over_r0=0, n=100, side=64, seed=1):
+    """Return images of a star that only moves, in photons, and its places."""
+    rng = np.random.default_rng(seed)
+    phase = screens(1, d_over_r0, rng) if d_over_r0 else np.zeros((1, PUPIL, PUPIL))
+    places = rng.uniform(-4, 4, (n, 2))
+    return photons * stars(np.repeat(phase, n, axis=0), sampling, side, places), places, rng
+
+
+def pulls_of(frames, places, method, smooth):
+    made = register(frames, Window.whole(frames.shape), method, smooth)
+    error = made.points - places
+    pulls = (error - np.median(error, axis=0)) / made.sigma
+    return np.sqrt(np.mean(pulls**2)) if np.isfinite(made.sigma).all() else np.nan
+
+
+@pytest.mark.parametrize(
+    ("sampling", "photons", "told"), [(1.5, 1e5, False), (2, 3e4, True), (2, 2e5, True)]
+)
+def test_an_undersampled_star_is_not_taken_for_noise(sampling, photons, told):
+    images, places, rng = still_star(sampling, photons)
+    frames = ArrayFrames(exposed(images, 1, rng))
+    for method in OTHERS:
+        pull = pulls_of(frames, places, method, 1)
+        assert 0.8 < pull < 1.3 or (not told and np.isnan(pull)), method
+    if told:
+        noise = sample_noise(frames, Window.whole(frames.shape))
+        assert noise.photon == pytest.approx(1, rel=0.25)
+        assert noise.floor == pytest.approx(25, rel=0.1)
+
+
+@pytest.mark.parametrize(("step", "flat"), [(1, None), (16, 2.0)])
+def test_coarse_numbers_hide_no_noise(step, flat):
+    """111 e- a number, an even sky: nothing varies there but by rounding."""
+    images, places, rng = still_star(3.5, 3e5)
+    electrons = rng.poisson(images) + rng.normal(0, 5, images.shape)
+    raw = np.clip(np.rint(electrons / 111 + 10), 0, 255) * step
+    frames = ArrayFrames(raw.astype(np.uint8 if step == 1 else np.uint16))
+    if flat:
+        frames = Calibrated(frames, flat=np.full(raw.shape[1:], flat, np.float32))
+    unit = step / (flat or 1)
+    noise = sample_noise(frames, Window.whole(frames.shape))
+    assert noise.floor == pytest.approx(unit**2 / 12, rel=0.05)
+    assert noise.photon == pytest.approx(unit / 111, rel=0.2)
+    for method in (*OTHERS, "template"):
+        assert 0.8 < pulls_of(frames, places, method, 1.2) < 1.3, method
+
+
+def test_the_step_of_numbers():
+    assert step_of(np.array([3, 7, 11, 19, 5], np.uint16)) == 2
+    assert step_of(np.array([0.5, 1.25, 2.0, np.nan, 3.5], np.float32)) == 0.75
+    assert step_of(np.random.default_rng(0).normal(size=99)) == 0
+    assert step_of(np.full(9, 7, np.int16)) == 1  # what whole numbers have
+    frames = ArrayFrames(np.arange(64.0).reshape(1, 8, 8))
+    assert quantisation(frames, Window(0, 0, 8, 8)) == pytest.approx(1 / 12)
+    assert quantisation(frames, Window(20, 20, 8, 8)) == 0
+
+
+def test_errors_on_a_scene_that_fills_the_window_are_not_told_but_by_the_template():
+    """What comes into the window moves the other methods' points more than noise does."""
+    rng = np.random.default_rng(0)
+    scene = 2000 * (1 + ndimage.gaussian_filter(rng.normal(size=(160, 160)), 4, mode="wrap") * 2)
+    q = 2 * np.pi * np.fft.fftfreq(160)
+    places = rng.uniform(-3, 3, (50, 2))
+    spectrum = np.fft.fft2(scene)
+    frames = [
+        np.fft.ifft2(spectrum * np.exp(-1j * (q[:, None] * y + q * x))).real[32:128, 32:128]
+        for y, x in places
+    ]
+    frames = ArrayFrames(exposed(np.array(frames), 1, rng))
+    for method in OTHERS:
+        assert np.isnan(register(frames, Window(0, 0, 96, 96), method, 1.5).sigma).all()
+    assert 0.8 < pulls_of(frames, places, "template", 1.5) < 1.3

@@ -1,0 +1,266 @@
+"""`napari-lucky figures` and `telescope` as they are typed: files, errors, refusals."""
+
+import csv
+import shutil
+import tomllib
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from napari_lucky import (
+    FigureRecipe,
+    ImageResult,
+    Window,
+    open_run,
+    psf_figures,
+    simulate_run,
+    write_fits,
+)
+from napari_lucky.cli.main import main
+from napari_lucky.fits.read_back import read_saved
+from napari_lucky.optics.simulation import SIMULATED
+
+OPTICS = ["--wavelength", 633, "--focal-ratio", 58.6, "--pixel-size", 5.3, "--diameter", 0.45]
+N = 10
+
+
+def run_cli(*arguments):
+    try:
+        return main([str(a) for a in arguments])
+    except SystemExit as end:
+        return end.code
+
+
+def lines(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(autouse=True)
+def own_configuration(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "napari_lucky.optics.telescope_store.telescopes_file",
+        lambda: tmp_path / "own" / "telescopes.toml",
+    )
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    return simulate_run(N, (200, 400), d_over_r0=2.5, photons=3e5, seed=3)
+
+
+@pytest.fixture(scope="module")
+def data(simulated, tmp_path_factory):
+    """run/ of N frames and out/, what process made of it; and out2/, drizzled."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "run").mkdir()
+    header = fits.Header(list(simulated.header.items()))
+    for k, frame in enumerate(simulated.frames, start=1):
+        fits.PrimaryHDU(frame, header).writeto(folder / "run" / f"AF_{k}.fits")
+    for name in ("dark", "flat"):
+        fits.PrimaryHDU(getattr(simulated, name), header).writeto(folder / f"{name}.fits")
+    focus = ",".join(map(str, simulated.focus))
+    masters = ["--dark", folder / "dark.fits", "--flat", folder / "flat.fits"]
+    given = ["process", folder / "run", *masters, "--focus", focus, "--keep", 0.8]
+    assert run_cli(*given, "-o", folder / "out") == 0
+    assert run_cli(*given, "--stack", "drizzle", "-o", folder / "out2") == 0
+    return folder
+
+
+def test_results_are_measured_with_errors_from_their_run(data, tmp_path, capsys):
+    out = tmp_path / "figures"
+    assert run_cli("figures", data / "out", "--obstruction", 0.3, "--report", "-o", out) == 0
+    assert {p.name for p in out.iterdir()} == {
+        "figures.csv",
+        "curves.csv",
+        "figures.toml",
+        "figures.png",
+    }
+    told = capsys.readouterr()
+    assert "focus.fits: A halo beyond the aperture, or in the ring, has about" in told.err
+    assert "lambda/D (41.99 px)" in told.out
+    assert "focus.fits: Strehl ratio 0." in told.out
+    focus, exposure = lines(out / "figures.csv")
+    (saved, *_) = read_saved(data / "out" / "focus.fits")
+    expected = psf_figures(saved.data, SIMULATED.diffraction)  # the header tells the rest
+    assert float(focus["strehl"]) == pytest.approx(expected.strehl, rel=1e-6)
+    assert float(focus["fwhm_major_px"]) == pytest.approx(expected.fwhm_major, rel=1e-6)
+    assert float(focus["aperture_px"]) == pytest.approx(expected.recipe.aperture)
+    assert float(focus["aperture_lambda_d"]) == pytest.approx(6)
+    assert "halo beyond the aperture" in focus["cautions"]
+    assert 0 < float(focus["strehl_error"]) < 0.3 * float(focus["strehl"])
+    assert int(focus["resamples"]) == 200
+    assert exposure["image"] == "long_exposure.fits"
+    assert float(exposure["strehl_error"]) > 0
+    assert float(exposure["strehl"]) < float(focus["strehl"])
+    curve = [line for line in lines(out / "curves.csv") if line["image"] == "focus.fits"]
+    np.testing.assert_allclose([float(c["encircled"]) for c in curve], expected.encircled, 1e-6)
+    assert float(curve[0]["profile_error"]) == pytest.approx(float(focus["strehl_error"]), rel=0.05)
+    assert (out / "figures.png").read_bytes().startswith(b"\x89PNG")
+    with open(out / "figures.toml", "rb") as file:
+        record = tomllib.load(file)
+    assert record["telescope"]["obstruction"] == 0.3
+    assert record["recipe"] == {"integration": 1.0}
+    assert record["input"]["images"] == [str(data / "out")]
+
+
+def test_without_the_run_errors_are_left_out_only_if_asked(data, tmp_path, capsys):
+    shutil.copytree(data / "out", tmp_path / "moved")
+    recipe = tmp_path / "moved" / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace(str(data / "run"), str(tmp_path / "gone")))
+    given = ["figures", tmp_path / "moved", "--psf", "7,0.3", "-o", tmp_path / "a"]
+    assert run_cli(*given) == 2
+    assert "Errors come from the frames of the run" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+    assert run_cli(*given, "--bootstrap", 0) == 0
+    (line, _) = lines(tmp_path / "a" / "figures.csv")
+    assert 0 < float(line["strehl_error"]) < 0.05 * float(line["strehl"])  # of the noise
+    assert (line["resamples"], line["fwhm_major_px_error"]) == ("0", "")
+
+
+def test_drizzled_pixels_are_finer_and_have_no_errors(data, tmp_path, capsys):
+    """The scale is the image's: sampling and pixel are twice as many pixels."""
+    given = ["--psf", "7,0.3", "--aperture", 50, "--ring", "50,56"]
+    for name in ("out", "out2"):
+        assert (
+            run_cli("figures", data / name, *given, "--bootstrap", 20, "-o", tmp_path / name) == 0
+        )
+    plain, fine = (lines(tmp_path / name / "figures.csv")[0] for name in ("out", "out2"))
+    assert float(fine["sampling_px"]) == 14
+    assert (float(fine["aperture_px"]), float(fine["integration_px"])) == (100, 2)
+    assert float(fine["fwhm_major_px"]) / 2 == pytest.approx(
+        float(plain["fwhm_major_px"]), rel=0.03
+    )
+    assert float(fine["strehl"]) == pytest.approx(float(plain["strehl"]), rel=0.03)
+    assert (fine["strehl_error"], fine["resamples"]) == ("", "0")
+    assert fine["fwhm_major_arcsec"] == ""  # no telescope
+    assert "focus.fits has no errors: Errors are those of a mean" in capsys.readouterr().err
+
+
+def test_frames_of_a_run_have_one_aperture(data, simulated, tmp_path, capsys):
+    y, x, size = simulated.focus
+    window = ["--window", f"{y},{x},{size}"]
+    given = ["figures", data / "run", "--psf", "7,0.3", *window, "--frames", "0:10:3", "--report"]
+    assert run_cli(*given, "-o", tmp_path / "a") == 0
+    made = lines(tmp_path / "a" / "figures.csv")
+    assert [int(line["frame"]) for line in made] == [0, 3, 6, 9]
+    assert len({line["aperture_px"] for line in made}) == 1
+    assert "4 images; wrote figures.csv" in capsys.readouterr().out
+    for line in made:
+        brightest = np.unravel_index(
+            simulated.truth.focus_images[int(line["frame"])].argmax(), (size, size)
+        )
+        place = np.add(brightest, [y - size // 2, x - size // 2])
+        assert np.hypot(*(place - [float(line["y_px"]), float(line["x_px"])])) < 2
+    one = open_run(data / "run" / "AF_4.fits").read(slice(1))[0]
+    near = Window.centred(y, x, size)
+    figures = psf_figures(one, SIMULATED.diffraction, FigureRecipe(), near)
+    assert float(made[1]["strehl"]) == pytest.approx(figures.strehl, rel=1e-3)
+
+
+def test_images_of_one_call_have_one_aperture(simulated, tmp_path, capsys):
+    """The smallest of those that they would have; a doubtful one is told."""
+    image = simulated.truth.focus_images[0].astype(np.float32)
+    sizes = {"large": image, "small": image[14:-14, 14:-14]}
+    for name, pixels in sizes.items():
+        write_fits(tmp_path / f"{name}.fits", [ImageResult(pixels, "star")])
+    files = [tmp_path / f"{name}.fits" for name in sizes]
+    assert run_cli("figures", *files, "--psf", "7,0.3", "-o", tmp_path / "a") == 0
+    large, small = lines(tmp_path / "a" / "figures.csv")
+    assert large["aperture_lambda_d"] == small["aperture_lambda_d"] == "4"
+    assert float(large["strehl"]) == pytest.approx(float(small["strehl"]), rel=1e-3)
+    told = capsys.readouterr()
+    assert told.out.count("aperture 4 lambda/D (28 px)") == 2
+    assert "All were measured with one aperture, 4 lambda/D" in told.err
+
+
+def test_one_name_has_one_unit(data, tmp_path, capsys):
+    """--pixel-size is in um wherever it is; what a pixel integrates over is another name."""
+    image = data / "out" / "focus.fits"
+    given = ["figures", image, "--psf", "7,0.3", "-o", tmp_path / "a"]
+    assert run_cli(*given, "--pixel", 5.3) == 2  # the telescope's
+    assert "--psf says what the telescope would" in capsys.readouterr().err
+    given = ["figures", image, "--diameter", 450, "-o", tmp_path / "a"]
+    assert run_cli(*given) == 2
+    assert "in mm, give 0.45 m" in capsys.readouterr().err
+
+
+def test_saved_images_and_frames_that_cannot_be_measured(simulated, tmp_path, capsys):
+    images = simulated.truth.focus_images[:3].copy()
+    images[1] = 0
+    for k, image in enumerate(images):
+        write_fits(tmp_path / f"s{k}.fits", [ImageResult(image, "star")])
+    files = [tmp_path / f"s{k}.fits" for k in range(3)]
+    assert run_cli("figures", *files, "--psf", "7,0.3", "-o", tmp_path / "a") == 0
+    first, second, third = lines(tmp_path / "a" / "figures.csv")
+    assert first["image"] == "s0.fits"
+    assert not second["strehl"]
+    assert float(third["strehl"]) == pytest.approx(simulated.truth.strehl[2], rel=0.15)
+    assert "Not measured: s1.fits: All pixels of this image are equal" in capsys.readouterr().err
+    assert run_cli("figures", files[1], "--psf", "7", "-o", tmp_path / "b") == 2
+    assert not (tmp_path / "b").exists()
+
+
+def test_nothing_is_overwritten_unasked(data, tmp_path, capsys):
+    given = ["figures", data / "out" / "focus.fits", "--psf", "7,0.3", "-o", tmp_path / "a"]
+    assert run_cli(*given) == 0
+    before = (tmp_path / "a" / "figures.csv").read_bytes()
+    assert run_cli(*given, "--integration", 0) == 2
+    assert "already holds results" in capsys.readouterr().err
+    assert (tmp_path / "a" / "figures.csv").read_bytes() == before
+    assert run_cli(*given, "--integration", 0, "--overwrite") == 0
+    assert (tmp_path / "a" / "figures.csv").read_bytes() != before
+
+
+def test_a_telescope_is_saved_listed_used_and_removed(data, tmp_path, capsys):
+    assert run_cli("telescope") == 0
+    assert "No telescope was saved yet" in capsys.readouterr().out
+    assert run_cli("telescope", "IRSOL", *OPTICS, "--obstruction", 0.3) == 0
+    assert run_cli("telescope") == 0
+    assert "IRSOL: 633 nm, f/58.6, pixel 5.3 um" in capsys.readouterr().out
+    image = data / "out" / "focus.fits"
+    for out, given in (("a", ["--telescope", "IRSOL"]), ("b", ["--obstruction", 0.3])):
+        assert run_cli("figures", image, *given, "-o", tmp_path / out) == 0
+    assert (tmp_path / "a/figures.csv").read_bytes() == (tmp_path / "b/figures.csv").read_bytes()
+    assert (
+        run_cli("figures", image, "--telescope", "IRSOL", "--wavelength", 550, "-o", tmp_path / "c")
+        == 0
+    )
+    assert float(lines(tmp_path / "c/figures.csv")[0]["sampling_px"]) == pytest.approx(
+        6.081, abs=1e-3
+    )
+    assert run_cli("telescope", "IRSOL", *OPTICS) == 2
+    assert run_cli("telescope", "IRSOL", *OPTICS, "--overwrite") == 0
+    assert run_cli("telescope", "IRSOL") == 0
+    assert "obstruction 0;" in capsys.readouterr().out
+    assert run_cli("telescope", "IRSOL", "--remove") == 0
+    capsys.readouterr()
+    assert run_cli("figures", image, "--telescope", "IRSOL", "-o", tmp_path / "d") == 2
+    assert "no telescope 'IRSOL'; none was saved yet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["--psf", "7", "--wavelength", 500], "--psf says what the telescope would"),
+        (["--focal-ratio", 10, "--focal-length", 3], "each tells the other"),
+        (["--psf", "7", "--ring", "50"], "'50' is not INNER,OUTER"),
+        (["--psf", "7", "--ring", "50,40"], "from 50 to 40"),
+        (["--psf", "7", "--aperture", 500], "need 562"),
+        (["--psf", "7", "--window", "0,0,40"], "window covers rows -20"),
+        (["--psf", "7", "--bootstrap", 3], "3 resamples"),
+        (["--psf", "0.5"], "sampling is 0.5"),
+    ],
+)
+def test_refusals(data, tmp_path, capsys, given, says):
+    assert run_cli("figures", data / "out", *given, "-o", tmp_path / "a") == 2
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+
+
+def test_what_the_header_does_not_tell_is_asked_for(tmp_path, capsys):
+    fits.PrimaryHDU(np.eye(40, dtype=np.float32)).writeto(tmp_path / "a.fits")
+    assert run_cli("figures", tmp_path / "a.fits", "--diameter", 1, "-o", tmp_path / "out") == 2
+    assert "the wavelength (nm), the focal ratio, the pixel size" in capsys.readouterr().err
+    assert run_cli("figures", tmp_path / "none.fits", "--psf", 7, "-o", tmp_path / "out") == 2

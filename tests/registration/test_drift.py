@@ -1,0 +1,220 @@
+"""The window follows a star that drifts far out of it."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from napari_lucky import (
+    ArrayFrames,
+    Calibrated,
+    LuckyError,
+    Recipe,
+    Window,
+    find_star,
+    process,
+    rank,
+    register,
+)
+from napari_lucky.calibration.calibrate import saturated_frames
+from napari_lucky.frames.window_moves import Followed, moves_of
+from napari_lucky.imaging.brightest_speckle import track_brightest
+from napari_lucky.registration.drift import follow
+from napari_lucky.registration.register import METHODS
+
+SHAPE = (300, 420)
+N = 90
+DRIFT = np.linspace(0, 1, N)[:, None] * np.array([180.0, 240.0])  # 300 px in all
+POINTS = np.array([60, 80]) + DRIFT + np.random.default_rng(3).uniform(-6, 6, (N, 2))
+START, MIDDLE = Window(28, 48, 64, 64), Window(118, 168, 64, 64)
+
+
+def run_of(points, height=1000.0, noise=5.0, level=100.0, more=()):
+    rng = np.random.default_rng(5)
+    rows, columns = np.arange(SHAPE[0]), np.arange(SHAPE[1])
+    frames = rng.normal(level, noise, (len(points), *SHAPE))
+    stars = [(points, height)] + [(np.broadcast_to(at, points.shape), h) for at, h in more]
+    for places, high in stars:
+        for frame, (y, x) in zip(frames, places, strict=True):
+            down, across = np.exp(-((rows - y) ** 2) / 18), np.exp(-((columns - x) ** 2) / 18)
+            frame += high * np.outer(down, across)
+    return frames.astype(np.float32)
+
+
+RUN = run_of(POINTS)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("focus", [START, MIDDLE])
+def test_every_method_follows_a_star_through_many_windows(method, focus):
+    made = register(ArrayFrames(RUN), focus, method)
+    assert made.found.all()
+    error = made.points - POINTS
+    assert np.abs(error - np.median(error, axis=0)).max() < 0.2
+    y, x = np.array(made.reference) - (focus.y0, focus.x0)
+    assert 8 < y < 56 and 8 < x < 56  # it lands inside the window
+    np.testing.assert_allclose(made.shifts, np.asarray(made.reference) - made.points)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_star_that_stays_gives_the_same_to_the_bit(method, monkeypatch):
+    still = np.array([150, 200]) + np.random.default_rng(3).uniform(-15, 15, (30, 2))
+    frames, focus = ArrayFrames(run_of(still)), Window(118, 168, 64, 64)
+    made = register(frames, focus, method)
+    monkeypatch.setattr(
+        "napari_lucky.registration.register.follow",
+        lambda f, w, found, *_, **__: (np.zeros((30, 2), np.intp), found),
+    )
+    fixed = register(frames, focus, method)
+    assert np.array_equal(made.points, fixed.points)
+
+
+def test_a_brighter_neighbour_on_the_way_is_not_taken_for_the_star():
+    neighbour = POINTS[45] + (24, -18)  # 30 px beside the star's path
+    frames = ArrayFrames(run_of(POINTS, more=[(neighbour, 3000.0)]))
+    for method in ("brightest", "template"):
+        made = register(frames, START, method)
+        error = made.points[made.found] - POINTS[made.found]
+        assert made.found.mean() > 0.8  # with two stars in the window, some are unlike the others
+        assert np.abs(error - np.median(error, axis=0)).max() < 0.5
+
+
+def test_clouds_and_cosmic_rays_do_not_move_the_window():
+    frames = RUN.copy()
+    frames[40:44] = np.random.default_rng(0).normal(100, 5, (4, *SHAPE))
+    frames[50, 20, 20] = 60000
+    made = register(ArrayFrames(frames), START, "template")
+    assert not made.found[40:44].any()
+    assert made.found[44:].all()
+    error = (made.points - POINTS)[made.found]
+    assert np.abs(error - np.median(error, axis=0)).max() < 0.2
+
+
+def test_a_star_that_leaves_the_sensor_is_told():
+    points = [150, 300] + np.linspace(0, 1, N)[:, None] * np.array([0.0, 200.0])
+    made = register(ArrayFrames(run_of(points)), Window(118, 268, 64, 64), "template")
+    gone = points[:, 1] > 425
+    assert not made.found[gone].any()
+    assert made.found[points[:, 1] < 405].all()
+
+
+def test_quality_and_saturation_are_measured_where_the_star_is():
+    frames = RUN.copy()
+    at = np.rint(POINTS[80]).astype(int)
+    frames[80, at[0], at[1]] = 4095
+    made = register(ArrayFrames(frames), START)
+    quality = rank(ArrayFrames(frames), START, shifts=made.shifts)
+    assert quality.min() > 600
+    assert (rank(ArrayFrames(frames), START) < 200).sum() > 60
+    calibrated = Calibrated(ArrayFrames(frames), saturation=4095)
+    assert np.flatnonzero(saturated_frames(calibrated, START, made.shifts)).tolist() == [80]
+    assert not saturated_frames(calibrated, START).any()
+
+
+def test_moves_are_whole_pixels_and_none_while_the_star_stays():
+    shifts = np.array([[3.4, -20.0], [30.2, 0.4], [np.nan, np.nan], [-1.0, -70.6]])
+    middle, edge = (60.0, 80.0), (60.0, 106.0)  # in START, and 6 px from its edge
+    assert moves_of(shifts, START, middle).tolist() == [[0, 0], [-30, 0], [0, 0], [1, 71]]
+    assert moves_of(shifts, START).tolist() == [[-3, 20], [-30, 0], [0, 0], [1, 71]]
+    still = np.array([[1.5, 0.0], [0.3, -2.0]])
+    assert not moves_of(still, START, edge).any()
+    assert moves_of(still, START, edge, SHAPE).tolist() == [[0, 26], [0, 26]]
+    assert moves_of(still, START, edge, (200, 120)).tolist() == [[0, 8], [0, 8]]  # on the sensor
+    assert moves_of(np.array([[0.0, -4.0]]), START, edge).tolist() == [[0, 4]]
+
+
+def test_what_comes_from_beyond_the_sensor_is_masked_and_nothing_wraps():
+    frames = np.arange(2 * 10 * 12, dtype=np.float32).reshape(2, 10, 12)
+    moved = Followed(ArrayFrames(frames), np.array([[2, -3], [0, 20]]))
+    first, second = moved.read(slice(None), Window(0, 0, 10, 12))
+    assert np.array_equal(first[:8, 3:], frames[0, 2:, :9])
+    assert np.isnan(first[8:]).all() and np.isnan(first[:, :3]).all()
+    assert np.isnan(second).all()
+    with pytest.raises(LuckyError, match="1 shifts for 2 frames"):
+        Followed(ArrayFrames(frames), np.zeros((1, 2), np.intp))
+
+
+def test_the_moved_window_is_centred_on_the_star():
+    frames = ArrayFrames(RUN)
+    found = track_brightest(frames.read(slice(None), START))
+    moves, seen = follow(frames, START, found, 2.0)
+    np.testing.assert_allclose(seen[:, :2] + moves + (28, 48), POINTS, atol=0.2)
+    assert np.abs(seen[:, :2] - 32).max() < 1
+
+
+def test_a_window_found_on_a_drifting_star_serves():
+    frames = ArrayFrames(RUN)
+    made = register(frames, find_star(frames, 64), "template")
+    error = made.points - POINTS
+    assert np.abs(error - np.median(error, axis=0)).max() < 0.2
+
+
+@pytest.mark.parametrize("method", ["brightest", "template"])
+def test_both_stars_are_stacked_from_the_moved_windows(method, tmp_path):
+    second = run_of(POINTS + np.array([50, 60]), height=400.0, noise=0, level=0)
+    fits.PrimaryHDU(RUN + second).writeto(tmp_path / "run.fits")
+    recipe = Recipe(
+        frames=(str(tmp_path / "run.fits"),),
+        focus=(60, 80, 64),
+        defocus=(110, 140, 64),
+        register=method,
+        keep=1.0,
+    )
+    result = process(recipe)
+    assert result.table.selected.all()
+    y, x = (np.array(result.table.reference) - (28, 48)).astype(int)
+    for name, height in (("focus", 1000), ("defocus", 400)):
+        image = np.asarray(result.images[name].data) - 100
+        assert image[y, x] == pytest.approx(height, rel=0.03)
+        assert np.unravel_index(image.argmax(), image.shape) == (y, x)
+    assert np.isfinite(result.table.sigma).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("away", [4, 8])
+def test_a_star_that_stays_near_the_windows_edge_is_not_moved(method, away):
+    """The reference was the median in the moved window: all frames were shifted onto its middle."""
+    still = np.array([150.2, 200.3]) + np.random.default_rng(3).normal(0, 1.0, (24, 2))
+    frames = ArrayFrames(run_of(still))
+    focus = Window(150 - away, 168, 64, 64)
+    made = register(frames, focus, method)
+    assert np.abs(np.median(made.shifts, axis=0)).max() <= 0.5  # the reference is a whole pixel
+    error = made.points - still
+    assert np.abs(np.median(error, axis=0)).max() < 0.05
+    assert np.abs(error).max() < 0.15
+    middle = register(frames, Window(118, 168, 64, 64), method)
+    assert made.reference == middle.reference
+    for metric, noisy in (("peak", 0.01), ("peak-over-flux", 0.1)):
+        quality, right = (
+            rank(frames, window, metric, 1.0, it.shifts, it.reference)
+            for window, it in ((focus, made), (middle.focus, middle))
+        )
+        assert quality == pytest.approx(right, rel=noisy)
+
+
+@pytest.mark.parametrize("focus", [(150, 224, 64), (125, 200, 64), (150, 200, 64)])
+@pytest.mark.parametrize("drift", [0.0, 90.0])
+def test_stacks_tables_and_headers_agree_on_where_the_star_is(focus, drift, tmp_path):
+    path = np.array([150.2, 200.3]) + np.linspace(0, 1, 40)[:, None] * (0, drift)
+    fits.PrimaryHDU(run_of(path, noise=1.0)).writeto(tmp_path / "run.fits")
+    recipe = Recipe(frames=(str(tmp_path / "run.fits"),), focus=focus, keep=1.0)
+    table = (made := process(recipe)).table
+    assert np.abs(table.points - path).max() < 0.05
+    stack = np.asarray(made.images["focus"].data)
+    y0, x0 = made.images["focus"].origin
+    place = track_brightest(stack[np.newaxis].astype(np.float32))[0, :2] + (y0, x0)
+    assert np.abs(place - table.reference).max() < 0.05
+    if drift == 0:
+        long_exposure = np.asarray(made.images["long_exposure"].data)
+        there = track_brightest(long_exposure[np.newaxis].astype(np.float32))[0, :2] + (y0, x0)
+        assert np.abs(there - (150.2, 200.3)).max() < 0.05
+        assert np.abs(np.array(table.reference) - (150, 200)).max() == 0
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_star_that_goes_to_the_sensors_edge_and_comes_back_counts_where_it_is_inside(method):
+    star = np.array([64, 64]) + np.random.default_rng(3).normal(0, 1.0, (40, 2))
+    star[5:14, 1] += 64  # its middle is off the sensor, 128 px wide
+    frames = run_of(star)[:, :128, :128]
+    made = register(ArrayFrames(frames), Window(0, 0, 128, 128), method)
+    assert np.flatnonzero(~made.found).tolist() == list(range(5, 14))
+    assert np.abs((made.points - star)[made.found]).max() < 0.2

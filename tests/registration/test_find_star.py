@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+
+from made_stars import PUPIL, exposed, stars
+from napari_lucky import ArrayFrames, Calibrated, LuckyError, find_star
+from napari_lucky.calibration.bad_pixels import lone_pixels, sample_moments, standing_pixels
+from napari_lucky.frames import sensor_image as sensor_images
+from napari_lucky.registration import find_star as finding
+
+RNG = np.random.default_rng(6)
+
+
+def run_with_star(y, x, shape=(200, 300), n=30, sigma=3.0, height=400.0):
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    frames = RNG.normal(100, 5, (n, *shape))
+    for k in range(n):
+        at_y, at_x = y + RNG.normal(0, 4), x + RNG.normal(0, 4)
+        frames[k] += height * np.exp(-((rows - at_y) ** 2 + (columns - at_x) ** 2) / (2 * sigma**2))
+    frames += np.linspace(0, 150, shape[1])  # stray light, brighter than the mean star
+    return frames.astype(np.float32)
+
+
+def test_the_star_is_found_in_spite_of_gradient_and_hot_pixels():
+    frames = run_with_star(120, 90)
+    for y, x in [*RNG.integers(0, 200, (40, 2)), (0, 50), (80, 0), (199, 299)]:
+        frames[:, y, x] += 3000
+    window = find_star(ArrayFrames(frames))
+    assert window.shape == (128, 128)
+    assert np.abs(np.subtract(window.centre, (120, 90))).max() <= 6
+
+
+def test_near_the_edge_the_window_is_moved_inside():
+    window = find_star(ArrayFrames(run_with_star(190, 12)))
+    assert (window.y0, window.x0) == (72, 0)
+
+
+def test_on_a_small_sensor_the_window_is_smaller():
+    window = find_star(ArrayFrames(run_with_star(30, 40, shape=(60, 90))))
+    assert window.shape == (60, 60)
+
+
+@pytest.mark.parametrize("value", [5.0, np.nan])
+def test_frames_without_anything_are_told(value):
+    with pytest.raises(LuckyError, match="equal or masked"):
+        find_star(ArrayFrames(np.full((3, 50, 50), value, np.float32)))
+
+
+def test_frames_too_small_are_told():
+    with pytest.raises(LuckyError, match="at least 8 x 8"):
+        find_star(ArrayFrames(np.zeros((3, 50, 5), np.float32)))
+
+
+def test_lone_pixels_are_steady_and_alone():
+    frames = run_with_star(60, 60, shape=(120, 120), sigma=1.2, height=2000)
+    hot = np.zeros((120, 120), bool)
+    hot[RNG.integers(0, 120, 12), RNG.integers(0, 120, 12)] = True
+    frames[:, hot] += 800
+    frames[RNG.integers(0, 30, 50), RNG.integers(0, 120, 50), RNG.integers(0, 120, 50)] += 2000
+    assert np.array_equal(lone_pixels(*sample_moments(ArrayFrames(frames))), hot)
+
+
+def test_moments_leave_masked_pixels_out():
+    frames = RNG.normal(100, 5, (10, 12, 12)).astype(np.float32)
+    frames[:4, 3, 3] = np.nan
+    frames[:, 5, 5] = np.nan
+    mean, deviation = sample_moments(ArrayFrames(frames))
+    assert mean[3, 3] == pytest.approx(frames[4:, 3, 3].mean(), rel=1e-5)
+    assert deviation[3, 3] == pytest.approx(frames[4:, 3, 3].std(), rel=1e-3)
+    assert np.isnan(mean[5, 5])
+
+
+def test_blank_frames_are_no_part_of_the_moments():
+    frames = RNG.normal(100, 5, (10, 12, 12)).astype(np.float32)
+    expected = frames[2:].mean(axis=0)
+    frames[0], frames[1] = 0, np.nan
+    mean, _ = sample_moments(ArrayFrames(frames))
+    np.testing.assert_allclose(mean, expected, rtol=1e-5)
+
+
+def test_large_sensors_are_looked_over_in_bands(monkeypatch):
+    frames = run_with_star(120, 90, n=12)
+    hot = np.zeros((200, 300), bool)
+    hot[RNG.integers(0, 200, 30), RNG.integers(0, 300, 30)] = True
+    frames[:, hot] += 3000
+    whole = ArrayFrames(frames)
+    expected, window = np.asarray(standing_pixels(whole)), find_star(whole)
+    assert (expected & hot).sum() >= hot.sum() - 2  # some are neighbours
+    for module in (sensor_images, finding):
+        monkeypatch.setattr(module, "LARGE", 20_000)
+        monkeypatch.setattr(module, "BAND", 300 * 40)
+    np.testing.assert_array_equal(standing_pixels(whole), expected)
+    masked = Calibrated(whole, bad=expected)
+    assert np.abs(np.subtract(find_star(masked).centre, window.centre)).max() <= 6
+
+
+@pytest.mark.parametrize("sampling", [1.5, 2.0])
+def test_a_small_star_that_stays_is_no_hot_pixel(sampling):
+    images = stars(np.zeros((20, PUPIL, PUPIL)), sampling, 48, np.zeros((20, 2)))
+    frames = exposed(images, 1e5, np.random.default_rng(0))
+    frames[:, 10, 12] += 5000
+    assert np.argwhere(standing_pixels(ArrayFrames(frames))).tolist() == [[10, 12]]

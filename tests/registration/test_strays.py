@@ -1,0 +1,154 @@
+"""What is found instead of the star is left out by every method, and said."""
+
+import numpy as np
+import pytest
+
+from made_stars import exposed, screens, stars
+from napari_lucky import ArrayFrames, Window, rank, register
+from napari_lucky.registration.register import METHODS
+from napari_lucky.registration.strays import COSMIC, CUT, NEIGHBOUR
+
+OTHERS = [method for method in METHODS if method != "template"]
+N = 40
+
+
+def run_of(*objects, shape=(96, 112), noise=5.0, width=2.0):
+    """Return frames of Gaussian stars: places (n, 2) and height (n,) of each."""
+    rng = np.random.default_rng(1)
+    frames = rng.normal(100, noise, (N, *shape))
+    rows, columns = np.arange(shape[0]), np.arange(shape[1])
+    for places, heights in objects:
+        for frame, (y, x), height in zip(frames, places, np.broadcast_to(heights, N), strict=True):
+            down, across = (
+                np.exp(-((at - c) ** 2) / (2 * width**2)) for at, c in ((rows, y), (columns, x))
+            )
+            frame += height * np.outer(down, across)
+    return frames.astype(np.float32)
+
+
+def still(y, x, jitter=0.5):
+    return np.array([y, x]) + np.random.default_rng(2).normal(0, jitter, (N, 2))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_brighter_neighbour_that_comes_in_is_not_taken_for_the_star(method, stays):
+    star = still(50, 56)
+    path = np.array([30.0, 130.0]) - np.linspace(0, 1, N)[:, None] * (0, 65 if stays else 170)
+    made = register(ArrayFrames(run_of((star, 800), (path, 2000))), Window(16, 24, 64, 64), method)
+    inside = (path[:, 1] > 25) & (path[:, 1] < 86)
+    clear = (path[:, 1] > 92) | (path[:, 1] < 19)
+    assert made.found[clear].all()
+    assert not made.found[inside].any()
+    assert method == "template" or {made.reasons[k] for k in np.flatnonzero(inside)} == {NEIGHBOUR}
+    assert np.abs((made.points - star)[made.found]).max() < 1
+
+
+@pytest.mark.parametrize("method", OTHERS)
+def test_a_star_that_jumps_is_followed(method):
+    star = still(50, 56)
+    star[N // 2 :] += (12, -18)
+    made = register(ArrayFrames(run_of((star, 800))), Window(16, 24, 64, 64), method)
+    assert made.found.all()
+    assert np.abs(made.points - star).max() < 0.3
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_frames_with_a_cosmic_ray_over_the_star_are_left_out(method):
+    star = still(50, 56)
+    frames = run_of((star, 800))
+    frames[7, 40, 44] += 30000
+    frames[11, 60:62, 60] += 20000
+    frames[15, 50, 57] += 30000  # on the star
+    frames[20, 30, 30] += 300  # under the star's peak after smoothing
+    made = register(ArrayFrames(frames), Window(16, 24, 64, 64), method)
+    assert np.flatnonzero(~made.found).tolist() == [7, 11, 15]
+    assert {made.reasons[k] for k in (7, 11, 15)} == {COSMIC}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_star_cut_by_the_sensors_edge_is_left_out_and_one_whose_core_is_inside_is_not(method):
+    star = still(50, 90, 0.1)
+    star[:, 1] = np.linspace(85, 118, N)  # leaves the sensor, 112 px wide
+    frames = ArrayFrames(run_of((star, 800)))
+    made = register(frames, Window(18, 48, 64, 64), method)
+    room = 111.5 - star[:, 1]
+    assert made.found[room > 5].all()
+    assert not made.found[room < 2].any()
+    assert CUT in made.reasons
+    quality = rank(frames, made.focus, "peak-over-flux", 1.0, made.shifts, made.reference)
+    assert np.isfinite(quality[made.found]).all()
+
+
+def test_a_cloud_of_speckles_half_beyond_the_edge_is_cut():
+    rng = np.random.default_rng(4)
+    images = stars(screens(N, 8, rng), 4, 128, rng.normal(0, 2, (N, 2)))
+    frames = exposed(images, 200000, rng)[:, :, :110]  # the middle is pixel 64
+    for k in (5, 6, 7):
+        frames[k, :, :108] = exposed(images[k : k + 1], 200000, rng)[0][
+            :, 20:128
+        ]  # not at the edge
+        frames[k] = exposed(np.roll(images[k : k + 1], 50, 2), 200000, rng)[0][:, :110]
+    made = register(ArrayFrames(frames), Window(0, 0, 128, 110), "brightest")
+    assert not made.found[[5, 6, 7]].any()
+    assert made.found.sum() >= N - 5
+
+
+@pytest.mark.parametrize(("second", "said"), [(1.0, True), (0.3, False), (0.0, False)])
+def test_an_equal_double_star_is_said(second, said):
+    rng = np.random.default_rng(5)
+    places = rng.normal(0, 3, (N, 2))
+    phases = screens(N, 4, rng)
+    images = stars(phases, 4, 96, places) + second * stars(
+        phases, 4, 96, places + np.array([8, -12])
+    )
+    frames = ArrayFrames(exposed(images, 50000, rng))
+    made = register(frames, Window(0, 0, 96, 96), "brightest")
+    assert made.found.all()
+    assert any("14.4 px apart" in note for note in made.notes) == said
+    assert not register(frames, Window(0, 0, 96, 96), "correlation").notes
+
+
+def in_turbulence(d_over_r0, comes=slice(0, 0), ratio=3.0, gust=slice(0, 0), alike=True):
+    """Return frames, where the star is, and in which a brighter one is 42 px away."""
+    rng, n = np.random.default_rng(1), np.arange(N)
+    phases = screens(N, d_over_r0, rng)
+    others = phases if alike else screens(N, d_over_r0, rng)
+    star = np.array([-12, 12]) + rng.normal(0, 2, (N, 2))
+    star[gust] += (30, -30)
+    there = np.isin(n, n[comes])
+    images = stars(phases, 4, 128, star)
+    images[there] += ratio * stars(others[there], 4, 128, star[there] + (30, -30))
+    return exposed(images, 200000, rng), star + 64, there
+
+
+@pytest.mark.parametrize(
+    ("d_over_r0", "comes"),
+    [(3, slice(20, N)), (5, slice(0, 20)), (8, slice(4, N)), (8, np.r_[8:12, 25:29])],
+)
+def test_a_brighter_neighbour_is_left_out_in_turbulence(d_over_r0, comes):
+    frames, star, there = in_turbulence(d_over_r0, comes)
+    methods = METHODS if d_over_r0 == 5 else ("brightest",)
+    for method in methods:
+        made = register(ArrayFrames(frames), Window(0, 0, 128, 128), method)
+        assert not made.found[there].any()
+        assert made.found[~there].sum() >= (~there).sum() - 1
+        assert np.hypot(*(made.points - star)[made.found].T).max() < 21
+        assert method == "template" or {made.reasons[k] for k in np.flatnonzero(there)} == {
+            NEIGHBOUR
+        }
+
+
+def test_two_places_that_do_not_tell_which_is_the_star_are_said():
+    frames, _, _ = in_turbulence(5, slice(4, N), ratio=1.3, alike=False)
+    made = register(ArrayFrames(frames), Window(0, 0, 128, 128))
+    assert any("two stars" in note or "equally bright" in note for note in made.notes)
+
+
+@pytest.mark.parametrize("d_over_r0", [1, 8])
+def test_a_gust_in_turbulence_moves_the_star_and_is_no_neighbour(d_over_r0):
+    frames, star, _ = in_turbulence(d_over_r0, gust=slice(15, 25))
+    frames[15:25] = (frames[15:25] - 100) * 2 + 100  # the clouds part
+    made = register(ArrayFrames(frames), Window(0, 0, 128, 128))
+    assert made.found.all() and not made.notes
+    assert np.hypot(*(made.points - star).T).max() < 21

@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+
+from napari_lucky import ArrayFrames, LuckyError, Window, stack_fourier, stack_mean
+from napari_lucky.stacking import fourier as of_fourier
+
+RNG = np.random.default_rng(10)
+WINDOW = Window(16, 20, 48, 48)
+Y, X = np.mgrid[:80, :88]
+
+
+def star(sigma_y, sigma_x):
+    light = np.exp(-((Y - 40) ** 2 / sigma_y**2 + (X - 44) ** 2 / sigma_x**2) / 2)
+    return light / light.sum() * 1e5
+
+
+def test_all_frames_at_every_frequency_is_the_mean():
+    frames = RNG.normal(100, 10, (30, 80, 88)).astype(np.float32)
+    frames[:, 30, 30] = np.nan
+    made = stack_fourier(ArrayFrames(frames), np.arange(30), WINDOW, 1.0)
+    plain = stack_mean(ArrayFrames(frames), np.arange(30), WINDOW)
+    good = plain.coverage > 0
+    np.testing.assert_allclose(made.image[good], plain.image[good], atol=2e-3)
+    assert np.argwhere(np.isnan(made.image)).tolist() == [[14, 10]]
+    np.testing.assert_array_equal(made.coverage, plain.coverage)
+
+
+def test_each_direction_is_taken_from_the_frames_that_are_sharp_in_it():
+    """Half the frames are sharp along y, the others along x; no frame is sharp in both."""
+    tall, wide, sharp = star(5, 2), star(2, 5), star(2, 2)
+    frames = np.array([tall, wide] * 10, np.float32) + 100
+    made = stack_fourier(ArrayFrames(frames), np.arange(20), WINDOW, 0.5)
+    spectra = [np.abs(np.fft.rfft2(image)) for image in (tall, wide, sharp)]
+    expected = np.fft.irfft2(np.maximum(spectra[0], spectra[1]), tall.shape)
+    expected = np.roll(expected, (40, 44), axis=(0, 1))
+    peak = made.image.max() - 100
+    assert peak == pytest.approx(expected.max(), rel=0.03)
+    assert tall.max() * 1.15 < peak < sharp.max()
+    assert (made.image - 100).sum() == pytest.approx(expected[WINDOW.slices].sum(), rel=0.01)
+
+
+def test_a_frame_without_detail_is_never_taken():
+    frames = np.array([star(6, 6)] * 15 + [star(2, 2)] * 5, np.float32)
+    made = stack_fourier(ArrayFrames(frames), np.arange(20), WINDOW, 0.25)
+    np.testing.assert_allclose(made.image, star(2, 2)[WINDOW.slices], atol=0.005 * star(2, 2).max())
+    assert made.count == 5
+
+
+def test_nothing_wraps_around():
+    """A bright star just outside the window leaves nothing on the other side of it."""
+    frames = np.full((6, 80, 88), 100, np.float32)
+    frames += np.roll(star(2, 2), (0, -44 + 19), axis=(0, 1)).astype(np.float32)
+    made = stack_fourier(ArrayFrames(frames), np.arange(6), WINDOW, 0.5)
+    np.testing.assert_allclose(made.image[:, 24:], 100, atol=0.05)
+
+
+def test_by_tiles_or_at_once_is_the_same(monkeypatch):
+    frames = RNG.normal(100, 10, (25, 80, 88)).astype(np.float32)
+    whole = stack_fourier(ArrayFrames(frames), np.arange(25), WINDOW)
+    monkeypatch.setattr(of_fourier, "TILE", 25 * 40 * 7)
+    made = stack_fourier(ArrayFrames(frames), np.arange(25), WINDOW)
+    np.testing.assert_array_equal(made.image, whole.image)
+    np.testing.assert_array_equal(made.variance, whole.variance)
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.3])
+def test_the_variance_is_that_of_many_runs(fraction):
+    window = Window(0, 0, 32, 32)
+    scene = 100 + star(4, 4)[24:56, 28:60] / 10
+
+    def run():
+        frames = (scene + RNG.normal(0, 7, (200, 32, 32))).astype(np.float32)
+        return stack_fourier(ArrayFrames(frames), np.arange(200), window, fraction)
+
+    runs = [run() for _ in range(12)]
+    images = np.array([made.image for made in runs], float)
+    pulls = (images - images.mean(axis=0)) / np.sqrt([made.variance for made in runs])
+    assert 0.9 < pulls.std() * np.sqrt(12 / 11) < 1.1
+
+
+@pytest.mark.parametrize("n", [20, 80])
+def test_the_variance_of_the_sky_is_true_of_few_frames_too(n):
+    def run():
+        frames = RNG.normal(100, 7, (n, 32, 32)).astype(np.float32)
+        return stack_fourier(ArrayFrames(frames), np.arange(n), Window(0, 0, 32, 32), 0.2)
+
+    runs = [run() for _ in range(16)]
+    true = np.var([made.image for made in runs], axis=0, ddof=1).mean()
+    told = np.mean([made.variance for made in runs])
+    assert np.sqrt(told / true) == pytest.approx(1, abs=0.1)
+
+
+def test_a_run_of_one_frame_is_that_frame_with_no_variance():
+    frame = RNG.normal(100, 10, (1, 80, 88)).astype(np.float32)
+    made = stack_fourier(ArrayFrames(frame), np.arange(1), WINDOW)
+    np.testing.assert_allclose(made.image, frame[0][WINDOW.slices], atol=1e-3)
+    assert np.isnan(made.variance).all()
+
+
+def test_a_fraction_that_is_none_is_told():
+    for fraction in (0.0, 1.2):
+        with pytest.raises(LuckyError, match="over 0 to 1"):
+            stack_fourier(ArrayFrames(np.ones((3, 80, 88))), np.arange(3), WINDOW, fraction)

@@ -1,0 +1,155 @@
+"""Stacks keep the star's coordinates on the sky, and have their frames' times."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from napari_lucky import ArrayFrames, Recipe, open_run, process, write_fits
+from napari_lucky.fits.read_back import read_saved
+from napari_lucky.frames.window import Window
+from napari_lucky.pipeline.process import stack_results
+from napari_lucky.stacking.methods import STACKS
+from napari_lucky.stacking.stack_header import moved_header
+from napari_lucky.viewer.to_layers import image_tuple
+
+STEP = 1e-5
+RNG = np.random.default_rng(5)
+pytestmark = pytest.mark.filterwarnings("ignore::astropy.wcs.FITSFixedWarning")
+
+
+def folder_of_frames(folder, n=12, drift=0.0, blank=()):
+    """Write frames of a star that jumps about, their coordinates all the same; return places."""
+    y, x = np.mgrid[:64, :72]
+    places = RNG.uniform(-4, 4, (n, 2)) + drift * np.arange(n)[:, None] + [30, 33]
+    folder.mkdir()
+    for k, (sy, sx) in enumerate(places):
+        star = 0 if k in blank else 2000 * np.exp(-((y - sy) ** 2 + (x - sx) ** 2) / 8)
+        image = (star + RNG.normal(100, 2, y.shape)).astype(np.float32)
+        header = fits.Header()
+        header.update(CTYPE1="RA---TAN", CTYPE2="DEC--TAN", CRVAL1=83.6, CRVAL2=22.0)
+        header.update(CRPIX1=31.25, CRPIX2=18.75, CD1_1=-STEP, CD1_2=0.0, CD2_1=0.0, CD2_2=STEP)
+        header["DATE-OBS"] = f"2024-01-01T00:00:{k:02}"
+        header["DATE-END"] = f"2024-01-01T00:00:{k:02}.5"
+        header["DATE-AVG"] = f"2024-01-01T00:00:{k:02}.25"
+        header["DATE"] = "2024-01-02"
+        fits.PrimaryHDU(image, header).writeto(folder / f"frame_{k:03}.fits")
+    return places
+
+
+def star_in(image):
+    """Return where the star is, (y, x): the centre of its light over a third of its peak."""
+    light = np.nan_to_num(np.asarray(image, float))
+    light -= np.median(light)
+    light = np.where(light > light.max() / 3, light, 0)
+    return [(light * at).sum() / light.sum() for at in np.indices(light.shape)]
+
+
+def off(header, image, place, of=None):
+    """Return by how many pixels of the source the star's coordinates are off its place."""
+    y, x = star_in(image)
+    sky = WCS(header).all_pix2world([[x, y]], 0)
+    return np.hypot(*(WCS(of).all_world2pix(sky, 0)[0] - np.array(place)[::-1]))
+
+
+@pytest.mark.parametrize("method", STACKS)
+def test_the_star_has_the_coordinates_that_it_has_in_the_first_frame(method, tmp_path):
+    places = folder_of_frames(tmp_path / "run", drift=1.0)
+    recipe = Recipe(frames=(str(tmp_path / "run"),), focus=(34, 37, 30), keep=1.0, stack=method)
+    result = process(recipe)
+    first = fits.getheader(tmp_path / "run" / "frame_000.fits")
+    write_fits(tmp_path / "x.fits", [result.images["focus"]])
+    written = fits.getheader(tmp_path / "x.fits")
+    assert off(written, fits.getdata(tmp_path / "x.fits"), places[0], first) < 0.05
+    (back, *_) = read_saved(tmp_path / "x.fits")
+    write_fits(tmp_path / "y.fits", [replace(back, variance=None)])
+    for axis in (1, 2):
+        again = fits.getheader(tmp_path / "y.fits")[f"CRPIX{axis}"]
+        assert again == pytest.approx(written[f"CRPIX{axis}"], abs=1e-9)
+    # stack, table and LTV agree on where the star is on the sensor
+    y, x = star_in(fits.getdata(tmp_path / "x.fits"))
+    scale = written.get("LTM1_1", 1)
+    on_sensor = [(v + 1 - written[f"LTV{axis}"]) / scale - 1 for axis, v in ((2, y), (1, x))]
+    np.testing.assert_allclose(on_sensor, result.table.reference, atol=0.1)
+
+
+def test_whole_pixels_and_the_unshifted_long_exposure(tmp_path):
+    places = folder_of_frames(tmp_path / "run")
+    recipe = Recipe(frames=(str(tmp_path / "run"),), focus=(30, 33, 30), keep=1.0, subpixel=False)
+    result = process(recipe)
+    first = fits.getheader(tmp_path / "run" / "frame_000.fits")
+    for name, image in result.images.items():
+        write_fits(tmp_path / f"{name}.fits", [image])
+    written = fits.getheader(tmp_path / "focus.fits")
+    moved = np.floor(result.table.shifts[0] + 0.5)
+    assert written["CRPIX1"] == first["CRPIX1"] + moved[1] - image.origin[1]
+    assert off(written, fits.getdata(tmp_path / "focus.fits"), places[0], first) < 0.8
+    written = fits.getheader(tmp_path / "long_exposure.fits")
+    assert written["CRPIX1"] == first["CRPIX1"] - image.origin[1]
+
+
+def test_a_first_frame_without_a_shift_and_a_later_start(tmp_path):
+    """The coordinates are those of the first frame that is shifted, and of its own header."""
+    places = folder_of_frames(tmp_path / "run")
+    with fits.open(tmp_path / "run" / "frame_003.fits", mode="update") as hdus:
+        hdus[0].header["CRPIX1"] += 10.5  # this frame's own
+    of = fits.getheader(tmp_path / "run" / "frame_003.fits")
+    result = process(Recipe(frames=(str(tmp_path / "run"),), focus=(30, 33, 30), keep=1.0, start=2))
+    table, run = result.table, open_run((tmp_path / "run",))
+    shifts = np.concatenate([np.full((3, 2), np.nan), table.shifts[1:]])
+    window = Window(15, 18, 30, 30)
+    every = replace(
+        table, frame=np.arange(12), file=run.files, shifts=shifts,
+        selected=np.isfinite(shifts[:, 0]), quality=np.ones(12),
+    )  # fmt: skip
+    made = stack_results(run, every, window, None, True, run.header)["focus"]
+    write_fits(tmp_path / "x.fits", [made])
+    written = fits.getheader(tmp_path / "x.fits")
+    assert off(written, made.data, places[3], of) < 0.05
+    write_fits(tmp_path / "y.fits", [result.images["focus"]])
+    second = fits.getheader(tmp_path / "run" / "frame_002.fits")
+    written = fits.getheader(tmp_path / "y.fits")
+    assert off(written, result.images["focus"].data, places[2], second) < 0.05
+
+
+def test_times_are_those_of_the_frames_that_are_stacked(tmp_path):
+    folder_of_frames(tmp_path / "run")
+    result = process(
+        Recipe(frames=(str(tmp_path / "run"),), focus=(30, 33, 30), keep=2, add=(4, 9))
+    )
+    header = result.images["focus"].header
+    kept = np.flatnonzero(result.table.selected)
+    assert header["DATE-OBS"] == f"2024-01-01T00:00:{kept[0]:02}"
+    assert header["DATE-END"] == f"2024-01-01T00:00:{kept[-1]:02}.5"
+    assert "DATE-AVG" not in header
+    header = result.images["long_exposure"].header
+    assert header["DATE-OBS"] == "2024-01-01T00:00:00"
+    assert header["DATE-END"] == "2024-01-01T00:00:11.5"
+    write_fits(tmp_path / "x.fits", [result.images["focus"]])
+    assert "DATE" not in fits.getheader(tmp_path / "x.fits")  # when another file was written
+
+
+@pytest.mark.parametrize("header", [None, {"CRPIX1": 3.0}, "text"])
+def test_what_is_no_header_is_given_back(header):
+    frames = ArrayFrames(np.zeros((2, 9, 9)))
+    assert moved_header(header, frames, np.ones((2, 2))) is header
+    own = fits.Header([("CRPIX1", 3.0)])
+    assert moved_header(own, frames, np.full((2, 2), np.nan)) is own
+    assert moved_header(own, frames, np.array([[np.nan, 1], [2.0, 0.5]]))["CRPIX1"] == 3.5
+
+
+def test_what_is_made_of_a_layer_from_a_saved_window_keeps_its_place():
+    """Header and origin of a layer that was read back hold for what is made of it."""
+    header = fits.Header([("CRPIX1", 100.0), ("CTYPE1", "RA---TAN")])
+    image = np.ones((20, 20), np.float32)
+    _, meta, _ = image_tuple(image, "saved", header=header, origin=(32, 48))
+    like = SimpleNamespace(
+        ndim=2, units=("pixel",) * 2, axis_labels=("y", "x"), metadata=meta["metadata"],
+        scale=np.array(meta["scale"]), translate=np.array(meta["translate"]),
+    )  # fmt: skip
+    _, meta, _ = image_tuple(image[2:, 3:], "part", header=header, origin=(2, 3), like=like)
+    assert meta["metadata"]["origin"] == (34, 51)
+    np.testing.assert_array_equal(meta["translate"], (34, 51))

@@ -1,0 +1,163 @@
+"""One frame's fit: known truth from the model itself, and from the independent simulation."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from napari_lucky import ArrayFrames, Window, calibrate, simulate_run
+from napari_lucky.wavefront.frame_fit import Pair, fitted_images
+from napari_lucky.wavefront.observe import HeaderNoise, Noise, measure_noise, noise_from, observe
+from napari_lucky.wavefront.pair_model import make_pair_model
+from napari_lucky.wavefront.search import errors_of, noise_of, refit, residual_sums, search
+from napari_lucky.wavefront.static import unknown
+
+SHAPES, SAMPLING, LAST = ((78, 78), (120, 120)), 7.0, 36
+TIGHT = (0.005, 0.005)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_pair_model(SHAPES, SAMPLING, 0.3, LAST)
+
+
+@pytest.fixture(scope="module")
+def prior():
+    return unknown(LAST, 2.0, 1.2).prior(fit_defocus=False)
+
+
+@pytest.fixture(scope="module")
+def truth(prior):
+    rng = np.random.default_rng(5)
+    x = rng.multivariate_normal(prior.mean, prior.covariance)
+    x[:4] = [0.6, -0.8, 1.0, 0.3]
+    return x
+
+
+def pixels(model, x, rng, flux=2e5, read=3.0):
+    """Images of the model with a plane and noise, each bin spread over its pixels."""
+    out = []
+    for image in model.images(x):
+        y, u = np.mgrid[: image.shape[0], : image.shape[1]]
+        light = np.kron(flux * image / 9 + 100 + 0.1 * y - 0.2 * u, np.ones((3, 3)))
+        out.append((light + read * rng.standard_normal(light.shape)).astype(np.float32))
+    return out[0], out[1]
+
+
+def test_a_frame_of_the_model_gives_its_truth_within_its_errors(model, prior, truth):
+    rng = np.random.default_rng(0)
+    observed = observe(pixels(model, truth, rng), Noise(np.inf, 3.0, ""), 3, SAMPLING)
+    made, tried = search(model, observed, prior, rng, level=1.3, errors=TIGHT)
+    assert made.chi2 == pytest.approx(1, abs=0.1)
+    assert 1 <= tried <= 6
+    free = prior.free
+    pulls = (made.x - truth)[free] / np.sqrt(np.diag(made.covariance)[free])
+    assert np.sqrt(np.mean(pulls**2)) < 1.5
+    assert np.sqrt(((made.x - truth)[4:12] ** 2).sum()) < 0.03
+    assert made.x[-1] == 1.2  # held
+    np.testing.assert_allclose(made.fluxes, 2e5 / 9, rtol=0.02)
+
+
+def test_flux_and_background_plane_change_nothing(model, prior, truth):
+    found = []
+    for flux, level in ((1.0, 0.0), (4.0, 700.0)):
+        focus, donut = pixels(model, truth, np.random.default_rng(0))
+        slope = np.linspace(0, level, donut.shape[0], dtype=np.float32)[:, None]
+        both = (focus * np.float32(flux), donut * np.float32(flux) + slope)
+        observed = observe(both, Noise(np.inf, 3.0 * flux, ""), 3, SAMPLING)
+        found.append(refit(model, observed, prior, truth, (1e-6, 1e-6)).x)
+    np.testing.assert_allclose(*found, atol=2e-2)
+
+
+def test_masked_pixels_have_no_weight(model, prior, truth):
+    focus, donut = pixels(model, truth, np.random.default_rng(0))
+    donut[60:64, 40:44] = np.nan
+    observed = observe((focus, donut), Noise(np.inf, 3.0, ""), 3, SAMPLING)
+    made = refit(model, observed, prior, truth, TIGHT)
+    assert np.isfinite(made.x).all()
+    assert observed.masked[1].sum() == 4  # bins that hold a masked pixel
+    pair = observed.pair(TIGHT)
+    wild = [np.where(m, 1e6, i) for m, i in zip(observed.masked, pair.images, strict=True)]
+    same = fitted_images(model, Pair((wild[0], wild[1]), pair.weights), made.x)
+    np.testing.assert_allclose(same[1], fitted_images(model, pair, made.x)[1], rtol=1e-6)
+
+
+def test_the_models_error_is_measured(model, prior, truth):
+    rng = np.random.default_rng(3)
+    focus, donut = pixels(model, truth, rng)
+    wrong = np.kron(1 + 0.06 * rng.standard_normal((40, 40)), np.ones((3, 3)))
+    light = 100 + (donut - 100) * wrong
+    observed = observe((focus, light.astype(np.float32)), Noise(np.inf, 3.0, ""), 3, SAMPLING)
+    given = (0.05, 0.05)
+    errors = errors_of(residual_sums(observed, refit(model, observed, prior, truth, given), given))
+    assert errors[0] < 0.03
+    assert errors[1] == pytest.approx(0.06, rel=0.25)
+
+
+def test_turbulence_of_all_frequencies():
+    """An independent simulation; the centre of the pupil, which is hidden, is not compared."""
+    run = simulate_run(
+        3, (200, 400), d_over_r0=3, seed=2, samples=64, focus_size=128, defocus_size=192
+    )
+    frames = calibrate(*(ArrayFrames(a) for a in (run.frames, run.dark, run.flat)))
+    windows = Window.centred(*run.focus), Window.centred(*run.defocus)
+    noise = measure_noise(frames, windows, SAMPLING)
+    assert noise.gain == pytest.approx(2.0, rel=0.25)  # e-/ADU, as in Camera
+    model = make_pair_model((windows[0].shape, windows[1].shape), 6.999, 0.3, 66)
+    prior = unknown(66, 3.0, 1.8).prior(fit_defocus=False)
+    for number in range(3):
+        read = [frames.read(slice(number, number + 1), window)[0] for window in windows]
+        observed = observe((read[0], read[1]), noise, 3, 6.999)
+        made, _ = search(model, observed, prior, np.random.default_rng(0), level=2.0)
+        off = made.x[5:11] - run.truth.zernikes[number, 4:10]  # Noll 5 to 10
+        assert np.sqrt((off**2).sum()) < 0.06
+
+
+def test_noise_is_taken_as_given():
+    frames = ArrayFrames(np.zeros((1, 64, 64), np.float32))
+    windows = (Window(0, 0, 32, 32), Window(32, 32, 32, 32))
+    assert measure_noise(frames, windows, 7.0, 2.0, 6.0) == Noise(2.0, 3.0, "given")
+    assert str(Noise(2.0, 3.0, "given")) == "gain 2 e-/ADU, read noise 3 ADU (given)"
+
+
+def test_the_noise_is_measured_on_the_residuals(model, prior, truth):
+    """Photons of 2 e-/ADU and 3 ADU of read noise on each bin's pixels, and a perfect model."""
+    rng = np.random.default_rng(1)
+    sky = float(np.sqrt(9 + 50))  # as it is measured on the borders
+    sums = np.zeros((4, 6))
+    for _ in range(4):
+        light = (one.astype(float) for one in pixels(model, truth, rng, read=0.0))
+        focus, donut = (
+            (one + rng.standard_normal(one.shape) * np.sqrt(9 + one / 2)).astype(np.float32)
+            for one in light
+        )
+        observed = observe((focus, donut), Noise(np.inf, sky, ""), 3, SAMPLING)
+        fitted = refit(model, observed, prior, truth)
+        sums += residual_sums(observed, fitted, (0.05, 0.05))
+    foot, slope, errors = noise_of(sums)
+    assert 9 * foot + 100 * slope == pytest.approx(9 + 50, rel=0.1)  # of a pixel of the sky
+    donut_star = 60.0  # ADU; there photons and an error of the model look much alike
+    of_donut = 9 * foot + 160 * slope + 9 * (errors[1] * donut_star) ** 2
+    assert of_donut == pytest.approx(9 + 80, rel=0.15)
+    assert max(errors) < 0.04
+
+
+@pytest.mark.parametrize(
+    ("cards", "found"),
+    [
+        ([], HeaderNoise()),
+        ([("GAIN", 139, "")], HeaderNoise()),
+        ([("GAIN", 100, "camera gain setting")], HeaderNoise()),
+        ([("GAIN", 1.4, "[e-/ADU] conversion")], HeaderNoise(gain=1.4, gain_in="GAIN")),
+        ([("GAIN", 0.8, "electrons per ADU")], HeaderNoise(gain=0.8, gain_in="GAIN")),
+        ([("GAIN", 139, ""), ("EGAIN", 0.97, "")], HeaderNoise(gain=0.97, gain_in="EGAIN")),
+        ([("EGAIN", 0.0, ""), ("RDNOISE", -1.0, "")], HeaderNoise()),
+        ([("EGAIN", "unknown", "")], HeaderNoise()),
+        ([("READNOIS", 3.5, "e-")], HeaderNoise(read_noise_e=3.5, read_in="READNOIS")),
+        ([("RON", 3.5, "ADU")], HeaderNoise()),
+    ],
+)
+def test_the_noise_in_a_header(cards, found):
+    assert noise_from(fits.Header(cards)) == found
+    plain = {name: value for name, value, _ in cards if name != "GAIN"}
+    if not any(comment for _, _, comment in cards):
+        assert noise_from(plain) == found  # without comments

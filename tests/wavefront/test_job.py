@@ -1,0 +1,49 @@
+"""What `napari-lucky wavefront` hands on to the fit."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from napari_lucky import Diffraction, Recipe, Window, calibrate, open_run, rank
+from napari_lucky.wavefront import job as wavefront_job
+from napari_lucky.wavefront.job import WavefrontRequest, wavefront_of_run
+
+TELESCOPE = {"wavelength_nm": 633.0, "focal_ratio": 24.0, "pixel_um": 5.0, "diameter_m": 0.4}
+
+
+class Stop(Exception):
+    """Ends the job before the fit."""
+
+
+def test_frames_are_ranked_by_the_recipe_s_psf(tmp_path, monkeypatch):
+    y, x = np.indices((48, 112))
+    star = np.exp(-((y - 24) ** 2 + (x - 24) ** 2) / 8) + np.exp(
+        -((y - 24) ** 2 + (x - 84) ** 2) / 90
+    )
+    frames = np.random.default_rng(0).normal(200, 4, (6, 48, 112)) + 800 * star
+    fits.PrimaryHDU(frames.astype(np.float32)).writeto(tmp_path / "run.fits")
+    recipe = Recipe(
+        frames=(str(tmp_path / "run.fits"),),
+        focus=(24, 24, 40),
+        defocus=(24, 84, 40),
+        rank="psf-correlation",
+        psf=(3.0, 0.3),
+    )
+    seen = []
+
+    def fit(frames, task, quality, **work):
+        seen.append(quality)
+        raise Stop
+
+    monkeypatch.setattr(wavefront_job, "measure_wavefront", fit)
+    request = WavefrontRequest(TELESCOPE, 0.5, options={"choice": "ranked", "count": 3})
+    with pytest.raises(Stop):
+        wavefront_of_run(recipe, request)
+    expected = rank(
+        calibrate(open_run(tmp_path / "run.fits")),
+        Window.centred(24, 24, 40),
+        "psf-correlation",
+        recipe.rank_smooth,
+        diffraction=Diffraction(3.0, 0.3),
+    )
+    np.testing.assert_array_equal(seen[0], expected)
