@@ -63,10 +63,11 @@ if TYPE_CHECKING:
     from .pipeline.recipe import Recipe, read_recipe, recipe_to_toml
     from .pipeline.results_folder import write_results
     from .psf.bootstrap import bootstrap_figures
-    from .psf.figures import PsfFigures, psf_figures
+    from .psf.figures import psf_figures
     from .psf.job import measure_files
     from .psf.output import write_figures
     from .psf.recipe import FigureRecipe
+    from .psf.result import PsfFigures
     from .psf.surface_mesh import Surface, surface_of
     from .ranking.keep_curve import KeepCurve, keep_curve
     from .ranking.metrics import METRICS, metric
@@ -204,13 +205,11 @@ _HOMES = {
     ),
     "pipeline.results_folder": ("write_results",),
     "psf.bootstrap": ("bootstrap_figures",),
-    "psf.figures": (
-        "PsfFigures",
-        "psf_figures",
-    ),
+    "psf.figures": ("psf_figures",),
     "psf.job": ("measure_files",),
     "psf.output": ("write_figures",),
     "psf.recipe": ("FigureRecipe",),
+    "psf.result": ("PsfFigures",),
     "psf.surface_mesh": (
         "Surface",
         "surface_of",

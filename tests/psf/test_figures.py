@@ -285,3 +285,53 @@ def test_images_that_cannot_be_measured(noisy):
         bootstrap_figures(frames, np.arange(4), whole, noisy[1])
     with pytest.raises(LuckyError, match="5 resamples"):
         bootstrap_figures(frames, np.arange(40), whole, noisy[1], resamples=5)
+
+
+@pytest.mark.parametrize("q", [2, 3, 7])
+def test_without_optics_what_needs_none_is_measured(q):
+    """FWHM, light and place are the same; there is no Strehl ratio, and nothing to compare with."""
+    image, diffraction, _ = star(q, 0.3, (0.2, -0.3))
+    image = image + 100 + np.random.default_rng(q).normal(0, 1, image.shape)
+    known = psf_figures(image, diffraction)
+    bare = psf_figures(image, None, known.recipe)
+    assert bare.fwhm_major == pytest.approx(known.fwhm_major, rel=0.01)
+    assert bare.fwhm_minor == pytest.approx(known.fwhm_minor, rel=0.01)
+    assert bare.centre == pytest.approx(known.centre, abs=0.05)
+    assert bare.flux == pytest.approx(known.flux, rel=1e-3)
+    assert bare.radius_of(0.5) == pytest.approx(known.radius_of(0.5), rel=0.01)
+    assert bare.profile[0] == pytest.approx(1, abs=1e-4)
+    for value in (bare.strehl, bare.errors.strehl, bare.aperture, bare.strehl_with_halo):
+        assert np.isnan(value)
+    assert np.isnan(bare.perfect_encircled).all()
+    assert np.isnan(bare.perfect_profile).all()
+    alone = psf_figures(image)  # its aperture in widths of the star
+    assert alone.cautions == ()
+    assert alone.fwhm_major == pytest.approx(known.fwhm_major, rel=0.02)
+    assert 3 * q < alone.recipe.aperture < 12 * q
+
+
+def test_a_wide_star_without_optics():
+    image = gaussian(16, 11, 30) + np.random.default_rng(1).normal(0, 1, (101, 101))
+    figures = psf_figures(image)
+    assert (figures.fwhm_major, figures.fwhm_minor) == pytest.approx((16, 11), rel=0.02)
+
+
+@pytest.mark.parametrize("q", [2, 3, 7])
+@pytest.mark.parametrize("optics", [True, False])
+def test_a_hot_pixel_at_the_edge_is_not_the_star(q, optics):
+    image, diffraction, centre = star(q, 0.3, (0.2, -0.3))
+    image = image + 100 + np.random.default_rng(q).normal(0, 1, image.shape)
+    asked = diffraction if optics else None
+    clean = psf_figures(image, asked)
+    hot = image.copy()
+    hot[0, 5] = 30 * image.max()
+    figures = psf_figures(hot, asked)
+    assert figures.centre == pytest.approx(centre, abs=0.05)
+    assert figures.recipe == clean.recipe
+    assert figures.flux == clean.flux
+    assert figures.fwhm_major == pytest.approx(clean.fwhm_major, rel=1e-5)
+    (caution,) = figures.cautions
+    assert caution.startswith("1 pixel brighter than the star (y 0, x 5) was masked")
+    # a star that is cut by the edge is no hot pixel
+    with pytest.raises(LuckyError, match="pixels from the image's edge"):
+        psf_figures(image[int(centre[0]) :], asked)

@@ -9,6 +9,7 @@ import pytest
 from astropy.io import fits
 
 from napari_lucky import (
+    Diffraction,
     FigureRecipe,
     ImageResult,
     Window,
@@ -19,6 +20,7 @@ from napari_lucky import (
 )
 from napari_lucky.cli.main import main
 from napari_lucky.fits.read_back import read_saved
+from napari_lucky.optics.diffraction import diffraction_psf
 from napari_lucky.optics.simulation import SIMULATED
 
 OPTICS = ["--wavelength", 633, "--focal-ratio", 58.6, "--pixel-size", 5.3, "--diameter", 0.45]
@@ -259,8 +261,39 @@ def test_refusals(data, tmp_path, capsys, given, says):
     assert not (tmp_path / "a").exists()
 
 
-def test_what_the_header_does_not_tell_is_asked_for(tmp_path, capsys):
-    fits.PrimaryHDU(np.eye(40, dtype=np.float32)).writeto(tmp_path / "a.fits")
-    assert run_cli("figures", tmp_path / "a.fits", "--diameter", 1, "-o", tmp_path / "out") == 2
-    assert "the wavelength (nm), the focal ratio, the pixel size" in capsys.readouterr().err
+def test_without_optics_there_is_no_strehl_ratio(tmp_path, capsys):
+    image = (1e4 * diffraction_psf(Diffraction(3), (61, 61))).astype(np.float32)
+    fits.PrimaryHDU(image).writeto(tmp_path / "a.fits")
+    out = tmp_path / "out"
+    given = (
+        "figures",
+        tmp_path / "a.fits",
+        "--pixel-size",
+        5,
+        "-o",
+        out,
+        "--overwrite",
+        "--report",
+    )
+    assert run_cli(*given) == 0
+    said = capsys.readouterr()
+    why = "No Strehl ratio was measured: the wavelength (nm) and the focal ratio are not known."
+    assert why in said.err
+    assert "obstruction" not in said.err
+    assert "FWHM 3.1" in said.out
+    assert "50 % of the light in" in said.out
+    assert "Strehl" not in said.out
+    (row,) = lines(out / "figures.csv")
+    assert (row["strehl"], row["sampling_px"], row["aperture_lambda_d"]) == ("", "", "")
+    assert float(row["fwhm_major_px"]) == pytest.approx(3.1, abs=0.1)
+    assert float(row["radius_50_px"]) > 1
+    told = tomllib.loads((out / "figures.toml").read_text())
+    assert "diffraction" not in told
+    # what a Strehl ratio needs is enough for it: the diameter is not
+    assert run_cli(*given, "--wavelength", 500, "--focal-ratio", 30, "--obstruction", 0) == 0
+    assert "a.fits: Strehl ratio 1" in capsys.readouterr().out
+    assert (out / "figures.png").is_file()
+
+
+def test_what_is_not_there_is_told(tmp_path, capsys):
     assert run_cli("figures", tmp_path / "none.fits", "--psf", 7, "-o", tmp_path / "out") == 2

@@ -11,7 +11,6 @@ from napari_lucky import (
     Diffraction,
     FigureRecipe,
     LazyArray,
-    LuckyError,
     Window,
     bootstrap_figures,
     psf_figures,
@@ -152,17 +151,20 @@ def test_the_header_and_saved_telescopes_fill_the_boxes(viewer, hand, star, mess
 
 
 def test_boxes_are_empty_until_something_is_known(viewer, hand, star, messages):
-    """Run refuses with the command line's sentence; what is typed stays."""
-    from napari_lucky.optics.telescope_store import telescope_of
+    """Without optics there is no Strehl ratio, which is said; what is typed stays."""
+    from napari_lucky.optics.telescope_store import no_strehl
 
     dock = hand.dock("figures")
     choice = dock.telescope
     assert set(choice.given.values()) == {None}
-    hand.press(dock.run_button)
-    with pytest.raises(LuckyError) as refused:
-        telescope_of({})
-    assert messages() == [("error", str(refused.value))]
-    assert not dock.rows
+    hand.run(dock)
+    assert messages() == [("warning", no_strehl({}))]
+    (row,) = dock.rows.values()
+    assert np.isnan(row.figures.strehl)
+    assert row.figures.fwhm_major == pytest.approx(psf_figures(star.data).fwhm_major)
+    assert "not known: it needs wavelength" in dock.told.text()
+    assert [axes.get_xlabel() for axes in dock.canvas.figure.axes] == ["radius (px)"] * 2
+    hand.press(dock.clear_button)
 
     choice.boxes["pixel_um"].value = "6,33"
     hand.press(dock.run_button)

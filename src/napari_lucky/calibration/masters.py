@@ -13,7 +13,7 @@ from napari_lucky.calibration.bad_pixels import HOT_SIGMA
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.blocks import Progress, map_blocks, silent
 from napari_lucky.frames.frames import Frames, as_float32
-from napari_lucky.frames.sensor_image import SensorImage, bands_of, blank_image, is_large, median_of
+from napari_lucky.frames.sensor_image import SensorImage, bands_of, blank_image, median_of
 from napari_lucky.frames.window import Window
 
 Combine = Literal["mean", "median"]
@@ -74,15 +74,10 @@ def combined(
 ) -> SensorImage:
     """Combine frames as `master` does; the result of a large sensor is not in memory."""
     check_calibration(method, clip_sigma, HOT_SIGMA, DEAD_BELOW)
-    n, ny, nx = frames.shape
-    if is_large(frames.shape):
-        bands = bands_of(frames.shape, n)
-    else:
-        rows = max(1, min(ny, (1 << 22) // (n * nx)))
-        bands = [slice(y, min(y + rows, ny)) for y in range(0, ny, rows)]
+    bands = bands_of(frames.shape, frames.shape[0])
 
     def combine(band: slice) -> NDArray[np.float32]:
-        window = Window(band.start, 0, band.stop - band.start, nx)
+        window = Window(band.start, 0, band.stop - band.start, frames.shape[2])
         return _combine(as_float32(frames.read(slice(None), window)), method, clip_sigma)
 
     with warnings.catch_warnings():

@@ -91,7 +91,7 @@ def run_figures(given: argparse.Namespace) -> int:
     from napari_lucky.psf.job import inputs_of_images, measure_files
     from napari_lucky.psf.output import NAMES, write_figures
     from napari_lucky.psf.recipe import FigureRecipe
-    from napari_lucky.psf.table import tell_aperture
+    from napari_lucky.psf.table import tell_row
 
     telescope = told_telescope(given)
     if given.psf is not None and telescope:
@@ -120,13 +120,7 @@ def run_figures(given: argparse.Namespace) -> int:
         warn(note)
     good = [row for row in measured.rows if row.figures is not None]
     for row in good[:3]:
-        assert row.figures is not None
-        of, errors = row.figures, row.figures.errors
-        error = "" if errors is None else f" ± {errors.strehl:.2g}"
-        say(
-            f"{row.title}: Strehl ratio {of.strehl:.4g}{error}, {tell_aperture(of)}, FWHM "
-            f"{of.fwhm_major:.4g} x {of.fwhm_minor:.4g} px"
-        )
+        say(tell_row(row))
     more = f"{len(good)} images; " if len(good) > 3 else ""
     say(f"{more}wrote {', '.join(file.name for file in files)} to {given.out}")
     return 0

@@ -211,9 +211,9 @@ class FiguresDock(Dock):
         pixels, frame = image_at(layer, self.viewer.dims.point)
         windows = self.windows.value
         window = None if windows is None else windows_of(windows, layer)[0]
-        telescope, scale = self.telescope.telescope, stack_scale(history_of(layer))
-        doubts = self.telescope.notes
-        diffraction, recipe = on_finer(telescope.diffraction, self.recipe, scale)
+        optics, telescope, doubts = self.telescope.optics
+        scale = stack_scale(history_of(layer))
+        diffraction, recipe = on_finer(optics, self.recipe, scale)
         frames = self._frames(layer) if frame is None else None
         resamples, name = self.resamples.value, layer.name
 

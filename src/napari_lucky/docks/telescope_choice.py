@@ -10,6 +10,7 @@ from magicgui.widgets import ComboBox, Container, Label, LineEdit, PushButton, W
 from napari_lucky.docks.jobs import attempt, tell
 from napari_lucky.docks.number_box import NumberBox
 from napari_lucky.errors import LuckyError
+from napari_lucky.optics.diffraction import Diffraction
 from napari_lucky.optics.telescope import Telescope
 from napari_lucky.optics.telescope_header import header_doubts, header_telescope
 from napari_lucky.optics.telescope_store import (
@@ -19,6 +20,7 @@ from napari_lucky.optics.telescope_store import (
     telescope_notes,
     telescope_of,
 )
+from napari_lucky.psf.job import optics_for
 from napari_lucky.viewer.messages import show_warning
 
 UNNAMED, FROM_HEADER = "as below", "from the header"
@@ -96,6 +98,19 @@ class TelescopeChoice:
             If a figure lacks, or makes no sense.
         """
         return telescope_of(self.given)
+
+    @property
+    def optics(self) -> tuple[Diffraction | None, Telescope | None, tuple[str, ...]]:
+        """The diffraction-limited PSF, the telescope, and what is doubtful; None if not known.
+
+        Raises
+        ------
+        LuckyError
+            If something makes no sense.
+        """
+        diffraction, telescope, notes = optics_for(None, self.given)
+        known = diffraction is not None
+        return diffraction, telescope, self.notes if known else notes
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ LARGE = 1 << 23
 """Pixels of a sensor from which on whole images of it are not held in memory."""
 BAND, BAND_ROWS = 1 << 18, 8
 """Pixels of a band of rows of a large sensor, and its rows, at least."""
+READ = 1 << 22
+"""Pixels of an ordinary sensor that are read of several frames together."""
 BINS, HELD = 4096, 1 << 18
 """Bins in which the median is looked for, and values among which it is sorted out at last."""
 
@@ -51,12 +53,15 @@ def is_large(shape: tuple[int, ...]) -> bool:
 
 
 def bands_of(shape: tuple[int, ...], depth: int = 1) -> list[slice]:
-    """Cut a large sensor, (..., y, x), into bands of rows; one band is all of an ordinary one.
+    """Cut a sensor, (..., y, x), into bands of rows; of one frame, an ordinary one is one band.
 
     Where so many frames are read together (`depth`), the bands are narrower.
     """
     ny, nx = shape[-2:]
-    rows = max(BAND_ROWS // depth, BAND // (nx * depth), 1) if is_large(shape) else max(ny, 1)
+    if is_large(shape):
+        rows = max(BAND_ROWS // depth, BAND // (nx * depth), 1)
+    else:
+        rows = max(ny if depth == 1 else READ // (nx * depth), 1)
     return [slice(y, min(y + rows, ny)) for y in range(0, ny, rows)]
 
 

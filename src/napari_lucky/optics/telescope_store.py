@@ -16,6 +16,7 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.files.temporaries import locked_by
 from napari_lucky.files.toml import parse_toml
 from napari_lucky.fits.write import write_text
+from napari_lucky.optics.diffraction import Diffraction
 from napari_lucky.optics.telescope import Telescope
 from napari_lucky.optics.telescope_header import header_doubts, header_telescope
 from napari_lucky.optics.telescope_sense import impossible, unusual
@@ -209,9 +210,42 @@ def telescope_of(*known: Mapping[str, float | None]) -> Telescope:
     return Telescope(**known_optics(*known, needed=tuple(NAMES)))
 
 
+OPTICS = ("wavelength_nm", "focal_ratio", "pixel_um")
+"""What decides lambda/D in pixels."""
+
+
+def diffraction_of(*known: Mapping[str, float | None]) -> Diffraction | None:
+    """Return the diffraction-limited PSF of what is known of a telescope, as `telescope_of`.
+
+    None if wavelength, focal ratio or pixel are not known; `no_strehl` says which.
+
+    Raises
+    ------
+    LuckyError
+        If something makes no sense.
+    """
+    optics = known_optics(*known, needed=())
+    if any(name not in optics for name in OPTICS):
+        return None
+    sampling = optics["wavelength_nm"] * 1e-3 * optics["focal_ratio"] / optics["pixel_um"]
+    return Diffraction(sampling, optics["obstruction"])
+
+
+def no_strehl(*known: Mapping[str, float | None]) -> str:
+    """Return a sentence on what a Strehl ratio lacks, for what is known of a telescope."""
+    optics = known_optics(*known, needed=())
+    lack = [NAMES[name] for name in OPTICS if name not in optics]
+    *first, last = lack
+    names = f"{', '.join(first)} and {last}" if first else last
+    return (
+        f"No Strehl ratio was measured: {names} {'are' if first else 'is'} not known. Give "
+        f"{'them' if first else 'it'}, or choose a saved telescope."
+    )
+
+
 def known_optics(
     *known: Mapping[str, float | None],
-    needed: tuple[str, ...] = ("wavelength_nm", "focal_ratio", "pixel_um"),
+    needed: tuple[str, ...] = OPTICS,
 ) -> dict[str, float]:
     """Put together what is known of a telescope, as `telescope_of` does, without a diameter.
 

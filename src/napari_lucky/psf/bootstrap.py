@@ -14,8 +14,9 @@ from napari_lucky.execution.blocks import Progress, blocks_of, map_blocks, silen
 from napari_lucky.frames.frames import Frames, as_float32
 from napari_lucky.frames.window import Window
 from napari_lucky.optics.diffraction import Diffraction
-from napari_lucky.psf.figures import FloatArray, Measure, PsfErrors, PsfFigures
+from napari_lucky.psf.figures import Measure
 from napari_lucky.psf.recipe import FigureRecipe
+from napari_lucky.psf.result import FloatArray, PsfErrors, PsfFigures
 from napari_lucky.stacking.mean import checked
 
 RESAMPLES, MOST_RESAMPLES = 200, 5000
@@ -29,7 +30,7 @@ def bootstrap_figures(
     frames: Frames,
     index: NDArray[np.intp],
     window: Window,
-    diffraction: Diffraction,
+    diffraction: Diffraction | None = None,
     recipe: FigureRecipe = FigureRecipe(),
     *,
     near: Window | None = None,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_lucky.imaging.fine_image import FineImage
+from napari_lucky.optics.diffraction import Diffraction
 from napari_lucky.psf.noise import ImageNoise
 from napari_lucky.psf.recipe import APERTURES, FAITHFUL, FigureRecipe
 
@@ -67,14 +69,28 @@ def of_aperture(recipe: FigureRecipe, usual: FigureRecipe | None, sampling: floa
     return said
 
 
-def of_width(fwhm: float, aperture: float, q: float) -> list[str]:
-    """Return whether an image is too wide for its aperture; all in pixels."""
+def of_width(fwhm: float, aperture: float, diffraction: Diffraction | None) -> list[str]:
+    """Return whether an image is too wide for its aperture, both in pixels."""
     if fwhm <= aperture:
         return []
-    wide = "wider than can be measured" if math.isnan(fwhm) else f"{fwhm / q:.3g} lambda/D wide"
+    scale, unit = (1.0, "px") if diffraction is None else (diffraction.sampling, "lambda/D")
+    wide = "wider than can be measured" if math.isnan(fwhm) else f"{fwhm / scale:.3g} {unit} wide"
     return [
-        f"the image is {wide}, with an aperture of radius {aperture / q:.3g}: it is out of focus, "
-        "extended or double, and the Strehl ratio says little"
+        f"the image is {wide}, with an aperture of radius {aperture / scale:.3g}: it is out of "
+        "focus, extended or double, and its figures say little"
+    ]
+
+
+def of_alone(places: Sequence[tuple[int, int]]) -> list[str]:
+    """Return whether pixels that stand alone were brighter than the star."""
+    if not places:
+        return []
+    some = ", ".join(f"y {y}, x {x}" for y, x in places[:3])
+    more = " …" if len(places) > 3 else ""
+    pixels, were = ("pixels", "were") if len(places) > 1 else ("pixel", "was")
+    return [
+        f"{len(places)} {pixels} brighter than the star ({some}{more}) {were} masked: too sharp "
+        "for light, a hot pixel or a cosmic ray; check that the right star was measured"
     ]
 
 
@@ -107,14 +123,14 @@ def of_core(
     if alike >= max(PLATEAU, q / 2):
         return [
             f"{alike} pixels of the star's core have the same greatest value: the star is clipped, "
-            "and the Strehl ratio too small; mask them with --saturation"
+            "and its peak and Strehl ratio are too low; mask them with --saturation"
         ]
     flat = int((cut[core] > NEAR_TOP * top).sum())
     if flat > 4 + 2 * math.pi * (TOP_RADIUS * fwhm) ** 2:
         return [
             f"{flat} pixels of the star's core are within 3 % of the greatest value, more than in "
-            "a star's image: the star was clipped, and the Strehl ratio is too small; mask them "
-            "with --saturation"
+            "a star's image: the star was clipped, and its peak and Strehl ratio are too low; "
+            "mask them with --saturation"
         ]
     return []
 
@@ -128,8 +144,8 @@ def of_top(rays: FloatArray, peak: float) -> list[str]:
     if not area[0] > FLAT_TOP * area[1]:
         return []
     return [
-        "the star's top is flat: it was clipped, and the Strehl ratio is too small, or it is far "
-        "from diffraction-limited"
+        "the star's top is flat: it was clipped, and its peak and Strehl ratio are too low, or it "
+        "is far from diffraction-limited"
     ]
 
 

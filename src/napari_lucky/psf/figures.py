@@ -15,9 +15,10 @@ from napari_lucky.frames.frames import is_empty
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.fine_image import FINER, FineImage, fine_image
 from napari_lucky.imaging.inpainting import filled
-from napari_lucky.imaging.profiles import cut_around, peak_pixel
+from napari_lucky.imaging.profiles import cut_around
 from napari_lucky.optics.diffraction import Diffraction, psf_at
 from napari_lucky.psf.cautions import (
+    of_alone,
     of_aperture,
     of_core,
     of_halo,
@@ -29,7 +30,9 @@ from napari_lucky.psf.cautions import (
 )
 from napari_lucky.psf.halo import OUTER, fit_halo
 from napari_lucky.psf.noise import image_noise
+from napari_lucky.psf.place import star_place, width_at
 from napari_lucky.psf.recipe import APERTURES, FigureRecipe
+from napari_lucky.psf.result import PsfErrors, PsfFigures
 from napari_lucky.psf.width import ellipse, rays_from, widths_at
 
 FloatArray = NDArray[np.float64]
@@ -40,111 +43,22 @@ MOST_UNCERTAIN = 0.1
 """Of the flux; a halo that is more uncertain is not told."""
 MOST_STREHL = 2.0
 """Over it there is no star, or something is grossly wrong."""
+FINEST = 2.0
+"""Where the optics are not known, what is finer than the star's FWHM over this is noise."""
 PARTS = 5
 """A pixel is cut into 5 x 5 to tell how much of it lies in a circle."""
 
 
-@dataclass(frozen=True, eq=False)
-class PsfErrors:
-    """Standard deviations of the figures of the same names.
-
-    Parameters
-    ----------
-    resamples : int
-        How many stacks of frames drawn with replacement were measured. 0: the errors are those of
-        the noise in a single image (`image_noise`), and NaN where that tells none.
-    """
-
-    resamples: int
-    strehl: float
-    fwhm_major: float
-    fwhm_minor: float
-    angle: float
-    flux: float
-    background: float
-    encircled: FloatArray
-    profile: FloatArray
-
-
-@dataclass(frozen=True, eq=False)
-class PsfFigures:
-    """What `psf_figures` measures.
-
-    Parameters
-    ----------
-    strehl : float
-        (peak / flux) over that of the diffraction-limited PSF, both measured alike.
-    fwhm_major, fwhm_minor : float
-        Full width at half the peak along the axes of an ellipse, in pixels; NaN where no ellipse
-        fits.
-    angle : float
-        Of the major axis, in degrees from +x (right) towards +y (down), over −90 to 90.
-    centre : (float, float)
-        (y, x) of the peak, in pixels of the image.
-    peak, flux, background : float
-        Height over the background in ADU, light in the aperture in ADU, background in ADU a pixel.
-    radius : ndarray of float64, (k,)
-        Distances from the peak in pixels, from 0 to the aperture's radius.
-    encircled, perfect_encircled : ndarray of float64, (k,)
-        Light within the radius over that within the aperture, of the image and of the
-        diffraction-limited PSF: the integral of the profile.
-    profile, perfect_profile : ndarray of float64, (k,)
-        Mean intensity at the radius, over flux, in units of the diffraction-limited PSF's peak:
-        they begin with the Strehl ratio, and with 1.
-    diffraction : Diffraction
-        The diffraction-limited PSF.
-    recipe : FigureRecipe
-        With the radii used.
-    masked : int
-        Pixels of the aperture that were masked and have their neighbours' mean.
-    errors : PsfErrors, optional
-        From the image's noise, or from a bootstrap over frames.
-    strehl_with_halo : float
-        Of all the star's light: that of a halo beyond the aperture, or taken for background, is
-        estimated from the halo's wings (`napari_lucky.psf.halo.fit_halo`); NaN where it is lost in
-        the noise.
-    cautions : tuple of str
-        Why the Strehl ratio may be wrong, as far as the image shows it; empty where nothing does.
-    """
-
-    strehl: float
-    fwhm_major: float
-    fwhm_minor: float
-    angle: float
-    centre: tuple[float, float]
-    peak: float
-    flux: float
-    background: float
-    radius: FloatArray
-    encircled: FloatArray
-    perfect_encircled: FloatArray
-    profile: FloatArray
-    perfect_profile: FloatArray
-    diffraction: Diffraction
-    recipe: FigureRecipe
-    masked: int = 0
-    errors: PsfErrors | None = None
-    strehl_with_halo: float = math.nan
-    cautions: tuple[str, ...] = ()
-
-    @property
-    def aperture(self) -> float:
-        """Radius of the aperture in lambda/D."""
-        return (self.recipe.aperture or math.nan) / self.diffraction.sampling
-
-    def radius_of(self, fraction: float, perfect: bool = False) -> float:
-        """Return the radius in pixels that holds a fraction of the light in the aperture."""
-        curve = self.perfect_encircled if perfect else self.encircled
-        return float(np.interp(fraction, np.maximum.accumulate(curve), self.radius))
-
-
 def psf_figures(
     image: NDArray[Any],
-    diffraction: Diffraction,
+    diffraction: Diffraction | None = None,
     recipe: FigureRecipe = FigureRecipe(),
     window: Window | None = None,
 ) -> PsfFigures:
     """Measure the figures of a star's image, beside those of the diffraction-limited PSF.
+
+    Without a diffraction-limited PSF there is no Strehl ratio; FWHM, encircled energy and flux are
+    measured all the same, with apertures in units of the star's FWHM instead of lambda/D.
 
     As Roberts et al. (2004, "Is that really your Strehl ratio?", Proc. SPIE 5490, 504) ask for,
     the recipe is stated, and both PSFs go through it alike: the diffraction-limited one is
@@ -172,9 +86,9 @@ def psf_figures(
     image : ndarray, (y, x)
         Linear, in ADU; masked pixels are NaN, and have the mean of their neighbours. The star is
         what is brightest.
-    diffraction : Diffraction
+    diffraction : Diffraction, optional
         `Telescope.diffraction`, or sampling and obstruction; of a drizzled image with the
-        sampling on its own pixels.
+        sampling on its own pixels. None if the optics are not known.
     recipe : FigureRecipe
         Aperture, ring, pixel.
     window : Window, optional
@@ -204,7 +118,7 @@ class Measure:
     def __init__(
         self,
         image: NDArray[Any],
-        diffraction: Diffraction,
+        diffraction: Diffraction | None,
         recipe: FigureRecipe,
         window: Window | None = None,
     ) -> None:
@@ -212,15 +126,25 @@ class Measure:
             raise LuckyError(
                 f"The image has the shape {image.shape}; expected (y, x), 8 pixels or more a side."
             )
-        if max(1.0, recipe.integration) > 2 * diffraction.sampling:
+        if diffraction is not None and max(1.0, recipe.integration) > 2 * diffraction.sampling:
             raise LuckyError("The pixel is over two lambda/D wide: there is no PSF to be seen.")
         self.diffraction = diffraction
-        self._corner, self.recipe, self._usual = self._place(image, recipe, window)
+        window = window or Window.whole(image.shape)
+        window.check_on(image.shape)
+        if is_empty(image[np.newaxis, *window.slices])[0] and np.isfinite(image).any():
+            raise LuckyError("All pixels of this image are equal: there is no star to measure.")
+        place, self._alone = star_place(image, window, diffraction)
+        if diffraction is not None:
+            self._unit = self._cutoff = diffraction.sampling
+        else:
+            self._unit = width_at(image, place, window)
+            self._cutoff = max(self._unit / FINEST, 1.0)
+        self._corner, self.recipe, self._usual = self._place(image, recipe, window, place)
         cut, _ = self._cut(image)
         half = self._side // 2
         edge = np.median(np.concatenate([cut[0], cut[-1], cut[:, 0], cut[:, -1]]))
-        fine = fine_image(cut - edge, diffraction.sampling)
-        centre, _ = fine.peak((half, half), diffraction.sampling)
+        fine = fine_image(cut - edge, self._cutoff)
+        centre, _ = fine.peak((half, half), self._unit)
         y, x = (np.arange(self._side, dtype=np.float64) - at for at in centre)
         self._distance = np.hypot(y[:, None], x)
         ring = self.recipe.ring
@@ -229,17 +153,20 @@ class Measure:
         if recipe.aperture is None:
             self.recipe = replace(self.recipe, aperture=self._bearable(cut, y, x))
         aperture = self.recipe.aperture or 0.0
-        step = max(diffraction.sampling / FINER, 0.5)
+        step = max(self._unit / FINER, 0.5)
         self.radius = np.append(np.arange(0, aperture - step / 2, step), aperture)
         self._aperture = _circle(y, x, aperture)
-        self._ideal = psf_at(diffraction, cut.shape, centre, recipe.integration)
-        self._perfect = self._measure(self._ideal, None if recipe.background is None else 0.0)
+        self._ideal: FloatArray | None = None
+        self._perfect: _Measured | None = None
+        if diffraction is not None:
+            self._ideal = psf_at(diffraction, cut.shape, centre, recipe.integration)
+            self._perfect = self._measure(self._ideal, None if recipe.background is None else 0.0)
 
     def judged(self, image: NDArray[Any]) -> PsfFigures:
         """Return the figures as `of` does, with the noise's errors and what is doubtful."""
         figures, of, star, holes = self._figures(image)
-        q = self.diffraction.sampling
-        noise = image_noise(star, self._aperture, self._ring, self._distance <= q, q, figures.peak)
+        q, core = self._unit, self._distance <= self._unit
+        noise = image_noise(star, self._aperture, self._ring, core, self._cutoff, figures.peak)
         if figures.flux < LEAST_LIGHT * noise.flux:
             raise LuckyError(
                 f"The light in the aperture is {figures.flux:.4g} ± {noise.flux:.2g} ADU: there is "
@@ -252,14 +179,15 @@ class Measure:
             )
         error = figures.strehl * math.hypot(noise.flux / figures.flux, noise.peak / figures.peak)
         fwhm = q if math.isnan(figures.fwhm_major) else figures.fwhm_major
-        core = of_core(star, holes, self._distance, q, fwhm)
-        odd = of_outliers(noise, self._distance, q, figures.peak, figures.flux)
-        sigma = math.sqrt(noise.sky**2 * min(math.pi / q**2, 1))
+        seen = of_core(star, holes, self._distance, q, fwhm)
+        odd = of_outliers(noise, self._distance, self._cutoff, figures.peak, figures.flux)
+        sigma = math.sqrt(noise.sky**2 * min(math.pi / self._cutoff**2, 1))
         whole, missing = self._with_halo(star, figures, noise.flux)
         cautions = (
-            *of_aperture(self.recipe, self._usual, q),
-            *of_width(figures.fwhm_major, self.recipe.aperture or 0.0, q),
-            *(core or of_top(of.rays, of.peak) or odd),
+            *(() if self.diffraction is None else of_aperture(self.recipe, self._usual, q)),
+            *of_width(figures.fwhm_major, self.recipe.aperture or 0.0, self.diffraction),
+            *of_alone(self._alone),
+            *(seen or of_top(of.rays, of.peak) or odd),
             *of_second_star(of.fine, of.centre, (of.rays, of.step), q, figures.peak, sigma),
             *of_halo(missing, whole),
             *of_value(figures.strehl, error),
@@ -272,6 +200,8 @@ class Measure:
         self, star: FloatArray, figures: PsfFigures, noise: float
     ) -> tuple[float, float]:
         """Return the Strehl ratio of all light, and which part of it surely is not counted."""
+        if self._perfect is None or self._ideal is None:
+            return math.nan, math.nan
         top = self._perfect.peak + self._perfect.background
         aperture = self.recipe.aperture or 0.0
         room = self._side // 2 + 0.5
@@ -290,7 +220,7 @@ class Measure:
 
     def _bearable(self, cut: FloatArray, y: FloatArray, x: FloatArray) -> float:
         """Return the largest default aperture in whose light the noise is bearable."""
-        q, largest = self.diffraction.sampling, self.recipe.aperture or 0.0
+        q, largest = self._unit, self.recipe.aperture or 0.0
         background = self.recipe.background
         level = float(cut[self._ring].mean()) if background is None else background
         star = cut - level
@@ -299,7 +229,9 @@ class Measure:
             if rung * q > largest:
                 continue
             radius, aperture = rung * q, _circle(y, x, rung * q)
-            noise = image_noise(star, aperture, self._ring, core, q, float(star[core].max()))
+            noise = image_noise(
+                star, aperture, self._ring, core, self._cutoff, float(star[core].max())
+            )
             if noise.flux <= most * (star * aperture).sum():
                 break
         return radius
@@ -325,10 +257,11 @@ class Measure:
                 f"The light in the aperture is {of.flux:.4g} ADU over the background: there is no "
                 "star to measure."
             )
-        ideal = perfect.peak / perfect.flux
+        ideal = of.peak / of.flux if perfect is None else perfect.peak / perfect.flux
+        none = np.full(len(self.radius), math.nan)
         major, minor, angle = ellipse(of.widths)
         figures = PsfFigures(
-            of.peak / of.flux / ideal,
+            math.nan if perfect is None else of.peak / of.flux / ideal,
             major,
             minor,
             angle,
@@ -338,9 +271,9 @@ class Measure:
             of.background,
             self.radius,
             of.encircled,
-            perfect.encircled,
+            none if perfect is None else perfect.encircled,
             of.profile / of.flux / ideal,
-            perfect.profile / perfect.flux / ideal,
+            none if perfect is None else perfect.profile / perfect.flux / ideal,
             self.diffraction,
             self.recipe,
             masked,
@@ -348,23 +281,18 @@ class Measure:
         return figures, of, cut - of.background, holes
 
     def _place(
-        self, image: NDArray[Any], recipe: FigureRecipe, window: Window | None
+        self, image: NDArray[Any], recipe: FigureRecipe, window: Window, place: tuple[int, int]
     ) -> tuple[tuple[int, int], FigureRecipe, FigureRecipe | None]:
         """Return the first pixel of the square that is looked at, and the recipe's radii.
 
         And those that a star in the window's middle would have, where they are the default's.
         """
-        window = window or Window.whole(image.shape)
-        window.check_on(image.shape)
-        if is_empty(image[np.newaxis, *window.slices])[0] and np.isfinite(image).any():
-            raise LuckyError("All pixels of this image are equal: there is no star to measure.")
-        y, x = peak_pixel(image[window.slices], self.diffraction.sampling / 4)
-        y, x = y + window.y0, x + window.x0
+        y, x = place
         room = min(y, x, image.shape[0] - 1 - y, image.shape[1] - 1 - x) + 0.5
         half, usual = min(window.shape) / 2 - 1, None
-        if recipe.aperture is None and half > 3 * self.diffraction.sampling:
-            usual = recipe.resolved(half, self.diffraction, half)
-        recipe = recipe.resolved(room - 1, self.diffraction, half)
+        if recipe.aperture is None and half > 3 * self._unit:
+            usual = recipe.resolved(half, self._unit, half)
+        recipe = recipe.resolved(room - 1, self._unit, half)
         aperture = recipe.aperture or 0
         outer = max(OUTER * aperture, recipe.ring[1] if recipe.ring else 0)
         reach = min(math.ceil(outer) + 2, int(room))
@@ -376,6 +304,10 @@ class Measure:
         half = self._side // 2
         centre = (self._corner[0] + half, self._corner[1] + half)
         cut = cut_around(image, centre, self._side).astype(np.float64)
+        for y, x in self._alone:
+            row, column = y - self._corner[0], x - self._corner[1]
+            if 0 <= row < self._side and 0 <= column < self._side:
+                cut[row, column] = np.nan
         holes = ~np.isfinite(cut)
         return (filled(np.where(holes, np.nan, cut)) if holes.any() else cut), holes
 
@@ -384,10 +316,10 @@ class Measure:
         if background is None:
             background = float(cut[self._ring].mean())
         star = cut - background
-        fine = fine_image(star, self.diffraction.sampling)
-        centre, peak = fine.peak((half, half), self.diffraction.sampling)
+        fine = fine_image(star, self._cutoff)
+        centre, peak = fine.peak((half, half), self._unit)
         flux = float((star * self._aperture).sum())
-        rays, step = rays_from(fine, centre, self._side, self.diffraction.sampling)
+        rays, step = rays_from(fine, centre, self._side, self._unit)
         r, mean = np.arange(rays.shape[1]) * step, rays.mean(axis=0)
         light = cumulative_trapezoid(2 * np.pi * r * mean, r, initial=0)
         profile, encircled = (np.interp(self.radius, r, curve) for curve in (mean, light))

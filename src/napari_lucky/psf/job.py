@@ -22,8 +22,14 @@ from napari_lucky.frames.frames import Frames, frames_in
 from napari_lucky.frames.window import Window
 from napari_lucky.optics.diffraction import Diffraction
 from napari_lucky.optics.telescope import Telescope
-from napari_lucky.optics.telescope_header import header_telescope
-from napari_lucky.optics.telescope_store import telescope_notes, telescope_of
+from napari_lucky.optics.telescope_header import header_doubts, header_telescope
+from napari_lucky.optics.telescope_store import (
+    diffraction_of,
+    known_optics,
+    no_strehl,
+    telescope_notes,
+    telescope_of,
+)
 from napari_lucky.pipeline.recipe import read_recipe
 from napari_lucky.psf.bootstrap import RESAMPLES, check_resamples
 from napari_lucky.psf.figures import psf_figures
@@ -51,17 +57,17 @@ class MeasuredImages:
         A row an image or frame.
     inputs : tuple of str
         The files.
-    diffraction : Diffraction
-        The diffraction-limited PSF on the sensor.
+    diffraction : Diffraction or None
+        The diffraction-limited PSF on the sensor; None where the optics are not known.
     telescope : Telescope, optional
-        None where only the diffraction-limited PSF was given.
+        None where not all of it is known.
     recipe : FigureRecipe
         As asked for; each row has the radii used.
     """
 
     rows: tuple[FigureRow, ...]
     inputs: tuple[str, ...]
-    diffraction: Diffraction
+    diffraction: Diffraction | None
     telescope: Telescope | None
     recipe: FigureRecipe
 
@@ -90,7 +96,8 @@ def measure_files(
     recipe : FigureRecipe
         Aperture, ring, pixel, in pixels of the image; of a drizzled image, of the sensor.
     telescope : mapping, optional
-        What is known of it (`telescope_of`); the FITS header tells the rest.
+        What is known of it (`telescope_of`); the FITS header tells the rest. Without wavelength,
+        focal ratio and pixel there is no Strehl ratio, which is said.
     diffraction : Diffraction, optional
         The diffraction-limited PSF instead.
     window : Window, optional
@@ -114,16 +121,18 @@ def measure_files(
     folder = Path(paths[0]) if len(paths) == 1 else None
     images, frames, numbers, header = _open(paths, folder, chosen, tell)
     known: Telescope | None = None
+    doubts: tuple[str, ...] = ()
     if diffraction is None:
-        known = telescope_of(header_telescope(header), telescope or {})
-        diffraction = known.diffraction
+        diffraction, known, doubts = optics_for(header, telescope or {})
     work: dict[str, Any] = {"progress": progress, "executor": executor}
     for image in images:
         (window or Window.whole(image.shape)).check_on(image.shape)
     shared = _one_aperture(images, frames, numbers, window, diffraction, recipe)
     if shared is not recipe:
-        px, radius = shared.aperture or 0, (shared.aperture or 0) / diffraction.sampling
-        tell(f"All were measured with one aperture, {radius:.3g} lambda/D ({px:.4g} px).")
+        px = f"{shared.aperture or 0:.4g} px"
+        if diffraction is not None:
+            px = f"{(shared.aperture or 0) / diffraction.sampling:.3g} lambda/D ({px})"
+        tell(f"All were measured with one aperture, {px}.")
     rows = [_image_row(image, window, diffraction, shared) for image in images]
     rows += _measure_run(frames, numbers, window, diffraction, shared, str(paths[0]), work)
     if folder is not None and _is_results(folder) and resamples:
@@ -137,15 +146,38 @@ def measure_files(
     for why in sorted({row.why for row in lost}):
         some = [row.title for row in lost if row.why == why]
         tell(f"Not measured: {', '.join(some[:3])}{' …' if some[3:] else ''}: {why}")
-    if known is not None:
-        for note in telescope_notes(header, telescope or {}):
-            tell(note)
-    if diffraction.sampling < 2:
+    for note in doubts:
+        tell(note)
+    if diffraction is not None and diffraction.sampling < 2:
         tell(
             f"lambda F#/pixel is {diffraction.sampling:.3g}: under 2 the pixels do not tell the "
             "peak between them, and the Strehl ratio depends on where the star is on its pixel."
         )
     return MeasuredImages(tuple(rows), tuple(map(str, paths)), diffraction, known, recipe)
+
+
+def optics_for(
+    header: Any, given: Mapping[str, float | None]
+) -> tuple[Diffraction | None, Telescope | None, tuple[str, ...]]:
+    """Return the diffraction-limited PSF, the telescope, and what is doubtful or lacks.
+
+    Parameters
+    ----------
+    header : mapping or astropy.io.fits.Header, optional
+        Of the images.
+    given : mapping
+        What is known of the telescope (`telescope_of`); it wins over the header.
+    """
+    told = header_telescope(header)
+    diffraction = diffraction_of(told, given)
+    if diffraction is None:
+        return None, None, (*header_doubts(header), no_strehl(told, given))
+    whole = "diameter_m" in known_optics(told, given)
+    return (
+        diffraction,
+        telescope_of(told, given) if whole else None,
+        telescope_notes(header, given),
+    )
 
 
 def inputs_of_images(paths: Sequence[str | Path]) -> Inputs:
@@ -227,7 +259,7 @@ def _one_aperture(
     frames: Frames | None,
     numbers: NDArray[np.intp],
     window: Window | None,
-    diffraction: Diffraction,
+    diffraction: Diffraction | None,
     recipe: FigureRecipe,
 ) -> FigureRecipe:
     """Return the recipe with one aperture for all images, if none was given.
@@ -246,7 +278,7 @@ def _one_aperture(
         return recipe
     found = sorted(
         (
-            (row.figures.aperture, row.figures.recipe.ring, scale)
+            ((row.figures.recipe.aperture or 0) / scale, row.figures.recipe.ring, scale)
             for row, scale in rows
             if row.figures is not None
         ),
@@ -257,11 +289,14 @@ def _one_aperture(
     aperture, ring, scale = found[0 if frames is None else len(found) // 2]
     if ring is not None:
         ring = (ring[0] / scale, ring[1] / scale)
-    return replace(recipe, aperture=aperture * diffraction.sampling, ring=ring)
+    return replace(recipe, aperture=aperture, ring=ring)
 
 
 def _image_row(
-    image: ImageResult, window: Window | None, diffraction: Diffraction, recipe: FigureRecipe
+    image: ImageResult,
+    window: Window | None,
+    diffraction: Diffraction | None,
+    recipe: FigureRecipe,
 ) -> FigureRow:
     """Measure a saved image."""
     row = _row(image.name, None, np.asarray(image.data), window, diffraction, recipe, image.scale)
@@ -282,7 +317,7 @@ def _row(
     frame: int | None,
     pixels: NDArray[Any],
     window: Window | None,
-    diffraction: Diffraction,
+    diffraction: Diffraction | None,
     recipe: FigureRecipe,
     scale: float = 1.0,
 ) -> FigureRow:
@@ -297,7 +332,7 @@ def _measure_run(
     frames: Frames | None,
     numbers: NDArray[np.intp],
     window: Window | None,
-    diffraction: Diffraction,
+    diffraction: Diffraction | None,
     recipe: FigureRecipe,
     source: str,
     work: dict[str, Any],

@@ -12,6 +12,7 @@ import numpy as np
 from napari_lucky.fits.write import written_whole
 from napari_lucky.plots.comparison import COLOURS
 from napari_lucky.plots.panels import KEPT, LEFT
+from napari_lucky.psf.result import PsfFigures
 from napari_lucky.psf.table import FigureRow
 
 MOST_CURVES = len(COLOURS)
@@ -42,42 +43,63 @@ def draw_figures(figure: Any, rows: Sequence[FigureRow], *, page: bool = False) 
         draw_profiles(axes[0], good)
         draw_encircled(axes[1], good)
     else:
-        draw_strehl(axes[0], good)
+        (draw_half_light if _unit(good) == PIXELS else draw_strehl)(axes[0], good)
         draw_fwhm(axes[1], good)
 
 
 def draw_profiles(axes: Any, rows: Sequence[FigureRow]) -> None:
-    """Draw radial profiles, beginning with the Strehl ratio, over the radius in lambda/D."""
+    """Draw radial profiles, beginning with the Strehl ratio, over the radius in lambda/D.
+
+    Where the optics of an image are not known, over the radius in pixels, beginning with 1.
+    """
+    unit = _unit(rows)
     for colour, figures, title in _curves(rows):
-        r = figures.radius / figures.diffraction.sampling
-        if colour == COLOURS[0]:
+        r = _radius(figures, unit)
+        if colour == COLOURS[0] and unit != PIXELS:
             axes.plot(r, figures.perfect_profile, color=LEFT, linestyle="--", label=PERFECT)
-        axes.plot(r, figures.profile, color=colour, label=f"{title}: {figures.strehl:.3g}")
+        value = "" if figures.diffraction is None else f": {figures.strehl:.3g}"
+        axes.plot(r, figures.profile, color=colour, label=f"{title}{value}")
         if figures.errors is not None and figures.errors.resamples:
             _band(axes, r, figures.profile, figures.errors.profile, colour)
     axes.set_yscale("log")
     axes.set_ylim(LEAST, 2)
-    axes.set_xlabel("radius (lambda/D)")
-    axes.set_ylabel("intensity (Strehl ratio at 0)")
+    axes.set_xlabel(f"radius ({unit})")
+    axes.set_ylabel(
+        "intensity over the peak" if unit == PIXELS else "intensity (Strehl ratio at 0)"
+    )
     _legend(axes, "upper right")
 
 
 def draw_encircled(axes: Any, rows: Sequence[FigureRow]) -> None:
     """Draw the light within a radius over that in the aperture."""
+    unit = _unit(rows)
     for colour, figures, title in _curves(rows):
-        r = figures.radius / figures.diffraction.sampling
-        if colour == COLOURS[0]:
+        r = _radius(figures, unit)
+        if colour == COLOURS[0] and unit != PIXELS:
             axes.plot(r, figures.perfect_encircled, color=LEFT, linestyle="--", label=PERFECT)
         axes.plot(r, figures.encircled, color=colour, label=title)
         if figures.errors is not None and figures.errors.resamples:
             _band(axes, r, figures.encircled, figures.errors.encircled, colour)
     axes.set_ylim(0, 1.05)
-    axes.set_xlabel("radius (lambda/D)")
+    axes.set_xlabel(f"radius ({unit})")
     axes.set_ylabel("encircled energy")
     _legend(axes, "lower right")
 
 
 PERFECT = "diffraction-limited"
+PIXELS = "px"
+
+
+def _unit(rows: Sequence[FigureRow]) -> str:
+    """Return the unit of the radius: pixels if the optics of an image are not known."""
+    known = all(row.figures.diffraction for row in rows if row.figures)
+    return "lambda/D" if known else PIXELS
+
+
+def _radius(figures: PsfFigures, unit: str) -> Any:
+    if unit == PIXELS or figures.diffraction is None:
+        return figures.radius
+    return figures.radius / figures.diffraction.sampling
 
 
 def draw_strehl(axes: Any, rows: Sequence[FigureRow]) -> None:
@@ -85,6 +107,14 @@ def draw_strehl(axes: Any, rows: Sequence[FigureRow]) -> None:
     axes.plot(_numbers(rows), [row.figures.strehl for row in rows if row.figures], ".", color=KEPT)
     axes.set_xlabel("frame")
     axes.set_ylabel("Strehl ratio")
+
+
+def draw_half_light(axes: Any, rows: Sequence[FigureRow]) -> None:
+    """Draw the radius that holds half the light of each frame."""
+    radii = [row.figures.radius_of(0.5) for row in rows if row.figures]
+    axes.plot(_numbers(rows), radii, ".", color=KEPT)
+    axes.set_xlabel("frame")
+    axes.set_ylabel("radius of half the light (px)")
 
 
 def draw_fwhm(axes: Any, rows: Sequence[FigureRow]) -> None:

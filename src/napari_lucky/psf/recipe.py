@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, replace
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.optics.diffraction import Diffraction
 
 APERTURES = {16: 0.02, 12: 0.05, 8: 0.05, 6: 0.15, 4: 0.25, 3: math.inf}
 """Radii of default apertures in lambda/D, and the noise of the flux over which the next one is
@@ -71,17 +70,15 @@ class FigureRecipe:
                 "pixel's size in um belongs to the telescope.)"
             )
 
-    def resolved(
-        self, room: float, diffraction: Diffraction, most: float = math.inf
-    ) -> FigureRecipe:
+    def resolved(self, room: float, unit: float, most: float = math.inf) -> FigureRecipe:
         """Return the recipe with its radii filled in.
 
         Parameters
         ----------
         room : float
             Distance from the peak to the image's nearest edge, in pixels.
-        diffraction : Diffraction
-            The diffraction-limited PSF.
+        unit : float
+            lambda/D in pixels; where it is not known, the star's FWHM.
         most : float
             What a default aperture and its ring are held to, in pixels: half the window.
 
@@ -90,7 +87,7 @@ class FigureRecipe:
         LuckyError
             If the circles do not fit.
         """
-        aperture, ring, sampling = self.aperture, self.ring, diffraction.sampling
+        aperture, ring = self.aperture, self.ring
         has_ring = self.background is None
         if aperture is None:
             free = min(room, SPARE * most)
@@ -98,19 +95,19 @@ class FigureRecipe:
                 free = min(free, ring[0])
             elif has_ring:
                 free = _inside_ring(free)
-            fits = (radius * sampling for radius in APERTURES if radius * sampling <= free)
+            fits = (radius * unit for radius in APERTURES if radius * unit <= free)
             smallest = _inside_ring(room) if ring is None and has_ring else free
-            aperture = next(fits, math.floor(min(smallest, FAITHFUL * sampling)))
+            aperture = next(fits, math.floor(min(smallest, FAITHFUL * unit)))
         if ring is None and has_ring:
             width = RING if self.aperture is None else NARROW_RING
             ring = (float(aperture), aperture + max(LEAST_RING, aperture * width))
         reach = max(aperture, ring[1] if ring else 0)
-        if reach > room or aperture < sampling:
-            needed = max(reach, sampling + LEAST_RING)
+        if reach > room or aperture < unit:
+            needed = max(reach, unit + LEAST_RING)
             raise LuckyError(
                 f"The peak is {max(room, 0):.4g} pixels from the image's edge, but the aperture "
-                f"and the background ring need {needed:.4g}. Make them smaller, or take a larger "
-                "window."
+                f"and the background ring need {needed:.4g}. Make them smaller, take a larger "
+                "image, or, if that peak is not the star, say in which window the star is."
             )
         return replace(self, aperture=float(aperture), ring=ring)
 

@@ -26,12 +26,13 @@ from napari_lucky.psf.table import FigureRow
 
 
 def on_finer(
-    diffraction: Diffraction, recipe: FigureRecipe, scale: float
-) -> tuple[Diffraction, FigureRecipe]:
+    diffraction: Diffraction | None, recipe: FigureRecipe, scale: float
+) -> tuple[Diffraction | None, FigureRecipe]:
     """Return PSF and recipe in pixels of an image that has `scale` pixels a pixel of the sensor."""
     if scale == 1:
         return diffraction, recipe
-    return replace(diffraction, sampling=diffraction.sampling * scale), replace(
+    finer = diffraction and replace(diffraction, sampling=diffraction.sampling * scale)
+    return finer, replace(
         recipe,
         aperture=None if recipe.aperture is None else recipe.aperture * scale,
         ring=None if recipe.ring is None else (recipe.ring[0] * scale, recipe.ring[1] * scale),

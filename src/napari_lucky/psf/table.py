@@ -10,7 +10,7 @@ from typing import Any
 
 from napari_lucky._version import __version__
 from napari_lucky.optics.telescope import Telescope
-from napari_lucky.psf.figures import PsfErrors, PsfFigures
+from napari_lucky.psf.result import PsfErrors, PsfFigures
 from napari_lucky.text import cell, csv_line
 
 
@@ -72,8 +72,8 @@ FURTHER: dict[str, Callable[[PsfFigures], float]] = {
     "radius_80_px": lambda f: f.radius_of(0.8),
     "perfect_radius_50_px": lambda f: f.radius_of(0.5, perfect=True),
     "perfect_radius_80_px": lambda f: f.radius_of(0.8, perfect=True),
-    "sampling_px": lambda f: f.diffraction.sampling,
-    "obstruction": lambda f: f.diffraction.obstruction,
+    "sampling_px": lambda f: f.diffraction.sampling if f.diffraction else math.nan,
+    "obstruction": lambda f: f.diffraction.obstruction if f.diffraction else math.nan,
     "aperture_px": lambda f: f.recipe.aperture or math.nan,
     "ring_inner_px": lambda f: f.recipe.ring[0] if f.recipe.ring else math.nan,
     "ring_outer_px": lambda f: f.recipe.ring[1] if f.recipe.ring else math.nan,
@@ -139,8 +139,7 @@ def _text(value: float) -> str:
 
 def told_figures(figures: PsfFigures, arcsec_per_px: float | None = None) -> list[tuple[str, str]]:
     """Return names and values of the figures, with their errors, to be shown."""
-    errors = figures.errors
-    scale = figures.diffraction.sampling
+    errors, diffraction = figures.errors, figures.diffraction
 
     def told(name: str, unit: str, places: str = ".4g") -> str:
         value = getattr(figures, name)
@@ -151,7 +150,9 @@ def told_figures(figures: PsfFigures, arcsec_per_px: float | None = None) -> lis
     def width(name: str) -> str:
         value = getattr(figures, name)
         angle = "" if arcsec_per_px is None else f', {value * arcsec_per_px:.3g}"'
-        return f"{told(name, 'px')} ({value / scale:.3g} lambda/D{angle})"
+        if diffraction is None:
+            return told(name, "px") + angle
+        return f"{told(name, 'px')} ({value / diffraction.sampling:.3g} lambda/D{angle})"
 
     recipe = figures.recipe
     if recipe.ring is None:
@@ -165,8 +166,15 @@ def told_figures(figures: PsfFigures, arcsec_per_px: float | None = None) -> lis
         else f"integrated over {recipe.integration:g} px"
     )
     whole = figures.strehl_with_halo
+    strehl = "not known: it needs wavelength, focal ratio and pixel size"
+    perfect: list[tuple[str, str]] = []
+    if diffraction is not None:
+        strehl = f"{told('strehl', '')}, {tell_aperture(figures)}"
+        size = f"lambda F#/pixel {diffraction.sampling:.4g} px"
+        hidden = f"obstruction {diffraction.obstruction:.3g}"
+        perfect = [("diffraction-limited", f"{size}, {hidden}, {pixel}")]
     return [
-        ("Strehl ratio", f"{told('strehl', '')}, {tell_aperture(figures)}"),
+        ("Strehl ratio", strehl),
         *(("caution", sentence(caution)) for caution in figures.cautions),
         *([] if math.isnan(whole) else [("with the halo's light", f"{whole:.3g}, an estimate")]),
         ("FWHM, major", width("fwhm_major")),
@@ -175,27 +183,30 @@ def told_figures(figures: PsfFigures, arcsec_per_px: float | None = None) -> lis
         *(
             (
                 f"{part * 100:.0f} % of the light in",
-                f"{figures.radius_of(part):.4g} px (diffraction-limited "
-                f"{figures.radius_of(part, perfect=True):.4g})",
+                _radius(figures, part),
             )
             for part in (0.5, 0.8)
         ),
         ("flux", f"{told('flux', 'ADU', '.5g')}, radius {recipe.aperture:.4g} px"),
         ("background", background),
         ("peak", "{:.5g} ADU at y {:.2f}, x {:.2f}".format(figures.peak, *figures.centre)),
-        (
-            "diffraction-limited",
-            f"lambda F#/pixel {scale:.4g} px, obstruction {figures.diffraction.obstruction:.3g}, "
-            f"{pixel}",
-        ),
+        *perfect,
         *([("masked", f"{figures.masked} pixels of the aperture")] if figures.masked else []),
         *([("errors", tell_errors(errors))] if errors else []),
     ]
 
 
+def _radius(figures: PsfFigures, part: float) -> str:
+    told = f"{figures.radius_of(part):.4g} px"
+    if figures.diffraction is None:
+        return told
+    return f"{told} (diffraction-limited {figures.radius_of(part, perfect=True):.4g})"
+
+
 def tell_apertures(rows: Sequence[FigureRow]) -> str:
     """Return a sentence if Strehl ratios have different apertures, or an empty text."""
-    found = sorted({round(row.figures.aperture, 1) for row in rows if row.figures is not None})
+    made = [row.figures for row in rows if row.figures is not None]
+    found = sorted({round(one.aperture, 1) for one in made if one.diffraction is not None})
     if len(found) < 2:
         return ""
     told = ", ".join(f"{radius:g}" for radius in found)
@@ -219,7 +230,24 @@ def tell_errors(errors: PsfErrors) -> str:
 
 def tell_aperture(figures: PsfFigures) -> str:
     """Return the aperture of a Strehl ratio, without which it cannot be compared."""
-    return f"aperture {figures.aperture:.3g} lambda/D ({figures.recipe.aperture:.4g} px)"
+    px = f"{figures.recipe.aperture:.4g} px"
+    if figures.diffraction is None:
+        return f"aperture {px}"
+    return f"aperture {figures.aperture:.3g} lambda/D ({px})"
+
+
+def tell_row(row: FigureRow) -> str:
+    """Return the figures of an image in a line."""
+    of = row.figures
+    if of is None:
+        return f"{row.title}: {row.why}"
+    width = f"FWHM {of.fwhm_major:.4g} x {of.fwhm_minor:.4g} px"
+    if of.diffraction is None:
+        half, most = of.radius_of(0.5), of.radius_of(0.8)
+        light = f"50 % of the light in {half:.4g} px, 80 % in {most:.4g} px"
+        return f"{row.title}: {width}, {light}, {tell_aperture(of)}"
+    error = "" if of.errors is None else f" ± {of.errors.strehl:.2g}"
+    return f"{row.title}: Strehl ratio {of.strehl:.4g}{error}, {tell_aperture(of)}, {width}"
 
 
 def figures_to_toml(
@@ -233,8 +261,9 @@ def figures_to_toml(
         "napari-lucky": {"version": __version__},
         "input": {"images": list(inputs)},
         "recipe": {n: list(v) if isinstance(v, tuple) else v for n, v in asked.items()},
-        "diffraction": asdict(diffraction),
     }
+    if diffraction is not None:
+        sections["diffraction"] = asdict(diffraction)
     if telescope is not None:
         sections["telescope"] = asdict(telescope)
     return tomli_w.dumps(sections)
