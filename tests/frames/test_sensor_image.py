@@ -5,9 +5,15 @@ import numpy as np
 import pytest
 
 from napari_lucky import ArrayFrames, LuckyError, calibrate
+from napari_lucky.calibration.flat_field import FlatField, made_flat
+from napari_lucky.cleaning.background import BackgroundRemoved
+from napari_lucky.cleaning.dust import DustRemoved, find_dust, light_of_run
+from napari_lucky.cleaning.dust_shadow import transmission, transmission_of
+from napari_lucky.cleaning.outliers import usual_residuals
 from napari_lucky.frames import sensor_image as sensor_images
 from napari_lucky.frames.history import checksum
 from napari_lucky.frames.sensor_image import BitMask, StoredImage, median_of
+from napari_lucky.frames.window import Window
 
 RNG = np.random.default_rng(0)
 SHAPE = (97, 61)
@@ -121,3 +127,73 @@ def test_a_full_temporary_folder_ends_in_a_sentence():
         image._file = full
         with pytest.raises(LuckyError, match=r"cannot be written \(No space left.*TMPDIR"):
             image[slice(0, 4)] = np.ones((4, 16), np.float32)
+
+
+def dusty(n):
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    depth = sum(np.exp(-((y - a) ** 2 + (x - b) ** 2) / 8) for a, b in ((20, 20), (61, 44)))
+    light = 1000 * (1 - 0.2 * depth) * (1 + y / 300)
+    frames = (light + RNG.normal(0, 2, (n, *SHAPE))).astype("f4")
+    frames[1, 30] = 1e5  # clipped
+    frames[2] = 7  # blank
+    frames[3:4, 11:25] = 7  # not blank, though a band is
+    return frames
+
+
+def test_dust_on_a_large_sensor_is_found_and_divided_out_without_whole_frames(large, monkeypatch):
+    frames = dusty(12)
+    light = light_of_run(Narrow(frames))
+    spots = find_dust(light, 3, 5)
+    through = transmission_of(light, spots)
+    parts = [(rows, through[rows, 5:50]) for rows in (slice(7, 30), slice(40, 80))]
+    assert isinstance(light, StoredImage)
+    assert not isinstance(through, np.ndarray)
+    view, window = DustRemoved(ArrayFrames(frames), spots, through), Window(15, 10, 20, 30)
+    divided = view.read(slice(4), window)
+    masked = DustRemoved(ArrayFrames(frames), spots).read(slice(4), window)
+    monkeypatch.undo()
+    expected = light_of_run(ArrayFrames(frames))
+    assert np.array_equal(light, expected)
+    assert spots == find_dust(expected, 3, 5)
+    assert np.allclose(spots[:2], [(20, 20, 3), (61, 44, 3)], atol=0.5)
+    whole = transmission(expected, spots)
+    assert np.array_equal(through, whole)
+    for rows, part in parts:
+        assert np.array_equal(part, whole[rows, 5:50])
+    for as_given, made in ((whole, divided), (None, masked)):
+        view = DustRemoved(ArrayFrames(frames), spots, as_given)
+        assert np.array_equal(view.read(slice(4), window), made, equal_nan=True)
+
+
+@pytest.mark.parametrize("follow", [None, Window(20, 20, 16, 16)])
+def test_a_background_is_fitted_to_a_large_sensor_without_whole_frames(follow, large, monkeypatch):
+    frames, window = dusty(3), Window(5, 5, 10, 40)
+    made = BackgroundRemoved(Narrow(frames), order=2, follow=follow).read(slice(3), window)
+    monkeypatch.undo()
+    expected = BackgroundRemoved(ArrayFrames(frames), order=2, follow=follow)
+    assert np.array_equal(made, expected.read(slice(3), window))
+
+
+def test_how_pixels_of_a_large_sensor_vary_is_not_in_memory(large, monkeypatch):
+    frames = dusty(9)
+    monkeypatch.setattr("napari_lucky.cleaning.outliers.BAND", 9 * SHAPE[1])
+    made = usual_residuals(Narrow(frames))
+    assert isinstance(made.middle, StoredImage)
+    monkeypatch.setattr(sensor_images, "LARGE", 1 << 23)
+    assert np.array_equal(made, usual_residuals(ArrayFrames(frames)))
+
+
+def test_the_figures_of_a_large_flat_are_those_of_a_small_one(large, monkeypatch):
+    _, dark, flat = masters()
+    dark = calibrate(ArrayFrames(flat), ArrayFrames(dark)).dark
+
+    def told():
+        field = FlatField(*made_flat(ArrayFrames(flat), dark, "mean", 4.0, 0.2))
+        return type(field.response), (field.level, field.rms, field.dead)
+
+    kind, figures = told()
+    assert kind is StoredImage
+    monkeypatch.undo()
+    kind, expected = told()
+    assert kind is np.ndarray
+    assert figures == pytest.approx(expected, rel=1e-7)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.execution.blocks import Progress, map_blocks, silent
-from napari_lucky.frames.frames import Frames, Index, as_float32, is_empty
+from napari_lucky.frames.frames import Frames, Index, Subset, as_float32, is_empty
 from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.sensor_image import (
     BitMask,
@@ -166,27 +166,40 @@ def sample_moments(
     mean, deviation : ndarray of float32, (y, x)
         Of up to `count` frames, masked pixels and blank frames left out; NaN where all are.
     """
-    chosen = spread_over(frames.shape[0], count)
-    return _moments(frames, chosen, progress, executor)
+    some = Subset(frames, spread_over(frames.shape[0], count))
+    return moments(some, progress=progress, executor=executor)
 
 
-def _moments(
+def moments(
     frames: Frames,
-    chosen: NDArray[np.intp],
+    empty: NDArray[np.bool_] | None = None,
+    *,
     progress: Progress = silent,
     executor: Executor | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return mean and standard deviation of the chosen frames; see `sample_moments`."""
+    """Return mean and standard deviation of frames, as `sample_moments` does of some.
+
+    Parameters
+    ----------
+    frames : Frames
+        (n, y, x) in ADU.
+    empty : ndarray of bool, (n,), optional
+        Which are blank, where a part of them does not tell; see `empty_frames`.
+    progress, executor
+        See `napari_lucky.execution.blocks.map_blocks`.
+    """
 
     def read(block: slice) -> NDArray[np.float32]:
-        return as_float32(frames.read(chosen[block]))[0]
+        image = as_float32(frames.read(block))
+        blank = is_empty(image) if empty is None else empty[block]
+        return np.where(blank[:, None, None], np.float32(np.nan), image)[0]
 
     good = np.zeros(frames.shape[1:], np.int32)
     total, squares = np.zeros(frames.shape[1:]), np.zeros(frames.shape[1:])
-    ones = [slice(k, k + 1) for k in range(len(chosen))]
+    ones = [slice(k, k + 1) for k in range(frames.shape[0])]
     done = map_blocks(read, ones, progress=progress, what="looking over the run", executor=executor)
     for image in done:
-        has = np.isfinite(image) & ~is_empty(image[np.newaxis])
+        has = np.isfinite(image)
         value = np.where(has, image, 0).astype(np.float64)
         good += has
         total += value
@@ -245,12 +258,12 @@ def standing_pixels(
     if not is_large(frames.shape):
         mean, deviation = sample_moments(frames, progress=progress, executor=executor)
         return BitMask.of(lone_pixels(mean, deviation, sigma))
-    bands = bands_of(frames.shape)
+    bands, some = bands_of(frames.shape), Subset(frames, spread_over(n, SAMPLE))
 
     def look(band: slice) -> NDArray[np.bool_]:
         first, last = max(band.start - AROUND, 0), min(band.stop + AROUND, ny)
-        part = WindowOf(frames, Window(first, 0, last - first, nx))
-        bad = lone_pixels(*_moments(part, spread_over(n, SAMPLE)), sigma)
+        part = WindowOf(some, Window(first, 0, last - first, nx))
+        bad = lone_pixels(*moments(part), sigma)
         return bad[band.start - first : band.stop - first]
 
     what = "looking for hot pixels"

@@ -19,7 +19,13 @@ from napari_lucky.execution.blocks import Progress, silent
 from napari_lucky.fits.run import Run
 from napari_lucky.frames.frames import Frames
 from napari_lucky.frames.history import FIRST, History, Step, read_history
-from napari_lucky.frames.sensor_image import SensorImage, bands_of, blank_image
+from napari_lucky.frames.sensor_image import (
+    SensorImage,
+    bands_of,
+    blank_image,
+    median_of,
+    rows_of,
+)
 
 SUBTRACTED, NORMALISED = "subtract dark", "normalise flat"
 """Names of the steps that tell what was done to a flat already."""
@@ -34,29 +40,33 @@ class FlatField:
 
     Parameters
     ----------
-    response : ndarray of float32, (y, x)
+    response : ndarray of float32, (y, x), or SensorImage
         Relative response, median 1, NaN where dead.
-    light : ndarray of float32, (y, x), optional
+    light : ndarray of float32, (y, x), or SensorImage, optional
         Combined flat less the dark, ADU; None of a flat that was given normalised.
     """
 
-    response: NDArray[np.float32]
-    light: NDArray[np.float32] | None = None
+    response: SensorImage
+    light: SensorImage | None = None
 
     @cached_property
     def level(self) -> float:
         """Median of the light, ADU; NaN without it."""
-        return float("nan") if self.light is None else float(np.nanmedian(self.light))
+        light = self.light
+        return float("nan") if light is None else median_of(lambda: rows_of(light))
 
     @cached_property
     def rms(self) -> float:
         """Root mean square of the response − 1 over the pixels that are not dead."""
-        return float(np.sqrt(np.nanmean((self.response.astype(np.float64) - 1) ** 2)))
+        total = sum(
+            float(np.nansum((rows.astype(np.float64) - 1) ** 2)) for rows in rows_of(self.response)
+        )
+        return float(np.sqrt(total / (np.prod(self.response.shape) - self.dead)))
 
     @cached_property
     def dead(self) -> int:
         """Number of dead pixels."""
-        return int(np.isnan(self.response).sum())
+        return sum(int(np.isnan(rows).sum()) for rows in rows_of(self.response))
 
     def check_row(self, row: int | None) -> int:
         """Return a row's number from 0, the middle one's for None; raise if there is none."""

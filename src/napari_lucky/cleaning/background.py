@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_lucky.errors import LuckyError
 from napari_lucky.frames.frames import Index, View, as_float32
 from napari_lucky.frames.history import Step
+from napari_lucky.frames.sensor_image import is_large
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.brightest_speckle import track_brightest
 
@@ -91,10 +92,9 @@ class BackgroundRemoved(View):
         _, ny, nx = self.shape
         step = max(1, int(np.sqrt(ny * nx / SAMPLES)))
         y, x = np.arange(step // 2, ny, step), np.arange(step // 2, nx, step)
-        image = as_float32(self.frames.read(np.array([frame])))[0]
-        values = image[step // 2 :: step, step // 2 :: step]
+        values, star = self._look(frame, y, x)
         used = np.isfinite(values)
-        dy, dx = self._moved(image)
+        dy, dx = self._moved(star)
         for disc in self.discs:
             used &= np.hypot(y[:, None] - disc.y - dy, x - disc.x - dx) > disc.radius
         rows, columns = np.nonzero(used)
@@ -113,11 +113,28 @@ class BackgroundRemoved(View):
         terms[j, k] = fitted
         return terms
 
-    def _moved(self, image: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return how far (y, x) the brightest speckle is from the centre of its window."""
+    def _look(
+        self, frame: int, y: NDArray[np.intp], x: NDArray[np.intp]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Return a frame's pixels on a grid, and those of the window that is followed.
+
+        Of a large sensor, only the grid's rows and that window are read.
+        """
+        nx, whole = self.shape[2], Window.whole(self.shape)
+        parts = [Window(int(row), 0, 1, nx) for row in y] if is_large(self.shape) else [whole]
+        read = [as_float32(self.frames.read(np.array([frame]), part))[0] for part in parts]
+        grid = np.concatenate(read)[:, x] if len(parts) > 1 else read[0][np.ix_(y, x)]
         if self.follow is None:
+            return grid, None
+        if len(parts) > 1:
+            return grid, as_float32(self.frames.read(np.array([frame]), self.follow))[0]
+        return grid, read[0][self.follow.slices]
+
+    def _moved(self, image: NDArray[np.float32] | None) -> NDArray[np.float64]:
+        """Return how far (y, x) the brightest speckle is from the centre of its window."""
+        if self.follow is None or image is None:
             return np.zeros(2)
-        star = track_brightest(image[self.follow.slices][np.newaxis])[0, :2]
+        star = track_brightest(image[np.newaxis])[0, :2]
         corner = np.array([self.follow.y0, self.follow.x0])
         return np.nan_to_num(star + corner - self.follow.centre)
 

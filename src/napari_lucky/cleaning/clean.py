@@ -7,16 +7,14 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
-from numpy.typing import NDArray
-
 from napari_lucky.cleaning.background import (
     BackgroundRemoved,
     background_step,
     check_order,
     discs_around,
 )
-from napari_lucky.cleaning.dust import DustRemoved, check_dust, dust_step, find_dust, mean_light
-from napari_lucky.cleaning.dust_shadow import Spot, transmission
+from napari_lucky.cleaning.dust import DustRemoved, check_dust, dust_step, find_dust, light_of_run
+from napari_lucky.cleaning.dust_shadow import Spot, transmission_of
 from napari_lucky.cleaning.low_pass import LowPass, check_low_pass, cutoff_in_pixels, low_pass_step
 from napari_lucky.cleaning.noise_cut import NoiseCut, check_noise_cut, noise_cut_step
 from napari_lucky.cleaning.outliers import (
@@ -31,6 +29,7 @@ from napari_lucky.execution.blocks import Progress, silent
 from napari_lucky.frames.frames import Frames
 from napari_lucky.frames.history import History, Step
 from napari_lucky.frames.reading import spread_over
+from napari_lucky.frames.sensor_image import SensorImage, bands_of
 from napari_lucky.frames.window import Window
 
 SpotSpec = tuple[float, float, float]
@@ -157,7 +156,7 @@ def clean(
     cleaning: Cleaning,
     windows: Sequence[Window | None] = (),
     *,
-    light: NDArray[Any] | None = None,
+    light: SensorImage | None = None,
     progress: Progress = silent,
     executor: Executor | None = None,
 ) -> Cleaned:
@@ -172,7 +171,7 @@ def clean(
     windows : sequence of Window or None
         Of the stars, the focused one first: dust is not looked for there, the background
         is not fitted there, outliers are counted there.
-    light : ndarray, (y, x), optional
+    light : SensorImage or ndarray, (y, x), optional
         A flat on which dust is found and measured; the mean of the frames if None.
     progress, executor
         See `napari_lucky.execution.blocks.map_blocks`.
@@ -218,21 +217,21 @@ def _without_dust(
     frames: Frames,
     cleaning: Cleaning,
     stars: list[Window],
-    light: NDArray[Any] | None,
+    light: SensorImage | None,
     work: dict[str, Any],
 ) -> DustRemoved:
     discs = discs_around(stars) if light is None else ()  # no star shines on a flat
     divide = cleaning.dust_as == "divide"
     spots = tuple(Spot(*spot) for spot in cleaning.dust_spots)
     if light is None and (divide or not spots):
-        light = mean_light(frames, **work)
+        light = light_of_run(frames, **work)
     if not spots:
         assert light is not None and cleaning.dust is not None
         spots = find_dust(light, cleaning.dust_radius, cleaning.dust, discs=discs)
     if not divide:
         return DustRemoved(frames, spots)
     assert light is not None
-    return DustRemoved(frames, spots, transmission(light, spots, discs=discs))
+    return DustRemoved(frames, spots, transmission_of(light, spots, discs=discs))
 
 
 def _tell_dust(cleaning: Cleaning, count: int) -> str:
@@ -255,7 +254,8 @@ def _tell_count(removed: OutliersRemoved, stars: list[Window], work: dict[str, A
         where = f"in the windows of {n} frames"
     else:
         chosen = spread_over(n, LOOK)
-        whole = [Window.whole(removed.shape)]
+        bands = bands_of(removed.shape)
+        whole = [Window(band.start, 0, band.stop - band.start, nx) for band in bands]
         count = int(count_outliers(removed, whole, chosen, **work).sum())
         pixels = len(chosen) * ny * nx
         where = f"in {len(chosen)} frames looked at"

@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.calibration.bad_pixels import sample_moments
+from napari_lucky.calibration.bad_pixels import WindowOf, moments
 from napari_lucky.calibration.masters import DEAD_BELOW, check_shape
 from napari_lucky.cleaning.background import BackgroundModel, BackgroundRemoved, Disc
 from napari_lucky.cleaning.dust_shadow import (
     RIM,
     RING,
+    Light,
     Pixels,
     Spot,
     around,
-    blank,
     check_spots,
+    discs_of,
     light_around,
-    without,
 )
 from napari_lucky.cleaning.dust_shadow import transmission as transmission
 from napari_lucky.errors import LuckyError
@@ -37,7 +37,18 @@ from napari_lucky.frames.frames import (
     is_empty,
 )
 from napari_lucky.frames.history import Step
-from napari_lucky.frames.reading import spread_over
+from napari_lucky.frames.reading import empty_frames, spread_over
+from napari_lucky.frames.sensor_image import (
+    At,
+    LazyImage,
+    SensorImage,
+    bands_of,
+    is_large,
+    median_of,
+    put_together,
+    rows_of,
+    window_at,
+)
 from napari_lucky.frames.window import Window
 
 Image = NDArray[np.float32]
@@ -45,6 +56,7 @@ SAMPLE = 60
 """How many frames, spread over the run, the mean light is taken of."""
 CLIP = 4.0
 """Values this many standard deviations off a pixel's mean are no part of the mean light."""
+LOOKS = "mean light of the run"
 SIGMA, SHALLOWEST = 5.0, 0.002
 """A shadow is so many standard deviations of the contrast deep, and this part of the light."""
 DISC_SHARE, FRAME_SHARE = 0.4, 0.2
@@ -55,7 +67,7 @@ PASSES = 3
 
 
 def find_dust(
-    image: NDArray[Any],
+    image: SensorImage,
     radius: float,
     most: int,
     *,
@@ -73,7 +85,7 @@ def find_dust(
 
     Parameters
     ----------
-    image : ndarray, (y, x)
+    image : ndarray, (y, x), or SensorImage
         The flat, or the mean of the run (`mean_light`): dark taken off, background not; masked
         pixels NaN. Shadows that a flat has already divided out are not in the run any more.
     radius : float
@@ -99,9 +111,11 @@ def find_dust(
     if not sigma > 0:
         raise LuckyError(f"The threshold for dust is {sigma} sigma; it must be over 0.")
     discs = tuple(discs)
-    light = without(image, discs)
-    relative = light / _smooth_light(light, radius)
-    free = relative.copy()
+    light = Light(image, discs_of(discs))
+    relative: SensorImage = _RelativeLight(light, radius)
+    if not is_large(light.shape):
+        relative = np.asarray(relative)
+    free = Light(relative)
     depths: dict[Spot, float] = {}
     for _ in range(PASSES):
         places, threshold = _dark_places(free, radius, sigma)
@@ -110,7 +124,7 @@ def find_dust(
             spot, depth = _refined(relative, free, Spot(y, x, radius))
             if depth >= threshold and _is_apart(spot, depths, discs):
                 depths[spot] = depth
-                blank(free, spot, RIM[1] * radius)
+                free = free.less(spot._replace(radius=RIM[1] * radius))
         if len(depths) == before:
             break
     return tuple(sorted(depths, key=lambda spot: -depths[spot])[:most])
@@ -143,20 +157,44 @@ def mean_light(
     ndarray of float32, (y, x)
         In ADU; NaN where no frame has a value.
     """
-    chosen = spread_over(frames.shape[0], max(count, 1))
-    some = Subset(frames, chosen)
-    mean, deviation = sample_moments(some, len(chosen), progress=progress, executor=executor)
+    return np.asarray(light_of_run(frames, count, progress=progress, executor=executor))
+
+
+def light_of_run(
+    frames: Frames,
+    count: int = SAMPLE,
+    *,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+) -> SensorImage:
+    """Return the mean light as `mean_light` does; that of a large sensor is not in memory."""
+    some = Subset(frames, spread_over(frames.shape[0], max(count, 1)))
+    work: dict[str, Any] = {"progress": progress, "executor": executor}
+    if not is_large(frames.shape):
+        return _clipped_mean(some, **work)
+    empty, bands, nx = empty_frames(some), bands_of(frames.shape), frames.shape[2]
+
+    def mean_in(band: slice) -> Image:
+        return _clipped_mean(
+            WindowOf(some, Window(band.start, 0, band.stop - band.start, nx)), empty
+        )
+
+    return put_together(frames.shape, bands, map_blocks(mean_in, bands, what=LOOKS, **work))
+
+
+def _clipped_mean(frames: Frames, empty: NDArray[np.bool_] | None = None, **work: Any) -> Image:
+    mean, deviation = moments(frames, empty, **work)
     reach = CLIP * deviation + np.abs(mean) * 1e-6  # what equal values differ by, rounded
 
     def read(block: slice) -> Image:
-        image = as_float32(some.read(block))
-        good = (np.abs(image - mean) <= reach) & ~is_empty(image)[:, None, None]
+        image = as_float32(frames.read(block))
+        blank = is_empty(image) if empty is None else empty[block]
+        good = (np.abs(image - mean) <= reach) & ~blank[:, None, None]
         return np.where(good, image, np.float32(np.nan))[0]
 
     total, number = np.zeros(mean.shape), np.zeros(mean.shape, np.int32)
-    ones = [slice(k, k + 1) for k in range(len(chosen))]
-    what = "mean light of the run"
-    for image in map_blocks(read, ones, progress=progress, what=what, executor=executor):
+    ones = [slice(k, k + 1) for k in range(frames.shape[0])]
+    for image in map_blocks(read, ones, what=LOOKS, **work):
         has = np.isfinite(image)
         total += np.where(has, image, 0)
         number += has
@@ -177,28 +215,28 @@ class DustRemoved(View):
         Dark taken off, masked pixels NaN.
     spots : tuple of Spot
         The shadows.
-    transmission : ndarray of float32, (y, x), optional
+    transmission : ndarray of float32, (y, x), or SensorImage, optional
         From `transmission`; without it the pixels inside the spots are masked (NaN).
     """
 
     spots: tuple[Spot, ...] = ()
-    transmission: Image | None = None
-    _divisor: Image = field(init=False, repr=False)
+    transmission: SensorImage | None = None
+    _divisor: SensorImage = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         spots = check_spots(self.spots, self.shape)
         divisor = self.transmission
         if divisor is None:
-            divisor = np.ones(self.shape[1:], np.float32)
-            for spot in spots:
-                blank(divisor, spot, spot.radius)
+            divisor = Light(np.broadcast_to(np.float32(1), self.shape[1:]), spots)
         check_shape(divisor, self.shape, "transmission of the dust", "run")
-        object.__setattr__(self, "_divisor", as_float32(divisor))
+        if not is_large(self.shape):
+            divisor = as_float32(np.asarray(divisor))
+        object.__setattr__(self, "_divisor", divisor)
 
     def read(self, frames: Index, window: Window | None = None) -> Image:
         """Return the frames asked for without shadows, (k, y, x), cut to the window."""
         at = (window or Window.whole(self.shape)).slices
-        return as_float32(self.frames.read(frames, window)) / self._divisor[at]
+        return as_float32(self.frames.read(frames, window)) / as_float32(self._divisor[at])
 
 
 def check_dust(most: int, radius: float) -> None:
@@ -212,29 +250,44 @@ def check_dust(most: int, radius: float) -> None:
         )
 
 
-def _smooth_light(light: Pixels, radius: float) -> Image:
-    """Return the large-scale light on an image, NaN where there is none."""
-    if np.isfinite(light).sum() < max(100, light.size / 100) or min(light.shape) < 4 * radius:
-        raise LuckyError(
-            f"An image of {light.shape[0]} x {light.shape[1]} pixels, "
-            f"{np.isfinite(light).mean():.0%} of them free of stars and not masked, is too little "
-            f"to find dust spots of {radius:g} pixels radius on. Look for smaller ones, or make "
-            "the discs around the stars smaller."
-        )
-    level = float(np.nanmedian(light))
-    noise = float(np.nanmedian(np.abs(np.diff(light)))) / (0.6745 * np.sqrt(2))
-    if not level > noise:
-        raise LuckyError(
-            f"There is no light to see the shadows of dust on: the image has a median of {level:g} "
-            f"and a noise of {noise:g} a pixel. Give a flat, or the run with its background."
-        )
-    smooth = BackgroundModel(BackgroundRemoved(ArrayFrames(light))).read(slice(None))[0]
-    smooth[smooth < DEAD_BELOW * level] = np.nan
-    return smooth
+class _RelativeLight(LazyImage):
+    """Light over what is smooth in it, where there is some."""
+
+    def __init__(self, light: Light, radius: float) -> None:
+        super().__init__(light.shape)
+        self.light = light
+        size, known = light.shape[0] * light.shape[1], _count_known(light)
+        if known < max(100, size / 100) or min(light.shape) < 4 * radius:
+            raise LuckyError(
+                f"An image of {light.shape[0]} x {light.shape[1]} pixels, "
+                f"{known / size:.0%} of them free of stars and not masked, is too little "
+                f"to find dust spots of {radius:g} pixels radius on. Look for smaller ones, or "
+                "make the discs around the stars smaller."
+            )
+        level = median_of(lambda: rows_of(light))
+        steps = median_of(lambda: (np.abs(np.diff(rows)) for rows in rows_of(light)))
+        noise = steps / (0.6745 * np.sqrt(2))
+        if not level > noise:
+            raise LuckyError(
+                f"There is no light to see the shadows of dust on: the image has a median of "
+                f"{level:g} and a noise of {noise:g} a pixel. Give a flat, or the run with its "
+                "background."
+            )
+        self.smooth = BackgroundModel(BackgroundRemoved(ArrayFrames(light)))
+        self.least = DEAD_BELOW * level
+
+    def __getitem__(self, at: At) -> Pixels:
+        smooth = self.smooth.read(slice(None), window_at(at, self.shape))[0]
+        smooth[smooth < self.least] = np.nan
+        return self.light[at] / smooth
+
+
+def _count_known(light: SensorImage) -> int:
+    return sum(int(np.isfinite(rows).sum()) for rows in rows_of(light))
 
 
 def _dark_places(
-    relative: Pixels, radius: float, sigma: float
+    relative: SensorImage, radius: float, sigma: float
 ) -> tuple[list[tuple[int, int]], float]:
     """Return the places (y, x) that a contrast of boxes calls dark, darkest first, and how dark.
 
@@ -242,24 +295,41 @@ def _dark_places(
     """
     from scipy import ndimage
 
-    contrast = _contrast(relative, radius)
-    known = contrast[np.isfinite(contrast)]
-    if not known.size:
+    shape, bands, reach = relative.shape, bands_of(relative.shape), int(radius)
+    contrast = put_together(shape, bands, (_contrast(relative, band, radius) for band in bands))
+    middle = median_of(lambda: rows_of(contrast))
+    if not np.isfinite(middle):
         return [], SHALLOWEST
-    spread = float(np.median(np.abs(known - np.median(known)))) / 0.6745
+    spread = median_of(lambda: (np.abs(rows - middle) for rows in rows_of(contrast))) / 0.6745
     threshold = max(SHALLOWEST, sigma * spread)
-    contrast[np.isnan(contrast)] = np.inf
-    lowest = ndimage.minimum_filter(contrast, size=2 * int(radius) + 1, mode="nearest")
-    y, x = np.nonzero((contrast == lowest) & (contrast <= -threshold))
-    order = np.argsort(contrast[y, x], kind="stable")
-    return [(int(y[k]), int(x[k])) for k in order], threshold
+    found, depths = [], []
+    for band in bands:
+        rows, inner = _with_margin(band, reach, shape)
+        part = np.array(contrast[rows, :])
+        part[np.isnan(part)] = np.inf
+        lowest = ndimage.minimum_filter(part, size=2 * reach + 1, mode="nearest")[inner]
+        part = part[inner]
+        y, x = np.nonzero((part == lowest) & (part <= -threshold))
+        found += [(int(row) + band.start, int(column)) for row, column in zip(y, x, strict=True)]
+        depths.append(part[y, x])
+    return [found[k] for k in np.argsort(np.concatenate(depths), kind="stable")], threshold
 
 
-def _contrast(relative: Pixels, radius: float) -> Pixels:
+def _with_margin(band: slice, margin: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Return a band of rows with more on either side, and where in these rows it is."""
+    first, last = max(band.start - margin, 0), min(band.stop + margin, shape[0])
+    return slice(first, last), slice(band.start - first, band.stop - first)
+
+
+def _contrast(image: SensorImage, band: slice, radius: float) -> Pixels:
     """Return the mean in a spot's box over that in the frame around − 1; NaN where too little is.
+
+    For a band of rows.
 
     The box has the area of the spot's disc; the frame begins beyond its bright ring.
     """
+    rows, inner = _with_margin(band, round(radius * RING[1]), image.shape)
+    relative = image[rows, :]
     has = np.isfinite(relative)
     value = np.where(has, relative, 0)
 
@@ -271,15 +341,15 @@ def _contrast(relative: Pixels, radius: float) -> Pixels:
 
     disc, hole, frame = (2 * round(radius * r) + 1 for r in (0.5 * np.pi**0.5, *RING))
     number, others = total(has, disc), total(has, frame) - total(has, hole)
-    inner, outer = total(value, disc), total(value, frame) - total(value, hole)
+    near, outer = total(value, disc), total(value, frame) - total(value, hole)
     enough = (number > DISC_SHARE * disc**2) & (others > FRAME_SHARE * (frame**2 - hole**2))
     lit = enough & (outer > 0)
     contrast = np.full(relative.shape, np.nan)
-    contrast[lit] = inner[lit] / number[lit] * others[lit] / outer[lit] - 1
-    return contrast
+    contrast[lit] = near[lit] / number[lit] * others[lit] / outer[lit] - 1
+    return contrast[inner]
 
 
-def _refined(relative: Pixels, free: Pixels, spot: Spot) -> tuple[Spot, float]:
+def _refined(relative: SensorImage, free: SensorImage, spot: Spot) -> tuple[Spot, float]:
     """Return a spot moved onto the centroid of its shadow, and its mean depth; NaN if unknown."""
     shadow = _shadow(relative, free, spot)
     at, y, x = around(relative.shape, spot)
@@ -305,7 +375,7 @@ def _refined(relative: Pixels, free: Pixels, spot: Spot) -> tuple[Spot, float]:
     return spot, float(missing.mean()) if missing.size else np.nan
 
 
-def _shadow(relative: Pixels, free: Pixels, spot: Spot) -> Pixels:
+def _shadow(relative: SensorImage, free: SensorImage, spot: Spot) -> Pixels:
     """Return the fraction of the light that is missing, on the box around a spot."""
     light = light_around(free, spot)
     return np.asarray(

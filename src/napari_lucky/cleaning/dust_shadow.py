@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from napari_lucky.calibration.masters import DEAD_BELOW
 from napari_lucky.cleaning.background import Disc, clipped_fit
 from napari_lucky.errors import LuckyError
+from napari_lucky.frames.sensor_image import At, LazyImage, SensorImage, is_large, window_at
 from napari_lucky.frames.window import Window
 
 Pixels = NDArray[np.float64]
@@ -34,7 +35,7 @@ class Spot(NamedTuple):
 
 
 def transmission(
-    image: NDArray[Any], spots: Iterable[Spot], *, discs: Iterable[Disc] = ()
+    image: SensorImage, spots: Iterable[Spot], *, discs: Iterable[Disc] = ()
 ) -> NDArray[np.float32]:
     """Return the fraction of the light that dust lets through.
 
@@ -64,25 +65,58 @@ def transmission(
     LuckyError
         If a spot is not on the image, or has no radius.
     """
-    spots = check_spots(spots, np.shape(image))
-    known = without(image, discs)
-    free = known.copy()
-    for spot in spots:
-        blank(free, spot, RIM[1] * spot.radius)
-    share, weights, lights = (np.zeros(known.shape) for _ in range(3))
-    for spot in spots:
-        at, y, x = around(known.shape, spot)
-        light, weight = light_around(free, spot), _fading(np.hypot(y, x))
-        share[at] = np.maximum(share[at], weight)
-        weights[at] += np.where(np.isfinite(light), weight, 0)
-        lights[at] += np.where(np.isfinite(light), weight * light, 0)
-    inside = share > 0
-    with np.errstate(divide="ignore", invalid="ignore"):  # no light known: NaN
-        through = known[inside] * weights[inside] / lights[inside]
-    through[~(through >= DEAD_BELOW)] = np.nan
-    result = np.ones(known.shape, np.float32)
-    result[inside] = 1 + share[inside] * (through - 1)
-    return result
+    return np.asarray(_Transmission(image, spots, discs))
+
+
+def transmission_of(
+    image: SensorImage, spots: Iterable[Spot], *, discs: Iterable[Disc] = ()
+) -> SensorImage:
+    """Return what `transmission` does; that of a large sensor is computed where it is read."""
+    made = _Transmission(image, spots, discs)
+    return made if is_large(made.shape) else np.asarray(made)
+
+
+class _Box(NamedTuple):
+    """The pixels around a spot: where they are, what is known, the fitted light, its share."""
+
+    at: tuple[slice, slice]
+    known: Pixels
+    light: Pixels
+    share: Pixels
+
+
+class _Transmission(LazyImage):
+    """The fraction of the light that dust lets through; see `transmission`."""
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, image: SensorImage, spots: Iterable[Spot], discs: Iterable[Disc]) -> None:
+        super().__init__(image.shape)
+        spots, known = check_spots(spots, image.shape), Light(image, discs_of(discs))
+        free = known.less(*(spot._replace(radius=RIM[1] * spot.radius) for spot in spots))
+        self._boxes = []
+        for spot in spots:
+            at, y, x = around(self.shape, spot)
+            share = _fading(np.hypot(y, x))
+            self._boxes.append(_Box(at, known[at], light_around(free, spot), share))
+
+    def __getitem__(self, at: At) -> NDArray[np.float32]:
+        window = window_at(at, self.shape)
+        known, share, weights, lights = (np.zeros(window.shape) for _ in range(4))
+        for box in self._boxes:
+            here, there = overlap(window, box.at)
+            known[here] = box.known[there]
+            share[here] = np.maximum(share[here], box.share[there])
+            lit = np.isfinite(box.light[there])
+            weights[here] += np.where(lit, box.share[there], 0)
+            lights[here] += np.where(lit, box.share[there] * box.light[there], 0)
+        inside = share > 0
+        with np.errstate(divide="ignore", invalid="ignore"):  # no light known: NaN
+            through = known[inside] * weights[inside] / lights[inside]
+        through[~(through >= DEAD_BELOW)] = np.nan
+        result = np.ones(window.shape, np.float32)
+        result[inside] = 1 + share[inside] * (through - 1)
+        return result
 
 
 def _fading(distance: Pixels) -> Pixels:
@@ -114,19 +148,50 @@ def check_spots(spots: Iterable[Spot], shape: tuple[int, ...]) -> tuple[Spot, ..
     return spots
 
 
-def without(image: NDArray[Any], discs: Iterable[Disc]) -> Pixels:
-    """Return an image with the discs around stars, and what is not finite, masked."""
-    light = np.where(np.isfinite(image), image, np.nan).astype(np.float64)
-    for disc in discs:
-        if disc.radius > 0:
-            blank(light, disc, disc.radius)
-    return light
+class Light(LazyImage):
+    """An image as float64 in which discs, and what is not finite, are masked.
+
+    Parameters
+    ----------
+    image : SensorImage or ndarray, (y, x)
+    discs : tuple of Spot
+        Centres and radii.
+    """
+
+    def __init__(self, image: SensorImage, discs: tuple[Spot, ...] = ()) -> None:
+        super().__init__(image.shape)
+        self._image, self._discs = image, discs
+
+    def less(self, *discs: Spot) -> Light:
+        """Return the image with more discs masked."""
+        return Light(self._image, (*self._discs, *discs))
+
+    def __getitem__(self, at: At) -> Pixels:
+        part = np.asarray(self._image[at])
+        pixels = np.where(np.isfinite(part), part, np.nan).astype(np.float64)
+        window = window_at(at, self.shape)
+        for disc in self._discs:
+            box, y, x = around(self.shape, disc)
+            here, (rows, columns) = overlap(window, box)
+            pixels[here][np.hypot(y[rows], x[columns]) <= 1] = np.nan
+        return pixels
 
 
-def blank(image: NDArray[Any], disc: Spot | Disc, radius: float) -> None:
-    """Mask the pixels of an image, in place, that are within a radius of a disc's centre."""
-    at, y, x = around(image.shape, Spot(disc.y, disc.x, radius))
-    image[at][np.hypot(y, x) <= 1] = np.nan
+def discs_of(discs: Iterable[Disc]) -> tuple[Spot, ...]:
+    """Return the discs around stars that have a radius, as spots."""
+    return tuple(Spot(*disc) for disc in discs if disc.radius > 0)
+
+
+def overlap(window: Window, box: At) -> tuple[At, At]:
+    """Return what a window and a box have in common, in the pixels of either."""
+    sides = [(window.y0, window.height), (window.x0, window.width)]
+    here, there = [], []
+    for (first, side), part in zip(sides, box, strict=True):
+        start, stop = max(first, part.start), min(first + side, part.stop)
+        stop = max(start, stop)
+        here.append(slice(start - first, stop - first))
+        there.append(slice(start - part.start, stop - part.start))
+    return (here[0], here[1]), (there[0], there[1])
 
 
 def around(shape: tuple[int, ...], spot: Spot) -> tuple[tuple[slice, slice], Pixels, Pixels]:
@@ -138,11 +203,11 @@ def around(shape: tuple[int, ...], spot: Spot) -> tuple[tuple[slice, slice], Pix
     return box.slices, (y - spot.y) / spot.radius, (x - spot.x) / spot.radius
 
 
-def light_around(free: Pixels, spot: Spot) -> Pixels:
+def light_around(image: SensorImage, spot: Spot) -> Pixels:
     """Return the light on the box around a spot, fitted in its ring; NaN if it cannot be."""
-    at, y, x = around(free.shape, spot)
-    distance = np.hypot(y, x)
-    ring = (distance >= RING[0]) & (distance <= RING[1]) & np.isfinite(free[at])
+    at, y, x = around(image.shape, spot)
+    free, distance = image[at], np.hypot(y, x)
+    ring = (distance >= RING[0]) & (distance <= RING[1]) & np.isfinite(free)
     share = ring.sum() / (np.pi * (RING[1] ** 2 - RING[0] ** 2) * spot.radius**2)
     terms = [np.ones(1), y, x]
     if share >= QUADRATIC_SHARE:
@@ -151,5 +216,5 @@ def light_around(free: Pixels, spot: Spot) -> Pixels:
         return np.full(distance.shape, np.nan)
     basis = np.stack([np.broadcast_to(term, distance.shape) for term in terms], axis=-1)
     # other dust, stars and cosmic rays are far off
-    fitted, _ = clipped_fit(basis[ring], free[at][ring], OFF, OFF, ROUNDS)
+    fitted, _ = clipped_fit(basis[ring], free[ring], OFF, OFF, ROUNDS)
     return np.asarray(basis @ fitted)

@@ -14,6 +14,7 @@ from napari_lucky.execution.blocks import Progress, blocks_of, map_blocks, silen
 from napari_lucky.frames.frames import Block, Frames, Index, View, as_float32
 from napari_lucky.frames.history import Step
 from napari_lucky.frames.reading import read_around, spread_over
+from napari_lucky.frames.sensor_image import SensorImage, blank_image
 from napari_lucky.frames.window import Window
 
 MARGIN = 11
@@ -25,13 +26,15 @@ LONE = 3.3
 is 2.6 times at most where lambda F#/pixel is 2, and less where it is more."""
 SAMPLE = 64
 """Frames, spread over the run, that tell how each pixel usually varies."""
+BAND = 1 << 20
+"""Pixels of all those frames that are looked at together."""
 
 
 class Usual(NamedTuple):
     """How each pixel usually stands off its local median: middle and standard deviation, ADU."""
 
-    middle: NDArray[np.float32]
-    deviation: NDArray[np.float32]
+    middle: SensorImage
+    deviation: SensorImage
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +108,8 @@ def usual_residuals(
     -------
     Usual
         Median over the frames and standard deviation (from the median absolute deviation, or
-        the usual one of its band where that is more), (y, x) float32 in ADU.
+        the usual one of its band where that is more), (y, x) float32 in ADU. Of sensors of over
+        8 million pixels they are in temporary files: `numpy.asarray` reads them.
 
     Raises
     ------
@@ -116,7 +120,7 @@ def usual_residuals(
     if n < 8:
         raise LuckyError(f"Flicker is measured over time: {n} frames are too few, give 8 or more.")
     chosen = spread_over(n, SAMPLE)
-    rows = max(1, min(ny, (1 << 20) // (len(chosen) * nx)))
+    rows = max(1, min(ny, BAND // (len(chosen) * nx)))
     bands = [slice(y, min(y + rows, ny)) for y in range(0, ny, rows)]
 
     def one(band: slice) -> NDArray[np.float32]:
@@ -130,7 +134,10 @@ def usual_residuals(
 
     what = "how pixels vary"
     done = map_blocks(one, bands, progress=progress, what=what, executor=executor)
-    return Usual(*np.concatenate(list(done), axis=1))
+    middle, deviation = blank_image(frames.shape), blank_image(frames.shape)
+    for band, made in zip(bands, done, strict=True):
+        middle[band], deviation[band] = made
+    return Usual(middle, deviation)
 
 
 def count_outliers(

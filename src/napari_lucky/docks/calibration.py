@@ -9,6 +9,7 @@ import napari
 import numpy as np
 from magicgui.widgets import ComboBox, FloatSpinBox, LineEdit, SpinBox
 from napari.utils.theme import get_theme
+from numpy.typing import NDArray
 
 from napari_lucky.calibration.bad_pixels import HOT_SIGMA
 from napari_lucky.calibration.calibrate import (
@@ -33,8 +34,10 @@ from napari_lucky.viewer.messages import show_info
 from napari_lucky.viewer.shown_array import ShownArray, read_ahead
 from napari_lucky.viewer.to_layers import contrast_of, image_tuple
 
-Made = tuple[Calibrated, ShownArray, FlatField | None, Step, dict[str, tuple[float, float]]]
-"""The calibrated run, what its layer holds, the flat, the record, contrast limits by layer."""
+Images = dict[str, NDArray[np.float32]]
+Limits = dict[str, tuple[float, float]]
+Made = tuple[Calibrated, Images, ShownArray, FlatField | None, Step, Limits]
+"""The calibrated run, its masters, what its layer holds, the flat, the record, contrast limits."""
 
 
 class CalibrationDock(Dock):
@@ -162,20 +165,22 @@ class CalibrationDock(Dock):
                 progress=progress,
                 **parameters,
             )
-            contrast = {"calibrated": contrast_of(calibrated)}
-            for name in ("dark", "flat", "light"):
-                if (master := getattr(calibrated, name)) is not None:
-                    contrast[name] = contrast_of(ArrayFrames(np.asarray(master)))
+            masters = {
+                name: np.asarray(master)
+                for name in ("dark", "light", "flat")
+                if (master := getattr(calibrated, name)) is not None
+            }
+            contrast = {name: contrast_of(ArrayFrames(image)) for name, image in masters.items()}
+            contrast["calibrated"] = contrast_of(calibrated)
             field = None
-            if calibrated.flat is not None:
-                light = None if calibrated.light is None else np.asarray(calibrated.light)
-                field = FlatField(np.asarray(calibrated.flat), light)
+            if "flat" in masters:
+                field = FlatField(masters["flat"], masters.get("light"))
                 _ = field.level, field.rms, field.dead  # kept from now on: it takes a while
             step = calibrate_step(calibrated, parameters, names)  # with checksums
-            return calibrated, read_ahead(calibrated, shown), field, step, contrast
+            return calibrated, masters, read_ahead(calibrated, shown), field, step, contrast
 
         def done(result: Made) -> Iterator[None]:
-            calibrated, data, field, step, contrast = result
+            calibrated, masters, data, field, step, contrast = result
             run = base_name(layer)
             shared: dict[str, Any] = {"history": (step,), "like": layer, "visible": False}
             if calibrated.bad is not None:
@@ -191,14 +196,12 @@ class CalibrationDock(Dock):
                 ("light", "master flat before normalisation", steps[:-1]),
                 ("flat", "master flat", steps),
             ):
-                if (master := getattr(calibrated, name)) is not None:
+                if name in masters:
                     own = () if name == "dark" else flat_history or ()
                     limits = contrast[name]
                     how = {**shared, "history": (*own, step, *made)}
                     self.add(
-                        image_tuple(
-                            np.asarray(master), f"{run} {title}", contrast_limits=limits, **how
-                        )
+                        image_tuple(masters[name], f"{run} {title}", contrast_limits=limits, **how)
                     )
                     yield
             self.graph.show_flat(field)

@@ -10,7 +10,7 @@ from magicgui.widgets import ComboBox, FloatSpinBox, PushButton, SpinBox
 
 from napari_lucky.cleaning.background import MAX_ORDER, BackgroundModel, discs_around
 from napari_lucky.cleaning.clean import CHOICES, Cleaned, Cleaning, clean
-from napari_lucky.cleaning.dust import find_dust, mean_light
+from napari_lucky.cleaning.dust import find_dust, light_of_run
 from napari_lucky.cleaning.dust_shadow import Spot
 from napari_lucky.docks.choices import (
     LayerCombo,
@@ -157,7 +157,7 @@ class CleaningDock(Dock):
         radius, most = self.dust_radius.value, self.dust.value
 
         def work(progress: Progress) -> tuple[Spot, ...]:
-            return find_dust(mean_light(frames, progress=progress), radius, most, discs=discs)
+            return find_dust(light_of_run(frames, progress=progress), radius, most, discs=discs)
 
         def done(spots: tuple[Spot, ...]) -> Iterator[None]:
             if not spots:
@@ -190,7 +190,7 @@ class CleaningDock(Dock):
         def work(progress: Progress) -> Made:
             light = None
             if light_frames is not None:
-                light = mean_light(light_frames, progress=progress)
+                light = light_of_run(light_frames, progress=progress)
             cleaned = clean(frames, cleaning, windows, light=light, progress=progress)
             progress(0, 1, "looking at the result")
             contrast = {"cleaned": contrast_of(cleaned.frames)}

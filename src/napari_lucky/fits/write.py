@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from napari_lucky.fits.integers import FULL, TOP, Coding, Integers, coding_of
 from napari_lucky.fits.wcs import place
 from napari_lucky.frames.frames import ArrayFrames, Frames, View
 from napari_lucky.frames.history import History, history_cards, is_ours
+from napari_lucky.frames.sensor_image import SensorImage, rows_of
 from napari_lucky.frames.window import Window
 from napari_lucky.text import readable
 
@@ -70,7 +71,7 @@ class ImageResult:
 
     Parameters
     ----------
-    data : ndarray, (y, x), or Frames
+    data : ndarray, (y, x), or SensorImage, or Frames
         Pixels in ADU; written as float32, or as integers where `write_fits` is told so.
     name : str
         Becomes EXTNAME.
@@ -88,7 +89,7 @@ class ImageResult:
         Pixels a pixel of the sensor; into LTM1_1, LTM2_2, and the coordinates.
     """
 
-    data: NDArray[Any] | Frames
+    data: NDArray[Any] | SensorImage | Frames
     name: str = ""
     header: Any = None
     history: History = field(default=())
@@ -239,17 +240,21 @@ def _write_image(
         tell(coding.told)
 
 
-def _blocks(data: NDArray[Any] | Frames) -> Iterator[NDArray[Any]]:
+def _blocks(data: NDArray[Any] | SensorImage | Frames) -> Iterator[NDArray[Any]]:
     if isinstance(data, np.ndarray):
         if data.ndim != 3:
             yield data
             return
         data = ArrayFrames(data)  # whose numbers are turned into the file's a few frames at a time
-    n, ny, nx = data.shape
+    if len(data.shape) == 2:
+        yield from rows_of(cast(SensorImage, data))
+        return
+    frames = cast(Frames, data)
+    n, ny, nx = frames.shape
     for block in blocks_of(n, ny * nx):
-        pixels = data.read(block)
-        if isinstance(data, View):  # once saved, frames without light could not be told
-            blank = data.blank(block, Window.whole(data.shape))
+        pixels = frames.read(block)
+        if isinstance(frames, View):  # once saved, frames without light could not be told
+            blank = frames.blank(block, Window.whole(frames.shape))
             pixels = np.where(blank[:, None, None], np.float32(np.nan), pixels)
         yield pixels
 

@@ -6,12 +6,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.frames.frames import Frames, Index, as_float32
+from napari_lucky.frames.sensor_image import bands_of
 from napari_lucky.frames.window import Window
 
 
 def spread_over(n: int, most: int) -> NDArray[np.intp]:
     """Return the numbers of at most so many of n frames, spread evenly over them."""
     return np.unique(np.linspace(0, n - 1, min(most, n)).round().astype(np.intp))
+
+
+def empty_frames(frames: Frames) -> NDArray[np.bool_]:
+    """Tell which frames have all pixels equal or masked, (n,); bands are read until one varies."""
+    nx = frames.shape[2]
+    empty = np.zeros(frames.shape[0], bool)
+    for k in range(len(empty)):
+        low, high = np.inf, -np.inf
+        for band in bands_of(frames.shape):
+            window = Window(band.start, 0, band.stop - band.start, nx)
+            pixels = frames.read(np.array([k]), window)
+            low = min(low, float(np.fmin.reduce(pixels, axis=None)))
+            high = max(high, float(np.fmax.reduce(pixels, axis=None)))
+            if high > low:
+                break
+        empty[k] = not high > low
+    return empty
 
 
 def read_beyond(frames: Frames, index: Index, window: Window) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from itertools import islice
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.files.temporaries import write_all
+from napari_lucky.frames.window import Window
 
 LARGE = 1 << 23
 """Pixels of a sensor from which on whole images of it are not held in memory."""
@@ -65,10 +66,24 @@ def bands_of(shape: tuple[int, ...], depth: int = 1) -> list[slice]:
     return [slice(y, min(y + rows, ny)) for y in range(0, ny, rows)]
 
 
+def window_at(at: At, shape: tuple[int, ...]) -> Window:
+    """Return the window of a sensor, (..., y, x), that rows and columns stand for."""
+    (y0, y1, _), (x0, x1, _) = (
+        part.indices(side) for part, side in zip(at, shape[-2:], strict=True)
+    )
+    return Window(y0, x0, max(y1 - y0, 0), max(x1 - x0, 0))
+
+
 def rows_of(image: SensorImage) -> Iterator[NDArray[Any]]:
     """Yield an image from top to bottom, in bands of rows."""
     for band in bands_of(image.shape):
         yield np.asarray(image[band, :])
+
+
+def thinned(image: SensorImage, step: int) -> NDArray[Any]:
+    """Return every `step`-th row and column of an image."""
+    bands = bands_of(image.shape)
+    return np.concatenate([image[band, :][-band.start % step :: step, ::step] for band in bands])
 
 
 def median_of(read: Callable[[], Iterable[NDArray[Any]]]) -> float:
@@ -114,6 +129,28 @@ def median_of(read: Callable[[], Iterable[NDArray[Any]]]) -> float:
     values, upto = np.append(each[order].astype(np.float64), above), below + np.cumsum(times[order])
     middle = np.searchsorted(upto, [rank, total // 2], side="right")
     return float(values[middle].mean())
+
+
+class LazyImage:
+    """An image of a sensor that is computed by windows.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows, columns.
+    """
+
+    dtype: np.dtype[Any] = np.dtype(np.float64)
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape[-2:]
+
+    def __getitem__(self, at: At) -> NDArray[Any]:
+        raise NotImplementedError
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        whole = self[slice(None), slice(None)]
+        return whole if dtype is None else whole.astype(dtype)
 
 
 class BitMask:
@@ -221,3 +258,19 @@ def blank_image(shape: tuple[int, ...]) -> Any:
         with suppress(OSError):  # no folder for it: then in memory
             return StoredImage(shape)
     return np.empty(shape[-2:], np.float32)
+
+
+def put_together(
+    shape: tuple[int, ...], bands: Sequence[slice], parts: Iterable[NDArray[Any]]
+) -> SensorImage:
+    """Return the image that bands of rows make; if there is one alone, that very array.
+
+    Of several, those of a large sensor are not in memory, and the pixels are float32.
+    """
+    if len(bands) == 1:
+        (whole,) = parts
+        return whole
+    made: SensorImage = blank_image(shape)
+    for band, pixels in zip(bands, parts, strict=True):
+        made[band] = pixels  # type: ignore[index]
+    return made

@@ -18,8 +18,8 @@ from napari_lucky.calibration.calibrate import (
     calibrate_step,
     saturation_level,
 )
-from napari_lucky.calibration.flat_field import flat_field, header_history, tell_kind
-from napari_lucky.calibration.masters import check_shape
+from napari_lucky.calibration.flat_field import header_history, made_flat, tell_kind
+from napari_lucky.calibration.masters import DEAD_BELOW, check_shape
 from napari_lucky.calibration.sampling import Sampling, measure_sampling
 from napari_lucky.calibration.saturation import clipping_level, tell_clipping
 from napari_lucky.cleaning.clean import clean
@@ -28,7 +28,7 @@ from napari_lucky.execution.blocks import Progress, silent
 from napari_lucky.fits.run import Run, open_run, tell_left_out
 from napari_lucky.frames.frames import Subset, View, frames_in, whole_run
 from napari_lucky.frames.history import History, frame_numbers, open_step, range_step
-from napari_lucky.frames.sensor_image import BitMask, StoredImage, rows_of
+from napari_lucky.frames.sensor_image import BitMask, SensorImage, StoredImage, rows_of
 from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.registration.find_star import find_star
 
@@ -151,9 +151,7 @@ def build_chain(
     )
 
 
-def _light(
-    recipe: Recipe, calibrated: Calibrated, work: dict[str, Any]
-) -> NDArray[np.float32] | None:
+def _light(recipe: Recipe, calibrated: Calibrated, work: dict[str, Any]) -> SensorImage | None:
     """Return the flat that dust is looked for on, or None for the mean of the frames."""
     if recipe.dust_on == "mean" or not recipe.seeks_dust:
         return None
@@ -164,7 +162,8 @@ def _light(
         )
     flat = open_run(recipe.dust_on)
     check_shape(np.broadcast_to(0, flat.shape[1:]), calibrated.shape, "flat with the dust", "run")
-    return flat_field(flat, calibrated.dark, recipe.combine, recipe.clip_sigma, **work).response  # type: ignore[arg-type]
+    combine, clip = recipe.combine, recipe.clip_sigma
+    return made_flat(flat, calibrated.dark, combine, clip, DEAD_BELOW, **work)[0]  # type: ignore[arg-type]
 
 
 def _same(path: str, other: str) -> bool:

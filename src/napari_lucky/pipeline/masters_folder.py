@@ -12,12 +12,12 @@ from napari_lucky.calibration.flat_field import (
     SUBTRACTED,
     FlatField,
     check_kind,
-    flat_field,
     flat_steps,
     header_history,
+    made_flat,
     tell_kind,
 )
-from napari_lucky.calibration.masters import DEAD_BELOW, Combine, check_calibration, master
+from napari_lucky.calibration.masters import DEAD_BELOW, Combine, check_calibration, combined
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.blocks import Progress, silent
 from napari_lucky.fits.run import Run, open_run, tell_left_out
@@ -92,8 +92,8 @@ def make_masters(
         raise LuckyError(f"{flat}: this is a master flat already; use it as it is, as --flat.")
     level = None
     if dark_run is not None:
-        level = master(dark_run, combine, clip_sigma, progress=progress, what="dark")
-    field = flat_field(run, level, combine, clip_sigma, dead_below, progress=progress)
+        level = combined(dark_run, combine, clip_sigma, progress=progress, what="dark")
+    field = FlatField(*made_flat(run, level, combine, clip_sigma, dead_below, progress=progress))
     row = field.check_row(row)
 
     parameters = {"method": combine, "clip_sigma": clip_sigma, "frames": run.shape[0]}
@@ -101,8 +101,8 @@ def make_masters(
     of_dark = None
     if dark_run is not None and level is not None:
         of_dark = {"name": Path(dark_run.name).name, "master_sha256": checksum(level)}
-        combined = Step("combine dark", {**parameters, "frames": dark_run.shape[0]})
-        images["master_dark"] = _image(level, "master dark", dark_run, (combined,))
+        step = Step("combine dark", {**parameters, "frames": dark_run.shape[0]})
+        images["master_dark"] = _image(level, "master dark", dark_run, (step,))
     taken = None if SUBTRACTED in done else of_dark
     steps = flat_steps(field, {**parameters, "dead_below": dead_below}, taken)
     images["master_flat"] = _image(field.response, "master flat", run, steps)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_lucky.calibration.flat_field import FlatField
+from napari_lucky.frames.sensor_image import SensorImage, rows_of, thinned
 from napari_lucky.plots.panels import KEPT, LEFT
 
 SMALL = "small"
+BINS = 100
 LONGEST = 500
 """Pixels: of a flat with a longer side, every second, third ... is drawn; no picture is larger."""
 PAGE = [["light", "response", "histogram"], ["light row", "response row", "histogram"]]
@@ -62,23 +63,25 @@ class FlatDrawing:
             if image is None:
                 axes.set_axis_off()
                 continue
-            axes.plot(image[row], color=LEFT, linewidth=0.8)
+            axes.plot(image[row : row + 1, :][0], color=LEFT, linewidth=0.8)
             axes.set_title(f"row {row} ({unit})", fontsize=SMALL)
             axes.set_xlabel("column (px)", fontsize=SMALL)
             # ticks are made when they are drawn, with the colours of then if not given
             axes.tick_params(labelsize=SMALL, colors=rcParams["xtick.color"])
 
 
-def draw_flat(axes: Any, image: NDArray[np.float32] | None, title: str) -> None:
+def draw_flat(axes: Any, image: SensorImage | None, title: str) -> None:
     """Draw a flat, or what it is normalised to, over all but its darkest and brightest 1 %."""
     axes.set_title(title, fontsize=SMALL)
     axes.set_xticks([])
     axes.set_yticks([])
-    if image is None or not np.isfinite(image).any():
+    if image is None:
         axes.set_axis_off()
         return
-    step = max(1, max(image.shape) // LONGEST)
-    picture = image[::step, ::step]
+    picture = thinned(image, max(1, max(image.shape) // LONGEST))
+    if not np.isfinite(picture).any():
+        axes.set_axis_off()
+        return
     low, high = np.nanpercentile(picture, (1, 99))
     axes.imshow(
         picture,
@@ -90,10 +93,15 @@ def draw_flat(axes: Any, image: NDArray[np.float32] | None, title: str) -> None:
     )
 
 
-def draw_histogram(axes: Any, response: NDArray[np.float32]) -> None:
+def draw_histogram(axes: Any, response: SensorImage) -> None:
     """Draw how many pixels have which response."""
-    good = response[np.isfinite(response)]
-    axes.hist(good, bins=100, color=LEFT)
+    ends = [
+        (np.fmin.reduce(rows, axis=None), np.fmax.reduce(rows, axis=None))
+        for rows in rows_of(response)
+    ]
+    edges = np.histogram_bin_edges(np.array(ends)[np.isfinite(ends)], bins=BINS)
+    counts = sum(np.histogram(rows[np.isfinite(rows)], edges)[0] for rows in rows_of(response))
+    axes.hist(edges[:-1], edges, weights=counts, color=LEFT)
     axes.axvline(1, color=KEPT, linewidth=1)
     axes.set_yscale("log")
     axes.set_xlabel("response")

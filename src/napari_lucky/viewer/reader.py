@@ -105,6 +105,8 @@ def _saved_layers(path: Path) -> list[LayerTuple]:
 
 
 def _saved_layer(found: Any, fallback: str) -> LayerTuple:
+    import numpy as np
+
     from napari_lucky.fits.read_back import Coordinates
     from napari_lucky.fits.write import BESIDE, ImageResult
     from napari_lucky.viewer.to_layers import coordinates_tuple, image_tuple, vectors_tuple
@@ -112,7 +114,7 @@ def _saved_layer(found: Any, fallback: str) -> LayerTuple:
     if isinstance(found, ImageResult):
         hidden = {"visible": False} if found.name in BESIDE else {}
         return image_tuple(
-            found.data,
+            np.asarray(found.data),
             found.name or fallback,
             header=found.header,
             history=found.history,
