@@ -20,6 +20,14 @@ def noise_with(kind, seed=1):
     frames = rng.normal(100, 5, SHAPE)
     if kind == "a gradient":
         frames += 8 * Y[:, None] + 5 * X
+    elif kind == "a steep gradient":
+        frames += 15 * Y[:, None] - 12 * X
+    elif kind == "few photons":
+        frames = rng.poisson(0.5, SHAPE)
+    elif kind == "pairs of hot pixels":
+        for y, x, step in ((30, 40, (0, 1)), (50, 21, (1, 1)), (20, 60, (1, 0))):
+            frames[:, y, x] += 900
+            frames[:, y + step[0], x + step[1]] += 500
     elif kind == "vignetting":
         frames -= 3 * (Y[:, None] - 0.4) ** 2 + 3 * (X + 0.6) ** 2
     elif kind == "columns":
@@ -40,6 +48,9 @@ def noise_with(kind, seed=1):
 KINDS = [
     "nothing",
     "a gradient",
+    "a steep gradient",
+    "few photons",
+    "pairs of hot pixels",
     "vignetting",
     "columns",
     "rows that vary",

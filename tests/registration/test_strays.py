@@ -5,6 +5,8 @@ import pytest
 
 from made_stars import exposed, screens, stars
 from napari_lucky import ArrayFrames, Window, rank, register
+from napari_lucky.registration import register as registration
+from napari_lucky.registration.correlation import reference_image
 from napari_lucky.registration.register import METHODS
 from napari_lucky.registration.strays import COSMIC, CUT, NEIGHBOUR
 
@@ -137,6 +139,29 @@ def test_a_brighter_neighbour_is_left_out_in_turbulence(d_over_r0, comes):
         assert method == "template" or {made.reasons[k] for k in np.flatnonzero(there)} == {
             NEIGHBOUR
         }
+
+
+def test_no_frame_that_shows_a_neighbour_is_correlated_with(monkeypatch):
+    """The neighbour is hardly brighter; in some frames the star's speckle still outshines it."""
+    rng, n = np.random.default_rng(1), 25
+    phases, others = screens(n, 5, rng), screens(n, 5, rng)
+    star = np.array([-12, 12]) + rng.normal(0, 2, (n, 2))
+    images = stars(phases, 4, 128, star)
+    images[12:] += 1.2 * stars(others, 4, 128, star + np.array([30, -30]))[12:]
+    frames = exposed(images, 200000, rng)
+    seen = []
+    monkeypatch.setattr(
+        registration,
+        "reference_image",
+        lambda frames, focus, found, which: (
+            seen.append(np.flatnonzero(np.isfinite(found[:, 2])))
+            or reference_image(frames, focus, found, which)
+        ),
+    )
+    made = register(ArrayFrames(frames), Window(0, 0, 128, 128), "correlation")
+    assert seen[0].tolist() == list(range(12))
+    assert made.found[:12].all() and 0 < made.found[12:].sum() < 6
+    assert np.hypot(*(made.points - star - 64)[made.found].T).max() < 10
 
 
 def test_two_places_that_do_not_tell_which_is_the_star_are_said():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from napari_lucky.execution.blocks import Progress, map_blocks, silent
@@ -149,7 +150,6 @@ AROUND = 3
 LEAST_BESIDE = 0.05
 """A pixel is not alone if the mean of the four beside it rises to this part of its own rise: even
 a star of a pixel per lambda/D has more there."""
-BESIDE = np.array([[0, 0.25, 0], [0.25, 0, 0.25], [0, 0.25, 0]])
 
 
 def sample_moments(
@@ -213,11 +213,12 @@ def moments(
 def lone_pixels(
     mean: NDArray[np.float32], deviation: NDArray[np.float32], sigma: float = HOT_SIGMA
 ) -> NDArray[np.bool_]:
-    """Find hot pixels in the run itself: bright, alone and steady, as no star is.
+    """Find hot pixels in the run itself: bright, alone or in pairs, and steady, as no star is.
 
     A pixel counts if it is many sigmas above the median of its 5 x 5 neighbours, the brightest
     of the eight around it rises to less than a quarter as much, and the rise is over three
-    times what it varies from frame to frame, where speckles come and go.
+    times what it varies from frame to frame, where speckles come and go. Two beside each other
+    count if this holds for both but for the other one.
 
     Parameters
     ----------
@@ -233,13 +234,18 @@ def lone_pixels(
     filled = np.where(np.isfinite(mean), mean, np.nanmedian(mean))
     excess = filled - ndimage.median_filter(filled, size=5, mode="mirror")
     spread = float(np.median(np.abs(excess))) / 0.6745
-    around = np.ones((3, 3), bool)
-    around[1, 1] = False
-    neighbours = ndimage.maximum_filter(excess, footprint=around, mode="mirror")
-    beside = ndimage.correlate(excess, BESIDE, mode="mirror")
-    bright = (excess > 0) & (excess > sigma * spread)
-    alone = (neighbours < 0.25 * excess) & (beside < LEAST_BESIDE * excess + spread)
-    return np.asarray(bright & alone & (excess > 3 * deviation))
+    bright = (excess > 0) & (excess > sigma * spread) & (excess > 3 * deviation)
+    y, x = np.nonzero(bright)
+    own = excess[y, x]
+    squares = sliding_window_view(np.pad(excess, 1, mode="reflect"), (3, 3))[y, x].reshape(-1, 9)
+    around = np.sort(np.delete(squares, 4, axis=1), axis=1) < 0.25 * own[:, None]
+    beside = np.sort(squares[:, 1::2], axis=1).cumsum(axis=1) / np.arange(1, 5)
+    dark = beside < (LEAST_BESIDE * own + spread)[:, None]
+    alone, paired = np.zeros((2, *mean.shape), bool)
+    alone[y, x] = around[:, -1] & dark[:, 3]
+    paired[y, x] = around[:, -2] & dark[:, 2]
+    count = ndimage.uniform_filter(paired.astype(np.float32), 3, mode="constant")
+    return np.asarray(alone | (paired & (count > 1.5 / 9)))
 
 
 def standing_pixels(

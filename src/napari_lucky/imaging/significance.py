@@ -50,7 +50,8 @@ def significance(even: Block, top: NDArray[np.float32], smooth: float, noise: No
 
     The noise is that of single pixels. Where it does not make a peak clear, it is at least
     that of the frame's own darkest pixels after smoothing: these show noise that is alike in
-    neighbours, stray light, and a brighter sky.
+    neighbours, stray light, and a brighter sky. So
+    they do the background, which is over the median of the border's pixels if photons are few.
 
     Parameters
     ----------
@@ -66,7 +67,9 @@ def significance(even: Block, top: NDArray[np.float32], smooth: float, noise: No
     usual = _dark_sigma(noise) * (float((gaussian_weights(smooth) ** 2).sum()) if smooth else 1)
     sigmas = top.astype(np.float64) / usual
     for k in np.flatnonzero(sigmas < CLEAR):
-        sigmas[k] *= usual / max(usual, own_sigma(even[k]))
+        dark, middle = np.quantile(even[k, ::SPARSE, ::SPARSE], (TAIL, 0.5))
+        sigma = max(usual, own_sigma(even[k]))
+        sigmas[k] = (top[k] - max(min(dark + TAIL_SIGMA * sigma, middle), 0)) / sigma
     return sigmas
 
 
@@ -123,7 +126,9 @@ def starless(
     lit = np.isfinite(sigmas)
     with np.errstate(invalid="ignore"):
         doubtful = np.flatnonzero(sigmas < least_significance(focus, smooth))
-        clear = np.count_nonzero(sigmas >= CLEAR) * FEW >= np.count_nonzero(lit)
+        bright = np.flatnonzero(sigmas >= CLEAR)
+    clear = len(bright) * FEW >= np.count_nonzero(lit) > 0
+    clear = clear and _is_uneven(frames, focus, bright, noise)
     if not lit.any() or (clear and len(doubtful) == 0):
         return np.zeros(len(sigmas), bool)
     seen = np.flatnonzero(lit)
@@ -163,6 +168,13 @@ def is_star(frames: Frames, focus: Window, lit: NDArray[np.intp]) -> bool:
     pixels = _pixels(frames, focus, sample)
     bright = [(image.max() - np.median(image)) / max(own_sigma(image), 1e-6) for image in pixels]
     return float(np.median(bright)) > STARLIKE
+
+
+def _is_uneven(frames: Frames, focus: Window, bright: NDArray[np.intp], noise: Noise) -> bool:
+    """Tell whether frames show more in a window than noise and what slopes or curves over it."""
+    pixels = _pixels(frames, focus, bright[spread_over(len(bright), FEW)])
+    top = pixels.max(axis=(1, 2)) - np.median(pixels, axis=(1, 2))
+    return float(np.median(top)) > STARLIKE * _sigma(focus, noise)
 
 
 def _steady_mean(pixels: Block, sigma: float) -> NDArray[np.float32]:

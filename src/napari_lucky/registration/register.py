@@ -30,7 +30,7 @@ from napari_lucky.registration.centroid import steady_window, track_centroid
 from napari_lucky.registration.correlation import check_reference_frame, reference_image
 from napari_lucky.registration.double_star import tell_double
 from napari_lucky.registration.drift import centred_on, follow, reference_of
-from napari_lucky.registration.strays import COSMIC, CUT, NEIGHBOUR, cut_by_edge, jumps, struck
+from napari_lucky.registration.strays import COSMIC, CUT, NEIGHBOUR, cut_by_edge, struck
 from napari_lucky.registration.template_tracking import NO_LIGHT, NO_STAR, track_template
 from napari_lucky.registration.two_places import TwoPlaces, tell_places
 from napari_lucky.registration.wide_correlation import correlate_with, reference_for
@@ -220,8 +220,6 @@ def register(
     if not scene:
         spoiled[struck(found, noise)] = COSMIC
         found[spoiled == COSMIC] = np.nan
-        spoiled[jumps(frames, focus, found, smooth, noise)] = NEIGHBOUR
-        found[spoiled == NEIGHBOUR] = np.nan
     moves, found = follow(frames, focus, found, smooth, noise, progress=progress)
     found = found.copy()
     reasons = np.where(np.isfinite(found[:, :2]).all(axis=1), "", spoiled)
@@ -244,7 +242,8 @@ def register(
         )
         points, sigma = made[:, :2], made[:, 2:]
     elif method == "correlation":
-        image = reference_image(followed(frames, moves), focus, found, reference_frame)
+        alone = found if reference_frame.isdecimal() else places.alone(found)
+        image = reference_image(followed(frames, moves), focus, alone, reference_frame)
         point = track_brightest(image, smooth)[0, :2]
         wanted = reference_for(image, smooth, noise)
         made = run(

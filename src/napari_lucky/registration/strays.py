@@ -7,10 +7,8 @@ from numpy.typing import NDArray
 
 from napari_lucky.frames.frames import Frames, as_float32
 from napari_lucky.frames.reading import read_beyond, spread_over
-from napari_lucky.frames.window import MIN_SIDE, Window
-from napari_lucky.imaging.brightest_speckle import track_brightest
+from napari_lucky.frames.window import Window
 from napari_lucky.imaging.noise import Noise
-from napari_lucky.imaging.significance import least_significance
 
 COSMIC = "a cosmic ray outshines the star"
 NEIGHBOUR = "a brighter neighbour is there besides the star"
@@ -22,15 +20,6 @@ LEAST_CORE, MOST_CORE = 1.5, 4.0
 """Half the width of a speckle at half its peak, over the smoothing, which is lambda/3D."""
 LEAST_LIGHT = 0.5
 """A star near the sensor's edge with less than this part of the usual light is cut."""
-FAR, NEAREST = 6.0, 6.0
-"""A speckle jumps if it goes so many times as far as it usually does (1 sigma), and farther than
-the smoothing so many times."""
-LOOKS = 3
-"""Frames on either side of a jump that are looked at."""
-JUMPS = 10
-"""Of more jumps than this, and in more than one frame in so many, none is a neighbour's coming."""
-PRESENT = 0.3
-"""The star is where it was if there is a peak of this part of its height."""
 SAMPLE = 32
 """Frames, spread over the run, that tell the usual light."""
 
@@ -125,87 +114,3 @@ def _light_around(frames: Frames, focus: Window, points: Floats, index: NDArray[
 
 def _rim(image: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
     return image[:2], image[-2:], image[:, :2], image[:, -2:]
-
-
-def jumps(frames: Frames, focus: Window, found: Floats, smooth: float, noise: Noise) -> Flags:
-    """Tell in which frames a brighter neighbour was found instead of the star, (n,).
-
-    Where the brightest speckle goes much farther than usual from one frame to the next, these
-    frames are looked at again: if the star is still where it was, something brighter has come
-    in, and stays until the speckle jumps back. If it is not, the star has moved. Where
-    both are there before and after, as a double star's are, neither is a neighbour.
-
-    Parameters
-    ----------
-    frames : Frames
-        In ADU.
-    focus : Window
-        Holds the star.
-    found : ndarray of float64, (n, 7)
-        From `track_brightest` in this window.
-    smooth : float
-        Standard deviation of the smoothing in pixels.
-    noise : Noise
-        Of a pixel.
-    """
-    out = np.zeros(len(found), bool)
-    least = least_significance(focus, smooth)
-    with np.errstate(invalid="ignore"):
-        clear = np.flatnonzero(found[:, 5] >= least)
-    if len(clear) < 2:
-        return out
-    points = found[clear, :2]
-    step = np.diff(points, axis=0)
-    usual = float(np.median(np.abs(step))) / 0.6745  # of one axis
-    reach = max(FAR * usual, NEAREST * smooth)
-    starts = np.flatnonzero(np.hypot(*step.T) > reach) + 1
-    if len(starts) == 0 or len(starts) > max(JUMPS, len(clear) // JUMPS):
-        return out
-    parts = np.split(np.arange(len(clear)), starts)
-
-    def is_there(part: NDArray[np.intp], place: Floats, peak: float) -> bool:
-        seen = [
-            _peak_near(frames, focus, int(clear[k]), place, reach / 2, smooth, noise) for k in part
-        ]
-        return float(np.median(seen)) > PRESENT * peak
-
-    height, stray = found[clear, 2], np.zeros(len(parts), bool)
-    for k in range(1, len(parts)):
-        known = stray[:k].any() and not stray[:k].all()  # which of the two the star is
-        home = parts[int(np.flatnonzero(~stray[:k])[-1])] if known else parts[k - 1]
-        before, after = home[-LOOKS:], parts[k][:LOOKS]
-        old, new = points[before[-1]], points[after[0]]
-        if known and np.hypot(*(new - old)) <= reach:
-            continue
-        stays = is_there(after, old, float(np.median(height[before])))
-        was = not known and is_there(before, new, float(np.median(height[after])))
-        if stays and not was:
-            stray[k] = True
-        elif was and not stays and len(home) < len(clear) / 2:
-            stray[k - 1] = True
-    for part, is_stray in zip(parts, stray, strict=True):
-        out[clear[part]] = is_stray
-    return out
-
-
-def _peak_near(
-    frames: Frames,
-    focus: Window,
-    frame: int,
-    place: Floats,
-    reach: float,
-    smooth: float,
-    noise: Noise,
-) -> float:
-    """Return the peak of a star near a place (y, x) in a window; 0 if there is none."""
-    side = max(MIN_SIDE, 2 * int(np.ceil(reach + 3 * smooth)) + 1)
-    y, x = np.rint(place).astype(int)
-    part = Window.centred(int(y), int(x), side).clipped(focus.shape)  # what is beyond was not seen
-    near = Window(focus.y0 + part.y0, focus.x0 + part.x0, part.height, part.width)
-    if min(near.shape) < MIN_SIDE:
-        return 0.0
-    block = as_float32(frames.read(np.array([frame]), near))
-    found = track_brightest(block, smooth, noise)[0]
-    middle = place - (part.y0, part.x0)
-    is_top = np.isfinite(found[3])  # not the flank of something brighter beside
-    return float(found[2]) if is_top and np.hypot(*(found[:2] - middle)) <= reach else 0.0

@@ -27,7 +27,7 @@ PRESENT, ABSENT = 0.5, 0.25
 there with less than this part."""
 MORE = 1.4
 """With a brighter neighbour a frame has so many times the light that it has without."""
-FEWEST = 8
+FEWEST = 4
 """Fewer frames do not tell."""
 
 Floats = NDArray[np.float64]
@@ -47,12 +47,21 @@ class TwoPlaces(NamedTuple):
         Whether both are there in all frames, as a double star's are.
     at : ndarray of float64, (2, 2), optional
         (y, x) of the star and of its neighbour in the window, where that is known.
+    both : ndarray of bool, (n,), optional
+        Frames that show the neighbour, whichever of the two is brighter.
     """
 
     neighbour: Flags
     note: tuple[str, ...] = ()
     double: bool = False
     at: Floats | None = None
+    both: Flags | None = None
+
+    def alone(self, found: Floats) -> Floats:
+        """Return what is found (n, 7), NaN in frames that show both; all if there are no others."""
+        if self.both is None or not np.isfinite(found[~self.both, 2]).any():
+            return found
+        return np.where(self.both[:, None], np.nan, found)
 
     def at_neighbour(self, points: Floats) -> Flags:
         """Tell which points (n, 2) in the window are nearer to the neighbour than to the star."""
@@ -103,7 +112,12 @@ def tell_places(frames: Frames, focus: Window, points: Floats, smooth: float) ->
     for star, other in ((0, 1), (1, 0)):
         if _is_neighbour(light, total, star, other):
             none[clear[group == other]] = True
-            return TwoPlaces(none, at=places[[star, other]])
+            each, _ = _light_at(frames, focus, clear, places, WIDTH * distance)
+            part = each[:, other] / each.sum(axis=1)
+            usual = [float(np.median(part[group == k])) for k in (0, 1)]
+            both = np.zeros(len(points), bool)
+            both[clear] = part > np.mean(usual)
+            return TwoPlaces(none, at=places[[star, other]], both=both)
     both = light[0, 1] * light[1, 0] / (light[0, 0] * light[1, 1])
     if both < ABSENT**2:
         return TwoPlaces(none)  # it has moved
