@@ -127,9 +127,10 @@ def starless(
     with np.errstate(invalid="ignore"):
         doubtful = np.flatnonzero(sigmas < least_significance(focus, smooth))
         bright = np.flatnonzero(sigmas >= CLEAR)
-    clear = len(bright) * FEW >= np.count_nonzero(lit) > 0
-    clear = clear and _is_uneven(frames, focus, bright, noise)
-    if not lit.any() or (clear and len(doubtful) == 0):
+    if not lit.any():
+        return np.zeros(len(sigmas), bool)
+    clear = len(bright) * FEW >= np.count_nonzero(lit) and _is_uneven(frames, focus, bright, noise)
+    if clear and len(doubtful) == 0:
         return np.zeros(len(sigmas), bool)
     seen = np.flatnonzero(lit)
     most = int(np.clip(SAMPLE_PIXELS // (focus.height * focus.width), FEWEST, SAMPLE))

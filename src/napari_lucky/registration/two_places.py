@@ -114,9 +114,9 @@ def tell_places(frames: Frames, focus: Window, points: Floats, smooth: float) ->
             none[clear[group == other]] = True
             each, _ = _light_at(frames, focus, clear, places, WIDTH * distance)
             part = each[:, other] / each.sum(axis=1)
-            usual = [float(np.median(part[group == k])) for k in (0, 1)]
+            middles = [float(np.median(part[group == k])) for k in (0, 1)]
             both = np.zeros(len(points), bool)
-            both[clear] = part > np.mean(usual)
+            both[clear] = part > np.mean(middles)
             return TwoPlaces(none, at=places[[star, other]], both=both)
     both = light[0, 1] * light[1, 0] / (light[0, 0] * light[1, 1])
     if both < ABSENT**2:
