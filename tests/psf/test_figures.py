@@ -21,6 +21,7 @@ from napari_lucky.optics.atmosphere import make_pupil, psfs
 from napari_lucky.optics.diffraction import psf_at
 from napari_lucky.optics.simulation import SIMULATED
 from napari_lucky.optics.zernikes import zernike
+from napari_lucky.psf.table import tell_errors
 
 PLACES = [(0.0, 0.0), (0.37, -0.44), (0.5, 0.5)]
 
@@ -232,6 +233,34 @@ def test_errors_fall_as_the_root_of_the_frames_and_know_masked_pixels(noisy):
     assert few.errors.flux / many.errors.flux == pytest.approx(4, rel=0.35)
     mean = np.nanmean(frames[:30], axis=0, dtype=np.float64)
     assert few.strehl == pytest.approx(psf_figures(mean, diffraction).strehl, rel=1e-6)
+
+
+def test_errors_of_frames_that_are_alike_are_the_scatter_of_runs():
+    """A sharp and a wide star whose mix changes over 6 frames; with single frames a third."""
+    sharp, diffraction, _ = star(3, 0.3, (0.2, -0.3), 41)
+    wide = gaussian(9, 9, 0, (20.2, 19.7), 41) * 1e5 / 91_780
+    rng, n, made = np.random.default_rng(2), 150, []
+    for seed in range(12):
+        steps = rng.normal(0, 0.15, n + 6).cumsum()
+        mix = 0.5 + (steps[6:] - steps[:-6])[:, None, None]
+        frames = (mix * sharp + (1 - mix) * wide + rng.normal(0, 9, (n, 41, 41))).astype(np.float32)
+        made.append(
+            bootstrap_figures(
+                ArrayFrames(frames),
+                np.arange(n),
+                Window(0, 0, 41, 41),
+                diffraction,
+                FigureRecipe(12, (14, 17)),
+                resamples=30,
+                seed=seed,
+            )
+        )
+    scatter = np.std([figures.strehl for figures in made], ddof=1)
+    told = np.sqrt(np.mean([figures.errors.strehl**2 for figures in made]))
+    assert 0.65 < told / scatter < 1.5
+    assert np.median([figures.errors.alike for figures in made]) == pytest.approx(5, abs=2)
+    assert "neighbours are alike over about" in tell_errors(made[0].errors)
+    assert not made[0].errors.short
 
 
 def test_passes_do_not_change_the_errors(noisy, monkeypatch):

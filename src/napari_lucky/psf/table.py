@@ -224,7 +224,12 @@ def sentence(caution: str) -> str:
 def tell_errors(errors: PsfErrors) -> str:
     """Return what errors are of."""
     if errors.resamples:
-        return f"of {errors.resamples} resamples of the frames"
+        told = f"of {errors.resamples} resamples of the frames"
+        if errors.alike:
+            told += f", in blocks: neighbours are alike over about {errors.alike:.0f} frames"
+        if errors.short:
+            told += "; the run is too short to tell the errors well"
+        return told
     return "of the noise in this image"
 
 

@@ -13,24 +13,16 @@ falls to 0 at twice that (flat-topped: Politis & Romano 1995).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_lucky.imaging.alike import FEWEST, alike_over
 from napari_lucky.optics.zernikes import noll_orders
 from napari_lucky.wavefront.frame_fit import Floats
 
-ALIKE = 0.1
-"""Correlation under which frames are no longer alike."""
-PULLS = 4.0
-"""A correlation counts if it is over so many times its error."""
-BINS = 24
-"""Steps of the distance, each a third wider than the one before."""
-MOST, BLOCK = 1000, 256
-"""Frames that the length is measured on, and that are summed together: bounded memory."""
-FEWEST = 10
-"""Lengths that a run has to hold, for its errors to be known."""
+BLOCK = 256
+"""Frames that are summed together: bounded memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +81,7 @@ def likeness(samples: Floats, numbers: NDArray[np.intp]) -> Likeness:
     span = int(numbers[-1] - numbers[0]) + 1
     off = samples - samples.mean(axis=0)
     orders = np.array([noll_orders(noll)[0] for noll in range(4, 4 + k)])
-    length = _length(off, numbers)
+    length = alike_over(samples[:, :12], numbers)
     if length > 0:
         together, total = np.zeros(k), 0.0
         for some in (slice(at, at + BLOCK) for at in range(0, n, BLOCK)):
@@ -103,29 +95,6 @@ def likeness(samples: Floats, numbers: NDArray[np.intp]) -> Likeness:
             ratio = together[own].sum() / max(apart[own].sum(), 1e-300)
             inflation[own] = max(ratio, 1.0)
     return Likeness(length, inflation, span)
-
-
-def _length(off: Floats, numbers: NDArray[np.intp]) -> float:
-    """Return over how many frames they are alike: to where the low orders' correlation ends."""
-    off, numbers = off[:MOST], numbers[:MOST]
-    low = off[:, :12] / np.sqrt(np.maximum((off[:, :12] ** 2).mean(axis=0), 1e-300))
-    n, k = low.shape
-    product = low @ low.T / k
-    first, second = np.triu_indices(n, 1)
-    distance = np.abs(numbers[second] - numbers[first])
-    products = product[first, second]
-    edges = np.unique(np.round(1.33 ** np.arange(BINS)).astype(int))
-    found = 0.0
-    for low_edge, high_edge in pairwise(edges):
-        own = (distance >= low_edge) & (distance < high_edge)
-        if not own.any():
-            continue
-        correlation = float(products[own].mean()) + 1 / n  # the mean was taken off
-        error = 1 / np.sqrt(min(int(own.sum()), n) * k)
-        if correlation < max(ALIKE, PULLS * error if found == 0 else 0.0):
-            return found
-        found = float(high_edge - 1)
-    return found
 
 
 def _flat_top(some: NDArray[np.intp], numbers: NDArray[np.intp], length: float) -> Floats:

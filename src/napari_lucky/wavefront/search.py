@@ -28,6 +28,9 @@ their places would lead astray."""
 BRIGHT, SIMPLE = 0.1, 0.25
 """The misfit is judged where the star has so much of its greatest light, each bin weighted as for
 a model wrong by so much."""
+UNSURE_NOISE = 0.15
+"""Of the noise's variance: so much more is not taken for a misfit. Where a faint star's noise is
+measured, photons and misfit are not told apart better."""
 SPREAD = 0.3
 """Variance of the further starts about the prior's mean, over the prior's."""
 
@@ -164,6 +167,7 @@ def errors_of(sums: Floats) -> Errors:
 def misfit_of(observed: Observed, fitted: Fitted, errors: Errors) -> Errors:
     """Return what the model is wrong by over the star's light, beyond noise, in both images.
 
+    Beyond noise is over its variance by more than `UNSURE_NOISE`, so a faint star has no misfit.
     Only the bright part of the star counts. In its faint wings the model is wrong by all of the
     light, and how much of them is seen depends on the sky; `errors_of`, which is for weights,
     counts them.
@@ -179,7 +183,8 @@ def misfit_of(observed: Observed, fitted: Fitted, errors: Errors) -> Errors:
         star, variance = star[own], variance[own]
         square = np.minimum(fitted.residuals[at][own] ** 2, MOST_PULL**2) / weight[own]
         trust = (star / (variance + (SIMPLE * star) ** 2)) ** 2
-        share = float(trust @ (square - variance)) / float(trust @ star**2)
+        beyond = square - (1 + UNSURE_NOISE) * variance
+        share = float(trust @ beyond) / float(trust @ star**2)
         made.append(float(np.sqrt(max(share, 0.0))))
     return made[0], made[1]
 
