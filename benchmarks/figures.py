@@ -8,6 +8,7 @@
    128 and 256 px, as it is and with the halo's light.
 3. A faint star with apertures of 3 to 6 lambda/D: bias and scatter in noise and in turbulence.
 4. Runs of a steady star in noise: the scatter of the figures over the error told, in the mean.
+5. Stacks of frames moved by parts of a pixel: the same for the errors of the noise in one image.
 
 With --run, the Strehl ratios of the frames of a run of files with dark.fits, flat.fits and
 truth.npz (strehl) over the true ones.
@@ -42,6 +43,7 @@ def main() -> None:
     tell_turbulence(given.frames)
     tell_faint(given.frames)
     tell_errors(given.runs)
+    tell_stack_noise(given.runs)
     if given.run:
         tell_run(given.run)
 
@@ -187,6 +189,33 @@ def tell_errors(runs):
             errors.append([getattr(of.errors, name) for name in names])
         ratio = np.std(values, axis=0, ddof=1) / np.mean(errors, axis=0)
         print(f"| {photons:.0e} | {' | '.join(f'{r:.2f}' for r in ratio)} |")
+
+
+def tell_stack_noise(runs):
+    n, side = 20, 96
+    print(f"\nScatter over {runs} stacks of {n} moved frames, over the noise told of one image\n")
+    names = ("strehl", "flux", "background")
+    print(f"| photons | px per lambda/D | {' | '.join(names)} |\n|---:|---:|{'---:|' * len(names)}")
+    rng = np.random.default_rng(5)
+    whole = lucky.Window(0, 0, side, side)
+    for photons in (1e4, 1e6):
+        for sampling in (3, 5):
+            diffraction = lucky.Diffraction(sampling, 0.3)
+            recipe = lucky.FigureRecipe(6 * sampling, (6 * sampling, 8 * sampling))
+            values, errors = [], []
+            for _ in range(runs):
+                places = rng.uniform(-0.5, 0.5, (n, 2)) + side // 2
+                light = np.stack([psf_at(diffraction, (side, side), place) for place in places])
+                seen = rng.poisson(photons * light + SKY) + rng.normal(0, READ_NOISE, light.shape)
+                frames = lucky.Shifted(
+                    lucky.ArrayFrames(seen.astype(np.float32)), side // 2 - places
+                )
+                stack = np.nan_to_num(lucky.stack_mean(frames, np.arange(n), whole).image, nan=SKY)
+                of = lucky.psf_figures(stack, diffraction, recipe)
+                values.append([getattr(of, name) for name in names])
+                errors.append([getattr(of.errors, name) for name in names])
+            ratio = np.std(values, axis=0, ddof=1) / np.mean(errors, axis=0)
+            print(f"| {photons:.0e} | {sampling} | {' | '.join(f'{r:.2f}' for r in ratio)} |")
 
 
 def tell_run(folder):

@@ -79,7 +79,14 @@ def psf_figures(
     Light beyond the aperture, or taken for background, is not in F: the Strehl ratio of an image
     with a wide halo comes out too great. Noise adds to a maximum: that of a faint frame, too.
     Compare only Strehl ratios of one aperture in lambda/D. The errors are those of the noise in
-    this image; `cautions` tells what else makes the ratio doubtful.
+    this image; `cautions` tells what else makes the ratio doubtful. It does not see all:
+
+    - A plateau that a flat has made uneven. Of simulated stars clipped at 60 % of their peak or
+      more, under a flat that varies by 2 % from pixel to pixel, 0 to 35 % were named. Mask what is
+      saturated before (`calibrate`, `--saturation`); a plateau of equal values is named.
+    - A weak hot pixel in the core. With 5 pixels or more across lambda/D a diffraction-limited
+      star's is named from 10 to 20 % of the peak, in stacks at D/r0 = 3 from 40 %, at D/r0 = 6 not
+      at 40 %; with 2 pixels none is.
 
     Parameters
     ----------

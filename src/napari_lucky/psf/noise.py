@@ -62,8 +62,10 @@ def image_noise(
 
         sigma² = n s² + n² s² / m + photon noise
 
-    Noise is taken as independent from pixel to pixel; in stacks by interpolation it is not, and
-    is 10 to 20 % greater.
+    Noise is taken as independent from pixel to pixel. In stacks of frames moved by parts of a pixel
+    it is not, but the errors are as true: within 5 % at 1e4 photons a frame, 3 and 5 pixels across
+    lambda/D (benchmarks/figures.py, 60 stacks of 20 frames). Of bright stars the diffraction rings
+    in the background's ring count as noise: at 1e6 photons the errors are 2 to 8 times too large.
 
     Parameters
     ----------

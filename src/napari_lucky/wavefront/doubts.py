@@ -21,6 +21,8 @@ REFUSED_OVER = 0.5
 """No run is refused whose model's error is less."""
 STRONG, TOO_STRONG = 0.33, 0.5
 """Error of the model over which frames, or all, end in false minima: D/r0 of 8 and 10."""
+STRONG_TURBULENCE = 6.0
+"""D/r0 over which they do whatever the error of the model, which a faint star hides."""
 LEAST_CHI2, LOW_CHI2, HIGH_CHI2 = 0.3, 0.75, 2.0
 
 
@@ -83,7 +85,7 @@ def doubts(
             f"the turbulence is too strong (D/r0 = {d_over_r0:.1f} at least). Most frames end in "
             "false minima. Use a longer wavelength, or a night with better seeing."
         )
-    elif strong > STRONG:
+    elif strong > STRONG or d_over_r0 > STRONG_TURBULENCE:
         said.append(
             f"The turbulence is strong (D/r0 = {d_over_r0:.1f}): the model is wrong by "
             f"{strong:.0%} of the light, and a part of the frames may be in false minima. Do not "

@@ -28,7 +28,7 @@ their places would lead astray."""
 BRIGHT, SIMPLE = 0.1, 0.25
 """The misfit is judged where the star has so much of its greatest light, each bin weighted as for
 a model wrong by so much."""
-UNSURE_NOISE = 0.15
+UNSURE_NOISE = 0.25
 """Of the noise's variance: so much more is not taken for a misfit. Where a faint star's noise is
 measured, photons and misfit are not told apart better."""
 SPREAD = 0.3
