@@ -3,8 +3,8 @@
     python benchmarks/smoothing.py
 
 Runs are simulated (`napari_lucky.optics.atmosphere`): an obstruction of 0.3, von Karman turbulence
-with tip-tilt, pixels that integrate, sky of 20 e and read noise of 5 e. The best 10 % of the frames are
-stacked as `register` and `rank` say, and the noise-free frames are moved the same way. The
+with tip-tilt, pixels that integrate, sky of 20 e and read noise of 5 e. The best 10 % of the frames
+are stacked as `register` and `rank` say, and the noise-free frames are moved the same way. The
 oracle chooses and moves by the noise-free frames, by their brightest points.
 """
 

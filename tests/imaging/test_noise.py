@@ -83,3 +83,24 @@ def test_errors_on_a_scene_that_fills_the_window_are_not_told_but_by_the_templat
     for method in OTHERS:
         assert np.isnan(register(frames, Window(0, 0, 96, 96), method, 1.5).sigma).all()
     assert 0.8 < pulls_of(frames, places, "template", 1.5) < 1.3
+
+
+@pytest.mark.parametrize("method", ["brightest", "correlation"])
+def test_errors_are_not_known_where_noise_decides_what_is_brighter(method):
+    """Two spots, equally bright in every other frame, and too far apart for the star to be one."""
+    images, _, rng = still_star(3.5, 1e4, n=20)
+    other = np.roll(images, 20, axis=2)
+    dimmer = np.where(np.arange(20) % 2, 0.2, 1.0)[:, None, None]
+    made = register(
+        ArrayFrames(exposed(images + dimmer * other, 1, rng)), Window(0, 0, 64, 64), method, 1.2
+    )
+    known = np.isfinite(made.sigma).all(axis=1)
+    assert known[1::2].all()
+    assert known[::2].any() == (method == "correlation")  # which knows both spots
+
+
+def test_errors_where_noise_decides_in_most_frames_are_not_told():
+    images, _, rng = still_star(3.5, 400, n=30)
+    made = register(ArrayFrames(exposed(images, 1, rng)), Window(0, 0, 64, 64), "correlation", 1.2)
+    assert np.isnan(made.sigma).all()
+    assert sum("noise may decide" in note for note in made.notes) == 1

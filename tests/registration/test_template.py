@@ -160,6 +160,16 @@ def test_errors_of_a_small_bright_star_are_true(sampling, photons):
     assert 0.85 < np.sqrt(np.mean(pulls**2)) < 1.2
 
 
+def test_faint_frames_of_the_template_do_not_stay_where_they_are():
+    """Their own noise in the template would hold them."""
+    rng = np.random.default_rng(4)
+    places = rng.uniform(-4, 4, (60, 2))
+    images = stars(np.repeat(screens(1, 4, rng), 60, axis=0), 3, 64, places)
+    made = register(ArrayFrames(exposed(images, 3e3, rng)), Window(0, 0, 64, 64), "template", 1)
+    pulls = (made.points - places - np.nanmedian(made.points - places, axis=0)) / made.sigma
+    assert 0.75 < np.sqrt(np.mean(pulls**2)) < 1.25
+
+
 @pytest.mark.parametrize(("sampling", "d_over_r0"), [(1.2, 0), (1.5, 0), (1.5, 8), (1.75, 3)])
 def test_an_undersampled_star_is_told(sampling, d_over_r0):
     frames, _, _ = seen(sampling, d_over_r0, 1e5)

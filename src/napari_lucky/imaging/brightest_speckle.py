@@ -9,14 +9,24 @@ from numpy.typing import NDArray
 
 from napari_lucky.frames.frames import Block, is_empty
 from napari_lucky.imaging.binning import binned, bins_of, cut, unbinned
-from napari_lucky.imaging.convolution import gaussian
+from napari_lucky.imaging.convolution import gaussian, gaussian_weights
 from napari_lucky.imaging.noise import Noise
 from napari_lucky.imaging.peak_position import LEAST_WIDTH, Surface
 from napari_lucky.imaging.significance import significance
-from napari_lucky.imaging.star_image import SMOOTH, Light, background, light_of, light_over, peaks
+from napari_lucky.imaging.star_image import (
+    SMOOTH,
+    Light,
+    background,
+    light_of,
+    light_over,
+    peaks,
+    rivalled,
+)
 
 AROUND = 8.0
 """In wide windows, so many times the smoothing around the brightest bin are cut out."""
+APART = 2.5
+"""Smoothings from the top, at least, to another place that may be the brighter one."""
 NEAR = 10
 """Pixels from the middle of the brightest bin in which the speckle is looked for again."""
 
@@ -31,10 +41,9 @@ def track_brightest(
     windows of over 256 px, it is looked for in the frame binned by no more than it is smoothed,
     and then around there in the frame as it is.
 
-    The errors are those that noise gives to the place of this speckle. Where two speckles are
-    nearly alike and noise decides between them, or where there is only noise, the point hops,
-    and the errors, which are to first order, do not know of it. In turbulence they do not say
-    how far the speckle is from the star's mean place.
+    The errors are those that noise gives to the place of this speckle. They are NaN where noise may
+    decide which of two places is the brighter, as of two speckles that are nearly alike, or of
+    noise alone. In turbulence they do not say how far the speckle is from the star's mean place.
 
     Parameters
     ----------
@@ -67,7 +76,8 @@ def _track_wide(block: Block, smooth: float, noise: Noise | None) -> NDArray[np.
     bins = bins_of(block.shape[1:], smooth)
     rough = light_of(binned(block, bins))
     rest = smooth**2 - (bins**2 - 1) / 12  # what the binning has not smoothed
-    start, _ = peaks(gaussian(rough.pixels, sqrt(rest) / bins, "constant"))
+    even = gaussian(rough.pixels, sqrt(rest) / bins, "constant")
+    start, top = peaks(even)
     half = int(np.ceil(AROUND * smooth)) + bins
     middle = np.rint(unbinned(start, bins)).astype(np.intp)
     ny, nx = (min(2 * half + 1, side) for side in block.shape[1:])
@@ -76,6 +86,9 @@ def _track_wide(block: Block, smooth: float, noise: Noise | None) -> NDArray[np.
     piece = light_over(cut(block, corners, (ny, nx)), background(block), is_empty(block))
     found = brightest_in(piece, smooth, noise, middle - corners)
     found[:, :2] += corners
+    if noise is not None:
+        usual = noise_of_peak(top, smooth, noise)
+        found[rivalled(even, start, top, APART * smooth / bins, usual), 3:5] = np.nan
     return found
 
 
@@ -105,10 +118,20 @@ def brightest_in(
     if noise is not None:
         if noise.known:
             sigma = surface.sigma(points, hessian, noise, light.excess)
+            usual = noise_of_peak(top, smooth, noise)
+            between = np.nan_to_num(-hessian[:, [0, 1], [0, 1]].sum(axis=1) / 8)  # half a pixel
+            far = APART * max(smooth, LEAST_WIDTH)
+            sigma[rivalled(whole, start, top, far, usual, between)] = np.nan
         sigmas = significance(whole, top, smooth, noise)
     out = np.column_stack([points, top, sigma, sigmas, _sharpness(light.pixels, start, top)])
     out[light.empty] = np.nan
     return out
+
+
+def noise_of_peak(top: NDArray[np.float32], smooth: float, noise: Noise) -> NDArray[np.float64]:
+    """Return the standard deviation of smoothed peaks (k,) by the noise of their pixels, ADU."""
+    part = float((gaussian_weights(smooth) ** 2).sum()) if smooth else 1.0
+    return np.asarray(np.sqrt(noise.variance(top)) * part)
 
 
 def _sharpness(

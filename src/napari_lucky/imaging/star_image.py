@@ -17,6 +17,8 @@ SMOOTH = 2.0
 """Default smoothing before the peak is looked for, in pixels."""
 ENOUGH = 400
 """Pixels, of a border, whose median is good enough."""
+RIVAL = 3.0
+"""Sigmas of their difference; of places that are so nearly alike, noise may decide."""
 MOST_SMOOTH = 100.0
 """Pixels; no star is so wide, and a wider kernel only takes long."""
 
@@ -234,3 +236,39 @@ def light_over(block: Block, level: NDArray[np.float32], empty: NDArray[np.bool_
     if excess is not None and (deep := ~np.isfinite(pixels)).any():
         pixels = np.where(deep, smoothed(pixels, FILL), pixels)
     return Light(pixels, excess, empty, level)
+
+
+def rivalled(
+    images: Block,
+    start: NDArray[np.float64],
+    top: NDArray[np.float32],
+    apart: float,
+    sigma: NDArray[np.float64] | float,
+    between: NDArray[np.float64] | float = 0.0,
+) -> NDArray[np.bool_]:
+    """Tell in which images noise, or the grid of pixels, may decide what is the brightest place.
+
+    Parameters
+    ----------
+    images : ndarray of float32, (k, y, x)
+    start : ndarray of float64, (k, 2)
+        The brightest places.
+    top : ndarray of float32, (k,)
+        Their light.
+    apart : float
+        Pixels from there, at least, to another place.
+    sigma : ndarray of float64, (k,), or float
+        Standard deviation of a place's light by noise.
+    between : ndarray of float64, (k,), or float, optional
+        By how much a top may be higher than the pixels beside it.
+
+    Returns
+    -------
+    ndarray of bool, (k,)
+    """
+    least = top - RIVAL * np.sqrt(2) * sigma - between
+    frame, y, x = np.nonzero(images > as_float32(least)[:, None, None])
+    far = np.hypot(y - start[frame, 0], x - start[frame, 1]) > apart
+    out = np.zeros(len(images), bool)
+    out[frame[far]] = True
+    return out

@@ -15,9 +15,11 @@ from napari_lucky.imaging.inpainting import fill
 from napari_lucky.imaging.noise import Noise
 from napari_lucky.imaging.peak_position import LEAST_WIDTH, Surface, sigma_of
 from napari_lucky.imaging.shifts import Shifted
-from napari_lucky.imaging.star_image import background, peaks, smoothed
+from napari_lucky.imaging.star_image import background, peaks, rivalled, smoothed
 from napari_lucky.stacking.mean import stack_mean
 
+APART = 3.0
+"""Pixels from the maximum, at least, to another shift that may be the right one."""
 REFERENCES = ("best", "first", "mean")
 
 
@@ -75,6 +77,9 @@ class Reference:
         (y, x) of that box.
     low, high : tuple of int
         The lowest and the highest shift that is looked for on each axis, in pixels.
+    power, cube : float
+        Sums of the squares and of the cubes of the reference: noise of variance floor + photon I
+        gives the correlation the variance floor power + photon cube.
     """
 
     spectrum: NDArray[np.complex64]
@@ -83,6 +88,8 @@ class Reference:
     corner: tuple[int, int]
     low: tuple[int, int]
     high: tuple[int, int]
+    power: float
+    cube: float
 
     @classmethod
     def of(cls, rough: Block, low: tuple[int, int], high: tuple[int, int], pad: int) -> Reference:
@@ -98,7 +105,9 @@ class Reference:
         ny, nx = (fft.next_fast_len(side + pad, real=True) for side in rough.shape)
         spectrum = fft.rfft2(rough, (ny, nx))
         corner = box[0].start, box[1].start
-        return cls(spectrum, (ny, nx), slopes[:, *box], corner, low, high)
+        power = float((rough**2).sum(dtype=np.float64))
+        cube = float((np.maximum(rough, 0) ** 3).sum(dtype=np.float64))
+        return cls(spectrum, (ny, nx), slopes[:, *box], corner, low, high, power, cube)
 
 
 def make_reference(image: Block, smooth: float) -> Reference:
@@ -131,7 +140,7 @@ def correlate(
 
     The errors are those that the noise of the frame gives to its shift; that of the reference
     moves all frames of a steady star alike. The frame that is the reference has none, but
-    is told as the others.
+    is told as the others. They are NaN where noise may decide between two shifts.
 
     Parameters
     ----------
@@ -163,12 +172,14 @@ def correlate_over(
     light, excess = fill(block - level[:, None, None])
     light = light if excess is None else np.nan_to_num(light)
     correlation = correlation_of(light, reference)
-    start, _ = peaks(correlation)
+    start, top = peaks(correlation)
     points, hessian = Surface(correlation, start, np.full(len(light), LEAST_WIDTH)).top()
     shifts = points + np.array(reference.low)
     sigma = np.full(shifts.shape, np.nan)
     if noise is not None and noise.known:
         sigma = sigma_of(hessian, _covariance(light, excess, shifts, reference, noise))
+        usual = sqrt(noise.floor * reference.power + noise.photon * reference.cube)
+        sigma[rivalled(correlation, start, top, APART, usual)] = np.nan
     return np.column_stack([shifts, sigma])
 
 

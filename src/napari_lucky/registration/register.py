@@ -38,6 +38,12 @@ from napari_lucky.registration.wide_correlation import correlate_with, reference
 Method = Literal["brightest", "centroid", "correlation", "template"]
 Seen = tuple[Noise, NDArray[np.float64]]
 METHODS: tuple[str, ...] = get_args(Method)
+MOST_UNSURE = 0.5
+"""Of the frames; if noise may decide where the star is in more, no errors are told."""
+NO_TOP = (
+    "in most frames, noise may decide which of several places is the right one. That happens with "
+    "faint stars, and with places that are equally bright"
+)
 NO_ERRORS = "The errors of the shifts are not known"
 NO_NOISE = (
     "the noise of the pixels cannot be separated from the light. That happens with a star of less "
@@ -268,8 +274,11 @@ def register(
     if not np.isfinite(points).any():
         raise _no_frame(focus, reasons)
     points = points + np.array([focus.y0, focus.x0]) + moves + steady
-    if not np.isfinite(sigma).any():
-        why = "the light has no clear top" if noise.known else NO_NOISE
+    unsure = reasons == ""
+    unsure &= ~np.isfinite(sigma).all(axis=1)
+    if unsure.sum() > MOST_UNSURE * (reasons == "").sum():
+        sigma[:] = np.nan  # of the others, too, noise may have decided
+        why = NO_TOP if noise.known else NO_NOISE
         notes = (*notes, f"{NO_ERRORS}: {why}.")
     if seen is None:
         notes = (*notes, *tell_unmasked(frames, focus))

@@ -36,8 +36,11 @@ where there is none for over 1.5 px per lambda/D."""
 ALIASED, LEAST_ALIASED, COARSE = 2.5, 1e-5, 0.1
 """A star is undersampled if the power just beyond the finest detail is so many times the noise's,
 and so much of that in details coarser than this, in cycles/px."""
-FULL, LEAST_FULL = 25.0, 1e-3
+FULL, LEAST_FULL = 10.0, 1e-3
 """The same beyond all details of stars of over 1.5 px per lambda/D."""
+
+MOST_NOISE = 0.3
+"""Of the power of the template's slopes; with more, errors are not known."""
 
 Floats = NDArray[np.float64]
 
@@ -65,6 +68,10 @@ class Template:
         where the template is, and half a pixel down, up, right and left of there.
     calm : ndarray of float64, (16, 16)
         The first of them for the noise of floor and photons alone.
+    inflation : ndarray of float64, (2,)
+        By how much errors (y, x) are greater than with a template without noise. The fit takes
+        the template's slopes, of power S + N, for the star's, S: (S + N) / S. NaN if most of
+        them is noise.
     """
 
     image: NDArray[np.float32]
@@ -75,6 +82,7 @@ class Template:
     gram: Floats
     spreads: Floats
     calm: Floats
+    inflation: Floats
 
     @property
     def point(self) -> Floats:
@@ -124,7 +132,8 @@ def make_template(mean: NDArray[np.float32], rests: Floats, noise: Noise) -> Tem
     qx = 2 * np.pi * fft.rfftfreq(padded.shape[1])
     spectrum = fft.rfft2(padded)
     blur = np.exp(-1j * np.outer(qy, rests[:, 0])) @ np.exp(-1j * np.outer(rests[:, 1], qx))
-    spectrum *= _wiener(np.abs(spectrum) ** 2, qy, qx) / (blur / len(rests))
+    gain = _wiener(np.abs(spectrum) ** 2, qy, qx) / (blur / len(rests))
+    spectrum *= gain
     inner = (slice(PAD, -PAD), slice(PAD, -PAD))
 
     def image_of(part: NDArray[Any]) -> NDArray[np.float32]:
@@ -147,6 +156,12 @@ def make_template(mean: NDArray[np.float32], rests: Floats, noise: Noise) -> Tem
         noisy = weighted * as_float32(noise.variance(light)).ravel()
         return np.asarray(noisy.astype(np.float64) @ weighted.T.astype(np.float64))
 
+    gram = weighted.astype(np.float64) @ flat.astype(np.float64).T
+    passed = _mean_power(gain * 1j * qy[:, None]), _mean_power(gain * 1j * qx)
+    noisy = np.array(passed) * float((weight * variance).sum()) / len(rests)
+    slopes = np.diag(gram)[[POWERS.index((1, 0)), POWERS.index((0, 1))]]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inflation = slopes / np.where(noisy < MOST_NOISE * slopes, slopes - noisy, np.nan)
     half = [np.exp(-0.5j * way * q) for q in (qy[:, None], qx) for way in (1, -1)]
     return Template(
         image,
@@ -154,10 +169,17 @@ def make_template(mean: NDArray[np.float32], rests: Floats, noise: Noise) -> Tem
         weighted,
         weight.ravel(),
         variance.ravel(),
-        weighted.astype(np.float64) @ flat.astype(np.float64).T,
+        gram,
         np.stack([covariance(image_of(spectrum * tilt), noise) for tilt in (1, *half)]),
         covariance(image, replace(noise, speckle=0.0)),
+        inflation,
     )
+
+
+def _mean_power(half: NDArray[Any]) -> float:
+    """Return the mean of |z|² over all frequencies, of which one half is given."""
+    power = np.abs(half) ** 2
+    return float((2 * power.sum(axis=1) - power[:, 0]).mean() / (2 * half.shape[1] - 1))
 
 
 def undersampled(mean: NDArray[np.float32], variance: float) -> float:

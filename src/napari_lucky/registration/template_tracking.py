@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,9 @@ SAMPLE_PIXELS = 1 << 23
 """Pixels of the frames that a template is made of, at most: they are held in memory."""
 BEST = 0.5
 """The part of the frames, by their peaks, that the template is made of."""
+PARTS = 4
+"""Each frame of the sample is fitted with a template of the other parts of it: with its own noise
+in the template, it would stay where it is."""
 ROUNDS, SETTLED = 8, 0.003
 """Align, average, align again: so often at most, and until shifts change by less, in pixels."""
 SPOILED = 1.1
@@ -108,7 +111,8 @@ def track_template(
     progress, executor, journal
         See `napari_lucky.execution.checkpoint.remembered`.
     """
-    template, usual = learn(frames, focus, moves, found, progress=progress)
+    learnt = learn(frames, focus, moves, found, progress=progress)
+    template, usual = learnt.template, learnt.chi2
     reach = min(focus.shape) // (4 if moves.any() else 2)
 
     def one(block: slice) -> NDArray[np.float64]:
@@ -119,12 +123,48 @@ def track_template(
     what = "fitting the template"
     done = remembered(one, blocks, journal, progress=progress, what=what, executor=executor)
     table = np.concatenate(list(done))
+    for members, others in learnt.apart():
+        table[members] = _fit_frames(frames, focus, moves, members, others, reach, usual)
     place, sigma, (flux, error, chi2, seen, inside) = table[:, :2], table[:, 2:4], table[:, 4:].T
     reasons = _reasons(place, flux, error, chi2, seen, inside)
     good = np.array([not reason for reason in reasons])[:, None]
     points = np.where(good, template.point + place, np.nan)
-    sigma = np.where(good, sigma * np.sqrt(np.maximum(chi2, 1))[:, None], np.nan)
+    sigma = np.where(
+        good, template.inflation * sigma * np.sqrt(np.maximum(chi2, 1))[:, None], np.nan
+    )
     return Tracked(points, sigma, reasons, template.image)
+
+
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """A template and the frames that it was made of.
+
+    Parameters
+    ----------
+    template : Template
+    chi2 : float
+        The usual reduced chi-square.
+    frames : ndarray of int, (k,)
+        Numbers of the frames.
+    block : ndarray of float32, (k, y, x)
+        Aligned by whole pixels, background off, ADU.
+    place : ndarray of float64, (k, 2)
+        What is left of their shifts, in pixels.
+    noise : Noise
+        Of a pixel in a frame.
+    """
+
+    template: Template
+    chi2: float
+    frames: NDArray[np.intp]
+    block: Block
+    place: NDArray[np.float64]
+    noise: Noise
+
+    def apart(self) -> Iterator[tuple[NDArray[np.intp], Template]]:
+        """Give parts of the frames, each with the template of the others."""
+        for part in _parts(len(self.frames)):
+            yield self.frames[part], _template_of(self.block, self.place, self.noise, ~part)
 
 
 def learn(
@@ -134,18 +174,13 @@ def learn(
     found: NDArray[np.float64],
     *,
     progress: Progress = silent,
-) -> tuple[Template, float]:
+) -> Learnt:
     """Make a template: align, average, align again.
 
     Frames are taken evenly from the half with the higher peaks. They are aligned by their
     brightest speckles, and their median, which no cosmic ray spoils, is the first template;
-    then by correlation with it; then by fits, each with the mean of the last.
-
-    Returns
-    -------
-    template : Template
-    chi2 : float
-        The usual reduced chi-square.
+    then by correlation with it; then by fits, each with the mean of the last. No frame is in
+    the template that it is fitted with: its own noise there would hold it where it is.
     """
     _check_clipping(frames, focus, moves, found[:, 2])
     chosen = _sample(found[:, 2], focus)
@@ -154,26 +189,32 @@ def learn(
     block = _aligned(frames, focus, moves[chosen] + whole, chosen)
     least = quantisation(frames, focus)
     noise = Noise(max(_border_variance(block), least))
-    mean = _average(block, np.nanmedian)
-    template = make_template(mean, np.zeros((1, 2)), noise)
     place, last = np.zeros(whole.shape), np.full(whole.shape, np.inf)
+    clean, good = block.copy(), np.ones(len(block), bool)
+    mean = _average(clean, np.nanmedian)
+    template = make_template(mean, place, noise)
     for turn in range(ROUNDS):
         progress(turn, ROUNDS, "making the template")
-        if turn < CORRELATIONS:
-            step = whole_shifts(block, template, min(focus.shape) // 4)
-        else:
-            step = np.rint(np.nan_to_num(place)).astype(np.intp)
-        if step.any():
-            whole = whole + step
-            block = _aligned(frames, focus, moves[chosen] + whole, chosen)
-        made = fit(block, template)
+        fits = []
+        for part in _parts(len(block)):
+            how = np.nanmean if turn else np.nanmedian
+            others = _template_of(clean, place, noise, good & ~part, how)
+            if turn < CORRELATIONS:
+                step = whole_shifts(block[part], others, min(focus.shape) // 4)
+            else:
+                step = np.rint(np.nan_to_num(place[part])).astype(np.intp)
+            if step.any():
+                whole[part] += step
+                block[part] = _aligned(frames, focus, (moves[chosen] + whole)[part], chosen[part])
+            fits.append(fit(block[part], others))
+        made = _joined(fits)
         good = _trusted(made)
         if not good.any():
             break
         place = made.place
-        clean = without_cosmics(block[good], template, made.part(good))  # and hot pixels
-        noise = measure_noise(clean, template, made.part(good), least)
-        mean = _average(clean, np.nanmean)
+        clean = without_cosmics(block, template, made)  # and hot pixels
+        noise = measure_noise(clean[good], template, made.part(good), least)
+        mean = _average(clean[good], np.nanmean)
         template = make_template(mean, place[good], noise)
         moved = np.abs(whole + place - last)[good]
         if turn >= CORRELATIONS and moved.max() < SETTLED:
@@ -184,14 +225,43 @@ def learn(
     _check_sampling(
         mean[_inner(seen, 0), _inner(seen, 1)], float(calm.variance(mean).mean()) / len(block)
     )
+    kept = np.flatnonzero(good)
     if good.any():
-        return template, float(np.median(fit(clean, template).chi2))
+        usual = float(np.median(fit(clean[kept], template).chi2))
+        return Learnt(template, usual, chosen[kept], clean[kept], place[kept], noise)
     if turn == 0:  # each frame's reason tells
-        return template, 1.0
+        return Learnt(template, 1.0, chosen[kept], clean[kept], place[kept], noise)
     raise LuckyError(
         "The template method does not fit this run: no frame agrees with the mean of the others. "
         "Use the method correlation instead, or choose frames that show the same star."
     )
+
+
+def _parts(count: int) -> list[NDArray[np.bool_]]:
+    """Return which of so many frames are in each part of them, (count,) a part."""
+    parts = np.arange(count) % PARTS
+    return [parts == part for part in range(min(PARTS, count))]
+
+
+def _template_of(
+    block: Block,
+    place: NDArray[np.float64],
+    noise: Noise,
+    some: NDArray[np.bool_],
+    how: Callable[..., NDArray[Any]] = np.nanmean,
+) -> Template:
+    """Return the template of some of the frames of a block; of all if there are none."""
+    some = some if some.any() else np.ones(len(block), bool)
+    return make_template(_average(block[some], how), place[some], noise)
+
+
+def _joined(fits: list[Fit]) -> Fit:
+    """Return the fits of `_parts` in the order of the frames."""
+    made = Fit(
+        *(np.concatenate([getattr(one, field.name) for one in fits]) for field in fields(Fit))
+    )
+    count = len(made.flux)
+    return made.part(np.argsort(np.concatenate([np.flatnonzero(part) for part in _parts(count)])))
 
 
 def _check_clipping(frames: Frames, focus: Window, moves: Moves, peak: NDArray[np.float64]) -> None:
