@@ -26,7 +26,13 @@ def star(highest, sampling=3.5, d_over_r0=3, n=40):
 @pytest.mark.parametrize("d_over_r0", [0, 3, 8])
 @pytest.mark.parametrize(
     ("clip", "bits", "dtype"),
-    [(4095, 1, np.uint16), (4095, 16, np.uint16), (3217, 1, np.float32), (250, 1, np.uint8)],
+    [
+        (4095, 1, np.uint16),
+        (16383, 1, np.uint16),
+        (4095, 16, np.uint16),
+        (3217, 1, np.float32),
+        (250, 1, np.uint8),
+    ],
 )
 def test_the_level_of_a_clipped_star_is_found(clip, bits, dtype, d_over_r0):
     frames = bits * np.minimum(star(1.6 * clip, d_over_r0=d_over_r0), clip)
@@ -72,6 +78,23 @@ def test_a_job_masks_what_is_clipped_and_replays(tmp_path):
     given = process(Recipe(frames=recipe.frames, focus=recipe.focus, saturation=5000.0))
     assert "clipped" not in " ".join(given.notes)
     assert given.recipe.saturation == 5000
+
+
+def test_a_job_looks_for_the_level_once(tmp_path, monkeypatch):
+    looks = []
+
+    def look(calibrated, window):
+        looks.append(window)
+        return clipping_level(calibrated, window)
+
+    for room in ("calibration.sampling", "calibration.saturation", "pipeline.build"):
+        monkeypatch.setattr(f"napari_lucky.{room}.clipping_level", look)
+    frames = np.minimum(star(4500, n=20), 3000).astype(np.uint16)
+    fits.PrimaryHDU(frames).writeto(tmp_path / "cube.fits")
+    result = process(Recipe(frames=(str(tmp_path / "cube.fits"),)))
+    assert len(looks) == 1
+    assert result.recipe.saturation == 3000
+    assert result.recipe.smooth == pytest.approx(3.5 / 3, abs=0.2)
 
 
 def test_registration_says_that_clipped_pixels_are_not_masked():

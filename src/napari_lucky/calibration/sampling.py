@@ -155,7 +155,7 @@ def smoothing_for(sampling: float) -> float:
     return max(LEAST_SMOOTH, round(PER_SAMPLING * sampling, 2))
 
 
-def measure_sampling(frames: Frames, window: Window) -> Sampling:
+def measure_sampling(frames: Frames, window: Window, *, clipped: float | None = None) -> Sampling:
     """Measure the sampling in up to 64 frames spread over a run.
 
     Optics pass no frequency over D/lambda, so the mean power spectrum of the frames falls to
@@ -171,9 +171,12 @@ def measure_sampling(frames: Frames, window: Window) -> Sampling:
         nothing has smoothed.
     window : Window
         Holds the light.
+    clipped : float, optional
+        Raw ADU from which the light is clipped, infinity if it is not, or if clipped pixels are
+        masked; by default, what `napari_lucky.calibration.saturation.clipping_level` finds.
     """
     told = header_sampling(_header_of(frames))
-    block, whole = _sample(calibrated_in(frames) or frames, window)
+    block, whole = _sample(calibrated_in(frames) or frames, window, clipped)
     if len(block) == 0:
         return Sampling(np.nan, (0.0, np.inf), told)
     clear = mean_power(block[whole]) if whole.sum() >= min(WHOLE, len(whole)) else None
@@ -203,7 +206,9 @@ def _header_of(frames: Any) -> Any:
     return frames.header_with(b"WAVEL")
 
 
-def _sample(frames: Frames, window: Window) -> tuple[Block, NDArray[np.bool_]]:
+def _sample(
+    frames: Frames, window: Window, clipped: float | None
+) -> tuple[Block, NDArray[np.bool_]]:
     """Return frames spread over the run, (k, y, x), background off, holes filled.
 
     And which of them, (k,), have no holes but those of all, and no clipped star.
@@ -215,7 +220,7 @@ def _sample(frames: Frames, window: Window) -> tuple[Block, NDArray[np.bool_]]:
     sample = spread_over(frames.shape[0], most)
     window = _exposed(frames, window, sample[spread_over(len(sample), WHOLE)])
     calibrated = frames if isinstance(frames, Calibrated) else Calibrated(frames)
-    level = clipping_level(calibrated, window)
+    level = clipping_level(calibrated, window) if clipped is None else clipped
     parts, holes, clear, shared = [], [], [], np.ones(window.shape, bool)
     for part in blocks_of(len(sample), pixels):
         block = as_float32(frames.read(sample[part], window))
@@ -227,7 +232,7 @@ def _sample(frames: Frames, window: Window) -> tuple[Block, NDArray[np.bool_]]:
         shared &= spoiled.all(axis=0)
         holes.append(spoiled.sum(axis=(1, 2)))
         light = np.nan_to_num(fill(levelled(block))[0])
-        if level is not None:
+        if level is not None and np.isfinite(level):
             spoiled |= np.asarray(calibrated.frames.read(sample[part], window))[lit] >= level
         clear.append([not _spoiled(*both) for both in zip(light, spoiled, strict=True)])
         parts.append(np.stack([_cut(image) for image in light]))

@@ -115,19 +115,25 @@ def build_chain(
     )
     if calibrated.masked:
         notes.append(f"Masked {calibrated.masked} hot or dead pixels of the sensor.")
-    sampling = None
+    found = None
     if recipe.focus is None and recipe.shifts is None:
         found = find_star(calibrated, scene=recipe.register == "correlation", **work)
         recipe = replace(recipe, focus=(*found.centre, found.width))
-        sampling = measure_sampling(calibrated, found)
-        what = "Found the star" if sampling.star else "Put the window on the brightest light"
-        notes.append(f"{what}: --focus {','.join(map(str, (*found.centre, found.width)))}")
-    if recipe.saturation is None and (focus := recipe.window("focus")) is not None:
+    focus, clipped, told = recipe.window("focus"), None, list[str]()
+    if recipe.saturation is None and focus is not None:
         level = clipping_level(calibrated, focus)
+        clipped = np.inf  # what is clipped is masked now
         if level is not None and level < calibrated.saturation:
             calibrated = replace(calibrated, saturation=level)
-            recipe, sampling = replace(recipe, saturation=level), None  # seen in clipped frames
-            notes.append(tell_clipping(level, masked=True))
+            recipe = replace(recipe, saturation=level)
+            told.append(tell_clipping(level, masked=True))
+    sampling = None
+    if focus is not None and recipe.shifts is None:
+        sampling = measure_sampling(calibrated, focus, clipped=clipped)
+        if found is not None:
+            what = "Found the star" if sampling.star else "Put the window on the brightest light"
+            notes.append(f"{what}: --focus {','.join(map(str, (*found.centre, found.width)))}")
+    notes += told
     steps = (
         *(saved or (open_step(run),)),
         *([range_step(chosen)] if len(chosen) < len(run.files) else []),

@@ -156,10 +156,11 @@ def register(
         frame, by propagation to first order (`napari_lucky.imaging.peak_position`; "template":
         from the Fisher matrix), the noise being measured within the frames
         (`napari_lucky.imaging.noise.sample_noise`). In turbulence they do not say how far that
-        point is from the star's mean place, nor, in any light, that noise may decide which of two
-        speckles is the brighter one. NaN where they are not known: of stars so small that their
-        fine detail passes for noise (under 1.7 px per lambda/D), and, but for "template", of
-        scenes that fill the window; a note says so.
+        point is from the star's mean place. They are NaN where they are not known: of stars so
+        small that their fine detail passes for noise (under 1.7 px per lambda/D); but for
+        "template", of scenes that fill the window; and in frames of which noise may decide what is
+        the brightest place or the right shift. If that is most of them, or the template is mostly
+        noise, no errors are given, and a note says so.
 
     Raises
     ------
