@@ -1,6 +1,6 @@
 """Whether the errors of the shifts are true: widths of the pulls of every method, as table rows.
 
-    python benchmarks/pulls.py [--frames 150] [--sampling 1.4 1.6 2 2.5 3.5 7]
+    python benchmarks/pulls.py [--frames 80] [--sampling 1.4 1.6 2 2.5 3.5 7]
 
 A pull is the error of a shift over the error that is told; true errors have pulls 1 wide. Stars and
 a planet that do not change are moved by known fractions of a pixel and exposed, with photon noise,
@@ -125,7 +125,7 @@ def width(frames, places, method):
 def main():
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--frames", type=int, default=150, metavar="N")
+    parser.add_argument("--frames", type=int, default=80, metavar="N")
     parser.add_argument("--sampling", type=float, nargs="+", default=[1.4, 1.6, 2, 2.5, 3.5, 7])
     given = parser.parse_args()
     print(f"| px per lambda/D | light | {' | '.join(METHODS)} |")

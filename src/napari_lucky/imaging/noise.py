@@ -15,7 +15,7 @@ from napari_lucky.frames.frames import Block, Frames, View, as_float32
 from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.inpainting import fill
-from napari_lucky.imaging.star_image import background, border, peaks, smoothed, without_slope
+from napari_lucky.imaging.star_image import background, border, without_slope
 
 SAMPLE = 64
 """Frames, spread over the run, that the noise is measured in."""
@@ -36,8 +36,8 @@ LEVELS = 1 << 16
 """Pixels that tell the step between the values of digital frames."""
 STEP = 2
 """Pixels from one difference of the sixth order to the next."""
-FINEST, AROUND = 0.66, 6.0
-"""Cycles/px from which on power spectra are looked at, and so many pixels around the star."""
+SPECTRA, FINEST = 32, 0.66
+"""Frames whose power spectra are looked at, and from where on, in cycles/px."""
 EDGE, EDGE_NOISE = 0.05, 2.0
 """A scene fills the window if its border varies by so much of the brightest pixel, and so many
 sigmas of a pixel."""
@@ -167,22 +167,17 @@ def _aliased(blocks: list[Block], noise: Noise, least: float) -> bool:
     """Tell whether the noise is too much for the finest details, which hold nothing else.
 
     No star of over 1.5 px per lambda/D has light beyond 0.66 cycles/px, along the diagonals. Of
-    an even sky, rounding (the least noise) leaves nothing. It is looked at around the brightest
-    place of each frame: there is the light that passes for noise.
+    an even sky, rounding (the least noise) leaves nothing.
     """
     from scipy import fft
 
-    block = np.nan_to_num(fill(np.concatenate(blocks))[0])
-    middle, _ = peaks(smoothed(block, 1.0))
-    down, across = (
-        as_float32(np.exp(-0.5 * ((np.arange(side) - at[:, np.newaxis]) / AROUND) ** 2))
-        for side, at in zip(block.shape[1:], middle.T, strict=True)
-    )
-    taper = down[:, :, np.newaxis] * across[:, np.newaxis]
-    detail = np.hypot(fft.fftfreq(block.shape[1])[:, None], fft.rfftfreq(block.shape[2]))
-    power = np.empty(len(block))
-    for k, image in enumerate(block * taper):
-        power[k] = (np.abs(fft.rfft2(image)[detail > FINEST]) ** 2).mean(dtype=np.float64)
+    block = np.concatenate(blocks)
+    block = np.nan_to_num(fill(block[:: max(1, len(block) // SPECTRA)])[0])
+    down, across = (np.hanning(side + 2)[1:-1].astype(np.float32) for side in block.shape[1:])
+    taper = down[:, None] * across
+    detail = np.hypot(fft.fftfreq(len(down))[:, None], fft.rfftfreq(len(across)))
+    finest = fft.rfft2(block * taper)[:, detail > FINEST]
+    power = (np.abs(finest) ** 2).mean(axis=1, dtype=np.float64)
     modelled = ((noise.variance(block) - least) * taper**2).sum(axis=(1, 2)).mean()
     unsure = power.std() / np.sqrt(len(power))
     return bool(modelled > (1 + UNLIKE) * power.mean() + SURE * unsure)
