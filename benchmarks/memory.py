@@ -162,6 +162,7 @@ def measure_large(folder: Path) -> float:
     dark, flat = folder / "dark", folder / "flat"
     one = [f"--dark={dark / '0.fits'}", f"--flat={flat / '0.fits'}"]
     many = [f"--dark={dark}", f"--flat={flat}"]
+    dust = ["--dust=3,20", f"--dust-on={flat}"]
     near, far = ["--focus=1000,2000,64"], ["--focus=5000,6666,64"]
     print("| run | peak memory (MB) |\n|---|---:|")
     most = 0.0
@@ -172,6 +173,8 @@ def measure_large(folder: Path) -> float:
             ("run_24", "6 x 24 Mpx, window given, a dark and a flat", [*near, *one]),
             ("run_24", "6 x 24 Mpx, window given, 5 darks and 5 flats", [*near, *many]),
             ("run_24", "6 x 24 Mpx, star looked for, 5 darks and 5 flats", many),
+            ("run_24", "6 x 24 Mpx, window given, dust looked for on 5 flats", [*near, *dust]),
+            ("run_24", "6 x 24 Mpx, window given, a background", [*near, "--background=2"]),
             ("run_400", "2 x 400 Mpx, window given", far),
             ("run_400", "2 x 400 Mpx, star looked for", []),
         )

@@ -42,6 +42,11 @@ def printable(text: str) -> str:
     return UNSEEN.sub(_spelt, text)
 
 
+def one_line(text: str) -> str:
+    r"""Return a text for a line of a terminal; the end of a line in a name is spelt out: \n."""
+    return printable(text).replace("\n", "\\n")
+
+
 def _spelt(found: re.Match[str]) -> str:
     code = ord(found[0])
     if 0xDC80 <= code <= 0xDCFF:  # a byte of a name that is not UTF-8

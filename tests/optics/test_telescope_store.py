@@ -1,6 +1,7 @@
 """Telescopes: kept by name, told by headers, put together, refused."""
 
 import math
+import os
 import re
 import sys
 import tomllib
@@ -72,6 +73,14 @@ def test_a_broken_file_is_told_and_kept(file, text):
         with pytest.raises(LuckyError, match=r"not a TOML file .* Correct it, or move it away"):
             action()
     assert file.read_text() == text
+
+
+def test_a_pipe_in_its_place_is_told(file):
+    file.parent.mkdir()
+    os.mkfifo(file)
+    for action in (saved_telescopes, lambda: save_telescope("other", SMALL)):
+        with pytest.raises(LuckyError, match=r"cannot be read .*a pipe"):
+            action()
 
 
 @pytest.mark.parametrize(

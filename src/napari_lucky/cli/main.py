@@ -19,7 +19,7 @@ from napari_lucky.cli.terminal import CannotPrintError, Meter, end_stdout, has_d
 from napari_lucky.cli.wavefront import add_wavefront, run_wavefront
 from napari_lucky.errors import LuckyError, NoStarError
 from napari_lucky.execution.interruption import ended_as_interrupted, signals_left_alone, status_of
-from napari_lucky.text import printable
+from napari_lucky.text import one_line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,7 +72,7 @@ class Parser(argparse.ArgumentParser):
         """End with status 2."""
         if found := re.fullmatch(r"argument (.*/)?(-\S+): expected one argument", message):
             message += f"; if it begins with a minus, write it with =, as {found[2]}=-5…"
-        self.exit(2, f"{self.prog}: {printable(message)}\n")
+        self.exit(2, f"{self.prog}: {one_line(message)}\n")
 
 
 def parser() -> Parser:

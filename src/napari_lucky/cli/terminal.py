@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
-from napari_lucky.text import printable
+from napari_lucky.text import one_line
 
 
 class CannotPrintError(Exception):
@@ -63,7 +63,7 @@ def warn(text: str) -> None:
 def _for(stream: TextIO | None, text: str) -> str:
     """Return a text as a stream can show it."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    return printable(text).encode(encoding, "backslashreplace").decode(encoding)
+    return one_line(text).encode(encoding, "backslashreplace").decode(encoding)
 
 
 class Meter:

@@ -13,6 +13,7 @@ from typing import Any
 import tomli_w
 
 from napari_lucky.errors import LuckyError
+from napari_lucky.files.open_file import open_regular
 from napari_lucky.files.temporaries import locked_by
 from napari_lucky.files.toml import parse_toml
 from napari_lucky.fits.write import write_text
@@ -62,11 +63,13 @@ def broken_telescopes() -> dict[str, str]:
 def _entries() -> dict[str, Any]:
     path = telescopes_file()
     try:
-        return parse_toml(path, path.read_bytes())
+        with open_regular(path) as file:
+            return parse_toml(path, file.readall())
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise LuckyError(f"{path}: telescopes cannot be read ({error.strerror}).") from error
+        told = error.strerror or error
+        raise LuckyError(f"{path}: telescopes cannot be read ({told}).") from error
     except LuckyError as error:
         raise LuckyError(f"{error} Correct it, or move it away.") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
@@ -193,7 +194,7 @@ def inputs_of_images(paths: Sequence[str | Path]) -> Inputs:
 
 
 def _is_results(path: Path) -> bool:
-    return all((path / name).is_file() for name in ("recipe.toml", "frames.csv"))
+    return all(os.path.isfile(path / name) for name in ("recipe.toml", "frames.csv"))
 
 
 def _open(
@@ -203,12 +204,12 @@ def _open(
     none = np.array([], np.intp)
     if folder is not None and _is_results(folder):
         files = [folder / f"{name}.fits" for name in STACKS]
-        images = [_first_image(file) for file in files if file.is_file()]
+        images = [_first_image(file) for file in files if os.path.isfile(file)]
         if not images:
             raise LuckyError(f"{folder}: these results hold neither {' nor '.join(STACKS)}.")
         return images, None, none, images[0].header
     files = [Path(path) for path in paths]
-    if all(file.is_file() and is_ours(file) for file in files):
+    if all(os.path.isfile(file) and is_ours(file) for file in files):
         images = [
             replace(image, name=file.name if number == 0 else f"{file.name} {image.name}")
             for file in files
