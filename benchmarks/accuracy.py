@@ -13,6 +13,7 @@ from pathlib import Path
 
 PARTS = {
     "Registration": "registration.py",
+    "Errors of shifts": "pulls.py",
     "Ranking": "ranking.py",
     "Smoothing": "smoothing.py",
     "Shifting by fractions of a pixel": "kernels.py",

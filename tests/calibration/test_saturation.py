@@ -50,6 +50,7 @@ def test_no_alarm_without_clipping(sampling, d_over_r0):
     own = np.rint(255 * own / own.max(axis=(1, 2), keepdims=True))
     assert found(own.astype(np.uint8)) is None
     assert found(np.repeat(frames[:1], 20, axis=0)) is None  # without noise: one frame again
+    assert found(np.tile(frames[:8], (20, 1, 1))) is None  # copies
     assert found(np.full((9, 128, 128), 7, np.uint16)) is None
 
 

@@ -57,6 +57,7 @@ def clipping_level(calibrated: Calibrated, window: Window) -> float | None:
     top = top[np.isfinite(top).all(axis=1)]
     if len(top) == 0:
         return None
+    top = np.unique(top, axis=0)  # a copy of a frame has the same maximum
     level = float(top.max())
     return level if _is_piled_up(top, level) else None
 
