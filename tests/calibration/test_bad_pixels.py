@@ -3,6 +3,7 @@ import pytest
 from scipy import ndimage
 
 from napari_lucky import hot_pixels
+from napari_lucky.calibration import bad_pixels
 from napari_lucky.calibration.bad_pixels import _local_medians, _spread_of_excess
 
 RNG = np.random.default_rng(0)
@@ -60,3 +61,14 @@ def test_the_lattice_sees_odd_and_even_columns_alike():
     all_pixels = np.median(np.abs(excess)) / 0.6745
     found = _spread_of_excess(dark, np.zeros(dark.shape, bool))
     assert found == pytest.approx(all_pixels, rel=0.05)
+
+
+def test_the_lattice_covers_the_sensor_alike_in_whole_and_in_bands(monkeypatch):
+    rows, columns = np.arange(700)[:, None], np.arange(900)
+    dark = RNG.normal(0, 1, (700, 900)) * (1 + (rows > 350)) * (1 + 2 * (columns > 450))
+    excess = dark - ndimage.median_filter(dark, size=5, mode="mirror")
+    found = _spread_of_excess(dark, None)
+    assert found == pytest.approx(np.median(np.abs(excess)) / 0.6745, rel=0.05)
+    bands = [slice(y, min(y + 37, 700)) for y in range(0, 700, 37)]
+    monkeypatch.setattr(bad_pixels, "bands_of", lambda shape: bands)
+    assert _spread_of_excess(dark, None) == found

@@ -120,12 +120,16 @@ def test_the_stack_in_turbulence_is_sharper_than_by_the_plain_centroid():
 
 def test_a_first_centroid_has_no_error(monkeypatch):
     """It is taken where the window runs away, and nothing is known of its error."""
-    rows, columns = np.mgrid[:32, :32]
-    star = 500 * np.exp(-((rows - 15) ** 2 + (columns - 17) ** 2) / 8)
-    block = (star + np.random.default_rng(0).normal(0, 2, (2, 32, 32))).astype(np.float32)
+    rows, columns = np.mgrid[:48, :48]
+    star, other = (
+        height * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / 8)
+        for height, y, x in ((500, 15, 17), (120, 35, 33))
+    )
+    noise = np.random.default_rng(0).normal(0, 2, (2, 48, 48))
+    block = (star + other + noise).astype(np.float32)
     still = centroid.track_centroid(block, 1.0, Noise(4.0))
     assert np.isfinite(still[:, 2:]).all()
-    monkeypatch.setattr(centroid, "_windowed", lambda image, first, s: first + 30)
+    monkeypatch.setattr(centroid, "_windowed", lambda *_: np.array([[35.0, 33.0]] * 2))
     lost = centroid.track_centroid(block, 1.0, Noise(4.0))
     assert np.abs(lost[:, :2] - (15, 17)).max() < 0.2
     assert np.isnan(lost[:, 2:]).all()
