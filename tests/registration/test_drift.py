@@ -89,6 +89,15 @@ def test_clouds_and_cosmic_rays_do_not_move_the_window():
     assert np.abs(error - np.median(error, axis=0)).max() < 0.2
 
 
+def test_a_star_that_drifts_on_behind_a_cloud_is_found_again():
+    frames = RUN.copy()
+    frames[30:42] = np.random.default_rng(0).normal(100, 5, (12, *SHAPE))  # 40 px further on
+    made = register(ArrayFrames(frames), START)
+    assert np.flatnonzero(~made.found).tolist() == list(range(30, 42))
+    error = (made.points - POINTS)[made.found]
+    assert np.abs(error - np.median(error, axis=0)).max() < 0.5
+
+
 def test_a_star_that_leaves_the_sensor_is_told():
     points = [150, 300] + np.linspace(0, 1, N)[:, None] * np.array([0.0, 200.0])
     made = register(ArrayFrames(run_of(points)), Window(118, 268, 64, 64), "template")

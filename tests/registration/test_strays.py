@@ -111,6 +111,14 @@ def test_an_equal_double_star_is_said(second, said):
     assert not register(frames, Window(0, 0, 96, 96), "correlation").notes
 
 
+def test_a_neighbour_that_moves_about_and_is_brighter_in_most_frames_is_said():
+    star = still(50, 56)
+    path = star + (18, -18) + np.linspace(-1, 1, N)[:, None] * (10, -8)
+    frames = run_of((star, 800), (path, np.where(np.arange(N) < 4, 0, 1600)))
+    notes = register(ArrayFrames(frames), Window(5, 11, 90, 90)).notes
+    assert any(note.startswith("From frame 3 to the next") for note in notes)
+
+
 def in_turbulence(d_over_r0, comes=slice(0, 0), ratio=3.0, gust=slice(0, 0), alike=True):
     """Return frames, where the star is, and in which a brighter one is 42 px away."""
     rng, n = np.random.default_rng(1), np.arange(N)

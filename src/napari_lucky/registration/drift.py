@@ -19,6 +19,8 @@ from napari_lucky.imaging.significance import least_significance
 
 VOTES = 3
 """The star's place is the median over so many frames: no single frame moves the window."""
+TRAIL = 12
+"""Its drift, by which it is looked for after a cloud, is that over so many frames."""
 FAINTEST = 0.25
 """Frames whose peak is under this fraction of the usual one have no say."""
 
@@ -166,19 +168,28 @@ def _follow_one_way(
     """Follow the star through frames in an order, and tell whether it leaves its window.
 
     What is seen (y, x on the sensor, peak) is corrected in place where it leaves, and so are
-    its clear peaks and the star's place: its running place in frames that do not show it. A
-    star that was found well inside the window counts where there is none at the running place;
-    but for one that was there when the star was not: a neighbour.
+    its clear peaks and the star's place: its running place in frames that do not show it. Where
+    it is not there, it is looked for where its drift has brought it. A star that was found well
+    inside the window counts where there is none at the running place; but for one that was there
+    when the star was not: a neighbour.
     """
     corner = np.array([focus.y0, focus.x0])
     inside = (peak >= least) & _inside(seen[:, :2] - corner, focus)
     leaves = False
     last: deque[NDArray[np.float64]] = deque(maxlen=VOTES)
+    trail: deque[tuple[int, float, float]] = deque(maxlen=TRAIL)
     neighbours: list[Floats] = []
 
     def look_again(frame: int, running: Floats) -> None:
         found, height, near = seen[frame].copy(), peak[frame], min(focus.shape) / 4
         seen[frame] = look(frame, running)
+        if peak[frame] < least and len(trail) == TRAIL:  # it may have drifted on behind a cloud
+            when, *where = np.array(trail).T
+            ahead = look(
+                frame, np.array([np.polyval(np.polyfit(when, at, 1), frame) for at in where])
+            )
+            if peak[frame] >= least:
+                seen[frame] = ahead
         if not inside[frame]:
             return
         there = np.abs(seen[frame, :2] - running).max() <= near or peak[frame] >= height
@@ -195,6 +206,7 @@ def _follow_one_way(
                 progress(done, len(order), "following the star")
         if peak[frame] >= least:
             last.append(seen[frame, :2].copy())
+            trail.append((int(frame), *seen[frame, :2]))
         running = np.median(last, axis=0) if last else np.full(2, np.nan)
         if last and not leaves and not _inside(running - corner, focus):
             leaves = True

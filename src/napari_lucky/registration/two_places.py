@@ -27,6 +27,8 @@ PRESENT, ABSENT = 0.5, 0.25
 there with less than this part."""
 MORE = 1.4
 """With a brighter neighbour a frame has so many times the light that it has without."""
+JUMP, MOST_JUMPS = 12.0, 2
+"""A jump is so many times as far as the usual step and as the smoothing; more are not told."""
 FEWEST = 4
 """Fewer frames do not tell."""
 
@@ -100,7 +102,7 @@ def tell_places(frames: Frames, focus: Window, points: Floats, smooth: float) ->
     distance = float(np.linalg.norm(places[1] - places[0]))
     usual = float(np.median(away.min(axis=1)))
     if distance < max(APART * usual, NEAREST * max(smooth, 1.0)):
-        return TwoPlaces(none)
+        return TwoPlaces(none, _tell_jump(clear, points[clear], smooth))
     group = away.argmin(axis=1)
     light, total, least = np.empty((2, 2)), np.empty(2), np.empty(2)
     for k in range(2):
@@ -130,6 +132,21 @@ def tell_places(frames: Frames, focus: Window, points: Floats, smooth: float) ->
             "frames; draw the focus window around one star, or leave the frames out.",
         ),
         double=both > PRESENT**2 and least.min() > ABSENT,
+    )
+
+
+def _tell_jump(frames: NDArray[np.intp], points: Floats, smooth: float) -> tuple[str, ...]:
+    """Return a sentence if the brightest point jumps once, or hardly more often."""
+    step = np.linalg.norm(np.diff(points, axis=0), axis=1)
+    far = step > JUMP * max(float(np.median(step)), smooth, 1.0)
+    jumps = np.flatnonzero(far & (np.diff(frames) == 1))
+    if len(jumps) == 0 or len(jumps) > MOST_JUMPS:
+        return ()
+    first = jumps[0]
+    return (
+        f"From frame {frames[first]} to the next the brightest point jumps by {step[first]:.0f} "
+        "px: a star that jumps, or another one. Look at these frames; draw the focus window "
+        "around one star.",
     )
 
 
