@@ -424,7 +424,7 @@ def _reasons(
         reason[~np.isfinite(place).all(axis=1)] = NO_FIT
         reason[flux < FAINT * usual] = TOO_FAINT
         reason[~lit & np.isfinite(flux)] = NO_STAR
-        reason[seen < 0.5] = MASKED
-        reason[inside < 0.5] = CUT
+        reason[(seen < 0.5) & (inside >= 0.5)] = MASKED
+        reason[lit & (inside < 0.5)] = CUT
     reason[np.isnan(seen)] = NO_LIGHT
     return tuple(reason.tolist())

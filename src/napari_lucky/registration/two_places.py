@@ -27,6 +27,8 @@ PRESENT, ABSENT = 0.5, 0.25
 there with less than this part."""
 MORE = 1.4
 """With a brighter neighbour a frame has so many times the light that it has without."""
+SURE, SCATTER = 4.0, 1.86
+"""Sigmas by which it is more; a median's error, over the median deviation, for one frame."""
 JUMP, MOST_JUMPS = 12.0, 2
 """A jump is so many times as far as the usual step and as the smoothing; more are not told."""
 FEWEST = 4
@@ -104,15 +106,19 @@ def tell_places(frames: Frames, focus: Window, points: Floats, smooth: float) ->
     if distance < max(APART * usual, NEAREST * max(smooth, 1.0)):
         return TwoPlaces(none, _tell_jump(clear, points[clear], smooth))
     group = away.argmin(axis=1)
-    light, total, least = np.empty((2, 2)), np.empty(2), np.empty(2)
+    light, least = np.empty((2, 2)), np.empty(2)
+    total, spread, count = np.empty((3, 2))
     for k in range(2):
         some = clear[group == k]
         some = some[spread_over(len(some), SAMPLE)]
         each, every = _light_at(frames, focus, some, places, WIDTH * distance)
         light[k], total[k] = each.mean(axis=0), np.median(every)
+        spread[k], count[k] = np.median(np.abs(every - total[k])), len(every)
         least[k] = (each[:, 1 - k] / each[:, k]).min()
+    unsure = SCATTER * spread.max() * (1 / count).sum() ** 0.5  # of a difference of medians
     for star, other in ((0, 1), (1, 0)):
-        if _is_neighbour(light, total, star, other):
+        more = total[other] - total[star] > SURE * unsure
+        if more and _is_neighbour(light, total, star, other):
             none[clear[group == other]] = True
             each, _ = _light_at(frames, focus, clear, places, WIDTH * distance)
             part = each[:, other] / each.sum(axis=1)
