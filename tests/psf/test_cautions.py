@@ -79,6 +79,18 @@ def test_a_clipped_star_is_named_after_its_calibration():
     assert "clipped" in " ".join(measured(seen - 100, 7).cautions)
 
 
+@pytest.mark.parametrize("q", [3, 7])
+def test_a_plateau_that_a_flat_makes_uneven_is_named(q):
+    """Of a good star under the same flat nothing is said."""
+    for seed in range(4):
+        image, rng = star(q, 3e5), np.random.default_rng(seed)
+        flat = 1 + 0.02 * rng.normal(size=image.shape)
+        good = noisy(image * flat, seed)
+        assert measured((good - 100) / flat, q).cautions == ()
+        clipped = np.minimum(good, 100 + 0.8 * image.max())
+        assert "clipped" in " ".join(measured((clipped - 100) / flat, q).cautions)
+
+
 def test_a_strehl_ratio_over_1_is_flagged_and_nonsense_refused():
     figures = psf_figures(star(3), Diffraction(3.4, 0.3))  # a focal ratio 13 % too great
     assert figures.strehl > 1.2

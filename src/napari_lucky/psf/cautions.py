@@ -19,6 +19,8 @@ CORE = 1.0
 """lambda/D around the peak."""
 FAR_OFF = 0.02
 """Of the peak, at frequencies that no optics pass: more is no interpolation's error."""
+UNEVEN = 0.025
+"""Of the peak: a top that is rougher was clipped, or has a hot pixel."""
 HOT_LIGHT = 0.01
 """Of the flux: light of a hot pixel that matters."""
 SECOND, STANDS_OUT, BEYOND, APART = 0.07, 8.0, 1.1, 0.8
@@ -164,21 +166,27 @@ def of_outliers(
     """Return whether there is anything that no optics make: hot pixels, cosmic rays, clipping."""
     share = 1 - min(math.pi / 4 * (2 / q) ** 2, 1)  # at least
     far = np.abs(noise.outliers) * max(share, 0.05) > FAR_OFF * peak
-    if not far.any():
-        return []
-    most = np.unravel_index(int(np.argmax(np.where(far, noise.outliers, 0))), far.shape)
-    height, core = float(noise.outliers[most]), distance[most] <= CORE * q
-    if core:
+    if far.any():
+        most = np.unravel_index(int(np.argmax(np.where(far, noise.outliers, 0))), far.shape)
+        height = float(noise.outliers[most])
+        if distance[most] <= CORE * q:
+            return [
+                "the star's core is sharper or flatter than optics make it: a hot pixel, a cosmic "
+                "ray or clipping, or lambda F#/pixel is in truth smaller"
+            ]
+        if height >= HOT_LIGHT * flux:
+            return [
+                f"a pixel {distance[most]:.3g} px from the peak stands {height:.4g} ADU over what "
+                f"optics make, {height / flux:.1%} of the flux: a hot pixel or a cosmic ray; mask "
+                "it"
+            ]
+    if noise.roughness > UNEVEN:
         return [
-            "the star's core is sharper or flatter than optics make it: a hot pixel, a cosmic ray "
-            "or clipping, or lambda F#/pixel is in truth smaller"
+            f"the star's top is uneven by {noise.roughness:.1%} of its peak, finer than optics "
+            "make it: it was clipped before a flat was divided, there is a hot pixel in it, or "
+            "lambda F#/pixel is in truth smaller; mask saturated pixels with --saturation"
         ]
-    if height < HOT_LIGHT * flux:
-        return []
-    return [
-        f"a pixel {distance[most]:.3g} px from the peak stands {height:.4g} ADU over what optics "
-        f"make, {height / flux:.1%} of the flux: a hot pixel or a cosmic ray; mask it"
-    ]
+    return []
 
 
 def of_second_star(

@@ -81,12 +81,12 @@ def psf_figures(
     Compare only Strehl ratios of one aperture in lambda/D. The errors are those of the noise in
     this image; `cautions` tells what else makes the ratio doubtful. It does not see all:
 
-    - A plateau that a flat has made uneven. Of simulated stars clipped at 60 % of their peak or
-      more, under a flat that varies by 2 % from pixel to pixel, 0 to 35 % were named. Mask what is
-      saturated before (`calibrate`, `--saturation`); a plateau of equal values is named.
-    - A weak hot pixel in the core. With 5 pixels or more across lambda/D a diffraction-limited
-      star's is named from 10 to 20 % of the peak, in stacks at D/r0 = 3 from 40 %, at D/r0 = 6 not
-      at 40 %; with 2 pixels none is.
+    - A plateau that a flat has made uneven, where it is small or speckles fill the core. Of stars
+      clipped at 80 % of their peak, under a flat that varies by 2 % from pixel to pixel, all
+      diffraction-limited ones were named at 3 to 7 pixels across lambda/D, a quarter to all of the
+      stacks at D/r0 = 3, none at D/r0 = 6. A plateau of equal values is named anywhere.
+    - A weak hot pixel in the core: under 10 % of the peak, in stacks at D/r0 = 3 under 20 to 40 %.
+    - Either with 2 pixels across lambda/D. Mask what is saturated before (`calibrate`).
 
     Parameters
     ----------

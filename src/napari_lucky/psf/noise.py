@@ -19,6 +19,8 @@ CHI2 = 0.455
 """Median of chi-square."""
 ENOUGH = 10
 """Bright pixels outside the core, with which the core is left out."""
+ENOUGH_BEYOND, ROUGH = 0.3, 4.0
+"""Of all frequencies, and sigmas, over which the top of a star is uneven."""
 OUTLIER, UNSURE = 6.0, 3.0
 """Sigmas: of a pixel, and of the photon noise that is allowed for."""
 
@@ -36,6 +38,9 @@ class ImageNoise:
     outliers : ndarray of float64, (y, x)
         How far pixels of the aperture stand from what the optics can show, in ADU; 0 where that
         is within the noise.
+    roughness : float
+        Root mean square of what stands over half the peak at frequencies that no optics pass, over
+        the peak and beyond the noise; 0 where it is not significant.
     """
 
     sky: float
@@ -43,6 +48,7 @@ class ImageNoise:
     peak: float
     background: float
     outliers: FloatArray
+    roughness: float = 0.0
 
 
 def image_noise(
@@ -86,11 +92,13 @@ def image_noise(
     variance = float(star[outside].var())
     n, m = float(aperture.sum()), int(outside.sum())
     beyond, share = beyond_optics(star, sampling)
-    photon, outliers = 0.0, np.zeros_like(star)
+    photon, outliers, rough = 0.0, np.zeros_like(star), 0.0
     if share > LEAST_BEYOND:
         base = float((beyond[outside] ** 2).mean())
         scale = variance / base if base > 0 else 0.0  # of a pixel's variance over what is beyond
         photon, far = _photon_noise(star, beyond, (aperture > 0, core), base, peak)
+        if share > ENOUGH_BEYOND:
+            rough = _roughness(star, beyond, aperture > 0, base, peak, share)
         photon *= scale
         outliers = np.where(far, beyond / share, 0.0)
     light = max(float((star * aperture).sum()), 0.0)
@@ -102,7 +110,33 @@ def image_noise(
         math.sqrt(passed * (variance + photon * max(peak, 0.0))),
         math.sqrt(background),
         outliers,
+        rough,
     )
+
+
+def _roughness(
+    star: FloatArray,
+    beyond: FloatArray,
+    inside: NDArray[np.bool_],
+    base: float,
+    peak: float,
+    share: float,
+) -> float:
+    """Return how uneven the top of a star is; see `ImageNoise`.
+
+    The photon noise is that of the pixels between a twentieth of the peak and half of it.
+    """
+    top = inside & (star > peak / 2)
+    wing = inside & (star > BRIGHT * peak) & ~top
+    if not top.any() or int(wing.sum()) < ENOUGH:
+        return 0.0
+    slope = max(float(np.median((beyond[wing] ** 2 / CHI2 - base) / star[wing])), 0.0)
+    noise = base + slope * float(star[top].mean())
+    found = float((beyond[top] ** 2).mean())
+    sigma = noise * math.sqrt(2 / max(share * int(top.sum()), 1.0))
+    if found < noise + ROUGH * sigma:
+        return 0.0
+    return math.sqrt((found - noise) / share) / peak
 
 
 def _photon_noise(
