@@ -12,6 +12,11 @@ def test_values_that_go_together_count_once():
         assert alike_over(np.tile(one, 12), np.arange(200)) == 0
 
 
+def test_equal_frames_have_no_scatter():
+    assert alike_over(np.ones((30, 4)), np.arange(30)) == 0
+    assert alike_over(np.ones((1, 4)), np.arange(1)) == 0
+
+
 def test_numbers_not_places_tell_the_distance():
     steps = np.random.default_rng(0).normal(size=(2020, 6)).cumsum(axis=0)
     samples = steps[20:] - steps[:-20]
