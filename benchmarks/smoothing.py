@@ -21,29 +21,34 @@ from napari_lucky.optics.telescope import Telescope
 FRAMES, SIDE = 120, 128
 WINDOW = lucky.Window(0, 0, SIDE, SIDE)
 CONDITIONS = [
-    (2.0, 8, 30_000), (2.0, 12, 30_000), (3.0, 8, 30_000), (3.5, 8, 30_000), (3.5, 12, 30_000),
-    (7.0, 8, 3_000), (7.0, 8, 30_000), (7.0, 12, 30_000),
+    (2.0, 8, 1_000), (2.0, 8, 3_000), (2.0, 8, 30_000), (2.0, 12, 30_000),
+    (3.0, 8, 30_000),
+    (3.5, 8, 1_000), (3.5, 8, 3_000), (3.5, 8, 30_000), (3.5, 12, 30_000),
+    (7.0, 5, 1_000), (7.0, 5, 3_000), (7.0, 8, 3_000), (7.0, 8, 30_000), (7.0, 12, 30_000),
 ]  # fmt: skip
-FIXED = (2.0, 1.0), (1.0, 1.0)  # px: for tracking and for ranking
+FIXED = 1.0, 1.5, 2.0  # px
 
 
 def main():
     """Print the table."""
-    print("| px per lambda/D | D/r0 | photons | measured | 2 and 1 px | 1 px | auto | lambda/D/3 |")
-    print("|---:|---:|---:|---:|---:|---:|---:|---:|")
+    fixed = " | ".join(f"{smooth:g} px" for smooth in FIXED)
+    print(f"| px per lambda/D | D/r0 | photons | measured | {fixed} | lambda/D/3 | auto | px |")
+    print(f"|{'---:|' * (7 + len(FIXED))}")
     for sampling, d_over_r0, photons in CONDITIONS:
         light = stars(sampling, d_over_r0)
         rng = np.random.default_rng(1)
         noisy = rng.poisson(light * photons + 20) + rng.normal(0, 5, light.shape)
         frames = lucky.ArrayFrames(np.rint(noisy + 100).astype(np.float32))
-        best = peak(light, *lucky_frames(lucky.ArrayFrames(light), (sampling / 10, 0)))
+        best = peak(light, *lucky_frames(lucky.ArrayFrames(light), sampling / 10, 0))
         found = measure_sampling(frames, WINDOW)
-        third = max(1, sampling / 3)
-        tried = [*FIXED, (found.smooth, found.rank_smooth), (third, third)]
-        made = [peak(light, *lucky_frames(frames, smooth)) / best for smooth in tried]
+        tried = [*FIXED, max(1, sampling / 3), found.smooth]
+        made = [peak(light, *lucky_frames(frames, smooth, smooth)) / best for smooth in tried]
         measured = "not known" if found.px is None else f"{found.px:.1f}"
         cells = " | ".join(f"{value:.3f}" for value in made)
-        print(f"| {sampling:g} | {d_over_r0} | {photons} | {measured} | {cells} |", flush=True)
+        print(
+            f"| {sampling:g} | {d_over_r0} | {photons} | {measured} | {cells} | {found.smooth:g} |",
+            flush=True,
+        )
     return 0
 
 
@@ -63,11 +68,11 @@ def stars(sampling, d_over_r0):
     return np.maximum(out, 0)
 
 
-def lucky_frames(frames, smooth):
-    """Return the shifts of all frames and the best 10 %."""
-    found = lucky.register(frames, WINDOW, smooth=smooth[0])
-    quality = lucky.rank(frames, WINDOW, smooth=smooth[1])
-    return found.shifts, lucky.select(quality, FRAMES // 10)
+def lucky_frames(frames, smooth, rank_smooth):
+    """Return the shifts of all frames and the best 10 % of those with a star."""
+    found = lucky.register(frames, WINDOW, smooth=smooth)
+    quality = lucky.rank(frames, WINDOW, smooth=rank_smooth)
+    return found.shifts, lucky.select(np.where(found.found, quality, np.nan), FRAMES // 10)
 
 
 def peak(light, shifts, kept):

@@ -67,11 +67,36 @@ def test_what_cannot_be_measured_is_said():
     none = measured(np.full((3, 128, 128), 7.0, np.float32))
     for found in (faint, dark, none):
         assert found.px is None
-        assert (found.smooth, found.rank_smooth) == (2, 1)
+        assert found.smooth == found.rank_smooth == 1.5
         (told,) = found.tell("brightest", "tracking", "ranking")
-        assert told.startswith("Smoothing 2 px for tracking and 1 px for ranking: the sampling")
+        assert told.startswith("Smoothing 1.5 px for tracking and ranking, a guess: the sampling")
         assert "could not be measured" in told
         assert found.star  # nothing speaks against it
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_faint_speckles_are_smoothed_by_the_detail_that_is_seen(seed):
+    """Too faint to tell the sampling, but not that 1 px would be too little."""
+    found = measured(exposed(speckles(7.0, 5), 3e3, np.random.default_rng(seed)))
+    assert found.px is None
+    assert found.smooth == pytest.approx(7 / 3, rel=0.25)
+    told = found.tell_smoothing("tracking")
+    assert "px for tracking, by the finest detail that stands out of the noise: the" in told
+
+
+@pytest.mark.parametrize(("photons", "looked_at"), [(3e4, 64), (3e3, 80)])
+def test_more_frames_are_looked_at_only_where_few_do_not_tell(photons, looked_at):
+    seen = set()
+
+    class Counted(ArrayFrames):
+        def read(self, frames, window=None):
+            seen.update(np.arange(self.shape[0])[frames].tolist())
+            return super().read(frames, window)
+
+    light = np.tile(speckles(7.0, 8, 10), (8, 1, 1))
+    frames = Counted(exposed(light, photons, np.random.default_rng(1)))
+    measure_sampling(frames, WHOLE, clipped=np.inf)
+    assert len(seen) == looked_at
 
 
 def test_the_header_is_asked_where_the_frames_do_not_tell():

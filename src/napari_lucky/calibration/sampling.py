@@ -6,7 +6,7 @@ Smoothing before tracking and ranking goes by it: a third of lambda/D, and a pix
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import pi
+from math import pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,9 @@ from napari_lucky.imaging.power_spectrum import COARSEST, FINEST, cut_off, mean_
 from napari_lucky.imaging.star_image import border, border_spread, levelled
 from napari_lucky.optics.telescope_header import header_telescope
 
-SAMPLE, FEWEST, SAMPLE_PIXELS = 64, 8, 1 << 20
-"""Frames at most and at least, and pixels of all of them, that the sampling is measured in."""
+SAMPLES, FEWEST, FRAME_PIXELS = (64, 256), 8, 1 << 14
+"""Frames at most, the second time if the first do not tell, and at least, that the sampling is
+measured in; there are fewer of more pixels than this."""
 WHOLE = 4
 """Frames at least whose star has no clipped or masked pixels: their edges would be measured."""
 CORE, HOLES = 5, 4
@@ -34,10 +35,14 @@ SIDE = 256
 """Pixels; of larger windows this much is looked at, around the brightest place of each frame."""
 PER_SAMPLING, LEAST_SMOOTH = 1 / 3, 1.0
 """The best smoothing, over lambda/D, and the least, in pixels."""
-UNKNOWN_SMOOTH, UNKNOWN_RANK_SMOOTH = 2.0, 1.0
-"""Smoothing in pixels for tracking and for ranking where the sampling is not known."""
+UNKNOWN_SMOOTH = 1.5
+"""Smoothing in pixels where the frames show no sampling at all."""
+BRIGHTEST_SMOOTH = 2.0
+"""Smoothing in pixels that finds the brightest place of a frame."""
 SURE, FINE = 1.5, 3.0
 """A measurement is used if its bounds differ by less than this factor, or are under `FINE`."""
+VISIBLE = 2.5
+"""Faint light is smoothed by the measurement if its upper bound is under so many times that."""
 WIDE, MUCH = 6.0, 25.0
 """Speckle areas that a star's light may cover at half its peak: around the peak, and in all."""
 UNEVEN, CERTAIN = 0.25, 5.0
@@ -87,13 +92,26 @@ class Sampling:
 
     @property
     def smooth(self) -> float:
-        """Standard deviation in pixels of the smoothing for tracking."""
-        return UNKNOWN_SMOOTH if self.px is None else smoothing_for(self.px)
+        """Standard deviation in pixels of the smoothing for tracking.
+
+        Where noise hides how fine the detail is that the optics pass, it goes by the finest that
+        stands out: by the geometric mean of the measurement and its upper bound.
+        """
+        if self.px is not None:
+            return smoothing_for(self.px)
+        return (
+            smoothing_for(sqrt(self.measured * self.bounds[1])) if self._visible else UNKNOWN_SMOOTH
+        )
 
     @property
     def rank_smooth(self) -> float:
         """Standard deviation in pixels of the smoothing for ranking."""
-        return UNKNOWN_RANK_SMOOTH if self.px is None else smoothing_for(self.px)
+        return self.smooth
+
+    @property
+    def _visible(self) -> bool:
+        """Whether detail stands out of the noise that tells about how fine it is."""
+        return self.bounds[1] < min(VISIBLE * self.measured, COARSEST)
 
     def tell(self, method: str, *uses: str) -> tuple[str, ...]:
         """Return sentences on the smoothing and on light that does not look like a star's.
@@ -119,14 +137,15 @@ class Sampling:
     def tell_smoothing(self, *uses: str) -> str:
         """Return a sentence on the smoothing and where it comes from."""
         px = self.px
-        if px is None:
-            by_use = {"tracking": self.smooth, "ranking": self.rank_smooth}
-            return (
-                f"Smoothing {' and '.join(f'{by_use[use]:g} px for {use}' for use in uses)}: the "
-                "sampling could not be measured in the frames, and the header does not give it. "
-                "If you know it, smooth by a third of lambda/D."
-            )
         smoothing = f"Smoothing {self.smooth:g} px for {' and '.join(uses)}"
+        if px is None:
+            why = (
+                "by the finest detail that stands out of the noise" if self._visible else "a guess"
+            )
+            return (
+                f"{smoothing}, {why}: the sampling could not be measured in the frames, and the "
+                "header does not give it. If you know it, smooth by a third of lambda/D."
+            )
         if not self.sure:
             return (
                 f"{smoothing}: by the header's optics the sampling is {px:.1f} px per lambda/D; "
@@ -156,7 +175,7 @@ def smoothing_for(sampling: float) -> float:
 
 
 def measure_sampling(frames: Frames, window: Window, *, clipped: float | None = None) -> Sampling:
-    """Measure the sampling in up to 64 frames spread over a run.
+    """Measure the sampling in up to 64 frames spread over a run, or 256 if these do not tell.
 
     Optics pass no frequency over D/lambda, so the mean power spectrum of the frames falls to
     that of the noise at 1/q cycles/px, with q pixels per lambda/D;
@@ -176,12 +195,16 @@ def measure_sampling(frames: Frames, window: Window, *, clipped: float | None = 
         masked; by default, what `napari_lucky.calibration.saturation.clipping_level` finds.
     """
     told = header_sampling(_header_of(frames))
-    block, whole = _sample(calibrated_in(frames) or frames, window, clipped)
-    if len(block) == 0:
-        return Sampling(np.nan, (0.0, np.inf), told)
-    clear = mean_power(block[whole]) if whole.sum() >= min(WHOLE, len(whole)) else None
-    value, *bounds = (np.nan, FINEST, COARSEST) if clear is None else cut_off(*clear)
-    found = Sampling(value, (bounds[0], bounds[1]), told)
+    frames = calibrated_in(frames) or frames
+    for most in SAMPLES:
+        block, whole = _sample(frames, window, clipped, most)
+        if len(block) == 0:
+            return Sampling(np.nan, (0.0, np.inf), told)
+        clear = mean_power(block[whole]) if whole.sum() >= min(WHOLE, len(whole)) else None
+        value, *bounds = (np.nan, FINEST, COARSEST) if clear is None else cut_off(*clear)
+        found = Sampling(value, (bounds[0], bounds[1]), told)
+        if found.px is not None or frames.shape[0] <= len(block):
+            break
     widest = max(bounds[1] if found.px is None else found.px, told or 0)
     smooth = smoothing_for(widest)
     even = gaussian(block, smooth)
@@ -207,14 +230,14 @@ def _header_of(frames: Any) -> Any:
 
 
 def _sample(
-    frames: Frames, window: Window, clipped: float | None
+    frames: Frames, window: Window, clipped: float | None, most: int
 ) -> tuple[Block, NDArray[np.bool_]]:
-    """Return frames spread over the run, (k, y, x), background off, holes filled.
+    """Return up to so many frames spread over the run, (k, y, x), background off, holes filled.
 
     And which of them, (k,), have no holes but those of all, and no clipped star.
     """
     pixels = window.height * window.width
-    most = int(np.clip(SAMPLE_PIXELS // min(pixels, SIDE**2), FEWEST, SAMPLE))
+    most = int(np.clip(most * FRAME_PIXELS // min(pixels, SIDE**2), FEWEST, most))
     if pixels > SIDE**2:
         most = max(FEWEST, most // (pixels // SIDE**2))
     sample = spread_over(frames.shape[0], most)
@@ -264,7 +287,7 @@ def _spoiled(light: NDArray[np.float32], spoiled: NDArray[np.bool_]) -> bool:
     """Tell whether many pixels around the brightest place of an image (y, x) are spoiled."""
     if np.count_nonzero(spoiled) < HOLES:
         return False
-    even = gaussian(light[np.newaxis], UNKNOWN_SMOOTH)[0]
+    even = gaussian(light[np.newaxis], BRIGHTEST_SMOOTH)[0]
     y, x = np.unravel_index(int(even.argmax()), even.shape)
     near = spoiled[max(0, y - CORE) : y + CORE + 1, max(0, x - CORE) : x + CORE + 1]
     return bool(np.count_nonzero(near) >= HOLES)
@@ -274,7 +297,7 @@ def _cut(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return what is around the brightest place of an image (y, x)."""
     if max(image.shape) <= SIDE:
         return image
-    even = gaussian(image[np.newaxis], UNKNOWN_SMOOTH)[0]
+    even = gaussian(image[np.newaxis], BRIGHTEST_SMOOTH)[0]
     place = np.unravel_index(int(even.argmax()), image.shape)
     at = tuple(
         slice(start := int(np.clip(y - SIDE // 2, 0, max(side - SIDE, 0))), start + SIDE)

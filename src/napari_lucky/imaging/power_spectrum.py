@@ -17,8 +17,8 @@ HIGHEST = 0.7
 """Cycles/px; the corners of the spectrum begin there."""
 SEEING = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Widths of the long exposure's transfer function that are tried, over the cut-off."""
-MODEL_ERROR = 0.03
-"""The model is right to this fraction of the power."""
+MODEL_ERROR, FLOOR_ERROR = 0.03, 0.005
+"""The model is right to this fraction of the light's power, and the noise is as white as this."""
 UNLIKELY = 9.0
 """Chi-square over the least from which a cut-off is excluded; 3 sigma."""
 
@@ -58,7 +58,8 @@ def mean_power(block: Block) -> tuple[Floats, Floats, Floats, Floats]:
         return np.bincount(ring, values[inside])[count > 0] / count[count > 0]
 
     level = mean(power / len(block))
-    sigma = level * np.sqrt(1 / (count[count > 0] * len(block)) + MODEL_ERROR**2)
+    scatter = level * np.sqrt(1 / (count[count > 0] * len(block)) + FLOOR_ERROR**2)
+    sigma = np.hypot(scatter, MODEL_ERROR * (level - level.min(initial=np.inf)))
     return mean(radius), level, mean((np.sinc(y) * np.sinc(x)) ** 2), sigma
 
 
