@@ -58,6 +58,39 @@ def test_coarse_numbers_hide_no_noise(step, flat):
         assert 0.8 < pulls_of(frames, places, method, 1.2) < 1.3, method
 
 
+def test_errors_of_a_faint_star_in_eight_bits_are_true():
+    """40 e- a number: the even sky is all rounding, of which the finest details show nothing."""
+    images, places, rng = still_star(2.5, 3e3, n=80)
+    electrons = rng.poisson(images) + rng.normal(0, 5, images.shape)
+    frames = ArrayFrames(np.clip(np.rint(electrons / 40 + 10), 0, 255).astype(np.uint8))
+    for method in OTHERS:
+        assert 0.8 < pulls_of(frames, places, method, 1) < 1.25, method
+
+
+def test_errors_of_a_faint_undersampled_star_are_not_told():
+    """Its detail is lost in the noise of a frame, but not in that of the run."""
+    images, places, rng = still_star(1.6, 2e3, n=60)
+    for method in OTHERS:
+        assert np.isnan(pulls_of(ArrayFrames(exposed(images, 1, rng)), places, method, 1))
+
+
+def test_errors_of_a_small_star_in_turbulence_are_true():
+    """Another speckle is nearly as bright, but never brighter, wherever the pixels are."""
+    images, places, rng = still_star(2, 3e4, d_over_r0=5, n=60, seed=3)
+    frames = ArrayFrames(exposed(images, 1, rng))
+    assert 0.8 < pulls_of(frames, places, "brightest", 1) < 1.25
+
+
+def test_errors_with_three_hot_pixels_in_the_star_are_not_told():
+    """Three side by side are not told from a small star, and hold the correlation."""
+    images, _, rng = still_star(7, 3e4, n=60, side=96)
+    frames = exposed(images, 1, rng)
+    frames[:, [54, 54, 55], [50, 51, 50]] += np.float32([936, 1329, 566])
+    made = register(ArrayFrames(frames), Window(0, 0, 96, 96), "correlation")
+    assert np.isnan(made.sigma).all()
+    assert sum("hot pixels side by side" in note for note in made.notes) == 1
+
+
 def test_the_step_of_numbers():
     assert step_of(np.array([3, 7, 11, 19, 5], np.uint16)) == 2
     assert step_of(np.array([0.5, 1.25, 2.0, np.nan, 3.5], np.float32)) == 0.75

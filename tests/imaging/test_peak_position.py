@@ -5,6 +5,7 @@ import pytest
 from scipy import special
 
 from napari_lucky import ArrayFrames, Window, register
+from napari_lucky.imaging.brightest_speckle import track_brightest
 from napari_lucky.imaging.inpainting import fill
 from napari_lucky.imaging.noise import Noise, sample_noise
 from napari_lucky.imaging.peak_position import Surface
@@ -138,3 +139,14 @@ def test_a_hole_in_the_midst_of_holes_stays():
     assert np.isnan(filled[:, 14:18, 14:18]).all() and not excess[:, 14:18, 14:18].any()
     block[:] = np.nan
     assert np.isnan(fill(block)[0]).all()
+
+
+def test_the_highest_top_is_found_wherever_the_pixels_are():
+    """The brightest pixel of this star misses up to a tenth of its light; the other has 0.96."""
+    rng = np.random.default_rng(0)
+    pixel, at = np.arange(32), np.array([[12, 10], [20, 22]])
+    at = at + rng.uniform(-0.5, 0.5, (100, 2, 2))
+    down, across = np.exp(-((pixel - at.transpose(2, 0, 1)[..., None]) ** 2) / (2 * 1.1**2))
+    block = np.einsum("s,ksy,ksx->kyx", [1.0, 0.96], down, across).astype(np.float32)
+    found = track_brightest(block, 1.0)
+    assert np.abs(found[:, :2] - at[:, 0]).max() < 0.01

@@ -9,6 +9,7 @@ from napari_lucky.registration import register as registration
 from napari_lucky.registration.correlation import reference_image
 from napari_lucky.registration.register import METHODS
 from napari_lucky.registration.strays import COSMIC, CUT, NEIGHBOUR
+from napari_lucky.registration.two_places import tell_places
 
 OTHERS = [method for method in METHODS if method != "template"]
 N = 40
@@ -170,6 +171,20 @@ def test_no_frame_that_shows_a_neighbour_is_correlated_with(monkeypatch):
     assert seen[0].tolist() == list(range(12))
     assert made.found[:12].all() and 0 < made.found[12:].sum() < 6
     assert np.hypot(*(made.points - star - 64)[made.found].T).max() < 10
+
+
+@pytest.mark.parametrize(("noise", "certain"), [(5, True), (25, False)])
+def test_a_neighbours_light_must_be_certain(noise, certain):
+    """In noisy frames, more light in all the window may be chance."""
+    star, other = np.array([48.0, 40.0]), np.array([48.0, 76.0])
+    there = np.isin(np.arange(N), (3, 17, 30))
+    frames = run_of(
+        (np.tile(star, (N, 1)), 200), (np.tile(other, (N, 1)), 260 * there), noise=noise
+    )
+    rng = np.random.default_rng(0)
+    points = np.where(there[:, None], other, star) + rng.normal(0, 0.2, (N, 2))
+    told = tell_places(ArrayFrames(frames), Window(0, 0, 96, 112), points, 2.0)
+    assert np.array_equal(told.neighbour, there & certain)
 
 
 def test_two_places_that_do_not_tell_which_is_the_star_are_said():

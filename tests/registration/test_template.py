@@ -7,6 +7,7 @@ from made_stars import PUPIL, exposed, screens, stars
 from napari_lucky import ArrayFrames, LuckyError, Shifted, Window, calibrate, register, stack_mean
 from napari_lucky.imaging.brightest_speckle import track_brightest
 from napari_lucky.registration.template import Noise, make_template
+from napari_lucky.registration.template_tracking import NO_STAR
 
 SIDE = 128
 READ, GAIN = 6.0, 2.0  # e-, e-/ADU
@@ -104,6 +105,16 @@ def test_frames_that_cannot_be_registered_are_told_and_left_out():
     assert np.isnan(made.sigma[lost]).all()
     error = (made.points - SHIFTS[:80])[made.found]
     assert np.abs(error - np.median(error, axis=0)).max() < 0.05
+
+
+def test_faint_frames_have_no_star_and_are_not_said_to_fit_badly():
+    frames, _, images = seen(3, 0, 2e4, n=40)
+    rng = np.random.default_rng(5)
+    frames[5:15] = rng.normal(100, 5, (10, *frames.shape[1:]))
+    frames[15:20] = exposed(images[15:20], 60, rng)
+    made = register(ArrayFrames(frames), Window.whole(frames.shape), "template", 1)
+    assert set(made.reasons[5:20]) == {NO_STAR}
+    assert not any(made.reasons[:5] + made.reasons[20:])
 
 
 def test_a_template_of_frames_moved_by_parts_of_a_pixel_is_not_blurred():

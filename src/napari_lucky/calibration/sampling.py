@@ -20,6 +20,7 @@ from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import MIN_SIDE, Window
 from napari_lucky.imaging.convolution import gaussian
 from napari_lucky.imaging.inpainting import fill
+from napari_lucky.imaging.noise import Noise, sample_noise
 from napari_lucky.imaging.power_spectrum import COARSEST, FINEST, cut_off, mean_power
 from napari_lucky.imaging.star_image import border, border_spread, levelled
 from napari_lucky.optics.telescope_header import header_telescope
@@ -43,6 +44,8 @@ SURE, FINE = 1.5, 3.0
 """A measurement is used if its bounds differ by less than this factor, or are under `FINE`."""
 VISIBLE = 2.5
 """Faint light is smoothed by the measurement if its upper bound is under so many times that."""
+LEAST_SAMPLING = 1.8
+"""Pixels per lambda/D under which a star's fine detail passes for noise."""
 WIDE, MUCH = 6.0, 25.0
 """Speckle areas that a star's light may cover at half its peak: around the peak, and in all."""
 UNEVEN, CERTAIN = 0.25, 5.0
@@ -84,6 +87,11 @@ class Sampling:
         """Whether the measurement is good enough to be used."""
         low, high = self.bounds
         return high < max(SURE * low, FINE)
+
+    @property
+    def undersampled(self) -> bool:
+        """Whether the light has detail too fine for the noise to be told from it."""
+        return self.bounds[1] < LEAST_SAMPLING
 
     @property
     def star(self) -> bool:
@@ -209,6 +217,12 @@ def measure_sampling(frames: Frames, window: Window, *, clipped: float | None = 
     smooth = smoothing_for(widest)
     even = gaussian(block, smooth)
     return replace(found, wide=_width_at_half_peak(even, widest, smooth), fills=_fills(even))
+
+
+def measure_noise(frames: Frames, window: Window, sampling: Sampling) -> Noise:
+    """Measure the noise of a pixel, which is not known of an undersampled star."""
+    noise = sample_noise(frames, window)
+    return replace(noise, known=noise.known and not sampling.undersampled)
 
 
 def header_sampling(header: Any) -> float | None:

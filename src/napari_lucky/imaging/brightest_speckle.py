@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from math import sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.frames.frames import Block, is_empty
+from napari_lucky.frames.frames import Block, as_float32, is_empty
 from napari_lucky.imaging.binning import binned, bins_of, cut, unbinned
 from napari_lucky.imaging.convolution import gaussian, gaussian_weights
 from napari_lucky.imaging.noise import Noise
 from napari_lucky.imaging.peak_position import LEAST_WIDTH, Surface
 from napari_lucky.imaging.significance import significance
 from napari_lucky.imaging.star_image import (
+    RIVAL,
     SMOOTH,
     Light,
     background,
@@ -21,12 +23,18 @@ from napari_lucky.imaging.star_image import (
     light_over,
     peaks,
     rivalled,
+    tops_at,
 )
 
 AROUND = 8.0
 """In wide windows, so many times the smoothing around the brightest bin are cut out."""
 APART = 2.5
 """Smoothings from the top, at least, to another place that may be the brighter one."""
+LOST, STEEP = 0.2, 0.25
+"""Part of a top that its brightest pixel misses, at most, and part that a pixel beside it sees, at
+least; what falls more steeply is noise."""
+GRID = 0.02
+"""Part of a top to which it is known between the pixels."""
 NEAR = 10
 """Pixels from the middle of the brightest bin in which the speckle is looked for again."""
 
@@ -36,8 +44,8 @@ def track_brightest(
 ) -> NDArray[np.float64]:
     """Find the brightest speckle of each frame of a block.
 
-    The brightest pixel after smoothing, and from there the top of the smoothed image; see
-    `napari_lucky.imaging.peak_position`. For the top, the smoothing is a pixel at least. In
+    The highest top of the smoothed image, to a fraction of a pixel; see
+    `napari_lucky.imaging.peak_position`. For its place, the smoothing is a pixel at least. In
     windows of over 256 px, it is looked for in the frame binned by no more than it is smoothed,
     and then around there in the frame as it is.
 
@@ -103,14 +111,7 @@ def brightest_in(
     With points (k, 2), only within `NEAR` pixels of them on each axis.
     """
     even = gaussian(light.pixels, smooth, "constant")  # with the last pixels, their noise is high
-    whole = even
-    if near is not None:
-        far_y, far_x = (
-            np.abs(np.arange(side) - at[:, np.newaxis]) > NEAR
-            for side, at in zip(even.shape[1:], near.T, strict=True)
-        )
-        even = np.where(far_y[:, :, None] | far_x[:, None], even.min(), even)
-    start, top = peaks(even)
+    start, top, second = _highest(even, smooth, near)
     width = np.full(len(start), max(smooth, LEAST_WIDTH))
     surface = Surface(light.pixels, start, width)
     points, hessian = surface.top()
@@ -119,13 +120,80 @@ def brightest_in(
         if noise.known:
             sigma = surface.sigma(points, hessian, noise, light.excess)
             usual = noise_of_peak(top, smooth, noise)
-            between = np.nan_to_num(-hessian[:, [0, 1], [0, 1]].sum(axis=1) / 8)  # half a pixel
-            far = APART * max(smooth, LEAST_WIDTH)
-            sigma[rivalled(whole, start, top, far, usual, between)] = np.nan
-        sigmas = significance(whole, top, smooth, noise)
+            unsure = RIVAL * np.sqrt(2) * usual + GRID * top
+            sigma[(second > -unsure) | rivalled(even, start, top, _far(smooth), usual)] = np.nan
+        sigmas = significance(even, top, smooth, noise)
     out = np.column_stack([points, top, sigma, sigmas, _sharpness(light.pixels, start, top)])
     out[light.empty] = np.nan
     return out
+
+
+def _far(smooth: float) -> float:
+    """Return the pixels from a top to where another begins."""
+    return APART * max(smooth, LEAST_WIDTH)
+
+
+def _highest(
+    even: Block, smooth: float, near: NDArray[np.intp] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float64]]:
+    """Find the highest top of each smoothed frame.
+
+    That need not be where the brightest pixel is: of a small star a pixel sees up to a tenth less
+    where the top is between the pixels. So tops are compared by the Gaussians through their pixels.
+
+    Returns
+    -------
+    start : ndarray of float64, (k, 2)
+        (y, x) to a fraction of a pixel.
+    top : ndarray of float32, (k,)
+        Its brightest pixel.
+    second : ndarray of float64, (k,)
+        The highest of other tops, less this one; minus infinity if there is none nearly as high.
+    """
+    seen = even
+    if near is not None:
+        far_y, far_x = (
+            np.abs(np.arange(side) - at[:, np.newaxis]) > NEAR
+            for side, at in zip(even.shape[1:], near.T, strict=True)
+        )
+        seen = np.where(far_y[:, :, None] | far_x[:, None], even.min(), even)
+    flat = seen.reshape(len(seen), -1).argmax(axis=1)
+    at_y, at_x = np.divmod(flat, even.shape[2])
+    brightest = seen.reshape(len(seen), -1)[np.arange(len(seen)), flat]
+    frame, y, x, height = _tops(even, (1 - LOST) * np.where(brightest > 0, brightest, np.inf))
+    order = np.lexsort((height, frame))
+    if near is not None:
+        inside = seen[frame, y, x] == even[frame, y, x]
+        order = order[inside[order]]
+    best = order[np.flatnonzero(np.diff(frame[order], append=-1))]
+    at_y[frame[best]], at_x[frame[best]] = y[best], x[best]
+    start, top = tops_at(even, at_y, at_x)
+    own = np.full(len(even), np.inf)
+    own[frame[best]] = height[best]
+    others = np.hypot(y - start[frame, 0], x - start[frame, 1]) > _far(smooth)
+    second = np.full(len(even), -np.inf)
+    np.maximum.at(second, frame[others], (height - own[frame])[others])
+    return start, top, second
+
+
+def _tops(
+    even: Block, least: NDArray[np.floating[Any]]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """Return frame, y, x of the tops over so much light (k,), and how high they are."""
+    ny, nx = even.shape[1:]
+    frame, y, x = np.nonzero(even > as_float32(least)[:, None, None])
+    beside = [
+        even[frame, np.clip(y + down, 0, ny - 1), np.clip(x + across, 0, nx - 1)]
+        for down, across in ((-1, 0), (1, 0), (0, -1), (0, 1))
+    ]
+    highest = even[frame, y, x] >= np.max(beside, axis=0)
+    frame, y, x = frame[highest], y[highest], x[highest]
+    own = even[frame, y, x].astype(np.float64)
+    falls = -np.log(np.maximum(np.stack(beside)[:, highest] / own, STEEP))
+    gain = np.zeros(len(own))
+    for before, behind in (falls[:2], falls[2:]):
+        gain += (before - behind) ** 2 / (8 * np.maximum(before + behind, 1e-12))
+    return frame, y, x, own * np.exp(gain)
 
 
 def noise_of_peak(top: NDArray[np.float32], smooth: float, noise: Noise) -> NDArray[np.float64]:

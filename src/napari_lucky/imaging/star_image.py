@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -177,9 +178,15 @@ def peaks(block: Block) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     values : ndarray of float32, (k,)
         Value of the brightest pixel.
     """
+    flat = block.reshape(len(block), -1).argmax(axis=1)
+    return tops_at(block, *np.divmod(flat, block.shape[2]))
+
+
+def tops_at(
+    block: Block, y: NDArray[np.intp], x: NDArray[np.intp]
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Return what `peaks` does for the top at a pixel (y, x) of each frame."""
     k, ny, nx = block.shape
-    flat = block.reshape(k, -1).argmax(axis=1)
-    y, x = np.divmod(flat, nx)
     frame = np.arange(k)
     top = block[frame, y, x]
     y_low, y_high = np.maximum(y - 1, 0), np.minimum(y + 1, ny - 1)
@@ -241,32 +248,29 @@ def light_over(block: Block, level: NDArray[np.float32], empty: NDArray[np.bool_
 def rivalled(
     images: Block,
     start: NDArray[np.float64],
-    top: NDArray[np.float32],
+    top: NDArray[np.floating[Any]],
     apart: float,
     sigma: NDArray[np.float64] | float,
-    between: NDArray[np.float64] | float = 0.0,
 ) -> NDArray[np.bool_]:
-    """Tell in which images noise, or the grid of pixels, may decide what is the brightest place.
+    """Tell in which images noise may decide what is the brightest place.
 
     Parameters
     ----------
     images : ndarray of float32, (k, y, x)
     start : ndarray of float64, (k, 2)
         The brightest places.
-    top : ndarray of float32, (k,)
+    top : ndarray, (k,)
         Their light.
     apart : float
         Pixels from there, at least, to another place.
     sigma : ndarray of float64, (k,), or float
         Standard deviation of a place's light by noise.
-    between : ndarray of float64, (k,), or float, optional
-        By how much a top may be higher than the pixels beside it.
 
     Returns
     -------
     ndarray of bool, (k,)
     """
-    least = top - RIVAL * np.sqrt(2) * sigma - between
+    least = top - RIVAL * np.sqrt(2) * sigma
     frame, y, x = np.nonzero(images > as_float32(least)[:, None, None])
     far = np.hypot(y - start[frame, 0], x - start[frame, 1]) > apart
     out = np.zeros(len(images), bool)

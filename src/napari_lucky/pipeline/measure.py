@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.calibration.calibrate import bright_frames, calibrated_in, saturated_frames
-from napari_lucky.calibration.sampling import measure_sampling
+from napari_lucky.calibration.sampling import Sampling, measure_noise, measure_sampling
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.blocks import Progress, blocks_of, silent
 from napari_lucky.execution.checkpoint import Journal, remembered
@@ -22,7 +22,7 @@ from napari_lucky.frames.history import History
 from napari_lucky.frames.window import Window
 from napari_lucky.frames.window_moves import moves_of
 from napari_lucky.imaging.brightest_speckle import brightest_in, is_wide, track_brightest
-from napari_lucky.imaging.noise import Noise, sample_noise
+from napari_lucky.imaging.noise import Noise
 from napari_lucky.imaging.star_image import light_of
 from napari_lucky.optics.diffraction import Diffraction
 from napari_lucky.pipeline.recipe import Recipe
@@ -65,6 +65,7 @@ def track_and_rank(
     files: list[str],
     steps: History,
     *,
+    sampling: Sampling | None = None,
     progress: Progress = silent,
     executor: Executor | None = None,
     journal: Journal | None = None,
@@ -85,6 +86,8 @@ def track_and_rank(
         Their files.
     steps : tuple of Step
         What was done to the frames.
+    sampling : Sampling, optional
+        If it is known already.
     progress, executor, journal
         See `napari_lucky.execution.checkpoint.remembered`.
     """
@@ -96,6 +99,7 @@ def track_and_rank(
         recipe.rank,
         recipe.rank_smooth,
         recipe.diffraction,
+        sampling=sampling,
         **work,
     )
     registration = register(
@@ -246,6 +250,7 @@ def survey(
     rank_smooth: float | None,
     diffraction: Diffraction | None = None,
     *,
+    sampling: Sampling | None = None,
     progress: Progress = silent,
     executor: Executor | None = None,
     journal: Journal | None = None,
@@ -253,15 +258,15 @@ def survey(
     """Track the brightest speckle, rank, look for saturation and average, all in one pass.
 
     The numbers are those of `register`, `rank`, `saturated_frames` and `stack_mean`, whose
-    parameters it takes, to the bit. A smoothing of None goes by the sampling. For a journal, see
-    `napari_lucky.execution.checkpoint.remembered`.
+    parameters it takes, to the bit. A smoothing of None goes by the sampling, which is measured
+    if it is not given. For a journal, see `napari_lucky.execution.checkpoint.remembered`.
     """
-    if smooth is None or rank_smooth is None:
+    if sampling is None:
         sampling = measure_sampling(frames, focus)
-        smooth = sampling.smooth if smooth is None else smooth
-        rank_smooth = sampling.rank_smooth if rank_smooth is None else rank_smooth
+    smooth = sampling.smooth if smooth is None else smooth
+    rank_smooth = sampling.rank_smooth if rank_smooth is None else rank_smooth
     n = frames.shape[0]
-    noise = sample_noise(frames, focus)
+    noise = measure_noise(frames, focus, sampling)
     frames = recalling(frames)
     calibrated = calibrated_in(frames)
 

@@ -92,7 +92,7 @@ def process(
         recipe, notes = chain.recipe, [*notes, *told]
         if journal is not None:
             journal.begin(lambda: job_key(chain))
-        kept: dict[str, Any] = {**work, "journal": journal}
+        kept: dict[str, Any] = {**work, "journal": journal, "sampling": chain.sampling}
         made = track_and_rank(clean, focus, defocus, recipe, chosen, files, steps, **kept)
         table, long_exposure = made.table, made.long_exposure
         notes += made.notes
@@ -123,7 +123,7 @@ def _smoothing_chosen(chain: Chain, focus: Window) -> tuple[Chain, tuple[str, ..
     if recipe.rank_smooth is None:
         recipe = replace(recipe, rank_smooth=sampling.rank_smooth)
         uses.append("ranking")
-    return replace(chain, recipe=recipe), sampling.tell(recipe.register, *uses)
+    return replace(chain, recipe=recipe, sampling=sampling), sampling.tell(recipe.register, *uses)
 
 
 def stack_results(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.calibration.calibrate import without_standing
-from napari_lucky.calibration.sampling import Sampling, measure_sampling
+from napari_lucky.calibration.sampling import Sampling, measure_noise, measure_sampling
 from napari_lucky.calibration.saturation import tell_unmasked
 from napari_lucky.errors import LuckyError, NoStarError
 from napari_lucky.execution.blocks import BUDGET, Progress, blocks_of, silent
@@ -23,7 +23,7 @@ from napari_lucky.frames.history import Step, window_numbers
 from napari_lucky.frames.window import Window
 from napari_lucky.frames.window_moves import Followed, followed
 from napari_lucky.imaging.brightest_speckle import track_brightest
-from napari_lucky.imaging.noise import Noise, sample_noise
+from napari_lucky.imaging.noise import Noise
 from napari_lucky.imaging.significance import is_star, least_significance, starless
 from napari_lucky.imaging.star_image import SMOOTH, check_smooth
 from napari_lucky.registration.centroid import steady_window, track_centroid
@@ -47,8 +47,8 @@ NO_TOP = (
 NO_ERRORS = "The errors of the shifts are not known"
 NO_NOISE = (
     "the noise of the pixels cannot be separated from the light. That happens with a star of less "
-    "than about 1.7 px per lambda/D, with a scene that fills the window, and in frames without "
-    "noise"
+    "than about 1.8 px per lambda/D, with hot pixels side by side, with a scene that fills the "
+    "window, and in frames without noise"
 )
 
 
@@ -157,7 +157,7 @@ def register(
         from the Fisher matrix), the noise being measured within the frames
         (`napari_lucky.imaging.noise.sample_noise`). In turbulence they do not say how far that
         point is from the star's mean place. They are NaN where they are not known: of stars so
-        small that their fine detail passes for noise (under 1.7 px per lambda/D); but for
+        small that their fine detail passes for noise (under 1.8 px per lambda/D); but for
         "template", of scenes that fill the window; and in frames of which noise may decide what is
         the brightest place or the right shift. If that is most of them, or the template is mostly
         noise, no errors are given, and a note says so.
@@ -199,7 +199,7 @@ def register(
         return np.concatenate(list(done))
 
     if seen is None:
-        noise = sample_noise(frames, focus)
+        noise = measure_noise(frames, focus, sampling or measure_sampling(frames, focus))
         found = run(lambda block: track_brightest(block, smooth, noise), "tracking the speckle")
     else:
         noise, found = seen
