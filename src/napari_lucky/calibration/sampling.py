@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_lucky.calibration.calibrate import Calibrated, calibrated_in
 from napari_lucky.calibration.saturation import clipping_level
 from napari_lucky.execution.blocks import blocks_of
-from napari_lucky.frames.frames import Block, Frames, as_float32, is_empty
+from napari_lucky.frames.frames import Block, Frames, View, as_float32, is_empty
 from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import MIN_SIDE, Window
 from napari_lucky.imaging.convolution import gaussian
@@ -262,6 +262,8 @@ def _sample(
     for part in blocks_of(len(sample), pixels):
         block = as_float32(frames.read(sample[part], window))
         lit = ~is_empty(block)
+        if isinstance(frames, View):
+            lit &= ~frames.blank(sample[part], window)
         if not lit.any():
             continue
         block = block[lit]
