@@ -25,8 +25,10 @@ from distributed import LocalCluster
 
 import napari_lucky as lucky
 from memory import link_run, make
+from napari_lucky import Select
 from napari_lucky.execution import cluster
 from napari_lucky.execution.blocks import map_blocks
+from napari_lucky.execution.job import Job
 
 EMPTY = 400
 FOR_WORKERS = {
@@ -73,7 +75,8 @@ def job(run: Path, options: dict, executor, progress=lambda *told: None) -> np.n
     """Process a run; return seconds: wall, processor here, processors of the workers."""
     begun = clocks(executor)
     lucky.process(
-        lucky.Recipe(frames=(str(run),), keep=0.01, **options), executor=executor, progress=progress
+        lucky.Recipe((str(run),), Select(keep=0.01), **options),
+        job=Job(executor=executor, progress=progress),
     )
     return clocks(executor) - begun
 
@@ -95,7 +98,7 @@ def tell_times(runs: list[Path], lengths: list[int], options: dict, address: str
     for name, place in [
         ("one thread", lambda: ThreadPoolExecutor(1)),
         ("threads, one a core", lambda: nullcontext(None)),
-        ("cluster, two workers of one thread", lambda: cluster.on_cluster(address)),
+        ("cluster, two workers of one thread", lambda: cluster.cluster_executor(address)),
     ]:
         with place() as executor:
             job(runs[0], options, executor)  # imports
@@ -109,7 +112,7 @@ def tell_times(runs: list[Path], lengths: list[int], options: dict, address: str
 
 
 def tell_bytes(run: Path, n: int, options: dict, address: str) -> None:
-    with cluster.on_cluster(address) as executor:
+    with cluster.cluster_executor(address) as executor:
         counting = Counting(executor)
 
         def progress(done, total, what):
@@ -131,12 +134,12 @@ def tell_bytes(run: Path, n: int, options: dict, address: str) -> None:
 
 def tell_tasks(address: str) -> None:
     """Tell what a task costs that does nothing."""
-    with cluster.on_cluster(address) as executor:
+    with cluster.cluster_executor(address) as executor:
         blocks = [slice(k, k + 1) for k in range(EMPTY)]
         executor.bundle = 1  # a task a block
-        list(map_blocks(lambda block: None, blocks[:20], executor=executor))
+        list(map_blocks(lambda block: None, blocks[:20], job=Job(executor=executor)))
         begun, used = time.perf_counter(), time.process_time()
-        list(map_blocks(lambda block: None, blocks, executor=executor))
+        list(map_blocks(lambda block: None, blocks, job=Job(executor=executor)))
         task = (time.perf_counter() - begun) / EMPTY
         client = (time.process_time() - used) / EMPTY
     print(

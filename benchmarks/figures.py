@@ -50,7 +50,7 @@ def main() -> None:
 
 def perfect(sampling, obstruction, place, side):
     middle = side // 2
-    diffraction = lucky.Diffraction(sampling, obstruction)
+    diffraction = lucky.optics.Diffraction(sampling, obstruction)
     return psf_at(diffraction, (side, side), (middle + place[0], middle + place[1])), diffraction
 
 
@@ -103,8 +103,10 @@ def tell_turbulence(frames):
             for side in (128, 256):
                 of = lucky.psf_figures(middle_of(image, side), diffraction)
                 cells += [of.strehl / true, of.strehl_with_halo / true]
-            known = lucky.FigureRecipe(background=0.0)
-            cells.append(lucky.psf_figures(middle_of(image, 128), diffraction, known).strehl / true)
+            known = lucky.psf.PsfRecipe(background=0.0)
+            cells.append(
+                lucky.psf_figures(middle_of(image, 128), diffraction, recipe=known).strehl / true
+            )
             ratios = " | ".join(f"{cell:.2f}" for cell in cells)
             print(f"| {d_over_r0} | {name} | {true:.3f} | {ratios} |")
 
@@ -117,7 +119,7 @@ def stacks_of(d_over_r0, frames):
     """Yield the name, image and true Strehl ratio of noise-free stacks."""
     run = lucky.simulate_run(frames, (256, 512), d_over_r0=d_over_r0, seed=9, focus_size=256)
     truth, whole = run.truth, lucky.Window(0, 0, 256, 256)
-    shifted = lucky.Shifted(lucky.ArrayFrames(truth.focus_images), truth.shifts)
+    shifted = lucky.imaging.Shifted(lucky.frames.ArrayFrames(truth.focus_images), truth.shifts)
     order = np.argsort(-truth.strehl)
     factor = truth.strehl[order[0]] / truth.focus_images[order[0]].max()
     for name, count in {
@@ -137,15 +139,15 @@ def tell_faint(frames):
     turbulent = [next(s for s in stacks_of(d, frames) if s[0] == "10 %") for d in D_OVER_R0]
     head = " | ".join(f"D/r0 {d}" for d in D_OVER_R0)
     print(f"| aperture, ring (lambda/D) | 1e4 | 3e3 | {head} |\n|---|{'---:|' * 6}")
-    recipes = {"by the noise": lucky.FigureRecipe()}
+    recipes = {"by the noise": lucky.psf.PsfRecipe()}
     for radius, inner, outer in ((6, 6, 7.5), (4, 6, 7.5), (3, 6, 7.5)):
         ring = (inner * q, outer * q)
-        recipes[f"{radius}, {inner} to {outer}"] = lucky.FigureRecipe(radius * q, ring)
+        recipes[f"{radius}, {inner} to {outer}"] = lucky.psf.PsfRecipe(radius * q, ring)
     rng = np.random.default_rng(3)
     for name, recipe in recipes.items():
         noisy = " | ".join(in_noise(photons, recipe, diffraction, rng) for photons in (1e4, 3e3))
         ratios = [
-            lucky.psf_figures(middle_of(image, 128), diffraction, recipe).strehl / true
+            lucky.psf_figures(middle_of(image, 128), diffraction, recipe=recipe).strehl / true
             for _, image, true in turbulent
         ]
         cells = " | ".join(f"{ratio:.2f}" for ratio in ratios)
@@ -160,7 +162,7 @@ def in_noise(photons, recipe, diffraction, rng):
         image = psf_at(diffraction, (129, 129), (64 + y, 64 + x))
         seen = rng.poisson(photons * image + SKY) + rng.normal(0, READ_NOISE, image.shape)
         with suppress(lucky.LuckyError):
-            made.append(lucky.psf_figures(seen, diffraction, recipe, near).strehl)
+            made.append(lucky.psf_figures(seen, diffraction, recipe=recipe, window=near).strehl)
     lost = f" ({40 - len(made)} refused)" if len(made) < 40 else ""
     return f"{np.mean(made):.2f} ± {np.std(made):.2f}{lost}"
 
@@ -178,11 +180,11 @@ def tell_errors(runs):
         for _ in range(runs):
             seen = rng.poisson(photons * image + SKY, (n, side, side))
             frames = (seen + rng.normal(0, READ_NOISE, seen.shape)).astype(np.float32)
-            of = lucky.bootstrap_figures(
-                lucky.ArrayFrames(frames),
+            of = lucky.psf.bootstrap_figures(
+                lucky.frames.ArrayFrames(frames),
                 np.arange(n),
                 lucky.Window(0, 0, side, side),
-                diffraction,
+                diffraction=diffraction,
                 resamples=100,
             )
             values.append([getattr(of, name) for name in names])
@@ -200,18 +202,18 @@ def tell_stack_noise(runs):
     whole = lucky.Window(0, 0, side, side)
     for photons in (1e4, 1e6):
         for sampling in (3, 5):
-            diffraction = lucky.Diffraction(sampling, 0.3)
-            recipe = lucky.FigureRecipe(6 * sampling, (6 * sampling, 8 * sampling))
+            diffraction = lucky.optics.Diffraction(sampling, 0.3)
+            recipe = lucky.psf.PsfRecipe(6 * sampling, (6 * sampling, 8 * sampling))
             values, errors = [], []
             for _ in range(runs):
                 places = rng.uniform(-0.5, 0.5, (n, 2)) + side // 2
                 light = np.stack([psf_at(diffraction, (side, side), place) for place in places])
                 seen = rng.poisson(photons * light + SKY) + rng.normal(0, READ_NOISE, light.shape)
-                frames = lucky.Shifted(
-                    lucky.ArrayFrames(seen.astype(np.float32)), side // 2 - places
+                frames = lucky.imaging.Shifted(
+                    lucky.frames.ArrayFrames(seen.astype(np.float32)), side // 2 - places
                 )
                 stack = np.nan_to_num(lucky.stack_mean(frames, np.arange(n), whole).image, nan=SKY)
-                of = lucky.psf_figures(stack, diffraction, recipe)
+                of = lucky.psf_figures(stack, diffraction, recipe=recipe)
                 values.append([getattr(of, name) for name in names])
                 errors.append([getattr(of.errors, name) for name in names])
             ratio = np.std(values, axis=0, ddof=1) / np.mean(errors, axis=0)

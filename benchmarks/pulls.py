@@ -16,7 +16,8 @@ import numpy as np
 from scipy import ndimage
 
 import napari_lucky as lucky
-from napari_lucky import ArrayFrames, Window, register
+from napari_lucky import Window, register
+from napari_lucky.frames import ArrayFrames
 
 PUPIL, SIDE = 64, 96
 PHOTONS = 500, 3_000, 30_000
@@ -109,7 +110,7 @@ def runs(sampling, n):
 def width(frames, places, method):
     """Return the width of the pulls as text."""
     try:
-        made = register(ArrayFrames(frames), Window(0, 0, SIDE, SIDE), method)
+        made = register(ArrayFrames(frames), Window(0, 0, SIDE, SIDE), method=method)
     except lucky.LuckyError:
         return "none"
     error = made.points - places

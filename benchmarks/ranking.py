@@ -24,6 +24,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 import napari_lucky as lucky
+from napari_lucky import Calibrate
 from napari_lucky.optics.simulation import SIMULATED, Camera
 from napari_lucky.pipeline.build import build_chain
 from napari_lucky.ranking.rank import RANK_SMOOTH, rank_block
@@ -48,7 +49,7 @@ def main() -> None:
         print(f"\n{sampling} px across lambda/D, each metric at its best smoothing\n")
         tell_table(rho, gain)
         print(f"\nmean correlation over the smoothing (px), {sampling} px across lambda/D\n")
-        tell_smoothing(rho)
+        smoothing_note(rho)
     tell_curve(given.frames)
     if given.run:
         tell_run(given.run)
@@ -56,7 +57,7 @@ def main() -> None:
 
 def over_the_range(frames, seeds, telescope):
     """Return correlation and gain: dicts of (metric, smoothing) to (D/r0, photons) arrays."""
-    names = list(itertools.product(lucky.METRICS, SMOOTHS))
+    names = list(itertools.product(lucky.ranking.METRICS, SMOOTHS))
     shape = (len(D_OVER_R0), len(PHOTONS), seeds)
     rho, gain = ({name: np.zeros(shape) for name in names} for _ in range(2))
     for place in np.ndindex(shape):
@@ -70,8 +71,8 @@ def over_the_range(frames, seeds, telescope):
             camera=Camera(saturation_adu=65535),
         )
         block, psf = calibrated(run), diffraction(telescope)
-        images = lucky.ArrayFrames(run.truth.focus_images)
-        moved = lucky.Shifted(images, run.truth.shifts).read(slice(None))
+        images = lucky.frames.ArrayFrames(run.truth.focus_images)
+        moved = lucky.imaging.Shifted(images, run.truth.shifts).read(slice(None))
         best = stack_peak(moved, run.truth.strehl)
         for metric, smooth in names:
             quality = quality_of(block, metric, smooth, psf)
@@ -81,12 +82,12 @@ def over_the_range(frames, seeds, telescope):
 
 
 def calibrated(run):
-    arrays = (lucky.ArrayFrames(some) for some in (run.frames, run.dark, run.flat))
+    arrays = (lucky.frames.ArrayFrames(some) for some in (run.frames, run.dark, run.flat))
     return lucky.calibrate(*arrays).read(slice(None), lucky.Window.centred(*run.focus))
 
 
 def diffraction(telescope):
-    return lucky.Diffraction(telescope.px_per_lambda_over_d, telescope.obstruction)
+    return lucky.optics.Diffraction(telescope.px_per_lambda_over_d, telescope.obstruction)
 
 
 def quality_of(block, metric, smooth, psf):
@@ -105,7 +106,7 @@ def tell_table(rho, gain):
     points = [f"{d}, {p:.0e}".replace("e+0", "e") for d in D_OVER_R0 for p in PHOTONS]
     print(f"| metric | smoothing | {' | '.join(points)} | mean | gain |")
     print("|---|" + "---:|" * (len(points) + 3))
-    for metric in lucky.METRICS:
+    for metric in lucky.ranking.METRICS:
         smooth = max(SMOOTHS, key=lambda s: rho[metric, s].mean())
         values = rho[metric, smooth]
         cells = " | ".join(f"{value:.2f}" for value in values.ravel())
@@ -113,10 +114,10 @@ def tell_table(rho, gain):
         print(f"| {metric} | {smooth:g} | {cells} | {values.mean():.3f} | {gained:.3f} |")
 
 
-def tell_smoothing(rho):
+def smoothing_note(rho):
     print(f"| metric | {' | '.join(f'{s:g}' for s in SMOOTHS)} |")
     print("|---|" + "---:|" * len(SMOOTHS))
-    for metric in lucky.METRICS:
+    for metric in lucky.ranking.METRICS:
         print(f"| {metric} | {' | '.join(f'{rho[metric, s].mean():.3f}' for s in SMOOTHS)} |")
 
 
@@ -126,12 +127,12 @@ def tell_curve(frames):
     print("| D/r0 | best frame | 10 % | all |\n|---:|---:|---:|---:|")
     for d_over_r0 in D_OVER_R0:
         truth = lucky.simulate_run(frames, (200, 400), d_over_r0=d_over_r0, seed=9).truth
-        images = lucky.ArrayFrames(truth.focus_images)
+        images = lucky.frames.ArrayFrames(truth.focus_images)
         window = lucky.Window.whole(images.shape)
         psf = diffraction(telescope)
         curve = lucky.keep_curve(images, truth.shifts, truth.strehl, window, diffraction=psf)
         order = np.argsort(-truth.strehl)
-        shifted = lucky.Shifted(images, truth.shifts)
+        shifted = lucky.imaging.Shifted(images, truth.shifts)
         # the peak of a truth image is its Strehl ratio, up to the one factor for all of them
         factor = truth.strehl[order[0]] / truth.focus_images[order[0]].max()
         cells = []
@@ -145,14 +146,14 @@ def tell_run(folder):
     truth = np.load(folder / "truth.npz")
     telescope = SIMULATED  # the run's own figures
     recipe = lucky.Recipe(
-        frames=(str(folder),), dark=str(folder / "dark.fits"), flat=str(folder / "flat.fits")
+        (str(folder),), Calibrate(dark=str(folder / "dark.fits"), flat=str(folder / "flat.fits"))
     )
     chain = build_chain(recipe)
     window = chain.recipe.window("focus")
     block = chain.frames.read(slice(None), window)
     print(f"\n{folder.name}, smoothing {RANK_SMOOTH:g} px, window {window.height} px\n")
     print("| metric | correlation | CPU time a frame (ms) |\n|---|---:|---:|")
-    for metric in lucky.METRICS:
+    for metric in lucky.ranking.METRICS:
         start = time.thread_time()
         quality = quality_of(block, metric, RANK_SMOOTH, diffraction(telescope))
         each = 1e3 * (time.thread_time() - start) / len(block)

@@ -23,7 +23,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from napari_lucky import ArrayFrames, Shifted, Window, register, simulate_run, stack_mean
+from napari_lucky import Window, register, simulate_run, stack_mean
+from napari_lucky.frames import ArrayFrames
+from napari_lucky.imaging import Shifted
 
 READ, GAIN, SKY_ADU = 6.0, 2.0, 100.0  # e-, e-/ADU, ADU
 SIDE = 128
@@ -129,7 +131,7 @@ def tell_static(n, peak, side, drift):
     window = Window.centred(side // 2, side // 2, SIDE)
     for name in METHODS:
         start = time.perf_counter()
-        made = register(ArrayFrames(frames), window, name)
+        made = register(ArrayFrames(frames), window, method=name)
         took = 1e3 * (time.perf_counter() - start) / n
         error = made.points - places
         pulls = ""
@@ -156,7 +158,9 @@ def tell_pulls(n):
                 frames[:, rng.random((SIDE, SIDE)) < masked] = np.nan
                 told = []
                 for method in METHODS:
-                    made = register(ArrayFrames(frames), Window(0, 0, SIDE, SIDE), method, smooth)
+                    made = register(
+                        ArrayFrames(frames), Window(0, 0, SIDE, SIDE), method=method, smooth=smooth
+                    )
                     error = made.points - places
                     pulls = (error - np.nanmean(error, axis=0)) / made.sigma
                     told.append(f"{np.nanstd(pulls):.2f}")
@@ -200,7 +204,7 @@ def tell_turbulence(n):
             frames = noisy(images * photons, np.random.default_rng(0))
             found, lost = [], 0
             for name in METHODS:
-                made = register(ArrayFrames(frames), Window.whole(frames.shape), name)
+                made = register(ArrayFrames(frames), Window.whole(frames.shape), method=name)
                 found.append(strehl(images, made.shifts, kept, perfect))
                 lost = max(lost, int((~made.found).sum()))
             for method in others().values():  # of the frames that are stacked

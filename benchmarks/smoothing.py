@@ -38,8 +38,8 @@ def main():
         light = stars(sampling, d_over_r0)
         rng = np.random.default_rng(1)
         noisy = rng.poisson(light * photons + 20) + rng.normal(0, 5, light.shape)
-        frames = lucky.ArrayFrames(np.rint(noisy + 100).astype(np.float32))
-        best = peak(light, *lucky_frames(lucky.ArrayFrames(light), sampling / 10, 0))
+        frames = lucky.frames.ArrayFrames(np.rint(noisy + 100).astype(np.float32))
+        best = peak(light, *lucky_frames(lucky.frames.ArrayFrames(light), sampling / 10, 0))
         found = measure_sampling(frames, WINDOW)
         tried = [*FIXED, max(1, sampling / 3), found.smooth]
         made = [peak(light, *lucky_frames(frames, smooth, smooth)) / best for smooth in tried]
@@ -77,7 +77,7 @@ def lucky_frames(frames, smooth, rank_smooth):
 
 def peak(light, shifts, kept):
     """Return the peak of the noise-free stack, where all frames have light."""
-    moved = Shifted(lucky.ArrayFrames(light), shifts).read(kept)
+    moved = Shifted(lucky.frames.ArrayFrames(light), shifts).read(kept)
     return np.nanmax(np.mean(moved, axis=0))
 
 

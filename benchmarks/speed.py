@@ -105,7 +105,7 @@ def whole_frames(folder: Path) -> int:
     from napari_lucky.pipeline.measure import survey
 
     run = lucky.open_run(folder / "run_2000")
-    frames = lucky.Subset(run, np.arange(WHOLE))
+    frames = lucky.frames.Subset(run, np.arange(WHOLE))
     square = lucky.Window(0, 128, 1024, 1024)
     calibrated = lucky.calibrate(
         frames, lucky.open_run(folder / "dark.fits"), lucky.open_run(folder / "flat.fits")
@@ -134,10 +134,10 @@ def whole_frames(folder: Path) -> int:
         timed["fft"].append(pooled(transform))
         timed["read"].append(pooled(read))
         start = time.perf_counter()
-        registration = lucky.register(calibrated, square, "correlation")
+        registration = lucky.register(calibrated, square, method="correlation")
         timed["register"].append(time.perf_counter() - start)
         start = time.perf_counter()
-        lucky.register(calibrated, square, "correlation", seen=seen)
+        lucky.register(calibrated, square, method="correlation", seen=seen)
         timed["correlate"].append(time.perf_counter() - start)
         start = time.perf_counter()
         lucky.stack(calibrated, registration.shifts, kept, square)

@@ -23,17 +23,8 @@ import time
 import numpy as np
 from scipy import ndimage
 
-from napari_lucky import (
-    ArrayFrames,
-    Window,
-    calibrate,
-    rank,
-    register,
-    select,
-    simulate_run,
-    stack,
-    stack_mean,
-)
+from napari_lucky import Window, calibrate, rank, register, select, simulate_run, stack, stack_mean
+from napari_lucky.frames import ArrayFrames
 
 METHODS = ("mean", "median", "clipped,3", "weighted,1", "fourier,0.1", "drizzle,2,0.7")
 
@@ -83,9 +74,9 @@ def at_equal_noise(calibrated, shifts, window, noise, n):
     low, high = 1 / n, 1.0
     for _ in range(7):
         middle = (low + high) / 2
-        made = stack(calibrated, shifts, np.arange(n), window, f"fourier,{middle}").image
+        made = stack(calibrated, shifts, np.arange(n), window, method=f"fourier,{middle}").image
         low, high = (middle, high) if background_noise(made) > noise else (low, middle)
-    made = stack(calibrated, shifts, np.arange(n), window, f"fourier,{high}").image
+    made = stack(calibrated, shifts, np.arange(n), window, method=f"fourier,{high}").image
     return high, made
 
 
@@ -106,7 +97,7 @@ def print_strehl(runs, frames):
                 calibrated, shifts, window, background_noise(mean), frames
             )
             others = {
-                by: stack(calibrated, shifts, kept, window, by, quality=quality).image
+                by: stack(calibrated, shifts, kept, window, method=by, quality=quality).image
                 for by in ("weighted,1", "median", "clipped,3")
             }
             sky = np.nanmedian(np.concatenate([mean[0], mean[-1], mean[:, 0], mean[:, -1]]))
@@ -143,7 +134,7 @@ def print_pulls(runs=40):
             made = []
             for _ in range(runs):
                 noisy = ArrayFrames(rng.normal(light, np.sqrt(np.array(light) / 2 + 9)))
-                made.append(stack(noisy, shifts, every, window, method, quality=quality))
+                made.append(stack(noisy, shifts, every, window, method=method, quality=quality))
             images = np.array([stack.image for stack in made], float)
             told = np.mean([stack.variance for stack in made], axis=0)
             scale = made[0].scale
@@ -182,7 +173,7 @@ def stack_once(method, n):
     window = Window(48, 48, 128, 128)
     stack_mean(frames, np.arange(4), window)  # imports
     before = time.perf_counter()
-    stack(frames, shifts, np.arange(n), window, method, quality=quality)
+    stack(frames, shifts, np.arange(n), window, method=method, quality=quality)
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
     print(time.perf_counter() - before, peak)

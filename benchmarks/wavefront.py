@@ -106,8 +106,8 @@ def hard(n):
         static = {noll: scale * value for noll, value in STATIC_ABERRATION.items()}
         run = {**usual, **changes, "telescope": telescope, "aberration": static}
         frames, windows, truth, _, _ = simulated(n, waves, **run)
-        task = lucky.WavefrontTask(*windows, 633.0, 58.6, 5.3, waves, obstruction)
-        made = lucky.measure_wavefront(frames, task)
+        task = lucky.wavefront.WavefrontParameters(*windows, 633.0, 58.6, 5.3, waves, obstruction)
+        made = lucky.wavefront.measure_wavefront(frames, task)
         good = made.frames.good
         own = truth[made.frames.frame, 3:36]
         off = made.frames.coefficients_nm / task.nm_per_rad - own
@@ -127,7 +127,7 @@ def simulated(n, defocus_waves=1.8, **given):
     """Return calibrated frames, the windows, true coefficients and static ones, and defocus."""
     run = lucky.simulate_run(n, SHAPE, defocus_waves=defocus_waves, **WINDOWS, **given)
     frames = lucky.calibrate(
-        *(lucky.ArrayFrames(a) for a in (run.frames, run.dark, run.flat)), saturation=4095
+        *(lucky.frames.ArrayFrames(a) for a in (run.frames, run.dark, run.flat)), saturation=4095
     )
     windows = lucky.Window.centred(*run.focus), lucky.Window.centred(*run.defocus)
     return frames, windows, run.truth.zernikes, static_of(STATIC_ABERRATION), defocus_waves
@@ -149,14 +149,14 @@ def static_of(aberration):
 
 
 def task_of(windows, waves, **given):
-    return lucky.WavefrontTask(*windows, 633.0, 58.6, 5.3, waves, 0.3, **given)
+    return lucky.wavefront.WavefrontParameters(*windows, 633.0, 58.6, 5.3, waves, 0.3, **given)
 
 
 def tell(name, frames, windows, truth, static, waves, fit_defocus=False):
     start = 1.05 * waves if fit_defocus else waves  # which is what the fit has to find
     task = task_of(windows, start, fit_defocus=fit_defocus)
     wall, processor = time.perf_counter(), time.process_time()
-    made = lucky.measure_wavefront(frames, task)
+    made = lucky.wavefront.measure_wavefront(frames, task)
     n = len(made.frames.good)
     wall, processor = (time.perf_counter() - wall) / n, (time.process_time() - processor) / n
     rad, good = made.coefficients_nm / task.nm_per_rad, made.frames.good
@@ -183,15 +183,14 @@ def fraction(error):
 
 def of_stacks(frames, windows, truth, static, waves):
     found = lucky.register(frames, windows[0])
-    quality = lucky.rank(frames, windows[0], "peak", shifts=found.shifts)
+    quality = lucky.rank(frames, windows[0], metric="peak", shifts=found.shifts)
     print("\n| kept | λ/ of the static | blur (px) |\n|---:|---:|---:|")
     for keep in (0.05, 0.1, 0.3, 1.0):
         kept = lucky.select(quality, keep)
         images = {
-            name: stack.image
-            for name, _, stack in lucky.stack_pair(frames, found.shifts, kept, *windows, True)
+            name: stack.image for name, _, stack in lucky.stack_pair(frames, found, kept, *windows)
         }
-        made = lucky.wavefront_of_stacks(
+        made = lucky.wavefront.measure_wavefront_stacks(
             images["focus"], images["defocus"], task_of(windows, waves)
         )
         rad = made.coefficients_nm / made.task.nm_per_rad

@@ -5,9 +5,9 @@ import numpy as np
 from napari_lucky import Window
 from napari_lucky.wavefront.from_stacks import StackWavefront
 from napari_lucky.wavefront.result import PerFrame, Pictures, Wavefront, open_pupil
-from napari_lucky.wavefront.task import WavefrontTask
+from napari_lucky.wavefront.task import WavefrontParameters
 
-TASK = WavefrontTask(
+TASK = WavefrontParameters(
     Window.centred(30, 100, 32),
     Window.centred(33, 36, 48),
     wavelength_nm=600.0,

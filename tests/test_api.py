@@ -1,15 +1,19 @@
 """`import napari_lucky` costs nothing and needs neither napari nor Qt."""
 
+import ast
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import napari_lucky
+from napari_lucky.steps.registry import load_steps
 
 VIEWER = ("napari", "qtpy", "PyQt5", "PyQt6", "PySide2", "PySide6", "magicgui", "superqt", "vispy")
-HEAVY = ("matplotlib", "scipy", "astropy", "numpy", "dask")
+HEAVY = ("matplotlib", "scipy", "astropy", "numpy", "dask", "pydantic")
 SOURCE = Path(napari_lucky.__file__).parent
 CORE = sorted(
     ".".join(path.relative_to(SOURCE).with_suffix("").parts)
@@ -40,8 +44,10 @@ from importlib import import_module
 for name in {CORE!r}:
     import_module("napari_lucky." + name)
 import napari_lucky
-for name in napari_lucky.__all__:
-    getattr(napari_lucky, name)
+for name in dir(napari_lucky):
+    found = getattr(napari_lucky, name)
+    for inner in getattr(found, "__all__", []):
+        getattr(found, inner)
 print(*sorted(m for m, v in sys.modules.items() if v is not None and m.split(".")[0] in {VIEWER!r}))
 print(*(m for m in sys.modules if m.startswith("matplotlib")))
 """
@@ -74,13 +80,54 @@ lucky.write_results(lucky.process(recipe), folder / "2")
     assert (tmp_path / "1" / "report.png").exists()
 
 
+ROOMS = {
+    room: import_module(f"napari_lucky.{room}")
+    for room in sorted(path.parent.name for path in SOURCE.glob("*/__init__.py"))
+    if room not in {"cli", "docks", "files"}
+}
+
+
 @pytest.mark.parametrize("name", napari_lucky.__all__)
 def test_every_name_leads_somewhere(name):
     found = getattr(napari_lucky, name)
-    if name not in ("METRICS", "__version__"):
+    if name != "__version__":
         assert found.__name__ == name
         assert found.__doc__
     assert name in dir(napari_lucky)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_rooms_are_there_with_their_names(room):
+    """And no name is hidden by a module of the same name."""
+    assert getattr(napari_lucky, room) is ROOMS[room]
+    assert room in dir(napari_lucky)
+    for name in getattr(ROOMS[room], "__all__", []):
+        found = getattr(ROOMS[room], name)
+        assert name in dir(ROOMS[room])
+        assert not isinstance(found, ModuleType)
+        if name not in ("METRICS", "Frames"):
+            assert found.__name__ == name
+    with pytest.raises(AttributeError, match=rf"'napari_lucky\.{room}' has no attribute 'luck'"):
+        ROOMS[room].luck  # noqa: B018
+
+
+def test_the_names_are_about_thirty_and_typed():
+    """What is loaded late is what a type checker sees."""
+    text = (SOURCE / "__init__.py").read_text("utf-8")
+    typed = {
+        name.name
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ImportFrom)
+        for name in node.names
+    }
+    assert typed - {"annotations", "TYPE_CHECKING", "lazy_names"} == set(napari_lucky.__all__)
+    assert len(napari_lucky.__all__) < 35
+
+
+def test_every_step_is_in_the_room_of_steps():
+    models = [model for kinds in load_steps().values() for model in kinds.values()]
+    assert {model.__name__ for model in models} == set(dir(napari_lucky.steps))
+    assert all(getattr(napari_lucky.steps, model.__name__) is model for model in models)
 
 
 def test_names_are_listed_once_and_no_others_are_there():

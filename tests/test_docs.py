@@ -1,13 +1,19 @@
-"""Command lines and options that the documents name are those of the program."""
+"""Command lines, options, recipes and Python that the documents show are those of the program."""
 
 import argparse
+import ast
 import re
+import runpy
 import shlex
 from pathlib import Path
 
 import pytest
+from astropy.io import fits
 
+import napari_lucky
+from napari_lucky import Recipe, read_recipe, simulate_run
 from napari_lucky.cli.main import parser
+from napari_lucky.cli.recipe_options import recipe_of, with_values
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -16,20 +22,14 @@ FOREIGN = {"--plugin", "--ignore", "--nthreads", "--nworkers", "--large"}
 VALUES = {
     "Y,X,SIZE": "140,392,128",
     "START:STOP:STEP": "0:20:2",
-    "SIGMA": "3",
-    "PX": "2",
-    "ORDER": "4",
-    "RADIUS": "25",
-    "CUTOFF": "0.2",
+    "NAME=VALUE": "combine=median",
     "SAMPLING": "7",
     "METHOD": "brightest",
     "METRIC": "peak",
     "OBSTRUCTION": "0.3",
     "FULL": "4095",
     "BITS": "12",
-    "FRAME": "best",
     "N": "3",
-    "Q": "100",
     "ADU": "4095",
     "NM": "633",
     "RATIO": "58.6",
@@ -38,6 +38,7 @@ VALUES = {
     "E": "0.3",
     "INNER,OUTER": "50,56",
     "SIDE": "1",
+    "RADIUS": "25",
     "WAVES": "2",
     "MM": "35",
     "VANES": "4",
@@ -64,14 +65,18 @@ def arguments(line):
 
 
 LINES = [(path.name, line) for path in DOCUMENTS for line in command_lines(path.read_text("utf-8"))]
+SYNOPSIS = re.compile(r" \[--")
 
 
 @pytest.mark.parametrize(("name", "line"), LINES)
 def test_command_lines_are_understood(name, line, capsys):
     try:
-        parser().parse_args(arguments(line))
-    except SystemExit:
-        pytest.fail(f"{name}: napari-lucky {line}\n{capsys.readouterr().err}")
+        given = parser().parse_args(with_values(arguments(line)))
+    except SystemExit as end:
+        assert end.code == 0, f"{name}: napari-lucky {line}\n{capsys.readouterr().err}"  # --help
+        return
+    if given.command == "process" and not given.recipe and not SYNOPSIS.search(line):
+        recipe_of(given)  # raises if values make no sense
 
 
 def test_the_documents_name_command_lines():
@@ -87,17 +92,149 @@ def test_the_documents_name_command_lines():
 def test_options_that_are_named_exist(path):
     (commands,) = [a for a in parser()._actions if isinstance(a, argparse._SubParsersAction)]
     known = {option for sub in commands.choices.values() for option in sub._option_string_actions}
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", path.read_text("utf-8")))
+    text = path.read_text("utf-8")
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
     assert named - known - FOREIGN == set()
+    process = commands.choices["process"]
+    for shown in re.findall(r"`(--[a-z-]+[ =][^`|\\]+)`", text):  # `--low-pass 0.186`
+        option, value = re.split("[ =]", shown, maxsplit=1)
+        values = arguments(f"{option} {value}")
+        if option in process._option_string_actions and len(values) > 1 and option != "--shifts":
+            words = ["process", "run", "-o", "out", *values]
+            needs = {"--reference": ["--register", "correlation"], "--dust-on": ["--dust"]}
+            recipe_of(process_words([*words, *needs.get(option, [])]))
+
+
+def process_words(words):
+    return parser().parse_args(with_values(words))
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_links_between_documents_lead_somewhere(path):
-    targets = re.findall(r"(?:\]\(|src=\")(?!http)([^)#\"]+)", path.read_text("utf-8"))
-    assert [target for target in targets if not (path.parent / target).exists()] == []
+    text = path.read_text("utf-8")
+    targets = re.findall(r"(?:\]\(|src=\")(?!http)([^)\"]+)", text)
+    for target in targets:
+        name, _, heading = target.partition("#")
+        to = path.parent / name if name else path
+        assert to.exists(), target
+        if heading:
+            assert heading in headings(to.read_text("utf-8")), target
+
+
+def headings(text):
+    """Return the names that headings have in links, as GitHub makes them."""
+    return {
+        re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-")
+        for line in re.findall(r"^#+ (.+)$", text, re.M)
+    }
 
 
 def test_a_line_that_is_not_understood_is_noticed():
     (line,) = command_lines("Use `napari-lucky process run --no-such 1 -o out`.")
     with pytest.raises(SystemExit):
         parser().parse_args(arguments(line))
+
+
+# --- recipes and Python
+
+
+def blocks(language):
+    """Return the fenced blocks of a language: document, line, text."""
+    return [
+        pytest.param(found[1], id=f"{path.name}-{text[: found.start()].count(chr(10)) + 1}")
+        for path in DOCUMENTS
+        for text in [path.read_text("utf-8")]
+        for found in re.finditer(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+    ]
+
+
+@pytest.mark.parametrize("text", blocks("toml"))
+def test_recipes_can_be_read(text, tmp_path):
+    (tmp_path / "recipe.toml").write_text(text, encoding="utf-8")
+    assert read_recipe(tmp_path / "recipe.toml").input.frames
+
+
+def names_of(node):
+    """Return what code names of `lucky`, such as `lucky.stack` and `lucky.psf.PsfFigures`."""
+    texts = [ast.unparse(one) for one in ast.walk(node) if isinstance(one, ast.Attribute)]
+    return {text for text in texts if re.fullmatch(r"lucky(\.\w+){1,2}", text)}
+
+
+def recipes_in(code):
+    """Return the recipes that code makes."""
+    calls = [one for one in ast.walk(code) if isinstance(one, ast.Call)]
+    made = [one for one in calls if ast.unparse(one.func) == "lucky.Recipe"]
+    asked = [compile(ast.Expression(one), "docs", "eval") for one in made]
+    return [eval(one, {"lucky": napari_lucky}) for one in asked]
+
+
+@pytest.mark.parametrize("text", blocks("python"))
+def test_python_names_what_is_there_and_its_recipes_can_be_made(text):
+    code = ast.parse(text)
+    compile(code, "docs", "exec")
+    for name in names_of(code):
+        assert eval(name, {"lucky": napari_lucky}) is not None, name
+    for recipe in recipes_in(code):
+        assert isinstance(recipe, Recipe)
+
+
+def test_recipes_in_docstrings_can_be_made():
+    texts = [path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py")]
+    docs = [
+        doc
+        for text in texts
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+        and (doc := ast.get_docstring(node))
+    ]
+    made = 0
+    for doc in docs:
+        for block in re.findall(r"(?:^    .*\n?|^\n(?=    ))+", doc, re.M):
+            if "lucky.Recipe(" in block:
+                made += len(recipes_in(ast.parse("if 1:\n" + block)))
+        for call in re.findall(r"`(Recipe\(\"[^`]+\))`", doc):
+            eval(
+                call, vars(napari_lucky) | {n: getattr(napari_lucky, n) for n in dir(napari_lucky)}
+            )
+            made += 1
+    assert made > 1
+
+
+@pytest.fixture
+def in_a_folder_with_a_run(tmp_path, monkeypatch):
+    """A simulated run, its dark and its flat, under the names of the documents."""
+    monkeypatch.chdir(tmp_path)
+    run = simulate_run(12, (280, 560), d_over_r0=2.5, photons=3e5, seed=3)
+    (tmp_path / "run").mkdir()
+    for k, frame in enumerate(run.frames):
+        fits.PrimaryHDU(frame).writeto(tmp_path / "run" / f"AF_{k}.fits")
+    for name in ("dark", "flat"):
+        fits.PrimaryHDU(getattr(run, name)).writeto(tmp_path / f"{name}.fits")
+
+
+def python_of(name, but=()):
+    """Return the code of a document; of parts of an example that follow each other, all."""
+    texts = [param.values[0] for param in blocks("python") if param.id.startswith(name)]
+    return "\n".join(text for text in texts if not any(part in text for part in but))
+
+
+def test_the_python_of_the_readme_runs(in_a_folder_with_a_run):
+    found = {}
+    exec(compile(python_of("README"), "README.md", "exec"), found)
+    assert Path("out3", "focus.fits").exists()
+    assert found["stack"].image.shape == found["window"].shape
+
+
+def test_the_python_of_headless_runs(in_a_folder_with_a_run, capsys):
+    found = {}
+    but = ("fork_executor", "measure_wavefront_run")  # a recipe that comes later; a minute of work
+    exec(compile(python_of("headless", but), "headless.md", "exec"), found)
+    assert 0 < found["figures"].strehl < 1
+    assert found["figures"].errors.strehl > 0
+    assert "12 of 12 frames" in capsys.readouterr().out
+
+
+def test_the_reference_page_is_what_its_script_gives():
+    """`python scripts/reference.py` writes it anew."""
+    script = runpy.run_path(str(ROOT / "scripts" / "reference.py"))
+    assert (ROOT / "docs" / "reference.md").read_text("utf-8") == script["reference"]()

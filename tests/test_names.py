@@ -13,8 +13,8 @@ from napari_lucky import LuckyError, open_run
 from napari_lucky.cli.main import main
 from napari_lucky.fits.frame_table import COLUMNS, table_from_csv
 from napari_lucky.fits.read_back import read_saved
-from napari_lucky.fits.run import tell_left_out
-from napari_lucky.frames.history import Step, frame_numbers, history_cards
+from napari_lucky.fits.run import left_out_notes
+from napari_lucky.frames.history import Record, frame_numbers, history_cards
 from napari_lucky.text import readable, stored
 
 Y, X = np.mgrid[:48, :48]
@@ -51,7 +51,7 @@ def test_a_run_whose_names_are_not_utf8_is_processed_and_its_recipe_replayed(tmp
     write(folder, b"dark\xff.fits", np.full((48, 48), 90, "u2"))
     run = open_run(folder)
     assert (run.name, run.files[0]) == (r"r\xe9p", r"fr\xe4me_0.fits")
-    assert tell_left_out(run) == [r"Left out dark\xff.fits: a dark, flat or bias by its name."]
+    assert left_out_notes(run) == [r"Left out dark\xff.fits: a dark, flat or bias by its name."]
     out, again, table = (tmp_path / os.fsdecode(name) for name in (b"\xe9", b"again", b"table"))
     dark = str(folder / os.fsdecode(b"dark\xff.fits"))
     chosen = ["--focus=24,24,32", "--keep=10", "--report"]
@@ -94,7 +94,7 @@ def test_a_frame_number_of_30_digits_in_a_table_is_told(tmp_path):
     "parameters", [{"start": 10**30, "step": 1}, {"start": 0, "step": 10**30}, {"start": "x"}, {}]
 )
 def test_impossible_numbers_in_a_history_are_passed_over(parameters):
-    step = Step("choose frames", parameters)
+    step = Record("choose frames", parameters)
     assert json.loads(json.dumps(step.parameters)) == parameters
     assert history_cards([step])
     assert frame_numbers(np.arange(4), (step,)).tolist() == [0, 1, 2, 3]
@@ -108,7 +108,7 @@ def test_great_numbers_in_options_give_no_traceback(tmp_path):
     for option in (
         *("frames=0:{}", "frames={}:", "keep={}", "drop={}", "add={}", "focus={},24,32"),
         *("focus=24,24,{}", "saturation={}", "integers={}", "reference={}", "stack=clipped,{}"),
-        *("dust={},3", "outliers={}", "background={}", "low-pass={}", "psf={}"),
+        *("dust={},3", "outliers={}", "background={}", "low-pass={}", "rank=fwhm,{}"),
     ):
         for number in (huge, "9" * 5000):  # the second is more than Python reads
             chosen = "--" + option.format(number)

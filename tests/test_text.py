@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from napari_lucky import FrameTable, table_from_csv, table_to_csv
 from napari_lucky.cli.terminal import say
-from napari_lucky.frames.history import Step
+from napari_lucky.fits import FrameTable, table_from_csv, table_to_csv
+from napari_lucky.frames.history import Record
 from napari_lucky.text import cell, from_cell, plain, printable
 
 NASTY = [
@@ -63,7 +63,7 @@ def test_a_table_with_nasty_names_comes_back(tmp_path):
         np.linspace(-0.5, 0.5, 2 * n).reshape(n, 2),
         -np.linspace(0, 1, n),
         np.arange(n) % 2 == 0,
-        history=(Step("open", inputs={"name": "x,=1+1;@a", "list": [1, -2]}),),
+        history=(Record("open", inputs={"name": "x,=1+1;@a", "list": [1, -2]}),),
     )
     for with_history in (False, True):
         text = table_to_csv(table, with_history)

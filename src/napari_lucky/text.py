@@ -1,10 +1,11 @@
-"""File names, and text for a terminal or a CSV file, made safe to print."""
+"""Text for a terminal, a window, a notebook or a CSV file, made safe to print."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Iterable
+from html import escape
 from typing import Any
 
 ODD = re.compile("[\ud800-\udfff]")
@@ -76,3 +77,23 @@ def _quoted(text: str) -> str:
 def from_cell(text: str) -> str:
     """Return the text that `cell` was given."""
     return MARKED.sub(r"\1", text)
+
+
+def counted(count: int, what: str) -> str:
+    """Return a number of things, such as "1 frame" or "12 frames"."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def html_table(rows: Iterable[Iterable[Any]], head: Iterable[Any] = ()) -> str:
+    """Return a table for a notebook; what is in its cells is no markup."""
+    begin = [_html_row("th", head)] if head else []
+    return f"<table>{''.join([*begin, *(_html_row('td', row) for row in rows)])}</table>"
+
+
+def _html_row(kind: str, cells: Iterable[Any]) -> str:
+    return f"<tr>{''.join(f'<{kind}>{html(one)}</{kind}>' for one in cells)}</tr>"
+
+
+def html(text: Any) -> str:
+    """Return a text for a notebook, in which nothing is markup."""
+    return escape(printable(str(text)))

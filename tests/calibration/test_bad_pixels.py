@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_lucky import hot_pixels
-from napari_lucky.calibration import bad_pixels
+from napari_lucky.calibration import bad_pixels, hot_pixels
 from napari_lucky.calibration.bad_pixels import _local_medians, _spread_of_excess
 
 RNG = np.random.default_rng(0)

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from napari_lucky import ArrayFrames, Calibrated, LuckyError, Window, calibrate, master, master_flat
+from napari_lucky import LuckyError, Window, calibrate, master
+from napari_lucky.calibration import Calibrated, master_flat
 from napari_lucky.calibration.calibrate import saturation_level
+from napari_lucky.frames import ArrayFrames
 
 RNG = np.random.default_rng(0)
 
@@ -12,11 +14,11 @@ def test_master_is_the_clipped_mean_or_median_whatever_the_bands(monkeypatch):
     frames[3, 7, 8] = 4000  # a cosmic ray
     clean = np.delete(frames[:, 7, 8], 3)
     for method, function in (("mean", np.mean), ("median", np.median)):
-        made = master(ArrayFrames(frames), method, 5.0)
+        made = master(ArrayFrames(frames), method, clip_sigma=5.0)
         assert made.dtype == np.float32
         assert made[7, 8] == pytest.approx(function(clean), rel=1e-6)
         np.testing.assert_allclose(made[20:], function(frames[:, 20:], axis=0), rtol=1e-6)
-    assert master(ArrayFrames(frames), "mean", 0)[7, 8] > 200
+    assert master(ArrayFrames(frames), "mean", clip_sigma=0)[7, 8] > 200
 
 
 def test_master_of_one_image_is_that_image():

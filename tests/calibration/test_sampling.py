@@ -80,7 +80,7 @@ def test_faint_speckles_are_smoothed_by_the_detail_that_is_seen(seed):
     found = measured(exposed(speckles(7.0, 5), 3e3, np.random.default_rng(seed)))
     assert found.px is None
     assert found.smooth == pytest.approx(7 / 3, rel=0.25)
-    told = found.tell_smoothing("tracking")
+    told = found.smoothing_note("tracking")
     assert "px for tracking, by the finest detail that stands out of the noise: the" in told
 
 
@@ -109,10 +109,10 @@ def test_the_header_is_asked_where_the_frames_do_not_tell():
     unsure = Sampling(4.0, (1.2, 9.0), px)
     assert unsure.doubts("brightest", "tracking") == ()
     assert unsure.smooth == smoothing_for(px) == pytest.approx(2.33)
-    assert "by the header's optics the sampling is 7.0 px" in unsure.tell_smoothing("tracking")
+    assert "by the header's optics the sampling is 7.0 px" in unsure.smoothing_note("tracking")
     sure = Sampling(3.5, (3.4, 3.6), px)
     assert sure.smooth == 1.17
-    assert "header's optics give 7.0: check" in sure.tell_smoothing("tracking")
+    assert "header's optics give 7.0: check" in sure.smoothing_note("tracking")
     assert sure.doubts("brightest", "tracking") == sure.tell("brightest", "tracking")
     right = Sampling(7.1, (7, 7.2), px)
     told = "Smoothing 2.37 px for tracking: the sampling measured in the frames is 7.1 px per"
@@ -190,7 +190,7 @@ def test_clipped_stars_are_not_measured(masked):
     assert some.px == pytest.approx(5.0, rel=0.12)
     every = measured(clipped(peak.min() * 0.6).astype(np.float32))
     assert every.px is None
-    assert "could not be measured" in every.tell_smoothing("tracking")
+    assert "could not be measured" in every.smoothing_note("tracking")
 
 
 @pytest.mark.parametrize("around", [0.0, np.nan])

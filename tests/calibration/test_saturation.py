@@ -5,10 +5,11 @@ import pytest
 from astropy.io import fits
 
 from made_speckles import exposed, speckles
-from napari_lucky import Recipe, Window, calibrate, process, register
+from napari_lucky import Calibrate, Recipe, Window, calibrate, process, register
 from napari_lucky.calibration.calibrate import Calibrated
 from napari_lucky.calibration.saturation import clipping_level
 from napari_lucky.frames.frames import ArrayFrames
+from napari_lucky.registration.step import Register
 
 WHOLE = Window(0, 0, 128, 128)
 
@@ -67,18 +68,18 @@ def test_hot_pixels_at_the_maximum_are_not_the_star():
 def test_a_job_masks_what_is_clipped_and_replays(tmp_path):
     frames = np.minimum(star(4500), 3000).astype(np.uint16)
     fits.PrimaryHDU(frames).writeto(tmp_path / "cube.fits")
-    recipe = Recipe(frames=(str(tmp_path / "cube.fits"),), focus=(64, 64, 96))
+    recipe = Recipe((str(tmp_path / "cube.fits"),), focus=(64, 64, 96))
     result = process(recipe)
     notes = " ".join(result.notes)
     assert "at 3000 ADU, the greatest value there. They are masked (--saturation 3000)" in notes
     bright = (frames >= 3000).any(axis=(1, 2)).sum()
     assert f"Masked the saturated pixels (3000 ADU and more) of the star in {bright} f" in notes
-    assert result.recipe.saturation == 3000
+    assert result.recipe[Calibrate].saturation == 3000
     again = process(result.recipe)
     np.testing.assert_array_equal(again.images["focus"].data, result.images["focus"].data)
-    given = process(Recipe(frames=recipe.frames, focus=recipe.focus, saturation=5000.0))
+    given = process(recipe.changed(Calibrate, saturation=5000.0))
     assert "clipped" not in " ".join(given.notes)
-    assert given.recipe.saturation == 5000
+    assert given.recipe[Calibrate].saturation == 5000
 
 
 def test_a_job_looks_for_the_level_once(tmp_path, monkeypatch):
@@ -94,8 +95,8 @@ def test_a_job_looks_for_the_level_once(tmp_path, monkeypatch):
     fits.PrimaryHDU(frames).writeto(tmp_path / "cube.fits")
     result = process(Recipe(frames=(str(tmp_path / "cube.fits"),)))
     assert len(looks) == 1
-    assert result.recipe.saturation == 3000
-    assert result.recipe.smooth == pytest.approx(3.5 / 3, abs=0.2)
+    assert result.recipe[Calibrate].saturation == 3000
+    assert result.recipe[Register].smooth == pytest.approx(3.5 / 3, abs=0.2)
 
 
 def test_registration_says_that_clipped_pixels_are_not_masked():

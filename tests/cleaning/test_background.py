@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from numpy.polynomial import legendre
 
-from napari_lucky import ArrayFrames, LuckyError, Window
+from napari_lucky import LuckyError, Window
 from napari_lucky.cleaning.background import BackgroundModel, BackgroundRemoved, Disc, discs_around
+from napari_lucky.frames import ArrayFrames
 
 SHAPE = (160, 220)
 RNG = np.random.default_rng(8)

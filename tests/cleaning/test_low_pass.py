@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from napari_lucky import ArrayFrames, LowPass, LuckyError, Window, cutoff_in_pixels
+from napari_lucky import LuckyError, Window
+from napari_lucky.cleaning import LowPass, cutoff_in_pixels
 from napari_lucky.cleaning.low_pass import check_low_pass, weighted_mean
+from napari_lucky.frames import ArrayFrames
 
 RNG = np.random.default_rng(5)
 

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 from scipy import fft
 
-from napari_lucky import ArrayFrames, LuckyError, NoiseCut, Window
-from napari_lucky.cleaning.noise_cut import _is_signal, _taper, check_noise_cut
+from napari_lucky import LuckyError, Window
+from napari_lucky.cleaning import NoiseCut
+from napari_lucky.cleaning.noise_cut import CutNoise, _is_signal, _taper
+from napari_lucky.frames import ArrayFrames
 
 RNG = np.random.default_rng(12)
 READ_NOISE, SKY, PHOTONS = 6.0, 20.0, 6e5
@@ -150,8 +152,8 @@ def test_a_small_window_costs_a_little_more_than_itself():
 
 @pytest.mark.parametrize("sigma", [0, -1, 10.5, np.nan, np.inf])
 def test_thresholds_that_make_no_sense_are_told(sigma):
-    with pytest.raises(LuckyError, match="over 0 and at most 10"):
-        check_noise_cut(sigma)
+    with pytest.raises(LuckyError, match="a number over 0 to 10 σ"):
+        CutNoise(sigma=sigma)
     if sigma:
         with pytest.raises(LuckyError, match="sigma"):
             NoiseCut(ArrayFrames(np.ones((1, 64, 64))), sigma)

@@ -3,15 +3,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_lucky import ArrayFrames, Calibrated, LuckyError, Window, simulate_run
+from napari_lucky import LuckyError, Window, simulate_run
+from napari_lucky.calibration import Calibrated
 from napari_lucky.calibration.bad_pixels import hot_pixels
 from napari_lucky.calibration.masters import master_flat
 from napari_lucky.cleaning.outliers import (
     OutliersRemoved,
     count_outliers,
     local_median,
-    usual_residuals,
+    pixel_statistics,
 )
+from napari_lucky.frames import ArrayFrames
 from napari_lucky.optics.simulation import SIMULATED
 
 RNG = np.random.default_rng(11)
@@ -32,7 +34,7 @@ def removed(array, by, **options):
     frames = ArrayFrames(array)
     if by == "sigma":
         return OutliersRemoved(frames, sigma=6, **options)
-    return OutliersRemoved(frames, flicker=6, usual=usual_residuals(frames), **options)
+    return OutliersRemoved(frames, flicker=6, usual=pixel_statistics(frames), **options)
 
 
 @pytest.mark.parametrize("by", ["sigma", "flicker"])
@@ -119,4 +121,4 @@ def test_bad_arguments_are_told():
     with pytest.raises(LuckyError, match="2 to 1000"):
         OutliersRemoved(ArrayFrames(NOISE), sigma=1)
     with pytest.raises(LuckyError, match="too few"):
-        usual_residuals(ArrayFrames(NOISE[:7]))
+        pixel_statistics(ArrayFrames(NOISE[:7]))

@@ -13,12 +13,15 @@ import pytest
 from astropy.io import fits
 from scipy.stats import spearmanr
 
-from napari_lucky import read_recipe, simulate_run
+from napari_lucky import Calibrate, Rank, Select, read_recipe, simulate_run
 from napari_lucky.cli.main import main
 from napari_lucky.fits.read_back import read_saved
 from napari_lucky.ranking.rank import METRICS
-from napari_lucky.registration.register import METHODS
+from napari_lucky.registration.step import Register
+from napari_lucky.steps import Output
+from napari_lucky.steps.registry import load_steps
 
+METHODS = tuple(load_steps()["register"])
 N = 12
 COMMAND = [sys.executable, "-W", "error", "-m", "napari_lucky.cli.main"]
 RESULTS = {"focus.fits", "long_exposure.fits", "frames.csv", "recipe.toml"}
@@ -188,7 +191,7 @@ def test_several_darks_make_a_master(simulated, data, tmp_path):
 
 def test_the_star_is_found(simulated, data, masters, tmp_path, capsys):
     assert run_cli("process", data / "run", *masters, "-o", tmp_path / "out") == 0
-    y, x, size = read_recipe(tmp_path / "out" / "recipe.toml").focus
+    y, x, size = read_recipe(tmp_path / "out" / "recipe.toml").input.focus
     assert size == 128
     assert np.hypot(y - simulated.focus[0], x - simulated.focus[1]) < 20
     assert f"--focus {y},{x},{size}" in capsys.readouterr().err
@@ -206,7 +209,7 @@ def test_register(method, simulated, data, masters, tmp_path):
     for axis, name in enumerate(("dy", "dx")):
         slope = np.polyfit(truth[:, axis], made[name], 1)[0]
         assert slope == pytest.approx(1, abs=0.1)
-    assert read_recipe(tmp_path / "recipe.toml").register == method
+    assert read_recipe(tmp_path / "recipe.toml")[Register].kind == method
     history = " ".join(fits.getheader(tmp_path / "focus.fits")["HISTORY"])
     assert f'"method": "{method}"' in history.replace("\n", "").replace(" lucky+ ", "")
 
@@ -217,11 +220,9 @@ def test_rank(metric, simulated, data, masters, tmp_path):
         "--focus",
         spec(simulated.focus),
         "--rank",
-        metric,
+        f"{metric},sampling=7,obstruction=0.3",
         "--keep",
         "4",
-        "--psf",
-        "7,0.3",
         "--rank-smooth",
         "1",
     ]
@@ -230,7 +231,7 @@ def test_rank(metric, simulated, data, masters, tmp_path):
     assert spearmanr(made["quality"], simulated.truth.strehl).statistic > 0.8
     best = np.argsort(-made["quality"])[:4]
     assert set(np.flatnonzero(made["selected"])) == set(best)
-    assert read_recipe(tmp_path / "recipe.toml").rank == metric
+    assert read_recipe(tmp_path / "recipe.toml")[Rank].metric == metric
 
 
 def test_metrics_and_methods_are_not_all_one(simulated, data, masters, tmp_path):
@@ -238,8 +239,9 @@ def test_metrics_and_methods_are_not_all_one(simulated, data, masters, tmp_path)
     for option, names in (("--register", METHODS), ("--rank", METRICS)):
         for name in names:
             out = tmp_path / name
-            where = ["--focus", spec(simulated.focus), "--psf", "7,0.3"]
-            run_cli("process", data / "cube.fits", *masters, *where, option, name, "-o", out)
+            how = [option, name + ",sampling=7,obstruction=0.3" * (option == "--rank")]
+            where = ["--focus", spec(simulated.focus), *how, "-o", out]
+            assert run_cli("process", data / "cube.fits", *masters, *where) == 0
             made = table(out)
             found[name] = made["dy" if option == "--register" else "quality"].tobytes()
     assert len(set(found.values())) == len(METHODS) + len(METRICS)
@@ -334,7 +336,7 @@ def test_images_as_integers_and_their_replay(
     assert "focus: cut" in told or integers == "scaled"
     assert (tmp_path / "first" / "frames.csv").read_bytes() == (full / "frames.csv").read_bytes()
     recipe = tmp_path / "first" / "recipe.toml"
-    assert read_recipe(recipe).integers == integers
+    assert read_recipe(recipe)[Output].integers == integers
     assert run_cli("process", "--recipe", recipe, "-o", tmp_path / "again") == 0
     assert contents(tmp_path / "again") == contents(tmp_path / "first")
 
@@ -353,9 +355,11 @@ def test_a_recipe_for_other_frames(full, simulated, data, tmp_path):
     out = tmp_path / "out"
     assert run_cli("process", *recipe, tmp_path / "other.fits", "--keep", "3", "-o", out) == 0
     used, before = read_recipe(out / "recipe.toml"), read_recipe(full / "recipe.toml")
-    assert used.frames == (str(tmp_path / "other.fits"),)
-    assert (used.dark, used.focus, used.defocus) == (before.dark, before.focus, before.defocus)
-    assert used.keep == 3
+    assert used.input.frames == (str(tmp_path / "other.fits"),)
+    assert used[Calibrate] == before[Calibrate]
+    assert used.input.focus == before.input.focus
+    assert used.input.defocus == before.input.defocus
+    assert used[Select].keep == 3
     np.testing.assert_array_equal(table(out)["quality"], table(full)["quality"][::-1])
 
 
@@ -559,22 +563,25 @@ def test_blank_frames_are_seen_through_dark_and_flat(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--keep", "0"], "Keep 0 frames"),
-        (["--keep", "-1"], "Keep -1 frames"),
-        (["--keep", "2.0"], "Keep 2.0"),
-        (["--keep", "0.0"], "Keep 0.0"),
-        (["--keep", "-0.5"], "Keep -0.5"),
-        (["--keep", "nan"], "'nan' is neither"),
-        (["--keep", "some"], "'some' is neither"),
+        (["--keep", "0"], "keep is 0; it must be"),
+        (["--keep", "-1"], "keep is -1; it must be"),
+        (["--keep", "2.0"], "keep is 2.0: a fraction"),
+        (["--keep", "0.0"], "keep is 0.0; it must be"),
+        (["--keep", "-0.5"], "keep is -0.5; it must be"),
+        (["--keep", "nan"], "keep is nan; it must be"),
+        (
+            ["--keep", "some"],
+            "keep is 'some'; it must be a number over 0 to 1 (fraction)",
+        ),
         (["--keep", "13"], "Keep 13 frames: only 12"),
-        (["--keep-above", "good"], "'good' is not a quality"),
-        (["--keep-above", "nan"], "give a number"),
+        (["--keep-above", "good"], "above is 'good'; it must be a number"),
+        (["--keep-above", "nan"], "above is nan; it must be a number"),
         (["--keep-above", "1e9"], "of 1e+09 or more; the best has"),
         (["--keep-above", "500", "--keep", "3"], "--keep and --keep-above"),
         (["--add", "12"], "Frame 12 is changed by hand, but is not among the 12 frames used"),
         (["--drop", "3", "--frames", "4:9"], "Frame 3 is changed by hand"),
         (["--add", "3", "--drop", "3"], "Frame 3 is both"),
-        (["--add", "three"], "such as 5,17"),
+        (["--add", "three"], "add is ['three']; it must be a list of whole numbers"),
         (["--focus", "95,316,500"], "focus window covers rows -155 to 344"),
         (["--focus", "5,316,64"], "focus window covers rows -27"),
         (["--focus=-95,316,64"], "focus window covers rows -127"),
@@ -588,13 +595,13 @@ def test_blank_frames_are_seen_through_dark_and_flat(
         (["--frames", "20:30"], "range 20:30 chooses none of the run's 12 frames"),
         (["--frames", "5:5"], "chooses none"),
         (["--background", "7"], "0 to 6"),
-        (["--reference", "worst"], "best, first, mean"),
+        (["--register", "correlation", "--reference", "worst"], "best, first, mean"),
         (["--reference", "first"], "add --register correlation"),
-        (["--dust-on", "mean"], "add --dust N,RADIUS"),
-        (["--saturation", "0"], "over 0"),
-        (["--saturation", "much"], "invalid float value"),
+        (["--dust-on", "mean"], "add --dust"),
+        (["--saturation", "0"], "saturation is 0; it must be a number over 0 ADU"),
+        (["--saturation", "much"], "saturation is 'much'; it must be a number over 0 ADU"),
         (["--register", "correlation", "--reference", "500"], "frames 0 to 11"),
-        (["--background", "four"], "not ORDER or ORDER,RADIUS"),
+        (["--background=four"], "order is 'four'; it must be a whole number from 0 to 6"),
         (["--frames", "5"], "'5' is not START:STOP"),
         (["--frames", "a:b"], "'a:b' is not START:STOP"),
         (["--register", "phase"], "'phase'"),
@@ -630,9 +637,9 @@ def test_a_flat_without_light(data, tmp_path, capsys):
 def test_a_bad_recipe(data, tmp_path, capsys):
     for text, says in [
         ("keep = 1", "keep stands alone"),
-        ("[ranking]\nkeep = 2.0", "Keep 2.0"),
-        ("[ranking]\nluck = 1", "no 'luck'"),
-        ("[registration]\nfocus = [1, 2]", "[y, x, size]"),
+        ("[select]\nkeep = 2.0", "keep is 2.0"),
+        ("[rank]\nluck = 1", "no 'luck'"),
+        ("[input]\nfocus = [1, 2]", "focus is [1, 2]; it must be a list of whole numbers"),
         ("this is no recipe", "not a TOML file"),
     ]:
         (tmp_path / "r.toml").write_text(text)
@@ -792,10 +799,10 @@ def test_the_choice_by_quality_and_by_hand_replays_to_the_same_bits(full, data, 
     kept = {order[0], order[2], order[3], order[9], order[10]}
     assert set(np.flatnonzero(table(tmp_path / "a")["selected"])) == kept
     recipe = read_recipe(tmp_path / "a" / "recipe.toml")
-    assert recipe.keep_above == float(above)
-    assert (recipe.add, recipe.drop) == ((order[9], order[10]), (order[1],))
+    assert recipe[Select].above == float(above)
+    assert (recipe[Select].add, recipe[Select].drop) == ((order[9], order[10]), (order[1],))
     history = str(fits.getheader(tmp_path / "a" / "focus.fits")["HISTORY"]).replace("\nlucky+ ", "")
-    assert f'"keep_above": {above}' in history
+    assert f'"above": {above}' in history
     assert f'"drop": [{order[1]}]' in history
     again = ["--recipe", tmp_path / "a" / "recipe.toml", "--report"]
     assert run_cli("process", *again, "-o", tmp_path / "b") == 0

@@ -1,78 +1,256 @@
+"""The options of the steps: what they ask for, over a recipe, and what they refuse."""
+
+import re
+import subprocess
+import sys
+
 import pytest
 
-from napari_lucky.cli.main import parser
-from napari_lucky.cli.recipe_options import cleaning_changes
+from napari_lucky import Calibrate, Rank, Recipe, Select, recipe_to_toml
+from napari_lucky.cli.main import main, parser
+from napari_lucky.cli.recipe_options import has_option, recipe_of, with_values
+from napari_lucky.steps import (
+    CutNoise,
+    LowPassFilter,
+    Output,
+    ReadShifts,
+    RegisterCorrelation,
+    RemoveBackground,
+    RemoveDust,
+    RemoveFlicker,
+    RemoveOutliers,
+    StackDrizzle,
+)
+from napari_lucky.steps.declaration import params
+from napari_lucky.steps.option_text import parse_option
+from napari_lucky.steps.registry import first_of, load_steps, make_step, own_options
 
 
-def changes(*options):
-    return cleaning_changes(parser().parse_args(["process", "run", "-o", "out", *options]))
+def asked(*options):
+    """Return the recipe that a command line asks for."""
+    words = ["process", *map(str, options), "-o", "out"]
+    return recipe_of(parser().parse_args(with_values(words)))
 
 
 @pytest.mark.parametrize(
-    ("options", "expected"),
+    ("options", "step"),
     [
-        ((), {}),
-        (("--outliers", "6"), {"outliers": 6.0, "outliers_as": "mask"}),
-        (("--outliers", "5.5,replace"), {"outliers": 5.5, "outliers_as": "replace"}),
-        (("--outliers", "off"), {"outliers": None}),
-        (("--flicker", "7"), {"flicker": 7.0}),
-        (("--flicker", "off"), {"flicker": None}),
+        ("--outliers", RemoveOutliers()),
+        ("--outliers 6", RemoveOutliers(sigma=6.0)),
+        ("--outliers 5.5,replace", RemoveOutliers(sigma=5.5, action="replace")),
+        ("--outliers replace", RemoveOutliers(action="replace")),
+        ("--outliers=action=replace,sigma=7", RemoveOutliers(sigma=7.0, action="replace")),
+        ("--flicker 7", RemoveFlicker(sigma=7.0)),
+        ("--dust 5,12", RemoveDust(count=5, radius=12.0)),
         (
-            ("--dust", "5,12"),
-            {"dust": 5, "dust_radius": 12.0, "dust_as": "divide", "dust_spots": ()},
+            "--dust 5,12.5,mask --dust-on flat.fits",
+            RemoveDust(count=5, radius=12.5, action="mask", on="flat.fits"),
+        ),
+        ("--background 4", RemoveBackground(order=4)),
+        (
+            "--background 2,80,speckle",
+            RemoveBackground(order=2, radius=80.0, centre="speckle"),
+        ),
+        ("--background 2,speckle", RemoveBackground(order=2, centre="speckle")),
+        ("--background radius=auto", RemoveBackground()),
+        ("--noise-cut 2.5", CutNoise(sigma=2.5)),
+        ("--low-pass .15", LowPassFilter(cutoff=0.15)),
+        ("--low-pass 1,7", LowPassFilter(cutoff=1.0, sampling=7.0)),
+        ("--dark a,b.fits --flat f=1,2", Calibrate(dark="a,b.fits", flat="f=1,2")),
+        ("--calibrate median --saturation 4095", Calibrate(combine="median", saturation=4095.0)),
+        (
+            "--register correlation --reference mean --smooth 0",
+            RegisterCorrelation(reference_frame="mean", smooth=0.0),
         ),
         (
-            ("--dust", "5, 12.5, mask", "--dust-on", "flat.fits"),
-            {
-                "dust": 5,
-                "dust_radius": 12.5,
-                "dust_as": "mask",
-                "dust_spots": (),
-                "dust_on": "flat.fits",
-            },
-        ),
-        (("--dust", "off"), {"dust": None, "dust_spots": ()}),
-        (
-            ("--background", "4"),
-            {"background": 4, "background_radius": None, "background_centre": "window"},
+            "--register correlation,7,smooth=1.5",
+            RegisterCorrelation(reference_frame="7", smooth=1.5),
         ),
         (
-            ("--background", "2,80,speckle"),
-            {"background": 2, "background_radius": 80.0, "background_centre": "speckle"},
+            "--rank psf-correlation,7,0.3",
+            Rank(metric="psf-correlation", sampling=7.0, obstruction=0.3),
         ),
-        (
-            ("--background", "2,speckle"),
-            {"background": 2, "background_radius": None, "background_centre": "speckle"},
-        ),
-        (("--background", "off"), {"background": None}),
-        (("--noise-cut", "3"), {"noise_cut": 3.0}),
-        (("--noise-cut", "off"), {"noise_cut": None}),
-        (("--low-pass", "0.15"), {"low_pass": 0.15, "sampling": None}),
-        (("--low-pass", "1,7"), {"low_pass": 1.0, "sampling": 7.0}),
-        (("--low-pass", "off"), {"low_pass": None}),
+        ("--rank fwhm --rank-smooth 1", Rank(metric="fwhm", smooth=1.0)),
+        ("--select 0.2", Select(keep=0.2)),
+        ("--select 1", Select(keep=1)),
+        ("--keep 1.0", Select(keep=1.0)),
+        ("--keep .5 --add 5,17 --drop 3", Select(keep=0.5, add=(5, 17), drop=(3,))),
+        ("--keep-above 1e3", Select(above=1000.0)),
+        ("--select add=5/17", Select(add=(5, 17))),
+        ("--stack drizzle,1.5,0.5,false", StackDrizzle(scale=1.5, drop=0.5, subpixel=False)),
+        ("--stack method=drizzle,1.5", StackDrizzle(scale=1.5)),
+        ("--integers 4095,12", Output(integers="4095,12")),
+        ("--shifts frames.csv", ReadShifts(table_file="frames.csv")),
     ],
 )
-def test_options_of_the_cleaning(options, expected):
-    assert changes(*options) == expected
+@pytest.mark.parametrize("before", [True, False])
+def test_options_make_a_step(options, step, before):
+    """Whether the run comes before them or after them."""
+    words = options.split()
+    recipe = asked("run", *words) if before else asked(*words, "run")
+    assert recipe.table(step.table) == step
+    assert type(recipe.table(step.table)) is type(step)
+    assert recipe == Recipe("run", step)
+    if isinstance(step, Select):
+        assert type(recipe[Select].keep) is type(step.keep)
+
+
+def test_a_step_without_a_value_takes_no_run_for_one():
+    for run in ("2024-11-26", "6_run", "replace.fits", "./6"):
+        recipe = asked("--outliers", run)
+        assert recipe.input.frames == (run,)
+        assert recipe.get(RemoveOutliers) == RemoveOutliers()
+    assert with_values(["--outliers", "--", "--outliers", "6"])[2:] == ["--outliers", "6"]
+    assert asked("--outliers", "--flicker", "run").get(RemoveFlicker) == RemoveFlicker()
+
+
+@pytest.fixture
+def recipe_file(tmp_path):
+    recipe = Recipe(
+        "/run",
+        RemoveOutliers(sigma=7.0, action="replace"),
+        CutNoise(),
+        Rank(metric="psf-correlation", sampling=7.0, obstruction=0.3),
+        Select(above=5.0, drop=(2,)),
+        StackDrizzle(scale=3.0, subpixel=False),
+        Output(integers="scaled"),
+    )
+    (tmp_path / "recipe.toml").write_text(recipe_to_toml(recipe))
+    return tmp_path / "recipe.toml", recipe
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "changes"),
     [
-        (("--outliers", "many"), "SIGMA,replace"),
-        (("--outliers", "6,cut"), "SIGMA,replace"),
-        (("--outliers", ""), "SIGMA,replace"),
-        (("--flicker", "6,7"), "a number such as 6"),
-        (("--dust", "5"), "N,RADIUS"),
-        (("--dust", "5.5,3"), "N,RADIUS"),
-        (("--background", "four"), "ORDER or ORDER,RADIUS"),
-        (("--background", "4,80,star"), "ORDER or ORDER,RADIUS"),
-        (("--noise-cut", "x"), "a number such as 3"),
-        (("--low-pass", "1,7,9"), "CUTOFF,SAMPLING"),
+        ([], []),
+        (["--outliers"], []),
+        (["--outliers", "5"], [RemoveOutliers(sigma=5.0, action="replace")]),
+        (["--keep", "3"], [Select(keep=3, drop=(2,))]),
+        (["--select", "keep=3"], [Select(keep=3, drop=(2,))]),
+        (["--keep-above", "6"], [Select(above=6.0, drop=(2,))]),
+        (["--stack", "drop=0.5"], [StackDrizzle(scale=3.0, drop=0.5, subpixel=False)]),
+        (["--stack", "median"], [make_step("stack", {"method": "median", "subpixel": False})]),
+        (["--integers", "none"], [Output()]),
+        (["--rank", "sampling=8"], [Rank(metric="psf-correlation", sampling=8.0, obstruction=0.3)]),
     ],
 )
-def test_what_cannot_be_read_is_told(options, told, capsys):
-    with pytest.raises(SystemExit) as stop:
-        changes(*options)
-    assert stop.value.code == 2
-    assert told in capsys.readouterr().err
+def test_options_go_over_a_recipe(options, changes, recipe_file):
+    """What is not given stays; another method keeps what both have."""
+    path, recipe = recipe_file
+    assert asked("--recipe", path, *options) == recipe.with_steps(*changes)
+
+
+def test_no_turns_a_step_of_the_recipe_off(recipe_file):
+    path, recipe = recipe_file
+    found = asked("--recipe", path, "--no-outliers", "--no-flicker")
+    assert found == recipe.without("outliers")
+    assert found.get(RemoveOutliers) is None
+    assert found.get(CutNoise) == CutNoise()
+    found = asked("--recipe", path, "other", "--no-noise-cut")
+    assert found.input.frames == ("other",)
+    assert found.get(CutNoise) is None
+
+
+SIGMA = "outliers: sigma is {}; it must be a number from 2 to 1000 σ."
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ("--outliers=many", SIGMA.format("'many'")),
+        ("--outliers 1.0", SIGMA.format("1.0")),
+        ("--outliers nan", SIGMA.format("nan")),
+        ("--outliers 6,cut", "outliers: action is 'cut'; it must be one of mask, replace."),
+        ("--outliers 6,mask,9", "'9' is one value too many; there are sigma, action."),
+        ("--outliers sigmma=6", "outliers has no 'sigmma'; did you mean 'sigma'?"),
+        ("--outliers 6,sigma=7", "outliers: sigma is given twice."),
+        ("--outliers --no-outliers", "--outliers and --no-outliers: give one."),
+        ("--flicker 6,7", "flicker: action is '7'; it must be one of mask, replace."),
+        ("--dust 5.5,3", "dust: count is 5.5; it must be a whole number from 1."),
+        ("--dust-on mean", "--dust-on changes a step that is off: add --dust."),
+        (
+            "--background=four",
+            "background: order is 'four'; it must be a whole number from 0 to 6.",
+        ),
+        ("--background 4,80,star", "it must be one of window, speckle."),
+        ("--noise-cut=x", "noise-cut: sigma is 'x'; it must be a number over 0 to 10 σ."),
+        ("--low-pass 1,7,9", "'9' is one value too many; there are cutoff, sampling."),
+        ("--keep some", "select: keep is 'some'; it must be a number over 0 to 1 (fraction), or a"),
+        ("--keep 2.0", "write a whole number to keep that many frames."),
+        ("--keep 0.1 --select keep=3", "--keep and --select keep=…: give one."),
+        ("--keep 0.1 --keep-above 3", "--keep and --keep-above: each says where the cut is"),
+        ("--add three", "select: add is ['three']; it must be a list of whole numbers."),
+        ("--register phase", "the method is 'phase'; it must be one of brightest, centroid, "),
+        ("--reference first", "--reference is of the method correlation: add --register corr"),
+        ("--register template --reference first", "--reference is of the method correlation"),
+        ("--rank luck", "rank: metric is 'luck'; it must be one of peak, peak-over-flux"),
+        ("--rank fwhm,obstruction=1", "rank: obstruction is 1; it must be a number from 0 under 1"),
+        ("--stack drizzle,scale=4", "scale is 4.0; it must be one of 1.5, 2.0, 3.0."),
+        ("--stack mean,subpixel=no", "stack mean: subpixel is 'no'; it must be true or false."),
+        ("--shifts f.csv --rank peak", "--rank: --shifts says already which frames"),
+        ("--shifts f.csv --register template --add 3", "--register and --add: --shifts says"),
+        ("--dark=", "calibrate: The path of the dark is empty; leave it out."),
+        ("--psf 7", "unrecognized arguments: --psf"),
+        ("--outl 6", "unrecognized arguments: --outl 6; did you mean --outliers?"),
+        ("--no-outlier", "unrecognized arguments: --no-outlier; did you mean --no-outliers?"),
+        ("--stack mean,method=median", "stack: method is given twice."),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_one_line(options, says, capsys):
+    try:
+        status = main(["process", "run", "-o", "out", *options.split()])
+    except SystemExit as stop:
+        status = stop.code
+    said = capsys.readouterr().err
+    assert status == 2
+    assert says in said
+    assert said.count("\n") == 1
+
+
+def test_the_help_names_every_step_with_its_parameters(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        parser().parse_args(["process", "--help"])
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    words = " ".join(text.split())
+    for table, kinds in load_steps().items():
+        if table == "input":
+            continue
+        assert (f"--{table} " in text) == (has_option(table) or table == "shifts")
+        assert (f"--no-{table} " in text) == first_of(table).optional
+        for kind, model in kinds.items():
+            assert kind in words
+            for name, one in params(model).items():
+                if one.option:
+                    assert f"  {one.option} " in text
+                elif not one.hand_made:
+                    assert re.search(rf"(?<![\w]){name}[=:]", words)
+                    assert one.text.rstrip(".") in words
+                    assert one.allowed in words
+    assert "sigma=6: Threshold over the noise around the pixel; a number from 2 to 1000 σ" in words
+    assert set(own_options()) <= set(text.split())
+
+
+def test_help_takes_no_heavy_imports():
+    code = (
+        "import sys\nfrom napari_lucky.cli.main import main\n"
+        "try: main(['process', '--help'])\nexcept SystemExit: pass\n"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    heavy = {"scipy", "astropy", "matplotlib", "dask", "napari", "qtpy"}
+    assert not heavy & set(done.stderr.split())
+    assert "--outliers" in done.stdout
+
+
+@pytest.mark.parametrize("table", [table for table in load_steps() if has_option(table)])
+def test_the_defaults_that_the_help_shows_are_those_of_the_step(table):
+    """Every NAME=DEFAULT of the help, typed, is the step as it is by default."""
+    from napari_lucky.steps.sentences import default_text
+
+    for kind, model in load_steps()[table].items():
+        shown = [
+            f"{name}={text}" for name, one in params(model).items() if (text := default_text(one))
+        ]
+        assert parse_option(table, ",".join([kind, *shown])) == model()

@@ -9,20 +9,28 @@ import pytest
 from astropy.io import fits
 
 from napari_lucky import (
-    ImageResult,
-    Step,
+    Calibrate,
+    Rank,
+    Recipe,
+    Select,
     Telescope,
     Window,
     calibrate,
+    clean,
     open_run,
-    save_telescope,
+    rank,
+    recipe_to_toml,
     simulate_run,
     write_fits,
 )
 from napari_lucky.cli.main import main
+from napari_lucky.fits import ImageResult
+from napari_lucky.frames import Record
+from napari_lucky.optics import save_telescope
 from napari_lucky.optics.simulation import SIMULATED
+from napari_lucky.steps import LowPassFilter, RegisterCorrelation, RemoveBackground, StackDrizzle
 from napari_lucky.wavefront.measure import measure_wavefront
-from napari_lucky.wavefront.task import WavefrontTask
+from napari_lucky.wavefront.task import WavefrontParameters
 
 N, SATURATED = 7, 3
 OPTICS = ["--wavelength", 633, "--focal-ratio", 58.6, "--pixel-size", 12, "--obstruction", 0.3]
@@ -115,7 +123,7 @@ def test_the_files_hold_what_python_measures(done, data, simulated):
     masters = [open_run(data / f"{name}.fits") for name in ("dark", "flat")]
     frames = calibrate(open_run(data / "run"), *masters, saturation=4095)
     focus, defocus = Window.centred(*simulated.focus), Window.centred(*simulated.defocus)
-    task = WavefrontTask(focus, defocus, 633, 58.6, 12, 1.0, 0.3, modes=15)
+    task = WavefrontParameters(focus, defocus, 633, 58.6, 12, 1.0, 0.3, modes=15)
     wavefront = measure_wavefront(frames, task)
     found = [float(row["coefficient_nm"]) for row in rows_of(done / "zernike.csv")]
     np.testing.assert_allclose(found, wavefront.coefficients_nm, rtol=1e-6, atol=1e-6)
@@ -160,7 +168,7 @@ def test_the_stacks_are_the_lesser_way(simulated, tmp_path, capsys):
     rng = np.random.default_rng(0)
     images = tuple((image + rng.normal(0, 2, image.shape)).astype(np.float32) for image in images)
     for name, image in zip(("focus", "defocus"), images, strict=True):
-        results = [ImageResult(image, name, history=(Step("stack", {"method": "mean"}),))]
+        results = [ImageResult(image, name, history=(Record("stack", {"method": "mean"}),))]
         write_fits(tmp_path / f"{name}.fits", results)
     out = tmp_path / "out"
     given = ["--stacks", tmp_path / "focus.fits", tmp_path / "defocus.fits"]
@@ -176,7 +184,7 @@ def test_the_stacks_are_the_lesser_way(simulated, tmp_path, capsys):
 
     write_fits(
         tmp_path / "drizzled.fits",
-        [ImageResult(images[0], "focus", history=(Step("stack", {"scale": 2}),), scale=2)],
+        [ImageResult(images[0], "focus", history=(Record("stack", {"scale": 2}),), scale=2)],
     )
     given = ["--stacks", tmp_path / "drizzled.fits", tmp_path / "defocus.fits"]
     assert "drizzled" in refused(capsys, *given, *OPTICS, *WAVES, "-o", tmp_path / "no")
@@ -187,7 +195,7 @@ def fake(monkeypatch):
     seen = {}
 
     def stop(frames, task, quality=None, **_):
-        seen.update(task=task, quality=quality, shape=frames.shape)
+        seen.update(task=task, quality=quality, shape=frames.shape, frames=frames)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("napari_lucky.wavefront.job.measure_wavefront", stop)
@@ -230,6 +238,50 @@ def test_telescope_from_header_name_and_option(simulated, where, tmp_path, monke
     assert seen["task"].focal_ratio == 50
 
 
+def test_a_recipe_gives_run_masters_windows_and_cleaning(
+    simulated, data, tmp_path, capsys, monkeypatch
+):
+    """What is given beside it wins; smoothing is left out, and nothing is tracked or chosen."""
+    seen = fake(monkeypatch)
+    masters = {name: data / f"{name}.fits" for name in ("dark", "flat")}
+    recipe = Recipe(
+        data / "run",
+        Calibrate(**masters, saturation=4095.0),
+        RemoveBackground(order=1),
+        LowPassFilter(),
+        RegisterCorrelation(),
+        Rank(metric="gradient", smooth=1.5),
+        Select(keep=3),
+        StackDrizzle(),
+        start=1,
+        focus=simulated.focus,
+        defocus=simulated.defocus,
+    )
+    (tmp_path / "recipe.toml").write_text(recipe_to_toml(recipe))
+    given = ["--recipe", tmp_path / "recipe.toml", *OPTICS, *WAVES, "-o", tmp_path / "out"]
+    assert run_cli(*given) == 130
+    assert "The recipe's low-pass is not used" in capsys.readouterr().err
+    task = seen["task"]
+    assert task.focus == Window.centred(*simulated.focus)
+    assert task.defocus == Window.centred(*simulated.defocus)
+    assert seen["shape"] == (N - 1, 64, 128)
+    assert seen["quality"] is None
+    opened = [open_run(data / f"{name}.fits") for name in ("dark", "flat")]
+    calibrated = calibrate(open_run(data / "run"), *opened, saturation=4095)
+    expected = clean(
+        calibrated, [RemoveBackground(order=1)], windows=[task.focus, task.defocus]
+    ).frames
+    np.testing.assert_array_equal(seen["frames"].read(slice(0, 2)), expected.read(slice(1, 3)))
+
+    more = ["--no-background", "--frames", "0:4", "--choose", "ranked", "--defocus", "32,96,44"]
+    assert run_cli(*given, *more) == 130
+    assert seen["task"].defocus == Window.centred(32, 96, 44)
+    assert seen["shape"] == (4, 64, 128)
+    np.testing.assert_array_equal(seen["frames"].read(slice(0, 2)), calibrated.read(slice(0, 2)))
+    quality = rank(calibrated, task.focus, metric="gradient", smooth=1.5)[:4]
+    np.testing.assert_allclose(seen["quality"], quality)
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [
@@ -252,6 +304,8 @@ def test_telescope_from_header_name_and_option(simulated, where, tmp_path, monke
         ([*OPTICS, *WAVES, "--telescope", "none"], "no telescope 'none'"),
         ([*OPTICS, *WAVES, "--focal-length", 3], "give one"),
         ([*OPTICS, *WAVES, "--stacks", "a.fits", "b.fits"], "not a run"),
+        ([*OPTICS, *WAVES, "--outliers", "1.5"], "sigma is 1.5; it must be a number from 2"),
+        ([*OPTICS, *WAVES, "--low-pass", "1.5"], "unrecognized arguments: --low-pass"),
         ([*OPTICS, *WAVES, "--focus", "5,5,32"], "The focus window covers rows"),
         ([*OPTICS, *WAVES, "--focus", "5,5"], "is not Y,X,SIZE"),
         ([*OPTICS, *WAVES, "--scheduler", "nowhere"], "no address of a scheduler"),
@@ -268,6 +322,9 @@ def test_what_is_missing_is_asked_for(where, tmp_path, capsys):
     assert "No frames were given" in refused(capsys, *OPTICS, *WAVES, *out)
     absent = ["--stacks", tmp_path / "a.fits", tmp_path / "b.fits"]
     assert "a.fits" in refused(capsys, *absent, *OPTICS, *WAVES, *out)
+    for option in (["--dark", "d.fits"], ["--outliers", "6"], ["--rank=fwhm"], ["--recipe", "r"]):
+        says = refused(capsys, *absent, *option, *OPTICS, *WAVES, *out)
+        assert f"{option[0].partition('=')[0]}: --stacks measures one pair" in says
     run = ["--stacks", where[0], where[0]]
     assert "no stack but 7 frames" in refused(capsys, *run, *OPTICS, *WAVES, *out)
 

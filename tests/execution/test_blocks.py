@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from napari_lucky.execution.blocks import Cancelled, blocks_of, cores, map_blocks
+from napari_lucky.execution.blocks import blocks_of, cores, map_blocks
+from napari_lucky.execution.job import Cancelled, Job
 
 BLOCKS = blocks_of(100, 1 << 21)  # a frame a block
 
@@ -88,7 +89,11 @@ def test_sums_are_the_same_to_the_bit_in_every_run():
 def test_progress_counts_frames_from_none_to_all():
     calls = []
     blocks = blocks_of(150, 1 << 15)
-    list(map_blocks(lambda b: 0, blocks, progress=lambda *told: calls.append(told), what="testing"))
+    list(
+        map_blocks(
+            lambda b: 0, blocks, job=Job(progress=lambda *told: calls.append(told)), what="testing"
+        )
+    )
     done = [call[0] for call in calls]
     assert (done[0], done[-1]) == (0, 150)
     assert done == sorted(done)
@@ -101,7 +106,7 @@ def test_progress_is_called_from_the_callers_thread_while_a_block_takes_long():
         map_blocks(
             lambda block: time.sleep(0.45),
             BLOCKS[:1],
-            progress=lambda *told: calls.append((threading.current_thread(), told[0])),
+            job=Job(progress=lambda *told: calls.append((threading.current_thread(), told[0]))),
         )
     )
     assert {thread for thread, _ in calls} == {threading.current_thread()}
@@ -122,7 +127,7 @@ def test_a_cancel_does_not_wait_for_the_blocks_that_run(workers):
 
     try:
         with pytest.raises(Cancelled):
-            list(map_blocks(block_for_long, BLOCKS, progress=cancel_after_a_while))
+            list(map_blocks(block_for_long, BLOCKS, job=Job(progress=cancel_after_a_while)))
         assert time.monotonic() - begin < 0.5
     finally:
         release.set()
@@ -196,9 +201,11 @@ def test_where_the_system_refuses_threads_blocks_run_all_the_same(monkeypatch, a
 def test_a_given_executor_does_the_work_and_stays_open():
     with ThreadPoolExecutor(1, thread_name_prefix="mine") as pool:
         names = set(
-            map_blocks(lambda b: threading.current_thread().name, BLOCKS[:9], executor=pool)
+            map_blocks(
+                lambda b: threading.current_thread().name, BLOCKS[:9], job=Job(executor=pool)
+            )
         )
         assert {name.split("_")[0] for name in names} == {"mine"}
         with pytest.raises(ZeroDivisionError):
-            list(map_blocks(lambda block: 1 / block.start, BLOCKS[:9], executor=pool))
+            list(map_blocks(lambda block: 1 / block.start, BLOCKS[:9], job=Job(executor=pool)))
         assert pool.submit(lambda: 7).result() == 7

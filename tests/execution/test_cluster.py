@@ -15,11 +15,14 @@ import pytest
 from astropy.io import fits
 
 import napari_lucky as lucky
-from napari_lucky import LuckyError, Recipe, on_cluster, open_run, process, simulate_run
+from napari_lucky import Calibrate, LuckyError, Recipe, open_run, process, simulate_run
 from napari_lucky.cli.main import main
-from napari_lucky.execution.blocks import Cancelled, bundled, map_blocks
+from napari_lucky.execution import cluster_executor
+from napari_lucky.execution.blocks import bundled, map_blocks
 from napari_lucky.execution.cluster import ClusterExecutor, Packed, Part, call, pack
+from napari_lucky.execution.job import Cancelled, Job
 from napari_lucky.pipeline.recipe import recipe_to_toml
+from napari_lucky.steps import Input
 
 distributed = pytest.importorskip("distributed")
 
@@ -38,7 +41,7 @@ def cluster():
 
 @pytest.fixture
 def executor(cluster):
-    with on_cluster(cluster.scheduler_address, patience=20) as made:
+    with cluster_executor(cluster.scheduler_address, patience=20) as made:
         made._client.wait_for_workers(2, timeout=20)  # the one that a test before has killed
         yield made
 
@@ -66,7 +69,7 @@ def run(tmp_path_factory):
 def recipe(run):
     folder, made = run
     files = {"dark": str(folder / "dark.fits"), "flat": str(folder / "flat.fits")}
-    return Recipe(frames=(str(folder / "run"),), focus=(*made.focus[:2], 64), **files)
+    return Recipe(folder / "run", Calibrate(**files), focus=(*made.focus[:2], 64))
 
 
 def assert_same(one, other):
@@ -91,16 +94,30 @@ def slow(block):
 @pytest.mark.parametrize(
     "change",
     [
-        {"focus": None},
-        {"register": "template", "stack": "median", "keep": 9},
-        {"register": "correlation", "stack": "fourier,0.3", "stop": 24},
-        {"stack": "weighted", "outliers": 6.0, "dark": None, "low_pass": 0.3, "stop": 12},
+        {"input": {"focus": None}},
+        {
+            "register": {"method": "template"},
+            "stack": {"method": "median"},
+            "select": {"keep": 9},
+        },
+        {
+            "register": {"method": "correlation"},
+            "stack": {"method": "fourier", "fraction": 0.3},
+            "input": {"stop": 24},
+        },
+        {
+            "stack": {"method": "weighted"},
+            "outliers": {},
+            "calibrate": {"dark": None},
+            "low_pass": {"cutoff": 0.3},
+            "input": {"stop": 12},
+        },
     ],
 )
 def test_results_are_those_of_one_machine_to_the_bit(executor, recipe, run, change):
-    changed = {**vars(recipe), **change, "defocus": run[1].defocus}
-    local = process(Recipe(**changed))
-    assert_same(local, process(Recipe(**changed), executor=executor))
+    changed = recipe.changed(Input, defocus=run[1].defocus).updated(**change)
+    local = process(changed)
+    assert_same(local, process(changed, job=Job(executor=executor)))
 
 
 @pytest.mark.parametrize("name", ["cube.fits", "cube.fits.gz"])
@@ -109,17 +126,18 @@ def test_cubes_are_read_by_the_workers(executor, run, name):
     window = lucky.Window.centred(*run[1].focus[:2], 64)
     frames.read(slice(0, 1), window)  # opened here, before it is sent
     local = lucky.rank(frames, window)
-    np.testing.assert_array_equal(local, lucky.rank(frames, window, executor=executor))
+    np.testing.assert_array_equal(local, lucky.rank(frames, window, job=Job(executor=executor)))
 
 
 def test_relative_paths_are_understood_where_the_workers_are(executor, recipe, run, monkeypatch):
     monkeypatch.chdir(run[0])
-    near = {**vars(recipe), "frames": ("run",), "dark": "dark.fits", "flat": "flat.fits"}
-    assert_same(process(recipe), process(Recipe(**near), executor=executor))
+    masters = {"dark": "dark.fits", "flat": "flat.fits"}
+    near = recipe.updated(input={"frames": ["run"]}, calibrate=masters)
+    assert_same(process(recipe), process(near, job=Job(executor=executor)))
 
 
 def test_the_workers_do_the_work_both_of_them(executor):
-    pids = {pid for _, pid in map_blocks(slow, ONES, executor=executor)}
+    pids = {pid for _, pid in map_blocks(slow, ONES, job=Job(executor=executor))}
     assert len(pids) == 2
     assert os.getpid() not in pids
 
@@ -133,7 +151,7 @@ def kill_a_worker(cluster):
 
 def test_a_worker_killed_in_mid_run_costs_no_block(cluster, executor):
     killed, found = [], []
-    for start, pid in map_blocks(slow, ONES, executor=executor):
+    for start, pid in map_blocks(slow, ONES, job=Job(executor=executor)):
         found.append(start)
         if not killed:
             os.kill(pid, signal.SIGKILL)
@@ -149,7 +167,7 @@ def test_a_worker_killed_in_mid_run_changes_no_bit(cluster, executor, recipe):
             kill_a_worker(cluster)
             killed.append(what)
 
-    result = process(recipe, progress=kill, executor=executor)
+    result = process(recipe, job=Job(progress=kill, executor=executor))
     assert killed
     assert_same(process(recipe), result)
 
@@ -157,10 +175,12 @@ def test_a_worker_killed_in_mid_run_changes_no_bit(cluster, executor, recipe):
 def test_frames_that_kill_every_worker_are_told(cluster):
     with (
         pytest.raises(LuckyError, match="worker after worker died"),
-        on_cluster(cluster.scheduler_address, 20) as executor,
+        cluster_executor(cluster.scheduler_address, 20) as executor,
     ):
         list(
-            map_blocks(lambda _: os.kill(os.getpid(), signal.SIGKILL), ONES[:1], executor=executor)
+            map_blocks(
+                lambda _: os.kill(os.getpid(), signal.SIGKILL), ONES[:1], job=Job(executor=executor)
+            )
         )
 
 
@@ -176,11 +196,11 @@ def test_errors_are_those_of_one_machine(executor, recipe, run, tmp_path):
     with pytest.raises(LuckyError) as local:
         lucky.rank(frames, window)
     with pytest.raises(LuckyError) as there:
-        lucky.rank(frames, window, executor=executor)
+        lucky.rank(frames, window, job=Job(executor=executor))
     assert str(there.value) == str(local.value)
     with pytest.raises(ZeroDivisionError):  # and the cluster goes on
-        list(map_blocks(lambda block: 1 / block.start, ONES, executor=executor))
-    assert list(map_blocks(lambda block: block.start, ONES, executor=executor))[-1] == 59
+        list(map_blocks(lambda block: 1 / block.start, ONES, job=Job(executor=executor)))
+    assert list(map_blocks(lambda block: block.start, ONES, job=Job(executor=executor)))[-1] == 59
 
 
 def test_progress_counts_and_a_cancel_does_not_wait(executor):
@@ -196,7 +216,7 @@ def test_progress_counts_and_a_cancel_does_not_wait(executor):
         return block.start
 
     with pytest.raises(Cancelled):
-        list(map_blocks(long, ONES, progress=cancel, what="waiting", executor=executor))
+        list(map_blocks(long, ONES, job=Job(progress=cancel, executor=executor), what="waiting"))
     assert told[0] == (0, 60, "waiting")
     assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
     assert 4 <= told[-1][0] <= 8
@@ -213,7 +233,7 @@ def test_memory_is_bounded_by_the_clusters_size(executor):
 def test_what_is_large_travels_once(run):
     dark = np.random.default_rng(0).normal(size=(200, 400)).astype(np.float32)
     frames, runs = open_run(run[0] / "run"), {}
-    view = lucky.Calibrated(frames, dark)
+    view = lucky.calibration.Calibrated(frames, dark)
     window = lucky.Window(0, 0, 64, 64)
 
     def one(block):
@@ -267,7 +287,7 @@ def test_a_function_is_sent_once_and_each_block_is_small(executor, run):
             return executor.submit(function, bundle)
 
     before = len(executor._parts)
-    assert list(map_blocks(lambda block: dark[0, block.start], ONES, executor=Counting()))
+    assert list(map_blocks(lambda block: dark[0, block.start], ONES, job=Job(executor=Counting())))
     assert len(executor._parts) == before + 1
     assert max(submitted) < 300
 
@@ -277,7 +297,7 @@ def test_a_function_is_sent_once_and_each_block_is_small(executor, run):
 
 @pytest.mark.parametrize("address", ["", "host", "host:8786", "tcp://host", "tcp://:1", "8786"])
 def test_what_is_no_address_is_refused(address):
-    with pytest.raises(LuckyError, match="no address of a scheduler"), on_cluster(address):
+    with pytest.raises(LuckyError, match="no address of a scheduler"), cluster_executor(address):
         pass
 
 
@@ -285,7 +305,7 @@ def test_nobody_answers():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    with pytest.raises(LuckyError, match="no scheduler answers"), on_cluster(address, 0.5):
+    with pytest.raises(LuckyError, match="no scheduler answers"), cluster_executor(address, 0.5):
         pass
 
 
@@ -294,7 +314,7 @@ def test_a_scheduler_without_workers():
     with (
         distributed.LocalCluster(n_workers=0, **options) as empty,
         pytest.raises(LuckyError, match="has no worker"),
-        on_cluster(empty.scheduler_address, 0.5),
+        cluster_executor(empty.scheduler_address, 0.5),
     ):
         pass
 
@@ -302,13 +322,16 @@ def test_a_scheduler_without_workers():
 def test_the_package_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     told = r"pip install napari-lucky\[distributed\]"
-    with pytest.raises(LuckyError, match=told), on_cluster("tcp://127.0.0.1:1"):
+    with pytest.raises(LuckyError, match=told), cluster_executor("tcp://127.0.0.1:1"):
         pass
 
 
 def test_workers_of_another_version(cluster, monkeypatch):
     monkeypatch.setattr("napari_lucky.execution.cluster.__version__", "9.9")
-    with pytest.raises(LuckyError, match=r"here it is 9\.9"), on_cluster(cluster.scheduler_address):
+    with (
+        pytest.raises(LuckyError, match=r"here it is 9\.9"),
+        cluster_executor(cluster.scheduler_address),
+    ):
         pass
 
 

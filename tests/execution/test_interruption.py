@@ -20,10 +20,10 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSI
 SCRIPT = """
 import os, signal, sys
 from napari_lucky.cli import main as cli
-from napari_lucky.execution import checkpoint as journal
+from napari_lucky.execution import checkpoint
 from napari_lucky.pipeline import results_folder as outputs
 
-journal.Journal.__init__.__defaults__ = (0.0,)  # written after each block
+checkpoint.Checkpoint.__init__.__defaults__ = (0.0,)  # written after each block
 when, number = sys.argv[1], int(sys.argv[2])
 
 def end(*_):

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from napari_lucky import LuckyError
-from napari_lucky.execution.blocks import Cancelled, cores, map_blocks
-from napari_lucky.execution.processes import ENDING, Copy, Forked, on_copies
+from napari_lucky.execution.blocks import cores, map_blocks
+from napari_lucky.execution.job import Cancelled, Job
+from napari_lucky.execution.processes import ENDING, Copy, ForkExecutor, fork_executor
 
 ONES = [slice(k, k + 1) for k in range(40)]
 
@@ -30,7 +31,7 @@ def alone(monkeypatch):
 
 @pytest.fixture
 def executor(alone):
-    made = Forked()
+    made = ForkExecutor()
     yield made
     made.shutdown()
 
@@ -40,7 +41,7 @@ def test_results_come_in_order_from_the_copies(executor):
         time.sleep(0.005 if block.start % 5 == 0 else 0)
         return block.start, os.getpid()
 
-    done = list(map_blocks(where, ONES, executor=executor))
+    done = list(map_blocks(where, ONES, job=Job(executor=executor)))
     assert [start for start, _ in done] == list(range(40))
     pids = {pid for _, pid in done}
     assert len(pids) == 1 + cores()
@@ -54,20 +55,26 @@ def test_sums_are_those_of_threads_to_the_bit(executor):
     def add(block: slice) -> np.ndarray:
         return np.sqrt(values[block] ** 2 + 1).sum(axis=0)
 
-    here, there = (sum(map_blocks(add, ONES, executor=where)) for where in (None, executor))
+    here, there = (
+        sum(map_blocks(add, ONES, job=Job(executor=where))) for where in (None, executor)
+    )
     assert np.array_equal(here, there)
 
 
 def test_a_few_blocks_make_no_copies(executor):
-    few = ONES[: Forked.fewest - 1]
-    assert set(map_blocks(lambda block: os.getpid(), few, executor=executor)) == {os.getpid()}
+    few = ONES[: ForkExecutor.fewest - 1]
+    assert set(map_blocks(lambda block: os.getpid(), few, job=Job(executor=executor))) == {
+        os.getpid()
+    }
     assert executor._copies == []
 
 
 def test_each_function_gets_copies_of_its_own_and_none_is_left(executor):
     seen = set()
     for k in range(3):
-        made = list(map_blocks(lambda block, k=k: (k, os.getpid()), ONES[:6], executor=executor))
+        made = list(
+            map_blocks(lambda block, k=k: (k, os.getpid()), ONES[:6], job=Job(executor=executor))
+        )
         assert {number for number, _ in made} == {k}
         seen |= {pid for _, pid in made[1:]}
     executor.shutdown()
@@ -83,7 +90,7 @@ def test_what_the_first_block_remembers_is_in_all_copies(executor):
         known.append(block.start)
         return tuple(known)
 
-    done = list(map_blocks(look, ONES[:8], executor=executor))
+    done = list(map_blocks(look, ONES[:8], job=Job(executor=executor)))
     assert all(one[0] == 0 for one in done)
 
 
@@ -91,7 +98,7 @@ def test_something_is_done_meanwhile_once(executor):
     done = []
     executor._meanwhile = lambda: done.append(threading.current_thread())
     for _ in range(2):
-        list(map_blocks(lambda block: None, ONES[:4], executor=executor))
+        list(map_blocks(lambda block: None, ONES[:4], job=Job(executor=executor)))
     executor.shutdown()
     assert len(done) == 1
     assert done[0] is not threading.current_thread()
@@ -104,7 +111,7 @@ def test_an_error_in_a_copy_is_raised_here(executor, bad):
             raise LuckyError("AF_3.fits: the pixels cannot be read.")
 
     with pytest.raises(LuckyError, match=r"^AF_3.fits: the pixels cannot be read\."):
-        list(map_blocks(fail, ONES, executor=executor))
+        list(map_blocks(fail, ONES, job=Job(executor=executor)))
 
 
 class OfTwo(Exception):
@@ -124,7 +131,7 @@ def test_an_error_that_cannot_be_sent_is_told(executor, local):
             raise Local("of its own kind") if local else OfTwo("of its own", "kind")
 
     with pytest.raises(RuntimeError, match=r"(Local|OfTwo).*of its own kind"):
-        list(map_blocks(fail, ONES, executor=executor))
+        list(map_blocks(fail, ONES, job=Job(executor=executor)))
 
 
 def test_a_copy_that_is_killed_is_told(executor):
@@ -136,7 +143,7 @@ def test_a_copy_that_is_killed_is_told(executor):
         return block.start
 
     with pytest.raises(LuckyError, match="was killed, as the system does for lack of memory"):
-        list(map_blocks(die, ONES, executor=executor))
+        list(map_blocks(die, ONES, job=Job(executor=executor)))
 
 
 def test_cancelling_does_not_wait_for_the_copies(alone):
@@ -145,21 +152,21 @@ def test_cancelling_does_not_wait_for_the_copies(alone):
             raise Cancelled
 
     start = time.monotonic()
-    with pytest.raises(Cancelled), on_copies() as executor:
+    with pytest.raises(Cancelled), fork_executor() as executor:
         slow = lambda block: time.sleep(30 if block.start else 0)  # noqa: E731
-        list(map_blocks(slow, ONES, progress=progress, executor=executor))
+        list(map_blocks(slow, ONES, job=Job(progress=progress, executor=executor)))
     assert time.monotonic() - start < 10
 
 
 def test_with_other_threads_there_are_no_copies():
     program = """
     import threading
-    from napari_lucky.execution.processes import Copy, Forked, on_copies
-    with on_copies() as executor:
-        assert isinstance(executor, Forked)
+    from napari_lucky.execution.processes import Copy, ForkExecutor, fork_executor
+    with fork_executor() as executor:
+        assert isinstance(executor, ForkExecutor)
     stop = threading.Event()
     threading.Thread(target=stop.wait).start()
-    with on_copies() as executor:
+    with fork_executor() as executor:
         stop.set()
         assert executor is None
     """
@@ -170,12 +177,14 @@ def test_copies_end_when_the_process_is_killed(tmp_path):
     program = """
     import os, time
     from napari_lucky.execution.blocks import map_blocks
-    from napari_lucky.execution.processes import Forked
+    from napari_lucky.execution.job import Job
+    from napari_lucky.execution.processes import ForkExecutor
     def slow(block):
         if block.start:
             os.write(1, b"%d\\n" % os.getpid())
             time.sleep(0.2)
-    for _ in map_blocks(slow, [slice(k, k + 1) for k in range(999)], executor=Forked()): pass
+    blocks = [slice(k, k + 1) for k in range(999)]
+    for _ in map_blocks(slow, blocks, job=Job(executor=ForkExecutor())): pass
     """
     command = [sys.executable, "-c", textwrap.dedent(program)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -190,7 +199,7 @@ def test_copies_end_when_the_process_is_killed(tmp_path):
 
 
 def _is_dead(pid: int) -> bool:
-    """Tell whether a process is gone, but for its parent's notice."""
+    """Return whether a process is gone, but for its parent's notice."""
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rsplit(")", 1)[1].split()[0] == "Z"
@@ -199,8 +208,8 @@ def _is_dead(pid: int) -> bool:
 
 
 def test_functions_take_turns(executor):
-    twice = map_blocks(lambda block: (1, block.start), ONES[:9], executor=executor)
-    again = map_blocks(lambda block: (2, block.start), ONES[:9], executor=executor)
+    twice = map_blocks(lambda block: (1, block.start), ONES[:9], job=Job(executor=executor))
+    again = map_blocks(lambda block: (2, block.start), ONES[:9], job=Job(executor=executor))
     pairs = list(zip(twice, again, strict=True))
     assert pairs == [((1, k), (2, k)) for k in range(9)]
 
@@ -233,7 +242,7 @@ def test_an_interrupt_is_not_for_the_copies(executor):
                 os.kill(os.getpid(), number)
         return block.start
 
-    assert list(map_blocks(interrupted, ONES, executor=executor)) == list(range(40))
+    assert list(map_blocks(interrupted, ONES, job=Job(executor=executor))) == list(range(40))
 
 
 @pytest.mark.parametrize("allowed", [0, 1])
@@ -256,7 +265,7 @@ def test_where_the_system_allows_no_more_copies_blocks_run_all_the_same(
 
     open_before = len(os.listdir("/proc/self/fd"))
     monkeypatch.setattr(os, refused, limited)
-    found = list(map_blocks(mean_of, ONES, executor=executor))
+    found = list(map_blocks(mean_of, ONES, job=Job(executor=executor)))
     assert [mean for mean, _ in found] == [mean_of(block)[0] for block in ONES]
     assert len({pid for _, pid in found}) == 1 + allowed
     executor.shutdown()
@@ -273,19 +282,21 @@ def test_where_the_system_allows_no_thread_copies_are_asked_one_after_the_other(
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     executor._meanwhile = lambda: done.append(1)
-    found = list(map_blocks(lambda block: (block.start, os.getpid()), ONES, executor=executor))
+    found = list(
+        map_blocks(lambda block: (block.start, os.getpid()), ONES, job=Job(executor=executor))
+    )
     assert [start for start, _ in found] == list(range(40))
     assert len({pid for _, pid in found}) > 1
     assert done == [1]
 
 
 def test_where_other_threads_have_begun_blocks_run_on_threads():
-    executor = Forked()
+    executor = ForkExecutor()
     stop = threading.Event()
     other = threading.Thread(target=stop.wait)
     other.start()
     try:
-        done = set(map_blocks(lambda block: os.getpid(), ONES, executor=executor))
+        done = set(map_blocks(lambda block: os.getpid(), ONES, job=Job(executor=executor)))
     finally:
         stop.set()
         other.join()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.table import QTable
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.frame_table import (
@@ -21,7 +22,7 @@ from napari_lucky.fits.frame_table import (
 )
 from napari_lucky.fits.read_back import read_saved
 from napari_lucky.fits.write import write_fits, write_text
-from napari_lucky.frames.history import Step
+from napari_lucky.frames.history import Record, read_history
 
 NAMES = {
     "plain": "AF_{}.fits",
@@ -32,7 +33,7 @@ NAMES = {
     "hash": "# {}.fits",
     "none": "",
 }
-HISTORY = (Step("register", {"method": "brightest"}), Step("rank", {"note": "# a\nb  " * 20}))
+HISTORY = (Record("register", {"method": "brightest"}), Record("rank", {"note": "# a\nb  " * 20}))
 
 
 def table(n: int = 12, name: str = NAMES["plain"], history=HISTORY) -> FrameTable:
@@ -260,3 +261,19 @@ def test_a_saved_table_with_a_frame_twice_is_refused(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"TFORM2  = '", b"TFORM2  = \x00"))
     with pytest.raises(LuckyError, match="cannot be read back"):
         read_saved(path)
+
+
+@pytest.mark.parametrize("name", ["plain", "commas and quotes", "accents", "none"])
+def test_a_qtable_keeps_units_reference_and_history_through_ecsv(tmp_path, name):
+    given = replace(table(name=NAMES[name]), sigma=np.full((12, 2), 0.1))
+    given.to_qtable().write(tmp_path / "frames.ecsv")
+    read = QTable.read(tmp_path / "frames.ecsv")
+    assert read.colnames == [*COLUMNS, "sigma_dy", "sigma_dx"]
+    assert [str(read[column].unit) for column in ("dy", "dx", "sigma_dy")] == ["pix"] * 3
+    np.testing.assert_array_equal(np.column_stack([read["dy"], read["dx"]]).value, given.shifts)
+    np.testing.assert_array_equal(read["quality"], given.quality)
+    np.testing.assert_array_equal(read["selected"], given.selected)
+    np.testing.assert_array_equal(read["frame"], given.frame)
+    assert [str(one) for one in np.ma.filled(read["file"], "")] == list(given.file)
+    assert tuple(read.meta["reference"]) == given.reference
+    assert read_history(read.meta["history"]) == given.history

@@ -5,7 +5,7 @@ import pytest
 from astropy.io import fits
 
 from napari_lucky import open_run
-from napari_lucky.fits.header_scan import mould, signature
+from napari_lucky.fits.header_scan import header_template, signature
 
 IMAGE = np.arange(40 * 60, dtype=np.uint16).reshape(40, 60)
 
@@ -17,7 +17,7 @@ def write(path: Path, image=IMAGE, **cards) -> Path:
 
 
 def mould_of(path: Path):
-    return mould(path, signature(path))
+    return header_template(path, signature(path))
 
 
 def test_files_that_differ_in_values_alone_fit(tmp_path):

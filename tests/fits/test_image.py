@@ -41,7 +41,7 @@ def plain(dtype: str, shape=SHAPE) -> fits.HDUList:
 
 
 def scaled(bits: str, scale: float, zero: float, blank: int | None = None) -> fits.HDUList:
-    """Integers with BSCALE and BZERO, blank in the last frame only."""
+    """IntegerFormat with BSCALE and BZERO, blank in the last frame only."""
     stored = pixels(bits)
     hdu = fits.PrimaryHDU(stored)
     hdu.header.update(BSCALE=scale, BZERO=zero)

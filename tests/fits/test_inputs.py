@@ -119,7 +119,7 @@ def test_earlier_results_beside_the_frames_may_be_replaced(night, capsys):
 
 
 def test_results_are_written_over_no_input_from_python(night):
-    recipe = Recipe(frames=(str(night / "cube" / "focus.fits"),), focus=(24, 24, 32))
+    recipe = Recipe((str(night / "cube" / "focus.fits"),), focus=(24, 24, 32))
     result = process(recipe)
     before = contents(night)
     with pytest.raises(LuckyError, match=r"is read \(frames\)"):
@@ -139,7 +139,7 @@ def test_results_are_written_over_no_input_from_python(night):
 def test_what_appears_while_a_job_runs_is_safe_too(night):
     """The names are looked at again just before results take their places."""
     frames = night / "cube" / "focus.fits"
-    result = process(Recipe(frames=(str(frames),), focus=(24, 24, 32)))
+    result = process(Recipe((str(frames),), focus=(24, 24, 32)))
     out = night / "out"
 
     def link_in(text):
@@ -166,7 +166,7 @@ class Result:
 
 
 def test_a_folder_of_a_result_s_name_is_told_before_anything_is_replaced(night):
-    result = process(Recipe(frames=(str(night / "run"),), focus=(24, 24, 32)))
+    result = process(Recipe((str(night / "run"),), focus=(24, 24, 32)))
     out = night / "out"
     (out / "report.png").mkdir(parents=True)
     with pytest.raises(LuckyError, match="this is a folder"):

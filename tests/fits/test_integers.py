@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from napari_lucky import Integers, LuckyError, Step, open_run
-from napari_lucky.fits.integers import MASKED_LEVEL, parse_integers
+from napari_lucky import LuckyError, open_run
+from napari_lucky.fits import IntegerFormat
+from napari_lucky.fits.integers import MASKED_LEVEL, parse_integer_format
 from napari_lucky.fits.read_back import read_saved
 from napari_lucky.fits.write import ImageResult, write_fits
+from napari_lucky.frames import Record
 from napari_lucky.frames.frames import ArrayFrames
 
-HISTORY = (Step("calibrate"), Step("stack", {"frames": 20}))
-LEVELS = Integers(1000.0)
+HISTORY = (Record("calibrate"), Record("stack", {"frames": 20}))
+LEVELS = IntegerFormat(1000.0)
 
 
 def image(shape=(40, 60), low=-30.0, high=1000.0) -> np.ndarray:
@@ -44,7 +46,7 @@ def half_step(step, *pixels):
 @pytest.mark.parametrize("shape", [(40, 60), (3, 8, 9)])
 def test_every_reader_gets_adu_within_half_a_step(tmp_path, low, high, shape):
     pixels, path = image(shape, low, high), tmp_path / "x.fits"
-    write_fits(path, [ImageResult(pixels, "focus", history=HISTORY)], Integers())
+    write_fits(path, [ImageResult(pixels, "focus", history=HISTORY)], IntegerFormat())
     with fits.open(path) as hdus:
         hdus.verify("exception")
         header = hdus[0].header.copy()
@@ -60,7 +62,7 @@ def test_every_reader_gets_adu_within_half_a_step(tmp_path, low, high, shape):
 
 
 def test_the_whole_range_of_16_bits_is_used(tmp_path):
-    write_fits(tmp_path / "x.fits", [ImageResult(image())], Integers())
+    write_fits(tmp_path / "x.fits", [ImageResult(image())], IntegerFormat())
     with fits.open(tmp_path / "x.fits", do_not_scale_image_data=True) as hdus:
         stored = hdus[0].data
     assert stored.min() == stored.flat[0] == -32768  # the masked one
@@ -68,7 +70,7 @@ def test_the_whole_range_of_16_bits_is_used(tmp_path):
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -7.25, 32768.0, 1e-12, 123456.7])
-@pytest.mark.parametrize("integers", [Integers(), Integers(2e5, 16)])
+@pytest.mark.parametrize("integers", [IntegerFormat(), IntegerFormat(2e5, 16)])
 def test_a_constant_image_comes_back(tmp_path, value, integers):
     pixels, path = np.full((5, 6), value, np.float32), tmp_path / "x.fits"
     pixels[2, 3] = np.nan
@@ -81,7 +83,7 @@ def test_a_constant_image_comes_back(tmp_path, value, integers):
         np.testing.assert_allclose(back(path), expected, atol=1e5 / 65534 * 1.001)
 
 
-@pytest.mark.parametrize("integers", [Integers(), LEVELS])
+@pytest.mark.parametrize("integers", [IntegerFormat(), LEVELS])
 def test_an_image_all_masked_stays_so(tmp_path, integers):
     pixels = np.full((5, 6), np.nan, np.float32)
     pixels[0] = np.inf  # which integers cannot hold either
@@ -96,7 +98,7 @@ def test_an_image_all_masked_stays_so(tmp_path, integers):
 def test_levels_are_unsigned_integers_of_a_stated_full_scale(tmp_path, bits, top):
     pixels, path, told = image(), tmp_path / "x.fits", []
     result = ImageResult(pixels, "focus", history=HISTORY)
-    write_fits(path, [result], Integers(800.0, bits), told.append)
+    write_fits(path, [result], IntegerFormat(800.0, bits), told.append)
     levels, header = fits.getdata(path, header=True)  # astropy's own reading
     assert levels.dtype == np.uint16
     masked = np.isnan(pixels)
@@ -133,14 +135,14 @@ def test_levels_come_back_as_adu(tmp_path):
 def test_nothing_is_told_where_nothing_was_cut(tmp_path):
     told = []
     write_fits(tmp_path / "x.fits", [ImageResult(image(low=0.0))], LEVELS, told.append)
-    write_fits(tmp_path / "y.fits", [ImageResult(image())], Integers(), told.append)
+    write_fits(tmp_path / "y.fits", [ImageResult(image())], IntegerFormat(), told.append)
     assert told == []
 
 
 def test_a_folder_of_levels_of_different_full_scales_is_read_right(tmp_path):
     pixels = image(low=0.0, high=500.0)
     for number, full in enumerate((500.0, 2000.0)):
-        write_fits(tmp_path / f"s_{number}.fits", [ImageResult(pixels)], Integers(full))
+        write_fits(tmp_path / f"s_{number}.fits", [ImageResult(pixels)], IntegerFormat(full))
     run = open_run(tmp_path)
     assert run.shape[0] == 2
     for frame, full in zip(run.read(slice(None)), (500, 2000), strict=True):
@@ -161,7 +163,7 @@ def test_levels_that_others_packed_come_back_too(tmp_path):
 # --- both
 
 
-@pytest.mark.parametrize("integers", [Integers(), LEVELS])
+@pytest.mark.parametrize("integers", [IntegerFormat(), LEVELS])
 def test_a_run_is_streamed_in_two_passes(tmp_path, integers):
     pixels, counts = image((70, 128, 300), low=0.0), []
 
@@ -177,7 +179,7 @@ def test_a_run_is_streamed_in_two_passes(tmp_path, integers):
     np.testing.assert_allclose(back(tmp_path / "x.fits"), pixels, atol=half_step(0.25, pixels))
 
 
-@pytest.mark.parametrize("integers", [Integers(), LEVELS])
+@pytest.mark.parametrize("integers", [IntegerFormat(), LEVELS])
 def test_what_is_read_back_is_written_as_float32_again(tmp_path, integers):
     header = fits.Header([("EXPTIME", 0.005), ("SATURATE", 4095)])
     first = ImageResult(image(), "focus", header, HISTORY, (32, 48), 20)
@@ -197,7 +199,7 @@ def test_what_is_read_back_is_written_as_float32_again(tmp_path, integers):
 def test_integers_of_numbers_of_any_type(tmp_path):
     for dtype in ("u2", "?", "i4", ">f4", "f8"):
         pixels = np.array([[0, 1], [1, 0]]).astype(dtype)
-        write_fits(tmp_path / "x.fits", [ImageResult(pixels)], Integers())
+        write_fits(tmp_path / "x.fits", [ImageResult(pixels)], IntegerFormat())
         np.testing.assert_allclose(back(tmp_path / "x.fits"), pixels.astype(float), atol=1e-5)
 
 
@@ -210,7 +212,7 @@ def test_a_full_disk_leaves_the_old_file_intact(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full_disk)
     told = []
-    for integers in (Integers(), Integers(10.0)):
+    for integers in (IntegerFormat(), IntegerFormat(10.0)):
         with pytest.raises(LuckyError, match="No space left"):
             write_fits(path, [ImageResult(image())], integers, told.append)
     assert path.read_bytes() == b"an older result"
@@ -219,10 +221,14 @@ def test_a_full_disk_leaves_the_old_file_intact(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("text", "integers"),
-    [("scaled", Integers()), ("4095", Integers(4095.0, 12)), ("6e4,14", Integers(60000.0, 14))],
+    [
+        ("scaled", IntegerFormat()),
+        ("4095", IntegerFormat(4095.0, 12)),
+        ("6e4,14", IntegerFormat(60000.0, 14)),
+    ],
 )
 def test_what_is_typed(text, integers):
-    assert parse_integers(text) == integers
+    assert parse_integer_format(text) == integers
 
 
 @pytest.mark.parametrize(
@@ -230,4 +236,4 @@ def test_what_is_typed(text, integers):
 )
 def test_what_is_refused(text):
     with pytest.raises(LuckyError, match=r"full scale|bits"):
-        parse_integers(text)
+        parse_integer_format(text)

@@ -16,9 +16,9 @@ from napari_lucky.fits.read_back import is_ours, read_saved
 from napari_lucky.fits.run import open_run
 from napari_lucky.fits.write import ImageResult, write_fits, write_text
 from napari_lucky.frames.frames import ArrayFrames
-from napari_lucky.frames.history import Step
+from napari_lucky.frames.history import Record
 
-HISTORY = (Step("calibrate", {"dark": "master dark.fits"}), Step("stack", {"frames": 20}))
+HISTORY = (Record("calibrate", {"dark": "master dark.fits"}), Record("stack", {"frames": 20}))
 
 
 def image(shape=(40, 60), seed=0) -> np.ndarray:

@@ -7,7 +7,7 @@ import pytest
 from astropy.io import fits
 
 from napari_lucky._version import __version__
-from napari_lucky.frames.history import LINE, Step, history_cards, is_ours, read_history
+from napari_lucky.frames.history import LINE, Record, history_cards, is_ours, read_history
 
 EXACT = LINE - len('lucky> {"step": "note", "parameters": {"text": "')
 NASTY = {
@@ -35,12 +35,12 @@ NASTY = {
     "line separators": "a\u2028b\x85c\x0bd",
 }
 STEPS = (
-    Step("open", {}, {"first": "AF_1.fits", "frames": 200}),
-    Step("stack", {"kept": [3, 1, 2], "keep": 0.1, "subpixel": True, "window": [1, 2, 64]}),
+    Record("open", {}, {"first": "AF_1.fits", "frames": 200}),
+    Record("stack", {"kept": [3, 1, 2], "keep": 0.1, "subpixel": True, "window": [1, 2, 64]}),
 )
 
 
-def through_a_header(history: tuple[Step, ...], path: Path) -> tuple[Step, ...]:
+def through_a_header(history: tuple[Record, ...], path: Path) -> tuple[Record, ...]:
     """Write a history as HISTORY cards of a file on disk and read it back."""
     header = fits.Header()
     header.add_history("flat-fielded by another program")
@@ -53,20 +53,20 @@ def through_a_header(history: tuple[Step, ...], path: Path) -> tuple[Step, ...]:
 
 @pytest.mark.parametrize("text", NASTY.values(), ids=NASTY)
 def test_any_text_comes_back_exactly(tmp_path, text):
-    history = (Step("note", {"text": text, text: 1, "list": [text, [text]]}, {"file": text}),)
+    history = (Record("note", {"text": text, text: 1, "list": [text, [text]]}, {"file": text}),)
     assert through_a_header(history, tmp_path / "x.fits") == history
 
 
 def test_blanks_anywhere_in_a_card_come_back():
     for start in range(80):
-        history = (Step("note", {"text": "x" * start + "   y " + " " * 90}),)
+        history = (Record("note", {"text": "x" * start + "   y " + " " * 90}),)
         cards = [card.rstrip() for card in history_cards(history)]  # as a header gives them back
         assert read_history(cards) == history
 
 
 @pytest.mark.parametrize("name", ["calibrate", "trailing ", "a b", "Ω"])
 def test_the_steps_name_comes_back(tmp_path, name):
-    history = (Step(name),)
+    history = (Record(name),)
     assert through_a_header(history, tmp_path / "x.fits") == history
 
 
@@ -78,12 +78,12 @@ def test_several_steps_come_back_in_order_among_other_programs_cards(tmp_path):
     "value", [0.1, 1e-300, -0.0, 5e-324, 1.7976931348623157e308, 2**70, True, None, float("inf")]
 )
 def test_numbers_come_back_exactly_and_with_their_type(tmp_path, value):
-    (step,) = through_a_header((Step("x", {"list": [value]}),), tmp_path / "x.fits")
+    (step,) = through_a_header((Record("x", {"list": [value]}),), tmp_path / "x.fits")
     assert repr(step.parameters["list"]) == repr([value])
 
 
 def test_a_step_holds_plain_values_whatever_it_was_given():
-    step = Step(
+    step = Record(
         "x",
         {
             "array": np.arange(3),
@@ -109,13 +109,13 @@ def test_a_step_holds_plain_values_whatever_it_was_given():
 
 
 def test_a_step_of_an_older_version_keeps_its_version():
-    step = Step("x", version="0.0.1")
+    step = Record("x", version="0.0.1")
     assert read_history(history_cards([step])) == (step,)
 
 
 @pytest.mark.parametrize("text", NASTY.values(), ids=NASTY)
 def test_cards_are_short_ascii_and_end_in_no_blank(text):
-    cards = history_cards([Step("note", {"text": text})])
+    cards = history_cards([Record("note", {"text": text})])
     for card in cards:
         assert len(card) <= LINE
         assert card.isascii() and card.isprintable()

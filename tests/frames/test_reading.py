@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from napari_lucky import ArrayFrames, Window
+from napari_lucky import Window
+from napari_lucky.frames import ArrayFrames
 from napari_lucky.frames.reading import read_around, read_beyond, spread_over
 
 FRAMES = np.arange(3 * 10 * 12, dtype=np.float32).reshape(3, 10, 12)

@@ -4,12 +4,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_lucky import ArrayFrames, LuckyError, calibrate
-from napari_lucky.calibration.flat_field import FlatField, made_flat
+from napari_lucky import LuckyError, calibrate
+from napari_lucky.calibration.flat import FlatField, made_flat
 from napari_lucky.cleaning.background import BackgroundRemoved
 from napari_lucky.cleaning.dust import DustRemoved, find_dust, light_of_run
-from napari_lucky.cleaning.dust_shadow import transmission, transmission_of
-from napari_lucky.cleaning.outliers import usual_residuals
+from napari_lucky.cleaning.dust_shadow import dust_transmission, transmission
+from napari_lucky.cleaning.outliers import pixel_statistics
+from napari_lucky.frames import ArrayFrames
 from napari_lucky.frames import sensor_image as sensor_images
 from napari_lucky.frames.history import checksum
 from napari_lucky.frames.sensor_image import BitMask, StoredImage, median_of
@@ -144,7 +145,7 @@ def test_dust_on_a_large_sensor_is_found_and_divided_out_without_whole_frames(la
     frames = dusty(12)
     light = light_of_run(Narrow(frames))
     spots = find_dust(light, 3, 5)
-    through = transmission_of(light, spots)
+    through = dust_transmission(light, spots)
     parts = [(rows, through[rows, 5:50]) for rows in (slice(7, 30), slice(40, 80))]
     assert isinstance(light, StoredImage)
     assert not isinstance(through, np.ndarray)
@@ -177,10 +178,10 @@ def test_a_background_is_fitted_to_a_large_sensor_without_whole_frames(follow, l
 def test_how_pixels_of_a_large_sensor_vary_is_not_in_memory(large, monkeypatch):
     frames = dusty(9)
     monkeypatch.setattr("napari_lucky.cleaning.outliers.BAND", 9 * SHAPE[1])
-    made = usual_residuals(Narrow(frames))
+    made = pixel_statistics(Narrow(frames))
     assert isinstance(made.middle, StoredImage)
     monkeypatch.setattr(sensor_images, "LARGE", 1 << 23)
-    assert np.array_equal(made, usual_residuals(ArrayFrames(frames)))
+    assert np.array_equal(made, pixel_statistics(ArrayFrames(frames)))
 
 
 def test_the_figures_of_a_large_flat_are_those_of_a_small_one(large, monkeypatch):

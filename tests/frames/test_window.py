@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.frames.window import Window
+from napari_lucky.frames.window import Window, as_window
 
 FRAME = (40, 50)
 
@@ -70,3 +70,18 @@ def test_a_window_on_the_frame_is_accepted(window):
 def test_a_window_off_the_frame_or_too_small_is_told(window, told):
     with pytest.raises(LuckyError, match=f"^The focus window .*{told}"):
         window.check_on(FRAME, "focus window")
+
+
+def test_three_numbers_are_centre_and_side():
+    window = Window(120, 372, 40, 40)
+    for given in ((140, 392, 40), [140, 392, 40], np.array([140, 392, 40]), window):
+        assert as_window(given) == window
+    assert as_window((140, 392, 41)) == Window.centred(140, 392, 41)
+
+
+@pytest.mark.parametrize(
+    "given", [(1, 2), (0, 0, 40, 40), (1.5, 2, 8), "140,392,128", 5, None, ("a", "b", "c")]
+)
+def test_what_is_no_window_is_refused_in_a_sentence(given):
+    with pytest.raises(LuckyError, match=r"is no window\. Give \(y, x, size\), three whole"):
+        as_window(given)

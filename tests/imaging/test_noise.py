@@ -5,7 +5,9 @@ import pytest
 from scipy import ndimage
 
 from made_stars import PUPIL, exposed, screens, stars
-from napari_lucky import ArrayFrames, Calibrated, Window, register
+from napari_lucky import Window, register
+from napari_lucky.calibration import Calibrated
+from napari_lucky.frames import ArrayFrames
 from napari_lucky.imaging.noise import quantisation, sample_noise, step_of
 
 OTHERS = ("brightest", "centroid", "correlation")
@@ -20,7 +22,7 @@ def still_star(sampling, photons, d_over_r0=0, n=100, side=64, seed=1):
 
 
 def pulls_of(frames, places, method, smooth):
-    made = register(frames, Window.whole(frames.shape), method, smooth)
+    made = register(frames, Window.whole(frames.shape), method=method, smooth=smooth)
     error = made.points - places
     pulls = (error - np.median(error, axis=0)) / made.sigma
     return np.sqrt(np.mean(pulls**2)) if np.isfinite(made.sigma).all() else np.nan
@@ -86,7 +88,7 @@ def test_errors_with_three_hot_pixels_in_the_star_are_not_told():
     images, _, rng = still_star(7, 3e4, n=60, side=96)
     frames = exposed(images, 1, rng)
     frames[:, [54, 54, 55], [50, 51, 50]] += np.float32([936, 1329, 566])
-    made = register(ArrayFrames(frames), Window(0, 0, 96, 96), "correlation")
+    made = register(ArrayFrames(frames), Window(0, 0, 96, 96), method="correlation")
     assert np.isnan(made.sigma).all()
     assert sum("hot pixels side by side" in note for note in made.notes) == 1
 
@@ -114,7 +116,9 @@ def test_errors_on_a_scene_that_fills_the_window_are_not_told_but_by_the_templat
     ]
     frames = ArrayFrames(exposed(np.array(frames), 1, rng))
     for method in OTHERS:
-        assert np.isnan(register(frames, Window(0, 0, 96, 96), method, 1.5).sigma).all()
+        assert np.isnan(
+            register(frames, Window(0, 0, 96, 96), method=method, smooth=1.5).sigma
+        ).all()
     assert 0.8 < pulls_of(frames, places, "template", 1.5) < 1.3
 
 
@@ -125,7 +129,10 @@ def test_errors_are_not_known_where_noise_decides_what_is_brighter(method):
     other = np.roll(images, 20, axis=2)
     dimmer = np.where(np.arange(20) % 2, 0.2, 1.0)[:, None, None]
     made = register(
-        ArrayFrames(exposed(images + dimmer * other, 1, rng)), Window(0, 0, 64, 64), method, 1.2
+        ArrayFrames(exposed(images + dimmer * other, 1, rng)),
+        Window(0, 0, 64, 64),
+        method=method,
+        smooth=1.2,
     )
     known = np.isfinite(made.sigma).all(axis=1)
     assert known[1::2].all()
@@ -134,6 +141,8 @@ def test_errors_are_not_known_where_noise_decides_what_is_brighter(method):
 
 def test_errors_where_noise_decides_in_most_frames_are_not_told():
     images, _, rng = still_star(3.5, 400, n=30)
-    made = register(ArrayFrames(exposed(images, 1, rng)), Window(0, 0, 64, 64), "correlation", 1.2)
+    made = register(
+        ArrayFrames(exposed(images, 1, rng)), Window(0, 0, 64, 64), method="correlation", smooth=1.2
+    )
     assert np.isnan(made.sigma).all()
     assert sum("noise may decide" in note for note in made.notes) == 1

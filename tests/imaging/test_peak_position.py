@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import special
 
-from napari_lucky import ArrayFrames, Window, register
+from napari_lucky import Window, register
+from napari_lucky.frames import ArrayFrames
 from napari_lucky.imaging.brightest_speckle import track_brightest
 from napari_lucky.imaging.inpainting import fill
 from napari_lucky.imaging.noise import Noise, sample_noise
@@ -58,7 +59,7 @@ def test_the_errors_of_every_method_are_true(star, peak):
     pattern, smooth = PATTERNS[star]
     frames = ArrayFrames(run_of(pattern, SHIFTS, peak, masked=0.005))
     for method in ("brightest", "centroid", "correlation"):
-        made = register(frames, WHOLE, method, smooth)
+        made = register(frames, WHOLE, method=method, smooth=smooth)
         error = made.points - SHIFTS
         pulls = (error - np.median(error, axis=0)) / made.sigma
         assert np.abs(pulls.mean(axis=0)).max() < 0.25, method

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from napari_lucky import LuckyError, column_cut, cut_around, peak_pixel, radial_profile, row_cut
+from napari_lucky import LuckyError
+from napari_lucky.imaging import column_cut, cutout, peak_pixel, radial_profile, row_cut
 from napari_lucky.imaging.profiles import Profile, normalised
 
 
@@ -56,7 +57,7 @@ def test_an_image_without_pixels_is_told():
 
 @pytest.mark.parametrize("side", [8, 31, 64])
 def test_a_cut_has_its_centre_in_the_middle_and_is_masked_beyond_the_edge(star, side):
-    cut = cut_around(star, (21, 50), side)
+    cut = cutout(star, (21, 50), side)
     assert cut.shape == (side, side)
     assert cut.dtype == np.float32
     assert cut[side // 2, side // 2] == star[21, 50]

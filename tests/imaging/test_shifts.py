@@ -3,8 +3,12 @@ import pytest
 from scipy import ndimage, special
 from scipy.signal import correlate2d
 
-from napari_lucky import ArrayFrames, LuckyError, Shifted, Window
-from napari_lucky.imaging.shifts import MARGIN, _weight_beside, interpolate, kernel
+from napari_lucky import LuckyError, Window
+from napari_lucky.fits import FrameTable
+from napari_lucky.frames import ArrayFrames
+from napari_lucky.imaging import Shifted
+from napari_lucky.imaging.shifts import MARGIN, _weight_beside, as_shifts, interpolate, kernel
+from napari_lucky.registration import Registration
 
 RNG = np.random.default_rng(2)
 
@@ -153,3 +157,15 @@ def test_masked_pixels_are_moved_as_if_their_weights_were_convolved():
         assert (
             np.abs(_weight_beside(*np.nonzero(mask), mask.shape, weights) - expected).max() < 2e-6
         )
+
+
+def test_shifts_are_an_array_or_stand_in_what_was_measured():
+    shifts = np.array([[0.5, 1], [np.nan, np.nan], [2, 3]])
+    registered = Registration(-shifts, (0.0, 0.0), Window(0, 0, 8, 8))
+    table = FrameTable(np.arange(3), [""] * 3, shifts, np.ones(3), np.ones(3, bool))
+    for given in (shifts, shifts.tolist(), registered, table):
+        np.testing.assert_array_equal(as_shifts(given, 3), shifts)
+    with pytest.raises(LuckyError, match="There are 3 shifts for 5 frames"):
+        as_shifts(registered, 5)
+    with pytest.raises(LuckyError, match="Shifts cannot be a str; give an array"):
+        as_shifts("frames.csv", 3)

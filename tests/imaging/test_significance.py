@@ -5,11 +5,13 @@ import pytest
 from astropy.io import fits
 
 from made_stars import exposed, screens, stars
-from napari_lucky import ArrayFrames, Recipe, Window, find_star, process, register
+from napari_lucky import Recipe, Select, Window, find_star, process, register
 from napari_lucky.cli.main import main
 from napari_lucky.errors import NoStarError
-from napari_lucky.registration.register import METHODS
+from napari_lucky.frames import ArrayFrames
+from napari_lucky.steps.registry import load_steps
 
+METHODS = tuple(load_steps()["register"])
 SHAPE = (48, 80, 96)
 Y, X = (np.linspace(-1, 1, side) for side in SHAPE[1:])
 
@@ -74,7 +76,7 @@ def test_a_night_without_a_star_has_none(kind):
 @pytest.mark.parametrize("method", METHODS)
 def test_no_method_finds_a_star_in_noise(method):
     with pytest.raises(NoStarError):
-        register(ArrayFrames(noise_with("nothing")), Window(4, 4, 64, 64), method)
+        register(ArrayFrames(noise_with("nothing")), Window(4, 4, 64, 64), method=method)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -139,7 +141,7 @@ def test_a_scene_registers_by_correlation_though_it_has_no_star():
     for contrast in (0.7, 20.0):  # of a pixel's noise
         frames = 500 + contrast * 5 * np.array([np.roll(scene, tuple(by), (0, 1)) for by in moved])
         frames = ArrayFrames((frames + rng.normal(0, 5, frames.shape)).astype(np.float32))
-        made = register(frames, Window(40, 40, 80, 80), "correlation")
+        made = register(frames, Window(40, 40, 80, 80), method="correlation")
         assert made.found.all()
         error = made.points - moved
         assert np.abs(error - np.median(error, axis=0)).max() < 0.5
@@ -164,7 +166,7 @@ def test_what_is_left_out_is_neither_ranked_nor_stacked_and_is_told_in_one_line(
     frames = exposed(images, 20000, rng)
     frames[5] = 100
     fits.PrimaryHDU(frames).writeto(tmp_path / "run.fits")
-    made = process(Recipe(frames=(str(tmp_path / "run.fits"),), focus=(45, 45, 90), keep=1.0))
+    made = process(Recipe((str(tmp_path / "run.fits"),), Select(keep=1.0), focus=(45, 45, 90)))
     assert np.flatnonzero(~made.table.selected).tolist() == [2, 5, 9]
     assert np.isnan(made.table.quality[[2, 5, 9]]).all()
     assert "Left out 2 frames (2, 9): no star stands out of the noise." in made.notes

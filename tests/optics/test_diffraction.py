@@ -3,7 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_lucky import Diffraction, LuckyError, diffraction_psf, simulate_run
+from napari_lucky import LuckyError, Telescope, simulate_run
+from napari_lucky.optics import Diffraction, diffraction_psf
+from napari_lucky.optics.diffraction import as_diffraction
 from napari_lucky.optics.simulation import SIMULATED
 
 
@@ -47,3 +49,12 @@ def test_the_first_dark_ring_is_where_it_should_be():
 def test_what_makes_no_sense_is_told(values, told):
     with pytest.raises(LuckyError, match=told):
         Diffraction(*values)
+
+
+def test_a_telescope_has_a_diffraction_limited_psf():
+    telescope = Telescope(0.45, 0.3, 633.0, 58.6, 5.3)
+    assert as_diffraction(telescope) == telescope.diffraction
+    assert as_diffraction(telescope.diffraction) is not None
+    assert as_diffraction(None) is None
+    with pytest.raises(LuckyError, match=r"7 is no telescope\. Give a Telescope, a Diffraction"):
+        as_diffraction(7)

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from napari_lucky import LuckyError, Telescope, named_telescope, save_telescope, saved_telescopes
+from napari_lucky import LuckyError, Telescope
 from napari_lucky.cli.main import main
+from napari_lucky.optics import named_telescope, save_telescope, saved_telescopes
 from napari_lucky.optics.simulation import SIMULATED
 from napari_lucky.optics.telescope_header import header_doubts, header_telescope
 from napari_lucky.optics.telescope_store import (

@@ -10,22 +10,38 @@ from scipy import ndimage
 from scipy.stats import spearmanr
 
 from napari_lucky import (
-    ArrayFrames,
+    Calibrate,
     LuckyError,
+    Rank,
     Recipe,
-    Shifted,
+    Select,
     Window,
     calibrate,
     open_run,
     process,
     simulate_run,
     stack_mean,
-    table_to_csv,
 )
+from napari_lucky.execution.job import Job
+from napari_lucky.fits import table_to_csv
+from napari_lucky.frames import ArrayFrames
+from napari_lucky.imaging import Shifted
 from napari_lucky.pipeline.recipe import read_recipe, recipe_to_toml
 from napari_lucky.ranking.metrics import METRICS, metric
-from napari_lucky.registration.register import METHODS
+from napari_lucky.registration.step import Register
+from napari_lucky.steps import (
+    CutNoise,
+    LowPassFilter,
+    ReadShifts,
+    RemoveBackground,
+    RemoveDust,
+    RemoveFlicker,
+    RemoveOutliers,
+)
+from napari_lucky.steps.registry import load_steps
 from star_measures import likeness, strehl
+
+METHODS = tuple(load_steps()["register"])
 
 
 def write(path, image, **cards):
@@ -62,12 +78,13 @@ def run(tmp_path_factory):
     made = simulate_run(200, d_over_r0=5.6, seed=1, focus_size=192, defocus_size=256)
     folder = tmp_path_factory.mktemp("run")
     recipe = Recipe(
-        frames=(write(folder / "cube.fits", made.frames, **made.header),),
-        dark=write(folder / "dark.fits", made.dark),
-        flat=write(folder / "flat.fits", made.flat),
+        (write(folder / "cube.fits", made.frames, **made.header),),
+        Calibrate(
+            dark=write(folder / "dark.fits", made.dark), flat=write(folder / "flat.fits", made.flat)
+        ),
+        Select(keep=0.1),
         focus=(*made.focus[:2], 128),
         defocus=(*made.defocus[:2], 192),
-        keep=0.1,
     )
     return made, recipe, process(recipe)
 
@@ -76,7 +93,7 @@ def test_old_error_1_frames_are_ranked_on_one_scale(run):
     """Each frame was stretched to its own extremes first: all maxima alike, the choice void."""
     simulated, recipe, result = run
     assert spearmanr(result.table.quality, simulated.truth.strehl).statistic > 0.95
-    everything = process(Recipe(**{**vars(recipe), "keep": 1.0}))
+    everything = process(recipe.changed(Select, keep=1.0))
     gain = strehl(result.images["focus"].data) / strehl(everything.images["focus"].data)
     assert gain > 1.5
 
@@ -86,7 +103,7 @@ def test_old_error_2_the_defocused_stack_is_of_the_very_same_frames(tmp_path):
     frames, amplitude, _ = spots(20)
     frames[:, :, 80:] = np.arange(20)[:, None, None]
     cube = write(tmp_path / "cube.fits", frames)
-    result = process(Recipe(frames=(cube,), focus=FOCUS, defocus=DEFOCUS, keep=4))
+    result = process(Recipe((cube,), Select(keep=4), focus=FOCUS, defocus=DEFOCUS))
     kept = np.flatnonzero(result.table.selected)
     assert set(kept) == set(np.argsort(amplitude)[-4:])
     assert kept.mean() not in ((kept - 1).mean(), 9.5)
@@ -97,7 +114,7 @@ def test_old_error_2_the_defocused_stack_has_the_very_same_shifts(tmp_path):
     frames, _, _ = spots(12, noise=0)
     frames[:, :, 80:] = frames[:, :, 10:90]  # the same star, 70 columns to the right
     cube = write(tmp_path / "cube.fits", frames)
-    result = process(Recipe(frames=(cube,), focus=FOCUS, defocus=(40, 110, 40), keep=0.5))
+    result = process(Recipe((cube,), Select(keep=0.5), focus=FOCUS, defocus=(40, 110, 40)))
     left, right = (result.images[name].data for name in ("focus", "defocus"))
     inner = slice(8, 32)  # away from the seam between the two halves
     np.testing.assert_allclose(right[:, inner], left[:, inner], atol=1e-3)
@@ -109,9 +126,9 @@ def test_old_error_7_flux_is_a_frame_s_whatever_is_kept(keep, kept, tmp_path):
     """Sums were divided by the frames read, not by those stacked."""
     frame = spots(1)[0][0]
     cube = write(tmp_path / "cube.fits", np.repeat(frame[None], 12, axis=0))
-    result = process(Recipe(frames=(cube,), focus=FOCUS, defocus=DEFOCUS, keep=keep))
+    result = process(Recipe((cube,), Select(keep=keep), focus=FOCUS, defocus=DEFOCUS))
     assert result.images["focus"].combined == kept
-    assert result.images["focus"].history[-2].parameters["of"] == 12
+    assert result.images["focus"].history[-2].facts["of"] == 12
     told = " ".join(result.notes)
     assert ("with fewer than 10" in told) == (kept < 10)
     assert ("Kept 10 of 12 frames (83.3 %) instead of 25 %" in told) == (keep == 0.25)
@@ -152,8 +169,8 @@ def test_defocused_stack_is_as_good_as_one_with_the_true_shifts(run):
     offset = np.rint(np.median(result.table.shifts - truth.shifts, axis=0))
     shifts = truth.shifts + offset
     noise_free = middle(moved_mean(truth.defocus_images[kept], shifts[kept]), 192)
-    raw = open_run(recipe.frames)
-    calibrated = calibrate(raw, open_run(recipe.dark), open_run(recipe.flat))
+    raw = open_run(recipe.input.frames)
+    calibrated = calibrate(raw, open_run(recipe[Calibrate].dark), open_run(recipe[Calibrate].flat))
     window = recipe.window("defocus")
     best_possible = likeness(
         stack_mean(Shifted(calibrated, shifts), kept, window).image, noise_free
@@ -171,25 +188,27 @@ def test_defocused_stack_is_as_good_as_one_with_the_true_shifts(run):
 
 def test_every_image_tells_its_whole_history(run):
     _, recipe, result = run
-    part = process(Recipe(**{**vars(recipe), "start": 10, "stop": 40, "subpixel": False}))
+    part = process(recipe.updated(input={"start": 10, "stop": 40}, stack={"subpixel": False}))
     for name, image in part.images.items():
         steps = {step.name: step for step in image.history}
-        assert list(steps) == ["open", "choose frames", "calibrate", "register", "rank", "stack"]
+        assert list(steps) == ["open", "choose frames", "calibrate", *MEASURED, "stack"]
         assert steps["open"].inputs["frames"] == 200
         assert steps["open"].inputs["name"] == "cube"
         assert steps["choose frames"].parameters == {"start": 10, "stop": 40, "step": 1}
         assert steps["calibrate"].inputs["dark"]["name"] == "dark.fits"
         assert steps["calibrate"].inputs["flat"]["name"] == "flat.fits"
-        assert steps["calibrate"].parameters["saturation"] == 4095
-        assert steps["calibrate"].parameters["masked_pixels"] > 10
+        assert steps["calibrate"].facts["masked_from"] == 4095
+        assert steps["calibrate"].facts["masked_pixels"] > 10
         assert steps["register"].parameters["method"] == "brightest"
-        assert steps["register"].parameters["frames_without_star"] == 0
+        assert steps["register"].facts["frames_without_star"] == 0
         focus = recipe.window("focus")
-        assert steps["register"].parameters["focus"] == [focus.y0, focus.x0, 128, 128]
-        assert steps["register"].parameters["smooth"] == part.recipe.smooth == 2.37
-        told = {"metric": "peak", "smooth": 2.37, "keep": 0.1, "kept": 10, "of": 30}
-        assert steps["rank"].parameters == told
-        stacked = steps["stack"].parameters
+        assert steps["register"].facts["focus"] == [focus.y0, focus.x0, 128, 128]
+        assert steps["register"].parameters["smooth"] == part.recipe[Register].smooth == 2.37
+        ranked = {"metric": "peak", "smooth": 2.37, "obstruction": 0.0}
+        assert steps["rank"].parameters == ranked
+        assert steps["select"].parameters == {"keep": 0.1, "add": [], "drop": []}
+        assert steps["select"].facts == {"kept": 10, "of": 30}
+        stacked = {**steps["stack"].parameters, **steps["stack"].facts}
         assert stacked["frames"] == (30 if name == "long_exposure" else 10)
         assert stacked["shifted"] == (name != "long_exposure")
         assert stacked["subpixel"] is False
@@ -198,7 +217,7 @@ def test_every_image_tells_its_whole_history(run):
         assert image.origin == (window.y0, window.x0)
         json.dumps([vars(step) for step in image.history])  # plain values only
     whole = [step.name for step in result.images["focus"].history]
-    assert whole == ["open", "calibrate", "register", "rank", "stack"]
+    assert whole == ["open", "calibrate", *MEASURED, "stack"]
     assert [s.name for s in part.table.history] == list(steps)[:-1]
 
 
@@ -208,7 +227,7 @@ def test_the_master_s_checksum_follows_its_pixels(tmp_path):
     sums = []
     for level in (10, 11, 10):
         dark = write(tmp_path / "dark.fits", np.full(frames.shape[1:], level, np.float32))
-        result = process(Recipe(frames=(cube,), dark=dark, focus=FOCUS))
+        result = process(Recipe((cube,), Calibrate(dark=dark), focus=FOCUS))
         sums.append(result.table.history[1].inputs["dark"]["master_sha256"])
     assert sums[0] == sums[2] != sums[1]
 
@@ -216,6 +235,7 @@ def test_the_master_s_checksum_follows_its_pixels(tmp_path):
 # --- frames and pixels that cannot be used
 
 
+MEASURED = ("register", "rank", "select")
 BLANK, GOOD = [3, 7], [0, 1, 2, 4, 5, 6, 8, 9, 10, 11]
 
 
@@ -227,16 +247,20 @@ def test_blank_frames_change_nothing_but_the_table(dtype, calibrated, method, me
     frames = np.rint(spots(12)[0]).astype(dtype)
     frames[BLANK[0]] = 100
     frames[BLANK[1]] = np.nan if dtype == np.float32 else 0
-    options = {"focus": FOCUS, "defocus": DEFOCUS, "register": method, "rank": metric, "keep": 4}
-    options["psf"] = (7.0, 0.0)
+    options = {
+        "input": {"focus": FOCUS, "defocus": DEFOCUS},
+        "register": {"method": method},
+        "rank": {"metric": metric, "sampling": 7.0},
+        "select": {"keep": 4},
+    }
     if calibrated:
         rng = np.random.default_rng(1)
         level = rng.normal(90, 3, frames.shape[1:]).astype(np.float32)
         light = (level + rng.normal(1000, 30, level.shape)).astype(np.float32)
-        options["dark"] = write(tmp_path / "dark.fits", level)
-        options["flat"] = write(tmp_path / "flat.fits", light)
-    whole = process(Recipe(frames=(write(tmp_path / "12.fits", frames),), **options))
-    good = process(Recipe(frames=(write(tmp_path / "10.fits", frames[GOOD]),), **options))
+        dark = write(tmp_path / "dark.fits", level)
+        options["calibrate"] = {"dark": dark, "flat": write(tmp_path / "flat.fits", light)}
+    whole = process(Recipe(write(tmp_path / "12.fits", frames)).updated(**options))
+    good = process(Recipe(write(tmp_path / "10.fits", frames[GOOD])).updated(**options))
 
     assert "Left out 2 frames (3, 7): all pixels" in " ".join(whole.notes)
     assert "all pixels" not in " ".join(good.notes)
@@ -252,23 +276,23 @@ def test_blank_frames_change_nothing_but_the_table(dtype, calibrated, method, me
         np.testing.assert_array_equal(image.data, good.images[name].data)
         assert image.combined == good.images[name].combined
     (registered,) = (s for s in whole.table.history if s.name == "register")
-    assert registered.parameters["frames_without_star"] == 2
+    assert registered.facts["frames_without_star"] == 2
 
 
 def test_frames_left_out_are_told_by_their_number_in_the_run(tmp_path):
     frames, _, _ = spots(20)
     frames[4:12] = 5
     cube = write(tmp_path / "cube.fits", frames)
-    result = process(Recipe(frames=(cube,), start=2, focus=FOCUS))
+    result = process(Recipe((cube,), start=2, focus=FOCUS))
     assert "Left out 8 frames (4, 5, 6, 7, 8 …): all pixels" in " ".join(result.notes)
-    one = process(Recipe(frames=(cube,), start=11, focus=FOCUS))
+    one = process(Recipe((cube,), start=11, focus=FOCUS))
     assert "Left out 1 frame (11): all pixels" in " ".join(one.notes)
 
 
 def test_more_than_there_are_cannot_be_kept(tmp_path):
     frames, _, _ = spots(12)
     frames[BLANK] = 100
-    recipe = Recipe(frames=(write(tmp_path / "cube.fits", frames),), focus=FOCUS, keep=11)
+    recipe = Recipe((write(tmp_path / "cube.fits", frames),), Select(keep=11), focus=FOCUS)
     with pytest.raises(LuckyError, match="only 10 frames have a star"):
         process(recipe)
 
@@ -277,12 +301,13 @@ def test_more_than_there_are_cannot_be_kept(tmp_path):
 @pytest.mark.parametrize("dark", [False, True])
 def test_no_frame_at_all_has_an_image(value, dark, tmp_path):
     frames, _, _ = spots(4)
-    options = {"focus": DEFOCUS}
+    options = {}
     frames[:, :, 80:] = value  # there is a star, but not in the window
     if dark:
         level = np.random.default_rng(0).normal(90, 3, frames.shape[1:]).astype(np.float32)
-        options["dark"] = write(tmp_path / "dark.fits", level)
-    recipe = Recipe(frames=(write(tmp_path / "cube.fits", frames),), **options)
+        options["calibrate"] = {"dark": write(tmp_path / "dark.fits", level)}
+    cube = write(tmp_path / "cube.fits", frames)
+    recipe = Recipe(cube, focus=DEFOCUS).updated(**options)
     with pytest.raises(LuckyError, match="No star in rows 16 to 63, columns 96 to 143"):
         process(recipe)
 
@@ -292,9 +317,10 @@ def test_saturated_pixels_are_masked_and_told(tmp_path):
     frames[:, 30, 30] = 900  # a hot pixel in saturation is not the star
     dark = np.zeros(frames.shape[1:], np.float32)
     dark[30, 30] = 800
-    options = {"focus": FOCUS, "dark": write(tmp_path / "dark.fits", dark), "keep": 1.0}
+    by = Calibrate(dark=write(tmp_path / "dark.fits", dark))
     cube = write(tmp_path / "cube.fits", frames, SATURATE=850)
-    result = process(Recipe(frames=(cube,), **options))
+    recipe = Recipe(cube, by, Select(keep=1.0), focus=FOCUS)
+    result = process(recipe)
     window = Window.centred(*FOCUS).slices
     over = (frames >= 850)[(slice(None), *window)]
     over[:, 10, 10] = False
@@ -309,10 +335,10 @@ def test_saturated_pixels_are_masked_and_told(tmp_path):
     expected[10, 10] = np.nan
     np.testing.assert_allclose(result.images["long_exposure"].data, expected, rtol=1e-6)
 
-    higher = process(Recipe(frames=(cube,), saturation=2000.0, **options))
+    higher = process(recipe.changed(Calibrate, saturation=2000.0))
     assert "saturated" not in " ".join(higher.notes)
-    assert result.table.history[1].parameters["saturation"] == 850
-    assert higher.table.history[1].parameters["saturation"] == 2000
+    assert result.table.history[1].facts["masked_from"] == 850
+    assert higher.table.history[1].facts["masked_from"] == 2000
 
 
 def test_masked_pixels_are_counted(tmp_path):
@@ -326,7 +352,7 @@ def test_masked_pixels_are_counted(tmp_path):
         "flat": write(tmp_path / "flat.fits", flat.astype(np.float32)),
     }
     cube = write(tmp_path / "cube.fits", frames)
-    result = process(Recipe(frames=(cube,), focus=FOCUS, keep=1.0, **options))
+    result = process(Recipe(cube, Calibrate(**options), Select(keep=1.0), focus=FOCUS))
     assert "Masked 5 hot or dead pixels of the sensor." in result.notes
     holes = np.argwhere(np.isnan(result.images["long_exposure"].data))
     assert (holes + 20).tolist() == [[40, 42], [41, 38], [45, 35]]
@@ -336,9 +362,9 @@ def test_masked_pixels_are_counted(tmp_path):
 
 def test_the_star_that_was_found_is_told_and_written_into_the_recipe(tmp_path):
     frames, _, _ = spots(12)
-    recipe = Recipe(frames=(write(tmp_path / "cube.fits", frames),))
+    recipe = Recipe((write(tmp_path / "cube.fits", frames),))
     result = process(recipe)
-    y, x, size = result.recipe.focus
+    y, x, size = result.recipe.input.focus
     assert np.hypot(y - 40, x - 40) < 5
     assert size == 80  # all the rows there are
     assert f"Found the star: --focus {y},{x},{size}" in result.notes
@@ -350,7 +376,7 @@ def test_the_star_that_was_found_is_told_and_written_into_the_recipe(tmp_path):
 def test_hot_pixels_are_masked_without_a_dark_too(tmp_path):
     frames, _, _ = spots(12)
     frames[:, 36, 47] = 2000  # brighter than the star, and steady
-    result = process(Recipe(frames=(write(tmp_path / "cube.fits", frames),), focus=FOCUS))
+    result = process(Recipe((write(tmp_path / "cube.fits", frames),), focus=FOCUS))
     assert "Masked 1 hot or dead pixels of the sensor." in result.notes
     assert np.ptp(result.table.shifts, axis=0).min() > 5  # the star is tracked, not the pixel
 
@@ -361,14 +387,14 @@ def test_blank_frames_do_not_hide_hot_pixels(value, tmp_path):
     frames, _, _ = spots(12)
     frames[:, 36, 47] = 2000
     frames[[3, 7, 8]] = value
-    result = process(Recipe(frames=(write(tmp_path / "cube.fits", frames),), focus=FOCUS))
+    result = process(Recipe((write(tmp_path / "cube.fits", frames),), focus=FOCUS))
     assert "Masked 1 hot or dead pixels of the sensor." in result.notes
     assert np.ptp(result.table.shifts[[0, 1, 2, 4, 5, 6]], axis=0).min() > 5
 
 
 def test_an_image_alone_is_a_run_of_one(tmp_path):
     frame = spots(1)[0][0]
-    result = process(Recipe(frames=(write(tmp_path / "one.fits", frame),), focus=FOCUS))
+    result = process(Recipe((write(tmp_path / "one.fits", frame),), focus=FOCUS))
     assert result.table.selected.tolist() == [True]
     assert set(result.images) == {"focus", "long_exposure"}
     assert np.nanmax(result.images["focus"].data) == pytest.approx(frame.max(), rel=0.02)
@@ -377,7 +403,7 @@ def test_an_image_alone_is_a_run_of_one(tmp_path):
 def test_progress_tells_every_stage_and_can_end_the_job(run):
     _, recipe, _ = run
     calls = []
-    process(recipe, progress=lambda *call: calls.append(call))
+    process(recipe, job=Job(progress=lambda *call: calls.append(call)))
     stages = list(dict.fromkeys(what for _, _, what in calls))
     assert stages[-3:] == ["tracking and ranking", "stacking focus", "stacking defocus"]
     for what in stages:
@@ -393,7 +419,7 @@ def test_progress_tells_every_stage_and_can_end_the_job(run):
             raise Enough
 
     with pytest.raises(Enough):
-        process(recipe, progress=stop)
+        process(recipe, job=Job(progress=stop))
 
 
 def test_dark_and_flat_are_taken_out(tmp_path):
@@ -407,7 +433,7 @@ def test_dark_and_flat_are_taken_out(tmp_path):
         "flat": write(tmp_path / "flat.fits", (dark + 900 * response).astype(np.float32)),
     }
     cube = write(tmp_path / "cube.fits", raw)
-    result = process(Recipe(frames=(cube,), focus=FOCUS, **options))
+    result = process(Recipe(cube, Calibrate(**options), focus=FOCUS))
     expected = truth[(slice(None), *Window.centred(*FOCUS).slices)].mean(axis=0)
     np.testing.assert_allclose(result.images["long_exposure"].data, expected, rtol=1e-4)
 
@@ -424,16 +450,16 @@ def test_the_defocused_star_may_follow_later_from_the_saved_shifts(tmp_path):
     """The same pixels as in one go, whatever the order of the table's rows."""
     frames, _, _ = spots(20)
     cube = write(tmp_path / "cube.fits", frames)
-    whole = process(Recipe(frames=(cube,), focus=FOCUS, defocus=(30, 30, 20), keep=0.25))
+    whole = process(Recipe((cube,), Select(keep=0.25), focus=FOCUS, defocus=(30, 30, 20)))
     head, *rows = table_to_csv(whole.table).splitlines(keepends=True)
     saved = tmp_path / "frames.csv"
     saved.write_text("".join([head, *reversed(rows)]))
-    later = process(Recipe(frames=(cube,), shifts=str(saved), defocus=(30, 30, 20)))
+    later = process(Recipe((cube,), ReadShifts(table_file=str(saved)), defocus=(30, 30, 20)))
     assert list(later.images) == ["defocus"]
     np.testing.assert_array_equal(later.images["defocus"].data, whole.images["defocus"].data)
     np.testing.assert_array_equal(later.table.selected, whole.table.selected)
     assert [step.name for step in later.table.history] == ["open", "calibrate", "read shifts"]
-    both = process(Recipe(frames=(cube,), shifts=str(saved), focus=FOCUS))
+    both = process(Recipe((cube,), ReadShifts(table_file=str(saved)), focus=FOCUS))
     for name in ("focus", "long_exposure"):
         np.testing.assert_array_equal(both.images[name].data, whole.images[name].data)
 
@@ -441,13 +467,13 @@ def test_the_defocused_star_may_follow_later_from_the_saved_shifts(tmp_path):
 def test_shifts_that_do_not_belong_to_the_run_are_told(tmp_path):
     frames, _, _ = spots(6)
     cube = write(tmp_path / "cube.fits", frames)
-    table = replace(process(Recipe(frames=(cube,), focus=FOCUS, keep=2)).table, sigma=None)
+    table = replace(process(Recipe((cube,), Select(keep=2), focus=FOCUS)).table, sigma=None)
     saved = tmp_path / "frames.csv"
 
     def refused(text, **options):
         saved.write_text(text)
         with pytest.raises(LuckyError) as error:
-            process(Recipe(frames=(cube,), shifts=str(saved), **options))
+            process(Recipe((cube,), ReadShifts(table_file=str(saved)), **options))
         return str(error.value)
 
     text = table_to_csv(table)
@@ -465,9 +491,9 @@ def test_a_background_is_taken_off_before_anything_is_measured(tmp_path):
     stray = (300 + 2 * y + 0.02 * (x - 30) ** 2).astype(np.float32)
     plain = write(tmp_path / "plain.fits", frames)
     lit = write(tmp_path / "lit.fits", frames + stray)
-    expected = process(Recipe(frames=(plain,), focus=FOCUS, background=2, keep=4))
-    made = process(Recipe(frames=(lit,), focus=FOCUS, background=2, keep=4))
-    assert [s.name for s in made.table.history][2] == "take off background"
+    expected = process(Recipe((plain,), RemoveBackground(order=2), Select(keep=4), focus=FOCUS))
+    made = process(Recipe((lit,), RemoveBackground(order=2), Select(keep=4), focus=FOCUS))
+    assert [s.name for s in made.table.history][2] == "background"
     np.testing.assert_array_equal(made.table.selected, expected.table.selected)
     np.testing.assert_allclose(made.table.shifts, expected.table.shifts, atol=1e-3)
     for name, image in expected.images.items():
@@ -479,17 +505,15 @@ def test_a_job_with_all_cleaning_on_replays_to_the_same_bits(tmp_path):
     y = np.arange(frames.shape[1])[:, None]
     run = write(tmp_path / "cube.fits", frames + (300 + 2 * y).astype(np.float32))
     recipe = Recipe(
-        frames=(run,),
+        (run,),
+        RemoveOutliers(sigma=6.0),
+        RemoveFlicker(sigma=6.0),
+        RemoveDust(count=2, radius=4.0),
+        RemoveBackground(order=1, centre="speckle"),
+        CutNoise(sigma=2.0),
+        LowPassFilter(cutoff=0.2),
+        Select(keep=4),
         focus=FOCUS,
-        outliers=6.0,
-        flicker=6.0,
-        dust=2,
-        dust_radius=4.0,
-        background=1,
-        background_centre="speckle",
-        noise_cut=2.0,
-        low_pass=0.2,
-        keep=4,
     )
     made = process(recipe)
     (tmp_path / "recipe.toml").write_text(recipe_to_toml(made.recipe), encoding="utf-8")
@@ -501,7 +525,7 @@ def test_a_job_with_all_cleaning_on_replays_to_the_same_bits(tmp_path):
 
 def test_frames_without_a_quality_are_told(tmp_path):
     cube = write(tmp_path / "cube.fits", spots(20)[0])
-    quality = process(Recipe(frames=(cube,), focus=FOCUS, rank="peak")).table.quality
+    quality = process(Recipe((cube,), Rank(metric="peak"), focus=FOCUS)).table.quality
     bright = np.sort(quality)[3]
 
     @metric("no-quality-under-a-height")
@@ -511,7 +535,7 @@ def test_frames_without_a_quality_are_told(tmp_path):
         return np.where(top >= bright, top, np.nan)
 
     try:
-        result = process(Recipe(frames=(cube,), focus=FOCUS, rank="no-quality-under-a-height"))
+        result = process(Recipe((cube,), Rank(metric="no-quality-under-a-height"), focus=FOCUS))
     finally:
         del METRICS["no-quality-under-a-height"]
     lost = ", ".join(map(str, np.flatnonzero(quality < bright)))
@@ -525,16 +549,16 @@ def test_frames_without_a_quality_are_told(tmp_path):
 def test_frames_above_a_quality_are_stacked_and_recorded(tmp_path):
     frames, amplitude, _ = spots(20)
     cube = write(tmp_path / "cube.fits", frames)
-    quality = process(Recipe(frames=(cube,), focus=FOCUS)).table.quality
+    quality = process(Recipe((cube,), focus=FOCUS)).table.quality
     above = float(np.sort(quality)[-7])
-    result = process(Recipe(frames=(cube,), focus=FOCUS, keep=2, keep_above=above))
+    result = process(Recipe((cube,), Select(keep=2, above=above), focus=FOCUS))
     assert set(np.flatnonzero(result.table.selected)) == set(np.argsort(amplitude)[-7:])
     assert result.images["focus"].combined == 7
-    smooth = result.recipe.rank_smooth
-    told = {"metric": "peak", "smooth": smooth, "keep_above": above, "kept": 7, "of": 20}
-    assert result.table.history[-1].parameters == told
+    selected = result.table.history[-1]
+    assert selected.parameters == {"keep": 2, "above": above, "add": [], "drop": []}
+    assert selected.facts == {"kept": 7, "of": 20}
     with pytest.raises(LuckyError, match=f"the best has {quality.max():g}"):
-        process(Recipe(frames=(cube,), focus=FOCUS, keep_above=2 * quality.max()))
+        process(Recipe((cube,), Select(above=2 * quality.max()), focus=FOCUS))
 
 
 def test_frames_changed_by_hand_are_numbered_as_in_the_run(tmp_path):
@@ -544,11 +568,12 @@ def test_frames_changed_by_hand_are_numbered_as_in_the_run(tmp_path):
     used = np.arange(10, 30, 2)
     order = used[np.argsort(-amplitude[used])].tolist()
     some = {"frames": (cube,), "focus": FOCUS, "defocus": DEFOCUS, "start": 10, "step": 2}
-    recipe = Recipe(**some, keep=3, add=(order[-1], order[5]), drop=(order[0],))
+    recipe = Recipe(None, Select(keep=3, add=(order[-1], order[5]), drop=(order[0],)), **some)
     result = process(recipe)
     kept = {order[1], order[2], order[5], order[-1]}
     assert set(result.table.frame[result.table.selected]) == kept
-    told = result.table.history[-1].parameters
+    record = result.table.history[-1]
+    told = {**record.parameters, **record.facts}
     assert (told["add"], told["drop"]) == ([order[-1], order[5]], [order[0]])
     assert (told["keep"], told["kept"]) == (3, 4)
     donut = Window.centred(*DEFOCUS)  # far from the star: there the stack is the plain mean
@@ -558,7 +583,7 @@ def test_frames_changed_by_hand_are_numbered_as_in_the_run(tmp_path):
     np.testing.assert_allclose(result.images["defocus"].data, expected, rtol=1e-5)
     for number in (11, 8, 30):
         with pytest.raises(LuckyError, match=f"Frame {number} is changed by hand, but is not"):
-            process(Recipe(**some, drop=(number,)))
+            process(Recipe(None, Select(drop=(number,)), **some))
 
 
 def test_a_hand_edited_table_is_stacked_as_it_stands(tmp_path):
@@ -566,7 +591,7 @@ def test_a_hand_edited_table_is_stacked_as_it_stands(tmp_path):
     frames, _, _ = spots(20)
     frames[:, :, 80:] = np.arange(20)[:, None, None]
     cube = write(tmp_path / "cube.fits", frames)
-    table = replace(process(Recipe(frames=(cube,), focus=FOCUS, keep=3)).table, sigma=None)
+    table = replace(process(Recipe((cube,), Select(keep=3), focus=FOCUS)).table, sigma=None)
     chosen = [1, 2, 5, 19]
     lines = table_to_csv(table).splitlines()
     edited = [
@@ -575,7 +600,9 @@ def test_a_hand_edited_table_is_stacked_as_it_stands(tmp_path):
     ]
     saved = tmp_path / "frames.csv"
     saved.write_text("\n".join(edited) + "\n")
-    result = process(Recipe(frames=(cube,), shifts=str(saved), defocus=DEFOCUS, focus=FOCUS))
+    result = process(
+        Recipe((cube,), ReadShifts(table_file=str(saved)), defocus=DEFOCUS, focus=FOCUS)
+    )
     assert np.flatnonzero(result.table.selected).tolist() == chosen
     np.testing.assert_allclose(result.images["defocus"].data, np.mean(chosen), rtol=1e-6)
     window = Window.centred(*FOCUS)
@@ -591,7 +618,7 @@ def test_shadows_of_the_flat_that_calibrates_are_not_divided_twice(tmp_path):
     frames, _, _ = spots(12)
     run = write(tmp_path / "cube.fits", frames)
     flat = write(tmp_path / "flat.fits", np.full(frames.shape[1:], 1000, np.float32))
-    given = {"frames": (run,), "focus": FOCUS, "flat": flat, "dust": 2, "dust_on": flat}
+    recipe = Recipe(run, Calibrate(flat=flat), RemoveDust(count=2, on=flat), focus=FOCUS)
     with pytest.raises(LuckyError, match="divides its shadows out already"):
-        process(Recipe(**given))
-    process(Recipe(**given, dust_as="mask"))
+        process(recipe)
+    process(recipe.changed(RemoveDust, action="mask"))

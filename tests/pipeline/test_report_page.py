@@ -9,7 +9,8 @@ from astropy.io import fits
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from napari_lucky import ImageResult, LuckyError, Recipe, process
+from napari_lucky import LuckyError, Recipe, Select, process
+from napari_lucky.fits import ImageResult
 from napari_lucky.pipeline.report_page import write_report
 from napari_lucky.plots.panels import (
     KEPT,
@@ -21,6 +22,7 @@ from napari_lucky.plots.panels import (
     move_cut,
     recolour_kept,
 )
+from napari_lucky.steps import Input
 
 QUALITY = np.array([3.0, np.nan, 9.0, 1.0, 7.0])
 SELECTED = np.array([False, False, True, False, True])
@@ -35,7 +37,7 @@ def result(tmp_path_factory):
     frames[4] = 100  # a frame without a star: NaN in the table
     path = tmp_path_factory.mktemp("run") / "cube.fits"
     fits.PrimaryHDU(frames.astype(np.float32)).writeto(path)
-    recipe = Recipe(frames=(str(path),), focus=(30, 30, 24), defocus=(32, 96, 40), keep=3)
+    recipe = Recipe((str(path),), Select(keep=3), focus=(30, 30, 24), defocus=(32, 96, 40))
     return process(recipe)
 
 
@@ -87,7 +89,7 @@ def test_no_panel_for_a_defocused_star_that_was_not_asked_for(result, tmp_path):
 
 @pytest.mark.parametrize("name", ["a$b_^$c", "星 été", "%s {}"])
 def test_any_name_can_be_a_title(name, image, result, tmp_path):
-    recipe = replace(result.recipe, frames=(f"/data/{name}",))
+    recipe = result.recipe.changed(Input, frames=(f"/data/{name}",))
     odd = drawn(replace(result, recipe=recipe), tmp_path / "odd.png")
     assert np.any(image[:40] != odd[:40])
 
@@ -95,8 +97,8 @@ def test_any_name_can_be_a_title(name, image, result, tmp_path):
 def test_the_title_of_the_folder_one_stands_in(result, tmp_path, monkeypatch):
     """`process .` would have no name at all."""
     monkeypatch.chdir(tmp_path)
-    here = replace(result, recipe=replace(result.recipe, frames=(".",)))
-    named = replace(result, recipe=replace(result.recipe, frames=(str(tmp_path),)))
+    here = replace(result, recipe=result.recipe.changed(Input, frames=(".",)))
+    named = replace(result, recipe=result.recipe.changed(Input, frames=(str(tmp_path),)))
     np.testing.assert_array_equal(drawn(here, tmp_path / "a.png"), drawn(named, tmp_path / "b.png"))
 
 

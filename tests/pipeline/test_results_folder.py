@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from napari_lucky import LuckyError, Recipe, process, read_recipe, table_from_csv, write_results
+from napari_lucky import LuckyError, Recipe, Select, process, read_recipe, write_results
+from napari_lucky.fits import table_from_csv
 from napari_lucky.fits.write import ImageResult
 from napari_lucky.frames.history import read_history
 from napari_lucky.pipeline.results_folder import NAMES, check_out, made_folder
@@ -24,7 +25,7 @@ def result(tmp_path_factory):
     path = tmp_path_factory.mktemp("run") / "cube.fits"
     header = fits.Header([("EXPTIME", 0.005), ("CRPIX1", 50.0), ("DATE-OBS", "2020-02-02")])
     fits.PrimaryHDU(frames.astype(np.float32), header).writeto(path)
-    recipe = Recipe(frames=(str(path),), focus=(30, 30, 24), defocus=(32, 96, 40), keep=2)
+    recipe = Recipe((str(path),), Select(keep=2), focus=(30, 30, 24), defocus=(32, 96, 40))
     return process(recipe)
 
 

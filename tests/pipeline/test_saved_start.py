@@ -1,19 +1,15 @@
 """Any step started from a file that an earlier one left, without a window."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from napari_lucky import (
-    ArrayFrames,
-    FrameTable,
-    ImageResult,
+    Calibrate,
     LuckyError,
     Recipe,
-    Shifted,
-    Step,
+    Select,
     Window,
     calibrate,
     process,
@@ -22,13 +18,14 @@ from napari_lucky import (
     select,
     simulate_run,
     stack_mean,
-    table_from_csv,
-    table_to_csv,
     write_fits,
 )
-from napari_lucky.calibration.calibrate import calibrate_step
+from napari_lucky.calibration.calibrate import calibration_record
+from napari_lucky.fits import FrameTable, ImageResult, table_from_csv, table_to_csv
 from napari_lucky.fits.read_back import read_saved
+from napari_lucky.frames import ArrayFrames, Record
 from napari_lucky.frames.history import frame_numbers, frame_places
+from napari_lucky.imaging import Shifted
 from napari_lucky.viewer.from_layers import chain_history, table_of
 from napari_lucky.viewer.to_layers import vectors_tuple
 
@@ -46,7 +43,7 @@ def straight():
 
 def test_saved_calibrated_frames_are_registered_and_stacked_to_the_same_bits(straight, tmp_path):
     calibrated, focus = straight
-    history = (Step("simulate"), Step("calibrate", {"masked_pixels": 3}))
+    history = (Record("simulate"), Record("calibrate", {"masked_pixels": 3}))
     write_fits(tmp_path / "calibrated.fits", [ImageResult(calibrated, "calibrated", None, history)])
     (saved,) = read_saved(tmp_path / "calibrated.fits")
     assert saved.history == history
@@ -70,9 +67,9 @@ def test_saving_does_not_change_what_is_saved(tmp_path):
     assert (pixels == 1).all()
 
 
-CHOSEN = Step("choose frames", {"start": 4, "stop": 20, "step": 2})
-AGAIN = Step("choose frames", {"start": 1, "stop": 6, "step": 3})
-OPEN = Step(
+CHOSEN = Record("choose frames", {"start": 4, "stop": 20, "step": 2})
+AGAIN = Record("choose frames", {"start": 1, "stop": 6, "step": 3})
+OPEN = Record(
     "open", inputs={"name": "run", "frames": 30, "first": "AF_001.fits", "last": "AF_030.fits"}
 )
 
@@ -141,10 +138,10 @@ def test_a_saved_calibrated_run_is_processed_with_its_history_and_numbers(tmp_pa
     run = simulate_run(n=12)
     calibrated = calibrate(ArrayFrames(run.frames), ArrayFrames(run.dark), ArrayFrames(run.flat))
     names = {"dark": "dark.fits", "flat": "flat.fits"}
-    history = (OPEN, CHOSEN, calibrate_step(calibrated, {}, names))
+    history = (OPEN, CHOSEN, calibration_record(calibrated, Calibrate(**names)))
     path = tmp_path / "calibrated.fits"
     write_fits(path, [ImageResult(calibrated, "calibrated", None, history)])
-    recipe = Recipe(frames=(str(path),), focus=run.focus, start=2, keep=3)
+    recipe = Recipe((str(path),), Select(keep=3), focus=run.focus, start=2)
     made = process(recipe)
     assert made.table.frame.tolist() == list(range(8, 28, 2))
     steps = made.images["focus"].history
@@ -153,4 +150,4 @@ def test_a_saved_calibrated_run_is_processed_with_its_history_and_numbers(tmp_pa
     for name in ("dark", "flat"):
         write_fits(tmp_path / f"{name}.fits", [ImageResult(getattr(run, name), name)])
         with pytest.raises(LuckyError, match=f"calibrated already, with a {name}"):
-            process(replace(recipe, **{name: str(tmp_path / f"{name}.fits")}))
+            process(recipe.changed(Calibrate, **{name: str(tmp_path / f"{name}.fits")}))

@@ -3,7 +3,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from napari_lucky import LuckyError, row_cut
+from napari_lucky import LuckyError
+from napari_lucky.imaging import row_cut
 from napari_lucky.plots.comparison import Compared, Comparison, Look, limits_of, save_figure
 
 

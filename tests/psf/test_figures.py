@@ -4,23 +4,17 @@ import numpy as np
 import pytest
 from scipy.special import j0, j1
 
-from napari_lucky import (
-    ArrayFrames,
-    Diffraction,
-    FigureRecipe,
-    LuckyError,
-    Shifted,
-    Window,
-    bootstrap_figures,
-    psf_figures,
-    simulate_run,
-    stack_mean,
-)
+from napari_lucky import LuckyError, Window, psf_figures, simulate_run, stack_mean
+from napari_lucky.execution.job import Job
+from napari_lucky.frames import ArrayFrames
+from napari_lucky.imaging import Shifted
 from napari_lucky.imaging.fine_image import fine_image
+from napari_lucky.optics import Diffraction
 from napari_lucky.optics.atmosphere import make_pupil, psfs
 from napari_lucky.optics.diffraction import psf_at
 from napari_lucky.optics.simulation import SIMULATED
 from napari_lucky.optics.zernikes import zernike
+from napari_lucky.psf import PsfRecipe, bootstrap_figures
 from napari_lucky.psf.table import tell_errors
 
 PLACES = [(0.0, 0.0), (0.37, -0.44), (0.5, 0.5)]
@@ -67,7 +61,7 @@ def test_the_width_of_the_airy_pattern(obstruction, fwhm):
     )
     assert (half / top).item() == pytest.approx(0.5, abs=2e-4)
     image, diffraction, _ = star(5, obstruction, (0.2, 0.3), pixel=0)
-    figures = psf_figures(image, diffraction, FigureRecipe(integration=0))
+    figures = psf_figures(image, diffraction, recipe=PsfRecipe(integration=0))
     for width in (figures.fwhm_major, figures.fwhm_minor):
         assert width == pytest.approx(5 * fwhm, rel=1e-3)
 
@@ -76,7 +70,7 @@ def test_the_width_of_the_airy_pattern(obstruction, fwhm):
 def test_encircled_energy_and_profile_of_the_airy_pattern(sampling):
     """1 − J0² − J1² (Rayleigh 1881), and (2 J1(v) / v)²."""
     image, diffraction, _ = star(sampling, 0, (0, 0.3), 41 * sampling, pixel=0)
-    figures = psf_figures(image, diffraction, FigureRecipe(integration=0, background=0))
+    figures = psf_figures(image, diffraction, recipe=PsfRecipe(integration=0, background=0))
     assert figures.recipe.aperture == 16 * sampling
     v = np.pi * figures.radius / sampling
     within = 1 - j0(v) ** 2 - j1(v) ** 2
@@ -89,7 +83,7 @@ def test_encircled_energy_and_profile_of_the_airy_pattern(sampling):
 
 @pytest.mark.parametrize("angle", [0, 30, 90, -45, 77])
 def test_the_ellipse_of_a_gaussian(angle):
-    figures = psf_figures(gaussian(16, 11, angle), Diffraction(4), FigureRecipe(integration=0))
+    figures = psf_figures(gaussian(16, 11, angle), Diffraction(4), recipe=PsfRecipe(integration=0))
     assert (figures.fwhm_major, figures.fwhm_minor) == pytest.approx((16, 11), rel=1e-4)
     assert figures.angle == pytest.approx(angle, abs=1e-3)
     assert figures.centre == pytest.approx((50.3, 49.8), abs=1e-3)
@@ -129,14 +123,14 @@ def test_the_recipe_decides():
     y, x = np.mgrid[:121, :121] - 60
     halo = 2e5 / (2 * np.pi * 20**2) * np.exp(-(x**2 + y**2) / 2 / 20**2)
     seen = image + halo + 7
-    wide, narrow = (psf_figures(seen, diffraction, FigureRecipe(r)) for r in (52, 20))
-    known = psf_figures(seen, diffraction, FigureRecipe(52, background=7))
+    wide, narrow = (psf_figures(seen, diffraction, recipe=PsfRecipe(r)) for r in (52, 20))
+    known = psf_figures(seen, diffraction, recipe=PsfRecipe(52, background=7))
     truth = (image.max() + halo.max()) / image.max() / 3
     assert narrow.strehl > wide.strehl > known.strehl > truth
     assert known.strehl == pytest.approx(truth, rel=0.04)
     assert known.background == 7
-    assert wide.recipe == FigureRecipe(52, (52, 58.5))
-    points = psf_figures(image, diffraction, FigureRecipe(integration=0))
+    assert wide.recipe == PsfRecipe(52, (52, 58.5))
+    points = psf_figures(image, diffraction, recipe=PsfRecipe(integration=0))
     assert 0.95 < points.strehl < 0.99  # a pixel's blur is a loss to who does not know it
 
 
@@ -169,15 +163,19 @@ def test_the_series_is_the_image_between_its_pixels():
 def test_a_window_says_which_star():
     image, diffraction, _ = star(3, 0, (0, 0), 161)
     two = image + 3 * np.roll(image, (50, 50), (0, 1))
-    recipe = FigureRecipe(20)
-    assert psf_figures(two, diffraction, recipe).centre == pytest.approx((130, 130), abs=0.05)
-    near = psf_figures(two, diffraction, recipe, Window.centred(78, 84, 30))
+    recipe = PsfRecipe(20)
+    assert psf_figures(two, diffraction, recipe=recipe).centre == pytest.approx(
+        (130, 130), abs=0.05
+    )
+    near = psf_figures(two, diffraction, recipe=recipe, window=Window.centred(78, 84, 30))
     assert near.centre == pytest.approx((80, 80), abs=0.05)
     assert near.strehl == pytest.approx(1, abs=0.02)
-    held = psf_figures(image, diffraction, FigureRecipe(), Window.centred(74, 84, 60))
+    held = psf_figures(image, diffraction, recipe=PsfRecipe(), window=Window.centred(74, 84, 60))
     assert (
         held.recipe
-        == psf_figures(image, diffraction, FigureRecipe(), Window.centred(84, 78, 60)).recipe
+        == psf_figures(
+            image, diffraction, recipe=PsfRecipe(), window=Window.centred(84, 78, 60)
+        ).recipe
     )
 
 
@@ -205,7 +203,9 @@ def test_errors_are_the_scatter_of_runs(noisy):
     runs, diffraction = noisy
     whole = Window(0, 0, 61, 61)
     made = [
-        bootstrap_figures(ArrayFrames(run), np.arange(40), whole, diffraction, resamples=40)
+        bootstrap_figures(
+            ArrayFrames(run), np.arange(40), whole, diffraction=diffraction, resamples=40
+        )
         for run in runs
     ]
     for name in ("strehl", "flux", "background"):
@@ -227,7 +227,9 @@ def test_errors_fall_as_the_root_of_the_frames_and_know_masked_pixels(noisy):
     frames[::2, 30, 33] = np.nan
     whole = Window(0, 0, 61, 61)
     few, many = (
-        bootstrap_figures(ArrayFrames(frames), np.arange(n), whole, diffraction, resamples=100)
+        bootstrap_figures(
+            ArrayFrames(frames), np.arange(n), whole, diffraction=diffraction, resamples=100
+        )
         for n in (30, 480)
     )
     assert few.errors.flux / many.errors.flux == pytest.approx(4, rel=0.35)
@@ -249,8 +251,8 @@ def test_errors_of_frames_that_are_alike_are_the_scatter_of_runs():
                 ArrayFrames(frames),
                 np.arange(n),
                 Window(0, 0, 41, 41),
-                diffraction,
-                FigureRecipe(12, (14, 17)),
+                diffraction=diffraction,
+                recipe=PsfRecipe(12, (14, 17)),
                 resamples=30,
                 seed=seed,
             )
@@ -267,14 +269,21 @@ def test_passes_do_not_change_the_errors(noisy, monkeypatch):
     frames, diffraction = ArrayFrames(noisy[0][0]), noisy[1]
     whole, told = Window(0, 0, 61, 61), []
     work = {"resamples": 20, "seed": 3}
-    once = bootstrap_figures(frames, np.arange(40), whole, diffraction, **work)
+    once = bootstrap_figures(frames, np.arange(40), whole, diffraction=diffraction, **work)
     monkeypatch.setattr("napari_lucky.psf.bootstrap.SUMS", 2 * 8 * 61 * 61)
     again = bootstrap_figures(
-        frames, np.arange(40), whole, diffraction, progress=lambda *a: told.append(a[2]), **work
+        frames,
+        np.arange(40),
+        whole,
+        diffraction=diffraction,
+        job=Job(progress=lambda *a: told.append(a[2])),
+        **work,
     )
     assert "bootstrap, pass 3 of 3" in told
     assert once.errors.strehl == pytest.approx(again.errors.strehl, rel=1e-6)
-    other = bootstrap_figures(frames, np.arange(40), whole, diffraction, resamples=20, seed=4)
+    other = bootstrap_figures(
+        frames, np.arange(40), whole, diffraction=diffraction, resamples=20, seed=4
+    )
     assert other.errors.strehl != once.errors.strehl
 
 
@@ -291,17 +300,22 @@ def test_passes_do_not_change_the_errors(noisy, monkeypatch):
 )
 def test_recipes_that_make_no_sense(recipe, says):
     with pytest.raises(LuckyError, match=says):
-        FigureRecipe(**recipe)
+        PsfRecipe(**recipe)
 
 
 def test_images_that_cannot_be_measured(noisy):
     image, diffraction, _ = star(5)
     with pytest.raises(LuckyError, match=r"60\.5|edge"):
-        psf_figures(image, diffraction, FigureRecipe(80))
+        psf_figures(image, diffraction, recipe=PsfRecipe(80))
     with pytest.raises(LuckyError, match="All pixels"):
         psf_figures(np.full((60, 60), np.nan), diffraction)
     with pytest.raises(LuckyError, match="no star to measure"):
-        psf_figures(-image, diffraction, FigureRecipe(15, background=0), Window(45, 45, 30, 30))
+        psf_figures(
+            -image,
+            diffraction,
+            recipe=PsfRecipe(15, background=0),
+            window=Window(45, 45, 30, 30),
+        )
     holes = image.copy()
     holes[62:] = np.nan
     with pytest.raises(LuckyError, match="pixels of the aperture are masked"):
@@ -311,9 +325,9 @@ def test_images_that_cannot_be_measured(noisy):
     frames = ArrayFrames(noisy[0][0])
     whole = Window(0, 0, 61, 61)
     with pytest.raises(LuckyError, match="the stack has 4"):
-        bootstrap_figures(frames, np.arange(4), whole, noisy[1])
+        bootstrap_figures(frames, np.arange(4), whole, diffraction=noisy[1])
     with pytest.raises(LuckyError, match="5 resamples"):
-        bootstrap_figures(frames, np.arange(40), whole, noisy[1], resamples=5)
+        bootstrap_figures(frames, np.arange(40), whole, diffraction=noisy[1], resamples=5)
 
 
 @pytest.mark.parametrize("q", [2, 3, 7])
@@ -322,7 +336,7 @@ def test_without_optics_what_needs_none_is_measured(q):
     image, diffraction, _ = star(q, 0.3, (0.2, -0.3))
     image = image + 100 + np.random.default_rng(q).normal(0, 1, image.shape)
     known = psf_figures(image, diffraction)
-    bare = psf_figures(image, None, known.recipe)
+    bare = psf_figures(image, None, recipe=known.recipe)
     assert bare.fwhm_major == pytest.approx(known.fwhm_major, rel=0.01)
     assert bare.fwhm_minor == pytest.approx(known.fwhm_minor, rel=0.01)
     assert bare.centre == pytest.approx(known.centre, abs=0.05)

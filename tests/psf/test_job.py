@@ -8,20 +8,14 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from napari_lucky import (
-    Diffraction,
-    FigureRecipe,
-    ImageResult,
-    Window,
-    open_run,
-    psf_figures,
-    simulate_run,
-    write_fits,
-)
+from napari_lucky import Window, open_run, psf_figures, simulate_run, write_fits
 from napari_lucky.cli.main import main
+from napari_lucky.fits import ImageResult
 from napari_lucky.fits.read_back import read_saved
+from napari_lucky.optics import Diffraction
 from napari_lucky.optics.diffraction import diffraction_psf
 from napari_lucky.optics.simulation import SIMULATED
+from napari_lucky.psf import PsfRecipe
 
 OPTICS = ["--wavelength", 633, "--focal-ratio", 58.6, "--pixel-size", 5.3, "--diameter", 0.45]
 N = 10
@@ -157,7 +151,7 @@ def test_frames_of_a_run_have_one_aperture(data, simulated, tmp_path, capsys):
         assert np.hypot(*(place - [float(line["y_px"]), float(line["x_px"])])) < 2
     one = open_run(data / "run" / "AF_4.fits").read(slice(1))[0]
     near = Window.centred(y, x, size)
-    figures = psf_figures(one, SIMULATED.diffraction, FigureRecipe(), near)
+    figures = psf_figures(one, SIMULATED.diffraction, recipe=PsfRecipe(), window=near)
     assert float(made[1]["strehl"]) == pytest.approx(figures.strehl, rel=1e-3)
 
 
@@ -181,7 +175,7 @@ def test_one_name_has_one_unit(data, tmp_path, capsys):
     """--pixel-size is in um wherever it is; what a pixel integrates over is another name."""
     image = data / "out" / "focus.fits"
     given = ["figures", image, "--psf", "7,0.3", "-o", tmp_path / "a"]
-    assert run_cli(*given, "--pixel", 5.3) == 2  # the telescope's
+    assert run_cli(*given, "--pixel-size", 5.3) == 2  # the telescope's
     assert "--psf says what the telescope would" in capsys.readouterr().err
     given = ["figures", image, "--diameter", 450, "-o", tmp_path / "a"]
     assert run_cli(*given) == 2

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from napari_lucky import LuckyError, surface_of
+from napari_lucky import LuckyError
+from napari_lucky.psf import surface_of
 
 
 @pytest.fixture

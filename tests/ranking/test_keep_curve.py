@@ -5,21 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from napari_lucky import (
-    METRICS,
-    ArrayFrames,
-    Diffraction,
-    LuckyError,
-    Shifted,
-    Window,
-    diffraction_psf,
-    keep_curve,
-    rank,
-    simulate_run,
-    stack_mean,
-)
-from napari_lucky.execution.blocks import Cancelled
+from napari_lucky import LuckyError, Window, keep_curve, rank, simulate_run, stack_mean
+from napari_lucky.execution.job import Cancelled, Job
+from napari_lucky.frames import ArrayFrames
+from napari_lucky.imaging import Shifted
 from napari_lucky.imaging.star_image import border, levelled
+from napari_lucky.optics import Diffraction, diffraction_psf
+from napari_lucky.ranking import METRICS
 
 N, FOCUS = 50, Window(10, 12, 48, 56)
 
@@ -88,7 +80,7 @@ def test_threads_do_not_change_a_bit(stars):
     made = []
     for workers in (1, 4):
         with ThreadPoolExecutor(workers) as pool:
-            made.append(keep_curve(*stars, FOCUS, executor=pool))
+            made.append(keep_curve(*stars, FOCUS, job=Job(executor=pool)))
     for name in ("peak_over_flux", "fwhm", "noise"):
         np.testing.assert_array_equal(*(getattr(curve, name) for curve in made))
 
@@ -118,7 +110,9 @@ def test_it_can_be_cancelled(stars):
 
     many = ArrayFrames(np.repeat(stars[0].array, 8, axis=0))
     with pytest.raises(Cancelled):
-        keep_curve(many, np.tile(stars[1], (8, 1)), np.tile(stars[2], 8), FOCUS, progress=stop)
+        keep_curve(
+            many, np.tile(stars[1], (8, 1)), np.tile(stars[2], 8), FOCUS, job=Job(progress=stop)
+        )
 
 
 def test_what_cannot_be_measured_is_told(stars):

@@ -4,17 +4,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_lucky import (
-    METRICS,
-    ArrayFrames,
-    Diffraction,
-    LuckyError,
-    Recipe,
-    Window,
-    diffraction_psf,
-    metric,
-    rank,
-)
+from napari_lucky import LuckyError, Rank, Recipe, Window, rank
+from napari_lucky.frames import ArrayFrames
+from napari_lucky.optics import Diffraction, diffraction_psf
+from napari_lucky.ranking import METRICS, metric
 from napari_lucky.ranking.metrics import flux_of
 
 SIGMA = 3.0
@@ -112,15 +105,15 @@ def test_a_metric_of_ones_own_serves_everywhere(own):
     assert METRICS["own"].formula == "Max I − min I"
     assert spread(gaussian()[None]) == pytest.approx(100)  # the function stays as it is
     frames = ArrayFrames(np.array([gaussian(50), gaussian(80), gaussian(20)]))
-    quality = rank(frames, Window.whole(frames.shape), "own", 0)
+    quality = rank(frames, Window.whole(frames.shape), metric="own", smooth=0)
     np.testing.assert_allclose(quality, [50, 80, 20], rtol=1e-4)
-    assert Recipe(rank="own").rank == "own"
+    assert Recipe(None, Rank(metric="own"))[Rank].metric == "own"
 
     @metric("own")  # a cell that is run again
     def other(image):
         return -image.max((1, 2))
 
-    assert rank(frames, Window.whole(frames.shape), "own", 0).argmax() == 2
+    assert rank(frames, Window.whole(frames.shape), metric="own", smooth=0).argmax() == 2
     assert METRICS["own"].formula == ""
 
 
@@ -131,9 +124,9 @@ def test_a_metric_of_ones_own_may_need_the_psf(own):
 
     frames = ArrayFrames(gaussian()[None])
     whole = Window.whole(frames.shape)
-    assert rank(frames, whole, "own", diffraction=Diffraction(6.5)).tolist() == [6.5]
+    assert rank(frames, whole, metric="own", diffraction=Diffraction(6.5)).tolist() == [6.5]
     with pytest.raises(LuckyError, match="own needs the diffraction-limited PSF"):
-        rank(frames, whole, "own")
+        rank(frames, whole, metric="own")
 
 
 def test_what_a_metric_must_not_be_is_told(own):
@@ -146,9 +139,9 @@ def test_what_a_metric_must_not_be_is_told(own):
 
     frames = ArrayFrames(np.array([gaussian(), gaussian()]))
     with pytest.raises(LuckyError, match=r"wrong gave numbers of shape \(\) for 2 frames"):
-        rank(frames, Window.whole(frames.shape), "own")
+        rank(frames, Window.whole(frames.shape), metric="own")
     with pytest.raises(LuckyError, match="beauty"):
-        Recipe(rank="beauty")
+        Recipe(None, Rank(metric="beauty"))
 
 
 def scene(n=8):
@@ -166,7 +159,7 @@ def scene(n=8):
 @pytest.mark.parametrize("brightness", [1.0, 0.01])
 def test_surfaces_with_a_bright_border_have_a_quality(name, brightness):
     frames = ArrayFrames(brightness * scene())
-    quality = rank(frames, Window.whole(frames.shape), name, 1.0)
+    quality = rank(frames, Window.whole(frames.shape), metric=name, smooth=1.0)
     assert np.isfinite(quality).all()
     assert (quality > 0).all()
     if name in ("gradient", "laplacian"):  # the others do not know a surface's sharpness

@@ -2,16 +2,10 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from napari_lucky import (
-    METRICS,
-    ArrayFrames,
-    Diffraction,
-    LuckyError,
-    Window,
-    diffraction_psf,
-    rank,
-    select,
-)
+from napari_lucky import LuckyError, Window, rank, select
+from napari_lucky.frames import ArrayFrames
+from napari_lucky.optics import Diffraction, diffraction_psf
+from napari_lucky.ranking import METRICS
 from napari_lucky.ranking.selection import threshold
 
 WINDOW = Window(4, 8, 64, 64)
@@ -36,13 +30,20 @@ def blurred():
 @pytest.mark.parametrize("metric", METRICS)
 def test_sharper_frames_rank_higher_whatever_their_background(blurred, metric):
     frames, sharpness = blurred
-    assert spearmanr(rank(frames, WINDOW, metric, 1.0, diffraction=PSF), sharpness).statistic > 0.97
+    assert (
+        spearmanr(
+            rank(frames, WINDOW, metric=metric, smooth=1.0, diffraction=PSF), sharpness
+        ).statistic
+        > 0.97
+    )
 
 
 def test_peak_is_in_adu_above_background():
     frames = np.full((1, 64, 64), 300, np.float32)
     frames[0, 30, 30] = 1300
-    assert rank(ArrayFrames(frames), Window.whole((64, 64)), "peak", 0).tolist() == [1000]
+    assert rank(ArrayFrames(frames), Window.whole((64, 64)), metric="peak", smooth=0).tolist() == [
+        1000
+    ]
 
 
 def test_frames_are_ranked_on_one_scale():
@@ -50,7 +51,9 @@ def test_frames_are_ranked_on_one_scale():
     y, x = np.mgrid[:64, :64]
     star = np.exp(-((y - 30) ** 2 + (x - 30) ** 2) / 20)
     frames = 100 + np.array([500, 1500, 1000])[:, None, None] * star
-    quality = rank(ArrayFrames(frames.astype(np.float32)), Window.whole((64, 64)), "peak", 0)
+    quality = rank(
+        ArrayFrames(frames.astype(np.float32)), Window.whole((64, 64)), metric="peak", smooth=0
+    )
     np.testing.assert_allclose(quality, [500, 1500, 1000], rtol=1e-3)
 
 
@@ -58,7 +61,7 @@ def test_frames_without_a_star_have_no_quality(blurred):
     frames = blurred[0].array[:5].copy()
     frames[2], frames[3] = 5, np.nan
     for metric in METRICS:
-        quality = rank(ArrayFrames(frames), WINDOW, metric, diffraction=PSF)
+        quality = rank(ArrayFrames(frames), WINDOW, metric=metric, diffraction=PSF)
         assert np.isnan(quality).tolist() == [
             False,
             False,
@@ -96,7 +99,7 @@ def test_what_cannot_be_kept_is_told(keep):
 
 def test_an_unknown_metric_is_told(blurred):
     with pytest.raises(LuckyError, match="sum-of-squares"):
-        rank(blurred[0], WINDOW, "beauty")
+        rank(blurred[0], WINDOW, metric="beauty")
 
 
 @pytest.mark.parametrize(
@@ -104,7 +107,7 @@ def test_an_unknown_metric_is_told(blurred):
 )
 def test_all_frames_from_a_quality_on_are_kept(above, kept):
     quality = np.array([np.nan, 4.0, np.nan, 1.0, 2.0, 5.0])
-    assert select(quality, 1, above).tolist() == kept  # a count has no say then
+    assert select(quality, 1, above=above).tolist() == kept  # a count has no say then
     assert select(quality, above=above).tolist() == kept
 
 
@@ -112,7 +115,7 @@ def test_a_quality_that_none_has_is_told_with_the_best():
     with pytest.raises(LuckyError, match=r"quality of 9 or more; the best has 4\.25"):
         select(np.array([1.0, np.nan, 4.25]), above=9.0)
     for above in (np.nan, np.inf):
-        with pytest.raises(LuckyError, match="give a number"):
+        with pytest.raises(LuckyError, match="must be a number"):
             select(np.array([1.0, 2.0]), above=above)
     with pytest.raises(LuckyError, match="nothing to keep"):
         select(np.full(3, np.nan), above=0.0)
@@ -138,7 +141,7 @@ def test_a_masked_pixel_has_no_weight_and_makes_no_jump(metric, smooth):
     for frame, (y, x) in enumerate([(32, 36), (28, 30), (32, 45), (3, 3)], 1):
         masked[frame, y, x] = np.nan
     whole = Window.whole((64, 64))
-    quality = rank(ArrayFrames(masked), whole, metric, smooth, diffraction=psf)
+    quality = rank(ArrayFrames(masked), whole, metric=metric, smooth=smooth, diffraction=psf)
     np.testing.assert_allclose(quality[1:], quality[0], rtol=0.02)
 
 
@@ -154,6 +157,9 @@ def test_the_slope_of_stray_light_is_not_taken_for_the_star(metric):
     ]
     frames = np.array(frames) + rng.normal(0, 1, (40, 96, 96))
     quality = rank(
-        ArrayFrames(frames.astype(np.float32)), Window.whole((96, 96)), metric, diffraction=PSF
+        ArrayFrames(frames.astype(np.float32)),
+        Window.whole((96, 96)),
+        metric=metric,
+        diffraction=PSF,
     )
     assert spearmanr(quality, -sigma).statistic > 0.97

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from napari_lucky import ByHand, LuckyError, kept_frames
-from napari_lucky.ranking.selection import parse_numbers, tell_kept
+from napari_lucky import LuckyError
+from napari_lucky.ranking import ManualSelection, apply_selection
+from napari_lucky.ranking.selection import parse_numbers, selection_summary
 
 FRAME = np.array([10, 12, 14, 16, 18])  # every second frame of the run, from the tenth
 QUALITY = np.array([3.0, 5.0, np.nan, 1.0, 4.0])
@@ -24,7 +25,7 @@ KEPT = np.isin(np.arange(5), CUT)
     ],
 )
 def test_frames_are_added_and_dropped_and_come_best_first(add, drop, kept):
-    assert kept_frames(QUALITY, CUT, ByHand(add, drop), FRAME).tolist() == kept
+    assert apply_selection(QUALITY, CUT, ManualSelection(add, drop), FRAME).tolist() == kept
 
 
 @pytest.mark.parametrize(
@@ -39,35 +40,35 @@ def test_frames_are_added_and_dropped_and_come_best_first(add, drop, kept):
 )
 def test_frames_that_cannot_be_changed_are_told(add, drop, told):
     with pytest.raises(LuckyError, match=told):
-        kept_frames(QUALITY, CUT, ByHand(add, drop), FRAME)
+        apply_selection(QUALITY, CUT, ManualSelection(add, drop), FRAME)
 
 
 def test_a_frame_is_not_added_and_dropped_at_once():
     with pytest.raises(LuckyError, match="Frame 5 is both"):
-        ByHand((3, 5), (5,))
+        ManualSelection((3, 5), (5,))
     with pytest.raises(LuckyError, match="no frame -1"):
-        ByHand(drop=(-1,))
+        ManualSelection(drop=(-1,))
 
 
 def test_toggling_twice_leaves_nothing():
-    once = ByHand().toggled([12, 16], KEPT, FRAME)
-    assert once == ByHand((16,), (12,))
+    once = ManualSelection().toggled([12, 16], KEPT, FRAME)
+    assert once == ManualSelection((16,), (12,))
     assert once
     assert not once.toggled([12, 16], KEPT, FRAME)
 
 
 def test_toggling_follows_what_is_kept_when_the_cut_has_moved():
-    by_hand = ByHand().toggled([16], KEPT, FRAME)
+    by_hand = ManualSelection().toggled([16], KEPT, FRAME)
     everything = np.ones(5, bool)
-    assert by_hand.toggled([16], everything, FRAME) == ByHand(drop=(16,))
+    assert by_hand.toggled([16], everything, FRAME) == ManualSelection(drop=(16,))
     nothing = np.zeros(5, bool)
-    assert by_hand.toggled([16], nothing, FRAME) == ByHand()
+    assert by_hand.toggled([16], nothing, FRAME) == ManualSelection()
 
 
 def test_changes_between_a_cut_and_a_choice():
     kept = np.array([True, False, False, False, True])
-    by_hand = ByHand.between(KEPT, kept, FRAME)
-    assert by_hand == ByHand((10,), (12,))
+    by_hand = ManualSelection.between(KEPT, kept, FRAME)
+    assert by_hand == ManualSelection((10,), (12,))
     np.testing.assert_array_equal(by_hand.apply(KEPT, FRAME), kept)
 
 
@@ -75,11 +76,11 @@ def test_the_count_is_told():
     cut = np.arange(40) < 24
     kept = cut.copy()
     kept[[30, 31, 0]] = True, True, False
-    assert tell_kept(cut, kept) == (
+    assert selection_summary(cut, kept) == (
         "25 of 40 frames (62.5 %) kept: 24 by the cut, 2 added, 1 dropped"
     )
-    assert tell_kept(cut, cut) == "24 of 40 frames (60 %) kept"
-    assert tell_kept(cut[15:], cut[15:]) == "9 of 25 frames (36 %) kept; few for a stack"
+    assert selection_summary(cut, cut) == "24 of 40 frames (60 %) kept"
+    assert selection_summary(cut[15:], cut[15:]) == "9 of 25 frames (36 %) kept; few for a stack"
 
 
 def test_numbers_as_typed():

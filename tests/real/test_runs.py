@@ -5,9 +5,12 @@ import pytest
 from scipy import ndimage
 from scipy.stats import spearmanr
 
-from napari_lucky import Recipe, Shifted, calibrate, open_run, process, stack_mean
-from napari_lucky.registration.register import METHODS
+from napari_lucky import Calibrate, Recipe, calibrate, open_run, process, stack_mean
+from napari_lucky.imaging import Shifted
+from napari_lucky.steps.registry import load_steps, make_step
 from star_measures import likeness, strehl
+
+METHODS = tuple(load_steps()["register"])
 
 
 @pytest.fixture(scope="module")
@@ -15,9 +18,8 @@ def independent(real_data):
     """The run of another simulation, with its truth."""
     folder = real_data / "simulated_run"
     recipe = Recipe(
-        frames=(str(folder),),
-        dark=str(folder / "dark.fits"),
-        flat=str(folder / "flat.fits"),
+        (str(folder),),
+        Calibrate(dark=str(folder / "dark.fits"), flat=str(folder / "flat.fits")),
         focus=(140, 392, 128),
         defocus=(146, 140, 128),
     )
@@ -49,14 +51,16 @@ def test_independent_run_defocused_star(independent):
 
 def test_the_star_of_the_independent_run_is_found(independent):
     recipe, _, _ = independent
-    found = process(Recipe(frames=recipe.frames, dark=recipe.dark, flat=recipe.flat)).recipe.focus
+    found = process(
+        Recipe(recipe.frames, Calibrate(dark=recipe.dark, flat=recipe.flat))
+    ).recipe.input.focus
     assert np.hypot(found[0] - 140, found[1] - 392) < 10
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("name", "n"), [("speckle_a258", 12), ("speckle_hu940", 40)])
 def test_real_runs_go_through_without_options(real_data, name, n, method):
-    result = process(Recipe(frames=(str(real_data / name),), register=method))
+    result = process(Recipe((str(real_data / name),), make_step("register", {"method": method})))
     assert len(result.table.frame) == n
     assert np.isfinite(result.table.shifts).all()
     assert np.abs(result.table.shifts).max() < 20

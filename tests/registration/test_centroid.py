@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from napari_lucky import Shifted, Window, calibrate, rank, select, simulate_run, stack_mean
+from napari_lucky import Window, calibrate, rank, select, simulate_run, stack_mean
 from napari_lucky.frames.frames import ArrayFrames
+from napari_lucky.imaging import Shifted
 from napari_lucky.imaging.noise import Noise
 from napari_lucky.imaging.star_image import background, smoothed
 from napari_lucky.registration import centroid

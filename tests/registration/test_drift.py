@@ -4,23 +4,16 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from napari_lucky import (
-    ArrayFrames,
-    Calibrated,
-    LuckyError,
-    Recipe,
-    Window,
-    find_star,
-    process,
-    rank,
-    register,
-)
+from napari_lucky import LuckyError, Recipe, Select, Window, find_star, process, rank, register
+from napari_lucky.calibration import Calibrated
 from napari_lucky.calibration.calibrate import saturated_frames
+from napari_lucky.frames import ArrayFrames
 from napari_lucky.frames.window_moves import Followed, moves_of
 from napari_lucky.imaging.brightest_speckle import track_brightest
 from napari_lucky.registration.drift import follow
-from napari_lucky.registration.register import METHODS
+from napari_lucky.steps.registry import load_steps, make_step
 
+METHODS = tuple(load_steps()["register"])
 SHAPE = (300, 420)
 N = 90
 DRIFT = np.linspace(0, 1, N)[:, None] * np.array([180.0, 240.0])  # 300 px in all
@@ -46,7 +39,7 @@ RUN = run_of(POINTS)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("focus", [START, MIDDLE])
 def test_every_method_follows_a_star_through_many_windows(method, focus):
-    made = register(ArrayFrames(RUN), focus, method)
+    made = register(ArrayFrames(RUN), focus, method=method)
     assert made.found.all()
     error = made.points - POINTS
     assert np.abs(error - np.median(error, axis=0)).max() < 0.2
@@ -59,12 +52,12 @@ def test_every_method_follows_a_star_through_many_windows(method, focus):
 def test_a_star_that_stays_gives_the_same_to_the_bit(method, monkeypatch):
     still = np.array([150, 200]) + np.random.default_rng(3).uniform(-15, 15, (30, 2))
     frames, focus = ArrayFrames(run_of(still)), Window(118, 168, 64, 64)
-    made = register(frames, focus, method)
+    made = register(frames, focus, method=method)
     monkeypatch.setattr(
         "napari_lucky.registration.register.follow",
         lambda f, w, found, *_, **__: (np.zeros((30, 2), np.intp), found),
     )
-    fixed = register(frames, focus, method)
+    fixed = register(frames, focus, method=method)
     assert np.array_equal(made.points, fixed.points)
 
 
@@ -72,7 +65,7 @@ def test_a_brighter_neighbour_on_the_way_is_not_taken_for_the_star():
     neighbour = POINTS[45] + (24, -18)  # 30 px beside the star's path
     frames = ArrayFrames(run_of(POINTS, more=[(neighbour, 3000.0)]))
     for method in ("brightest", "template"):
-        made = register(frames, START, method)
+        made = register(frames, START, method=method)
         error = made.points[made.found] - POINTS[made.found]
         assert made.found.mean() > 0.8  # with two stars in the window, some are unlike the others
         assert np.abs(error - np.median(error, axis=0)).max() < 0.5
@@ -82,7 +75,7 @@ def test_clouds_and_cosmic_rays_do_not_move_the_window():
     frames = RUN.copy()
     frames[40:44] = np.random.default_rng(0).normal(100, 5, (4, *SHAPE))
     frames[50, 20, 20] = 60000
-    made = register(ArrayFrames(frames), START, "template")
+    made = register(ArrayFrames(frames), START, method="template")
     assert not made.found[40:44].any()
     assert made.found[44:].all()
     error = (made.points - POINTS)[made.found]
@@ -100,7 +93,7 @@ def test_a_star_that_drifts_on_behind_a_cloud_is_found_again():
 
 def test_a_star_that_leaves_the_sensor_is_told():
     points = [150, 300] + np.linspace(0, 1, N)[:, None] * np.array([0.0, 200.0])
-    made = register(ArrayFrames(run_of(points)), Window(118, 268, 64, 64), "template")
+    made = register(ArrayFrames(run_of(points)), Window(118, 268, 64, 64), method="template")
     gone = points[:, 1] > 425
     assert not made.found[gone].any()
     assert made.found[points[:, 1] < 405].all()
@@ -152,7 +145,7 @@ def test_the_moved_window_is_centred_on_the_star():
 
 def test_a_window_found_on_a_drifting_star_serves():
     frames = ArrayFrames(RUN)
-    made = register(frames, find_star(frames, 64), "template")
+    made = register(frames, find_star(frames, 64), method="template")
     error = made.points - POINTS
     assert np.abs(error - np.median(error, axis=0)).max() < 0.2
 
@@ -162,11 +155,11 @@ def test_both_stars_are_stacked_from_the_moved_windows(method, tmp_path):
     second = run_of(POINTS + np.array([50, 60]), height=400.0, noise=0, level=0)
     fits.PrimaryHDU(RUN + second).writeto(tmp_path / "run.fits")
     recipe = Recipe(
-        frames=(str(tmp_path / "run.fits"),),
+        (str(tmp_path / "run.fits"),),
+        make_step("register", {"method": method}),
+        Select(keep=1.0),
         focus=(60, 80, 64),
         defocus=(110, 140, 64),
-        register=method,
-        keep=1.0,
     )
     result = process(recipe)
     assert result.table.selected.all()
@@ -185,16 +178,18 @@ def test_a_star_that_stays_near_the_windows_edge_is_not_moved(method, away):
     still = np.array([150.2, 200.3]) + np.random.default_rng(3).normal(0, 1.0, (24, 2))
     frames = ArrayFrames(run_of(still))
     focus = Window(150 - away, 168, 64, 64)
-    made = register(frames, focus, method)
+    made = register(frames, focus, method=method)
     assert np.abs(np.median(made.shifts, axis=0)).max() <= 0.5  # the reference is a whole pixel
     error = made.points - still
     assert np.abs(np.median(error, axis=0)).max() < 0.05
     assert np.abs(error).max() < 0.15
-    middle = register(frames, Window(118, 168, 64, 64), method)
+    middle = register(frames, Window(118, 168, 64, 64), method=method)
     assert made.reference == middle.reference
     for metric, noisy in (("peak", 0.01), ("peak-over-flux", 0.1)):
         quality, right = (
-            rank(frames, window, metric, 1.0, it.shifts, it.reference)
+            rank(
+                frames, window, metric=metric, smooth=1.0, shifts=it.shifts, reference=it.reference
+            )
             for window, it in ((focus, made), (middle.focus, middle))
         )
         assert quality == pytest.approx(right, rel=noisy)
@@ -205,7 +200,7 @@ def test_a_star_that_stays_near_the_windows_edge_is_not_moved(method, away):
 def test_stacks_tables_and_headers_agree_on_where_the_star_is(focus, drift, tmp_path):
     path = np.array([150.2, 200.3]) + np.linspace(0, 1, 40)[:, None] * (0, drift)
     fits.PrimaryHDU(run_of(path, noise=1.0)).writeto(tmp_path / "run.fits")
-    recipe = Recipe(frames=(str(tmp_path / "run.fits"),), focus=focus, keep=1.0)
+    recipe = Recipe((str(tmp_path / "run.fits"),), Select(keep=1.0), focus=focus)
     table = (made := process(recipe)).table
     assert np.abs(table.points - path).max() < 0.05
     stack = np.asarray(made.images["focus"].data)
@@ -224,6 +219,6 @@ def test_a_star_that_goes_to_the_sensors_edge_and_comes_back_counts_where_it_is_
     star = np.array([64, 64]) + np.random.default_rng(3).normal(0, 1.0, (40, 2))
     star[5:14, 1] += 64  # its middle is off the sensor, 128 px wide
     frames = run_of(star)[:, :128, :128]
-    made = register(ArrayFrames(frames), Window(0, 0, 128, 128), method)
+    made = register(ArrayFrames(frames), Window(0, 0, 128, 128), method=method)
     assert np.flatnonzero(~made.found).tolist() == list(range(5, 14))
     assert np.abs((made.points - star)[made.found]).max() < 0.2

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 from made_stars import PUPIL, exposed, stars
-from napari_lucky import ArrayFrames, Calibrated, LuckyError, find_star
+from napari_lucky import LuckyError, find_star
+from napari_lucky.calibration import Calibrated
 from napari_lucky.calibration.bad_pixels import lone_pixels, sample_moments, standing_pixels
+from napari_lucky.frames import ArrayFrames
 from napari_lucky.frames import sensor_image as sensor_images
 from napari_lucky.registration import find_star as finding
 

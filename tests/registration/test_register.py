@@ -4,10 +4,12 @@ import pytest
 from made_speckles import exposed as seen
 from made_speckles import speckles
 from made_stars import PUPIL, exposed, stars
-from napari_lucky import ArrayFrames, LuckyError, Window, register
+from napari_lucky import LuckyError, Window, register
+from napari_lucky.frames import ArrayFrames
 from napari_lucky.registration.correlation import _best_whole
-from napari_lucky.registration.register import METHODS
+from napari_lucky.steps.registry import load_steps
 
+METHODS = tuple(load_steps()["register"])
 SHAPE = (100, 140)
 FOCUS = Window(20, 60, 60, 64)  # not square, not centred: rows and columns cannot be swapped
 RNG = np.random.default_rng(1)
@@ -27,7 +29,7 @@ POINTS = np.array([48.0, 90.0]) + RNG.uniform(-15, 15, (40, 2))
 
 @pytest.mark.parametrize("method", METHODS)
 def test_shifts_are_right_to_a_tenth_of_a_pixel(method):
-    made = register(ArrayFrames(run_of(POINTS)), FOCUS, method)
+    made = register(ArrayFrames(run_of(POINTS)), FOCUS, method=method)
     assert np.abs(made.points - POINTS).max() < 0.1
     np.testing.assert_allclose(made.shifts, np.asarray(made.reference) - made.points)
     assert made.found.all()
@@ -37,7 +39,7 @@ def test_shifts_are_right_to_a_tenth_of_a_pixel(method):
 def test_shifts_have_their_sign_and_do_not_wrap(method):
     """Old error 3: shifts were unsigned 16-bit numbers, −1 became 65535."""
     points = np.array([[50.0, 90.0], [44.0, 97.0], [56.0, 83.0], [50.0, 90.0], [50.0, 90.0]])
-    made = register(ArrayFrames(run_of(points)), FOCUS, method)
+    made = register(ArrayFrames(run_of(points)), FOCUS, method=method)
     expected = [[0, 0], [6, -7], [-6, 7], [0, 0], [0, 0]]
     np.testing.assert_allclose(made.shifts, expected, atol=0.1)
     assert made.reference == (50.0, 90.0)
@@ -57,15 +59,15 @@ def test_masked_pixels_do_not_attract_the_tracker(method):
     frames = run_of(POINTS)
     frames[:, 40:43, 70] = np.nan
     frames[:, ::17, ::13] = np.nan
-    made = register(ArrayFrames(frames), FOCUS, method)
+    made = register(ArrayFrames(frames), FOCUS, method=method)
     assert np.median(np.abs(made.points - POINTS)) < 0.15
     assert np.abs(made.points - POINTS).max() < 0.6
 
 
 def test_brightest_follows_the_brightest_speckle_and_centroid_the_light_around_it():
     two = run_of(POINTS[:5], sigma=2) + 0.7 * (run_of(POINTS[:5] + np.array([0, 8]), sigma=2) - 200)
-    brightest = register(ArrayFrames(two), FOCUS, "brightest")
-    centroid = register(ArrayFrames(two), FOCUS, "centroid")
+    brightest = register(ArrayFrames(two), FOCUS, method="brightest")
+    centroid = register(ArrayFrames(two), FOCUS, method="centroid")
     assert np.abs(brightest.points - POINTS[:5]).max() < 0.4
     pulled = centroid.points[:, 1] - brightest.points[:, 1]
     assert np.all((pulled > 0.1) & (pulled < 2))
@@ -75,7 +77,7 @@ def test_brightest_follows_the_brightest_speckle_and_centroid_the_light_around_i
 def test_frames_without_a_star_are_flagged(method):
     frames = run_of(POINTS)
     frames[3], frames[7] = 100, np.nan
-    made = register(ArrayFrames(frames), FOCUS, method)
+    made = register(ArrayFrames(frames), FOCUS, method=method)
     assert np.flatnonzero(~made.found).tolist() == [3, 7]
     assert np.isnan(made.shifts[[3, 7]]).all()
 
@@ -84,14 +86,14 @@ def test_frames_without_a_star_are_flagged(method):
 @pytest.mark.parametrize("value", [np.nan, 7.0])
 def test_a_run_without_any_star_is_told(method, value):
     with pytest.raises(LuckyError, match="No star in rows 20 to 79"):
-        register(ArrayFrames(np.full((4, *SHAPE), value, np.float32)), FOCUS, method)
+        register(ArrayFrames(np.full((4, *SHAPE), value, np.float32)), FOCUS, method=method)
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         ({"method": "guess"}, "brightest, centroid, correlation"),
-        ({"smooth": -1.0}, "smoothing"),
+        ({"smooth": -1.0}, "smooth is -1.0"),
         ({"focus": Window(50, 60, 60, 64)}, "rows 50 to 109"),
         ({"focus": Window(10, 10, 4, 64)}, "at least 8"),
     ],
@@ -102,7 +104,7 @@ def test_bad_arguments_are_told(arguments, told):
 
 
 def test_the_whole_frame_may_be_the_window():
-    made = register(ArrayFrames(run_of(POINTS)), Window.whole(SHAPE), "correlation")
+    made = register(ArrayFrames(run_of(POINTS)), Window.whole(SHAPE), method="correlation")
     assert np.abs(made.points - POINTS).max() < 0.1
 
 
@@ -111,7 +113,7 @@ def test_the_reference_frame_is_not_one_cut_by_the_window():
     points[5] = [48, 61]  # its star is half outside the window
     frames = run_of(points)
     frames[5] = 200 + 4 * (frames[5] - 200)  # and by far the brightest
-    made = register(ArrayFrames(frames), FOCUS, "correlation")
+    made = register(ArrayFrames(frames), FOCUS, method="correlation")
     others = np.arange(12) != 5
     assert np.abs(made.points - points)[others].max() < 0.1
 
@@ -132,7 +134,7 @@ def test_the_best_reference_is_an_eighth_of_the_window_from_its_edge(side):
 def test_any_reference_frame_gives_the_shifts(reference):
     frames = run_of(POINTS)
     frames[0] = 100  # has no star: the first one that has is taken
-    made = register(ArrayFrames(frames), FOCUS, "correlation", reference_frame=reference)
+    made = register(ArrayFrames(frames), FOCUS, method="correlation", reference_frame=reference)
     assert np.abs(made.points - POINTS)[1:].max() < 0.1
     assert made.reference_frame == reference
 
@@ -141,7 +143,7 @@ def test_the_mean_is_the_least_noisy_reference():
     frames = ArrayFrames(run_of(POINTS, height=60, noise=15))
     rms = {}
     for reference in ("first", "mean"):
-        made = register(frames, FOCUS, "correlation", 2.0, reference)
+        made = register(frames, FOCUS, method="correlation", smooth=2.0, reference_frame=reference)
         error = made.points - POINTS
         rms[reference] = np.sqrt(np.mean((error - np.median(error, axis=0)) ** 2))
     assert rms["mean"] < 0.85 * rms["first"]
@@ -152,7 +154,9 @@ def test_the_mean_is_the_least_noisy_reference():
 )
 def test_a_reference_frame_that_is_none_is_told(reference, told):
     with pytest.raises(LuckyError, match=told):
-        register(ArrayFrames(run_of(POINTS)), FOCUS, "correlation", reference_frame=reference)
+        register(
+            ArrayFrames(run_of(POINTS)), FOCUS, method="correlation", reference_frame=reference
+        )
 
 
 @pytest.mark.parametrize("method", ["brightest", "centroid", "correlation", "template"])
@@ -162,7 +166,7 @@ def test_hot_pixels_are_not_tracked_without_a_dark(method):
     frames = exposed(stars(np.zeros((40, PUPIL, PUPIL)), 3, 64, places), 3e3, rng)
     hot = rng.random((64, 64)) < 0.005
     frames[:, hot] += rng.uniform(300, 3000, np.count_nonzero(hot))
-    made = register(ArrayFrames(frames), Window(0, 0, 64, 64), method, 1)
+    made = register(ArrayFrames(frames), Window(0, 0, 64, 64), method=method, smooth=1)
     error = made.points - places
     assert np.abs(error - np.nanmedian(error, axis=0)).max() < 0.5
     assert made.found.all()

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 
 from made_stars import exposed, screens, stars
-from napari_lucky import ArrayFrames, Window, rank, register
-from napari_lucky.registration import register as registration
+from napari_lucky import Window, rank, register
+from napari_lucky.frames import ArrayFrames
+from napari_lucky.registration import wide_correlation
 from napari_lucky.registration.correlation import reference_image
-from napari_lucky.registration.register import METHODS
 from napari_lucky.registration.strays import COSMIC, CUT, NEIGHBOUR
-from napari_lucky.registration.two_places import tell_places
+from napari_lucky.registration.two_places import find_two_places
+from napari_lucky.steps.registry import load_steps
 
+METHODS = tuple(load_steps()["register"])
 OTHERS = [method for method in METHODS if method != "template"]
 N = 40
 
@@ -38,7 +40,9 @@ def still(y, x, jitter=0.5):
 def test_a_brighter_neighbour_that_comes_in_is_not_taken_for_the_star(method, stays):
     star = still(50, 56)
     path = np.array([30.0, 130.0]) - np.linspace(0, 1, N)[:, None] * (0, 65 if stays else 170)
-    made = register(ArrayFrames(run_of((star, 800), (path, 2000))), Window(16, 24, 64, 64), method)
+    made = register(
+        ArrayFrames(run_of((star, 800), (path, 2000))), Window(16, 24, 64, 64), method=method
+    )
     inside = (path[:, 1] > 25) & (path[:, 1] < 86)
     clear = (path[:, 1] > 92) | (path[:, 1] < 19)
     assert made.found[clear].all()
@@ -51,7 +55,7 @@ def test_a_brighter_neighbour_that_comes_in_is_not_taken_for_the_star(method, st
 def test_a_star_that_jumps_is_followed(method):
     star = still(50, 56)
     star[N // 2 :] += (12, -18)
-    made = register(ArrayFrames(run_of((star, 800))), Window(16, 24, 64, 64), method)
+    made = register(ArrayFrames(run_of((star, 800))), Window(16, 24, 64, 64), method=method)
     assert made.found.all()
     assert np.abs(made.points - star).max() < 0.3
 
@@ -64,7 +68,7 @@ def test_frames_with_a_cosmic_ray_over_the_star_are_left_out(method):
     frames[11, 60:62, 60] += 20000
     frames[15, 50, 57] += 30000  # on the star
     frames[20, 30, 30] += 300  # under the star's peak after smoothing
-    made = register(ArrayFrames(frames), Window(16, 24, 64, 64), method)
+    made = register(ArrayFrames(frames), Window(16, 24, 64, 64), method=method)
     assert np.flatnonzero(~made.found).tolist() == [7, 11, 15]
     assert {made.reasons[k] for k in (7, 11, 15)} == {COSMIC}
 
@@ -74,12 +78,19 @@ def test_a_star_cut_by_the_sensors_edge_is_left_out_and_one_whose_core_is_inside
     star = still(50, 90, 0.1)
     star[:, 1] = np.linspace(85, 118, N)  # leaves the sensor, 112 px wide
     frames = ArrayFrames(run_of((star, 800)))
-    made = register(frames, Window(18, 48, 64, 64), method)
+    made = register(frames, Window(18, 48, 64, 64), method=method)
     room = 111.5 - star[:, 1]
     assert made.found[room > 5].all()
     assert not made.found[room < 2].any()
     assert CUT in made.reasons
-    quality = rank(frames, made.focus, "peak-over-flux", 1.0, made.shifts, made.reference)
+    quality = rank(
+        frames,
+        made.focus,
+        metric="peak-over-flux",
+        smooth=1.0,
+        shifts=made.shifts,
+        reference=made.reference,
+    )
     assert np.isfinite(quality[made.found]).all()
 
 
@@ -92,7 +103,7 @@ def test_a_cloud_of_speckles_half_beyond_the_edge_is_cut():
             :, 20:128
         ]  # not at the edge
         frames[k] = exposed(np.roll(images[k : k + 1], 50, 2), 200000, rng)[0][:, :110]
-    made = register(ArrayFrames(frames), Window(0, 0, 128, 110), "brightest")
+    made = register(ArrayFrames(frames), Window(0, 0, 128, 110), method="brightest")
     assert not made.found[[5, 6, 7]].any()
     assert made.found.sum() >= N - 5
 
@@ -106,10 +117,10 @@ def test_an_equal_double_star_is_said(second, said):
         phases, 4, 96, places + np.array([8, -12])
     )
     frames = ArrayFrames(exposed(images, 50000, rng))
-    made = register(frames, Window(0, 0, 96, 96), "brightest")
+    made = register(frames, Window(0, 0, 96, 96), method="brightest")
     assert made.found.all()
     assert any("14.4 px apart" in note for note in made.notes) == said
-    assert not register(frames, Window(0, 0, 96, 96), "correlation").notes
+    assert not register(frames, Window(0, 0, 96, 96), method="correlation").notes
 
 
 def test_a_neighbour_that_moves_about_and_is_brighter_in_most_frames_is_said():
@@ -141,7 +152,7 @@ def test_a_brighter_neighbour_is_left_out_in_turbulence(d_over_r0, comes):
     frames, star, there = in_turbulence(d_over_r0, comes)
     methods = METHODS if d_over_r0 == 5 else ("brightest",)
     for method in methods:
-        made = register(ArrayFrames(frames), Window(0, 0, 128, 128), method)
+        made = register(ArrayFrames(frames), Window(0, 0, 128, 128), method=method)
         assert not made.found[there].any()
         assert made.found[~there].sum() >= (~there).sum() - 1
         assert np.hypot(*(made.points - star)[made.found].T).max() < 21
@@ -160,14 +171,14 @@ def test_no_frame_that_shows_a_neighbour_is_correlated_with(monkeypatch):
     frames = exposed(images, 200000, rng)
     seen = []
     monkeypatch.setattr(
-        registration,
+        wide_correlation,
         "reference_image",
         lambda frames, focus, found, which: (
             seen.append(np.flatnonzero(np.isfinite(found[:, 2])))
             or reference_image(frames, focus, found, which)
         ),
     )
-    made = register(ArrayFrames(frames), Window(0, 0, 128, 128), "correlation")
+    made = register(ArrayFrames(frames), Window(0, 0, 128, 128), method="correlation")
     assert seen[0].tolist() == list(range(12))
     assert made.found[:12].all() and 0 < made.found[12:].sum() < 6
     assert np.hypot(*(made.points - star - 64)[made.found].T).max() < 10
@@ -183,7 +194,7 @@ def test_a_neighbours_light_must_be_certain(noise, certain):
     )
     rng = np.random.default_rng(0)
     points = np.where(there[:, None], other, star) + rng.normal(0, 0.2, (N, 2))
-    told = tell_places(ArrayFrames(frames), Window(0, 0, 96, 112), points, 2.0)
+    told = find_two_places(ArrayFrames(frames), Window(0, 0, 96, 112), points, 2.0)
     assert np.array_equal(told.neighbour, there & certain)
 
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from made_stars import PUPIL, exposed, screens, stars
-from napari_lucky import ArrayFrames, LuckyError, Shifted, Window, calibrate, register, stack_mean
+from napari_lucky import LuckyError, Window, calibrate, register, stack_mean
+from napari_lucky.frames import ArrayFrames
+from napari_lucky.imaging import Shifted
 from napari_lucky.imaging.brightest_speckle import track_brightest
 from napari_lucky.registration.template import Noise, make_template
 from napari_lucky.registration.template_tracking import NO_STAR
@@ -58,7 +60,7 @@ WHOLE = Window(0, 0, SIDE, SIDE)
 
 @pytest.mark.parametrize("peak", [400, 2800, 27000])
 def test_errors_are_at_the_cramer_rao_bound_and_told_truly(peak):
-    made = register(ArrayFrames(run_of(SHIFTS, peak)), WHOLE, "template")
+    made = register(ArrayFrames(run_of(SHIFTS, peak)), WHOLE, method="template")
     error = made.points - SHIFTS
     error -= error.mean(axis=0)
     assert np.abs(error).max() < 1
@@ -73,7 +75,7 @@ def test_masked_and_hot_pixels_do_not_move_the_star():
     frames[:, 40:44, 70:80] = np.nan
     frames[:, ::17, ::13] = np.nan
     frames[:, 20, 20] = 3000  # a hot pixel over twice as bright as the star, not masked
-    made = register(ArrayFrames(frames), WHOLE, "template")
+    made = register(ArrayFrames(frames), WHOLE, method="template")
     error = made.points - SHIFTS[:60]
     error -= error.mean(axis=0)
     assert made.found.all()
@@ -93,7 +95,7 @@ def test_frames_that_cannot_be_registered_are_told_and_left_out():
     frames[31, 60, 66] += 9000
     frames[32] = np.nan
     frames[33, 80:86, 40:50] += 8000  # not a pixel, and brighter than the star
-    made = register(ArrayFrames(frames), WHOLE, "template")
+    made = register(ArrayFrames(frames), WHOLE, method="template")
     lost = np.flatnonzero(~made.found)
     assert {3, 10, 11, 20, 32} <= set(lost.tolist()) <= {3, 10, 11, 20, 30, 31, 32, 33}
     assert "all pixels" in made.reasons[3] and "all pixels" in made.reasons[32]
@@ -112,7 +114,7 @@ def test_faint_frames_have_no_star_and_are_not_said_to_fit_badly():
     rng = np.random.default_rng(5)
     frames[5:15] = rng.normal(100, 5, (10, *frames.shape[1:]))
     frames[15:20] = exposed(images[15:20], 60, rng)
-    made = register(ArrayFrames(frames), Window.whole(frames.shape), "template", 1)
+    made = register(ArrayFrames(frames), Window.whole(frames.shape), method="template", smooth=1)
     assert set(made.reasons[5:20]) == {NO_STAR}
     assert not any(made.reasons[:5] + made.reasons[20:])
 
@@ -130,7 +132,7 @@ def test_a_template_of_frames_moved_by_parts_of_a_pixel_is_not_blurred():
 
 
 def test_a_faint_star_in_one_frame_is_registered_too():
-    made = register(ArrayFrames(run_of(SHIFTS[:1], 2800)), WHOLE, "template")
+    made = register(ArrayFrames(run_of(SHIFTS[:1], 2800)), WHOLE, method="template")
     assert made.found.all()
     assert np.isfinite(made.sigma).all()
 
@@ -149,11 +151,11 @@ def test_speckles_do_not_make_a_star_too_faint(sampling, d_over_r0):
     frames, _, images = seen(sampling, d_over_r0, 1e5)
     frames[5] = np.random.default_rng(0).normal(100, 5, frames[5].shape)
     whole = Window.whole(frames.shape)
-    made = register(ArrayFrames(frames), whole, "template", 1)
+    made = register(ArrayFrames(frames), whole, method="template", smooth=1)
     assert [k for k, reason in enumerate(made.reasons) if reason] == [5]
     assert "noise" in made.reasons[5]
     lit = np.flatnonzero(made.found)
-    by_peak = register(ArrayFrames(frames), whole, "brightest", 1)
+    by_peak = register(ArrayFrames(frames), whole, method="brightest", smooth=1)
     stack, other = (
         stack_mean(Shifted(ArrayFrames(images), one.shifts), lit, whole).image.max()
         for one in (made, by_peak)
@@ -165,7 +167,7 @@ def test_speckles_do_not_make_a_star_too_faint(sampling, d_over_r0):
 def test_errors_of_a_small_bright_star_are_true(sampling, photons):
     """Its noise moves with it by parts of a pixel, where the weights do not."""
     frames, places, _ = seen(sampling, 0, photons, n=150)
-    made = register(ArrayFrames(frames), Window.whole(frames.shape), "template", 1)
+    made = register(ArrayFrames(frames), Window.whole(frames.shape), method="template", smooth=1)
     error = made.points - places
     pulls = (error - error.mean(axis=0)) / made.sigma
     assert 0.85 < np.sqrt(np.mean(pulls**2)) < 1.2
@@ -176,7 +178,9 @@ def test_faint_frames_of_the_template_do_not_stay_where_they_are():
     rng = np.random.default_rng(4)
     places = rng.uniform(-4, 4, (60, 2))
     images = stars(np.repeat(screens(1, 4, rng), 60, axis=0), 3, 64, places)
-    made = register(ArrayFrames(exposed(images, 3e3, rng)), Window(0, 0, 64, 64), "template", 1)
+    made = register(
+        ArrayFrames(exposed(images, 3e3, rng)), Window(0, 0, 64, 64), method="template", smooth=1
+    )
     pulls = (made.points - places - np.nanmedian(made.points - places, axis=0)) / made.sigma
     assert 0.75 < np.sqrt(np.mean(pulls**2)) < 1.25
 
@@ -185,7 +189,7 @@ def test_faint_frames_of_the_template_do_not_stay_where_they_are():
 def test_an_undersampled_star_is_told(sampling, d_over_r0):
     frames, _, _ = seen(sampling, d_over_r0, 1e5)
     with pytest.raises(LuckyError, match=r"at least 2 px per lambda/D.* correlation"):
-        register(ArrayFrames(frames), Window.whole(frames.shape), "template", 1)
+        register(ArrayFrames(frames), Window.whole(frames.shape), method="template", smooth=1)
 
 
 def test_a_clipped_star_is_refused_for_that():
@@ -193,24 +197,24 @@ def test_a_clipped_star_is_refused_for_that():
     peaks = frames.array.max(axis=(1, 2))
     clipped = calibrate(frames, saturation=float(np.quantile(peaks, 0.5)))
     with pytest.raises(LuckyError, match=r"In 15 of 30 frames it is clipped: pixels of \d+ ADU"):
-        register(clipped, WHOLE, "template")
+        register(clipped, WHOLE, method="template")
     for part in (0.75, 0.8):  # a quarter of them may be
         some = calibrate(frames, saturation=float(np.quantile(peaks, part, method="higher")) + 0.5)
-        assert not any(register(some, WHOLE, "template").reasons)
+        assert not any(register(some, WHOLE, method="template").reasons)
     more = calibrate(frames, saturation=float(np.sort(peaks)[-8]))
     with pytest.raises(LuckyError, match=r"In [89] of 30 frames"):
-        register(more, WHOLE, "template")
+        register(more, WHOLE, method="template")
 
 
 def test_every_reason_is_true():
     frames, _, _ = seen(3, 0, 1e4, side=96)
     frames[7, 40:60, 40:60] = np.nan  # the star alone
     frames[9] = np.nan
-    made = register(ArrayFrames(frames), Window(0, 0, 96, 96), "template", 1)
+    made = register(ArrayFrames(frames), Window(0, 0, 96, 96), method="template", smooth=1)
     assert made.reasons[7] and "all pixels" not in made.reasons[7]
     assert "all pixels" in made.reasons[9]
     assert not any(made.reasons[:7] + made.reasons[10:])
     starless = np.random.default_rng(0).normal(100, 5, (20, 64, 64)).astype(np.float32)
     with pytest.raises(LuckyError) as told:
-        register(ArrayFrames(starless), Window(0, 0, 64, 64), "template")
+        register(ArrayFrames(starless), Window(0, 0, 64, 64), method="template")
     assert "equal or masked" not in str(told.value)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from napari_lucky import ArrayFrames, Window, register
+from napari_lucky import Window, register
+from napari_lucky.frames import ArrayFrames
 from napari_lucky.imaging.noise import Noise
 from napari_lucky.registration.correlation import correlate, make_reference
 from napari_lucky.registration.wide_correlation import WideReference, correlate_with, reference_for
@@ -96,8 +97,8 @@ def test_frames_without_light_have_no_shift():
 
 def test_a_run_is_registered_in_a_wide_window():
     places = HERE - RNG.uniform(-40, 40, (20, 2))
-    made = register(ArrayFrames(scene(places)), Window(0, 0, *SHAPE), "correlation")
+    made = register(ArrayFrames(scene(places)), Window(0, 0, *SHAPE), method="correlation")
     assert np.abs(made.points - made.points[0] - (places - places[0])).max() < 0.1
-    narrow = register(ArrayFrames(scene(places)), Window(0, 0, *SHAPE), "template")
+    narrow = register(ArrayFrames(scene(places)), Window(0, 0, *SHAPE), method="template")
     off = made.points - narrow.points
     assert np.abs(off - np.median(off, axis=0)).max() < 0.1

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from napari_lucky import ArrayFrames, LuckyError, Window, stack_fourier, stack_mean
+from napari_lucky import LuckyError, Window, stack_mean
+from napari_lucky.frames import ArrayFrames
 from napari_lucky.stacking import fourier as of_fourier
+from napari_lucky.stacking import stack_fourier
 
 RNG = np.random.default_rng(10)
 WINDOW = Window(16, 20, 48, 48)
@@ -17,7 +19,7 @@ def star(sigma_y, sigma_x):
 def test_all_frames_at_every_frequency_is_the_mean():
     frames = RNG.normal(100, 10, (30, 80, 88)).astype(np.float32)
     frames[:, 30, 30] = np.nan
-    made = stack_fourier(ArrayFrames(frames), np.arange(30), WINDOW, 1.0)
+    made = stack_fourier(ArrayFrames(frames), np.arange(30), WINDOW, fraction=1.0)
     plain = stack_mean(ArrayFrames(frames), np.arange(30), WINDOW)
     good = plain.coverage > 0
     np.testing.assert_allclose(made.image[good], plain.image[good], atol=2e-3)
@@ -29,7 +31,7 @@ def test_each_direction_is_taken_from_the_frames_that_are_sharp_in_it():
     """Half the frames are sharp along y, the others along x; no frame is sharp in both."""
     tall, wide, sharp = star(5, 2), star(2, 5), star(2, 2)
     frames = np.array([tall, wide] * 10, np.float32) + 100
-    made = stack_fourier(ArrayFrames(frames), np.arange(20), WINDOW, 0.5)
+    made = stack_fourier(ArrayFrames(frames), np.arange(20), WINDOW, fraction=0.5)
     spectra = [np.abs(np.fft.rfft2(image)) for image in (tall, wide, sharp)]
     expected = np.fft.irfft2(np.maximum(spectra[0], spectra[1]), tall.shape)
     expected = np.roll(expected, (40, 44), axis=(0, 1))
@@ -41,7 +43,7 @@ def test_each_direction_is_taken_from_the_frames_that_are_sharp_in_it():
 
 def test_a_frame_without_detail_is_never_taken():
     frames = np.array([star(6, 6)] * 15 + [star(2, 2)] * 5, np.float32)
-    made = stack_fourier(ArrayFrames(frames), np.arange(20), WINDOW, 0.25)
+    made = stack_fourier(ArrayFrames(frames), np.arange(20), WINDOW, fraction=0.25)
     np.testing.assert_allclose(made.image, star(2, 2)[WINDOW.slices], atol=0.005 * star(2, 2).max())
     assert made.count == 5
 
@@ -50,7 +52,7 @@ def test_nothing_wraps_around():
     """A bright star just outside the window leaves nothing on the other side of it."""
     frames = np.full((6, 80, 88), 100, np.float32)
     frames += np.roll(star(2, 2), (0, -44 + 19), axis=(0, 1)).astype(np.float32)
-    made = stack_fourier(ArrayFrames(frames), np.arange(6), WINDOW, 0.5)
+    made = stack_fourier(ArrayFrames(frames), np.arange(6), WINDOW, fraction=0.5)
     np.testing.assert_allclose(made.image[:, 24:], 100, atol=0.05)
 
 
@@ -70,7 +72,7 @@ def test_the_variance_is_that_of_many_runs(fraction):
 
     def run():
         frames = (scene + RNG.normal(0, 7, (200, 32, 32))).astype(np.float32)
-        return stack_fourier(ArrayFrames(frames), np.arange(200), window, fraction)
+        return stack_fourier(ArrayFrames(frames), np.arange(200), window, fraction=fraction)
 
     runs = [run() for _ in range(12)]
     images = np.array([made.image for made in runs], float)
@@ -82,7 +84,7 @@ def test_the_variance_is_that_of_many_runs(fraction):
 def test_the_variance_of_the_sky_is_true_of_few_frames_too(n):
     def run():
         frames = RNG.normal(100, 7, (n, 32, 32)).astype(np.float32)
-        return stack_fourier(ArrayFrames(frames), np.arange(n), Window(0, 0, 32, 32), 0.2)
+        return stack_fourier(ArrayFrames(frames), np.arange(n), Window(0, 0, 32, 32), fraction=0.2)
 
     runs = [run() for _ in range(16)]
     true = np.var([made.image for made in runs], axis=0, ddof=1).mean()
@@ -100,4 +102,6 @@ def test_a_run_of_one_frame_is_that_frame_with_no_variance():
 def test_a_fraction_that_is_none_is_told():
     for fraction in (0.0, 1.2):
         with pytest.raises(LuckyError, match="over 0 to 1"):
-            stack_fourier(ArrayFrames(np.ones((3, 80, 88))), np.arange(3), WINDOW, fraction)
+            stack_fourier(
+                ArrayFrames(np.ones((3, 80, 88))), np.arange(3), WINDOW, fraction=fraction
+            )

@@ -1,15 +1,12 @@
 import numpy as np
 import pytest
 
-from napari_lucky import (
-    ArrayFrames,
-    LuckyError,
-    Shifted,
-    Window,
-    stack_mean,
-    stack_pair,
-    weights_of,
-)
+from napari_lucky import LuckyError, Window, stack_mean, stack_pair
+from napari_lucky.execution.job import Job
+from napari_lucky.fits import as_image
+from napari_lucky.frames import ArrayFrames
+from napari_lucky.imaging import Shifted
+from napari_lucky.stacking import Stack, quality_weights
 
 RNG = np.random.default_rng(5)
 FRAMES = RNG.normal(100, 10, (30, 40, 50)).astype(np.float32)
@@ -44,7 +41,7 @@ def test_the_same_to_the_bit_in_any_order_and_on_any_executor():
     for workers in (1, 4):
         with ThreadPoolExecutor(workers) as executor:
             again = stack_mean(
-                ArrayFrames(FRAMES), RNG.permutation(30), WINDOW, executor=executor
+                ArrayFrames(FRAMES), RNG.permutation(30), WINDOW, job=Job(executor=executor)
             ).image
         assert np.array_equal(first, again)
 
@@ -61,7 +58,7 @@ def test_the_pair_has_the_same_frames_and_the_same_shifts():
     made = {
         name: stack
         for name, _, stack in stack_pair(
-            ArrayFrames(frames), -places.astype(float), kept, focus, defocus, True
+            ArrayFrames(frames), -places.astype(float), kept, focus, defocus
         )
     }
     assert list(made) == ["focus", "defocus", "long_exposure"]
@@ -114,7 +111,7 @@ def test_weights_by_hand_and_their_variance():
     index = np.array([2, 5, 11])
     quality = np.full(30, np.nan)
     quality[index] = [4.0, 2.0, -1.0]
-    weights = weights_of(quality, index, 2.0)
+    weights = quality_weights(quality, index, 2.0)
     assert weights[index].tolist() == [1.0, 0.25, 0.0]
     made = stack_mean(ArrayFrames(FRAMES), index, WINDOW, weights=weights)
     two = FRAMES[[2, 5]][(slice(None), *WINDOW.slices)].astype(float)
@@ -130,7 +127,7 @@ def test_weights_in_proportion_to_the_star_make_the_greatest_signal_to_noise():
     frames[:, 8, 8] += 100 * height
     reached = {}
     for power in (0.5, 1.0, 2.0):
-        weights = weights_of(height, np.arange(400), power)
+        weights = quality_weights(height, np.arange(400), power)
         own = 100 * (weights @ height) / weights.sum()
         window = Window(0, 0, 16, 16)
         made = stack_mean(ArrayFrames(frames), np.arange(400), window, weights=weights)
@@ -145,9 +142,9 @@ def test_weights_in_proportion_to_the_star_make_the_greatest_signal_to_noise():
 def test_what_has_no_quality_cannot_be_weighted():
     for quality in (None, np.full(30, np.nan)):
         with pytest.raises(LuckyError, match="Frame ranking"):
-            weights_of(quality, np.arange(3))
+            quality_weights(quality, np.arange(3))
     with pytest.raises(LuckyError, match="over zero"):
-        weights_of(np.full(30, -1.0), np.arange(3))
+        quality_weights(np.full(30, -1.0), np.arange(3))
 
 
 def test_masked_pixels_count_the_same_however_the_frames_lie_in_memory():
@@ -162,3 +159,18 @@ def test_masked_pixels_count_the_same_however_the_frames_lie_in_memory():
         made = stack_mean(ArrayFrames(lies), np.arange(5), Window(2, 2, 12, 14))
         np.testing.assert_allclose(made.image, expected, rtol=1e-6)
         assert made.coverage[1, 2] == 4
+
+
+def test_a_stack_becomes_ccddata_and_is_taken_back(tmp_path):
+    frames = np.random.default_rng(4).normal(100, 3, (9, 16, 20)).astype(np.float32)
+    frames[:, 3, 4] = np.nan
+    stack = stack_mean(ArrayFrames(frames), np.arange(9), Window(0, 0, 16, 20))
+    ccd = stack.to_ccddata()
+    assert (str(ccd.unit), ccd.meta["NCOMBINE"]) == ("adu", 9)
+    np.testing.assert_array_equal(ccd.mask, stack.coverage == 0)
+    assert ccd.mask.sum() == 1
+    np.testing.assert_array_equal(ccd.uncertainty.array, stack.variance)
+    assert str(ccd.uncertainty.unit) == "adu2"
+    np.testing.assert_array_equal(as_image(ccd), stack.image)
+    ccd.write(tmp_path / "stack.fits")
+    assert Stack(stack.image, stack.coverage, 9).to_ccddata().uncertainty is None

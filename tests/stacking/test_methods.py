@@ -1,23 +1,20 @@
 import numpy as np
 import pytest
 
-from napari_lucky import (
-    ArrayFrames,
-    LuckyError,
-    Shifted,
-    Window,
-    parse_stack,
-    stack,
+from napari_lucky import LuckyError, Window, stack, stack_mean, stack_pair
+from napari_lucky.frames import ArrayFrames
+from napari_lucky.imaging import Shifted
+from napari_lucky.stacking import (
+    quality_weights,
     stack_clipped,
     stack_drizzled,
     stack_fourier,
-    stack_mean,
     stack_median,
-    stack_pair,
-    weights_of,
 )
-from napari_lucky.stacking.methods import STACKS
+from napari_lucky.stacking.methods import stack_method
+from napari_lucky.steps.registry import load_steps
 
+STACKS = list(load_steps()["stack"])
 RNG = np.random.default_rng(12)
 FRAMES = RNG.normal(100, 10, (24, 50, 60)).astype(np.float32)
 SHIFTS = RNG.uniform(-4, 4, (24, 2))
@@ -41,49 +38,48 @@ EVERY = np.arange(24)
     ],
 )
 def test_a_text_names_a_method_and_its_numbers(text, name, numbers):
-    found = parse_stack(text)
-    assert (found.name, found.numbers) == (name, numbers)
-    assert parse_stack(str(found)) == found
-    assert list(found.parameters) == list(STACKS[name])
+    found = stack_method(text)
+    own = {key: value for key, value in dict(found).items() if key != "subpixel"}
+    assert (found.kind, tuple(own.values())) == (name, numbers)
+    assert stack_method(found) is found
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("sum", "mean, median, clipped, weighted, fourier, drizzle"),
-        ("", "not by ''"),
-        ("mean,3", "is not mean,"),
-        ("clipped,x", "is not clipped,SIGMA"),
-        ("clipped,1", "2 or more"),
-        ("clipped,nan", "2 or more"),
-        ("weighted,0", "power"),
-        ("weighted,inf", "power"),
+        ("sum", "it must be one of"),
+        ("mean,3,4", "one value too many"),
+        ("clipped,x", "sigma is 'x'; it must be a number"),
+        ("clipped,1", "from 2"),
+        ("clipped,NaN", "from 2"),
+        ("weighted,0", "power is 0"),
+        ("weighted,Infinity", "power"),
         ("fourier,2", "over 0 to 1"),
-        ("drizzle,2.2", "1.5, 2 or 3"),
-        ("drizzle,2,0", "0.1 to 1"),
-        ("drizzle,2,0.5,1", "is not drizzle,SCALE,DROP"),
+        ("drizzle,2.2", "one of 1.5, 2.0, 3.0"),
+        ("drizzle,2,0", "from 0.1 to 1"),
+        ("drizzle,2,0.5,true,1", "one value too many"),
     ],
 )
 def test_what_is_no_method_is_told(text, told):
     with pytest.raises(LuckyError, match=told):
-        parse_stack(text)
+        stack_method(text)
 
 
 def test_each_method_is_the_function_of_its_name():
     frames = ArrayFrames(FRAMES)
     shifted = Shifted(frames, SHIFTS)
-    weights = weights_of(QUALITY, EVERY, 2)
+    weights = quality_weights(QUALITY, EVERY, 2)
     expected = {
         "mean": stack_mean(shifted, EVERY, WINDOW),
         "median": stack_median(shifted, EVERY, WINDOW),
-        "clipped,2.5": stack_clipped(shifted, EVERY, WINDOW, 2.5),
+        "clipped,2.5": stack_clipped(shifted, EVERY, WINDOW, sigma=2.5),
         "weighted,2": stack_mean(shifted, EVERY, WINDOW, weights=weights),
-        "fourier,0.2": stack_fourier(shifted, EVERY, WINDOW, 0.2),
-        "drizzle,3,0.5": stack_drizzled(frames, SHIFTS, EVERY, WINDOW, 3, 0.5),
+        "fourier,0.2": stack_fourier(shifted, EVERY, WINDOW, fraction=0.2),
+        "drizzle,3,0.5": stack_drizzled(frames, SHIFTS, EVERY, WINDOW, scale=3, fraction=0.5),
     }
-    assert {parse_stack(text).name for text in expected} == set(STACKS)
+    assert {stack_method(text).kind for text in expected} == set(STACKS)
     for text, other in expected.items():
-        made = stack(frames, SHIFTS, EVERY, WINDOW, text, quality=QUALITY)
+        made = stack(frames, SHIFTS, EVERY, WINDOW, method=text, quality=QUALITY)
         for name in ("image", "variance", "coverage"):
             np.testing.assert_array_equal(getattr(made, name), getattr(other, name))
         assert (made.count, made.scale) == (other.count, other.scale)
@@ -94,7 +90,9 @@ def test_each_method_is_the_function_of_its_name():
 def test_a_constant_stays_what_it_is_with_masked_pixels_and_rounded_shifts(name):
     frames = np.full((24, 50, 60), 42, np.float32)
     frames[:, 20, 20] = np.nan
-    made = stack(ArrayFrames(frames), SHIFTS, EVERY, WINDOW, name, subpixel=False, quality=QUALITY)
+    made = stack(
+        ArrayFrames(frames), SHIFTS, EVERY, WINDOW, method=name, subpixel=False, quality=QUALITY
+    )
     np.testing.assert_allclose(made.image, 42, rtol=1e-5)
     np.testing.assert_allclose(made.variance, 0, atol=1e-6)
 
@@ -106,16 +104,16 @@ def test_without_fractions_shifts_are_rounded_to_the_nearest_pixel(name):
     rounded = np.rint(shifts)
     rounded[:3] = [[1, 0], [2, -1], [3, -2]]
     frames = ArrayFrames(FRAMES)
-    made = stack(frames, shifts, EVERY, WINDOW, name, subpixel=False, quality=QUALITY)
-    expected = stack(frames, rounded, EVERY, WINDOW, name, quality=QUALITY)
+    made = stack(frames, shifts, EVERY, WINDOW, method=name, subpixel=False, quality=QUALITY)
+    expected = stack(frames, rounded, EVERY, WINDOW, method=name, quality=QUALITY)
     np.testing.assert_array_equal(made.image, expected.image)
 
 
 @pytest.mark.parametrize("name", STACKS)
 def test_a_mask_chooses_the_frames_that_are_true_in_it(name):
     frames, mask = ArrayFrames(FRAMES), QUALITY > 1.4
-    made = stack(frames, SHIFTS, mask, WINDOW, name, quality=QUALITY)
-    expected = stack(frames, SHIFTS, np.flatnonzero(mask), WINDOW, name, quality=QUALITY)
+    made = stack(frames, SHIFTS, mask, WINDOW, method=name, quality=QUALITY)
+    expected = stack(frames, SHIFTS, np.flatnonzero(mask), WINDOW, method=name, quality=QUALITY)
     np.testing.assert_array_equal(made.image, expected.image)
     assert made.count == expected.count
     assert made.shifted
@@ -145,7 +143,7 @@ def test_shifts_that_leave_nothing_are_told(name, shift, told):
     shifts = SHIFTS.copy()
     shifts[5] = shift, 0
     with pytest.raises(LuckyError, match=f"Frame 5 .*{told}"):
-        stack(ArrayFrames(FRAMES), shifts, EVERY, WINDOW, name, quality=QUALITY)
+        stack(ArrayFrames(FRAMES), shifts, EVERY, WINDOW, method=name, quality=QUALITY)
 
 
 def test_shifts_out_of_the_window_are_told():
@@ -157,7 +155,7 @@ def test_a_mean_of_frames_that_are_not_shifted_says_so():
     frames = ArrayFrames(FRAMES)
     assert not stack_mean(frames, EVERY, WINDOW).shifted
     assert stack_mean(Shifted(frames, SHIFTS), EVERY, WINDOW).shifted
-    made = {n: s for n, _, s in stack_pair(frames, SHIFTS, EVERY, WINDOW, None, True)}
+    made = {n: s for n, _, s in stack_pair(frames, SHIFTS, EVERY, WINDOW, None)}
     assert {name: found.shifted for name, found in made.items()} == {
         "focus": True, "long_exposure": False,
     }  # fmt: skip
@@ -166,8 +164,8 @@ def test_a_mean_of_frames_that_are_not_shifted_says_so():
 @pytest.mark.parametrize("name", STACKS)
 def test_the_same_to_the_bit_in_any_order(name):
     frames = ArrayFrames(FRAMES)
-    one = stack(frames, SHIFTS, EVERY, WINDOW, name, quality=QUALITY)
-    two = stack(frames, SHIFTS, RNG.permutation(24), WINDOW, name, quality=QUALITY)
+    one = stack(frames, SHIFTS, EVERY, WINDOW, method=name, quality=QUALITY)
+    two = stack(frames, SHIFTS, RNG.permutation(24), WINDOW, method=name, quality=QUALITY)
     np.testing.assert_array_equal(one.image, two.image)
     np.testing.assert_array_equal(one.variance, two.variance)
 
@@ -177,10 +175,10 @@ def test_fourier_lucky_chooses_among_all_frames_and_the_long_exposure_is_a_mean(
     made = {
         name: found
         for name, _, found in stack_pair(
-            frames, SHIFTS, kept, WINDOW, WINDOW, True, "fourier,0.25", QUALITY
+            frames, SHIFTS, kept, WINDOW, WINDOW, method="fourier,0.25", quality=QUALITY
         )
     }
-    expected = stack_fourier(Shifted(frames, SHIFTS), EVERY, WINDOW, 0.25)
+    expected = stack_fourier(Shifted(frames, SHIFTS), EVERY, WINDOW, fraction=0.25)
     for name in ("focus", "defocus"):
         np.testing.assert_array_equal(made[name].image, expected.image)
         assert made[name].count == 6

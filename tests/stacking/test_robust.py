@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from napari_lucky import ArrayFrames, LuckyError, Window, stack_clipped, stack_mean, stack_median
+from napari_lucky import LuckyError, Window, stack_mean
+from napari_lucky.frames import ArrayFrames
 from napari_lucky.stacking import robust as of_clipping
+from napari_lucky.stacking import stack_clipped, stack_median
 
 RNG = np.random.default_rng(8)
 WINDOW = Window(2, 3, 12, 16)
@@ -41,7 +43,7 @@ def test_the_median_is_numpy_s(n):
 def test_outliers_are_left_out_and_counted():
     frames = noise(20)
     clean = stack_mean(ArrayFrames(frames), np.arange(20), WINDOW)
-    made = stack_clipped(ArrayFrames(hit(frames.copy())), np.arange(20), WINDOW, 5)
+    made = stack_clipped(ArrayFrames(hit(frames.copy())), np.arange(20), WINDOW, sigma=5)
     assert (made.coverage == 19).mean() > 0.95
     assert np.abs(made.image - clean.image).max() < 4
     assert np.median(made.variance) == pytest.approx(100 / 19, rel=0.1)
@@ -54,7 +56,7 @@ def test_outliers_are_left_out_and_counted():
 def test_what_is_kept_is_averaged_by_hand():
     values = np.array([1, 2, 3, 4, 5, 6, 90], np.float32)  # median 4, sigma 1.4826 * 2
     frames = np.broadcast_to(values[:, None, None], (7, 16, 24))
-    made = stack_clipped(ArrayFrames(frames), np.arange(7), WINDOW, 3)
+    made = stack_clipped(ArrayFrames(frames), np.arange(7), WINDOW, sigma=3)
     np.testing.assert_allclose(made.image, 3.5)
     assert (made.coverage == 6).all()
     loss = of_clipping.clipping_loss(3) * (1 + of_clipping.few_loss(3) / 7)
@@ -64,7 +66,7 @@ def test_what_is_kept_is_averaged_by_hand():
 def test_equal_values_are_not_clipped_away():
     frames = np.full((9, 16, 24), 7, np.float32)
     frames[:4] = 8
-    made = stack_clipped(ArrayFrames(frames), np.arange(9), WINDOW, 3)
+    made = stack_clipped(ArrayFrames(frames), np.arange(9), WINDOW, sigma=3)
     np.testing.assert_allclose(made.image, (5 * 7 + 4 * 8) / 9, rtol=1e-6)
 
 
@@ -72,7 +74,7 @@ def test_equal_values_are_not_clipped_away():
 @pytest.mark.parametrize("n", [5, 10, 20, 150])
 def test_the_variance_of_a_clipped_mean_is_true(sigma, n):
     frames = RNG.normal(100, 10, (n, 60, 60)).astype(np.float32)
-    made = stack_clipped(ArrayFrames(frames), np.arange(n), Window(0, 0, 60, 60), sigma)
+    made = stack_clipped(ArrayFrames(frames), np.arange(n), Window(0, 0, 60, 60), sigma=sigma)
     assert np.sqrt(made.variance.mean()) == pytest.approx(made.image.std(), rel=0.08)
 
 
@@ -105,5 +107,5 @@ def test_tiles_cover_the_window_once_and_hold_no_more_than_asked():
 
 
 def test_a_clip_that_takes_good_values_is_told():
-    with pytest.raises(LuckyError, match="2 or more"):
-        stack_clipped(ArrayFrames(noise(3)), np.arange(3), WINDOW, 1.5)
+    with pytest.raises(LuckyError, match="from 2"):
+        stack_clipped(ArrayFrames(noise(3)), np.arange(3), WINDOW, sigma=1.5)

@@ -8,14 +8,18 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from napari_lucky import ArrayFrames, Recipe, open_run, process, write_fits
+from napari_lucky import Recipe, Select, open_run, process, write_fits
 from napari_lucky.fits.read_back import read_saved
+from napari_lucky.frames import ArrayFrames
 from napari_lucky.frames.window import Window
 from napari_lucky.pipeline.process import stack_results
-from napari_lucky.stacking.methods import STACKS
+from napari_lucky.stacking.methods import stack_method
 from napari_lucky.stacking.stack_header import moved_header
+from napari_lucky.steps import StackMean
+from napari_lucky.steps.registry import load_steps
 from napari_lucky.viewer.to_layers import image_tuple
 
+STACKS = list(load_steps()["stack"])
 STEP = 1e-5
 RNG = np.random.default_rng(5)
 pytestmark = pytest.mark.filterwarnings("ignore::astropy.wcs.FITSFixedWarning")
@@ -58,7 +62,9 @@ def off(header, image, place, of=None):
 @pytest.mark.parametrize("method", STACKS)
 def test_the_star_has_the_coordinates_that_it_has_in_the_first_frame(method, tmp_path):
     places = folder_of_frames(tmp_path / "run", drift=1.0)
-    recipe = Recipe(frames=(str(tmp_path / "run"),), focus=(34, 37, 30), keep=1.0, stack=method)
+    recipe = Recipe(
+        (str(tmp_path / "run"),), Select(keep=1.0), stack_method(method), focus=(34, 37, 30)
+    )
     result = process(recipe)
     first = fits.getheader(tmp_path / "run" / "frame_000.fits")
     write_fits(tmp_path / "x.fits", [result.images["focus"]])
@@ -78,7 +84,9 @@ def test_the_star_has_the_coordinates_that_it_has_in_the_first_frame(method, tmp
 
 def test_whole_pixels_and_the_unshifted_long_exposure(tmp_path):
     places = folder_of_frames(tmp_path / "run")
-    recipe = Recipe(frames=(str(tmp_path / "run"),), focus=(30, 33, 30), keep=1.0, subpixel=False)
+    recipe = Recipe(
+        (str(tmp_path / "run"),), Select(keep=1.0), StackMean(subpixel=False), focus=(30, 33, 30)
+    )
     result = process(recipe)
     first = fits.getheader(tmp_path / "run" / "frame_000.fits")
     for name, image in result.images.items():
@@ -97,7 +105,9 @@ def test_a_first_frame_without_a_shift_and_a_later_start(tmp_path):
     with fits.open(tmp_path / "run" / "frame_003.fits", mode="update") as hdus:
         hdus[0].header["CRPIX1"] += 10.5  # this frame's own
     of = fits.getheader(tmp_path / "run" / "frame_003.fits")
-    result = process(Recipe(frames=(str(tmp_path / "run"),), focus=(30, 33, 30), keep=1.0, start=2))
+    result = process(
+        Recipe((str(tmp_path / "run"),), Select(keep=1.0), focus=(30, 33, 30), start=2)
+    )
     table, run = result.table, open_run((tmp_path / "run",))
     shifts = np.concatenate([np.full((3, 2), np.nan), table.shifts[1:]])
     window = Window(15, 18, 30, 30)
@@ -105,7 +115,7 @@ def test_a_first_frame_without_a_shift_and_a_later_start(tmp_path):
         table, frame=np.arange(12), file=run.files, shifts=shifts,
         selected=np.isfinite(shifts[:, 0]), quality=np.ones(12),
     )  # fmt: skip
-    made = stack_results(run, every, window, None, True, run.header)["focus"]
+    made = stack_results(run, every, window, None, "mean", run.header)["focus"]
     write_fits(tmp_path / "x.fits", [made])
     written = fits.getheader(tmp_path / "x.fits")
     assert off(written, made.data, places[3], of) < 0.05
@@ -118,7 +128,7 @@ def test_a_first_frame_without_a_shift_and_a_later_start(tmp_path):
 def test_times_are_those_of_the_frames_that_are_stacked(tmp_path):
     folder_of_frames(tmp_path / "run")
     result = process(
-        Recipe(frames=(str(tmp_path / "run"),), focus=(30, 33, 30), keep=2, add=(4, 9))
+        Recipe((str(tmp_path / "run"),), Select(keep=2, add=(4, 9)), focus=(30, 33, 30))
     )
     header = result.images["focus"].header
     kept = np.flatnonzero(result.table.selected)

@@ -11,8 +11,10 @@ import pytest
 from astropy.io import fits
 from scipy import ndimage
 
-from napari_lucky import LuckyError, open_run, read_recipe, simulate_run, table_from_csv
+from napari_lucky import LuckyError, open_run, read_recipe, simulate_run
 from napari_lucky.cli.main import has_display, main
+from napari_lucky.execution.job import Job
+from napari_lucky.fits import table_from_csv
 from napari_lucky.pipeline.results_folder import NAMES
 from napari_lucky.viewer.demo import make_demo
 
@@ -58,7 +60,7 @@ def test_the_results_are_lucky(made, simulated):
     )
     assert focus.max() > 2.5 * long_exposure.max()
     assert read_recipe(out / "recipe.toml") == result.recipe
-    assert Path(result.recipe.frames[0]) == run
+    assert Path(result.recipe.input.frames[0]) == run
     truth, kept = simulated.truth.strehl, np.flatnonzero(result.table.selected)
     assert len(kept) == 10
     assert truth[kept].mean() > 1.5 * truth.mean()
@@ -111,7 +113,7 @@ def test_what_ends_it_midway_leaves_nothing(stage, error, tmp_path):
             raise error
 
     with pytest.raises(error):
-        make_demo(tmp_path / "out", progress=stop)
+        make_demo(tmp_path / "out", job=Job(progress=stop))
     assert not list(tmp_path.iterdir())
 
 

@@ -7,16 +7,10 @@ import numpy as np
 import pytest
 from scipy.signal import fftconvolve
 
-from napari_lucky import (
-    ArrayFrames,
-    LuckyError,
-    WavefrontTask,
-    Window,
-    calibrate,
-    measure_wavefront,
-    simulate_run,
-)
+from napari_lucky import LuckyError, Window, calibrate, simulate_run
+from napari_lucky.frames import ArrayFrames
 from napari_lucky.optics.simulation import SIMULATED, Camera
+from napari_lucky.wavefront import WavefrontParameters, measure_wavefront
 from napari_lucky.wavefront.doubts import doubts, expected_error
 from napari_lucky.wavefront.many_frames import Fits
 from napari_lucky.wavefront.search import Observed, misfit_of
@@ -49,7 +43,7 @@ def run():
 
 
 def measured(run, **changes):
-    task = WavefrontTask(
+    task = WavefrontParameters(
         Window.centred(*run.focus),
         Window.centred(*run.defocus),
         633.0,

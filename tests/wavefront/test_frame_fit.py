@@ -4,9 +4,16 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from napari_lucky import ArrayFrames, Window, calibrate, simulate_run
+from napari_lucky import Window, calibrate, simulate_run
+from napari_lucky.frames import ArrayFrames
 from napari_lucky.wavefront.frame_fit import Pair, fitted_images
-from napari_lucky.wavefront.observe import HeaderNoise, Noise, measure_noise, noise_from, observe
+from napari_lucky.wavefront.observe import (
+    HeaderNoise,
+    Noise,
+    measure_noise,
+    noise_from_header,
+    observe,
+)
 from napari_lucky.wavefront.pair_model import make_pair_model
 from napari_lucky.wavefront.search import errors_of, noise_of, refit, residual_sums, search
 from napari_lucky.wavefront.static import unknown
@@ -157,7 +164,7 @@ def test_the_noise_is_measured_on_the_residuals(model, prior, truth):
     ],
 )
 def test_the_noise_in_a_header(cards, found):
-    assert noise_from(fits.Header(cards)) == found
+    assert noise_from_header(fits.Header(cards)) == found
     plain = {name: value for name, value, _ in cards if name != "GAIN"}
     if not any(comment for _, _, comment in cards):
-        assert noise_from(plain) == found  # without comments
+        assert noise_from_header(plain) == found  # without comments

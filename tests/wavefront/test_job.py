@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from napari_lucky import Diffraction, Recipe, Window, calibrate, open_run, rank
+from napari_lucky import Rank, Recipe, Window, calibrate, open_run, rank
+from napari_lucky.optics import Diffraction
 from napari_lucky.wavefront import job as wavefront_job
-from napari_lucky.wavefront.job import WavefrontRequest, wavefront_of_run
+from napari_lucky.wavefront.job import WavefrontRequest, measure_wavefront_run
 
 TELESCOPE = {"wavelength_nm": 633.0, "focal_ratio": 24.0, "pixel_um": 5.0, "diameter_m": 0.4}
 
@@ -23,27 +24,26 @@ def test_frames_are_ranked_by_the_recipe_s_psf(tmp_path, monkeypatch):
     frames = np.random.default_rng(0).normal(200, 4, (6, 48, 112)) + 800 * star
     fits.PrimaryHDU(frames.astype(np.float32)).writeto(tmp_path / "run.fits")
     recipe = Recipe(
-        frames=(str(tmp_path / "run.fits"),),
+        (str(tmp_path / "run.fits"),),
+        Rank(metric="psf-correlation", sampling=3.0, obstruction=0.3),
         focus=(24, 24, 40),
         defocus=(24, 84, 40),
-        rank="psf-correlation",
-        psf=(3.0, 0.3),
     )
     seen = []
 
-    def fit(frames, task, quality, **work):
+    def fit(frames, task, quality, *, job):
         seen.append(quality)
         raise Stop
 
     monkeypatch.setattr(wavefront_job, "measure_wavefront", fit)
     request = WavefrontRequest(TELESCOPE, 0.5, options={"choice": "ranked", "count": 3})
     with pytest.raises(Stop):
-        wavefront_of_run(recipe, request)
+        measure_wavefront_run(recipe, request)
     expected = rank(
         calibrate(open_run(tmp_path / "run.fits")),
         Window.centred(24, 24, 40),
-        "psf-correlation",
-        recipe.rank_smooth,
+        metric="psf-correlation",
+        smooth=recipe[Rank].smooth,
         diffraction=Diffraction(3.0, 0.3),
     )
     np.testing.assert_array_equal(seen[0], expected)

@@ -7,18 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_lucky import (
-    ArrayFrames,
-    LuckyError,
-    WavefrontTask,
-    Window,
-    calibrate,
-    measure_wavefront,
-    simulate_run,
-    wavefront_of_stacks,
-    waves_of_shift,
-)
+from napari_lucky import LuckyError, Window, calibrate, simulate_run
+from napari_lucky.execution.job import Job
+from napari_lucky.frames import ArrayFrames
 from napari_lucky.optics.simulation import STATIC_ABERRATION, Camera
+from napari_lucky.wavefront import (
+    WavefrontParameters,
+    defocus_waves,
+    measure_wavefront,
+    measure_wavefront_stacks,
+)
 from napari_lucky.wavefront.measure import choose_frames
 from napari_lucky.wavefront.static import turbulence, unknown
 
@@ -27,7 +25,7 @@ STATIC = np.array([STATIC_ABERRATION.get(noll, 0) for noll in range(4, 12)])
 
 
 def task_of(run, **changes):
-    given = WavefrontTask(
+    given = WavefrontParameters(
         Window.centred(*run.focus), Window.centred(*run.defocus), 633.0, 58.6, 5.3, 1.3, 0.3
     )
     return replace(given, **changes)
@@ -117,7 +115,9 @@ def test_where_the_star_is(still, of_still):
 def test_turbulence_averages_out():
     run = simulate_run(10, (160, 300), d_over_r0=3, seed=4, defocus_waves=1.3, samples=64, **SIZES)
     with ThreadPoolExecutor(2) as pool:
-        made = measure_wavefront(calibrated(run), task_of(run, d_over_r0=4.0), executor=pool)
+        made = measure_wavefront(
+            calibrated(run), task_of(run, d_over_r0=4.0), job=Job(executor=pool)
+        )
     good = made.frames.good
     assert good.sum() >= 9
     rad = made.coefficients_nm / made.task.nm_per_rad
@@ -209,7 +209,9 @@ def test_notes(still):
 
 def test_frames_without_a_star_are_an_error():
     frames = ArrayFrames(np.random.default_rng(0).normal(100, 3, (2, 160, 300)).astype("f4"))
-    task = WavefrontTask(Window(0, 200, 96, 96), Window(0, 0, 144, 144), 633, 58.6, 5.3, 1.3, 0.3)
+    task = WavefrontParameters(
+        Window(0, 200, 96, 96), Window(0, 0, 144, 144), 633, 58.6, 5.3, 1.3, 0.3
+    )
     with pytest.raises(LuckyError, match="check that the windows hold"):
         measure_wavefront(frames, task)
 
@@ -232,7 +234,7 @@ def test_a_pair_of_stacks(still):
     frames = calibrated(still).read(np.array([0, 1, 3, 4]))
     mean = frames.mean(axis=0)
     task = task_of(still)
-    made = wavefront_of_stacks(mean[task.focus.slices], mean[task.defocus.slices], task)
+    made = measure_wavefront_stacks(mean[task.focus.slices], mean[task.defocus.slices], task)
     rad = made.coefficients_nm / task.nm_per_rad
     assert np.sqrt(((rad[:8] - STATIC) ** 2).sum()) < 2 * np.pi / 100
     assert made.blur_px < 1.5
@@ -241,4 +243,4 @@ def test_a_pair_of_stacks(still):
 
 
 def test_defocus_of_a_shift():
-    assert waves_of_shift(31.3, 58.6, 633.0) == pytest.approx(1.8, rel=0.01)
+    assert defocus_waves(31.3, 58.6, 633.0) == pytest.approx(1.8, rel=0.01)

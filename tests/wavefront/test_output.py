@@ -9,8 +9,9 @@ import pytest
 from astropy.io import fits
 
 from made_wavefront import TASK, made, made_of_stacks
-from napari_lucky import LuckyError, Step
+from napari_lucky import LuckyError
 from napari_lucky.fits.read_back import read_saved
+from napari_lucky.frames import Record
 from napari_lucky.wavefront.job import MeasuredWavefront, tell_fit
 from napari_lucky.wavefront.output import NAMES, write_wavefront
 
@@ -23,7 +24,7 @@ def measured(wavefront):
         {"frames": ["/data/run"], "dark": "/data/dark.fits"},
         np.arange(100, 112),
         FILES,
-        (Step("open"), Step("calibrate", {"combine": "mean"})),
+        (Record("open"), Record("calibrate", {"combine": "mean"})),
         ("A note.",),
     )
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from napari_lucky import Diffraction, LuckyError, diffraction_psf
+from napari_lucky import LuckyError
+from napari_lucky.optics import Diffraction, diffraction_psf
 from napari_lucky.optics.pupil import Spider, sample_pupil
 from napari_lucky.optics.zernikes import noll_orders
 from napari_lucky.wavefront.pair_model import bin_filter, bins_for, make_pair_model

@@ -5,13 +5,17 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from napari_lucky import ImageResult, Recipe, open_run, process, stack, write_fits, write_results
+from napari_lucky import Recipe, Select, open_run, process, stack, write_fits, write_results
 from napari_lucky.cli.main import main
+from napari_lucky.fits import ImageResult
 from napari_lucky.fits.read_back import read_saved
 from napari_lucky.pipeline.recipe import read_recipe
-from napari_lucky.stacking.methods import STACKS
+from napari_lucky.stacking.methods import stack_method
+from napari_lucky.stacking.step import StackFrames
+from napari_lucky.steps.registry import load_steps
 from napari_lucky.viewer.reader import get_reader
 
+STACKS = list(load_steps()["stack"])
 RNG = np.random.default_rng(13)
 
 
@@ -34,7 +38,9 @@ def test_the_command_line_stacks_by_each_method(method, cube, tmp_path):
     out = tmp_path / "out"
     options = ["--focus", "32,36,40", "--keep", "0.5", "--stack", method, "-o", str(out)]
     assert main(["process", str(cube), *options]) == 0
-    result = process(Recipe(frames=(str(cube),), focus=(32, 36, 40), keep=0.5, stack=method))
+    result = process(
+        Recipe((str(cube),), Select(keep=0.5), stack_method(method), focus=(32, 36, 40))
+    )
     with fits.open(out / "focus.fits") as hdus:
         assert [hdu.name for hdu in hdus] == ["focus", "VARIANCE", "COVERAGE"]
         for hdu in hdus:
@@ -46,26 +52,26 @@ def test_the_command_line_stacks_by_each_method(method, cube, tmp_path):
     index = np.arange(24) if method == "fourier" else np.flatnonzero(table.selected)
     window = result.recipe.window("focus")
     run = open_run((cube,))
-    made = stack(run, table.shifts, index, window, method, quality=table.quality)
+    made = stack(run, table.shifts, index, window, method=method, quality=table.quality)
     np.testing.assert_allclose(image, made.image, rtol=1e-5)
     np.testing.assert_allclose(variance, made.variance, rtol=1e-3)
     np.testing.assert_allclose(coverage, made.coverage, rtol=1e-6)
     assert fits.getheader(out / "long_exposure.fits")["NCOMBINE"] == 24
     recipe = read_recipe(out / "recipe.toml")
-    assert recipe.stack == method
+    assert recipe[StackFrames] == stack_method(method)
     write_results(process(recipe), tmp_path / "again")
     for name in ("focus.fits", "long_exposure.fits", "frames.csv", "recipe.toml"):
         assert (tmp_path / "again" / name).read_bytes() == (out / name).read_bytes()
 
 
 def test_what_is_no_method_is_told_on_the_command_line(cube, tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        main(["process", str(cube), "--stack", "sum", "-o", str(tmp_path / "out")])
-    assert "mean, median, clipped" in capsys.readouterr().err
+    assert main(["process", str(cube), "--stack", "sum", "-o", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert "stack: the method is 'sum'; it must be one of mean, clipped, drizzle" in said
 
 
 def test_who_opens_a_stack_sees_it_first_and_nothing_else(cube, tmp_path):
-    result = process(Recipe(frames=(str(cube),), focus=(32, 36, 40), keep=0.5))
+    result = process(Recipe((str(cube),), Select(keep=0.5), focus=(32, 36, 40)))
     write_results(result, tmp_path / "out")
     path = tmp_path / "out" / "focus.fits"
     layers = get_reader(str(path))(str(path))

@@ -5,12 +5,12 @@ import pytest
 
 from made_wavefront import STATIC, made, made_of_stacks
 from napari_lucky.optics.pupil import Spider
-from napari_lucky.wavefront.summary import COLUMNS, errors_of, told_modes, told_sign, told_wavefront
+from napari_lucky.wavefront.summary import COLUMNS, errors_of, mode_rows, sign_note, wavefront_rows
 
 
 def test_figures_of_frames_are_told():
     wavefront = made()
-    told = dict(told_wavefront(wavefront))
+    told = dict(wavefront_rows(wavefront))
     assert told["rms wavefront error"] == f"{wavefront.rms_nm:.1f} nm"
     assert told["Strehl ratio it leaves"] == f"{wavefront.strehl:.3f}"
     assert told["D/r0"] == "3.25 ± 0.12"
@@ -21,7 +21,7 @@ def test_figures_of_frames_are_told():
 
 def test_each_mode_is_told_with_its_error_and_what_is_left_without_it():
     wavefront = made()
-    rows = told_modes(wavefront)
+    rows = mode_rows(wavefront)
     assert [len(row) for row in rows] == [len(COLUMNS)] * len(STATIC)
     coma = rows[4]
     assert coma[:2] == ("8", "coma x")
@@ -40,10 +40,10 @@ def test_each_mode_is_told_with_its_error_and_what_is_left_without_it():
 
 def test_a_pair_of_stacks_tells_less():
     wavefront = made_of_stacks()
-    told = dict(told_wavefront(wavefront))
+    told = dict(wavefront_rows(wavefront))
     assert told["blur fitted"] == "2.50 px (sigma)"
     assert "D/r0" not in told
-    assert told_modes(wavefront)[1] == ("5", "astigmatism 45°", "-20.0", "0.5", "", "")
+    assert mode_rows(wavefront)[1] == ("5", "astigmatism 45°", "-20.0", "0.5", "", "")
     assert errors_of(wavefront) is wavefront.formal_sigma_nm
 
 
@@ -55,7 +55,7 @@ def test_the_sign_of_the_defocus_is_said_to_be_as_given(vanes, why):
     spider = None if vanes is None else Spider(vanes, 0.02)
     for wavefront in (made(), made_of_stacks()):
         task = replace(wavefront.task, spider=spider)
-        told = told_sign(replace(wavefront, task=task))
+        told = sign_note(replace(wavefront, task=task))
         assert why in told
         assert "all even terms (defocus, astigmatism, spherical)" in told
 

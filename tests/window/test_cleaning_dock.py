@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from napari.layers import Points
 
-from napari_lucky import Cleaning, clean
+from napari_lucky import clean
+from napari_lucky.steps import (
+    CutNoise,
+    LowPassFilter,
+    RemoveBackground,
+    RemoveFlicker,
+    RemoveOutliers,
+)
 from napari_lucky.viewer.from_layers import frames_of, spots_of, windows_of
 
 
@@ -18,16 +25,25 @@ def newest(viewer, words):
     return [layer for layer in viewer.layers if words in layer.name][-1]
 
 
+def dial(dock, **steps):
+    """Tick steps and set their numbers."""
+    for table, values in steps.items():
+        form = dock.forms[table.replace("_", "-")]
+        form.on.value = True
+        for name, value in values.items():
+            form[name].value = value
+
+
 def calibrate(viewer, hand):
     hand.run(hand.dock("calibration"))
     return newest(viewer, "calibrated")
 
 
 def test_a_background_is_taken_off_and_shown(viewer, hand, dock):
-    dock.background.value = "2"
+    dock.forms["background"].on.value = True
     hand.run(dock)
     clean, model = newest(viewer, "cleaned"), newest(viewer, "background")
-    assert clean.metadata["history"][-1].name == "take off background"
+    assert clean.metadata["history"][-1].name == "background"
     assert 200 < np.nanmedian(model.data[0]) < 350  # stray light of 180 ADU on a dark of 98
     assert abs(np.nanmedian(clean.data[0])) < 5
 
@@ -35,33 +51,34 @@ def test_a_background_is_taken_off_and_shown(viewer, hand, dock):
 def test_everything_on_is_what_the_core_does(viewer, hand, dock, messages):
     calibrated = calibrate(viewer, hand)
     assert dock.image.value is calibrated
-    dock.outliers.value, dock.flicker.value, dock.outliers_as.value = 6, 6, "replace"
-    dock.background.value, dock.radius.value, dock.centre.value = "3", 70, "speckle"
-    dock.noise_cut.value, dock.low_pass.value, dock.sampling.value = 2, 1, 7
+    dial(
+        dock,
+        outliers={"sigma": 6, "action": "replace"},
+        flicker={"sigma": 6, "action": "replace"},
+        background={"order": 3, "radius": 70, "centre": "speckle"},
+        noise_cut={"sigma": 2},
+        low_pass={"cutoff": 1, "sampling": 7},
+    )
     hand.run(dock)
     cleaned = newest(viewer, "cleaned")
     windows = windows_of(newest(viewer, "windows"), calibrated)
-    cleaning = Cleaning(
-        outliers=6.0,
-        flicker=6.0,
-        outliers_as="replace",
-        background=3,
-        background_radius=70,
-        background_centre="speckle",
-        noise_cut=2.0,
-        low_pass=1.0,
-        sampling=7.0,
-    )
-    expected = clean(frames_of(calibrated), cleaning, windows)
+    cleaning = [
+        RemoveOutliers(sigma=6.0, action="replace"),
+        RemoveFlicker(sigma=6.0, action="replace"),
+        RemoveBackground(order=3, radius=70, centre="speckle"),
+        CutNoise(sigma=2.0),
+        LowPassFilter(cutoff=1.0, sampling=7.0),
+    ]
+    expected = clean(frames_of(calibrated), cleaning, windows=windows)
     np.testing.assert_array_equal(cleaned.data[5], expected.frames.read(slice(5, 6))[0])
-    assert cleaned.metadata["history"] == (*calibrated.metadata["history"], *expected.steps)
+    assert cleaned.metadata["history"] == (*calibrated.metadata["history"], *expected.history)
     assert any("outlier pixels in the windows of 60 frames" in text for _, text in messages())
     assert hand.dock("registration").image.value is cleaned
 
 
 def test_dust_is_found_on_the_flat_and_the_points_can_be_edited(viewer, hand, dock):
     dock.light.value = newest(viewer, "flat")
-    dock.dust.value, dock.dust_radius.value = 3, 8
+    dial(dock, dust={"count": 3, "radius": 8})
     hand.press(dock.find_button)
     hand.wait(lambda: not dock.busy)
     points = dock.spots.value
@@ -76,7 +93,7 @@ def test_dust_is_found_on_the_flat_and_the_points_can_be_edited(viewer, hand, do
     points.current_size = 24
     points.add([[30, 40]])
     assert [round(s.radius) for s in spots_of(points, run)] == [8, 8, 12]
-    dock.dust_as.value = "mask"
+    dock.forms["dust"]["action"].value = "mask"
     hand.run(dock)
     cleaned = newest(viewer, "cleaned")
     step = cleaned.metadata["history"][-1]
@@ -93,7 +110,7 @@ def test_dust_is_found_on_the_flat_and_the_points_can_be_edited(viewer, hand, do
 
 def test_dust_is_divided_out(viewer, hand, dock):
     dock.light.value = newest(viewer, "flat")
-    dock.dust.value, dock.dust_radius.value = 5, 8
+    dial(dock, dust={"count": 5, "radius": 8})
     hand.press(dock.find_button)
     hand.wait(lambda: not dock.busy)
     assert len(dock.spots.value.data) == 5
@@ -117,6 +134,7 @@ def test_nothing_chosen_is_told(viewer, hand, dock, messages):
 def test_the_flat_that_calibrated_is_not_divided_by_again(viewer, hand, dock, messages):
     calibrate(viewer, hand)
     dock.light.value = viewer.layers["sample flat"]
+    dial(dock, dust={})
     hand.press(dock.find_button)
     hand.wait(lambda: not dock.busy)
     messages()

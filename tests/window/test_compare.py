@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from napari.layers import Image, Surface
 
-from napari_lucky import LazyArray, cut_around, radial_profile, row_cut
+from napari_lucky.frames import LazyArray
 from napari_lucky.frames.frames import ArrayFrames
+from napari_lucky.imaging import cutout, radial_profile, row_cut
 from napari_lucky.viewer.to_layers import image_tuple
 
 
@@ -73,13 +74,13 @@ def test_the_slider_draws_the_frame_it_shows_and_reads_no_other(viewer, hand, do
     for k, centre in ((0, (30, 60)), (3, (33, 54))):
         run.data.frames.reads.clear()
         viewer.dims.set_current_step(0, k)
-        expected = row_cut(cut_around(frames[k], centre, 64), (32, 32))
+        expected = row_cut(cutout(frames[k], centre, 64), (32, 32))
         hand.wait(lambda e=expected: np.array_equal(line(dock, 1)[:, 1], e.value))
         np.testing.assert_array_equal(line(dock, 1)[:, 0], np.arange(64) - 32)
         assert {int(n) for read in run.data.frames.reads for n in read} <= {k}
     shown = dock.canvas.comparison.panels
-    np.testing.assert_array_equal(shown[1].image.get_array(), cut_around(frames[3], (33, 54), 64))
-    np.testing.assert_array_equal(shown[0].image.get_array(), cut_around(stack.data, (50, 70), 64))
+    np.testing.assert_array_equal(shown[1].image.get_array(), cutout(frames[3], (33, 54), 64))
+    np.testing.assert_array_equal(shown[0].image.get_array(), cutout(stack.data, (50, 70), 64))
 
 
 def test_profiles_contrast_and_scales_are_what_is_chosen(hand, dock, layers):
@@ -91,7 +92,7 @@ def test_profiles_contrast_and_scales_are_what_is_chosen(hand, dock, layers):
     hand.wait(lambda: limits(dock)[0] == limits(dock)[1])
     assert limits(dock)[1] == (min(low for low, _ in own), own[0][1])
     dock.profile.value = "radial"
-    expected = radial_profile(cut_around(stack.data, (50, 70), 64), (32, 32))
+    expected = radial_profile(cutout(stack.data, (50, 70), 64), (32, 32))
     hand.wait(lambda: np.array_equal(line(dock, 0)[:, 1], expected.value))
     dock.normalise.value = dock.log.value = True
     hand.wait(lambda: line(dock, 0)[:, 1].max() == line(dock, 1)[:, 1].max() == 1)
@@ -132,7 +133,7 @@ def test_the_frame_is_found_where_a_run_is_scaled_and_moved(viewer, hand, dock, 
     run, _ = layers
     run.scale, run.translate = (0.1, 2, 2), (7, 0, 0)
     viewer.dims.set_point(0, 7.2)
-    expected = row_cut(cut_around(frames[2], (32, 56), 64), (32, 32))
+    expected = row_cut(cutout(frames[2], (32, 56), 64), (32, 32))
     hand.wait(lambda: np.array_equal(line(dock, 1)[:, 1], expected.value))
 
 
@@ -219,7 +220,7 @@ def test_average_adds_the_mean_of_the_runs_ticked(viewer, hand, dock, layers, fr
     (mean,) = [layer for layer in viewer.layers if layer.name == "run mean"]
     np.testing.assert_allclose(mean.data, frames.mean(axis=0), rtol=1e-6)
     (step,) = mean.metadata["history"]
-    assert (step.name, step.parameters["frames"], step.parameters["shifted"]) == ("stack", 5, False)
+    assert (step.name, step.facts["frames"], step.facts["shifted"]) == ("stack", 5, False)
     hand.wait(lambda: names(dock) == ["run mean", "stack", "run"])
     tick(dock, mean, on=False)
     tick(dock, layers[0], on=False)
@@ -268,10 +269,10 @@ def test_a_closed_dock_follows_nothing(viewer, dock, layers):
 
 
 def test_stacks_are_ticked_at_first_and_parameters_are_remembered(viewer, hand):
-    from napari_lucky.frames.history import Step
+    from napari_lucky.frames.history import Record
 
     viewer.add_image(np.ones((64, 64)), name="plain")
-    history = {"history": (Step("stack"),)}
+    history = {"history": (Record("stack"),)}
     viewer.add_image(star(40, 40, 100), name="focus", metadata=history)
     viewer.add_image(star(30, 50, 50), name="defocus", metadata=history)
     dock = hand.dock("compare")

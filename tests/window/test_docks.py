@@ -4,7 +4,10 @@ from astropy.io import fits
 from napari.layers import Image, Points, Vectors
 from napari.utils import progress
 
-from napari_lucky import LazyArray, Window, simulate_run
+from napari_lucky import Window, simulate_run
+from napari_lucky.frames import LazyArray
+from napari_lucky.registration.centroid import RegisterCentroid
+from napari_lucky.steps import RemoveOutliers, StackDrizzle
 from napari_lucky.viewer.from_layers import windows_of
 from napari_lucky.viewer.to_layers import image_tuple, windows_tuple
 
@@ -42,8 +45,8 @@ def test_tour_of_the_four_docks_on_the_sample(viewer, hand, messages, tmp_path):
 
     hand.run(hand.dock("registration"))
     assert hand.dock("registration").notes.text().startswith("Registered 60 of 60 frames (100 %).")
-    smooth = hand.dock("registration").smooth
-    assert smooth.native.text() == "auto: 2.37"
+    smooth = hand.dock("registration").forms["register"]["smooth"]
+    assert smooth.native.text() == "auto: 2.37 px"
     assert "the sampling measured in the frames is 7.1 px per lambda/D" in smooth.tooltip
     shifts = layer(viewer, "shifts", Vectors)
     ends = shifts.data[:, 0] + shifts.data[:, 1]
@@ -85,6 +88,7 @@ def test_tour_of_the_four_docks_on_the_sample(viewer, hand, messages, tmp_path):
         "calibrate",
         "register",
         "rank",
+        "select",
         "stack",
     ]
     images = [isinstance(la, Image) for la in viewer.layers]
@@ -143,7 +147,7 @@ def test_clicking_a_point_shows_its_frame_and_dragging_moves_the_cut(viewer, han
     kept = int(shifts.features["selected"].sum())
     assert 18 <= kept <= 22
     assert layer(viewer, "kept, best first").data.shape[0] == kept
-    assert ranking.cut.fraction.value == pytest.approx(kept / 60, abs=1e-5)
+    assert ranking.forms["select"]["keep"].value == pytest.approx(kept / 60, abs=1e-5)
     assert set(np.flatnonzero(shifts.features["selected"])) == set(np.argsort(-quality)[:kept])
 
 
@@ -244,11 +248,25 @@ def test_a_window_over_the_edge_is_told(viewer, hand, slow_frames, add_run, mess
 
 def test_parameters_are_remembered(viewer, hand):
     dock = hand.dock("registration")
-    assert dock.smooth.native.text() == "auto"
-    dock.smooth.value, dock.method.value = 3.5, "centroid"
+    form = dock.forms["register"]
+    assert form["smooth"].native.text() == "auto"
+    form["smooth"].value, form.method.value = 3.5, "centroid"
+    cleaning = hand.dock("cleaning").forms
+    cleaning["outliers"].on.value, cleaning["outliers"]["sigma"].value = True, 7.125
+    cleaning["low-pass"]["sampling"].value = 6.0
+    hand.dock("ranking").forms["select"]["keep"].value = 1  # one frame, not all of them
+    hand.dock("stacking").forms["stack"].method.value = "drizzle"
+    hand.dock("stacking").forms["stack"]["scale"].value = 3.0
     viewer.window.remove_dock_widget("all")
-    again = hand.dock("registration")
-    assert (again.smooth.value, again.method.value) == (3.5, "centroid")
+    again = hand.dock("registration").forms["register"]
+    assert again.step() == RegisterCentroid(smooth=3.5)
+    cleaning = hand.dock("cleaning").forms
+    assert cleaning["outliers"].step() == RemoveOutliers(sigma=7.125)
+    assert cleaning["low-pass"].step() is None  # off, and its numbers are kept
+    assert cleaning["low-pass"]["sampling"].value == 6.0
+    keep = hand.dock("ranking").forms["select"].step().keep
+    assert (keep, type(keep)) == (1, int)
+    assert hand.dock("stacking").forms["stack"].step() == StackDrizzle(scale=3.0)
 
 
 def test_every_parameter_has_a_tooltip(hand):
@@ -304,7 +322,7 @@ def test_shifts_of_another_run_are_refused_and_histories_are_the_frames_own(
     hand.run(stacking)
     stack = layer(viewer, "run focus")
     names = [step.name for step in stack.metadata["history"]]
-    assert names == ["simulate", "register", "rank", "stack"]  # of the raw frames
+    assert names == ["simulate", "register", "rank", "select", "stack"]  # of the raw frames
     assert messages() == []
 
     viewer.add_image(np.random.default_rng(0).normal(size=(60, 256, 512)), name="noise")
@@ -390,7 +408,8 @@ def test_a_calibrated_run_is_not_calibrated_again(viewer, hand, messages):
 def test_the_frame_shown_may_be_the_reference(viewer, hand):
     viewer.open_sample("napari-lucky", "simulated")
     dock = hand.dock("registration")
-    dock.method.value, dock.reference_frame.value = "correlation", "the frame shown"
+    dock.forms["register"].method.value = "correlation"
+    dock.reference_frame.value = "the frame shown"
     viewer.dims.set_current_step(0, 17)
     hand.run(dock)
     step = layer(viewer, "shifts", Vectors).metadata["history"][-1]
@@ -402,7 +421,7 @@ def test_a_template_gives_errors_that_go_down_the_chain(viewer, hand, messages):
     hand.run(hand.dock("calibration"))
     messages()  # of the masked pixels
     dock = hand.dock("registration")
-    dock.method.value = "template"
+    dock.forms["register"].method.value = "template"
     hand.run(dock)
     shifts = layer(viewer, "shifts", Vectors)
     assert shifts.metadata["history"][-1].parameters["method"] == "template"

@@ -6,18 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_lucky import (
-    ArrayFrames,
-    Diffraction,
-    FigureRecipe,
-    LazyArray,
-    Window,
-    bootstrap_figures,
-    psf_figures,
-    saved_telescopes,
-)
+from napari_lucky import Window, psf_figures
+from napari_lucky.frames import ArrayFrames, LazyArray
+from napari_lucky.optics import Diffraction, saved_telescopes
 from napari_lucky.optics.diffraction import psf_at
 from napari_lucky.optics.simulation import SIMULATED
+from napari_lucky.psf import PsfRecipe, bootstrap_figures
 
 
 @pytest.fixture(autouse=True)
@@ -67,8 +61,8 @@ def test_an_image_is_measured_as_the_core_measures_it(viewer, hand, star, messag
     hand.run(dock)
     assert list(dock.rows) == ["star", "other"]
     made = dock.rows["other"].figures
-    assert made.strehl == psf_figures(star.data, THREE.diffraction, made.recipe).strehl
-    assert made.recipe == FigureRecipe(12, None, 100, 0)
+    assert made.strehl == psf_figures(star.data, THREE.diffraction, recipe=made.recipe).strehl
+    assert made.recipe == PsfRecipe(12, None, 100, 0)
     assert "The apertures differ (4, 8 lambda/D)" in dock.told.text()
     assert len(profile.figure.axes[0].lines) == 3
 
@@ -240,14 +234,14 @@ def test_what_cannot_be_measured_is_told(viewer, hand, messages):
 
 def test_bootstrap_is_cancelled(viewer, hand, slow_frames, messages):
     """As every job: nothing is added."""
-    from napari_lucky.stacking.methods import stack_step
+    from napari_lucky.stacking.methods import stack_record
 
     window = Window(0, 0, 64, 64)
     dock = hand.dock("figures")
     star = viewer.add_image(
         slow_frames(noise=0).read(slice(0, 1))[0],
         name="stack",
-        metadata={"history": (stack_step(window, False, False, 400),)},
+        metadata={"history": (stack_record("mean", window, False, 400),)},
     )
     dial(dock, THREE)
     dock.image.value = star
@@ -260,5 +254,5 @@ def test_bootstrap_is_cancelled(viewer, hand, slow_frames, messages):
     assert not dock.rows
     assert any("Cancelled" in text for _, text in messages())
     assert bootstrap_figures(
-        frames[0], np.arange(5), window, THREE.diffraction, resamples=10
+        frames[0], np.arange(5), window, diffraction=THREE.diffraction, resamples=10
     ).errors.strehl == pytest.approx(0, abs=1e-9)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_lucky import FlatField
+from napari_lucky.calibration import FlatField
 
 
 def only(viewer, ending):

@@ -59,7 +59,8 @@ def test_no_job_reads_files_in_the_windows_thread(viewer, hand, folder, reads_he
     hand.press(registration.place_button)
     hand.wait(lambda: not registration.busy)
     cleaning = hand.dock("cleaning")
-    cleaning.outliers.value, cleaning.background.value = 5, "1"
+    for table in ("outliers", "background"):
+        cleaning.forms[table].on.value = True
     hand.run(cleaning)
     hand.run(registration)
     ranking = hand.dock("ranking")

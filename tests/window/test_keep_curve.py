@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 from test_selection import Ranked, layer
 
-from napari_lucky import METRICS, Shifted, metric, stack_mean
+from napari_lucky import Rank, stack_mean
+from napari_lucky.imaging import Shifted
 from napari_lucky.imaging.star_image import levelled
+from napari_lucky.optics import Diffraction
 from napari_lucky.plots.panels import KEPT
+from napari_lucky.ranking import METRICS, metric
 from napari_lucky.viewer.from_layers import frames_of, recipe_of, recorded_windows_of
 
 
@@ -67,7 +70,7 @@ def test_the_curve_drawn_is_of_the_stacks_and_moves_the_cut(ranked, messages):
         assert kept.startswith(f"{count} of {n} frames (")
     count = told[-1][0]
     assert ranked.kept == set(ranked.order[:count])
-    assert dock.cut.count.value == count
+    assert dock.cut.keep_box.value == count
     assert graph._cut[0].get_xdata()[0] == count + 0.5  # the other line came along
     assert graph._cut[0].get_color() == graph._line.get_color() == KEPT
 
@@ -76,13 +79,13 @@ def test_the_curve_drawn_is_of_the_stacks_and_moves_the_cut(ranked, messages):
     assert 23 <= count <= 27
     assert graph._line.get_xdata()[0] == pytest.approx(count / n)
     assert graph._under.get_title() == graph.curve.tell(count)
-    dock.cut.count.value = 33
+    dock.cut.keep_box.value = 33
     assert graph._under.get_title() == graph.curve.tell(33)
 
 
 def test_with_the_sampling_it_is_the_strehl_ratio(ranked):
-    ranked.dock.by.sampling.value = 6
-    ranked.dock.by.obstruction.value = 0.3
+    ranked.dock.forms["rank"]["sampling"].value = 6
+    ranked.dock.forms["rank"]["obstruction"].value = 0.3
     press_curve(ranked)
     assert ranked.dock.graph._under.get_ylabel() == "Strehl ratio"
     assert ranked.dock.graph.curve.strehl is not None
@@ -115,7 +118,7 @@ def test_it_can_be_cancelled(ranked, slow_frames, monkeypatch, messages):
 
 
 def test_a_metric_of_ones_own_shows_in_the_dock_and_ranks(ranked, messages):
-    choice = ranked.dock.by
+    form = ranked.dock.forms["rank"]
     try:
 
         @metric("dullness")
@@ -124,10 +127,10 @@ def test_a_metric_of_ones_own_shows_in_the_dock_and_ranks(ranked, messages):
             return -image.max((1, 2))
 
         ranked.viewer.add_points([[0, 0, 0]])  # the dock takes up its choices
-        assert "dullness" in choice.metric.choices
-        assert "dullness: −max I" in choice.metric.tooltip
-        assert choice.metric.value == "peak"
-        choice.metric.value = "dullness"
+        assert "dullness" in form["metric"].choices
+        assert "dullness: −max I" in form["metric"].tooltip
+        assert form["metric"].value == "peak"
+        form["metric"].value = "dullness"
         ranked.hand.run(ranked.dock)
         worst_first = layer(ranked.viewer, "kept, best first").data
         assert ranked.kept == set(ranked.order[-10:])
@@ -138,15 +141,15 @@ def test_a_metric_of_ones_own_shows_in_the_dock_and_ranks(ranked, messages):
 
 
 def test_what_a_metric_needs_is_asked_for_and_recorded(ranked, messages):
-    choice = ranked.dock.by
-    choice.metric.value = "psf-correlation"
+    form = ranked.dock.forms["rank"]
+    form["metric"].value = "psf-correlation"
     ranked.hand.run(ranked.dock)
     ((severity, text),) = messages()
     assert severity == "error"
     assert "lambda F#/pixel" in text
-    choice.sampling.value, choice.obstruction.value = 6, 0.25
+    form["sampling"].value, form["obstruction"].value = 6, 0.25
     ranked.hand.run(ranked.dock)
     assert messages() == []
-    assert ranked.step["psf"] == [6, 0.25]
-    assert recipe_of(ranked.shifts).diffraction == choice.diffraction  # what all frames get
+    assert (ranked.step["sampling"], ranked.step["obstruction"]) == (6, 0.25)
+    assert recipe_of(ranked.shifts)[Rank].diffraction == Diffraction(6, 0.25)  # all frames get it
     assert np.isfinite(ranked.shifts.features["quality"]).all()

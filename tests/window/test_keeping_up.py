@@ -102,8 +102,9 @@ def test_a_parameter_is_followed_and_so_is_the_contrast(viewer, hand, docks):
 
 
 def test_a_dust_spot_that_is_moved_is_followed(viewer, hand, docks):
+    dust = docks["cleaning"].forms["dust"]
     docks["cleaning"].light.value = newest(viewer, "flat")
-    docks["cleaning"].dust_as.value = "mask"
+    dust.on.value, dust["action"].value = True, "mask"
     hand.press(docks["cleaning"].find_button)
     hand.wait(lambda: not docks["cleaning"].busy)
     run(hand, docks, "cleaning")
@@ -139,14 +140,15 @@ def test_a_new_registration_ends_an_old_ranking(viewer, hand, docks):
 
 def test_all_frames_with_one_click(viewer, hand, docks, messages):
     docks["calibration"].frames.value = "10:40:3"
-    docks["cleaning"].background.value = "1"
-    docks["cleaning"].centre.value = "speckle"
+    background = docks["cleaning"].forms["background"]
+    background.on.value = True
+    background["order"].value, background["centre"].value = 1, "speckle"
     run(hand, docks, "calibration", "cleaning")
-    docks["registration"].method.value = "correlation"
+    docks["registration"].forms["register"].method.value = "correlation"
     docks["registration"].reference_frame.value = "the frame shown"
     viewer.dims.set_current_step(0, 4)  # frame 22 of the run
-    docks["ranking"].metric.value = "gradient"
-    docks["ranking"].cut.fraction.value = 0.2
+    docks["ranking"].forms["rank"]["metric"].value = "gradient"
+    docks["ranking"].forms["select"]["keep"].value = 0.2
     run(hand, docks, *CHAIN)
     assert len(newest(viewer, "shifts").data) == 10
     messages()
@@ -157,14 +159,14 @@ def test_all_frames_with_one_click(viewer, hand, docks, messages):
     assert frames.shape[0] == 60
     assert "choose frames" not in [step.name for step in everything.metadata["history"]]
     focus, _ = windows_of(newest(viewer, "windows"), everything)
-    shifts = register(frames, focus, "correlation", reference_frame="22").shifts
-    kept = select(rank(frames, focus, "gradient"), 0.2)
+    shifts = register(frames, focus, method="correlation", reference_frame="22").shifts
+    kept = select(rank(frames, focus, metric="gradient"), 0.2)
     expected = stack_mean(Shifted(frames, shifts), kept, focus).image
     stack = newest(viewer, "all frames focus")
     np.testing.assert_array_equal(stack.data, expected)
     steps = stack.metadata["history"]
-    assert [step.name for step in steps][-3:] == ["register", "rank", "stack"]
-    assert steps[-3].parameters["reference_frame"] == "22"
+    assert [step.name for step in steps][-4:] == ["register", "rank", "select", "stack"]
+    assert steps[-4].parameters["reference_frame"] == "22"
     arrows = newest(viewer, "all frames shifts")
     assert len(arrows.data) == 60 and arrows.features["selected"].sum() == 12
     assert newest(viewer, "all frames kept").data.shape[0] == 12

@@ -105,9 +105,9 @@ def test_several_layers_go_into_one_file_and_come_back(viewer, run, tmp_path):
 
 
 def test_points_and_windows_come_back_with_their_history(viewer, tmp_path, messages):
-    from napari_lucky import Step
+    from napari_lucky.frames import Record
 
-    history = (Step("register", {"method": "brightest"}),)
+    history = (Record("register", {"method": "brightest"}),)
     points = np.array([[0.0, 3.25, 4.5], [1.0, 5.0, 6.0]])
     viewer.add_points(points, name="träcked", metadata={"history": history})
     corners = np.array([[1.5, 2.5], [1.5, 9.5], [8.5, 9.5], [8.5, 2.5]])

@@ -8,9 +8,9 @@ from astropy.io import fits
 from hands import Hand
 from napari.layers import Image, Points, Shapes, Vectors
 
-from napari_lucky import Recipe, process, simulate_run, write_results
+from napari_lucky import Calibrate, Recipe, Select, process, simulate_run, write_results
 
-STEPS = ["simulate", "calibrate", "register", "rank", "stack"]
+STEPS = ["simulate", "calibrate", "register", "rank", "select", "stack"]
 
 
 @pytest.fixture
@@ -169,12 +169,11 @@ def run_on_disk(tmp_path_factory):
 def processed(run_on_disk, out, **options):
     folder, run = run_on_disk
     recipe = Recipe(
-        frames=(str(folder),),
-        dark=str(folder / "dark.fits"),
-        flat=str(folder / "flat.fits"),
+        (str(folder),),
+        Calibrate(dark=str(folder / "dark.fits"), flat=str(folder / "flat.fits")),
+        Select(keep=0.2),
         focus=run.focus,
         defocus=run.defocus,
-        keep=0.2,
         **options,
     )
     result = process(recipe)
@@ -215,7 +214,7 @@ def test_frames_csv_of_the_command_line_serves_the_docks(
     some_first = ["choose frames"] if frames and calibrate_some else []
     assert steps == ["open", *some_first, "calibrate", "read shifts", "stack"]
 
-    hand.dock("ranking").cut.fraction.value = 0.2
+    hand.dock("ranking").forms["select"]["keep"].value = 0.2
     run_dock(hand, "ranking", windows=drawn)
     assert messages() == []
     features = layer(hand, "frames", Vectors).features
@@ -223,7 +222,8 @@ def test_frames_csv_of_the_command_line_serves_the_docks(
     assert np.array_equal(features["quality"], straight.table.quality)
     assert np.array_equal(features["selected"], straight.table.selected)
     kept = layer(hand, "kept, best first")
-    assert [step.name for step in kept.metadata["history"]][-3:] == ["read shifts", "shift", "rank"]
+    names = [step.name for step in kept.metadata["history"]]
+    assert names[-4:] == ["read shifts", "shift", "rank", "select"]
 
 
 def test_frames_csv_of_another_run_is_refused(fresh, run_on_disk, tmp_path, messages):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from napari_lucky import Step
+from napari_lucky.frames import Record
 
 FLOATS = "Lucky imaging FITS with history (*.fits *.fit *.fts)"
 INTEGERS = "Lucky imaging FITS, 16-bit integers (scaled) (*.fits *.fit *.fts)"
@@ -46,7 +46,7 @@ def save(viewer, qtbot):
 def test_the_save_dialog_offers_integers(viewer, save, messages, tmp_path):
     image = np.random.default_rng(0).normal(100, 30, (20, 30)).astype(np.float32)
     image[3, 4] = np.nan
-    history = (Step("stack", {"frames": 20}),)
+    history = (Record("stack", facts={"frames": 20}),)
     layer = viewer.add_image(image, name="focus", metadata={"history": history})
     viewer.layers.selection = {layer}
     for chosen, bitpix in ((INTEGERS, 16), (FLOATS, -32)):

@@ -5,8 +5,11 @@ import pytest
 from napari.layers import Image, Layer, Vectors
 from qtpy.QtCore import QPoint, Qt
 
-from napari_lucky import ArrayFrames, ByHand, Shifted, Window, kept_frames, select, stack_mean
+from napari_lucky import Window, select, stack_mean
+from napari_lucky.frames import ArrayFrames
+from napari_lucky.imaging import Shifted
 from napari_lucky.plots.panels import BY_HAND, KEPT, LEFT
+from napari_lucky.ranking import ManualSelection, apply_selection
 from napari_lucky.viewer.from_layers import frames_of
 from napari_lucky.viewer.to_layers import image_tuple, windows_tuple
 
@@ -46,8 +49,7 @@ class Ranked:
             hand.run(calibration)
         hand.run(hand.dock("registration"))
         self.dock = hand.dock("ranking")
-        self.dock.cut.count.value = 10
-        self.dock.cut.keep_as.value = "a count"
+        self.dock.cut.keep_box.value = 10
         hand.run(self.dock)
         self.shifts = layer(viewer, "shifts", Vectors)
         self.quality = self.shifts.features["quality"].to_numpy()
@@ -59,8 +61,9 @@ class Ranked:
 
     @property
     def step(self):
-        (step,) = [s for s in self.shifts.metadata["history"] if s.name == "rank"]
-        return step.parameters
+        rank, select = self.shifts.metadata["history"][-2:]
+        assert (rank.name, select.name) == ("rank", "select")
+        return rank.parameters | select.parameters | select.facts
 
     def shown_kept(self):
         """Return the frames of the layer of kept ones, found by their pixels."""
@@ -101,24 +104,22 @@ def ranked(viewer, hand):
 
 def test_frames_above_a_quality_are_kept(ranked, messages):
     cut = ranked.dock.cut
-    cut.keep_as.value = "above a quality"
+    cut.above_box.native.stepUp()
+    assert isinstance(cut.above_box.value, float)
     assert ranked.kept == set(ranked.order[:10])  # the cut stays where it was
-    cut.above.value = ""
-    assert "number" in ranked.dock.told.text()
-    wanted = ranked.quality[ranked.order[17]]
-    cut.above.value = repr(float(wanted))
+    wanted = float(ranked.quality[ranked.order[17]])
+    cut.above_box.value = wanted
     assert ranked.kept == set(ranked.order[:18])
-    assert ranked.step["keep_above"] == wanted
-    assert "keep" not in ranked.step
+    assert ranked.step["above"] == wanted
     assert ranked.dock.told.text() == "18 of 60 frames (30 %) kept"
     ranked.drag(25)
     count = len(ranked.kept)
     assert 23 <= count <= 27
     assert ranked.kept == set(ranked.order[:count])
-    above = float(cut.above.value)
+    above = cut.above_box.value
     assert ranked.quality[ranked.order[count]] < above <= ranked.quality[ranked.order[count - 1]]
     assert messages() == []
-    cut.above.value = "1e9"
+    cut.above_box.value = 1e9
     assert "the best has" in ranked.dock.told.text()
     assert len(ranked.kept) == count  # as before
     ranked.hand.run(ranked.dock)
@@ -162,16 +163,16 @@ def test_changes_by_hand_outlive_the_cut_until_undone_or_run(ranked):
     worst, best = ranked.order[-1], ranked.order[0]
     ranked.dock.toggle(worst)
     ranked.dock.toggle(best)
-    ranked.dock.cut.count.value = 20
+    ranked.dock.cut.keep_box.value = 20
     assert ranked.kept == set(ranked.order[1:20]) | {worst}
     ranked.drag(30)
-    count = ranked.dock.cut.count.value
+    count = ranked.dock.cut.keep_box.value
     assert 28 <= count <= 32
     assert ranked.kept == set(ranked.order[1:count]) | {worst}
     ranked.hand.press(ranked.dock.undo_button)
     assert ranked.kept == set(ranked.order[:count])
     assert not ranked.dock.undo_button.enabled
-    assert "add" not in ranked.step
+    assert ranked.step["add"] == []
     ranked.dock.toggle(worst)
     assert ranked.dock.undo_button.enabled
     ranked.hand.run(ranked.dock)
@@ -193,7 +194,7 @@ def test_the_button_says_what_it_does_to_the_frame_shown(ranked):
 
 
 def test_the_last_frame_cannot_be_dropped(ranked, messages):
-    ranked.dock.cut.count.value = 1
+    ranked.dock.cut.keep_box.value = 1
     ranked.dock.toggle(ranked.order[0])
     ((severity, text),) = messages()
     assert severity == "error"
@@ -225,7 +226,7 @@ def test_the_table_shows_sorts_and_changes_the_choice(ranked):
     assert model.setData(model.index(40, 3), Qt.CheckState.Checked, role)
     assert ranked.kept == set(ranked.order[1:10]) | {ranked.order[40]}
     assert checked() == [False] + [True] * 9 + [False] * 30 + [True] + [False] * 19
-    ranked.dock.cut.count.value = 12
+    ranked.dock.cut.keep_box.value = 12
     assert sum(checked()) == 12
     table.sortByColumn(3, Qt.SortOrder.DescendingOrder)
     assert checked() == [True] * 12 + [False] * 48
@@ -269,9 +270,10 @@ def test_exactly_the_chosen_frames_are_stacked_and_recorded(ranked, by):
     window = Window(y, x, *stacked.data.shape)
     by_us = stack_mean(Shifted(frames_of(run), shifts), expected, window).image
     np.testing.assert_array_equal(stacked.data, by_us)
-    step = next(s for s in stacked.metadata["history"] if s.name == "rank").parameters
-    assert (step["add"], step["drop"], step["kept"]) == ([worst], [best], 10)
-    ranked.dock.cut.count.value = 11  # what was changed in the table is not lost
+    step = next(s for s in stacked.metadata["history"] if s.name == "select")
+    assert (step.parameters["add"], step.parameters["drop"]) == ([worst], [best])
+    assert step.facts["kept"] == 10
+    ranked.dock.cut.keep_box.value = 11  # what was changed in the table is not lost
     assert ranked.kept == set(expected) | {ranked.order[10]}
 
 
@@ -284,9 +286,9 @@ def test_frame_numbers_recorded_are_those_of_the_run(viewer, hand):
     assert ranked.step["add"] == [10 + 2 * worst]
     assert ranked.step["drop"] == [10 + 2 * best]
     told, numbers = ranked.step, np.arange(10, 50, 2)
-    cut = select(ranked.quality, told["keep"], told.get("keep_above"))
-    by_hand = ByHand(tuple(told["add"]), tuple(told["drop"]))  # as a recipe does it
-    assert set(kept_frames(ranked.quality, cut, by_hand, numbers)) == ranked.kept
+    cut = select(ranked.quality, told["keep"], above=told.get("above"))
+    by_hand = ManualSelection(tuple(told["add"]), tuple(told["drop"]))  # as a recipe does it
+    assert set(apply_selection(ranked.quality, cut, by_hand, numbers)) == ranked.kept
     model, points = ranked.dock.table.frames, ranked.dock.graph._points
     assert [int(model.data(model.index(row, 0))) for row in range(20)] == numbers.tolist()
     np.testing.assert_array_equal(points.get_offsets()[:, 0], numbers)
@@ -306,5 +308,5 @@ def test_a_closed_dock_follows_no_more(ranked, messages):
     assert ranked.kept == set(ranked.order[:10]) | {ranked.order[-1]}
     ranked.hand.run(ranked.hand.dock("stacking"))
     history = layer(ranked.viewer, "run focus").metadata["history"]
-    assert next(s for s in history if s.name == "rank").parameters["add"] == [ranked.order[-1]]
+    assert next(s for s in history if s.name == "select").parameters["add"] == [ranked.order[-1]]
     assert kept.shape[0] == 10

@@ -3,14 +3,18 @@ import pytest
 from astropy.io import fits
 from napari.layers import Image, Layer
 
-from napari_lucky import ArrayFrames, Shifted, Window, parse_stack, rank, register, select, stack
+from napari_lucky import Rank, Select, Window, rank, register, select, stack
 from napari_lucky.fits.frame_table import FrameTable
-from napari_lucky.frames.history import Step
-from napari_lucky.ranking.selection import rank_step
-from napari_lucky.registration.register import register_step
-from napari_lucky.stacking.methods import STACKS
+from napari_lucky.frames import ArrayFrames
+from napari_lucky.frames.history import Record
+from napari_lucky.imaging import Shifted
+from napari_lucky.ranking.selection import select_record
+from napari_lucky.registration.register import registration_record
+from napari_lucky.registration.step import RegisterBrightest
+from napari_lucky.steps.registry import load_steps, make_step
 from napari_lucky.viewer.to_layers import image_tuple, vectors_tuple
 
+STACKS = list(load_steps()["stack"])
 WINDOW = Window(14, 14, 40, 40)
 
 
@@ -28,8 +32,13 @@ def ranked(viewer):
     found = register(frames, WINDOW)
     quality = rank(frames, WINDOW)
     kept = select(quality, 0.5)
-    source = (Step("open", inputs={"name": "run", "frames": 20}),)
-    history = (*source, register_step(found), rank_step("peak", 1.0, 0.5, len(kept), 20))
+    source = (Record("open", inputs={"name": "run", "frames": 20}),)
+    history = (
+        *source,
+        registration_record(found, RegisterBrightest()),
+        Rank(smooth=1.0).record(),
+        select_record(Select(keep=0.5), len(kept), 20),
+    )
     selected = np.isin(np.arange(20), kept)
     table = FrameTable(
         np.arange(20), [""] * 20, found.shifts, quality, selected, found.reference, history
@@ -47,30 +56,31 @@ def shown(viewer):
 def test_each_method_is_pressed(viewer, hand, messages, ranked):
     frames, table = ranked
     dock = hand.dock("stacking")
+    form = dock.forms["stack"]
     kept = np.flatnonzero(table.selected)
     for name in STACKS:
-        dock.choice.method.value = name
-        for method, widgets in dock.choice.numbers.items():
-            assert all(widget.visible == (method == name) for widget in widgets)
+        form.method.value = name
+        for (kind, _), editor in form._editors.items():
+            assert editor.native.isVisibleTo(dock) == (kind in ("", name))
         hand.run(dock)
         assert messages() == []
         made = shown(viewer)
         assert set(made) == {"run focus", "run long exposure"}
         index = np.arange(20) if name == "fourier" else kept
-        expected = stack(frames, table.shifts, index, WINDOW, name, quality=table.quality)
+        expected = stack(frames, table.shifts, index, WINDOW, method=name, quality=table.quality)
         focus = made["run focus"]
         np.testing.assert_array_equal(focus.data, expected.image)
         step = focus.metadata["history"][-1].parameters
         assert step["method"] == name
-        assert parse_stack(name).parameters.items() <= step.items()
+        assert make_step("stack", {"method": name}).values() == step
         for layer in made.values():
             viewer.layers.remove(layer)
 
 
 def test_variance_and_coverage_are_hidden_layers_if_wanted(viewer, hand, messages, ranked):
     dock = hand.dock("stacking")
-    dock.choice.method.value = "median"
-    dock.choice.beside.value = True
+    dock.forms["stack"].method.value = "median"
+    dock.beside.value = True
     hand.run(dock)
     made = shown(viewer)
     names = ("run focus", "run long exposure")
@@ -87,8 +97,8 @@ def test_a_drizzled_stack_lies_on_the_star_and_is_saved_with_its_place(
 ):
     frames, table = ranked
     dock = hand.dock("stacking")
-    dock.choice.method.value = "drizzle"
-    dock.choice.numbers["drizzle"][0].value = 3
+    dock.forms["stack"].method.value = "drizzle"
+    dock.forms["stack"]["scale"].value = 3
     hand.run(dock)
     made = shown(viewer)["run focus"]
     assert made.data.shape == (120, 120)

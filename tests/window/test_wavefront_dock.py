@@ -7,15 +7,17 @@ import numpy as np
 import pytest
 from napari.layers import Image, Layer, Shapes
 
-from napari_lucky import ArrayFrames, LuckyError, Telescope, Window, save_telescope, simulate_run
-from napari_lucky.frames.history import Step
+from napari_lucky import LuckyError, Telescope, Window, simulate_run
+from napari_lucky.frames import ArrayFrames
+from napari_lucky.frames.history import Record
+from napari_lucky.optics import save_telescope
 from napari_lucky.optics.simulation import SIMULATED
 from napari_lucky.optics.telescope_store import known_optics
-from napari_lucky.stacking.methods import stack_step
+from napari_lucky.stacking.methods import stack_record
 from napari_lucky.viewer.to_layers import image_tuple, windows_tuple
-from napari_lucky.wavefront.from_stacks import wavefront_of_stacks
+from napari_lucky.wavefront.from_stacks import measure_wavefront_stacks
 from napari_lucky.wavefront.measure import measure_wavefront
-from napari_lucky.wavefront.task import WavefrontTask
+from napari_lucky.wavefront.task import WavefrontParameters
 
 SMALL = replace(SIMULATED, focal_ratio=20.0)
 COUNT, MODES, WAVES = 3, 11, 1.0
@@ -63,7 +65,7 @@ def opened(viewer, run, frames, windows):
 
     shared = {
         "header": fits.Header(list(run.header.items())),
-        "history": (Step("simulate", {"frames": 6}),),
+        "history": (Record("simulate", {"frames": 6}),),
     }
     layer = viewer.add_layer(Layer.create(*image_tuple(frames, "run", **shared)))
     viewer.add_layer(Layer.create(*windows_tuple(windows)))
@@ -79,7 +81,7 @@ def dialled(hand):
 
 
 def task_of(windows, **options):
-    return WavefrontTask(
+    return WavefrontParameters(
         *windows,
         SMALL.wavelength_nm,
         SMALL.focal_ratio,
@@ -202,7 +204,7 @@ def test_the_best_frames_are_taken_with_a_warning(viewer, hand, opened, messages
     best = np.sort(np.argsort(-shifts.features["quality"].to_numpy())[:COUNT])
     assert dock.view.measured.wavefront.frames.frame.tolist() == best.tolist()
     steps = [step.name for step in viewer.layers["run wavefront"].metadata["history"]]
-    assert steps == ["simulate", "register", "rank", "wavefront"]
+    assert steps == ["simulate", "register", "rank", "select", "wavefront"]
 
     dock.choice.which.value = "all"
     assert not dock.warning.text()
@@ -301,7 +303,8 @@ def test_a_saved_telescope_is_chosen(viewer, hand, opened):
 
 def test_a_pair_of_stacks_is_measured_the_lesser_way(viewer, hand, run, windows, messages):
     """Means of the true images; which star a stack is of is known from its history."""
-    register = Step("register", {"focus": _numbers(windows[0]), "defocus": _numbers(windows[1])})
+    facts = {"focus": _numbers(windows[0]), "defocus": _numbers(windows[1])}
+    register = Record("register", {"method": "brightest"}, facts=facts)
     pair = []
     for name, images, window in zip(
         ("focus", "defocus"),
@@ -310,7 +313,7 @@ def test_a_pair_of_stacks_is_measured_the_lesser_way(viewer, hand, run, windows,
         strict=True,
     ):
         stack = images[:1].mean(axis=0) + np.random.default_rng(0).normal(0, 1, window.shape)
-        history = (register, stack_step(window, True, True, 1))
+        history = (register, stack_record("mean", window, True, 1))
         layer = image_tuple(stack.astype(np.float32), f"run {name}", history=history)
         pair.append(viewer.add_layer(Layer.create(*layer)))
     dock = dialled(hand)
@@ -323,7 +326,7 @@ def test_a_pair_of_stacks_is_measured_the_lesser_way(viewer, hand, run, windows,
     assert severity == "warning"
     assert "the lesser way" in text
     found = dock.view.measured.wavefront
-    expected = wavefront_of_stacks(*(layer.data for layer in pair), task_of(windows))
+    expected = measure_wavefront_stacks(*(layer.data for layer in pair), task_of(windows))
     np.testing.assert_array_equal(found.coefficients_nm, expected.coefficients_nm)
     np.testing.assert_array_equal(viewer.layers["run focus wavefront"].data, expected.image_nm)
     assert list(dock.view.plot.choices) == [
@@ -339,7 +342,7 @@ def test_a_pair_of_stacks_is_measured_the_lesser_way(viewer, hand, run, windows,
     assert len(viewer.layers) == 3
     assert "Cancelled" in messages()[0][1]
 
-    pair[1].metadata = {"history": (register, stack_step(windows[1], True, True, 7))}
+    pair[1].metadata = {"history": (register, stack_record("mean", windows[1], True, 7))}
     measure(hand, dock)
     assert "a pair is of the same frames" in messages()[0][1]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from napari_lucky.execution.blocks import Progress, map_blocks, silent
+from napari_lucky.execution.blocks import map_blocks
+from napari_lucky.execution.job import QUIET, Job
+from napari_lucky.fits.arrays import ImageLike, as_image
 from napari_lucky.frames.frames import Frames, Index, Subset, as_float32, is_empty
 from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.sensor_image import (
@@ -32,12 +33,12 @@ SAMPLED = 1 << 15
 """Pixels, at least, whose differences from their neighbours give the usual one."""
 
 
-def hot_pixels(dark: NDArray[Any], sigma: float = HOT_SIGMA) -> NDArray[np.bool_]:
+def hot_pixels(dark: ImageLike, sigma: float = HOT_SIGMA) -> NDArray[np.bool_]:
     """Find the pixels of a dark that stand out from their neighbours.
 
     Parameters
     ----------
-    dark : ndarray, (y, x)
+    dark : array, (y, x), or path
         Combined dark in ADU.
     sigma : float
         Threshold above the median of the 5 x 5 neighbours, in standard deviations of such
@@ -49,7 +50,8 @@ def hot_pixels(dark: NDArray[Any], sigma: float = HOT_SIGMA) -> NDArray[np.bool_
     ndarray of bool, (y, x)
         True where hot, or not finite.
     """
-    return np.asarray(hot_in(np.asarray(dark), sigma))
+    dark = as_image(dark, "dark")
+    return np.asarray(hot_in(dark, sigma))
 
 
 def hot_in(dark: SensorImage, sigma: float = HOT_SIGMA) -> BitMask:
@@ -153,11 +155,7 @@ a star of a pixel per lambda/D has more there."""
 
 
 def sample_moments(
-    frames: Frames,
-    count: int = SAMPLE,
-    *,
-    progress: Progress = silent,
-    executor: Executor | None = None,
+    frames: Frames, count: int = SAMPLE, *, job: Job = QUIET
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return mean and standard deviation of whole frames spread over the run.
 
@@ -167,15 +165,11 @@ def sample_moments(
         Of up to `count` frames, masked pixels and blank frames left out; NaN where all are.
     """
     some = Subset(frames, spread_over(frames.shape[0], count))
-    return moments(some, progress=progress, executor=executor)
+    return moments(some, job=job)
 
 
 def moments(
-    frames: Frames,
-    empty: NDArray[np.bool_] | None = None,
-    *,
-    progress: Progress = silent,
-    executor: Executor | None = None,
+    frames: Frames, empty: NDArray[np.bool_] | None = None, *, job: Job = QUIET
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return mean and standard deviation of frames, as `sample_moments` does of some.
 
@@ -185,8 +179,8 @@ def moments(
         (n, y, x) in ADU.
     empty : ndarray of bool, (n,), optional
         Which are blank, where a part of them does not tell; see `empty_frames`.
-    progress, executor
-        See `napari_lucky.execution.blocks.map_blocks`.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
     """
 
     def read(block: slice) -> NDArray[np.float32]:
@@ -197,7 +191,7 @@ def moments(
     good = np.zeros(frames.shape[1:], np.int32)
     total, squares = np.zeros(frames.shape[1:]), np.zeros(frames.shape[1:])
     ones = [slice(k, k + 1) for k in range(frames.shape[0])]
-    done = map_blocks(read, ones, progress=progress, what="looking over the run", executor=executor)
+    done = map_blocks(read, ones, job=job, what="looking over the run")
     for image in done:
         has = np.isfinite(image)
         value = np.where(has, image, 0).astype(np.float64)
@@ -248,13 +242,7 @@ def lone_pixels(
     return np.asarray(alone | (paired & (count > 1.5 / 9)))
 
 
-def standing_pixels(
-    frames: Frames,
-    sigma: float = HOT_SIGMA,
-    *,
-    progress: Progress = silent,
-    executor: Executor | None = None,
-) -> BitMask:
+def standing_pixels(frames: Frames, sigma: float = HOT_SIGMA, *, job: Job = QUIET) -> BitMask:
     """Find the hot pixels of a run without a dark, (y, x); see `lone_pixels`.
 
     Sensors of over 8 million pixels are looked over in bands of rows, each with the spread of its
@@ -262,7 +250,7 @@ def standing_pixels(
     """
     n, ny, nx = frames.shape
     if not is_large(frames.shape):
-        mean, deviation = sample_moments(frames, progress=progress, executor=executor)
+        mean, deviation = sample_moments(frames, job=job)
         return BitMask.of(lone_pixels(mean, deviation, sigma))
     bands, some = bands_of(frames.shape), Subset(frames, spread_over(n, SAMPLE))
 
@@ -273,7 +261,7 @@ def standing_pixels(
         return bad[band.start - first : band.stop - first]
 
     what = "looking for hot pixels"
-    done = map_blocks(look, bands, progress=progress, what=what, executor=executor)
+    done = map_blocks(look, bands, job=job, what=what)
     bad = BitMask(frames.shape)
     for band, found in zip(bands, done, strict=True):
         bad.set_rows(band, found)

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.calibration.bad_pixels import HOT_SIGMA, WindowOf, hot_in, standing_pixels
-from napari_lucky.calibration.flat_field import check_kind, made_flat
+from napari_lucky.calibration.flat import check_kind, made_flat
 from napari_lucky.calibration.masters import (
     DEAD_BELOW,
-    Combine,
-    check_calibration,
     check_shape,
     combined,
 )
+from napari_lucky.calibration.step import Calibrate, Combine
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress, Threads, blocks_of, silent
-from napari_lucky.execution.checkpoint import Journal, remembered
-from napari_lucky.frames.frames import Frames, Index, View, as_float32
-from napari_lucky.frames.history import History, Step, checksum
+from napari_lucky.execution.blocks import Threads, blocks_of, map_blocks_checkpointed
+from napari_lucky.execution.job import QUIET, Job
+from napari_lucky.fits.arrays import FramesLike, as_frames
+from napari_lucky.frames.frames import Frames, Index, View, as_float32, chain_of
+from napari_lucky.frames.history import History, Record, checksum
 from napari_lucky.frames.sensor_image import BitMask, SensorImage, bands_of
 from napari_lucky.frames.window import Window
 from napari_lucky.frames.window_moves import followed, moves_of
@@ -104,11 +104,8 @@ class Calibrated(View):
 
 def calibrated_in(frames: Frames) -> Calibrated | None:
     """Return the calibrated run that views were made of, if it is one."""
-    while not isinstance(frames, Calibrated):
-        if not isinstance(frames, View):
-            return None
-        frames = frames.frames
-    return frames
+    views = takewhile(lambda view: isinstance(view, View), chain_of(frames))
+    return next((view for view in views if isinstance(view, Calibrated)), None)
 
 
 def saturated_frames(
@@ -117,14 +114,12 @@ def saturated_frames(
     shifts: NDArray[np.float64] | None = None,
     reference: tuple[float, float] | None = None,
     *,
-    progress: Progress = silent,
-    executor: Executor | None = None,
-    journal: Journal | None = None,
+    job: Job = QUIET,
 ) -> NDArray[np.bool_]:
-    """Tell which frames have a saturated pixel in a window, beside those masked in every frame.
+    """Return which frames have a saturated pixel in a window, beside those masked in every frame.
 
     With the shifts (n, 2) and the reference of a registration, in pixels, the window moves as in
-    `napari_lucky.rank`. For a journal, see `napari_lucky.execution.checkpoint.remembered`.
+    `napari_lucky.rank`.
 
     Returns
     -------
@@ -144,7 +139,7 @@ def saturated_frames(
 
     blocks = blocks_of(n, window.height * window.width)
     what = "looking for saturated frames"
-    done = remembered(look, blocks, journal, progress=progress, what=what, executor=executor)
+    done = map_blocks_checkpointed(look, blocks, job=job, what=what)
     return np.concatenate(list(done))
 
 
@@ -154,7 +149,7 @@ def bright_frames(
     window: Window,
     moves: NDArray[np.intp] | None = None,
 ) -> NDArray[np.bool_]:
-    """Tell which frames of a block have a saturated pixel, beside those masked in every frame."""
+    """Return which frames of a block have a saturated pixel, beside those masked in every frame."""
     if moves is None:
         moves = np.zeros((calibrated.shape[0], 2), np.intp)
     raw = followed(calibrated.frames, moves).read(block, window)
@@ -188,7 +183,7 @@ class MaskFrames(View):
 
 
 def reaches(raw: NDArray[Any], level: float) -> bool:
-    """Tell whether any pixel has a level; the greatest is found faster than all that have it."""
+    """Return whether any pixel has a level; the greatest is found faster than all that have it."""
     return bool(np.isfinite(level) and np.fmax.reduce(raw, axis=None) >= level)
 
 
@@ -209,9 +204,9 @@ FEWEST = 8
 
 
 def calibrate(
-    frames: Frames,
-    dark: Frames | None = None,
-    flat: Frames | None = None,
+    frames: FramesLike,
+    dark: FramesLike | None = None,
+    flat: FramesLike | None = None,
     *,
     combine: Combine = "mean",
     clip_sigma: float = 4.0,
@@ -220,16 +215,15 @@ def calibrate(
     saturation: float | None = None,
     history: History = (),
     flat_history: History | None = None,
-    progress: Progress = silent,
-    executor: Executor | None = None,
+    job: Job = QUIET,
 ) -> Calibrated:
     """Make the masters and return the run as a lazily calibrated view.
 
     Parameters
     ----------
-    frames : Frames
+    frames : Frames, path or array
         The run, raw.
-    dark, flat : Frames, optional
+    dark, flat : Frames, path or array, optional
         One frame or many, in ADU. Without a dark, hot pixels are those that stand alone in
         the mean of the run itself. A master flat is taken as it is; see `flat_field`.
     combine, clip_sigma
@@ -240,12 +234,12 @@ def calibrate(
         Threshold for dead pixels; see `master_flat`.
     saturation : float, optional
         ADU from which raw pixels are masked; see `saturation_level` for None.
-    history : tuple of Step
+    history : tuple of Record
         What was done to the frames: dark and flat are not taken out twice.
-    flat_history : tuple of Step, optional
+    flat_history : tuple of Record, optional
         What was done to the flat; what its file's header says if None.
-    progress, executor
-        See `napari_lucky.execution.blocks.map_blocks`.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
 
     Returns
     -------
@@ -258,7 +252,16 @@ def calibrate(
     LuckyError
         If shapes differ, the flat holds no light, or the frames are calibrated already.
     """
-    check_calibration(combine, clip_sigma, hot_sigma, dead_below, saturation)
+    frames = as_frames(frames)
+    dark = None if dark is None else as_frames(dark, "dark")
+    flat = None if flat is None else as_frames(flat, "flat")
+    Calibrate(  # raises if they make no sense
+        combine=combine,
+        clip_sigma=clip_sigma,
+        hot_sigma=hot_sigma,
+        dead_below=dead_below,
+        saturation=None if saturation == np.inf else saturation,
+    )
     for name, other in (("dark", dark), ("flat", flat)):
         if other is not None and any(
             step.name == "calibrate" and name in step.inputs for step in history
@@ -275,16 +278,15 @@ def calibrate(
             )
         if other is not None:
             check_kind(other, name, flat_history if name == "flat" else None)
-    work: dict[str, Any] = {"progress": progress, "executor": executor}
-    level = None if dark is None else combined(dark, combine, clip_sigma, what="dark", **work)
+    level = None if dark is None else combined(dark, combine, clip_sigma, what="dark", job=job)
     response, light = None, None
     with Threads(1) as pool:  # two medians of a whole sensor, side by side
         hot = None if level is None else pool.submit(hot_in, level, hot_sigma)
         if flat is not None:
             response, light = made_flat(
-                flat, level, combine, clip_sigma, dead_below, history=flat_history, **work
+                flat, level, combine, clip_sigma, dead_below, history=flat_history, job=job
             )
-    bad = standing_pixels(frames, hot_sigma, **work) if hot is None else hot.result()
+    bad = standing_pixels(frames, hot_sigma, job=job) if hot is None else hot.result()
     if saturation is None:
         saturation = saturation_level(getattr(frames, "header", None), frames.dtype)
     return Calibrated(
@@ -322,24 +324,16 @@ def without_standing(frames: Frames, window: Window) -> Frames:
     return Calibrated(frames, bad=bad)
 
 
-def calibrate_step(
-    calibrated: Calibrated, parameters: Mapping[str, Any], names: Mapping[str, str | None]
-) -> Step:
+def calibration_record(calibrated: Calibrated, step: Calibrate) -> Record:
     """Record a calibration: its parameters, and the checksums of its masters' pixels."""
     inputs: dict[str, dict[str, Any]] = {}
     for name in ("dark", "flat"):
         image = getattr(calibrated, name)
         if image is not None:
-            inputs[name] = {"name": names.get(name), "master_sha256": checksum(image)}
+            given = getattr(step, name)
+            inputs[name] = {"name": given and Path(given).name, "master_sha256": checksum(image)}
     if calibrated.flat is not None and calibrated.light is None:
         inputs["flat"]["given_normalised"] = True
-    saturation = calibrated.saturation
-    return Step(
-        "calibrate",
-        {
-            **parameters,
-            "masked_pixels": calibrated.masked,
-            "saturation": saturation if np.isfinite(saturation) else None,
-        },
-        inputs,
-    )
+    level = calibrated.saturation
+    masked = {"masked_pixels": calibrated.masked}
+    return step.record(masked | ({"masked_from": level} if np.isfinite(level) else {}), inputs)

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import warnings
-from concurrent.futures import Executor
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.calibration.bad_pixels import HOT_SIGMA
+from napari_lucky.calibration.step import Calibrate, Combine
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress, map_blocks, silent
+from napari_lucky.execution.blocks import map_blocks
+from napari_lucky.execution.job import QUIET, Job
+from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import Frames, as_float32
 from napari_lucky.frames.sensor_image import SensorImage, bands_of, blank_image, median_of
 from napari_lucky.frames.window import Window
 
-Combine = Literal["mean", "median"]
 DEAD_BELOW = 0.2
 """A pixel of the flat with less than this fraction of the median response is dead."""
 
 
 def master(
-    frames: Frames,
+    frames: FramesLike,
     method: Combine = "mean",
-    clip_sigma: float = 4.0,
     *,
-    progress: Progress = silent,
+    clip_sigma: float = 4.0,
+    job: Job = QUIET,
     what: str = "master",
-    executor: Executor | None = None,
 ) -> NDArray[np.float32]:
     """Combine frames of nothing but dark, or of an even light, into one.
 
@@ -40,14 +39,16 @@ def master(
 
     Parameters
     ----------
-    frames : Frames
+    frames : Frames, path or array
         (n, y, x) in ADU.
     method : {"mean", "median"}
         What is taken of the pixels left over.
     clip_sigma : float
         Clipping threshold in standard deviations; 0 for none.
-    progress, what, executor
-        See `napari_lucky.execution.blocks.map_blocks`.
+    what : str
+        What is done, for the person who waits.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
 
     Returns
     -------
@@ -59,8 +60,8 @@ def master(
     LuckyError
         If `method` is neither, or `clip_sigma` is negative.
     """
-    work: dict[str, Any] = {"progress": progress, "what": what, "executor": executor}
-    return np.asarray(combined(frames, method, clip_sigma, **work))
+    frames = as_frames(frames)
+    return np.asarray(combined(frames, method, clip_sigma, what=what, job=job))
 
 
 def combined(
@@ -68,12 +69,11 @@ def combined(
     method: Combine = "mean",
     clip_sigma: float = 4.0,
     *,
-    progress: Progress = silent,
+    job: Job = QUIET,
     what: str = "master",
-    executor: Executor | None = None,
 ) -> SensorImage:
     """Combine frames as `master` does; the result of a large sensor is not in memory."""
-    check_calibration(method, clip_sigma, HOT_SIGMA, DEAD_BELOW)
+    Calibrate(combine=method, clip_sigma=clip_sigma)  # raises if they make no sense
     bands = bands_of(frames.shape, frames.shape[0])
 
     def combine(band: slice) -> NDArray[np.float32]:
@@ -82,7 +82,7 @@ def combined(
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a pixel without a value stays NaN
-        done = map_blocks(combine, bands, progress=progress, what=what, executor=executor)
+        done = map_blocks(combine, bands, job=job, what=what)
         made = blank_image(frames.shape)
         for band, pixels in zip(bands, done, strict=True):
             made[band] = pixels
@@ -102,30 +102,8 @@ def _combine(block: NDArray[np.float32], method: Combine, clip_sigma: float) -> 
     return as_float32(np.asarray(np.nanmean(block, axis=0, dtype=np.float64)))
 
 
-def check_calibration(
-    combine: str,
-    clip_sigma: float,
-    hot_sigma: float,
-    dead_below: float,
-    saturation: float | None = None,
-) -> None:
-    """Raise a `LuckyError` unless the parameters of a calibration make sense."""
-    if combine not in get_args(Combine):
-        raise LuckyError(f"A master is a mean or a median, not {combine!r}.")
-    if not clip_sigma >= 0:
-        raise LuckyError(f"The clipping threshold is {clip_sigma} sigma; it must be 0 or more.")
-    if not hot_sigma > 0:
-        raise LuckyError(f"The threshold for hot pixels is {hot_sigma} sigma; it must be over 0.")
-    if not 0 <= dead_below < 1:
-        raise LuckyError(
-            f"Pixels are dead below {dead_below} of the flat's median; it must be 0 to under 1."
-        )
-    if saturation is not None and not saturation > 0:
-        raise LuckyError(f"The saturation is {saturation} ADU; it must be over 0.")
-
-
 def master_flat(
-    flat: NDArray[Any], dark: NDArray[Any] | None = None, dead_below: float = DEAD_BELOW
+    flat: NDArray[Any], dark: NDArray[Any] | None = None, *, dead_below: float = DEAD_BELOW
 ) -> NDArray[np.float32]:
     """Normalise a flat to median 1, with dead pixels masked.
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_lucky.calibration.calibrate import Calibrated, calibrated_in
 from napari_lucky.calibration.saturation import clipping_level
 from napari_lucky.execution.blocks import blocks_of
-from napari_lucky.frames.frames import Block, Frames, View, as_float32, is_empty
+from napari_lucky.frames.frames import Block, Frames, as_float32, blank_frames, chain_of, is_empty
 from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import MIN_SIDE, Window
 from napari_lucky.imaging.convolution import gaussian
@@ -132,7 +132,7 @@ class Sampling:
             What the smoothing is for: "tracking" or "ranking", or both.
         """
         light = () if self.star or method == "correlation" else (self.tell_light(),)
-        return (*((self.tell_smoothing(*uses),) if uses else ()), *light)
+        return (*((self.smoothing_note(*uses),) if uses else ()), *light)
 
     def doubts(self, method: str, *uses: str) -> tuple[str, ...]:
         """Return what `tell` does, of the smoothing only where frames and header disagree."""
@@ -142,7 +142,7 @@ class Sampling:
     def _header_is_wrong(self) -> bool:
         return self.header is not None and not 0.8 < self.measured / self.header < 1.25
 
-    def tell_smoothing(self, *uses: str) -> str:
+    def smoothing_note(self, *uses: str) -> str:
         """Return a sentence on the smoothing and where it comes from."""
         px = self.px
         smoothing = f"Smoothing {self.smooth:g} px for {' and '.join(uses)}"
@@ -236,11 +236,8 @@ def header_sampling(header: Any) -> float | None:
 
 def _header_of(frames: Any) -> Any:
     """Return the header of the run that views were made of, if it gives a wavelength."""
-    while not hasattr(frames, "header_with"):
-        if not hasattr(frames, "frames"):
-            return None
-        frames = frames.frames
-    return frames.header_with(b"WAVEL")
+    *_, source = chain_of(frames)
+    return source.header_with(b"WAVEL") if hasattr(source, "header_with") else None
 
 
 def _sample(
@@ -261,9 +258,7 @@ def _sample(
     parts, holes, clear, shared = [], [], [], np.ones(window.shape, bool)
     for part in blocks_of(len(sample), pixels):
         block = as_float32(frames.read(sample[part], window))
-        lit = ~is_empty(block)
-        if isinstance(frames, View):
-            lit &= ~frames.blank(sample[part], window)
+        lit = ~is_empty(block) & ~blank_frames(frames, sample[part], window)
         if not lit.any():
             continue
         block = block[lit]
@@ -300,7 +295,7 @@ def _exposed(frames: Frames, window: Window, some: NDArray[np.intp]) -> Window:
 
 
 def _spoiled(light: NDArray[np.float32], spoiled: NDArray[np.bool_]) -> bool:
-    """Tell whether many pixels around the brightest place of an image (y, x) are spoiled."""
+    """Return whether many pixels around the brightest place of an image (y, x) are spoiled."""
     if np.count_nonzero(spoiled) < HOLES:
         return False
     even = gaussian(light[np.newaxis], BRIGHTEST_SMOOTH)[0]
@@ -323,7 +318,7 @@ def _cut(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _fills(even: Block) -> bool:
-    """Tell whether the mean of smoothed frames has a border that is uneven, beyond its noise."""
+    """Return whether the mean of smoothed frames has a border that is uneven, beyond its noise."""
     mean = even.mean(axis=0, keepdims=True)
     edge = even[:, border(even.shape[1:])]
     noise = float(np.median(edge.std(axis=0))) / np.sqrt(len(even))

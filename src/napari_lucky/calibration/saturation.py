@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from napari_lucky.calibration.bad_pixels import lone_pixels
 from napari_lucky.calibration.calibrate import Calibrated, calibrated_in
 from napari_lucky.execution.blocks import blocks_of
-from napari_lucky.frames.frames import Frames, View, as_float32
+from napari_lucky.frames.frames import Frames, as_float32, chain_of
 from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import Window
 
@@ -62,25 +62,24 @@ def clipping_level(calibrated: Calibrated, window: Window) -> float | None:
     return level if _is_piled_up(top, level) else None
 
 
-def tell_unmasked(frames: Frames, window: Window) -> tuple[str, ...]:
+def unmasked_notes(frames: Frames, window: Window) -> tuple[str, ...]:
     """Return a sentence if frames have a clipped star whose pixels are not masked.
 
     Calibrated ones, or integers, which are raw.
     """
     calibrated = calibrated_in(frames)
     if calibrated is None:
-        while isinstance(frames, View):
-            frames = frames.frames
-        if frames.dtype.kind not in "iu":
+        *_, source = chain_of(frames)
+        if source.dtype.kind not in "iu":
             return ()
-        calibrated = Calibrated(frames)
+        calibrated = Calibrated(source)
     level = clipping_level(calibrated, window)
     if level is None or level >= calibrated.saturation:
         return ()
-    return (tell_clipping(level, masked=False),)
+    return (clipping_note(level, masked=False),)
 
 
-def tell_clipping(level: float, masked: bool) -> str:
+def clipping_note(level: float, masked: bool) -> str:
     """Return a sentence on a level that was found, and whether pixels of it are masked."""
     clipped = (
         f"The star is clipped: many of its pixels are at {level:g} ADU, the greatest value there."
@@ -94,7 +93,7 @@ def tell_clipping(level: float, masked: bool) -> str:
 
 
 def _is_piled_up(top: NDArray[np.float64], level: float) -> bool:
-    """Tell whether the greatest values (frame, rank) pile up at a level, as clipped ones do."""
+    """Return whether the greatest values (frame, rank) pile up at a level, as clipped ones do."""
     at = top == level
     each = at.sum(axis=1)
     steps = np.diff(np.unique(top))

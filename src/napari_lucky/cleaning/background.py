@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
+from napari_lucky.cleaning.step import Applied, CleaningStep, Scene
 from napari_lucky.errors import LuckyError
 from napari_lucky.frames.frames import Index, View, as_float32
-from napari_lucky.frames.history import Step
 from napari_lucky.frames.sensor_image import is_large
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.brightest_speckle import track_brightest
+from napari_lucky.steps.declaration import param
 
 MAX_ORDER = 6
 SAMPLES = 20_000
@@ -62,7 +63,7 @@ class BackgroundRemoved(View):
     _fitted: dict[int, NDArray[np.float64]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        check_order(self.order)
+        RemoveBackground(order=self.order)
         if any(not disc.radius >= 0 for disc in self.discs):
             raise LuckyError("The radius of a disc around a star must be 0 pixels or more.")
 
@@ -150,12 +151,6 @@ class BackgroundModel(View):
         return self.frames.model(frames, window)
 
 
-def check_order(order: int) -> None:
-    """Raise a `LuckyError` unless a background may be of an order."""
-    if not 0 <= order <= MAX_ORDER:
-        raise LuckyError(f"The background's order is {order}; it must be 0 to {MAX_ORDER}.")
-
-
 def discs_around(windows: Iterable[Window | None], radius: float | None = None) -> tuple[Disc, ...]:
     """Return a disc around each window's centre; by default it reaches the window's corners."""
     found = []
@@ -205,7 +200,29 @@ def clipped_fit(
     return np.asarray(terms), sigma
 
 
-def background_step(removed: BackgroundRemoved) -> Step:
-    """Record a background that was taken off, with the discs (y, x, radius) left out of its fit."""
-    parameters = {"order": removed.order, "discs": list(removed.discs)}
-    return Step("take off background", {**parameters, "discs_move": removed.follow is not None})
+class RemoveBackground(CleaningStep, table="background", place=30, optional=True):
+    """Subtract a polynomial fitted to each frame outside discs around the stars.
+
+    B(y, x) = sum of c_jk y^j x^k with j + k up to the order, fitted by least squares to pixels
+    within the clip of it; see `BackgroundRemoved`. It removes stray light that dark and flat
+    leave. Not for the Sun, the Moon or a nebula that fills the frame: it would be removed too.
+    """
+
+    order: int = param(2, "Order of the polynomial.", ge=0, le=MAX_ORDER)
+    radius: float | None = param(
+        None,
+        "Radius of the discs around the stars; to the windows' corners if not given.",
+        "px",
+        "disc radius",
+        ge=0,
+    )
+    centre: Literal["window", "speckle"] = param(
+        "window", "Whether the discs stay on the windows or move with the brightest speckle."
+    )
+
+    def apply(self, frames: Any, scene: Scene) -> Applied:
+        """Return the frames without their background."""
+        discs = discs_around(scene.stars, self.radius)
+        follow = scene.focus if self.centre == "speckle" else None
+        removed = BackgroundRemoved(frames, discs, self.order, follow)
+        return Applied(removed, self, {"discs": [list(disc) for disc in discs]})

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import field_validator
 
 from napari_lucky.calibration.bad_pixels import WindowOf, moments
 from napari_lucky.calibration.masters import DEAD_BELOW, check_shape
-from napari_lucky.cleaning.background import BackgroundModel, BackgroundRemoved, Disc
+from napari_lucky.cleaning.background import BackgroundModel, BackgroundRemoved, Disc, discs_around
 from napari_lucky.cleaning.dust_shadow import (
     RIM,
     RING,
+    DustShadow,
     Light,
     Pixels,
-    Spot,
     around,
     check_spots,
     discs_of,
+    dust_transmission,
     light_around,
 )
-from napari_lucky.cleaning.dust_shadow import transmission as transmission
+from napari_lucky.cleaning.step import Applied, CleaningStep, Scene
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress, map_blocks, silent
+from napari_lucky.execution.blocks import map_blocks
+from napari_lucky.execution.job import QUIET, Job
+from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import (
     ArrayFrames,
     Frames,
@@ -36,7 +39,6 @@ from napari_lucky.frames.frames import (
     as_float32,
     is_empty,
 )
-from napari_lucky.frames.history import Step
 from napari_lucky.frames.reading import empty_frames, spread_over
 from napari_lucky.frames.sensor_image import (
     At,
@@ -50,8 +52,11 @@ from napari_lucky.frames.sensor_image import (
     window_at,
 )
 from napari_lucky.frames.window import Window
+from napari_lucky.steps.declaration import param
 
 Image = NDArray[np.float32]
+SpotSpec = tuple[float, float, float]
+"""(y, x, radius) of a dust shadow, in pixels."""
 SAMPLE = 60
 """How many frames, spread over the run, the mean light is taken of."""
 CLIP = 4.0
@@ -73,7 +78,7 @@ def find_dust(
     *,
     discs: Iterable[Disc] = (),
     sigma: float = SIGMA,
-) -> tuple[Spot, ...]:
+) -> tuple[DustShadow, ...]:
     """Find the shadows of dust on an image of even light.
 
     The image is divided by the smooth light on it, a polynomial of order 4. Where the mean in a
@@ -86,7 +91,7 @@ def find_dust(
     Parameters
     ----------
     image : ndarray, (y, x), or SensorImage
-        The flat, or the mean of the run (`mean_light`): dark taken off, background not; masked
+        The flat, or the mean of the run (`clipped_mean`): dark taken off, background not; masked
         pixels NaN. Shadows that a flat has already divided out are not in the run any more.
     radius : float
         Of the shadows' dark discs, in pixels, at least 1.
@@ -99,7 +104,7 @@ def find_dust(
 
     Returns
     -------
-    tuple of Spot
+    tuple of DustShadow
         The deepest first, none nearer than two radii to another.
 
     Raises
@@ -107,7 +112,7 @@ def find_dust(
     LuckyError
         If the parameters make no sense, or there is no light to see shadows on.
     """
-    check_dust(most, radius)
+    RemoveDust(count=most, radius=radius)  # raises if they make no sense
     if not sigma > 0:
         raise LuckyError(f"The threshold for dust is {sigma} sigma; it must be over 0.")
     discs = tuple(discs)
@@ -116,12 +121,12 @@ def find_dust(
     if not is_large(light.shape):
         relative = np.asarray(relative)
     free = Light(relative)
-    depths: dict[Spot, float] = {}
+    depths: dict[DustShadow, float] = {}
     for _ in range(PASSES):
         places, threshold = _dark_places(free, radius, sigma)
         before = len(depths)
         for y, x in places:
-            spot, depth = _refined(relative, free, Spot(y, x, radius))
+            spot, depth = _refined(relative, free, DustShadow(y, x, radius))
             if depth >= threshold and _is_apart(spot, depths, discs):
                 depths[spot] = depth
                 free = free.less(spot._replace(radius=RIM[1] * radius))
@@ -130,13 +135,7 @@ def find_dust(
     return tuple(sorted(depths, key=lambda spot: -depths[spot])[:most])
 
 
-def mean_light(
-    frames: Frames,
-    count: int = SAMPLE,
-    *,
-    progress: Progress = silent,
-    executor: Executor | None = None,
-) -> Image:
+def clipped_mean(frames: FramesLike, count: int = SAMPLE, *, job: Job = QUIET) -> Image:
     """Return the clipped mean of frames spread over a run, to find dust on without a flat.
 
     Of each pixel's values, those more than 4 standard deviations off their mean, as a cosmic ray
@@ -144,34 +143,28 @@ def mean_light(
 
     Parameters
     ----------
-    frames : Frames
+    frames : Frames, path or array
         Dark taken off, and the flat if there is one; the background left in, since it is the
         light on which shadows are seen.
     count : int
         How many frames at most.
-    progress, executor
-        See `napari_lucky.execution.blocks.map_blocks`.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
 
     Returns
     -------
     ndarray of float32, (y, x)
         In ADU; NaN where no frame has a value.
     """
-    return np.asarray(light_of_run(frames, count, progress=progress, executor=executor))
+    frames = as_frames(frames)
+    return np.asarray(light_of_run(frames, count, job=job))
 
 
-def light_of_run(
-    frames: Frames,
-    count: int = SAMPLE,
-    *,
-    progress: Progress = silent,
-    executor: Executor | None = None,
-) -> SensorImage:
-    """Return the mean light as `mean_light` does; that of a large sensor is not in memory."""
+def light_of_run(frames: Frames, count: int = SAMPLE, *, job: Job = QUIET) -> SensorImage:
+    """Return the mean light as `clipped_mean` does; that of a large sensor is not in memory."""
     some = Subset(frames, spread_over(frames.shape[0], max(count, 1)))
-    work: dict[str, Any] = {"progress": progress, "executor": executor}
     if not is_large(frames.shape):
-        return _clipped_mean(some, **work)
+        return _clipped_mean(some, job=job)
     empty, bands, nx = empty_frames(some), bands_of(frames.shape), frames.shape[2]
 
     def mean_in(band: slice) -> Image:
@@ -179,11 +172,13 @@ def light_of_run(
             WindowOf(some, Window(band.start, 0, band.stop - band.start, nx)), empty
         )
 
-    return put_together(frames.shape, bands, map_blocks(mean_in, bands, what=LOOKS, **work))
+    return put_together(frames.shape, bands, map_blocks(mean_in, bands, what=LOOKS, job=job))
 
 
-def _clipped_mean(frames: Frames, empty: NDArray[np.bool_] | None = None, **work: Any) -> Image:
-    mean, deviation = moments(frames, empty, **work)
+def _clipped_mean(
+    frames: Frames, empty: NDArray[np.bool_] | None = None, *, job: Job = QUIET
+) -> Image:
+    mean, deviation = moments(frames, empty, job=job)
     reach = CLIP * deviation + np.abs(mean) * 1e-6  # what equal values differ by, rounded
 
     def read(block: slice) -> Image:
@@ -194,7 +189,7 @@ def _clipped_mean(frames: Frames, empty: NDArray[np.bool_] | None = None, **work
 
     total, number = np.zeros(mean.shape), np.zeros(mean.shape, np.int32)
     ones = [slice(k, k + 1) for k in range(frames.shape[0])]
-    for image in map_blocks(read, ones, what=LOOKS, **work):
+    for image in map_blocks(read, ones, what=LOOKS, job=job):
         has = np.isfinite(image)
         total += np.where(has, image, 0)
         number += has
@@ -213,13 +208,13 @@ class DustRemoved(View):
     ----------
     frames : Frames
         Dark taken off, masked pixels NaN.
-    spots : tuple of Spot
+    spots : tuple of DustShadow
         The shadows.
     transmission : ndarray of float32, (y, x), or SensorImage, optional
         From `transmission`; without it the pixels inside the spots are masked (NaN).
     """
 
-    spots: tuple[Spot, ...] = ()
+    spots: tuple[DustShadow, ...] = ()
     transmission: SensorImage | None = None
     _divisor: SensorImage = field(init=False, repr=False)
 
@@ -237,17 +232,6 @@ class DustRemoved(View):
         """Return the frames asked for without shadows, (k, y, x), cut to the window."""
         at = (window or Window.whole(self.shape)).slices
         return as_float32(self.frames.read(frames, window)) / as_float32(self._divisor[at])
-
-
-def check_dust(most: int, radius: float) -> None:
-    """Raise a `LuckyError` unless so many spots of a radius in pixels may be looked for."""
-    if not most >= 1:
-        raise LuckyError(f"{most} dust spots are looked for; it must be at least 1.")
-    if not 1 <= radius < np.inf:
-        raise LuckyError(
-            f"The radius of a dust spot is {radius} pixels; it must be at least 1. Measure the "
-            "dark disc of a shadow on the flat."
-        )
 
 
 class _RelativeLight(LazyImage):
@@ -349,7 +333,9 @@ def _contrast(image: SensorImage, band: slice, radius: float) -> Pixels:
     return contrast[inner]
 
 
-def _refined(relative: SensorImage, free: SensorImage, spot: Spot) -> tuple[Spot, float]:
+def _refined(
+    relative: SensorImage, free: SensorImage, spot: DustShadow
+) -> tuple[DustShadow, float]:
     """Return a spot moved onto the centroid of its shadow, and its mean depth; NaN if unknown."""
     shadow = _shadow(relative, free, spot)
     at, y, x = around(relative.shape, spot)
@@ -368,14 +354,14 @@ def _refined(relative: SensorImage, free: SensorImage, spot: Spot) -> tuple[Spot
             break
     if np.hypot(*centre) < 1:
         moved = spot.y + centre[0] * spot.radius, spot.x + centre[1] * spot.radius
-        spot = Spot(float(moved[0]), float(moved[1]), spot.radius)
+        spot = DustShadow(float(moved[0]), float(moved[1]), spot.radius)
     shadow = _shadow(relative, free, spot)
     _, y, x = around(relative.shape, spot)
     missing = shadow[np.isfinite(shadow) & (np.hypot(y, x) <= 1)]
     return spot, float(missing.mean()) if missing.size else np.nan
 
 
-def _shadow(relative: SensorImage, free: SensorImage, spot: Spot) -> Pixels:
+def _shadow(relative: SensorImage, free: SensorImage, spot: DustShadow) -> Pixels:
     """Return the fraction of the light that is missing, on the box around a spot."""
     light = light_around(free, spot)
     return np.asarray(
@@ -386,7 +372,7 @@ def _shadow(relative: SensorImage, free: SensorImage, spot: Spot) -> Pixels:
 def _has_mirror_image(
     known: NDArray[np.bool_], points: NDArray[np.intp], middle: Pixels
 ) -> NDArray[np.bool_]:
-    """Tell which points have a known pixel opposite them.
+    """Return which points have a known pixel opposite them.
 
     Only those are weighed: else a centroid would shy away from masked pixels and from the
     sensor's edge.
@@ -396,15 +382,71 @@ def _has_mirror_image(
     return np.asarray(on & known[tuple(np.where(on, back, 0))])
 
 
-def _is_apart(spot: Spot, others: Iterable[Spot], discs: Iterable[Disc]) -> bool:
-    """Tell whether a spot is two radii off the others and clear of the discs around stars."""
+def _is_apart(spot: DustShadow, others: Iterable[DustShadow], discs: Iterable[Disc]) -> bool:
+    """Return whether a spot is two radii off the others and clear of the discs around stars."""
     return all(np.hypot(spot.y - o.y, spot.x - o.x) >= 2 * spot.radius for o in others) and all(
         np.hypot(spot.y - d.y, spot.x - d.x) >= spot.radius + d.radius for d in discs
     )
 
 
-def dust_step(removed: DustRemoved, on: str) -> Step:
-    """Record the dust shadows, (y, x, radius), what was done, and what they were found on."""
-    spots = [[round(float(value), 2) for value in spot] for spot in removed.spots]
-    done = "mask" if removed.transmission is None else "divide"
-    return Step("remove dust", {"as": done, "on": on, "spots": spots})
+class RemoveDust(CleaningStep, table="dust", place=20, optional=True):
+    """Divide the shadows of dust out, or mask them.
+
+    Shadows are discs that are darker than the light around them; see `find_dust`. A flat that was
+    taken with the same dust removes them better. Not divided where a flat already did it.
+    """
+
+    count: int = param(5, "At most this many shadows are looked for.", label="spots", ge=1)
+    radius: float = param(
+        10.0, "Radius of a shadow; measure the dark disc on the flat.", "px", ge=1, le=10_000
+    )
+    action: Literal["divide", "mask"] = param(
+        "divide", "Divide by how much light they let through, or mask them."
+    )
+    on: str = param(
+        "mean",
+        "Where they are found and measured: the mean of the frames, or a flat (a path).",
+        label="flat with the dust",
+        option="--dust-on",
+        path=True,
+        hand_made=True,
+    )
+    spots: tuple[SpotSpec, ...] = param(
+        (),
+        "Shadows that are known, (y, x, radius); then none are looked for.",
+        hand_made=True,
+        strict=False,
+    )
+
+    @field_validator("spots", mode="before")
+    @classmethod
+    def _tuples(cls, spots: Any) -> Any:
+        return tuple(tuple(spot) if isinstance(spot, list) else spot for spot in spots)
+
+    def apply(self, frames: Any, scene: Scene) -> Applied:
+        """Return the frames without the shadows, and the shadows."""
+        light = scene.light
+        discs = discs_around(scene.stars) if light is None else ()  # no star shines on a flat
+        divide = self.action == "divide"
+        spots = tuple(DustShadow(*spot) for spot in self.spots)
+        if light is None and (divide or not spots):
+            light = light_of_run(frames, job=scene.job)
+        if not spots:
+            assert light is not None
+            spots = find_dust(light, self.radius, self.count, discs=discs)
+        if divide:
+            assert light is not None
+            removed = DustRemoved(frames, spots, dust_transmission(light, spots, discs=discs))
+        else:
+            removed = DustRemoved(frames, spots)
+        known = self.changed(spots=tuple(tuple(map(float, spot)) for spot in removed.spots))
+        return Applied(removed, known, {"shadows": len(spots)}, lambda: self._note(len(spots)))
+
+    def _note(self, count: int) -> str:
+        if count == 0:
+            return (
+                f"Dust: no shadow of {self.radius:g} px stands out there. The flat may have "
+                "taken it out already; or try another radius."
+            )
+        done = "divided out" if self.action == "divide" else "masked"
+        return f"Dust: {count} shadow{'' if count == 1 else 's'} {done}."

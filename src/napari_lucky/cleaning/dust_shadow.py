@@ -26,7 +26,7 @@ OFF, ROUNDS = 3.0, 10
 """Pixels of the ring this many sigmas off the fit are left out of the next, in so many rounds."""
 
 
-class Spot(NamedTuple):
+class DustShadow(NamedTuple):
     """The shadow of a grain of dust: centre (y, x) and radius of its dark disc in pixels."""
 
     y: float
@@ -35,7 +35,7 @@ class Spot(NamedTuple):
 
 
 def transmission(
-    image: SensorImage, spots: Iterable[Spot], *, discs: Iterable[Disc] = ()
+    image: SensorImage, spots: Iterable[DustShadow], *, discs: Iterable[Disc] = ()
 ) -> NDArray[np.float32]:
     """Return the fraction of the light that dust lets through.
 
@@ -49,7 +49,7 @@ def transmission(
     ----------
     image : ndarray, (y, x)
         On which the spots were found. Its noise gets into the frames that are divided.
-    spots : iterable of Spot
+    spots : iterable of DustShadow
         Centres on the sensor.
     discs : iterable of Disc
         Around the stars of the image, if any: what is in them is no even light.
@@ -68,8 +68,8 @@ def transmission(
     return np.asarray(_Transmission(image, spots, discs))
 
 
-def transmission_of(
-    image: SensorImage, spots: Iterable[Spot], *, discs: Iterable[Disc] = ()
+def dust_transmission(
+    image: SensorImage, spots: Iterable[DustShadow], *, discs: Iterable[Disc] = ()
 ) -> SensorImage:
     """Return what `transmission` does; that of a large sensor is computed where it is read."""
     made = _Transmission(image, spots, discs)
@@ -90,7 +90,9 @@ class _Transmission(LazyImage):
 
     dtype = np.dtype(np.float32)
 
-    def __init__(self, image: SensorImage, spots: Iterable[Spot], discs: Iterable[Disc]) -> None:
+    def __init__(
+        self, image: SensorImage, spots: Iterable[DustShadow], discs: Iterable[Disc]
+    ) -> None:
         super().__init__(image.shape)
         spots, known = check_spots(spots, image.shape), Light(image, discs_of(discs))
         free = known.less(*(spot._replace(radius=RIM[1] * spot.radius) for spot in spots))
@@ -124,7 +126,7 @@ def _fading(distance: Pixels) -> Pixels:
     return np.asarray(0.5 + 0.5 * np.cos(np.pi * ((distance - RIM[0]) / np.diff(RIM)).clip(0, 1)))
 
 
-def check_spots(spots: Iterable[Spot], shape: tuple[int, ...]) -> tuple[Spot, ...]:
+def check_spots(spots: Iterable[DustShadow], shape: tuple[int, ...]) -> tuple[DustShadow, ...]:
     """Return the spots if all have a radius and a centre on a sensor of (..., y, x) `shape`.
 
     Raises
@@ -132,7 +134,7 @@ def check_spots(spots: Iterable[Spot], shape: tuple[int, ...]) -> tuple[Spot, ..
     LuckyError
         If one has not.
     """
-    spots = tuple(Spot(*spot) for spot in spots)
+    spots = tuple(DustShadow(*spot) for spot in spots)
     ny, nx = shape[-2:]
     for y, x, radius in spots:
         if not 0 < radius < np.inf:
@@ -154,15 +156,15 @@ class Light(LazyImage):
     Parameters
     ----------
     image : SensorImage or ndarray, (y, x)
-    discs : tuple of Spot
+    discs : tuple of DustShadow
         Centres and radii.
     """
 
-    def __init__(self, image: SensorImage, discs: tuple[Spot, ...] = ()) -> None:
+    def __init__(self, image: SensorImage, discs: tuple[DustShadow, ...] = ()) -> None:
         super().__init__(image.shape)
         self._image, self._discs = image, discs
 
-    def less(self, *discs: Spot) -> Light:
+    def less(self, *discs: DustShadow) -> Light:
         """Return the image with more discs masked."""
         return Light(self._image, (*self._discs, *discs))
 
@@ -177,9 +179,9 @@ class Light(LazyImage):
         return pixels
 
 
-def discs_of(discs: Iterable[Disc]) -> tuple[Spot, ...]:
+def discs_of(discs: Iterable[Disc]) -> tuple[DustShadow, ...]:
     """Return the discs around stars that have a radius, as spots."""
-    return tuple(Spot(*disc) for disc in discs if disc.radius > 0)
+    return tuple(DustShadow(*disc) for disc in discs if disc.radius > 0)
 
 
 def overlap(window: Window, box: At) -> tuple[At, At]:
@@ -194,7 +196,7 @@ def overlap(window: Window, box: At) -> tuple[At, At]:
     return (here[0], here[1]), (there[0], there[1])
 
 
-def around(shape: tuple[int, ...], spot: Spot) -> tuple[tuple[slice, slice], Pixels, Pixels]:
+def around(shape: tuple[int, ...], spot: DustShadow) -> tuple[tuple[slice, slice], Pixels, Pixels]:
     """Return the box on the sensor that holds a spot's ring, and its y and x in radii from it."""
     reach = int(np.ceil(RING[1] * spot.radius)) + 1
     box = Window.centred(round(spot.y), round(spot.x), 2 * reach + 1).clipped(shape)
@@ -203,7 +205,7 @@ def around(shape: tuple[int, ...], spot: Spot) -> tuple[tuple[slice, slice], Pix
     return box.slices, (y - spot.y) / spot.radius, (x - spot.x) / spot.radius
 
 
-def light_around(image: SensorImage, spot: Spot) -> Pixels:
+def light_around(image: SensorImage, spot: DustShadow) -> Pixels:
     """Return the light on the box around a spot, fitted in its ring; NaN if it cannot be."""
     at, y, x = around(image.shape, spot)
     free, distance = image[at], np.hypot(y, x)

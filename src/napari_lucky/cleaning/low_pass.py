@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, isfinite, log, pi, sqrt
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 
+from napari_lucky.cleaning.step import Applied, CleaningStep, Scene
 from napari_lucky.errors import LuckyError
 from napari_lucky.frames.frames import Index, View, as_float32
-from napari_lucky.frames.history import Step
 from napari_lucky.frames.window import Window
+from napari_lucky.steps.declaration import param
 
 MIN_CUTOFF, MAX_CUTOFF = 0.01, 1.0
 """Cycles/px: a kernel of 75 px to each side, and one that hardly does anything."""
@@ -158,6 +161,36 @@ def check_low_pass(cutoff: float) -> None:
         )
 
 
-def low_pass_step(low: LowPass) -> Step:
-    """Record a low-pass, its cut-off in cycles/px."""
-    return Step("low-pass", {"cutoff": low.cutoff})
+class LowPassFilter(CleaningStep, table="low-pass", place=60, optional=True):
+    """Smooth with a Gaussian: G(f) = 2^-(f / cut-off)^2, half amplitude at the cut-off.
+
+    See `LowPass`. Not before a wavefront or a Strehl ratio: their models know of no such blur.
+    """
+
+    cutoff: float = param(
+        0.15,
+        "Spatial frequency of half amplitude, in cycles/px, or in diffraction limits if the "
+        "sampling is given.",
+        "",
+        "cut-off",
+        step=0.05,
+        gt=0,
+        le=100,
+    )
+    sampling: float | None = param(
+        None, "Pixels per λ/D on the sensor: λ F#/pixel.", "px", step=0.5, ge=0.1, le=1000
+    )
+
+    @model_validator(mode="after")
+    def _in_range(self) -> Self:
+        check_low_pass(self.cycles)
+        return self
+
+    @property
+    def cycles(self) -> float:
+        """The cut-off in cycles/px."""
+        return cutoff_in_pixels(self.cutoff, self.sampling) if self.sampling else self.cutoff
+
+    def apply(self, frames: Any, scene: Scene) -> Applied:
+        """Return the frames smoothed."""
+        return Applied(LowPass(frames, self.cycles), self, {"cycles_per_pixel": self.cycles})

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from napari_lucky.cleaning.low_pass import weighted_mean
+from napari_lucky.cleaning.step import Applied, CleaningStep, Scene
 from napari_lucky.errors import LuckyError
 from napari_lucky.frames.frames import Index, View, as_float32
-from napari_lucky.frames.history import Step
 from napari_lucky.frames.window import MIN_SIDE, Window
+from napari_lucky.steps.declaration import param
 
 MAX_SIGMA = 10.0
 NEAR = np.exp(-0.5 * np.arange(-3, 4) ** 2)
@@ -71,7 +73,7 @@ class NoiseCut(View):
 
     def __post_init__(self) -> None:
         if self.sigma:
-            check_noise_cut(self.sigma)
+            CutNoise(sigma=self.sigma)
         if self.tile < MIN_SIDE or self.tile % 2:
             raise LuckyError(
                 f"The noise cut's tile is {self.tile} pixels; it must be even and {MIN_SIDE} or "
@@ -108,14 +110,6 @@ class NoiseCut(View):
         if block.shape[1:] == (len(rows), len(columns)):  # no edge is near
             return block
         return block.take(rows - y0, axis=1).take(columns - x0, axis=2)
-
-
-def check_noise_cut(sigma: float) -> None:
-    """Raise a `LuckyError` unless the threshold of a noise cut makes sense."""
-    if not 0 < sigma <= MAX_SIGMA:
-        raise LuckyError(
-            f"The noise cut is at {sigma:g} sigma; it must be over 0 and at most {MAX_SIGMA:g}."
-        )
 
 
 def _tiled(window: Window, hop: int) -> Window:
@@ -176,7 +170,7 @@ def _means(tiles: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[n
 
 
 def _is_signal(spectra: NDArray[np.complex64], sigma: float) -> NDArray[np.bool_]:
-    """Tell which coefficients (..., y, x) of tiles rise over sigma times their tile's noise."""
+    """Return which coefficients (..., y, x) of tiles rise over sigma times their tile's noise."""
     power = spectra.real**2 + spectra.imag**2
     corners = power[..., _corners(spectra.shape[-2])]
     noise = np.median(corners, axis=-1) / np.float32(np.log(2))
@@ -192,18 +186,29 @@ def _taper(side: int) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=16)
 def _coarse(side: int) -> NDArray[np.bool_]:
-    """Tell which coefficients of a tile's real transform are waves as long as the tile or more."""
+    """Return which coefficients of a tile's real transform are waves of its length or longer."""
     limit = 1.5 / side  # between once and twice along the tile
     return np.outer(np.abs(np.fft.fftfreq(side)) < limit, np.fft.rfftfreq(side) < limit)
 
 
 @lru_cache(maxsize=16)
 def _corners(side: int) -> NDArray[np.bool_]:
-    """Tell which coefficients of a tile's real transform have |f| > 0.5 cycles/px."""
+    """Return which coefficients of a tile's real transform have |f| > 0.5 cycles/px."""
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side))
     return frequency > 0.5
 
 
-def noise_cut_step(cut: NoiseCut) -> Step:
-    """Record a noise cut."""
-    return Step("cut noise", {"sigma": cut.sigma, "tile": cut.tile})
+class CutNoise(CleaningStep, table="noise-cut", place=50, optional=True):
+    """Remove Fourier coefficients that do not stand out of the noise, tile by tile.
+
+    See `NoiseCut`. Not before a wavefront or an error of a shift: they need the noise as it is.
+    """
+
+    sigma: float = param(
+        3.0, "Coefficients under this are removed.", "σ", step=0.5, gt=0, le=MAX_SIGMA
+    )
+
+    def apply(self, frames: Any, scene: Scene) -> Applied:
+        """Return the frames without these coefficients."""
+        cut = NoiseCut(frames, self.sigma)
+        return Applied(cut, self, {"tile": cut.tile})

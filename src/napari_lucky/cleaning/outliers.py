@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_lucky.cleaning.step import Applied, CleaningStep, Scene
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress, blocks_of, map_blocks, silent
+from napari_lucky.execution.blocks import blocks_of, map_blocks
+from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.frames.frames import Block, Frames, Index, View, as_float32
-from napari_lucky.frames.history import Step
 from napari_lucky.frames.reading import read_around, spread_over
-from napari_lucky.frames.sensor_image import SensorImage, blank_image
+from napari_lucky.frames.sensor_image import SensorImage, bands_of, blank_image
 from napari_lucky.frames.window import Window
+from napari_lucky.steps.declaration import param
 
 MARGIN = 11
 """Pixels around a window that its outliers depend on."""
@@ -24,6 +25,8 @@ ROUGH, REST = 0.2437, 1.511
 LONE = 3.3
 """An outlier is so many times as far off as the mean of its four neighbours. The peak of a star
 is 2.6 times at most where lambda F#/pixel is 2, and less where it is more."""
+LOOK = 20
+"""Frames, spread over the run, whose outliers are counted where no windows are given."""
 SAMPLE = 64
 """Frames, spread over the run, that tell how each pixel usually varies."""
 BAND = 1 << 20
@@ -57,7 +60,7 @@ class OutliersRemoved(View):
     flicker : float, optional
         Threshold over time, in standard deviations; None for none.
     usual : Usual, optional
-        Of the same frames, from `usual_residuals`; `flicker` needs it.
+        Of the same frames, from `pixel_statistics`; `flicker` needs it.
     replace : bool
         Whether outliers get the local median M; else they are masked (NaN).
     """
@@ -68,7 +71,9 @@ class OutliersRemoved(View):
     replace: bool = False
 
     def __post_init__(self) -> None:
-        check_outliers(self.sigma, self.flicker)
+        for kind, sigma in ((RemoveOutliers, self.sigma), (RemoveFlicker, self.flicker)):
+            if sigma is not None:
+                kind(sigma=sigma)  # raises if it makes no sense
 
     def read(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
         """Return the frames asked for, (k, y, x), cut to the window, without outliers."""
@@ -77,7 +82,7 @@ class OutliersRemoved(View):
         return np.where(found, middle if self.replace else np.float32(np.nan), block)
 
     def found(self, frames: Index, window: Window | None = None) -> NDArray[np.bool_]:
-        """Tell which pixels of the frames asked for are outliers, (k, y, x)."""
+        """Return which pixels of the frames asked for are outliers, (k, y, x)."""
         return self._look(frames, window or Window.whole(self.shape))[2]
 
     def _look(self, frames: Index, window: Window) -> tuple[Block, Block, NDArray[np.bool_]]:
@@ -97,9 +102,7 @@ class OutliersRemoved(View):
         return near[:, 3:-3, 3:-3], middle[:, 1:-1, 1:-1], found
 
 
-def usual_residuals(
-    frames: Frames, *, progress: Progress = silent, executor: Executor | None = None
-) -> Usual:
+def pixel_statistics(frames: Frames, *, job: Job = QUIET) -> Usual:
     """Measure how each pixel usually stands off its local median.
 
     It works down the sensor in bands of rows, on up to 64 frames spread over the run.
@@ -133,7 +136,7 @@ def usual_residuals(
         return as_float32(np.stack([middle, np.maximum(deviation, np.median(deviation))]))
 
     what = "how pixels vary"
-    done = map_blocks(one, bands, progress=progress, what=what, executor=executor)
+    done = map_blocks(one, bands, job=job, what=what)
     middle, deviation = blank_image(frames.shape), blank_image(frames.shape)
     for band, made in zip(bands, done, strict=True):
         middle[band], deviation[band] = made
@@ -145,8 +148,7 @@ def count_outliers(
     windows: list[Window],
     index: NDArray[np.intp] | None = None,
     *,
-    progress: Progress = silent,
-    executor: Executor | None = None,
+    job: Job = QUIET,
 ) -> NDArray[np.intp]:
     """Count the outliers of each frame, or of some, in windows, (n,)."""
     index = np.arange(removed.shape[0]) if index is None else index
@@ -158,19 +160,9 @@ def count_outliers(
 
         blocks = blocks_of(len(index), window.height * window.width)
         what = "counting outliers"
-        done = map_blocks(one, blocks, progress=progress, what=what, executor=executor)
+        done = map_blocks(one, blocks, job=job, what=what)
         total += np.concatenate(list(done))
     return total
-
-
-def check_outliers(sigma: float | None, flicker: float | None) -> None:
-    """Raise a `LuckyError` unless thresholds for outliers make sense."""
-    for value, name in ((sigma, "outliers"), (flicker, "flicker")):
-        if value is not None and not 2 <= value <= 1000:
-            raise LuckyError(
-                f"The threshold for {name} is {value} sigma; it must be 2 to 1000. Under 5, good "
-                "pixels are taken for outliers."
-            )
 
 
 def local_median(block: Block) -> Block:
@@ -216,8 +208,67 @@ def _beside(rest: Block) -> Block:
     return as_float32((across + rest[:, :-2, 1:-1] + rest[:, 2:, 1:-1]) / 4)
 
 
-def outliers_step(removed: OutliersRemoved) -> Step:
-    """Record the thresholds for outliers."""
-    done = "replace" if removed.replace else "mask"
-    parameters = {"sigma": removed.sigma, "flicker": removed.flicker, "as": done}
-    return Step("remove outliers", parameters)
+class RemoveOutliers(CleaningStep, table="outliers", place=40, optional=True):
+    """Remove pixels that stand alone in a frame: |I − median around it| > sigma × noise there.
+
+    See `OutliersRemoved`. Under 5 σ good pixels are removed too. A lucky peak is not touched: an
+    outlier must stand alone.
+    """
+
+    sigma: float = param(
+        6.0, "Threshold over the noise around the pixel.", "σ", step=0.5, ge=2, le=1000
+    )
+    action: Literal["mask", "replace"] = param(
+        "mask", "Mask these pixels, or put the median around them in their place."
+    )
+
+    def apply(self, frames: Any, scene: Scene) -> Applied:
+        """Return the frames without outliers, and their number."""
+        removed = OutliersRemoved(frames, self.sigma, replace=self.action == "replace")
+        return Applied(removed, self, note=lambda: _count(removed, scene))
+
+
+class RemoveFlicker(CleaningStep, table="flicker", place=41, optional=True):
+    """Remove pixels that stand off what they usually are: |r − median of r| > sigma × its spread.
+
+    r is a pixel less the median around it, over the frames of the run; see `OutliersRemoved`. For
+    pixels that flicker now and then. Not on runs of fewer than about 30 frames.
+    """
+
+    sigma: float = param(
+        6.0, "Threshold over the pixel's usual spread.", "σ", step=0.5, ge=2, le=1000
+    )
+    action: Literal["mask", "replace"] = param(
+        "mask", "Mask these pixels, or put the median around them in their place."
+    )
+
+    def apply(self, frames: Any, scene: Scene) -> Applied:
+        """Return the frames without such pixels, and their number.
+
+        Outliers removed in the same way just before are found in the same pass.
+        """
+        replace, sigma = self.action == "replace", None
+        if isinstance(frames, OutliersRemoved) and frames.replace == replace:
+            frames, sigma = frames.frames, frames.sigma
+        usual = pixel_statistics(frames, job=scene.job)
+        removed = OutliersRemoved(frames, sigma, self.sigma, usual, replace)
+        return Applied(removed, self, note=lambda: _count(removed, scene))
+
+
+def _count(removed: OutliersRemoved, scene: Scene) -> str:
+    """Count outliers in the windows of all frames, or in whole frames spread over the run."""
+    n, ny, nx = removed.shape
+    done = "Replaced" if removed.replace else "Masked"
+    if stars := scene.stars:
+        count = int(count_outliers(removed, stars, job=scene.job).sum())
+        pixels = n * sum(window.height * window.width for window in stars)
+        where = f"in the windows of {n} frames"
+    else:
+        chosen = spread_over(n, LOOK)
+        bands = bands_of(removed.shape)
+        whole = [Window(band.start, 0, band.stop - band.start, nx) for band in bands]
+        count = int(count_outliers(removed, whole, chosen, job=scene.job).sum())
+        pixels = len(chosen) * ny * nx
+        where = f"in {len(chosen)} frames looked at"
+    found = f"{count} outlier pixel{'' if count == 1 else 's'}"
+    return f"{done} {found} {where}: {100 * count / pixels:.2g} %."

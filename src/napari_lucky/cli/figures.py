@@ -10,14 +10,15 @@ from napari_lucky.cli.options import (
     add_named_telescope,
     add_telescope_options,
     folder,
+    from_text,
     psf,
     telescope_input,
-    told_telescope,
+    whole_telescope,
     window,
 )
-from napari_lucky.cli.recipe_options import from_text
 from napari_lucky.cli.terminal import Meter, say, warn
 from napari_lucky.errors import LuckyError
+from napari_lucky.execution.job import Job
 from napari_lucky.frames.window import Window
 
 
@@ -88,21 +89,21 @@ def run_figures(given: argparse.Namespace) -> int:
     from napari_lucky.optics.diffraction import Diffraction
     from napari_lucky.pipeline.results_folder import check_out
     from napari_lucky.psf.bootstrap import RESAMPLES
-    from napari_lucky.psf.job import inputs_of_images, measure_files
+    from napari_lucky.psf.job import inputs_of_images, measure_psf_files
     from napari_lucky.psf.output import NAMES, write_figures
-    from napari_lucky.psf.recipe import FigureRecipe
+    from napari_lucky.psf.recipe import PsfRecipe
     from napari_lucky.psf.table import tell_row
 
-    telescope = told_telescope(given)
+    telescope = whole_telescope(given)
     if given.psf is not None and telescope:
         raise LuckyError("--psf says what the telescope would; leave the telescope's options out.")
-    recipe = FigureRecipe(given.aperture, given.ring, given.level, given.integration)
+    recipe = PsfRecipe(given.aperture, given.ring, given.level, given.integration)
     inputs = {**inputs_of_images(given.images), **telescope_input(given)}
     check_out(given.out, given.overwrite, NAMES, inputs)
     meter = Meter()
     notes: list[str] = []
     try:
-        measured = measure_files(
+        measured = measure_psf_files(
             given.images,
             recipe,
             telescope=telescope,
@@ -110,8 +111,8 @@ def run_figures(given: argparse.Namespace) -> int:
             window=None if given.window is None else Window.centred(*given.window),
             chosen=given.range or slice(None),
             resamples=RESAMPLES if given.bootstrap is None else given.bootstrap,
-            progress=meter,
-            tell=notes.append,
+            job=Job(progress=meter),
+            notify=notes.append,
         )
     finally:
         meter.clear()

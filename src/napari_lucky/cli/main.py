@@ -6,19 +6,22 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 from napari_lucky._version import __version__
-from napari_lucky.calibration.masters import Combine
+from napari_lucky.calibration.step import Combine
 from napari_lucky.cli.figures import add_figures, run_figures
-from napari_lucky.cli.options import folder
+from napari_lucky.cli.options import HelpFormatter, folder
 from napari_lucky.cli.process import add_process, run_process
+from napari_lucky.cli.recipe_options import with_values
 from napari_lucky.cli.telescope import add_telescope, run_telescope
 from napari_lucky.cli.terminal import CannotPrintError, Meter, end_stdout, has_display, say, warn
 from napari_lucky.cli.wavefront import add_wavefront, run_wavefront
 from napari_lucky.errors import LuckyError, NoStarError
 from napari_lucky.execution.interruption import ended_as_interrupted, signals_left_alone, status_of
+from napari_lucky.execution.job import Job
 from napari_lucky.text import one_line
 
 
@@ -48,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
-        given = parser().parse_args(arguments)
+        given = parser().parse_args(with_values(sys.argv[1:] if arguments is None else arguments))
     except SystemExit:
         end_stdout()  # where --help was printed
         raise
@@ -67,6 +70,20 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 class Parser(argparse.ArgumentParser):
     """A parser that answers bad input as the rest of the program does: with a sentence."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(allow_abbrev=False, **{"formatter_class": HelpFormatter} | given)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse what a command does not know, with the option that it may be meant for."""
+        given, rest = super().parse_known_args(args, namespace)
+        if rest and self._subparsers is None:
+            word, known = rest[0].partition("=")[0], list(self._option_string_actions)
+            begun = [option for option in known if word[2:] and option.startswith(word)]
+            near = begun or get_close_matches(word, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            self.error(f"unrecognized arguments: {' '.join(rest)}{hint}")
+        return given, rest
 
     def error(self, message: str) -> NoReturn:
         """End with status 2."""
@@ -124,8 +141,8 @@ def run_flat(given: argparse.Namespace) -> int:
             combine=given.combine,
             row=given.row,
             overwrite=given.overwrite,
-            progress=meter,
-            tell=notes.append,
+            job=Job(progress=meter),
+            notify=notes.append,
         )
     finally:
         meter.clear()
@@ -149,12 +166,12 @@ def run_demo(given: argparse.Namespace) -> int:
         import tempfile
 
         with tempfile.TemporaryDirectory(prefix="napari-lucky-demo-") as folder:
-            made = make_demo(Path(folder), progress=meter)
+            made = make_demo(Path(folder), job=Job(progress=meter))
             meter.clear()
             _show(*made)
         return 0
     try:
-        run, result = make_demo(out, overwrite=given.overwrite, progress=meter)
+        run, result = make_demo(out, overwrite=given.overwrite, job=Job(progress=meter))
     finally:
         meter.clear()
     say(f"The simulated run and its results are in {out.absolute()}")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
-from napari_lucky.cli.recipe_options import from_text
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.processes import on_copies
+from napari_lucky.execution.processes import fork_executor
 from napari_lucky.fits.gzip_file import is_gzipped
 from napari_lucky.frames.frames import parse_range
 from napari_lucky.optics.diffraction import Diffraction
@@ -24,6 +25,24 @@ TELESCOPE = {
     "focal_length_m": ("--focal-length", "M", "in m, instead of the focal ratio"),
     "obstruction": ("--obstruction", "E", "diameter of the central one over the pupil's"),
 }
+
+
+class HelpFormatter(argparse.HelpFormatter):
+    """Help that keeps its lines and indents, each wrapped to the width of the terminal."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return [part for line in text.split("\n") for part in wrapped(line, width)]
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines = self._split_lines(text, width - len(indent))
+        return "\n".join(indent + line for line in lines)
+
+
+def wrapped(line: str, width: int) -> list[str]:
+    """Return a line as lines; those after the first are deeper if it begins with a name."""
+    named = re.match(r"( *)\S+( \(default\))?: ", line)
+    deeper = f"{named[1]}  " if named else ""
+    return wrap(line, width, subsequent_indent=deeper) or [""]
 
 
 def add_telescope_options(parser: Any) -> None:
@@ -46,7 +65,7 @@ def given_telescope(given: argparse.Namespace) -> dict[str, float]:
     return {name: getattr(given, name) for name in TELESCOPE if getattr(given, name) is not None}
 
 
-def told_telescope(given: argparse.Namespace) -> dict[str, float]:
+def whole_telescope(given: argparse.Namespace) -> dict[str, float]:
     """Return what the saved telescope that is named and the options tell; these win."""
     from dataclasses import asdict
 
@@ -67,22 +86,25 @@ def telescope_input(given: argparse.Namespace) -> dict[str, Path]:
 
 
 def add_run(parser: Any, if_no_focus: str = "") -> None:
-    """Add the options of a run: its frames, what calibrates them, and the stars' windows."""
+    """Add the options of a run: its frames and the stars' windows."""
     add = parser.add_argument
     add("frames", nargs="*", metavar="FRAMES", help="a folder, a cube, or several FITS files")
-    add("--dark", metavar="F", help="dark: a file or a folder of frames")
-    add("--flat", metavar="F", help="flat: a file or a folder of frames")
-    add(
-        "--saturation",
-        type=float,
-        metavar="ADU",
-        help="raw pixels of this and more are masked, such as 4095 for 12 bits (the header's "
-        "SATURATE, or the greatest number that the file can hold)",
-    )
     where = "star: centre (row, column, from 0) and side in pixels"
     windows = {"focus": f"focused {where}{if_no_focus}", "defocus": f"defocused {where}"}
     for name, told in windows.items():
         add(f"--{name}", type=from_text(window), metavar="Y,X,SIZE", help=told)
+
+
+def from_text(convert: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Let argparse show a converter's own sentence for a value that cannot be used."""
+
+    def converted(text: str) -> Any:
+        try:
+            return convert(text)
+        except LuckyError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return converted
 
 
 def folder(text: str) -> Path:
@@ -121,12 +143,12 @@ def executor_on(
 ) -> AbstractContextManager[Executor | None]:
     """Return where the work on these files is done: on the cluster of a scheduler, or here."""
     if scheduler is not None:
-        from napari_lucky.execution.cluster import on_cluster
+        from napari_lucky.execution.cluster import cluster_executor
 
-        return on_cluster(scheduler)
+        return cluster_executor(scheduler)
     if len(frames) == 1 and is_gzipped(Path(frames[0])):
         return nullcontext()  # threads: a cube that one process unpacks for all
-    return on_copies(meanwhile=import_astropy)
+    return fork_executor(meanwhile=import_astropy)
 
 
 def import_astropy() -> None:
@@ -141,7 +163,7 @@ def add_frames(parser: Any) -> None:
         dest="range",
         type=from_text(parse_range),
         metavar="START:STOP[:STEP]",
-        help="of a run, only these",
+        help="use only these frames of the run, numbered from 0",
     )
 
 

@@ -1,64 +1,144 @@
-"""What options of the command line mean: texts made into parameters of a recipe."""
+"""The options of the steps, read off their declarations, and the recipe that they ask for."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from dataclasses import replace
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.imaging.star_image import check_smooth
-from napari_lucky.pipeline.recipe import Recipe, read_recipe
+from napari_lucky.pipeline.recipe import Input, Recipe, read_recipe
+from napari_lucky.steps.declaration import Param, Step, params
+from napari_lucky.steps.option_text import changed_step, option_values, plain_value
+from napari_lucky.steps.registry import (
+    STEPS,
+    family_of,
+    first_of,
+    load_steps,
+    own_options,
+    shared_names,
+)
+from napari_lucky.steps.sentences import default_text, summary
 
-OFF, AUTO = "off", "auto"
-GIVEN = ("dark", "flat", "focus", "defocus", "shifts", "register", "rank", "psf", "stack")
-"""Options that are the recipe's parameters of the same names."""
-CHOICE = ("keep", "keep_above", "add", "drop")
+CHOICE = ("--keep", "--keep-above", "--add", "--drop")
 """Options that say which frames are kept."""
+WORDS = {str: "TEXT", int: "N", float: "NUMBER", bool: "true|false"}
 
 
-def from_text(convert: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Let argparse show a converter's own sentence for a value that cannot be used."""
+def has_option(table: str) -> bool:
+    """Return whether a step has an option with its name.
 
-    def converted(text: str) -> Any:
-        try:
-            return convert(text)
-        except LuckyError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return converted
+    The input has none; nor has a step whose only parameter has an option of its own.
+    """
+    kinds = list(STEPS[table].values())
+    only = [one.option for one in params(kinds[0]).values()] if len(kinds) == 1 else []
+    return table != "input" and not (len(only) == 1 and only[0])
 
 
-def smoothing(text: str) -> float | str:
-    """Return the pixels of a smoothing, or "auto"."""
-    if text == AUTO:
-        return AUTO
+def add_step_options(parser: Any, *, skip: Sequence[str] = ()) -> None:
+    """Add the options of every step: a group each, with its parameters in the help."""
+    for table in load_steps():
+        if table == "input" or table in skip:
+            continue
+        first = first_of(table)
+        off = " (off unless you ask for it)" if first.optional else ""
+        group = parser.add_argument_group(table + off, _escaped(summary(family_of(table))))
+        if has_option(table):
+            metavar = "METHOD[,NAME=VALUE,…]" if first.kind else "NAME=VALUE,…"
+            alone: dict[str, Any] = {"nargs": "?", "const": ""} if first.optional else {}
+            group.add_argument(f"--{table}", metavar=metavar, help=_help(table), **alone)
+        for option, (of, one) in own_options().items():
+            if of == table:
+                default = "" if (text := default_text(one)) == "" else f" (default {text})"
+                said = _escaped(_sentence(one) + default)
+                group.add_argument(option, metavar=_metavar(one), help=said)
+        if first.optional:
+            said = "leave out what a recipe asks for"
+            group.add_argument(f"--no-{table}", action="store_true", help=said)
+
+
+def _help(table: str) -> str:
+    """Return the parameters of a step: those that all methods have, then each method's own."""
+    first, shared, lines = first_of(table), shared_names(table), []
+    for model in STEPS[table].values() if first.kind else ():
+        default = " (default)" if model is first else ""
+        lines.append(f"{model.kind}{default}: {summary(model)}")
+        lines += [f"  {_line(one)}" for one in params(model).values() if one.name not in shared]
+    if lines and shared:
+        lines.append("with each method:")
+    indent = "  " if lines else ""
+    named = [one for one in params(first).values() if one.name in shared]
+    lines += [indent + _line(one) for one in named if one.option or not one.hand_made]
+    return _escaped("\n".join(lines))
+
+
+def _line(one: Param) -> str:
+    if one.option:
+        return f"{one.name}: the same as {one.option}"
+    default = default_text(one)
+    return f"{one.name}{f'={default}' if default else ''}: {_sentence(one)}"
+
+
+def _sentence(one: Param) -> str:
+    text = one.text.rstrip(".")
+    return text if one.allowed in ("a path", "text") else f"{text}; {one.allowed}"
+
+
+def _metavar(one: Param) -> str:
+    if one.path:
+        return "PATH"
+    if one.many:
+        return "N,N,…"
+    if one.either:
+        return "|".join(part.label.upper() for part in one.either)
+    if one.type is str:
+        return one.label.upper()
+    return one.unit.upper() if one.unit.isalpha() else WORDS.get(one.type, "TEXT")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def with_values(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with an empty value for an option that stands alone.
+
+    `--outliers run` is the step with its defaults, and a run; `--outliers 6` gives a value.
+    """
+    optional = {f"--{table}" for table in load_steps() if first_of(table).optional}
+    optional = {option for option in optional if has_option(option[2:])}
+    closed = list(arguments)
+    end = closed.index("--") if "--" in closed else len(closed)
+    for k, word in enumerate(closed[:end]):
+        following = closed[k + 1] if k + 1 < end else ""
+        if word in optional and not _is_value(word[2:], following):
+            closed[k] += "="
+    return closed
+
+
+def _is_value(table: str, text: str) -> bool:
+    """Return whether a word is what an option may be given: a number, a choice, or NAME=VALUE."""
+    first = text.split(",")[0].strip()
+    if re.match(r"[a-z_]+=", first):
+        return True
     try:
-        value = float(text)
+        float(first)
     except ValueError:
-        raise LuckyError(f"{text!r} is neither a number of pixels, such as 2, nor auto") from None
-    check_smooth(value)
-    return value
+        words = {str(word) for one in params(first_of(table)).values() for word in one.choices}
+        return first in words or (bool(first) and first in STEPS[table])
+    return True
 
 
-def add_cleaning_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the cleaning; each gives a dictionary of parameters."""
-    group = parser.add_argument_group("cleaning (all off by default; off turns a recipe's off)")
-    for name, (metavar, convert, told) in CLEANING.items():
-        group.add_argument(f"--{name}", type=from_text(convert), metavar=metavar, help=told)
-
-
-def cleaning_changes(given: argparse.Namespace) -> dict[str, Any]:
-    """Return the parameters that the options of the cleaning give."""
-    changes: dict[str, Any] = {}
-    for name in CLEANING:
-        changes.update(getattr(given, name.replace("-", "_")) or {})
-    return changes
+def options_of_steps(given: argparse.Namespace) -> list[str]:
+    """Return the options of steps that were given."""
+    options = [f"--{no}{table}" for table in load_steps() for no in ("", "no-")]
+    options += [option for option in own_options() if option not in options]
+    return [option for option in options if _given(given, option) not in (None, False)]
 
 
 def recipe_of(given: argparse.Namespace) -> Recipe:
-    """Return the recipe that the command line asks for: its own, with the options over it.
+    """Return the recipe that the command line asks for: that of --recipe, with the options over it.
 
     Raises
     ------
@@ -66,140 +146,75 @@ def recipe_of(given: argparse.Namespace) -> Recipe:
         If options do not go together, or no frames are given.
     """
     recipe = read_recipe(given.recipe) if given.recipe else Recipe()
-    changes: dict[str, Any] = {
-        name: getattr(given, name) for name in (*GIVEN, *CHOICE) if getattr(given, name) is not None
-    }
+    changes: dict[str, Any] = {}
     if given.frames:
         changes["frames"] = tuple(given.frames)
-    if given.reference_frame is not None:
-        changes["reference_frame"] = given.reference_frame
-    if given.saturation is not None:
-        changes["saturation"] = given.saturation
-    for name in ("smooth", "rank_smooth"):
-        if (value := getattr(given, name)) is not None:
-            changes[name] = None if value == AUTO else value
-    changes.update(cleaning_changes(given))
-    if given.integers is not None:
-        changes["integers"] = given.integers
     if given.range is not None:
         chosen = given.range
         changes.update(start=chosen.start, stop=chosen.stop, step=chosen.step)
-    if given.keep is not None:
-        if given.keep_above is not None:
-            raise LuckyError("--keep and --keep-above: each says where the cut is; give one.")
-        changes["keep_above"] = None  # of the recipe
-    twice = [
-        f"--{name.replace('_', '-')}"
-        for name in ("register", "rank", *CHOICE)
-        if changes.get(name) is not None
-    ] + (["--reference"] if given.reference_frame is not None else [])
-    if (given.shifts or recipe.shifts) and twice:
-        raise LuckyError(
-            f"{' and '.join(twice)}: --shifts says already which frames, and where. Leave one out, "
-            "or edit the column selected of that table."
-        )
-    recipe = replace(recipe, **changes)
-    if given.reference_frame is not None and recipe.register != "correlation":
-        raise LuckyError(
-            "--reference is what correlation compares with: add --register correlation."
-        )
-    if given.dust_on is not None and not recipe.seeks_dust:
-        raise LuckyError("--dust-on says where dust is looked for: add --dust N,RADIUS.")
-    if not recipe.frames:
+    for name in ("focus", "defocus"):
+        if getattr(given, name) is not None:
+            changes[name] = getattr(given, name)
+    recipe = recipe.changed(Input, **changes)
+    asked = options_of_steps(given)
+    if "--keep" in asked and "--keep-above" in asked:
+        raise LuckyError("--keep and --keep-above: each says where the cut is; give one.")
+    _check_shifts(recipe, asked)
+    for table in load_steps():
+        recipe = _with_table(recipe, table, given, asked)
+    if not recipe.input.frames:
         raise LuckyError("No frames were given; give a folder, a cube, or several FITS files.")
     return recipe
 
 
-def _numbers(text: str, kinds: tuple[type, ...], words: tuple[str, ...], example: str) -> list[Any]:
-    """Return numbers separated by commas, as many as there are or None, and the word at the end."""
-    *parts, last = (part.strip() for part in text.split(","))
-    word = last if last in words else None
-    parts = parts if word else [*parts, last]
-    try:
-        if not 1 <= len(parts) <= len(kinds):
-            raise ValueError
-        values = [kind(part) for kind, part in zip(kinds, parts, strict=False)]
-    except ValueError:
-        raise LuckyError(f"{text!r} is not {example}.") from None
-    return [*values, *[None] * (len(kinds) - len(values)), word]
+def _given(given: argparse.Namespace, option: str) -> Any:
+    return getattr(given, option.removeprefix("--").replace("-", "_"), None)
 
 
-def _outliers(text: str) -> dict[str, Any]:
-    if text == OFF:
-        return {"outliers": None}
-    example = "SIGMA or SIGMA,mask or SIGMA,replace, such as 6,replace"
-    sigma, word = _numbers(text, (float,), ("mask", "replace"), example)
-    return {"outliers": sigma, "outliers_as": word or "mask"}
+def _check_shifts(recipe: Recipe, asked: Sequence[str]) -> None:
+    """Refuse options that say what the shifts of an earlier job say already."""
+    known = recipe.table("shifts") is not None and "--no-shifts" not in asked
+    if "--shifts" not in asked and not known:
+        return
+    twice = [option for option in ("--register", "--rank", "--select") if option in asked]
+    twice += [option for option in (*CHOICE, "--reference") if option in asked]
+    if twice:
+        raise LuckyError(
+            f"{' and '.join(twice)}: --shifts says already which frames, and where. Leave one out, "
+            "or edit the column selected of that table."
+        )
 
 
-def _flicker(text: str) -> dict[str, Any]:
-    if text == OFF:
-        return {"flicker": None}
-    return {"flicker": _numbers(text, (float,), (), "SIGMA, a number such as 6")[0]}
-
-
-def _dust(text: str) -> dict[str, Any]:
-    if text == OFF:
-        return {"dust": None, "dust_spots": ()}
-    example = "N,RADIUS or N,RADIUS,divide or N,RADIUS,mask, such as 5,12"
-    most, radius, word = _numbers(text, (int, float), ("divide", "mask"), example)
-    if radius is None:
-        raise LuckyError(f"{text!r} is not {example}.")
-    return {"dust": most, "dust_radius": radius, "dust_as": word or "divide", "dust_spots": ()}
-
-
-def _dust_on(text: str) -> dict[str, Any]:
-    return {"dust_on": text}
-
-
-def _background(text: str) -> dict[str, Any]:
-    if text == OFF:
-        return {"background": None}
-    example = "ORDER or ORDER,RADIUS or ORDER,RADIUS,speckle, such as 4 or 4,80"
-    order, radius, word = _numbers(text, (int, float), ("window", "speckle"), example)
-    centre = word or "window"
-    return {"background": order, "background_radius": radius, "background_centre": centre}
-
-
-def _noise_cut(text: str) -> dict[str, Any]:
-    if text == OFF:
-        return {"noise_cut": None}
-    return {"noise_cut": _numbers(text, (float,), (), "SIGMA, a number such as 3")[0]}
-
-
-def _low_pass(text: str) -> dict[str, Any]:
-    if text == OFF:
-        return {"low_pass": None}
-    example = "CUTOFF or CUTOFF,SAMPLING, such as 0.15 (cycles/px) or 1,7 (diffraction limits)"
-    cutoff, sampling, _ = _numbers(text, (float, float), (), example)
-    return {"low_pass": cutoff, "sampling": sampling}
-
-
-CLEANING: dict[str, tuple[str, Callable[[str], dict[str, Any]], str]] = {
-    "dust": (
-        "N,RADIUS[,divide|mask]",
-        _dust,
-        "at most N dust shadows of this radius (px) are divided out or masked",
-    ),
-    "dust-on": ("mean|FLAT", _dust_on, "where dust is found: the frames' mean (default), a flat"),
-    "background": (
-        "ORDER[,RADIUS][,speckle]",
-        _background,
-        "take off a polynomial of this order (0 to 6), fitted outside discs of RADIUS pixels "
-        "around the windows' centres (to the windows' corners), or around the tracked speckle",
-    ),
-    "outliers": (
-        "SIGMA[,mask|replace]",
-        _outliers,
-        "pixels that stand alone in a frame are masked, or replaced by the median around them",
-    ),
-    "flicker": ("SIGMA", _flicker, "the same for pixels that stand off what they usually are"),
-    "noise-cut": ("SIGMA", _noise_cut, "remove Fourier coefficients under so many noise sigmas"),
-    "low-pass": (
-        "CUTOFF[,SAMPLING]",
-        _low_pass,
-        "Gaussian low-pass: half amplitude at CUTOFF cycles/px, or, with SAMPLING = lambda "
-        "F#/pixel, at CUTOFF times the diffraction limit",
-    ),
-}
-"""Option: how it is written, what makes parameters of it, its help."""
+def _with_table(
+    recipe: Recipe, table: str, given: argparse.Namespace, asked: Sequence[str]
+) -> Recipe:
+    """Return the recipe with what the options of one step say."""
+    named = f"--{table}"
+    own = {option: one for option, (of, one) in own_options().items() if of == table}
+    own = {option: one for option, one in own.items() if option in asked}
+    if f"--no-{table}" in asked:
+        if also := [option for option in (named, *own) if option in asked]:
+            raise LuckyError(f"{also[0]} and --no-{table}: give one.")
+        return recipe.without(table)
+    last = recipe.table(table)
+    values: dict[str, Any] = {}
+    if has_option(table) and named in asked:
+        values = option_values(table, _given(given, named), last)
+    elif own and last is None and has_option(table):
+        raise LuckyError(f"{next(iter(own))} changes a step that is off: add --{table}.")
+    model = STEPS[table].get(values.get("method", last.kind if last else ""), first_of(table))
+    for option, one in own.items():
+        if one.name in values:
+            raise LuckyError(f"{option} and {named} {one.name}=…: give one.")
+        if one.name not in params(model):
+            kinds = [kind for kind, other in STEPS[table].items() if one.name in params(other)]
+            raise LuckyError(
+                f"{option} is of the method {' or '.join(kinds)}: add --{table} {kinds[0]}."
+            )
+        values[one.name] = plain_value(one, _given(given, option))
+    if "keep" in values and table == "select":
+        values.setdefault("above", None)  # a new cut, not that of the recipe
+    if not values and named not in asked:
+        return recipe
+    made: Step = changed_step(table, values, last)
+    return recipe.with_steps(made)

@@ -93,7 +93,7 @@ class Meter:
 
 
 def has_display() -> bool:
-    """Tell whether napari can open a window here."""
+    """Return whether napari can open a window here."""
     from importlib.util import find_spec
 
     screen = sys.platform in ("win32", "darwin") or any(

@@ -14,41 +14,53 @@ from napari_lucky.cli.options import (
     add_telescope_options,
     executor_on,
     folder,
+    from_text,
     telescope_input,
-    told_telescope,
+    whole_telescope,
 )
-from napari_lucky.cli.recipe_options import from_text
+from napari_lucky.cli.recipe_options import add_step_options, options_of_steps, recipe_of
 from napari_lucky.cli.terminal import Meter, say, warn
 from napari_lucky.errors import LuckyError
+from napari_lucky.execution.job import Job
 from napari_lucky.frames.window import Window
-from napari_lucky.pipeline.recipe import Recipe
 
 if TYPE_CHECKING:
     from napari_lucky.optics.pupil import Spider
     from napari_lucky.wavefront.job import MeasuredWavefront, WavefrontRequest
 
 CHOICES = ("random", "all", "ranked")
-OF_A_RUN = (
-    "dark",
-    "flat",
-    "saturation",
-    "range",
-    "choose",
-    "count",
-    "scheduler",
-    "gain",
-    "read_noise",
-)
-"""Options that say nothing of a pair of stacks."""
+SMOOTHING = ("noise-cut", "low-pass")
+"""Steps that a wavefront's model knows nothing of."""
+UNUSED = ("shifts", "register", "select", "stack", "output")
+"""Steps that no wavefront is made with."""
+OF_A_RUN = {
+    "recipe": "--recipe",
+    "range": "--frames",
+    "choose": "--choose",
+    "count": "--count",
+    "scheduler": "--scheduler",
+    "gain": "--gain",
+    "read_noise": "--read-noise",
+}
+"""What says nothing of a pair of stacks, nor do the options of steps."""
 
 
 def add_wavefront(commands: Any) -> None:
     """Add the parser of `napari-lucky wavefront`."""
     wavefront = commands.add_parser(
-        "wavefront", help="the telescope's static wavefront, from focused and defocused star"
+        "wavefront",
+        help="the telescope's static wavefront, from focused and defocused star",
+        usage="napari-lucky wavefront FRAMES… [options] -o OUT\n"
+        "       napari-lucky wavefront --recipe FILE [FRAMES…] [options] -o OUT\n"
+        "       napari-lucky wavefront --stacks FOCUS DEFOCUS [options] -o OUT",
     )
     add = wavefront.add_argument
     add_run(wavefront)
+    add(
+        "--recipe",
+        metavar="FILE",
+        help="a job's recipe.toml: its frames, windows, dark, flat and cleaning are used",
+    )
     add_named_telescope(wavefront)
     add_telescope_options(wavefront)
     add(
@@ -81,7 +93,7 @@ def add_wavefront(commands: Any) -> None:
         metavar="E",
         help="of the camera, e-; from the header (RDNOISE) or measured by default",
     )
-    add("--modes", type=int, metavar="N", help="Noll 4 to this one are told (36)")
+    add("--modes", type=int, metavar="N", help="report Noll 4 to this one (36)")
     add(
         "--choose",
         choices=CHOICES,
@@ -101,6 +113,7 @@ def add_wavefront(commands: Any) -> None:
     add("--overwrite", action="store_true", help="replace a wavefront that OUT already holds")
     add_scheduler(wavefront)
     add("-o", "--out", required=True, type=folder, metavar="OUT", help="folder for the results")
+    add_step_options(wavefront, skip=(*SMOOTHING, *UNUSED))
 
 
 def spider(text: str) -> Spider:
@@ -125,7 +138,7 @@ def run_wavefront(given: argparse.Namespace) -> int:
     """Do `napari-lucky wavefront`."""
     from napari_lucky.pipeline.results_folder import check_out
     from napari_lucky.wavefront.output import NAMES, write_wavefront
-    from napari_lucky.wavefront.summary import told_sign
+    from napari_lucky.wavefront.summary import sign_note
 
     request = _asked(given)
     inputs = {
@@ -145,7 +158,7 @@ def run_wavefront(given: argparse.Namespace) -> int:
     for note in measured.notes:
         warn(note)
     say(f"{_told(measured)}; wrote {', '.join(file.name for file in files)} to {given.out}")
-    say(told_sign(measured.wavefront))
+    say(sign_note(measured.wavefront))
     return 0
 
 
@@ -165,43 +178,37 @@ def _asked(given: argparse.Namespace) -> WavefrontRequest:
         "read_noise_e": given.read_noise,
     }
     known = {name: value for name, value in options.items() if value is not None}
-    return WavefrontRequest(told_telescope(given), given.defocus_pv, given.defocus_mm, known)
+    return WavefrontRequest(whole_telescope(given), given.defocus_pv, given.defocus_mm, known)
 
 
 def _measure(
     given: argparse.Namespace, request: WavefrontRequest, meter: Meter
 ) -> MeasuredWavefront:
-    from napari_lucky.wavefront.job import wavefront_of_run, wavefront_of_stack_files
+    from napari_lucky.wavefront.job import measure_wavefront_run, measure_wavefront_stack_files
 
     if given.stacks:
-        named = {"range": "frames", "read_noise": "read-noise"}
-        of_run = [f"--{named.get(n, n)}" for n in OF_A_RUN if getattr(given, n) is not None]
-        if given.frames or of_run:
+        of_run = ["FRAMES"] if given.frames else []
+        of_run += [option for name, option in OF_A_RUN.items() if getattr(given, name) is not None]
+        of_run += options_of_steps(given)
+        if of_run:
             raise LuckyError(
-                f"{' and '.join([*(['FRAMES'] if given.frames else []), *of_run])}: --stacks "
-                "measures one pair of images, not a run; leave one out."
+                f"{' and '.join(of_run)}: --stacks measures one pair of images, not a run; leave "
+                "one out."
             )
         windows = [spec and Window.centred(*spec) for spec in (given.focus, given.defocus)]
         focus, defocus = map(Path, given.stacks)
-        return wavefront_of_stack_files(
-            focus, defocus, request, (windows[0], windows[1]), progress=meter
+        return measure_wavefront_stack_files(
+            focus, defocus, request, (windows[0], windows[1]), job=Job(progress=meter)
         )
-    if not given.frames:
-        raise LuckyError("No frames were given; give a folder, a cube, or several FITS files.")
-    chosen = given.range or slice(None)
-    recipe = Recipe(
-        frames=tuple(given.frames),
-        start=chosen.start,
-        stop=chosen.stop,
-        step=chosen.step,
-        dark=given.dark,
-        flat=given.flat,
-        saturation=given.saturation,
-        focus=given.focus,
-        defocus=given.defocus,
-    )
-    with executor_on(given.scheduler, recipe.frames) as executor:
-        return wavefront_of_run(recipe, request, progress=meter, executor=executor)
+    recipe = recipe_of(given)
+    if smoothed := [table for table in SMOOTHING if recipe.table(table)]:
+        warn(
+            f"The recipe's {' and '.join(smoothed)} {'is' if len(smoothed) == 1 else 'are'} not "
+            "used: a wavefront is fitted to frames as the camera took them."
+        )
+    recipe = recipe.without(*SMOOTHING, *UNUSED)
+    with executor_on(given.scheduler, recipe.input.frames) as executor:
+        return measure_wavefront_run(recipe, request, job=Job(progress=meter, executor=executor))
 
 
 def _told(measured: MeasuredWavefront) -> str:

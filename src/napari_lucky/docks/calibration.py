@@ -7,36 +7,38 @@ from typing import Any
 
 import napari
 import numpy as np
-from magicgui.widgets import ComboBox, FloatSpinBox, LineEdit, SpinBox
+from magicgui.widgets import LineEdit, PushButton
 from napari.utils.theme import get_theme
 from numpy.typing import NDArray
 
-from napari_lucky.calibration.bad_pixels import HOT_SIGMA
 from napari_lucky.calibration.calibrate import (
     Calibrated,
     calibrate,
-    calibrate_step,
+    calibration_record,
     saturation_level,
 )
-from napari_lucky.calibration.flat_field import FlatField, flat_steps
-from napari_lucky.calibration.masters import DEAD_BELOW
+from napari_lucky.calibration.flat import FlatField, flat_steps
+from napari_lucky.calibration.step import Calibrate
 from napari_lucky.docks.choices import LayerCombo, base_name, is_image, is_run
 from napari_lucky.docks.dock import Dock
 from napari_lucky.docks.flat_graph import FlatGraph
+from napari_lucky.docks.form import StepForm
 from napari_lucky.docks.path_edit import PathEdit
+from napari_lucky.docks.recipe_files import ask_where_from, source_of
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress
+from napari_lucky.execution.job import Job
 from napari_lucky.fits.run import open_run
 from napari_lucky.frames.frames import ArrayFrames, Frames, Subset, frames_in, parse_range
-from napari_lucky.frames.history import History, Step, range_step
+from napari_lucky.frames.history import History, Record, range_step
+from napari_lucky.pipeline.recipe import Recipe, read_recipe
+from napari_lucky.viewer.display_array import ShownArray, read_ahead
 from napari_lucky.viewer.from_layers import GIVEN, frames_of, history_of
 from napari_lucky.viewer.messages import show_info
-from napari_lucky.viewer.shown_array import ShownArray, read_ahead
 from napari_lucky.viewer.to_layers import contrast_of, image_tuple
 
 Images = dict[str, NDArray[np.float32]]
 Limits = dict[str, tuple[float, float]]
-Made = tuple[Calibrated, Images, ShownArray, FlatField | None, Step, Limits]
+Made = tuple[Calibrated, Images, ShownArray, FlatField | None, Record, Limits]
 """The calibrated run, its masters, what its layer holds, the flat, the record, contrast limits."""
 
 
@@ -59,49 +61,10 @@ class CalibrationDock(Dock):
         )
         self.dark, self.dark_path = _source(napari_viewer, "dark")
         self.flat, self.flat_path = _source(napari_viewer, "flat")
-        self.combine = ComboBox(
-            name="combine",
-            label="combine",
-            choices=["mean", "median"],
-            tooltip="How several dark or flat frames become one master",
-        )
-        self.clip_sigma = FloatSpinBox(
-            name="clip_sigma",
-            label="clip (sigma)",
-            value=4.0,
-            min=0,
-            max=100,
-            step=0.5,
-            tooltip="Values this many standard deviations off a pixel's median are left out of "
-            "its master; 0 for none",
-        )
-        self.hot_sigma = FloatSpinBox(
-            name="hot_sigma",
-            label="hot (sigma)",
-            value=HOT_SIGMA,
-            min=1,
-            max=1000,
-            step=1,
-            tooltip="Pixels of the dark this many standard deviations over their neighbours are "
-            "masked; without a dark, such lone pixels of the run itself",
-        )
-        self.dead_below = FloatSpinBox(
-            name="dead_below",
-            label="dead below (of 1)",
-            value=DEAD_BELOW,
-            min=0,
-            max=0.99,
-            step=0.05,
-            tooltip="Pixels with less than this fraction of the flat's median response are masked",
-        )
-        self.saturation = SpinBox(
-            name="saturation",
-            label="saturation (ADU)",
-            value=0,
-            min=0,
-            max=2**31 - 1,
-            tooltip="Raw values of this many ADU and more are masked, such as 4095 for 12 bits; "
-            "0: from the header's SATURATE, or the greatest number the file can hold",
+        self.open_button = PushButton(
+            text="Open recipe…",
+            tooltip="Fill this dock and the others that are open from a recipe: the recipe.toml "
+            "of a job, or one saved in Stacking",
         )
         super().__init__(
             napari_viewer,
@@ -114,13 +77,11 @@ class CalibrationDock(Dock):
                 self.dark_path,
                 self.flat,
                 self.flat_path,
-                self.combine,
-                self.clip_sigma,
-                self.hot_sigma,
-                self.dead_below,
-                self.saturation,
+                StepForm("calibrate"),
+                self.open_button,
             ],
         )
+        self.open_button.changed.connect(lambda: self.attempt(self.open_recipe))
         self.graph = FlatGraph()
         self.column.addWidget(self.graph)
         self._follow_theme()
@@ -144,17 +105,12 @@ class CalibrationDock(Dock):
         of_layer = flat is not None and not isinstance(flat, str)
         flat_history = history_of(self.flat.value) if of_layer else None
         header = layer.metadata.get("header")
-        parameters: dict[str, Any] = {
-            "combine": self.combine.value,
-            "clip_sigma": self.clip_sigma.value,
-            "hot_sigma": self.hot_sigma.value,
-            "dead_below": self.dead_below.value,
-        }
-        names = {"dark": dark_name, "flat": flat_name}
-        saturation = self.saturation.value or saturation_level(header, frames.dtype)
+        by = self.forms["calibrate"].step(dark=dark_name, flat=flat_name)
+        assert isinstance(by, Calibrate)
+        saturation = by.saturation or saturation_level(header, frames.dtype)
         shown = self.frame_shown(frames.shape[0])
 
-        def work(progress: Progress) -> Made:
+        def work(job: Job) -> Made:
             calibrated = calibrate(
                 frames,
                 _opened(dark),
@@ -162,8 +118,11 @@ class CalibrationDock(Dock):
                 saturation=saturation,
                 history=before,
                 flat_history=flat_history,
-                progress=progress,
-                **parameters,
+                combine=by.combine,
+                clip_sigma=by.clip_sigma,
+                hot_sigma=by.hot_sigma,
+                dead_below=by.dead_below,
+                job=job,
             )
             masters = {
                 name: np.asarray(master)
@@ -176,7 +135,7 @@ class CalibrationDock(Dock):
             if "flat" in masters:
                 field = FlatField(masters["flat"], masters.get("light"))
                 _ = field.level, field.rms, field.dead  # kept from now on: it takes a while
-            step = calibrate_step(calibrated, parameters, names)  # with checksums
+            step = calibration_record(calibrated, by)  # with checksums
             return calibrated, masters, read_ahead(calibrated, shown), field, step, contrast
 
         def done(result: Made) -> Iterator[None]:
@@ -190,7 +149,7 @@ class CalibrationDock(Dock):
                 yield
             steps: History = ()
             if field is not None:
-                steps = flat_steps(field, parameters, step.inputs.get("dark"))
+                steps = flat_steps(field, by.model_dump(), step.inputs.get("dark"))
             for name, title, made in (
                 ("dark", "master dark", ()),
                 ("light", "master flat before normalisation", steps[:-1]),
@@ -226,6 +185,29 @@ class CalibrationDock(Dock):
 
         self.start(work, done)
 
+    def open_recipe(self) -> None:
+        """Ask which, and fill all docks that are open."""
+        if (path := ask_where_from(self)) is None:
+            return
+        recipe = read_recipe(path)
+        docks = [
+            dock for dock in self.viewer.window.dock_widgets.values() if isinstance(dock, Dock)
+        ]
+        for dock in docks:
+            dock.fill(recipe)
+        of = ", ".join(recipe.input.frames)
+        self.note(f"Filled the docks from {path.name}." + (f" It is of {of}." if of else ""))
+
+    def fill(self, recipe: Recipe) -> None:
+        """Show a recipe's calibration, and which frames it takes."""
+        super().fill(recipe)
+        by = recipe[Calibrate]
+        self.dark.value = self.flat.value = None  # no layer: a recipe has paths
+        self.dark_path.line.value, self.flat_path.line.value = by.dark or "", by.flat or ""
+        given = [recipe.input.start, recipe.input.stop, recipe.input.step]
+        parts = ["" if number is None else str(number) for number in given]
+        self.frames.value = ":".join(parts) if any(parts) else ""
+
 
 def _source(viewer: napari.Viewer, name: str) -> tuple[LayerCombo, PathEdit]:
     combo = LayerCombo(
@@ -250,9 +232,9 @@ def _source(viewer: napari.Viewer, name: str) -> tuple[LayerCombo, PathEdit]:
 def _chosen(combo: LayerCombo, edit: PathEdit) -> tuple[Frames | str | None, str | None]:
     if edit.path is not None:
         GIVEN.add(edit.path)
-        return edit.path, edit.path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+        return edit.path, edit.path
     if combo.value is not None:
-        return frames_of(combo.value), combo.value.name
+        return frames_of(combo.value), source_of(combo.value)
     return None, None
 
 

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import napari
-from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox
+from magicgui.widgets import CheckBox, ComboBox
 from napari.layers import Layer
 
 from napari_lucky.calibration.sampling import Sampling
-from napari_lucky.imaging.star_image import MOST_SMOOTH
+from napari_lucky.docks.number_box import DeclaredNumber
+from napari_lucky.stacking.step import StackFrames
+from napari_lucky.steps.declaration import params
 from napari_lucky.viewer.from_layers import history_of
 
 
@@ -46,8 +48,8 @@ class LayerCombo(ComboBox):
     def _layers(self, _: Any = None) -> list[tuple[str, Layer]]:
         return [(layer.name, layer) for layer in self._viewer.layers if self._accept(layer)]
 
-    def _on_changed(self, value: Any) -> None:
-        self._by_user = self._by_user or (not self._resetting and value is not None)
+    def _on_changed(self, _: Any) -> None:
+        self._by_user = self._by_user or not self._resetting
 
     def reset_choices(self, *_: Any) -> None:
         """Take up the viewer's layers anew, and keep what was chosen."""
@@ -56,7 +58,8 @@ class LayerCombo(ComboBox):
         self._resetting = True
         super().reset_choices()
         likely = [layer for layer in layers if self._prefer and self._prefer(layer)]
-        if likely and not (self._by_user and kept in layers):
+        self._by_user = self._by_user and (kept is None or kept in layers)
+        if likely and not self._by_user:
             self.value = likely[-1]
         elif kept in layers:
             self.value = kept
@@ -69,7 +72,7 @@ def base_name(layer: Layer) -> str:
 
 
 def is_run(layer: Layer) -> bool:
-    """Tell whether a layer is a run of frames that have not been shifted yet."""
+    """Return whether a layer is a run of frames that have not been shifted yet."""
     return (
         isinstance(layer, napari.layers.Image)
         and layer.data.ndim == 3
@@ -79,7 +82,7 @@ def is_run(layer: Layer) -> bool:
 
 
 def is_image(layer: Layer) -> bool:
-    """Tell whether a layer is an image or a run."""
+    """Return whether a layer is an image or a run."""
     return isinstance(layer, napari.layers.Image) and not layer.rgb
 
 
@@ -89,12 +92,12 @@ def has_step(name: str) -> Callable[[Layer], bool]:
 
 
 def is_registration(layer: Layer) -> bool:
-    """Tell whether a layer holds the shifts of a run."""
+    """Return whether a layer holds the shifts of a run."""
     return isinstance(layer, napari.layers.Vectors) and {"frame", "dy", "dx"} <= set(layer.features)
 
 
 def is_windows(layer: Layer) -> bool:
-    """Tell whether a layer can hold windows."""
+    """Return whether a layer can hold windows."""
     return isinstance(layer, napari.layers.Shapes)
 
 
@@ -124,53 +127,20 @@ def windows_combo(viewer: napari.Viewer, tooltip: str, *, likely: bool = False) 
     )
 
 
-def smooth_box(value: float, tooltip: str) -> FloatSpinBox:
-    """Return the box for a Gaussian smoothing in pixels."""
-    return FloatSpinBox(
-        name="smooth",
-        label="smoothing (px)",
-        value=value,
-        min=0,
-        max=MOST_SMOOTH,
-        step=0.5,
-        tooltip=f"Standard deviation of the Gaussian smoothing {tooltip}",
-    )
-
-
-AUTO = -0.5
-"""What a box for the smoothing holds when it shows "auto"."""
-
-
-def auto_smooth_box(use: str) -> FloatSpinBox:
-    """Return the box for a smoothing that goes by the sampling unless a number is given."""
-    box = smooth_box(
-        0,
-        f"before {use}, in pixels. auto: a third of lambda/D, which is measured in the frames, "
-        "and a pixel at least; 0: none",
-    )
-    box.min = box.value = AUTO
-    box.native.setSpecialValueText("auto")
-    return box
-
-
-def show_smoothing(box: FloatSpinBox, sampling: Sampling | None, use: str) -> None:
+def show_smoothing(box: DeclaredNumber, sampling: Sampling | None, use: str) -> None:
     """Show the pixels that "auto" stood for, and in the tooltip why, if it was used."""
     if sampling is not None:
         smooth = sampling.smooth if use == "tracking" else sampling.rank_smooth
-        box.native.setSpecialValueText(f"auto: {smooth:g}{'' if sampling.px else ' (a guess)'}")
-        box.tooltip = sampling.tell_smoothing(use)
-
-
-def smoothing_in(box: FloatSpinBox) -> float | None:
-    """Return the pixels in a box of `auto_smooth_box`, or None for "auto"."""
-    return None if box.value < 0 else float(box.value)
+        box.word = f"auto: {smooth:g} px{'' if sampling.px else ' (a guess)'}"
+        box.tooltip = sampling.smoothing_note(use)
 
 
 def subpixel_box() -> CheckBox:
     """Return the box for shifts by fractions of a pixel."""
+    declared = params(StackFrames)["subpixel"]
     return CheckBox(
         name="subpixel",
         text="shift by fractions of a pixel",
-        value=True,
-        tooltip="Interpolation with a windowed sinc; off: whole pixels, no interpolation",
+        value=declared.default,
+        tooltip=declared.text,
     )

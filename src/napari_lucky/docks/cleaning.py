@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import napari
-from magicgui.widgets import ComboBox, FloatSpinBox, PushButton, SpinBox
+from magicgui.widgets import PushButton
 
-from napari_lucky.cleaning.background import MAX_ORDER, BackgroundModel, discs_around
-from napari_lucky.cleaning.clean import CHOICES, Cleaned, Cleaning, clean
-from napari_lucky.cleaning.dust import find_dust, light_of_run
-from napari_lucky.cleaning.dust_shadow import Spot
+from napari_lucky.cleaning.background import BackgroundModel, discs_around
+from napari_lucky.cleaning.clean import Cleaned, clean
+from napari_lucky.cleaning.dust import RemoveDust, find_dust, light_of_run
+from napari_lucky.cleaning.dust_shadow import DustShadow
+from napari_lucky.cleaning.step import CleaningStep
 from napari_lucky.docks.choices import (
     LayerCombo,
     base_name,
@@ -21,14 +23,18 @@ from napari_lucky.docks.choices import (
     windows_combo,
 )
 from napari_lucky.docks.dock import Dock
+from napari_lucky.docks.form import StepForm
+from napari_lucky.docks.recipe_files import source_of
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress
+from napari_lucky.execution.job import Job
+from napari_lucky.pipeline.recipe import Recipe
+from napari_lucky.steps.declaration import Step
+from napari_lucky.steps.registry import first_of, load_steps
+from napari_lucky.viewer.display_array import ShownArray, read_ahead
 from napari_lucky.viewer.from_layers import frames_of, history_of, spots_of, windows_of
 from napari_lucky.viewer.messages import show_info
-from napari_lucky.viewer.shown_array import ShownArray, read_ahead
 from napari_lucky.viewer.to_layers import contrast_of, dust_tuple, image_tuple
 
-OFF = "off"
 Made = tuple[Cleaned, ShownArray, dict[str, tuple[float, float]]]
 """The cleaned run, what its layer holds, and contrast limits by layer."""
 
@@ -52,49 +58,11 @@ class CleaningDock(Dock):
             "background is not fitted there, outliers are counted there",
             likely=True,
         )
-        self.outliers = _box("outliers", "outliers (sigma)", 0.5, 1000, _OUTLIERS)
-        self.flicker = _box("flicker", "flicker (sigma)", 0.5, 1000, _FLICKER)
-        self.outliers_as = _choice("outliers_as", "outliers are", "What becomes of such pixels")
-        self.background = ComboBox(
-            name="background",
-            label="background order",
-            choices=[OFF, *map(str, range(MAX_ORDER + 1))],
-            tooltip="Take a polynomial of this order off each frame, fitted outside discs around "
-            "the stars; for stray light that dark and flat leave",
-        )
-        self.radius = SpinBox(
-            name="radius",
-            label="disc radius (px)",
-            value=0,
-            min=0,
-            max=100_000,
-            tooltip="Radius of the discs in pixels; 0: to the windows' corners",
-        )
-        self.centre = _choice(
-            "background_centre", "discs stay on the", "Or move with the brightest speckle"
-        )
-        self.dust = SpinBox(
-            name="dust",
-            label="dust spots (at most)",
-            value=5,
-            min=1,
-            max=1000,
-            tooltip="How many shadows “Find dust” looks for",
-        )
-        self.dust_radius = FloatSpinBox(
-            name="dust_radius",
-            label="dust radius (px)",
-            value=10,
-            min=1,
-            max=500,
-            step=1,
-            tooltip="Radius of the shadows that “Find dust” looks for, in pixels",
-        )
         self.light = LayerCombo(
             napari_viewer,
             is_image,
-            name="light",
-            label="find dust on",
+            name="on",
+            label="find on",
             nullable=True,
             tooltip="An image of even light, such as a flat; none: the mean of the run. Shadows "
             "are measured where they were found: do not divide by a flat's shadows twice",
@@ -110,35 +78,21 @@ class CleaningDock(Dock):
             name="spots",
             label="dust spots",
             nullable=True,
-            tooltip="Points layer with the shadows, each as large as its point; none: dust stays",
+            tooltip="Points layer with the shadows, each as large as its point; none: they are "
+            "looked for",
         )
-        self.dust_as = _choice("dust_as", "dust is", "Divided out, or masked")
-        self.noise_cut = _box("noise_cut", "noise cut (sigma)", 0.5, 10, _NOISE_CUT)
-        self.low_pass = _box("low_pass", "low-pass cut-off", 0.01, 100, _LOW_PASS)
-        self.sampling = _box("sampling", "lambda F#/pixel (px)", 0.1, 1000, _SAMPLING)
+        dust = StepForm("dust", [self.light, self.spots, self.find_button])
+        steps = [first_of(table) for table in load_steps()]
+        others = [
+            StepForm(step.table)
+            for step in steps
+            if issubclass(step, CleaningStep) and step is not RemoveDust
+        ]
         super().__init__(
             napari_viewer,
             "What dark and flat leave: dust, outlier pixels, stray light, noise. All is off unless "
-            "you choose it; the result is computed as it is looked at.",
-            [
-                self.image,
-                self.windows,
-                self.dust,
-                self.dust_radius,
-                self.light,
-                self.find_button,
-                self.spots,
-                self.dust_as,
-                self.background,
-                self.radius,
-                self.centre,
-                self.outliers,
-                self.flicker,
-                self.outliers_as,
-                self.noise_cut,
-                self.low_pass,
-                self.sampling,
-            ],
+            "you tick it; the result is computed as it is looked at.",
+            [self.image, self.windows, dust, *others],
             follows=[
                 (self.image, ("data",)),
                 (self.windows, ("data",)),
@@ -154,12 +108,13 @@ class CleaningDock(Dock):
             raise LuckyError("Open a run first: a folder of FITS frames, or a cube.")
         frames = frames_of(layer if light is None else light)
         discs = discs_around(self._windows(layer)) if light is None else ()
-        radius, most = self.dust_radius.value, self.dust.value
+        form = self.forms["dust"]
+        radius, most = form["radius"].value, form["count"].value
 
-        def work(progress: Progress) -> tuple[Spot, ...]:
-            return find_dust(light_of_run(frames, progress=progress), radius, most, discs=discs)
+        def work(job: Job) -> tuple[DustShadow, ...]:
+            return find_dust(light_of_run(frames, job=job), radius, most, discs=discs)
 
-        def done(spots: tuple[Spot, ...]) -> Iterator[None]:
+        def done(spots: tuple[DustShadow, ...]) -> Iterator[None]:
             if not spots:
                 self.note(f"No shadow of {radius:g} px stands out there.")
                 return
@@ -175,41 +130,39 @@ class CleaningDock(Dock):
         layer, points, light_layer = self.image.value, self.spots.value, self.light.value
         if layer is None:
             raise LuckyError("Open a run first: a folder of FITS frames, or a cube.")
-        spots = () if points is None else tuple(map(tuple, spots_of(points, layer)))
-        on = "mean" if light_layer is None else light_layer.name
-        cleaning = self._cleaning(spots, on)
-        if cleaning == Cleaning(dust_on=on):
+        steps = self._steps(layer, points, light_layer)
+        if not steps:
             raise LuckyError("Everything is off: there is nothing to clean.")
-        if spots and light_layer is not None and cleaning.dust_as == "divide":
+        dust = next((step for step in steps if isinstance(step, RemoveDust)), None)
+        if dust is not None and light_layer is not None and dust.action == "divide":
             _check_not_divided(layer, light_layer)
         frames, windows = frames_of(layer), self._windows(layer)
-        light_frames = None if light_layer is None or not spots else frames_of(light_layer)
-
+        light_frames = None if light_layer is None or dust is None else frames_of(light_layer)
         shown = self.frame_shown(frames.shape[0])
 
-        def work(progress: Progress) -> Made:
+        def work(job: Job) -> Made:
             light = None
             if light_frames is not None:
-                light = light_of_run(light_frames, progress=progress)
-            cleaned = clean(frames, cleaning, windows, light=light, progress=progress)
-            progress(0, 1, "looking at the result")
+                light = light_of_run(light_frames, job=job)
+            cleaned = clean(frames, steps, windows=windows, light=light, job=job)
+            job.progress(0, 1, "looking at the result")
             contrast = {"cleaned": contrast_of(cleaned.frames)}
-            if cleaned.background is not None:
-                contrast["background"] = contrast_of(BackgroundModel(cleaned.background))
-            progress(0, 1, "looking at the result")
+            if (removed := cleaned.views.get("background")) is not None:
+                contrast["background"] = contrast_of(BackgroundModel(removed))
+            job.progress(0, 1, "looking at the result")
             return cleaned, read_ahead(cleaned.frames, shown), contrast
 
         def done(result: Made) -> Iterator[None]:
             cleaned, data, contrast = result
             run = base_name(layer)
             shared = {"header": layer.metadata.get("header"), "like": layer}
-            history = (*history_of(layer), *cleaned.steps)
-            if cleaned.background is not None:
-                names = [step.name for step in cleaned.steps]
-                upto = cleaned.steps[: names.index("take off background") + 1]
+            history = (*history_of(layer), *cleaned.history)
+            if (removed := cleaned.views.get("background")) is not None:
+                names = [step.name for step in cleaned.history]
+                upto = cleaned.history[: names.index("background") + 1]
                 self.add(
                     image_tuple(
-                        BackgroundModel(cleaned.background),
+                        BackgroundModel(removed),
                         f"{run} background",
                         history=(*history_of(layer), *upto),
                         contrast_limits=contrast["background"],
@@ -234,52 +187,38 @@ class CleaningDock(Dock):
         shapes = self.windows.value
         return [] if shapes is None or not len(shapes.data) else windows_of(shapes, layer)
 
-    def _cleaning(self, spots: Any, on: str) -> Cleaning:
-        order = self.background.value
-        chosen: dict[str, Any] = {
-            "outliers": self.outliers.value or None,
-            "flicker": self.flicker.value or None,
-            "noise_cut": self.noise_cut.value or None,
-        }
-        if chosen["outliers"] or chosen["flicker"]:
-            chosen["outliers_as"] = self.outliers_as.value
-        if order != OFF:
-            chosen["background"] = int(order)
-            chosen["background_radius"] = self.radius.value or None
-            chosen["background_centre"] = self.centre.value
-        if self.low_pass.value:
-            chosen["low_pass"] = self.low_pass.value
-            chosen["sampling"] = self.sampling.value or None
-        if spots:
-            chosen["dust_spots"], chosen["dust_as"] = spots, self.dust_as.value
-        return Cleaning(dust_on=on, **chosen)
+    def _steps(self, layer: Any, points: Any, light: Any) -> list[Step]:
+        """Return the steps that are on."""
+        spots = () if points is None else tuple(map(tuple, spots_of(points, layer)))
+        if points is not None and not spots:
+            raise LuckyError(f"“{points.name}” marks no dust: add a point, or choose no layer.")
+        dust = {"spots": spots, "on": "mean" if light is None else source_of(light)}
+        made = [form.step(**(dust if form.table == "dust" else {})) for form in self.forms.values()]
+        return [step for step in made if step is not None]
+
+    def fill(self, recipe: Recipe) -> None:
+        """Show the cleaning of a recipe; its dust spots are marked on the run that is chosen."""
+        super().fill(recipe)
+        dust, run = recipe.get(RemoveDust), self.image.value
+        if dust is None or run is None:
+            return
+        self.spots.value = None
+        if dust.spots:
+            spots = [DustShadow(*spot) for spot in dust.spots]
+            self.spots.value = self.add(dust_tuple(spots, f"{base_name(run)} dust", like=run))
+        layers = [layer for layer in self.light.choices if layer is not None]
+        self.light.value = next((la for la in layers if source_of(la) == dust.on), None)
+        if dust.on != "mean" and self.light.value is None:
+            self.note(f"The recipe finds dust on {dust.on}: open it, and choose it as “find on”.")
 
 
 def _check_not_divided(layer: Any, light: Any) -> None:
     """Refuse to divide by the shadows of the flat that calibrated the run."""
     for step in history_of(layer):
         flat = step.inputs.get("flat") if step.name == "calibrate" else None
-        if flat and (light.name == flat["name"] or light.name.endswith("master flat")):
+        names = light.name, Path(source_of(light)).name
+        if flat and (flat.get("name") in names or light.name.endswith("master flat")):
             raise LuckyError(
                 f"“{layer.name}” was divided by this flat, and so are its shadows. Choose the raw "
                 "run, mask the shadows, or find dust on the mean of the run (no layer)."
             )
-
-
-def _box(name: str, label: str, step: float, most: float, told: str) -> FloatSpinBox:
-    box = FloatSpinBox(
-        name=name, label=label, value=0, min=0, max=most, step=step, tooltip=f"{told}; 0: off"
-    )
-    box.native.setDecimals(3)
-    return box
-
-
-def _choice(name: str, label: str, told: str) -> ComboBox:
-    return ComboBox(name=name, label=label, choices=list(CHOICES[name]), tooltip=told)
-
-
-_OUTLIERS = "Pixels that stand alone in a frame, so many sigmas off the median around them"
-_FLICKER = "Pixels that stand alone, so many sigmas off what they usually are"
-_NOISE_CUT = "Remove Fourier coefficients under so many sigmas of the noise that is measured"
-_LOW_PASS = "Gaussian low-pass: half amplitude at so many cycles/px, or diffraction limits"
-_SAMPLING = "Width lambda/D on the sensor: the cut-off is then in units of the diffraction limit"

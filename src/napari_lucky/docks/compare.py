@@ -8,26 +8,27 @@ from typing import Any
 
 import napari
 import numpy as np
-from magicgui.widgets import CheckBox, ComboBox, Container, PushButton, SpinBox
+from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, PushButton, SpinBox
 from napari.layers import Layer
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QFileDialog
 
-from napari_lucky.docks.choices import has_step, is_image, smooth_box
+from napari_lucky.docks.choices import has_step, is_image
 from napari_lucky.docks.comparison import ComparisonCanvas
 from napari_lucky.docks.dock import Dock
 from napari_lucky.docks.jobs import attempt
 from napari_lucky.docks.layer_checks import LayerChecks
 from napari_lucky.docks.surface_view import SurfaceView
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress
+from napari_lucky.execution.job import Job
 from napari_lucky.frames.window import Window
-from napari_lucky.imaging.profiles import PROFILES, cut_around, peak_pixel
+from napari_lucky.imaging.profiles import PROFILES, cutout, peak_pixel
+from napari_lucky.imaging.star_image import MOST_SMOOTH
 from napari_lucky.plots.comparison import FIGURES, Compared, Look
 from napari_lucky.psf.surface_mesh import surface_of
 from napari_lucky.stacking.mean import Stack, stack_mean
-from napari_lucky.stacking.methods import stack_step
+from napari_lucky.stacking.methods import StackMean, stack_record
 from napari_lucky.viewer.from_layers import frames_of, history_of, image_at, inputs_of
 from napari_lucky.viewer.to_layers import image_tuple, surface_tuple
 
@@ -56,7 +57,16 @@ class CompareDock(Dock):
             max=512,
             tooltip="Side of the squares cut around the peaks, and of the surface, in pixels",
         )
-        self.smooth = smooth_box(2.0, "with which the peak is looked for; what is shown is not")
+        self.smooth = FloatSpinBox(
+            name="smooth",
+            label="smoothing (px)",
+            value=2.0,
+            min=0,
+            max=MOST_SMOOTH,
+            step=0.5,
+            tooltip="Standard deviation of the Gaussian smoothing with which the peak is looked "
+            "for; what is shown is not smoothed",
+        )
         self.same = CheckBox(
             name="same", text="same contrast", tooltip="One scale for all images; off: each its own"
         )
@@ -90,7 +100,7 @@ class CompareDock(Dock):
         )
         self.run_button.text = "Average runs"
         self.run_button.tooltip = "Add the mean of all frames of each ticked run as a layer"
-        self._form.margins = (0, 0, 0, 0)  # so that the rows fit into the narrowest dock
+        self._containers[0].margins = (0, 0, 0, 0)  # so that the rows fit into the narrowest dock
         self.layers = LayerChecks(napari_viewer, is_image, _likely, self._layers_changed)
         self.layers.setToolTip("Layers that are compared")
         self.layers.setFixedHeight(100)
@@ -172,7 +182,7 @@ class CompareDock(Dock):
             peak = peak_pixel(image, self.smooth.value)
         except (LuckyError, OSError, MemoryError) as error:
             return Compared(layer.name, told=str(error))  # as a sentence each frame it would pester
-        cut = cut_around(image, peak, look.side)
+        cut = cutout(image, peak, look.side)
         profile = PROFILES[look.kind](cut, (look.side // 2, look.side // 2))
         told = "" if frame is None else f"frame {frame}"
         return Compared(layer.name, cut, profile, told)
@@ -184,13 +194,13 @@ class CompareDock(Dock):
             raise LuckyError("There is nothing to average: tick a run in the list first.")
         sources = [(layer, layer.name, frames_of(layer)) for layer in runs]
 
-        def work(progress: Progress) -> list[Stack]:
+        def work(job: Job) -> list[Stack]:
             return [
                 stack_mean(
                     frames,
                     np.arange(frames.shape[0]),
                     Window.whole(frames.shape),
-                    progress=progress,
+                    job=job,
                     what=f"averaging {name}",
                 )
                 for _, name, frames in sources
@@ -203,7 +213,7 @@ class CompareDock(Dock):
                 shifts = [step for step in history if step.name == "shift"]
                 subpixel = any(step.parameters.get("subpixel") for step in shifts)
                 window = Window.whole(frames.shape)
-                step = stack_step(window, bool(shifts), subpixel, stack.count)
+                step = stack_record(StackMean(subpixel=subpixel), window, bool(shifts), stack.count)
                 means.append(
                     self.add(
                         image_tuple(

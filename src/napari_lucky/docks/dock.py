@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import groupby
 from threading import Thread
 from typing import Any
 
@@ -25,10 +26,24 @@ from qtpy.QtWidgets import (
 
 from napari_lucky.docks.auto_run import Followed, KeepingUp, put_in_place
 from napari_lucky.docks.choices import LayerCombo
-from napari_lucky.docks.jobs import END, Done, Job, Work, attempt, import_tables, sentence_of, tell
+from napari_lucky.docks.form import LABELS, StepForm, narrow, pass_wheel_on
+from napari_lucky.docks.jobs import (
+    END,
+    DockJob,
+    Done,
+    Work,
+    attempt,
+    import_tables,
+    sentence_of,
+    tell,
+)
+from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.text import plain
 from napari_lucky.viewer.messages import show_warning
 from napari_lucky.viewer.to_layers import LayerTuple
+
+NARROWEST = 290
+"""Pixels that a dock is wide at least, so that numbers in its boxes can be read."""
 
 
 class Dock(QScrollArea):
@@ -40,28 +55,34 @@ class Dock(QScrollArea):
         Where layers are taken from and put.
     explanation : str
         A line or two on what it does.
-    parameters : list of Widget
+    parameters : list of Widget or StepForm
         The parameters, in the order of the work.
     follows : sequence of Followed
         What it works on and can keep up with; none: it runs only when told.
     quiet : sequence of Widget
         Parameters that take effect without running again.
+    of_run : collection of str
+        Names of parameters that are not remembered: they are of one run alone.
     """
 
     def __init__(
         self,
         viewer: napari.Viewer,
         explanation: str,
-        parameters: list[Widget],
+        parameters: Sequence[Widget | StepForm],
         follows: Sequence[Followed] = (),
-        quiet: Sequence[Widget] = (),
+        quiet: Sequence[Any] = (),
+        of_run: Collection[str] = (),
     ) -> None:
         super().__init__()
         self.viewer = viewer
         self._tabbed = False
-        self._jobs: list[Job] = []  # none, or the one that runs
+        self._jobs: list[DockJob] = []  # none, or the one that runs
         self._parameters = parameters
+        self.forms = {form.table: form for form in parameters if isinstance(form, StepForm)}
         self._remembered = [w for w in _flat(parameters) if _is_plain(w)]
+        for form in self.forms.values():
+            self._remembered += [one for one in form.editors if one.name not in of_run]
         self.run_button = PushButton(text="Run", tooltip="Start with these parameters")
         self.cancel_button = PushButton(
             text="Cancel", enabled=False, tooltip="Stop the job; nothing is changed"
@@ -86,8 +107,6 @@ class Dock(QScrollArea):
     def _lay_out(self, explanation: str) -> None:
         label = QLabel(explanation)
         label.setWordWrap(True)
-        # the containers are kept: magicgui's native widgets do not keep them alive
-        self._form = Container(widgets=self._parameters)
         buttons: list[Widget] = [self.run_button, self.cancel_button]
         if self.keeping_up is not None:
             buttons.append(self.keeping_up.box)
@@ -103,15 +122,32 @@ class Dock(QScrollArea):
         outer.addLayout(self.column)
         outer.addStretch(1)
         self.column.addWidget(label)
-        self.column.addWidget(self._form.native)
+        # the containers are kept: magicgui's native widgets do not keep them alive
+        self._containers = []
+        for is_form, some in groupby(self._parameters, lambda one: isinstance(one, StepForm)):
+            if is_form:
+                for form in some:
+                    self.column.addWidget(form.native)
+            else:
+                self._containers.append(Container(widgets=list(some)))
+                self.column.addWidget(self._containers[-1].native)
+        if self.forms:
+            self._align()
         self.column.addWidget(self._buttons.native)
         self.column.addWidget(self.notes)
+        pass_wheel_on(inside)
         self.setWidget(inside)
         self.setWidgetResizable(True)
-        scroll_bar = self.verticalScrollBar()
-        wide = 0 if scroll_bar is None else scroll_bar.sizeHint().width()
-        self.setMinimumWidth(inside.minimumSizeHint().width() + wide)  # nothing is cut at the side
         self.setFrameShape(QFrame.Shape.NoFrame)
+
+    def _align(self) -> None:
+        """Put the labels beside forms into the forms' column."""
+        for container in self._containers:
+            container.margins = (7, 0, 7, 0)
+            for widget in container:
+                narrow(widget.native)
+            for label in container.native.findChildren(QLabel):
+                label.setFixedWidth(LABELS)
 
     def event(self, event: QEvent) -> bool:
         """End the job when the dock is closed: napari then takes it out of its window."""
@@ -126,6 +162,11 @@ class Dock(QScrollArea):
         super().showEvent(event)
         if not self._tabbed:
             self._tabbed = True
+            inside, scroll_bar = self.widget(), self.verticalScrollBar()
+            if inside is not None and scroll_bar is not None:  # nothing is cut at the side
+                wide = scroll_bar.sizeHint().width()
+                least = inside.minimumSizeHint().width() + wide
+                self.setMinimumWidth(max(least, NARROWEST))
             QTimer.singleShot(0, self._tabify)
 
     def _tabify(self) -> None:
@@ -145,8 +186,13 @@ class Dock(QScrollArea):
     def reset_choices(self, *_: Any) -> None:
         """Take up the viewer's layers anew; napari calls it when they change."""
         for widget in self._parameters:
-            if isinstance(widget, LayerCombo):
+            if isinstance(widget, (LayerCombo, StepForm)):
                 widget.reset_choices()
+
+    def fill(self, recipe: Recipe) -> None:
+        """Show the steps of a recipe."""
+        for table, form in self.forms.items():
+            form.show(recipe.table(table))
 
     def note(self, *sentences: str, doubts: Sequence[str] = ()) -> None:
         """Show under Run what the last job has to say, and nothing of the job before it.
@@ -196,7 +242,7 @@ class Dock(QScrollArea):
 
         self.run_button.enabled, self.cancel_button.enabled = False, True
         self.note()
-        self._jobs.append(Job(work, finish, self._on_ended, self.tell))
+        self._jobs.append(DockJob(work, finish, self._on_ended, self.tell))
         self._jobs[0].start()
 
     def _run_again(self) -> bool:
@@ -271,21 +317,24 @@ class Dock(QScrollArea):
                 continue  # of an older version, or edited: the default holds
 
 
-def _abandon(jobs: list[Job], *_: Any) -> None:
+def _abandon(jobs: list[DockJob], *_: Any) -> None:
     for job in jobs:
         job.abandon()
 
 
-def _flat(parameters: Iterable[Widget]) -> list[Widget]:
-    """Return the parameters, those of a row of several as well."""
+def _flat(parameters: Iterable[Widget | StepForm]) -> list[Widget]:
+    """Return the hand-made widgets, those of a row of several and those in forms as well."""
     flat: list[Widget] = []
     for widget in parameters:
-        flat += _flat(widget) if isinstance(widget, Container) else [widget]
+        if isinstance(widget, StepForm):
+            flat += _flat(widget.own)
+        else:
+            flat += _flat(widget) if isinstance(widget, Container) else [widget]
     return flat
 
 
 def _is_plain(widget: Widget) -> bool:
-    """Tell whether a parameter is remembered; what is of one run alone is not."""
+    """Return whether a parameter is remembered; what is of one run alone is not."""
     value = getattr(widget, "value", None)
     of_run = isinstance(widget, (LayerCombo, LineEdit, PushButton))
     return not of_run and isinstance(value, (bool, int, float, str))

@@ -29,16 +29,16 @@ from napari_lucky.docks.dock import Dock
 from napari_lucky.docks.graphs import rc_colours
 from napari_lucky.docks.telescope_choice import TelescopeChoice
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress
+from napari_lucky.execution.job import Job
 from napari_lucky.frames.history import stack_scale
 from napari_lucky.plots.comparison import FIGURES, save_figure
 from napari_lucky.psf.bootstrap import MOST_RESAMPLES, bootstrap_figures
 from napari_lucky.psf.figures import psf_figures
 from napari_lucky.psf.output import save_tables
 from napari_lucky.psf.plots import MOST_CURVES, draw_figures
-from napari_lucky.psf.recipe import FigureRecipe
+from napari_lucky.psf.recipe import PsfRecipe
 from napari_lucky.psf.stacks import on_finer, stacked_frames
-from napari_lucky.psf.table import FigureRow, tell_apertures, told_figures
+from napari_lucky.psf.table import FigureRow, aperture_notes, figure_rows
 from napari_lucky.viewer.from_layers import (
     chain_history,
     frames_of,
@@ -186,7 +186,7 @@ class FiguresDock(Dock):
             self.telescope.take_header(layer.metadata.get("header"))
 
     @property
-    def recipe(self) -> FigureRecipe:
+    def recipe(self) -> PsfRecipe:
         """Aperture, ring and pixel, as dialled in.
 
         Raises
@@ -201,7 +201,7 @@ class FiguresDock(Dock):
             raise LuckyError(f"The background {level!r} is no number of ADU.") from None
         inner, outer = self.inner.value, self.outer.value
         ring = (inner, outer) if inner or outer else None
-        return FigureRecipe(self.aperture.value or None, ring, background, self.integration.value)
+        return PsfRecipe(self.aperture.value or None, ring, background, self.integration.value)
 
     def run(self) -> None:
         """Measure the image, with errors if there are frames, and show it."""
@@ -217,19 +217,19 @@ class FiguresDock(Dock):
         frames = self._frames(layer) if frame is None else None
         resamples, name = self.resamples.value, layer.name
 
-        def work(progress: Progress) -> FigureRow:
-            figures = psf_figures(pixels, diffraction, recipe, window)
+        def work(job: Job) -> FigureRow:
+            figures = psf_figures(pixels, diffraction, recipe=recipe, window=window)
             if frames is not None:
                 stacked, index, place = frames
                 mean = bootstrap_figures(
                     stacked,
                     index,
                     place,
-                    diffraction,
-                    figures.recipe,
+                    diffraction=diffraction,
+                    recipe=figures.recipe,
                     near=window,
                     resamples=resamples,
-                    progress=progress,
+                    job=job,
                 )
                 figures = replace(figures, errors=mean.errors)
             return FigureRow(name, frame, figures, "", scale, telescope)
@@ -262,13 +262,13 @@ class FiguresDock(Dock):
         """Tell the figures measured last, and draw the last few."""
         told = ""
         if row is not None and row.figures is not None:
-            lines = told_figures(row.figures, row.arcsec_per_px)
+            lines = figure_rows(row.figures, row.arcsec_per_px)
             cells = "".join(
                 f"<tr><td>{escape(name)}&nbsp;</td><td>{escape(value)}</td></tr>"
                 for name, value in lines
             )
             told = f"<b>{escape(row.title)}</b><table>{cells}</table>"
-            if differ := tell_apertures(list(self.rows.values())):
+            if differ := aperture_notes(list(self.rows.values())):
                 told += f"<p>{escape(differ)}</p>"
         self.told.setText(told)
         self._draw()

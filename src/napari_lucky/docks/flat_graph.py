@@ -8,7 +8,7 @@ from magicgui.widgets import Container, SpinBox
 from matplotlib import rc_context
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_lucky.calibration.flat_field import FlatField
+from napari_lucky.calibration.flat import FlatField
 from napari_lucky.docks.canvas import PiecewiseCanvas
 from napari_lucky.docks.graphs import rc_colours
 from napari_lucky.plots.flat import FlatDrawing

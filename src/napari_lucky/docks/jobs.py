@@ -12,14 +12,14 @@ from napari.utils import progress as progress_bar
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Cancelled
+from napari_lucky.execution.job import Cancelled, Job
 from napari_lucky.viewer.background_work import RUNNING, begin, end
 from napari_lucky.viewer.messages import show_error, show_info
 
 EMIT_EVERY = 0.1
 """Seconds between reports to the window: it looks alive, and drawing the bar costs little."""
-Work = Callable[..., Any]
-"""Called as work(progress=...) on a thread of its own; it must touch neither layers nor widgets."""
+Work = Callable[[Job], Any]
+"""Called as work(job) on a thread of its own; it must touch neither layers nor widgets."""
 
 Done = Callable[[Any], Iterator[None]]
 """Shows what the work returned, on the window's thread: a generator, which yields after each layer.
@@ -51,7 +51,7 @@ class _Worker(WorkerBase):
     def work(self) -> Any:
         import_tables()
         try:
-            return self._work(progress=self._report)
+            return self._work(Job(self._report))
         except Cancelled:
             self._abort_requested = True  # so that nothing is returned
             return None
@@ -66,7 +66,7 @@ class _Worker(WorkerBase):
             self.progressed.emit(done, total, what)
 
 
-class Job(QObject):
+class DockJob(QObject):
     """One job of a dock: its thread, its bar in the activity dock, its end.
 
     Parameters

@@ -26,6 +26,9 @@ class PathEdit(Container):
             labels=False,
         )
         self.margins = (0, 0, 0, 0)
+        for button in (file, folder):  # the line needs the room
+            wide = round(0.6 * len(button.text), 1)
+            button.native.setStyleSheet(f"min-width: {wide}em; max-width: {wide}em; padding: 3px")
         file.changed.connect(self._choose_file)
         folder.changed.connect(self._choose_folder)
 

@@ -21,31 +21,36 @@ from napari_lucky.docks.choices import (
     show_smoothing,
     windows_combo,
 )
-from napari_lucky.docks.cut_choice import ABOVE, CutChoice
+from napari_lucky.docks.cut_choice import CutChoice
 from napari_lucky.docks.dock import Dock
+from napari_lucky.docks.form import StepForm, tooltip_of
 from napari_lucky.docks.frame_table import FrameTable
 from napari_lucky.docks.graphs import QualityGraph
 from napari_lucky.docks.jobs import tell
-from napari_lucky.docks.metric_choice import MetricChoice
-from napari_lucky.docks.ranked_run import Ranked
+from napari_lucky.docks.ranking_result import Ranked
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress
+from napari_lucky.execution.job import Job
 from napari_lucky.frames.frames import Subset
 from napari_lucky.frames.history import frame_numbers, shift_step
 from napari_lucky.imaging.shifts import Shifted
-from napari_lucky.pipeline.measure import reasons_unranked, tell_frames
+from napari_lucky.pipeline.measure import frame_notes, reasons_unranked
+from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.ranking.keep_curve import KeepCurve, keep_curve
+from napari_lucky.ranking.metrics import METRICS
 from napari_lucky.ranking.rank import rank
 from napari_lucky.ranking.selection import (
-    ByHand,
+    ManualSelection,
+    apply_selection,
     best_first,
-    kept_frames,
-    rank_step,
-    tell_few,
-    tell_kept,
+    few_frames_notes,
+    select_record,
+    selection_summary,
 )
+from napari_lucky.ranking.step import Rank, Select
 from napari_lucky.stacking.stack_header import moved_header
+from napari_lucky.steps.declaration import params
 from napari_lucky.text import plain
+from napari_lucky.viewer.display_array import ShownArray
 from napari_lucky.viewer.from_layers import (
     chain_history,
     frames_of,
@@ -54,7 +59,6 @@ from napari_lucky.viewer.from_layers import (
     table_of,
     windows_of,
 )
-from napari_lucky.viewer.shown_array import ShownArray
 from napari_lucky.viewer.to_layers import files_of, image_tuple
 
 Measured = tuple[NDArray[np.float64], float, Sampling | None]
@@ -77,9 +81,8 @@ class RankingDock(Dock):
             "Shapes layer with another window than registered with: its first rectangle holds "
             "the focused star; none: as registered",
         )
-        self.by = MetricChoice()
-        self.metric, self.smooth = self.by.metric, self.by.smooth
         self.cut = CutChoice()
+        by = StepForm("rank")
         super().__init__(
             napari_viewer,
             "Measure each frame's quality in the focused star's window and keep the best. Click "
@@ -88,14 +91,16 @@ class RankingDock(Dock):
                 self.image,
                 self.registration,
                 self.windows,
-                *self.by.widgets,
-                *self.cut.widgets,
+                by,
+                self.cut.form,
             ],
-            quiet=self.cut.widgets,
+            quiet=self.cut.form.editors,
+            of_run=[self.cut.above_box.name],  # a quality
             follows=[(self.image, ("data",)), (self.registration, ("data",))],
         )
         self._ranked: Ranked | None = None
-        self._by_hand = ByHand()
+        self._by_hand = self._wanted = ManualSelection()
+        """Changes by hand, and those of a recipe, for the next ranking."""
         self._cut = self._kept = np.array([], bool)
         self._kept_layer: Any = None
         self._writing = False
@@ -103,9 +108,9 @@ class RankingDock(Dock):
         self._follow_theme()
         napari_viewer.events.theme.connect(self._follow_theme)
         napari_viewer.dims.events.current_step.connect(self._name_toggle)
-        for widget in self.cut.widgets:
-            widget.changed.connect(self._cut_changed)
-        self.cut.show()
+        for editor in self.cut.form.editors:
+            editor.changed.connect(self._cut_changed)
+        self._name_metrics()
 
     def _add_hand(self) -> None:
         """Add what changes the kept frames by hand: graph, buttons, table."""
@@ -121,7 +126,7 @@ class RankingDock(Dock):
             text="Undo changes by hand", enabled=False, tooltip="Keep what the cut keeps again"
         )
         self.toggle_button.changed.connect(lambda: self.toggle(self._frame_shown()))
-        self.undo_button.changed.connect(lambda: self._change_by_hand(ByHand()))
+        self.undo_button.changed.connect(lambda: self._change_by_hand(ManualSelection()))
         self.curve_button = PushButton(
             text="Keep-fraction curve",
             enabled=False,
@@ -141,7 +146,7 @@ class RankingDock(Dock):
         if layer is None or shifts is None:
             raise LuckyError("Ranking needs a run and its shifts: do Speckle registration first.")
         frames = frames_of(layer)
-        history = tuple(s for s in chain_history(layer, shifts) if s.name != "rank")
+        history = tuple(s for s in chain_history(layer, shifts) if s.name not in ("rank", "select"))
         table = table_of(shifts.features, shifts.metadata, frames.shape[0], history_of(layer))
         focus, _ = recorded_windows_of(shifts)
         if self.windows.value is not None:
@@ -151,39 +156,39 @@ class RankingDock(Dock):
                 "These shifts do not say where the star's window is; choose a Shapes layer with "
                 "a rectangle around the focused star."
             )
-        metric, smooth, diffraction = self.by.chosen()
-        _ = self.cut.threshold  # told now, not when the job is done
+        by = self._by()
+        self.cut.step()  # told now, not when the job is done
 
-        def work(progress: Progress) -> Measured:
-            sampling, used = None, smooth
+        def work(job: Job) -> Measured:
+            sampling, used = None, by.smooth
             if used is None:
                 sampling = measure_sampling(frames, focus)
                 used = sampling.rank_smooth
             quality = rank(
                 frames,
                 focus,
-                metric,
-                used,
-                table.shifts,
-                table.reference,
-                diffraction=diffraction,
-                progress=progress,
+                metric=by.metric,
+                smooth=used,
+                shifts=table.shifts,
+                reference=table.reference,
+                diffraction=by.diffraction,
+                job=job,
             )
             quality[~np.isfinite(table.shifts).all(axis=1)] = np.nan
             return quality, used, sampling
 
         def done(result: Measured) -> Iterator[None]:
             quality, used, sampling = result
-            show_smoothing(self.smooth, sampling, "ranking")
+            show_smoothing(self.forms["rank"]["smooth"], sampling, "ranking")
             if shifts not in self.viewer.layers:
                 raise LuckyError(f"“{shifts.name}” was removed meanwhile; nothing was ranked.")
             self.cut.select(quality)  # raises before anything is changed
             numbers = frame_numbers(np.arange(len(quality)), history)
-            by_hand = self._by_hand if self._in_place else ByHand()
+            by_hand = self._by_hand if self._in_place else self._wanted
+            self._wanted = ManualSelection()
             self._forget()
-            self._ranked = Ranked(
-                layer, shifts, focus, quality, metric, used, diffraction, history, numbers
-            )
+            done_by = by.changed(smooth=float(used))
+            self._ranked = Ranked(layer, shifts, focus, quality, done_by, history, numbers)
             self.curve_button.enabled = True
             shifts.events.features.connect(self._features_changed)
             none = np.zeros(len(quality), bool)
@@ -192,9 +197,9 @@ class RankingDock(Dock):
             yield
             self._choose(by_hand)
             found = np.asarray(np.isfinite(table.shifts).all(axis=1))
-            unranked = reasons_unranked(found, quality, metric)
-            smoothing = () if sampling is None else (sampling.tell_smoothing("ranking"),)
-            self.note(*smoothing, doubts=tell_frames(numbers, unranked, none, np.inf))
+            unranked = reasons_unranked(found, quality, by.metric)
+            smoothing = () if sampling is None else (sampling.smoothing_note("ranking"),)
+            self.note(*smoothing, doubts=frame_notes(numbers, unranked, none, np.inf))
 
         self.start(work, done)
 
@@ -203,7 +208,7 @@ class RankingDock(Dock):
         if self._ranked is not None:
             self._ranked.shifts.events.features.disconnect(self._features_changed)
         self._ranked = self._kept_layer = None
-        self._by_hand = ByHand()
+        self._by_hand = ManualSelection()
         self.curve_button.enabled = False
 
     def measure_curve(self) -> None:
@@ -211,17 +216,12 @@ class RankingDock(Dock):
         ranked = self._live
         if ranked is None:
             raise LuckyError("There is no ranking to draw a curve of: press Run first.")
-        frames, diffraction = frames_of(ranked.layer), self.by.diffraction
+        frames, diffraction = frames_of(ranked.layer), self._by().diffraction
         shifts = ranked.table().shifts
 
-        def work(progress: Progress) -> KeepCurve:
+        def work(job: Job) -> KeepCurve:
             return keep_curve(
-                frames,
-                shifts,
-                ranked.quality,
-                ranked.focus,
-                diffraction=diffraction,
-                progress=progress,
+                frames, shifts, ranked.quality, ranked.focus, diffraction=diffraction, job=job
             )
 
         def done(curve: KeepCurve) -> Iterator[None]:
@@ -235,7 +235,23 @@ class RankingDock(Dock):
     def reset_choices(self, *_: Any) -> None:
         """Take up layers, and metrics that a script registered meanwhile."""
         super().reset_choices()
-        self.by.reset()
+        self._name_metrics()
+
+    def _name_metrics(self) -> None:
+        """Let the choice of the metric say what each is."""
+        formulas = [f"{name}: {metric.formula}" for name, metric in METRICS.items()]
+        text = tooltip_of(params(Rank)["metric"])
+        self.forms["rank"]["metric"].tooltip = "\n".join([text, *formulas])
+
+    def _by(self) -> Rank:
+        step = self.forms["rank"].step()
+        assert isinstance(step, Rank)
+        return step
+
+    def fill(self, recipe: Recipe) -> None:
+        """Show a recipe's metric and cut; frames it adds and drops are so in the next ranking."""
+        super().fill(recipe)
+        self._wanted = ManualSelection(recipe[Select].add, recipe[Select].drop)
 
     @property
     def _live(self) -> Ranked | None:
@@ -244,23 +260,27 @@ class RankingDock(Dock):
             return None
         return self._ranked if self._ranked.shifts in self.viewer.layers else None
 
-    def _choose(self, by_hand: ByHand, count: int | None = None) -> None:
+    def _choose(self, by_hand: ManualSelection, count: int | None = None) -> None:
         """Keep what the cut, or the `count` best frames, and the changes by hand say."""
         ranked = self._live
         if ranked is None:
             return
         quality = ranked.quality
         best = self.cut.select(quality) if count is None else best_first(quality)[:count]
-        chosen = kept_frames(quality, best, by_hand, ranked.numbers)
+        chosen = apply_selection(quality, best, by_hand, ranked.numbers)
         cut, kept = (np.isin(np.arange(len(quality)), some) for some in (best, chosen))
-        few = tell_few(len(best), len(cut), self.cut.keep(quality), self.cut.threshold)
+        step = self.cut.step(quality)
+        few = few_frames_notes(len(best), len(cut), step.keep, step.above)
         by_hand_or_drag = bool(by_hand) or count is not None
-        self.told.setText("\n".join(few) if few and not by_hand_or_drag else tell_kept(cut, kept))
+        self.told.setText(
+            "\n".join(few) if few and not by_hand_or_drag else selection_summary(cut, kept)
+        )
         self.graph.show_cut(len(best), kept, cut != kept)
         if count is not None:
             return  # the line is still being dragged
         self._cut, self._kept, self._by_hand = cut, kept, by_hand
         self.undo_button.enabled = bool(by_hand)
+        self.cut.offer(quality, len(best))
         self._name_toggle()
         self.table.frames.show_kept(self._kept)
         self._apply(ranked, chosen)
@@ -277,21 +297,13 @@ class RankingDock(Dock):
             shifts.features = features
         finally:
             self._writing = False
-        step = rank_step(
-            ranked.metric,
-            ranked.smooth,
-            self.cut.keep(ranked.quality),
-            len(kept),
-            len(ranked.quality),
-            self.cut.threshold,
-            self._by_hand,
-            ranked.psf,
-        )
-        before = tuple(done for done in history_of(shifts) if done.name != "rank")
-        shifts.metadata = {**shifts.metadata, "history": (*before, step)}
+        selection = self.cut.step(ranked.quality, add=self._by_hand.add, drop=self._by_hand.drop)
+        steps = (ranked.by.record(), select_record(selection, len(kept), len(ranked.quality)))
+        before = tuple(s for s in history_of(shifts) if s.name not in ("rank", "select"))
+        shifts.metadata = {**shifts.metadata, "history": (*before, *steps)}
         frames, found = frames_of(layer), ranked.table().shifts
         best = Subset(Shifted(frames, found), kept)
-        history = (*ranked.history, shift_step(True), step)
+        history = (*ranked.history, shift_step(True), *steps)
         if self._kept_layer is not None and self._kept_layer in self.viewer.layers:
             self._kept_layer.data = ShownArray(best)
             self._kept_layer.metadata = {**self._kept_layer.metadata, "history": history}
@@ -315,7 +327,7 @@ class RankingDock(Dock):
             by_hand = self._by_hand_now(ranked)
             self._change_by_hand(by_hand.toggled(numbers, self._cut, ranked.numbers))
 
-    def _change_by_hand(self, by_hand: ByHand) -> None:
+    def _change_by_hand(self, by_hand: ManualSelection) -> None:
         try:
             self._choose(by_hand)
         except LuckyError as error:
@@ -326,7 +338,7 @@ class RankingDock(Dock):
         ranked = self._live
         if self._writing or ranked is None:
             return
-        if ranked.is_told():
+        if ranked.is_current():
             self._change_by_hand(self._by_hand_now(ranked))
         else:
             by_hand = self._by_hand
@@ -334,11 +346,11 @@ class RankingDock(Dock):
             self._by_hand = by_hand  # for a ranking that keeps up
             self.told.setText("The shifts were made anew: press Run to rank their frames.")
 
-    def _by_hand_now(self, ranked: Ranked) -> ByHand:
+    def _by_hand_now(self, ranked: Ranked) -> ManualSelection:
         """Return the changes by hand, with those in the features: some tables tell nobody."""
         features = ranked.shifts.features
         place, inside = ranked.places()
-        if not ranked.is_told():
+        if not ranked.is_current():
             return self._by_hand  # ranked anew elsewhere
         selected = np.asarray(features.get("selected", self._kept[place]), bool)
         edited = ranked.numbers[place[inside & (selected != self._kept[place])]].tolist()
@@ -348,12 +360,8 @@ class RankingDock(Dock):
         theme = get_theme(self.viewer.theme)
         self.graph.set_colours(theme.background.as_hex(), theme.text.as_hex())
 
-    def _cut_changed(self, value: Any = None) -> None:
-        self.cut.show()
+    def _cut_changed(self, *_: Any) -> None:
         if (ranked := self._live) is None:
-            return
-        if value == ABOVE and not self.cut.above.value and self._cut.any():
-            self.cut.move_to(ranked.quality, int(self._cut.sum()))  # where it was
             return
         try:
             self._choose(self._by_hand_now(ranked))

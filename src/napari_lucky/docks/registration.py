@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,27 +12,29 @@ from magicgui.widgets import ComboBox, PushButton
 
 from napari_lucky.calibration.calibrate import calibrated_in, saturated_frames
 from napari_lucky.docks.choices import (
-    auto_smooth_box,
     base_name,
     run_combo,
     show_smoothing,
-    smoothing_in,
     subpixel_box,
     windows_combo,
 )
 from napari_lucky.docks.dock import Dock
+from napari_lucky.docks.form import StepForm
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress
+from napari_lucky.execution.job import Job
 from napari_lucky.fits.frame_table import FrameTable
-from napari_lucky.frames.history import frame_numbers, shift_step
+from napari_lucky.frames.history import frame_numbers, frame_places, shift_step
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.shifts import Shifted
-from napari_lucky.pipeline.measure import tell_frames
-from napari_lucky.ranking.selection import tell_count
+from napari_lucky.pipeline.measure import frame_notes
+from napari_lucky.pipeline.recipe import Recipe
+from napari_lucky.ranking.selection import describe_count
 from napari_lucky.registration.correlation import REFERENCES
 from napari_lucky.registration.find_star import find_star
-from napari_lucky.registration.register import METHODS, Registration, register, register_step
+from napari_lucky.registration.register import Registration, register, registration_record
+from napari_lucky.registration.step import Register
 from napari_lucky.stacking.stack_header import moved_header
+from napari_lucky.steps.declaration import params
 from napari_lucky.viewer.from_layers import frames_of, history_of, windows_of
 from napari_lucky.viewer.to_layers import (
     files_of,
@@ -67,22 +68,15 @@ class RegistrationDock(Dock):
             tooltip="Add a layer and draw: first a rectangle around the focused star, then, if "
             "there is one, another around the defocused star",
         )
-        self.method = ComboBox(
-            name="method",
-            label="method",
-            choices=METHODS,
-            tooltip="brightest: the brightest speckle, after smoothing; centroid: the "
-            "centre of light in a Gaussian window; correlation: with a reference; "
-            "template: least squares with a mean of good frames; tells errors",
-        )
+        self._number: list[str] = []  # of the frame that a recipe names
         self.reference_frame = ComboBox(
             name="reference_frame",
-            label="correlate with",
-            choices=[*REFERENCES, SHOWN],
-            tooltip="For correlation: the frame of the highest peak, the first, the mean of all "
-            "with their brightest speckles on one point, or the frame that is shown now",
+            label="reference",
+            choices=lambda _: [*REFERENCES, SHOWN, *self._number],
+            tooltip="The frame of the highest peak, the first, the mean of all with their "
+            "brightest speckles on one point, or the frame that is shown now",
         )
-        self.smooth = auto_smooth_box("tracking")
+        form = StepForm("register", [self.reference_frame])
         self.subpixel = subpixel_box()
         super().__init__(
             napari_viewer,
@@ -93,9 +87,7 @@ class RegistrationDock(Dock):
                 self.windows,
                 self.draw_button,
                 self.place_button,
-                self.method,
-                self.reference_frame,
-                self.smooth,
+                form,
                 self.subpixel,
             ],
             follows=[(self.image, ("data",)), (self.windows, ("data",))],
@@ -119,10 +111,10 @@ class RegistrationDock(Dock):
         if layer is None:
             raise LuckyError("Open a run first: a folder of FITS frames, or a cube.")
         frames = frames_of(layer)
-        scene = self.method.value == "correlation"
+        scene = getattr(self.forms["register"].model, "takes_scenes", False)
 
-        def work(progress: Progress) -> Window:
-            return find_star(frames, scene=scene, progress=progress)
+        def work(job: Job) -> Window:
+            return find_star(frames, scene=scene, job=job)
 
         def done(window: Window) -> Iterator[None]:
             added = self.add(windows_tuple([window], f"{base_name(layer)} windows", like=layer))
@@ -150,34 +142,27 @@ class RegistrationDock(Dock):
         defocus = rest[0] if rest else None
         if defocus is not None:
             defocus.check_on(frames.shape, "defocus window")
-        method, subpixel = self.method.value, self.subpixel.value
-        smooth = smoothing_in(self.smooth)
-        against = self.reference_frame.value
-        if against == SHOWN:
-            against = str(self.viewer.dims.current_step[self.viewer.dims.ndim - layer.ndim])
+        subpixel = self.subpixel.value
+        by, placed = self._step(layer)
 
-        def work(progress: Progress) -> tuple[Registration, list[str]]:
-            registration = register(frames, focus, method, smooth, against, progress=progress)
+        def work(job: Job) -> tuple[Registration, list[str]]:
+            registration = register(frames, focus, method=placed, job=job)
             calibrated = calibrated_in(frames)
             everything, level = np.arange(frames.shape[0]), np.inf
             saturated = np.zeros(len(everything), bool)
             if calibrated is not None:
                 shifts, level = registration.shifts, calibrated.saturation
                 saturated = saturated_frames(
-                    calibrated, focus, shifts, registration.reference, progress=progress
+                    calibrated, focus, shifts, registration.reference, job=job
                 )
-            left_out = tell_frames(everything, registration.reasons, saturated, level)
+            left_out = frame_notes(everything, registration.reasons, saturated, level)
             return registration, [*registration.notes, *left_out]
 
         def done(result: tuple[Registration, list[str]]) -> Iterator[None]:
             registration, notes = result
-            show_smoothing(self.smooth, registration.sampling, "tracking")
-            if registration.reference_frame.isdecimal():
-                place = np.array([int(registration.reference_frame)])
-                number = int(frame_numbers(place, history_of(layer))[0])
-                registration = replace(registration, reference_frame=str(number))
+            show_smoothing(self.forms["register"]["smooth"], registration.sampling, "tracking")
             header = layer.metadata.get("header")
-            history = (*history_of(layer), register_step(registration, defocus))
+            history = (*history_of(layer), registration_record(registration, by, defocus))
             n = frames.shape[0]
             table = FrameTable(
                 frame_numbers(np.arange(n), history),
@@ -208,12 +193,43 @@ class RegistrationDock(Dock):
             yield
             self.add(vectors_tuple(table, f"{base_name(layer)} shifts", **shared))
             yield
-            told = [f"Registered {tell_count(int(registration.found.sum()), n)}."]
+            told = [f"Registered {describe_count(int(registration.found.sum()), n)}."]
             if registration.sampling is not None:
-                told.append(registration.sampling.tell_smoothing("tracking"))
+                told.append(registration.sampling.smoothing_note("tracking"))
             self.note(*told, doubts=notes)
 
         self.start(work, done)
+
+    def _step(self, layer: Any) -> tuple[Register, Register]:
+        """Return the step dialled in, and the same with its reference as a place in the layer."""
+        which, own = self.reference_frame.value, {}
+        if which == SHOWN:
+            shown = self.viewer.dims.current_step[self.viewer.dims.ndim - layer.ndim]
+            which = str(frame_numbers(np.array([shown]), history_of(layer))[0])
+        if "reference_frame" in params(self.forms["register"].model):
+            own["reference_frame"] = which
+        step = self.forms["register"].step(**own)
+        assert isinstance(step, Register)
+        if not own or not which.isdecimal():
+            return step, step
+        place = int(frame_places(np.array([int(which)]), history_of(layer))[0])
+        if not 0 <= place < layer.data.shape[0]:
+            raise LuckyError(f"Frame {which} cannot be the reference: “{layer.name}” has it not.")
+        return step, step.changed(reference_frame=str(place))
+
+    def fill(self, recipe: Recipe) -> None:
+        """Show a recipe's registration, its reference and its windows."""
+        super().fill(recipe)
+        which = getattr(recipe[Register], "reference_frame", None)
+        if which is not None:
+            self._number = [which] if which.isdecimal() else []
+            self.reference_frame.reset_choices()
+            self.reference_frame.value = which
+        windows = [recipe.window(name) for name in ("focus", "defocus")]
+        if self.image.value is not None and windows[0] is not None:
+            known = [window for window in windows if window is not None]
+            name = f"{base_name(self.image.value)} windows"
+            self.windows.value = self.add(windows_tuple(known, name, like=self.image.value))
 
 
 def _name_next(windows: napari.layers.Shapes, *_: Any) -> None:

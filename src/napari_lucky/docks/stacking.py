@@ -8,34 +8,38 @@ from typing import Any
 
 import napari
 import numpy as np
-from magicgui.widgets import ComboBox, PushButton
+from magicgui.widgets import CheckBox, ComboBox, PushButton
 
 from napari_lucky.docks.choices import (
     base_name,
     run_combo,
     shifts_combo,
-    subpixel_box,
     windows_combo,
 )
 from napari_lucky.docks.dock import Dock
+from napari_lucky.docks.form import StepForm
+from napari_lucky.docks.recipe_files import ask_where_to, recipe_of_layer
 from napari_lucky.docks.run_all import run_all
-from napari_lucky.docks.stack_choice import StackChoice
+from napari_lucky.docks.stack_layers import stack_layers
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress
-from napari_lucky.fits.write import ImageResult
+from napari_lucky.execution.job import Job
+from napari_lucky.fits.write import ImageResult, write_text
 from napari_lucky.frames.window import Window
 from napari_lucky.pipeline.process import stack_results
-from napari_lucky.ranking.selection import tell_count
+from napari_lucky.pipeline.recipe import recipe_to_toml
+from napari_lucky.ranking.selection import describe_count
+from napari_lucky.stacking.step import StackFrames
 from napari_lucky.viewer.from_layers import (
     chain_history,
     frames_of,
     history_of,
+    inputs_of,
     recorded_windows_of,
     table_of,
     windows_of,
 )
 
-KEPT, ALL = "kept by the ranking", "all (shift-and-add)"
+KEPT, ALL = "kept by ranking", "all (shift-and-add)"
 
 
 class StackingDock(Dock):
@@ -59,12 +63,21 @@ class StackingDock(Dock):
             choices=[KEPT, ALL],
             tooltip="Which frames are stacked",
         )
-        self.subpixel = subpixel_box()
-        self.choice = StackChoice()
+        self.beside = CheckBox(
+            name="beside",
+            text="variance and coverage",
+            value=False,
+            tooltip="Add them as hidden layers",
+        )
         self.all_button = PushButton(
             text="Run all frames",
             tooltip="Where some frames were chosen in Flat calibration: register, rank and stack "
             "all frames of the run with the same parameters",
+        )
+        self.save_button = PushButton(
+            text="Save recipe…",
+            tooltip="Write down how these frames were calibrated, cleaned, registered and ranked, "
+            "and how they are stacked: a file that “napari-lucky process --recipe” replays",
         )
         super().__init__(
             napari_viewer,
@@ -75,9 +88,10 @@ class StackingDock(Dock):
                 self.registration,
                 self.windows,
                 self.which,
-                self.subpixel,
-                *self.choice.widgets,
+                StepForm("stack"),
+                self.beside,
                 self.all_button,
+                self.save_button,
             ],
             follows=[
                 (self.image, ("data",)),
@@ -85,16 +99,28 @@ class StackingDock(Dock):
                 (self.windows, ("data",)),
             ],
         )
-
-        self.choice.show_numbers()
         self.all_button.changed.connect(lambda: self.attempt(self.run_all))
+        self.save_button.changed.connect(lambda: self.attempt(self.save_recipe))
 
     def run_all(self) -> None:
         """Take all frames of the run through what was dialled in on some."""
         layer, shifts = self._chosen()
         focus, defocus = self._windows(layer, shifts)
         chain_history(layer, shifts)  # raises if they do not belong together
-        run_all(self, layer, shifts, focus, defocus, self.subpixel.value, self.choice)
+        run_all(self, layer, shifts, focus, defocus, self._step(), self.beside.value)
+
+    def save_recipe(self) -> None:
+        """Ask where, and write the recipe that the frames and their shifts record."""
+        layer, shifts = self._chosen()
+        recipe, missing = recipe_of_layer(layer, chain_history(layer, shifts), self._step())
+        if (path := ask_where_to(self)) is not None:
+            write_text(path, recipe_to_toml(recipe), inputs_of(self.viewer))
+            self.note(f"Saved {path}.", doubts=missing)
+
+    def _step(self) -> StackFrames:
+        step = self.forms["stack"].step()
+        assert isinstance(step, StackFrames)
+        return step
 
     def _chosen(self) -> tuple[Any, Any]:
         layer, shifts = self.image.value, self.registration.value
@@ -109,32 +135,30 @@ class StackingDock(Dock):
         history = chain_history(layer, shifts)
         table = table_of(shifts.features, shifts.metadata, frames.shape[0], history_of(layer))
         focus, defocus = self._windows(layer, shifts)
+        by = self._step()
         found = np.isfinite(table.shifts).all(axis=1)
         kept = np.flatnonzero(found & table.selected if self.which.value == KEPT else found)
-        if len(kept) == 0 and self.choice.method.value != "fourier":
+        if len(kept) == 0 and not by.of_all:
             if self._in_place:
                 return  # registered anew, not yet ranked
             raise LuckyError(
                 "No frame is kept yet. Do Frame ranking first, or choose "
                 f"“{ALL}” to stack every frame."
             )
-        subpixel, method = self.subpixel.value, self.choice.text
         chosen = replace(
             table, selected=np.isin(np.arange(len(table.frame)), kept), history=history
         )
         header = layer.metadata.get("header")
-        used = int(found.sum()) if self.choice.method.value == "fourier" else len(kept)
-        told = f"Stacked {tell_count(used, len(table.frame))}."
+        used = int(found.sum()) if by.of_all else len(kept)
+        told = f"Stacked {describe_count(used, len(table.frame))}."
 
-        def work(progress: Progress) -> dict[str, ImageResult]:
-            return stack_results(
-                frames, chosen, focus, defocus, subpixel, header, method, progress=progress
-            )
+        def work(job: Job) -> dict[str, ImageResult]:
+            return stack_results(frames, chosen, focus, defocus, by, header, job=job)
 
         def done(images: dict[str, ImageResult]) -> Iterator[None]:
             for name, result in reversed(images.items()):
                 title = f"{base_name(layer)} {name.replace('_', ' ')}"
-                for made in self.choice.layers(result, title, like=layer):
+                for made in stack_layers(result, title, self.beside.value, like=layer):
                     self.add(made)
                     yield
 

@@ -26,7 +26,7 @@ from napari_lucky.docks.jobs import Work
 from napari_lucky.docks.wavefront_choice import WavefrontChoice
 from napari_lucky.docks.wavefront_view import WavefrontView
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress
+from napari_lucky.execution.job import Job
 from napari_lucky.fits.write import write_text
 from napari_lucky.frames.window import Window
 from napari_lucky.plots.comparison import FIGURES, save_figure
@@ -41,11 +41,11 @@ from napari_lucky.viewer.from_layers import (
 )
 from napari_lucky.viewer.messages import show_warning
 from napari_lucky.viewer.wavefront_layers import stacked_window, stacks_of, wavefront_tuple
-from napari_lucky.wavefront.from_stacks import wavefront_of_stacks
+from napari_lucky.wavefront.from_stacks import measure_wavefront_stacks
 from napari_lucky.wavefront.job import LESSER, MeasuredWavefront
 from napari_lucky.wavefront.measure import measure_wavefront
 from napari_lucky.wavefront.output import zernikes_to_csv
-from napari_lucky.wavefront.summary import told_modes
+from napari_lucky.wavefront.summary import mode_rows
 
 RUN, STACKS = "frames of a run", "a pair of stacks"
 BIASED = (
@@ -167,9 +167,9 @@ class WavefrontDock(Dock):
         layer, measure = self._of_run() if self._from_run else self._of_stacks()
         title = f"{base_name(layer)} wavefront"
 
-        def work(progress: Progress) -> tuple[MeasuredWavefront, list[tuple[str, ...]]]:
-            measured = measure(progress=progress)
-            return measured, told_modes(measured.wavefront)
+        def work(job: Job) -> tuple[MeasuredWavefront, list[tuple[str, ...]]]:
+            measured = measure(job)
+            return measured, mode_rows(measured.wavefront)
 
         def done(result: tuple[MeasuredWavefront, list[tuple[str, ...]]]) -> Iterator[None]:
             measured, rows = result
@@ -198,8 +198,8 @@ class WavefrontDock(Dock):
             table = table_of(shifts.features, shifts.metadata, frames.shape[0], history_of(layer))
             quality = table.quality
 
-        def measure(progress: Progress) -> MeasuredWavefront:
-            found = measure_wavefront(frames, task, quality, progress=progress)
+        def measure(job: Job) -> MeasuredWavefront:
+            found = measure_wavefront(frames, task, quality=quality, job=job)
             return MeasuredWavefront(found, history=history, notes=(*doubts, *found.notes))
 
         return layer, measure
@@ -228,8 +228,8 @@ class WavefrontDock(Dock):
         task = self.choice.task(*windows, None)  # a header tells the noise of a frame, not of this
         doubts = self.choice.telescope.notes
 
-        def measure(progress: Progress) -> MeasuredWavefront:
-            found = wavefront_of_stacks(focus, defocus, task, progress=progress)
+        def measure(job: Job) -> MeasuredWavefront:
+            found = measure_wavefront_stacks(focus, defocus, task, job=job)
             return MeasuredWavefront(found, history=history_of(layer), notes=(*doubts, *notes))
 
         return layer, measure

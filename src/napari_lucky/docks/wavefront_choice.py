@@ -11,7 +11,7 @@ from napari_lucky.docks.telescope_choice import TelescopeChoice
 from napari_lucky.frames.window import Window
 from napari_lucky.optics.pupil import Spider
 from napari_lucky.wavefront.job import WavefrontRequest
-from napari_lucky.wavefront.task import MOST_MODES, Choice, WavefrontTask
+from napari_lucky.wavefront.task import MOST_MODES, Choice, WavefrontParameters
 
 WAVES, SHIFT = "waves", "mm"
 FRAMES: dict[str, Choice] = {"at random": "random", "all": "all", "best ranked": "ranked"}
@@ -71,7 +71,7 @@ class WavefrontChoice:
             value=36,
             min=4,
             max=MOST_MODES,
-            tooltip="Noll 4 to this one are told",
+            tooltip="Report Zernike terms Noll 4 to this one",
         )
         self.which = ComboBox(
             name="which",
@@ -130,7 +130,7 @@ class WavefrontChoice:
         """Whether the best frames are chosen."""
         return bool(self.which.value == RANKED)
 
-    def task(self, focus: Window, defocus: Window, header: Any) -> WavefrontTask:
+    def task(self, focus: Window, defocus: Window, header: Any) -> WavefrontParameters:
         """Return what is dialled in, for two windows.
 
         The camera's noise is the header's where none is given.

@@ -31,7 +31,7 @@ from napari_lucky.wavefront.plots import (
     draw_wavefront,
 )
 from napari_lucky.wavefront.result import Wavefront
-from napari_lucky.wavefront.summary import COLUMNS, errors_of, told_sign, told_wavefront
+from napari_lucky.wavefront.summary import COLUMNS, errors_of, sign_note, wavefront_rows
 
 HEIGHT = 400
 """Pixels that a plot needs."""
@@ -100,7 +100,7 @@ class WavefrontView(QWidget):
         title : str
             What it was measured on.
         rows : list
-            Of the modes, from `told_modes`.
+            Of the modes, from `mode_rows`.
         """
         self.measured = measured
         self.told.setText(_html(measured, title))
@@ -146,8 +146,8 @@ class WavefrontView(QWidget):
 def _html(measured: MeasuredWavefront, title: str) -> str:
     cells = "".join(
         f"<tr><td>{escape(name)}&nbsp;</td><td>{escape(value)}</td></tr>"
-        for name, value in told_wavefront(measured.wavefront)
+        for name, value in wavefront_rows(measured.wavefront)
     )
-    said = (*measured.notes, told_sign(measured.wavefront))
+    said = (*measured.notes, sign_note(measured.wavefront))
     notes = "".join(f"<p>{escape(note)}</p>" for note in said)
     return f"<b>{escape(title)}</b><table>{cells}</table>{notes}"

@@ -5,27 +5,17 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import Any, TypeVar
+
+from napari_lucky.execution.checkpoint import joined
+from napari_lucky.execution.job import QUIET, Job
 
 T = TypeVar("T")
 
-Progress = Callable[[int, int, str], None]
-"""Called as progress(done, total, what) now and then, from the thread that runs the job.
-
-Whatever it raises ends the job: that is how a job is cancelled.
-"""
-
 HEARTBEAT = 0.1  # seconds between calls of progress while a block takes long
-
-
-class Cancelled(Exception):
-    """Raised by a `Progress` to end the job it watches."""
-
-
-def silent(done: int, total: int, what: str) -> None:
-    """Report nothing."""
 
 
 MOST_WORKERS = 16
@@ -109,9 +99,8 @@ def map_blocks(
     function: Callable[[slice], T],
     blocks: list[slice],
     *,
-    progress: Progress = silent,
     what: str = "",
-    executor: Executor | None = None,
+    job: Job = QUIET,
 ) -> Iterator[T]:
     """Yield function(block) for each block, in order, computed side by side.
 
@@ -124,13 +113,12 @@ def map_blocks(
         Takes a block, and returns what it finds: an executor may run it in another process.
     blocks : list of slice
         Slices of something the function knows, of frames as a rule.
-    progress : callable, optional
-        See `Progress`; it counts frames.
-    what : str, optional
-        What is being done, for the person who waits.
-    executor : concurrent.futures.Executor, optional
-        Where the blocks run; a pool of threads, one a core, by default.
+    what : str
+        What is done, for the person who waits.
+    job : Job
+        Progress and executor; see `Job`.
     """
+    executor = job.executor
     if len(blocks) < getattr(executor, "fewest", 0):  # it tells that it is not worth it for these
         executor = None
     total = sum(block.stop - block.start for block in blocks)
@@ -143,7 +131,7 @@ def map_blocks(
     try:
         waiting = iter(bundled(blocks, executor))
         done = 0
-        progress(done, total, what)
+        job.progress(done, total, what)
         while True:
             while len(pending) < under_way(executor) and (bundle := next(waiting, None)):
                 pending.append((bundle, pool.submit(each, bundle)))
@@ -151,15 +139,58 @@ def map_blocks(
                 return
             bundle, future = pending[0]
             while not wait([future], HEARTBEAT).done:
-                progress(done, total, what)
+                job.progress(done, total, what)
             made = future.result()
             pending.popleft()
             for block, result in zip(bundle, made, strict=True):
                 yield result
                 done += block.stop - block.start
-                progress(done, total, what)
+                job.progress(done, total, what)
     finally:
         for _, future in pending:
             future.cancel()
         if executor is None:  # who cancels does not wait for the blocks that run
             pool.shutdown(wait=not pending)
+
+
+def map_blocks_checkpointed(
+    function: Callable[[slice], T],
+    blocks: list[slice],
+    *,
+    join: Callable[[Sequence[Any]], Any] = joined,
+    what: str = "",
+    job: Job = QUIET,
+) -> Iterator[T]:
+    """Yield function(block) for each block, in order, as `map_blocks`, and keep it in a checkpoint.
+
+    Where the job's checkpoint holds the first blocks' results, their joined result comes first,
+    and the blocks that follow are computed. Without a checkpoint, this is `map_blocks`.
+
+    Parameters
+    ----------
+    function, blocks
+        See `map_blocks`. Results are arrays or tuples of arrays, which nobody changes.
+    join : callable
+        Makes one result of those of some blocks in a row; of a result joined before, too. Running
+        sums can be kept by one that adds, from the left.
+    what : str
+        What is done, unlike any other pass of the job.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
+    """
+    checkpoint = job.checkpoint
+    if checkpoint is None:
+        yield from map_blocks(function, blocks, what=what, job=job)
+        return
+    done, before = checkpoint.recall(what, blocks, join)
+    if done:
+        yield before
+    rest = [block for block in blocks if block.start >= done]
+
+    def counted(now: int, total: int, what: str) -> None:
+        job.progress(done + now, done + total, what)
+
+    results = map_blocks(function, rest, what=what, job=replace(job, progress=counted))
+    for block, result in zip(rest, results, strict=True):
+        checkpoint.add(block.stop, result)
+        yield result

@@ -6,20 +6,16 @@ import errno
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress, map_blocks, silent
 from napari_lucky.files.temporaries import clear_leftovers, temporary_file
-
-T = TypeVar("T")
 
 EVERY = 5.0
 """Seconds from one writing to the next, and before the first: short jobs never write."""
@@ -38,7 +34,7 @@ def joined(parts: Sequence[Any]) -> Any:
     return np.concatenate(list(parts))
 
 
-class Journal:
+class Checkpoint:
     """Measurements of a job in one file, written anew every few seconds, whole or not at all.
 
     As a context: the file is removed if the job ends well, and written a last time if not.
@@ -68,7 +64,7 @@ class Journal:
         self._held = 0  # their bytes
         self._join: Callable[[Sequence[Any]], Any] = joined
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> Checkpoint:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -80,7 +76,7 @@ class Journal:
             self._write()
 
     def _is_own(self, path: Path) -> bool:
-        """Tell whether a file is there and is this job's, untouched by others."""
+        """Return whether a file is there and is this job's, untouched by others."""
         return self._own is not None and _identity(path) == self._own
 
     @property
@@ -220,50 +216,6 @@ def _read(path: Path) -> tuple[str, dict[str, tuple[int, Any]]]:
             parts = tuple(saved[f"{number}_{k}"] for k in range(count))
             passes[name] = (done, parts if several else parts[0])
     return told["key"], passes
-
-
-def remembered(
-    function: Callable[[slice], T],
-    blocks: list[slice],
-    journal: Journal | None,
-    *,
-    join: Callable[[Sequence[Any]], Any] = joined,
-    progress: Progress = silent,
-    what: str = "",
-    executor: Executor | None = None,
-) -> Iterator[T]:
-    """Yield function(block) for each block, in order, as `map_blocks`, and keep it in a journal.
-
-    Where the journal holds the first blocks' results, their joined result comes first, and the
-    blocks that follow are computed.
-
-    Parameters
-    ----------
-    function, blocks, progress, executor
-        See `map_blocks`. Results are arrays or tuples of arrays, which nobody changes.
-    journal : Journal, optional
-        Without one, this is `map_blocks`.
-    join : callable
-        Makes one result of those of some blocks in a row; of a result joined before, too. Running
-        sums can be kept by one that adds, from the left.
-    what : str
-        What is done, unlike any other pass of the job.
-    """
-    if journal is None:
-        yield from map_blocks(function, blocks, progress=progress, what=what, executor=executor)
-        return
-    done, before = journal.recall(what, blocks, join)
-    if done:
-        yield before
-    rest = [block for block in blocks if block.start >= done]
-
-    def counted(now: int, total: int, what: str) -> None:
-        progress(done + now, done + total, what)
-
-    results = map_blocks(function, rest, progress=counted, what=what, executor=executor)
-    for block, result in zip(rest, results, strict=True):
-        journal.add(block.stop, result)
-        yield result
 
 
 def beside(out: Path) -> Path:

@@ -36,7 +36,7 @@ RECOUNT = 2.0
 
 
 @contextmanager
-def on_cluster(address: str, patience: float = PATIENCE) -> Iterator[ClusterExecutor]:
+def cluster_executor(address: str, patience: float = PATIENCE) -> Iterator[ClusterExecutor]:
     """Connect to a dask.distributed cluster; give an executor for `process` and its steps.
 
     Workers read the frames themselves, so they must see the files under the same names; and they
@@ -95,7 +95,7 @@ def on_cluster(address: str, patience: float = PATIENCE) -> Iterator[ClusterExec
 
 @contextmanager
 def _without_logs() -> Iterator[None]:
-    """Keep the client from printing the tracebacks of what is told in a sentence."""
+    """Keep the client from printing the tracebacks of what a sentence says."""
     loggers = [logging.getLogger(f"distributed.{name}") for name in TALKERS]
     levels = [logger.level for logger in loggers]
     try:
@@ -161,7 +161,7 @@ class ClusterExecutor(Executor):
     def at_once(self) -> int:
         """How many tasks keep all workers busy."""
         if time.monotonic() - self._counted > RECOUNT:
-            with suppress(OSError):  # what was lost is told by the blocks
+            with suppress(OSError):  # the blocks say what was lost
                 threads = self._client.nthreads(callback_timeout=RECOUNT).values()
                 self._threads = max(1, sum(threads))
             self._counted = time.monotonic()
@@ -281,7 +281,7 @@ def pack(function: Any, runs: dict[int, Any]) -> tuple[bytes, dict[str, bytes]]:
 
 
 def _repeats(array: NDArray[Any]) -> bool:
-    """Tell whether an image stands for many equal ones, which would be pickled as such."""
+    """Return whether an image stands for many equal ones, which would be pickled as such."""
     return any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True))
 
 

@@ -35,7 +35,7 @@ def nothing() -> None:
 
 
 @contextmanager
-def on_copies(meanwhile: Callable[[], object] = nothing) -> Iterator[Forked | None]:
+def fork_executor(meanwhile: Callable[[], object] = nothing) -> Iterator[ForkExecutor | None]:
     """Give an executor for `process` and its steps that works in copies of this process.
 
     None, which stands for threads, where there is but one core or a process cannot be copied
@@ -54,7 +54,7 @@ def on_copies(meanwhile: Callable[[], object] = nothing) -> Iterator[Forked | No
     if sys.platform != "linux" or cores() < 2 or threading.active_count() > 1:
         yield None
         return
-    executor = Forked(meanwhile)
+    executor = ForkExecutor(meanwhile)
     try:
         yield executor
     finally:
@@ -95,7 +95,7 @@ class Copy:
                 pipe.close()
 
 
-class Forked(Executor):
+class ForkExecutor(Executor):
     """Runs one function after the other, each over many blocks, in copies of this process.
 
     The first block of a function is run here: what it imports and remembers is then there in

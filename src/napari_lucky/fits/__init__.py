@@ -1,1 +1,14 @@
 """FITS files: runs read, images and tables written and read back."""
+
+from napari_lucky._lazy import lazy_names
+
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "arrays": "as_frames as_image",
+        "frame_table": "FrameTable table_from_csv table_to_csv",
+        "integers": "IntegerFormat",
+        "run": "Run open_run",
+        "write": "ImageResult write_fits",
+    },
+)

@@ -17,13 +17,16 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.files.open_file import open_regular
 from napari_lucky.fits.write import header_text
 from napari_lucky.frames.history import History, history_cards, read_history
-from napari_lucky.text import cell, csv_line, from_cell, readable
+from napari_lucky.text import cell, counted, csv_line, from_cell, html, html_table, readable
 
 REFERENCE = "reference "
 MOST_FRAME = 2**31 - 1
 COLUMNS = ("frame", "file", "dy", "dx", "quality", "selected")
 ERRORS = ("sigma_dy", "sigma_dx")
 """Columns that follow, and may be missing: of methods that tell how certain a shift is."""
+
+SHOWN = 10
+"""Rows that a notebook shows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +61,54 @@ class FrameTable:
     reference: tuple[float, float] = (0.0, 0.0)
     history: History = field(default=())
     sigma: NDArray[np.float64] | None = None
+
+    def __repr__(self) -> str:
+        lost = int((~np.isfinite(self.shifts).all(axis=1)).sum())
+        return (
+            f"<FrameTable: {counted(len(self.frame), 'frame')}, {int(self.selected.sum())} "
+            f"selected, {lost} without a shift>"
+        )
+
+    def _repr_html_(self) -> str:
+        n = len(self.frame)
+        shown = range(n) if n <= SHOWN else [*range(SHOWN // 2), *range(n - SHOWN // 2, n)]
+        rows: list[list[Any]] = [
+            [
+                int(self.frame[k]),
+                self.file[k],
+                *(f"{value:.4g}" for value in (*self.shifts[k], self.quality[k])),
+                "yes" if self.selected[k] else "",
+            ]
+            for k in shown
+        ]
+        if n > SHOWN:
+            rows.insert(SHOWN // 2, ["…"] * len(COLUMNS))
+        return f"<p>{html(repr(self).strip('<>'))}</p>{html_table(rows, COLUMNS)}"
+
+    def to_qtable(self) -> Any:
+        """Return the table as `astropy.table.QTable`, with units, reference and history.
+
+        Written as ECSV, `table.to_qtable().write("frames.ecsv")`, it keeps all of them.
+        """
+        from astropy import units
+        from astropy.table import QTable
+
+        columns = {
+            "frame": self.frame,
+            "file": list(self.file),
+            "dy": self.shifts[:, 0] * units.pixel,
+            "dx": self.shifts[:, 1] * units.pixel,
+            "quality": self.quality,
+            "selected": self.selected,
+        }
+        if self.sigma is not None:
+            columns |= {
+                name: of * units.pixel for name, of in zip(ERRORS, self.sigma.T, strict=True)
+            }
+        reference = [float(value) for value in self.reference]
+        return QTable(
+            columns, meta={"reference": reference, "history": list(history_cards(self.history))}
+        )
 
     @property
     def points(self) -> NDArray[np.float64]:
@@ -105,7 +156,7 @@ def _is_comment(line: str) -> bool:
 
 
 def is_table_csv(path: Path) -> bool:
-    """Tell whether a file is a table that `table_to_csv` wrote."""
+    """Return whether a file is a table that `table_to_csv` wrote."""
     try:
         with _open(path) as file:
             first = next(dropwhile(_is_comment, file), "")
@@ -114,7 +165,7 @@ def is_table_csv(path: Path) -> bool:
     return first.strip().split(",")[: len(COLUMNS)] == list(COLUMNS)
 
 
-def table_from_csv(path: Path) -> FrameTable:
+def table_from_csv(path: str | Path) -> FrameTable:
     """Read a table from a CSV file that `table_to_csv` wrote.
 
     Raises
@@ -122,6 +173,7 @@ def table_from_csv(path: Path) -> FrameTable:
     LuckyError
         If it is not such a file, a frame is in it twice, or `selected` is neither 0 nor 1.
     """
+    path = Path(path)
     try:
         with _open(path) as file:
             lines = list(file)

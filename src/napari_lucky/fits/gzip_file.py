@@ -24,7 +24,7 @@ PIECE = 1 << 20
 
 
 def is_gzipped(path: Path) -> bool:
-    """Tell whether a file's name says that it is gzipped as a whole."""
+    """Return whether a file's name says that it is gzipped as a whole."""
     return path.name.lower().endswith(".gz")
 
 

@@ -173,7 +173,7 @@ def _said(error: OSError) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Mould:
+class HeaderTemplate:
     """What another plain file must have to have the signature of one that is known.
 
     The same size, the same keywords at the same places, and the same structural cards: a few
@@ -206,7 +206,7 @@ class Mould:
         return None
 
 
-def mould(path: Path, kind: tuple[Any, ...]) -> Mould | None:
+def header_template(path: Path, kind: tuple[Any, ...]) -> HeaderTemplate | None:
     """Return what files with this file's signature must have; None where all sizes differ."""
     if is_gzipped(path) or any(c.startswith(b"ZIMAGE") for _, *cards in kind for c in cards):
         return None
@@ -220,7 +220,7 @@ def mould(path: Path, kind: tuple[Any, ...]) -> Mould | None:
             headers.append((begin, length, places, _bytes_at(file, begin, length, places)))
             after = data + _length(cards)
             begin = after + -after % BLOCK
-    return Mould(size, tuple(headers))
+    return HeaderTemplate(size, tuple(headers))
 
 
 def _bytes_at(file: FileIO, begin: int, length: int, places: Any) -> bytes:

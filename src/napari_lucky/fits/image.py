@@ -381,5 +381,5 @@ def read_header(path: Path, hdu: int) -> Any:
 
 
 def is_fits_name(name: str) -> bool:
-    """Tell whether a file's name is one of a FITS file."""
+    """Return whether a file's name is one of a FITS file."""
     return name.lower().endswith(SUFFIXES)

@@ -9,6 +9,7 @@ from typing import Any
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.image import is_fits_name
+from napari_lucky.frames.frames import chain_of
 
 Inputs = Mapping[str, str | Path | Sequence[str | Path] | None]
 """What a job reads, by what it is: a file, a folder of frames, or several files."""
@@ -50,22 +51,13 @@ def check_not_inputs(outputs: Iterable[Path], inputs: Inputs) -> None:
 
 def inputs_of_recipe(recipe: Any) -> Inputs:
     """Return the files that a recipe names."""
-    return {
-        "frames": recipe.frames,
-        "dark": recipe.dark,
-        "flat": recipe.flat,
-        "flat with the dust": None if recipe.dust_on == "mean" else recipe.dust_on,
-        "shifts": recipe.shifts,
-    }
+    return {"frames": recipe.input.frames, **recipe.paths()}
 
 
 def files_of_frames(frames: Any) -> list[Path]:
     """Return the files that frames are read from when they are asked for."""
-    while not hasattr(frames, "images"):
-        if not hasattr(frames, "frames"):
-            return []
-        frames = frames.frames
-    return list(dict.fromkeys(image.path for image in frames.images))
+    *_, source = chain_of(frames)
+    return list(dict.fromkeys(image.path for image in getattr(source, "images", ())))
 
 
 def _paths(given: str | Path | Sequence[str | Path] | None) -> list[Path]:
@@ -104,7 +96,7 @@ def _files(paths: Sequence[Path]) -> Iterator[tuple[Path, Mark]]:
 
 
 def _is_read(paths: Sequence[Path], file: Path) -> bool:
-    """Tell whether a file among several is a frame, or another's file beside the frames."""
+    """Return whether a file among several is a frame, or another's file beside the frames."""
     from napari_lucky.fits.read_back import is_ours
     from napari_lucky.fits.run import open_run
 

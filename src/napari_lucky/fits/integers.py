@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.frames.history import Step
+from napari_lucky.frames.history import Record
 
 SAVED_AS = "save as integers"
 """Name of the step that a history gets."""
@@ -24,7 +24,7 @@ FULL, TOP = "FULLADU", "TOPLEVEL"
 
 
 @dataclass(frozen=True)
-class Integers:
+class IntegerFormat:
     """How pixels are stored as 16-bit integers.
 
     Parameters
@@ -56,7 +56,7 @@ class Integers:
         return min((1 << self.bits) - 1, MASKED_LEVEL - 1)
 
 
-def parse_integers(text: str) -> Integers:
+def parse_integer_format(text: str) -> IntegerFormat:
     """Return what "scaled", "FULL" or "FULL,BITS" means.
 
     Raises
@@ -65,7 +65,7 @@ def parse_integers(text: str) -> Integers:
         If it is none of them.
     """
     if text == "scaled":
-        return Integers()
+        return IntegerFormat()
     full, comma, bits = text.partition(",")
     try:
         parsed = float(full), int(bits) if comma else 12
@@ -74,7 +74,7 @@ def parse_integers(text: str) -> Integers:
             f"{text!r} is neither scaled nor FULL or FULL,BITS: the ADU of the greatest level, "
             "and 8 to 16 bits, such as 4095 or 60000,12"
         ) from None
-    return Integers(*parsed)
+    return IntegerFormat(*parsed)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Coding:
         Stored 16-bit integers.
     cards : tuple of (keyword, value, comment)
         What the header says of it.
-    record : Step
+    record : Record
         What the history says of it.
     told : str
         What the user should know; empty if nothing.
@@ -104,7 +104,7 @@ class Coding:
     last: int
     blank: int
     cards: tuple[tuple[str, Any, str], ...]
-    record: Step
+    record: Record
     told: str = ""
 
     @property
@@ -122,14 +122,14 @@ class Coding:
         return stored
 
 
-def coding_of(blocks: Iterable[NDArray[Any]], integers: Integers, name: str = "") -> Coding:
+def coding_of(blocks: Iterable[NDArray[Any]], integers: IntegerFormat, name: str = "") -> Coding:
     """Look through all pixels of an image or a run, and return how they are stored.
 
     Parameters
     ----------
     blocks : iterable of ndarray
         Pixels in ADU; what is not finite counts as masked.
-    integers : Integers
+    integers : IntegerFormat
         How they shall be stored.
     name : str
         The image's, for what is told.
@@ -156,7 +156,7 @@ def _scaled(low: float, high: float) -> Coding:
         ("BZERO", zero, "ADU = BZERO + BSCALE * stored integer"),
         ("BLANK", -32768, "a masked pixel"),
     )
-    record = Step(SAVED_AS, {"step": step, "zero": zero})
+    record = Record(SAVED_AS, {"step": step, "zero": zero})
     return Coding(step, zero, 0, -32767, 32767, -32768, cards, record)
 
 
@@ -165,7 +165,7 @@ def _of_card(value: float) -> float:
     return float(f"{value:.10e}")
 
 
-def _levels(full: float, integers: Integers, under: int, over: int, name: str) -> Coding:
+def _levels(full: float, integers: IntegerFormat, under: int, over: int, name: str) -> Coding:
     top = integers.top
     cards = (
         ("BSCALE", 1, ""),
@@ -174,7 +174,7 @@ def _levels(full: float, integers: Integers, under: int, over: int, name: str) -
         (FULL, full, f"ADU = level * {FULL} / {TOP}"),
         (TOP, top, f"greatest level; {MASKED_LEVEL} is a masked pixel"),
     )
-    record = Step(
+    record = Record(
         SAVED_AS, {"full_scale": full, "top_level": top, "cut_under": under, "cut_over": over}
     )
     told = ""

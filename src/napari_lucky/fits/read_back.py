@@ -76,7 +76,7 @@ def coordinates_from_hdu(hdu: Any) -> Coordinates:
 
 
 def is_ours(path: Path) -> bool:
-    """Tell whether this program wrote a FITS file (its CREATOR card says so)."""
+    """Return whether this program wrote a FITS file (its CREATOR card says so)."""
     try:
         with open_regular(path) as file:
             return b"CREATOR = 'napari-lucky" in file.read(36 * 80 * 4)

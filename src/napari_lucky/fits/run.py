@@ -22,12 +22,13 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.files.open_file import Stamp
 from napari_lucky.fits import image as fits_image
 from napari_lucky.fits.gzip_file import Unpacked, is_gzipped
-from napari_lucky.fits.header_scan import Mould, mould, signature
+from napari_lucky.fits.header_scan import HeaderTemplate, header_template, signature
 from napari_lucky.fits.image import FitsImage, Layout
 from napari_lucky.fits.plain_header import header_bytes, plain_layout
+from napari_lucky.frames.array_like import ArrayLike, size_text
 from napari_lucky.frames.frames import Index
 from napari_lucky.frames.window import Window
-from napari_lucky.text import readable
+from napari_lucky.text import counted, readable
 
 DIGITS = re.compile(r"(\d+)")
 SUFFIX = re.compile(rf"({'|'.join(re.escape(s) for s in fits_image.SUFFIXES)})$", re.I)
@@ -43,7 +44,7 @@ class LeftOut(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class Run(ArrayLike):
     """The frames of a run, read from their files when they are asked for.
 
     Parameters
@@ -61,6 +62,11 @@ class Run:
     images: tuple[FitsImage, ...]
     left_out: tuple[LeftOut, ...]
     name: str
+
+    def __repr__(self) -> str:
+        text = f"<Run {self.name!r}: {size_text(self)}, {counted(len(self.images), 'file')}"
+        left_out = f", {counted(len(self.left_out), 'file')} left out" if self.left_out else ""
+        return f"{text}{left_out}>"
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -158,7 +164,13 @@ def open_run(source: str | Path | Sequence[str | Path]) -> Run:
         If nothing there is a run: no such path, no FITS file, no image, damaged files, frames
         of different shapes.
     """
-    paths = [Path(p) for p in ([source] if isinstance(source, (str, Path)) else source)]
+    try:
+        paths = [Path(p) for p in ([source] if isinstance(source, (str, Path)) else source)]
+    except TypeError:
+        raise LuckyError(
+            f"A run cannot be opened from a {type(source).__name__}; give a folder, a file or a "
+            "list of files."
+        ) from None
     if not paths:
         raise LuckyError("No frames were given; give a folder, a cube, or several FITS files.")
     if len(paths) == 1 and os.path.isdir(paths[0]):
@@ -252,7 +264,7 @@ def _choose_family(paths: list[Path]) -> tuple[list[Path], list[LeftOut]]:
 def _open_images(paths: Iterable[Path]) -> tuple[list[FitsImage], list[LeftOut]]:
     """Parse one header of each kind; files with the same signature share their layout."""
     known: dict[Any, list[Layout]] = {}
-    last: tuple[Mould | None, list[Layout]] = (None, [])
+    last: tuple[HeaderTemplate | None, list[Layout]] = (None, [])
     images, odd = [], []
     for path in paths:
         like, found = last
@@ -265,7 +277,7 @@ def _open_images(paths: Iterable[Path]) -> tuple[list[FitsImage], list[LeftOut]]
                     plain = None if is_gzipped(path) else plain_layout(path, kind)
                     known[kind] = [plain] if plain else fits_image.layouts(path)
                 found = known[kind]
-                like = mould(path, kind)
+                like = header_template(path, kind)
                 last = like, found
             except LuckyError as error:
                 odd.append(LeftOut(path, str(error).removeprefix(f"{path}: ")))
@@ -325,7 +337,7 @@ def _tell(odd: Sequence[LeftOut], most: int = 3) -> str:
     return "\n".join(told)
 
 
-def tell_left_out(run: Run) -> list[str]:
+def left_out_notes(run: Run) -> list[str]:
     """Return a sentence for each reason why files beside the frames were left out."""
     by_reason: dict[str, list[str]] = {}
     for path, reason in run.left_out:

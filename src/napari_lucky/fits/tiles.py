@@ -55,7 +55,7 @@ DRY_RUN = 1 << 26
 
 
 def compressed(unit: Unit) -> bool:
-    """Tell whether a unit is a compressed image."""
+    """Return whether a unit is a compressed image."""
     table = unit.cards[0].startswith((b"XTENSION= 'BINTABLE'", b"XTENSION= 'A3DTABLE'"))
     says = (c[10:30].strip() == b"T" for c in unit.cards if c.startswith(b"ZIMAGE  ="))
     return table and any(says)
@@ -267,7 +267,7 @@ def _words_of(words: NDArray[Any]) -> int:
 
 
 def _unpacks_to(stream: bytes, most: int) -> bool:
-    """Tell whether a gzipped tile comes to so many bytes at most; small ones are not looked at."""
+    """Return whether a gzipped tile unpacks to at most so many bytes; small ones always do."""
     if len(stream) * MOST_PACKED <= DRY_RUN:
         return True
     unpack = zlib.decompressobj(wbits=31)

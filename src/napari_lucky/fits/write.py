@@ -19,13 +19,13 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.execution.blocks import blocks_of
 from napari_lucky.files.temporaries import clear_leftovers, temporary_file
 from napari_lucky.fits.inputs import NO_INPUTS, Inputs, check_not_inputs, files_of_frames
-from napari_lucky.fits.integers import FULL, TOP, Coding, Integers, coding_of
+from napari_lucky.fits.integers import FULL, TOP, Coding, IntegerFormat, coding_of
 from napari_lucky.fits.wcs import place
-from napari_lucky.frames.frames import ArrayFrames, Frames, View
+from napari_lucky.frames.frames import ArrayFrames, Frames, blank_frames
 from napari_lucky.frames.history import History, history_cards, is_ours
 from napari_lucky.frames.sensor_image import SensorImage, rows_of
 from napari_lucky.frames.window import Window
-from napari_lucky.text import readable
+from napari_lucky.text import counted, readable
 
 CREATOR = f"napari-lucky {__version__}"
 STALE = [
@@ -99,6 +99,11 @@ class ImageResult:
     coverage: NDArray[Any] | None = None
     scale: float = 1.0
 
+    def __repr__(self) -> str:
+        size = " x ".join(map(str, self.shape))
+        of = "" if self.combined is None else f" of {counted(self.combined, 'frame')}"
+        return f"<ImageResult {self.name!r}: {size} px{of}>"
+
     @property
     def beside(self) -> list[ImageResult]:
         """Variance and coverage, as images of their own."""
@@ -129,7 +134,7 @@ def written_whole(path: Path, inputs: Inputs = NO_INPUTS) -> Iterator[Path]:
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : str or pathlib.Path
         An existing file is replaced.
     inputs : mapping
         What must not be replaced; see `check_not_inputs`.
@@ -153,15 +158,15 @@ def written_whole(path: Path, inputs: Inputs = NO_INPUTS) -> Iterator[Path]:
         ) from error
 
 
-def tell_nobody(text: str) -> None:
+def ignore_note(text: str) -> None:
     """Say nothing."""
 
 
 def write_fits(
-    path: Path,
-    results: Iterable[ImageResult | Any],
-    integers: Integers | None = None,
-    tell: Callable[[str], None] = tell_nobody,
+    path: str | Path,
+    results: Any,
+    integers: IntegerFormat | None = None,
+    notify: Callable[[str], None] = ignore_note,
     *,
     inputs: Inputs = NO_INPUTS,
 ) -> None:
@@ -169,14 +174,14 @@ def write_fits(
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : str or pathlib.Path
         An existing file is replaced, unless the pixels are read from it.
-    results : iterable of ImageResult or astropy.io.fits.BinTableHDU
+    results : ImageResult, Stack, array, Frames or astropy.io.fits.BinTableHDU, or several in a list
         The first image becomes the primary one if it comes first. Variance and coverage of an
         image follow it.
-    integers : Integers, optional
+    integers : IntegerFormat, optional
         Store the pixels of images as 16-bit integers, not as float32. A run is then read twice.
-    tell : callable, optional
+    notify : callable, optional
         Called with a sentence for the user: how many pixels were cut.
     inputs : mapping
         What must not be replaced either; see `check_not_inputs`.
@@ -186,9 +191,10 @@ def write_fits(
     LuckyError
         If the file cannot be written, or is an input.
     """
+    path = Path(path)
     from astropy.io import fits
 
-    results = list(results)
+    results = [as_result(one) for one in (results if is_list(results) else [results])]
     read = [
         file
         for result in results
@@ -200,7 +206,7 @@ def write_fits(
         for number, result in enumerate(_parts(results)):
             if isinstance(result, ImageResult):
                 coded = None if result.name in BESIDE else integers
-                _write_image(file, result, number == 0, coded, tell)
+                _write_image(file, result, number == 0, coded, notify)
                 continue
             if number == 0:
                 primary = fits.Header([("SIMPLE", True), ("BITPIX", 8), ("NAXIS", 0)])
@@ -214,6 +220,39 @@ def write_fits(
         os.fsync(file.fileno())
 
 
+def is_list(given: Any) -> bool:
+    """Return whether there are several results to write."""
+    return isinstance(given, (list, tuple, Iterator))
+
+
+def as_result(given: Any) -> ImageResult | Any:
+    """Return an image or a table to be written, from what holds one.
+
+    Raises
+    ------
+    LuckyError
+        If nothing can be written of it.
+    """
+    if isinstance(given, ImageResult) or hasattr(given, "filebytes"):  # an HDU
+        return given
+    if isinstance(image := getattr(given, "image", None), np.ndarray):  # a Stack
+        return ImageResult(
+            image,
+            combined=given.count,
+            variance=given.variance,
+            coverage=given.coverage,
+            scale=given.scale,
+        )
+    if isinstance(given, np.ndarray) and given.ndim in (2, 3):
+        return ImageResult(given)
+    if callable(getattr(given, "read", None)) and hasattr(given, "shape"):
+        return ImageResult(given)
+    raise LuckyError(
+        f"A {type(given).__name__} cannot be written; give an ImageResult, a Stack, an array or "
+        "frames."
+    )
+
+
 def _parts(results: Iterable[ImageResult | Any]) -> Iterator[ImageResult | Any]:
     for result in results:
         yield result
@@ -225,8 +264,8 @@ def _write_image(
     file: Any,
     result: ImageResult,
     primary: bool,
-    integers: Integers | None,
-    tell: Callable[[str], None],
+    integers: IntegerFormat | None,
+    notify: Callable[[str], None],
 ) -> None:
     coding = None if integers is None else coding_of(_blocks(result.data), integers, result.name)
     header = image_header(result, primary=primary, coding=coding)
@@ -237,7 +276,7 @@ def _write_image(
         size += file.write(np.ascontiguousarray(*stored).data)
     file.write(b"\0" * (-size % 2880))
     if coding is not None and coding.told:
-        tell(coding.told)
+        notify(coding.told)
 
 
 def _blocks(data: NDArray[Any] | SensorImage | Frames) -> Iterator[NDArray[Any]]:
@@ -253,8 +292,8 @@ def _blocks(data: NDArray[Any] | SensorImage | Frames) -> Iterator[NDArray[Any]]
     n, ny, nx = frames.shape
     for block in blocks_of(n, ny * nx):
         pixels = frames.read(block)
-        if isinstance(frames, View):  # once saved, frames without light could not be told
-            blank = frames.blank(block, Window.whole(frames.shape))
+        blank = blank_frames(frames, block, Window.whole(frames.shape))
+        if blank.any():  # once saved, frames without light could not be recognised
             pixels = np.where(blank[:, None, None], np.float32(np.nan), pixels)
         yield pixels
 

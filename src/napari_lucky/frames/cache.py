@@ -1,4 +1,4 @@
-"""Frames that recall what was read last, for steps that ask for the same one after the other."""
+"""Frames with a cache of what was read last, for steps that ask for the same frames in turn."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from napari_lucky.frames.frames import Frames, Index, View
 from napari_lucky.frames.window import Window
 
 
-def recalling(frames: Any) -> Any:
-    """Return the same views of a source that recalls what each thread read last."""
+def cached(frames: Any) -> Any:
+    """Return the same views of a source with a cache; see `CachedFrames`."""
     if isinstance(frames, View):
-        return replace(frames, frames=recalling(frames.frames))
-    return Recalled(frames)
+        return replace(frames, frames=cached(frames.frames))
+    return CachedFrames(frames)
 
 
-class Recalled:
-    """Frames that recall what each thread read last: several steps may ask for the same.
+class CachedFrames:
+    """Frames with a cache of what each thread read last: several steps may ask for the same.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Recalled:
         self._last = threading.local()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Recalled, (self.frames,)
+        return CachedFrames, (self.frames,)
 
     @property
     def shape(self) -> tuple[int, int, int]:

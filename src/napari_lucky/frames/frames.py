@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
+from napari_lucky.frames.array_like import ArrayLike
 from napari_lucky.frames.window import Window
 
 SPARSE = 8
@@ -40,8 +42,10 @@ class Frames(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class ArrayFrames:
+class ArrayFrames(ArrayLike):
     """Frames held by any array that can be indexed: numpy, memory map, dask, zarr.
+
+    The masked pixels of a masked array are NaN, and its whole numbers float32.
 
     Parameters
     ----------
@@ -61,18 +65,27 @@ class ArrayFrames:
     def dtype(self) -> np.dtype[Any]:
         """Number type of the array."""
         dtype: np.dtype[Any] = np.dtype(self.array.dtype)
+        if dtype.kind != "f" and np.ma.isMaskedArray(getattr(self.array, "_meta", self.array)):
+            return np.dtype(np.float32)
         return dtype
 
     def read(self, frames: Index, window: Window | None = None) -> NDArray[Any]:
         """Return the frames asked for, (k, y, x), cut to the window."""
         rows, columns = (window or Window.whole(self.shape)).slices
         if len(self.array.shape) == 2:
-            return np.asarray(self.array[rows, columns])[np.newaxis][frames]
-        return np.asarray(self.array[frames, rows, columns])
+            return self._plain(self.array[rows, columns])[np.newaxis][frames]
+        return self._plain(self.array[frames, rows, columns])
+
+    def _plain(self, block: Any) -> NDArray[Any]:
+        if hasattr(block, "compute"):  # dask's, which may be masked
+            block = block.compute()
+        if np.ma.isMaskedArray(block):
+            return np.ma.filled(block.astype(self.dtype), np.nan)
+        return np.asarray(block)
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class View(ArrayLike):
     """Frames computed from other frames, of the same shape, as float32.
 
     Parameters
@@ -102,7 +115,7 @@ class View:
         return self.frames.scale(window) if isinstance(self.frames, View) else 1.0
 
     def blank(self, frames: Index, window: Window) -> NDArray[np.bool_]:
-        """Tell which frames have raw pixels all equal or NaN in a window: no light at all.
+        """Return which frames have raw pixels all equal or NaN in a window: no light at all.
 
         Calibrated, such a frame shows the dark and the flat, which are no star.
         """
@@ -112,7 +125,7 @@ class View:
 
 
 @dataclass(frozen=True, eq=False)
-class Subset:
+class Subset(ArrayLike):
     """Some frames of a run, in a given order.
 
     Parameters
@@ -139,6 +152,23 @@ class Subset:
     def read(self, frames: Index, window: Window | None = None) -> NDArray[Any]:
         """Return the frames asked for, (k, y, x), cut to the window."""
         return self.frames.read(self.index[frames], window)
+
+
+def chain_of(frames: Any) -> Iterator[Any]:
+    """Yield frames, what they are computed from, and so on down to their source."""
+    while frames is not None:
+        yield frames
+        frames = getattr(frames, "frames", None)
+
+
+def blank_frames(frames: Frames, index: Index, window: Window) -> NDArray[np.bool_]:
+    """Return which frames have raw pixels all equal or NaN in a window; see `View.blank`.
+
+    Of frames that are no view nothing is known beside their pixels: none is called blank.
+    """
+    if isinstance(frames, View):
+        return frames.blank(index, window)
+    return np.zeros(len(np.arange(frames.shape[0])[index]), bool)
 
 
 def whole_run(frames: Frames) -> Frames:

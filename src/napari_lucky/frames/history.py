@@ -20,12 +20,18 @@ from napari_lucky.text import readable
 
 FIRST, MORE, LINE = "lucky> ", "lucky+ ", 72
 """HISTORY cards hold 72 characters; a step begins with one mark and goes on with the other."""
-PARTS: dict[str, type] = {"step": str, "parameters": dict, "inputs": dict, "version": str}
+PARTS: dict[str, type] = {
+    "step": str,
+    "parameters": dict,
+    "inputs": dict,
+    "facts": dict,
+    "version": str,
+}
 """What a step is written as."""
 
 
 @dataclass(frozen=True)
-class Step:
+class Record:
     """One thing done to the pixels.
 
     Parameters
@@ -36,6 +42,8 @@ class Step:
         With which settings; plain numbers, strings, lists.
     inputs : dict
         With what beside the layer itself: files, their checksums.
+    facts : dict
+        What was found or counted on the way.
     version : str
         Of this program.
     """
@@ -43,14 +51,16 @@ class Step:
     name: str
     parameters: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
     version: str = __version__
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", _plain(self.parameters))
         object.__setattr__(self, "inputs", _plain(self.inputs))
+        object.__setattr__(self, "facts", _plain(self.facts))
 
 
-History = tuple[Step, ...]
+History = tuple[Record, ...]
 
 
 def _plain(value: Any) -> Any:
@@ -66,7 +76,7 @@ def _plain(value: Any) -> Any:
     return readable(str(value))
 
 
-def history_cards(history: Iterable[Step]) -> list[str]:
+def history_cards(history: Iterable[Record]) -> list[str]:
     """Return the texts of the HISTORY cards that hold a history."""
     cards = []
     for step in history:
@@ -75,6 +85,7 @@ def history_cards(history: Iterable[Step]) -> list[str]:
                 "step": step.name,
                 "parameters": step.parameters,
                 "inputs": step.inputs,
+                "facts": step.facts,
                 "version": step.version,
             }
         ).replace("  ", r"\u0020\u0020")
@@ -101,14 +112,14 @@ def read_history(cards: Iterable[str]) -> History:
         try:
             found = json.loads(text)
             if all(isinstance(found[name], kind) for name, kind in PARTS.items()):
-                steps.append(Step(*(found[name] for name in PARTS)))
+                steps.append(Record(*(found[name] for name in PARTS)))
         except (ValueError, KeyError, TypeError, RecursionError):
             continue  # someone edited the header; what can be read is kept
     return tuple(steps)
 
 
 def is_ours(card: str) -> bool:
-    """Tell whether a HISTORY card was written by this program."""
+    """Return whether a HISTORY card was written by this program."""
     return bool(re.match(r"lucky[>+] ", card))
 
 
@@ -116,16 +127,16 @@ FAR = 1 << 31
 """Beyond any number of frames."""
 
 
-def open_step(frames: Any) -> Step:
+def open_step(frames: Any) -> Record:
     """Record where frames come from."""
-    return Step("open", inputs=dict(getattr(frames, "inputs", {})))
+    return Record("open", inputs=dict(getattr(frames, "inputs", {})))
 
 
-def range_step(frame: NDArray[np.intp]) -> Step:
+def range_step(frame: NDArray[np.intp]) -> Record:
     """Record that only these frames of the run are used, evenly spaced."""
     step = int(frame[1] - frame[0]) if len(frame) > 1 else 1
     parameters = {"start": int(frame[0]), "stop": int(frame[-1]) + 1, "step": step}
-    return Step("choose frames", parameters)
+    return Record("choose frames", parameters)
 
 
 def frame_numbers(place: NDArray[np.intp], history: History) -> NDArray[np.intp]:
@@ -157,15 +168,15 @@ def _numbering(history: History) -> tuple[int, int]:
     return (first, step) if max(first, step) < FAR else (0, 1)
 
 
-def shifts_step(path: Path, kept: int) -> Step:
+def shifts_step(path: Path, kept: int) -> Record:
     """Record that shifts and choice of frames come from an earlier job's table."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    return Step("read shifts", {"kept": kept}, {"name": path.name, "sha256": digest})
+    return Record("read shifts", {"kept": kept}, {"name": path.name, "sha256": digest})
 
 
-def shift_step(subpixel: bool) -> Step:
+def shift_step(subpixel: bool) -> Record:
     """Record that frames were shifted."""
-    return Step("shift", {"subpixel": subpixel})
+    return Record("shift", {"subpixel": subpixel})
 
 
 def stack_scale(history: History) -> float:
@@ -183,7 +194,7 @@ def recorded_windows(history: History) -> tuple[Window | None, Window | None]:
     """Return the focus and defocus windows of the last registration in a history."""
     for step in reversed(history):
         if step.name == "register":
-            focus, defocus = (step.parameters.get(name) for name in ("focus", "defocus"))
+            focus, defocus = (step.facts.get(name) for name in ("focus", "defocus"))
             return (Window(*focus) if focus else None, Window(*defocus) if defocus else None)
     return None, None
 

@@ -16,7 +16,7 @@ def spread_over(n: int, most: int) -> NDArray[np.intp]:
 
 
 def empty_frames(frames: Frames) -> NDArray[np.bool_]:
-    """Tell which frames have all pixels equal or masked, (n,); bands are read until one varies."""
+    """Return which frames have all pixels equal or masked, (n,); read in bands until one varies."""
     nx = frames.shape[2]
     empty = np.zeros(frames.shape[0], bool)
     for k in range(len(empty)):
@@ -33,7 +33,7 @@ def empty_frames(frames: Frames) -> NDArray[np.bool_]:
 
 
 def read_beyond(frames: Frames, index: Index, window: Window) -> NDArray[np.float32]:
-    """Read frames in a window that may leave the sensor; what lies beyond its edge is NaN.
+    """Read frames in a window that may leave the sensor; what is beyond its edge is NaN.
 
     Returns
     -------

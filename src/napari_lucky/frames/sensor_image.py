@@ -49,7 +49,7 @@ class SensorImage(Protocol):
 
 
 def is_large(shape: tuple[int, ...]) -> bool:
-    """Tell whether whole images of a sensor, (..., y, x), are too large to be held in memory."""
+    """Return whether whole images of a sensor, (..., y, x), are too large to be held in memory."""
     return shape[-2] * shape[-1] > LARGE
 
 
@@ -189,7 +189,7 @@ class BitMask:
         return whole if dtype is None else whole.astype(dtype)
 
     def any(self) -> bool:
-        """Tell whether any pixel is masked."""
+        """Return whether any pixel is masked."""
         return bool(self._bits.any())
 
 

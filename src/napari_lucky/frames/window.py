@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import index
+from typing import Any
 
 from napari_lucky.errors import LuckyError
 
@@ -23,6 +25,15 @@ class Window:
     x0: int
     height: int
     width: int
+
+    def __post_init__(self) -> None:
+        for name, given in vars(self).items():
+            try:
+                object.__setattr__(self, name, index(given))
+            except TypeError:
+                raise LuckyError(
+                    f"A window's {name} is {given!r}; it must be a whole number of pixels."
+                ) from None
 
     @classmethod
     def centred(cls, y: int, x: int, size: int) -> Window:
@@ -60,7 +71,7 @@ class Window:
         return slice(self.y0, self.y1), slice(self.x0, self.x1)
 
     def clipped(self, shape: tuple[int, ...]) -> Window:
-        """Return the part of the window that lies on a frame of (..., y, x) `shape`."""
+        """Return the part of the window that is on a frame of (..., y, x) `shape`."""
         y0, x0 = min(max(self.y0, 0), shape[-2]), min(max(self.x0, 0), shape[-1])
         y1, x1 = max(min(self.y1, shape[-2]), y0), max(min(self.x1, shape[-1]), x0)
         return Window(y0, x0, y1 - y0, x1 - x0)
@@ -73,7 +84,7 @@ class Window:
         return Window(y0, x0, height, width)
 
     def check_on(self, shape: tuple[int, ...], name: str = "window") -> None:
-        """Raise unless the window lies wholly on a frame of (..., y, x) `shape`.
+        """Raise unless the window is wholly on a frame of (..., y, x) `shape`.
 
         Raises
         ------
@@ -94,3 +105,25 @@ class Window:
 
 
 MIN_SIDE = 8
+WindowLike = Any
+"""A `Window`, or (y, x, size): its centre's row and column from 0, and its side, in pixels."""
+
+
+def as_window(given: WindowLike) -> Window:
+    """Return a window, or the square one that (y, x, size) means; see `Window.centred`.
+
+    Raises
+    ------
+    LuckyError
+        If it is neither.
+    """
+    if isinstance(given, Window):
+        return given
+    try:
+        y, x, size = (index(number) for number in given)
+    except (TypeError, ValueError):
+        raise LuckyError(
+            f"{given!r} is no window. Give (y, x, size), three whole numbers: row and column of "
+            "its centre and its side in pixels; or Window(y0, x0, height, width)."
+        ) from None
+    return Window.centred(y, x, size)

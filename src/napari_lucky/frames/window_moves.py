@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.frames.frames import Frames, Index, View
+from napari_lucky.frames.frames import Frames, Index, View, blank_frames
 from napari_lucky.frames.reading import read_beyond
 from napari_lucky.frames.window import Window
 
@@ -54,17 +54,14 @@ class Followed(View):
         return out
 
     def blank(self, frames: Index, window: Window) -> NDArray[np.bool_]:
-        """Tell which frames have raw pixels all equal or NaN in the moved window."""
+        """Return which frames have raw pixels all equal or NaN in the moved window."""
         index = np.arange(self.shape[0])[frames]
         out = np.ones(len(index), bool)
         for part in _runs_of_equal(self.moves[index]):
             inside = _moved(window, self.moves[index[part.start]]).clipped(self.shape)
             if 0 in inside.shape:
                 continue
-            if isinstance(self.frames, View):
-                out[part] = self.frames.blank(index[part], inside)
-            else:
-                out[part] = False
+            out[part] = blank_frames(self.frames, index[part], inside)
         return out
 
 
@@ -123,7 +120,7 @@ def _put_around(window: Window, place: Floats, shape: tuple[int, ...]) -> NDArra
 
 
 def _inside(points: NDArray[np.float64], focus: Window) -> NDArray[np.bool_]:
-    """Tell which points (y, x) in a window are not near to its edge."""
+    """Return which points (y, x) in a window are not near to its edge."""
     side = np.array(focus.shape)
     return np.asarray((np.abs(points - side / 2) < side * (0.5 - 1 / MARGIN)).all(axis=-1))
 

@@ -76,7 +76,7 @@ def track_brightest(
 
 
 def is_wide(shape: tuple[int, ...], smooth: float) -> bool:
-    """Tell whether a window is so wide that it is looked through binned first."""
+    """Return whether a window is so wide that it is looked through binned first."""
     return bins_of(shape, smooth) > 1
 
 

@@ -63,7 +63,7 @@ def fine_image(image: NDArray[np.float64], sampling: float) -> FineImage:
     An image made by a pupil holds no spatial frequency over D/lambda, which is 1 / `sampling`
     cycles a pixel, whatever the turbulence. Up to there the series is the image itself between
     its pixels; beyond there is noise alone, which is left out. Sampled with less than two pixels
-    across lambda/D an image does not tell what lies between its pixels, and the series is a
+    across lambda/D an image does not say what is between its pixels, and the series is a
     guess.
 
     Parameters

@@ -145,7 +145,7 @@ def _means_around(
 
 
 def _deep(at: NDArray[np.intp], lines: int, pixels: int) -> NDArray[np.bool_]:
-    """Tell which lines are masked whole with the ones beside them, from where pixels are."""
+    """Return which lines are masked whole with the ones beside them, from where pixels are."""
     whole = np.pad(np.bincount(at, minlength=lines) == pixels, 1, constant_values=True)
     return np.asarray(whole[:-2] & whole[1:-1] & whole[2:])
 

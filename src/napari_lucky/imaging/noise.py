@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.execution.blocks import blocks_of
-from napari_lucky.frames.frames import Block, Frames, View, as_float32
+from napari_lucky.frames.frames import Block, Frames, View, as_float32, chain_of
 from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.inpainting import fill
@@ -153,7 +153,7 @@ def sample_noise(frames: Frames, window: Window) -> Noise:
 
 
 def _fills(blocks: list[Block], noise: Noise, top: float) -> bool:
-    """Tell whether a scene goes on beyond the window: its border varies by more than its noise.
+    """Return whether a scene goes on beyond the window: its border varies by more than its noise.
 
     What leaves the window and what comes in then moves a frame's point more than its noise does.
     """
@@ -164,7 +164,7 @@ def _fills(blocks: list[Block], noise: Noise, top: float) -> bool:
 
 
 def _aliased(blocks: list[Block], noise: Noise, least: float) -> bool:
-    """Tell whether the noise is too much for the finest details, which hold nothing else.
+    """Return whether the noise is too much for the finest details, which hold nothing else.
 
     No star of over 1.5 px per lambda/D has light beyond 0.66 cycles/px, along the diagonals. Of
     an even sky, rounding (the least noise) leaves nothing.
@@ -244,13 +244,12 @@ def quantisation(frames: Frames, window: Window) -> float:
     have no steps.
     """
     scale = frames.scale(window) if isinstance(frames, View) else 1.0
-    while isinstance(frames, View):
-        frames = frames.frames
-    on = window.clipped(frames.shape)
+    *_, source = chain_of(frames)
+    on = window.clipped(source.shape)
     if 0 in on.shape:
         return 0.0
-    few = spread_over(frames.shape[0], max(1, LEVELS // (on.height * on.width)))
-    return (step_of(frames.read(few, on)) * scale) ** 2 / 12
+    few = spread_over(source.shape[0], max(1, LEVELS // (on.height * on.width)))
+    return (step_of(source.read(few, on)) * scale) ** 2 / 12
 
 
 def step_of(pixels: NDArray[Any]) -> float:

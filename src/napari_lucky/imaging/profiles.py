@@ -61,7 +61,7 @@ def peak_pixel(image: NDArray[Any], smooth: float = 0.0) -> tuple[int, int]:
     return int(y), int(x)
 
 
-def cut_around(image: NDArray[Any], centre: tuple[int, int], side: int) -> NDArray[np.float32]:
+def cutout(image: NDArray[Any], centre: tuple[int, int], side: int) -> NDArray[np.float32]:
     """Cut a square out of an image, with the centre on its pixel [side // 2, side // 2].
 
     Parameters

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.frames.frames import Frames, Index, View, as_float32
+from napari_lucky.frames.frames import Frames, Index, View, as_float32, chain_of
 from napari_lucky.frames.reading import read_beyond
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.convolution import correlate
@@ -29,7 +29,7 @@ class Shifted(View):
     ----------
     frames : Frames
         Calibrated, in ADU.
-    shifts : ndarray of float64, (n, 2)
+    shifts : ndarray of float64, (n, 2), Registration or FrameTable
         (dy, dx) in pixels.
     subpixel : bool
         Whether the fraction of a pixel is applied, or the shift rounded.
@@ -39,11 +39,7 @@ class Shifted(View):
     subpixel: bool = True
 
     def __post_init__(self) -> None:
-        if self.shifts.shape != (self.frames.shape[0], 2):
-            raise LuckyError(
-                f"There are {len(self.shifts)} shifts for {self.frames.shape[0]} frames; "
-                "register this run, or choose the registration that belongs to it."
-            )
+        object.__setattr__(self, "shifts", as_shifts(self.shifts, self.frames.shape[0]))
 
     def read(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
         """Return the shifted frames asked for, (k, y, x), cut to the window."""
@@ -76,11 +72,35 @@ class Shifted(View):
 
 
 def is_shifted(frames: Frames) -> bool:
-    """Tell whether frames were shifted, in any step of their chain."""
-    inner: Any = frames
-    while inner is not None and not isinstance(inner, Shifted):
-        inner = getattr(inner, "frames", None)
-    return inner is not None
+    """Return whether frames were shifted, in any step of their chain."""
+    return any(isinstance(view, Shifted) for view in chain_of(frames))
+
+
+ShiftsLike = Any
+"""Shifts (dy, dx) in pixels, (n, 2), or a `Registration` or `FrameTable` that has them."""
+
+
+def as_shifts(given: ShiftsLike, n: int) -> NDArray[np.float64]:
+    """Return the shifts of n frames, (n, 2), in pixels.
+
+    Raises
+    ------
+    LuckyError
+        If it is neither such an array nor something that has one.
+    """
+    try:
+        shifts = np.asarray(getattr(given, "shifts", given), np.float64)
+    except (TypeError, ValueError):
+        raise LuckyError(
+            f"Shifts cannot be a {type(given).__name__}; give an array (frame, 2) of (dy, dx) in "
+            "pixels, or what `register` returns."
+        ) from None
+    if shifts.shape != (n, 2):
+        raise LuckyError(
+            f"There are {len(np.atleast_1d(shifts))} shifts for {n} frames, (dy, dx) for each; "
+            "register this run, or choose the registration that belongs to it."
+        )
+    return shifts
 
 
 def check_shifts(

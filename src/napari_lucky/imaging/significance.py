@@ -94,7 +94,7 @@ def starless(
     *,
     scene: bool = False,
 ) -> NDArray[np.bool_]:
-    """Tell which frames show noise alone, (n,).
+    """Return which frames show noise alone, (n,).
 
     A frame has a star if its brightest speckle is significant. In faint light no single speckle
     may be, but all together: so where it is not, the frame is compared with the mean of frames
@@ -162,7 +162,7 @@ def starless(
 
 
 def is_star(frames: Frames, focus: Window, lit: NDArray[np.intp]) -> bool:
-    """Tell whether frames that are lit show one bright place in a window, as a star's."""
+    """Return whether frames that are lit show one bright place in a window, as a star's."""
     if len(lit) == 0:
         return False
     sample = lit[spread_over(len(lit), FEW)]
@@ -172,7 +172,7 @@ def is_star(frames: Frames, focus: Window, lit: NDArray[np.intp]) -> bool:
 
 
 def _is_uneven(frames: Frames, focus: Window, bright: NDArray[np.intp], noise: Noise) -> bool:
-    """Tell whether frames show more in a window than noise and what slopes or curves over it."""
+    """Return whether frames show more in a window than noise and what slopes or curves over it."""
     pixels = _pixels(frames, focus, bright[spread_over(len(bright), FEW)])
     top = pixels.max(axis=(1, 2)) - np.median(pixels, axis=(1, 2))
     return float(np.median(top)) > STARLIKE * _sigma(focus, noise)
@@ -186,7 +186,7 @@ def _steady_mean(pixels: Block, sigma: float) -> NDArray[np.float32]:
 
 
 def _is_star(mean: NDArray[np.float32], sigma: float, count: int) -> bool:
-    """Tell whether there is a star in the mean (y, x) of so many frames whose noise is known."""
+    """Return whether there is a star in the mean (y, x) of so many frames whose noise is known."""
     sigma = sigma / count**0.5
     for scale in SCALES:
         even = gaussian(mean[np.newaxis], scale, "constant")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
+from napari_lucky.optics.plain_number import plain_number
 
 MIN_SAMPLING, MAX_SAMPLING = 1.0, 1000.0
 _SAMPLES = 4  # a pixel and axis, in the integral over a pixel: exact to 1e-4 of the peak
@@ -35,6 +37,8 @@ class Diffraction:
     obstruction: float = 0.0
 
     def __post_init__(self) -> None:
+        for name, unit in (("sampling", "pix"), ("obstruction", "")):
+            object.__setattr__(self, name, plain_number(getattr(self, name), unit, name))
         if not MIN_SAMPLING <= self.sampling <= MAX_SAMPLING:
             raise LuckyError(
                 f"The sampling is {self.sampling} pixels across lambda/D; it must be "
@@ -51,6 +55,27 @@ class Diffraction:
     def first_minimum(self) -> float:
         """Radius of the first dark ring of an open pupil, 1.22 lambda/D, in pixels."""
         return 1.2197 * self.sampling
+
+
+DiffractionLike = Any
+"""A `Diffraction`, or what has one, as a `Telescope` has."""
+
+
+def as_diffraction(given: DiffractionLike | None) -> Diffraction | None:
+    """Return the diffraction-limited PSF of a telescope; None stays None.
+
+    Raises
+    ------
+    LuckyError
+        If it is neither.
+    """
+    found = getattr(given, "diffraction", given)
+    if found is None or isinstance(found, Diffraction):
+        return found
+    raise LuckyError(
+        f"{given!r} is no telescope. Give a Telescope, a Diffraction(sampling, obstruction), or "
+        "None where the optics are not known."
+    )
 
 
 @lru_cache(maxsize=8)

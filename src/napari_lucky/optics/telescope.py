@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.optics.diffraction import Diffraction
-from napari_lucky.optics.telescope_sense import impossible
+from napari_lucky.optics.plain_number import plain_number
+from napari_lucky.optics.telescope_sense import SENSE, impossible
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Telescope:
     Parameters
     ----------
     diameter_m : float
-        Of the pupil, in metres.
+        Of the pupil, in metres. This and the others may be an `astropy.units.Quantity`.
     obstruction : float
         Diameter of the central obstruction over the pupil's, 0 to under 0.95.
     wavelength_nm : float
@@ -41,6 +42,10 @@ class Telescope:
     pixel_um: float
 
     def __post_init__(self) -> None:
+        units = {name: sense.unit for name, sense in SENSE.items()} | {"obstruction": ""}
+        for name, unit in units.items():
+            what = SENSE[name].name if name in SENSE else name
+            object.__setattr__(self, name, plain_number(getattr(self, name), unit, what))
         if why := impossible(vars(self)):
             raise LuckyError(why)
 

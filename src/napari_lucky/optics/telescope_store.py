@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, fields
@@ -11,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
+from platformdirs import user_config_path
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.files.open_file import open_regular
@@ -33,13 +32,8 @@ def telescopes_file() -> Path:
     `napari-lucky/telescopes.toml` in `%APPDATA%` on Windows, in `~/Library/Application Support`
     on macOS, and elsewhere in `$XDG_CONFIG_HOME`, which is `~/.config` if it is not set.
     """
-    if sys.platform == "win32":
-        folder = Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming")
-    elif sys.platform == "darwin":
-        folder = Path.home() / "Library" / "Application Support"
-    else:
-        folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return folder / "napari-lucky" / "telescopes.toml"
+    folder = user_config_path("napari-lucky", appauthor=False, roaming=True)
+    return folder / "telescopes.toml"
 
 
 def saved_telescopes() -> dict[str, Telescope]:

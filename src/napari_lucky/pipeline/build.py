@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import Executor
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,22 +14,26 @@ from napari_lucky._version import __version__
 from napari_lucky.calibration.calibrate import (
     Calibrated,
     calibrate,
-    calibrate_step,
+    calibration_record,
     saturation_level,
 )
-from napari_lucky.calibration.flat_field import header_history, made_flat, tell_kind
+from napari_lucky.calibration.flat import header_history, kind_notes, made_flat
 from napari_lucky.calibration.masters import DEAD_BELOW, check_shape
 from napari_lucky.calibration.sampling import Sampling, measure_sampling
-from napari_lucky.calibration.saturation import clipping_level, tell_clipping
+from napari_lucky.calibration.saturation import clipping_level, clipping_note
+from napari_lucky.calibration.step import Calibrate
 from napari_lucky.cleaning.clean import clean
+from napari_lucky.cleaning.dust import RemoveDust
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress, silent
-from napari_lucky.fits.run import Run, open_run, tell_left_out
-from napari_lucky.frames.frames import Subset, View, frames_in, whole_run
+from napari_lucky.execution.job import QUIET, Job
+from napari_lucky.fits.run import Run, left_out_notes, open_run
+from napari_lucky.frames.frames import Subset, View, chain_of, frames_in
 from napari_lucky.frames.history import History, frame_numbers, open_step, range_step
 from napari_lucky.frames.sensor_image import BitMask, SensorImage, StoredImage, rows_of
-from napari_lucky.pipeline.recipe import Recipe
+from napari_lucky.pipeline.recipe import Input, ReadShifts, Recipe
 from napari_lucky.registration.find_star import find_star
+from napari_lucky.registration.step import Register
+from napari_lucky.steps.declaration import Step, params
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +78,7 @@ class Chain:
         return self.run.header
 
 
-def build_chain(
-    recipe: Recipe, *, progress: Progress = silent, executor: Executor | None = None
-) -> Chain:
+def build_chain(recipe: Recipe, *, job: Job = QUIET) -> Chain:
     """Open a run and build the chain of views that a recipe asks for.
 
     Masters are made, hot pixels, the star and dust are looked for; no frame is computed.
@@ -87,48 +88,45 @@ def build_chain(
     LuckyError
         If something given cannot be used.
     """
-    work: dict[str, Any] = {"progress": progress, "executor": executor}
-    run = open_run(recipe.frames)
-    notes = tell_left_out(run)
+    run = open_run(recipe.input.frames)
+    notes = left_out_notes(run)
     saved = header_history(run)
-    chosen = frames_in(run.shape[0], slice(recipe.start, recipe.stop, recipe.step))
+    given, wanted = recipe.input, recipe[Calibrate]
+    chosen = frames_in(run.shape[0], slice(given.start, given.stop, given.step))
     frames = Subset(run, chosen)
     for name in ("focus", "defocus"):
         if window := recipe.window(name):
             window.check_on(frames.shape, f"{name} window")
-    saturation = recipe.saturation or saturation_level(run.header_with(b"SATURATE"), run.dtype)
-    notes += [*tell_kind(recipe.dark, "dark"), *tell_kind(recipe.flat, "flat")]
-    parameters = {
-        "combine": recipe.combine,
-        "clip_sigma": recipe.clip_sigma,
-        "hot_sigma": recipe.hot_sigma,
-        "dead_below": recipe.dead_below,
-    }
+    saturation = wanted.saturation or saturation_level(run.header_with(b"SATURATE"), run.dtype)
+    notes += [*kind_notes(wanted.dark, "dark"), *kind_notes(wanted.flat, "flat")]
     calibrated = calibrate(
         frames,
-        _open_optional(recipe.dark, notes),
-        _open_optional(recipe.flat, notes),
+        _open_optional(wanted.dark, notes),
+        _open_optional(wanted.flat, notes),
+        combine=wanted.combine,
+        clip_sigma=wanted.clip_sigma,
+        hot_sigma=wanted.hot_sigma,
+        dead_below=wanted.dead_below,
         saturation=saturation,
         history=saved,
-        **parameters,  # type: ignore[arg-type]
-        **work,
+        job=job,
     )
     if calibrated.masked:
         notes.append(f"Masked {calibrated.masked} hot or dead pixels of the sensor.")
     found = None
-    if recipe.focus is None and recipe.shifts is None:
-        found = find_star(calibrated, scene=recipe.register == "correlation", **work)
-        recipe = replace(recipe, focus=(*found.centre, found.width))
+    if given.focus is None and recipe.get(ReadShifts) is None:
+        found = find_star(calibrated, scene=recipe[Register].takes_scenes, job=job)
+        recipe = recipe.changed(Input, focus=(*found.centre, found.width))
     focus, clipped, told = recipe.window("focus"), None, list[str]()
-    if recipe.saturation is None and focus is not None:
+    if wanted.saturation is None and focus is not None:
         level = clipping_level(calibrated, focus)
         clipped = np.inf  # what is clipped is masked now
         if level is not None and level < calibrated.saturation:
             calibrated = replace(calibrated, saturation=level)
-            recipe = replace(recipe, saturation=level)
-            told.append(tell_clipping(level, masked=True))
+            recipe = recipe.changed(Calibrate, saturation=float(level))
+            told.append(clipping_note(level, masked=True))
     sampling = None
-    if focus is not None and recipe.shifts is None:
+    if focus is not None and recipe.get(ReadShifts) is None:
         sampling = measure_sampling(calibrated, focus, clipped=clipped)
         if found is not None:
             what = "Found the star" if sampling.star else "Put the window on the brightest light"
@@ -137,39 +135,37 @@ def build_chain(
     steps = (
         *(saved or (open_step(run),)),
         *([range_step(chosen)] if len(chosen) < len(run.files) else []),
-        calibrate_step(
-            calibrated, parameters, {"dark": _name(recipe.dark), "flat": _name(recipe.flat)}
-        ),
+        calibration_record(calibrated, recipe[Calibrate]),
     )
     windows = (recipe.window("focus"), recipe.window("defocus"))
-    cleaned = clean(calibrated, recipe, windows, light=_light(recipe, calibrated, work), **work)
-    spots = tuple((float(y), float(x), float(r)) for y, x, r in cleaned.spots)
+    light = _light(recipe, calibrated, job)
+    cleaned = clean(calibrated, recipe.steps, windows=windows, light=light, job=job)
     return Chain(
         cleaned.frames,
         calibrated,
         run,
         frame_numbers(chosen, saved),
         [run.files[k] for k in chosen],
-        (*steps, *cleaned.steps),
-        replace(recipe, dust_spots=spots),
+        (*steps, *cleaned.history),
+        recipe.with_steps(*cleaned.steps),
         (*notes, *cleaned.notes),
         sampling,
     )
 
 
-def _light(recipe: Recipe, calibrated: Calibrated, work: dict[str, Any]) -> SensorImage | None:
+def _light(recipe: Recipe, calibrated: Calibrated, job: Job) -> SensorImage | None:
     """Return the flat that dust is looked for on, or None for the mean of the frames."""
-    if recipe.dust_on == "mean" or not recipe.seeks_dust:
+    dust, by = recipe.get(RemoveDust), recipe[Calibrate]
+    if dust is None or dust.on == "mean":
         return None
-    if recipe.flat and recipe.dust_as == "divide" and _same(recipe.flat, recipe.dust_on):
+    if by.flat and dust.action == "divide" and _same(by.flat, dust.on):
         raise LuckyError(
-            f"{recipe.dust_on} calibrates the frames, which divides its shadows out already. Leave "
+            f"{dust.on} calibrates the frames, which divides its shadows out already. Leave "
             "--flat out, mask the shadows, or look for dust on the mean of the frames."
         )
-    flat = open_run(recipe.dust_on)
+    flat = open_run(dust.on)
     check_shape(np.broadcast_to(0, flat.shape[1:]), calibrated.shape, "flat with the dust", "run")
-    combine, clip = recipe.combine, recipe.clip_sigma
-    return made_flat(flat, calibrated.dark, combine, clip, DEAD_BELOW, **work)[0]  # type: ignore[arg-type]
+    return made_flat(flat, calibrated.dark, by.combine, by.clip_sigma, DEAD_BELOW, job=job)[0]
 
 
 def _same(path: str, other: str) -> bool:
@@ -180,22 +176,12 @@ def _open_optional(path: str | None, notes: list[str]) -> Run | None:
     if path is None:
         return None
     run = open_run(path)
-    notes += tell_left_out(run)
+    notes += left_out_notes(run)
     return run
 
 
-def _name(path: str | None) -> str | None:
-    return None if path is None else Path(path).name
-
-
-INDIFFERENT = (
-    *("keep", "keep_above", "add", "drop", "stack", "subpixel", "integers"),
-    *("frames", "dark", "flat", "dust_on", "shifts", "start", "stop", "step"),
-)
-"""Parameters of a recipe that no measurement depends on.
-
-Of paths and ranges, what is in the files and which frames are chosen counts.
-"""
+INDIFFERENT = ("shifts", "select", "stack", "output")
+"""Tables of a recipe that no measurement depends on."""
 
 
 def job_key(chain: Chain) -> str:
@@ -210,18 +196,20 @@ def job_key(chain: Chain) -> str:
     made = hashlib.blake2b(digest_size=16)
     recipe = chain.recipe
     _feed(made, (__version__, np.__version__, scipy.__version__))
-    for parameter in fields(recipe):
-        if parameter.name not in INDIFFERENT:
-            _feed(made, (parameter.name, getattr(recipe, parameter.name)))
+    for step in recipe.steps:
+        if step.table not in INDIFFERENT:
+            _feed(made, (step.table, step.kind))
+            for name, one in params(type(step)).items():
+                if not one.path and name not in ("start", "stop", "step"):
+                    _feed(made, (name, getattr(step, name)))  # what is in the files counts
     _feed(made, chain.chosen)
-    frames: Any = chain.frames
-    while isinstance(frames, View):
-        _feed(made, type(frames).__name__)
-        for field in fields(frames):
-            if field.name != "frames" and field.init:
-                _feed(made, getattr(frames, field.name))
-        frames = frames.frames
-    run: Any = whole_run(frames)
+    *views, run = chain_of(chain.frames)
+    for view in views:
+        if isinstance(view, View):
+            _feed(made, type(view).__name__)
+            for field in fields(view):
+                if field.name != "frames" and field.init:
+                    _feed(made, getattr(view, field.name))
     for path, stamp in dict.fromkeys((image.path, image.stamp) for image in run.images):
         _feed(made, (path.name, stamp))
     return made.hexdigest()
@@ -241,6 +229,8 @@ def _feed(made: Any, value: Any) -> None:
             _feed(made, item)
     elif isinstance(value, dict):
         _feed(made, list(value.items()))
+    elif isinstance(value, Step):
+        _feed(made, (value.table, value.model_dump()))
     elif is_dataclass(value):
         _feed(made, type(value).__name__)
         _feed(made, [getattr(value, field.name) for field in fields(value) if field.init])

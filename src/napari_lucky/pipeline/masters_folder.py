@@ -7,22 +7,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from napari_lucky.calibration.flat_field import (
+from napari_lucky.calibration.flat import (
     NORMALISED,
     SUBTRACTED,
     FlatField,
     check_kind,
     flat_steps,
     header_history,
+    kind_notes,
     made_flat,
-    tell_kind,
 )
-from napari_lucky.calibration.masters import DEAD_BELOW, Combine, check_calibration, combined
+from napari_lucky.calibration.masters import DEAD_BELOW, combined
+from napari_lucky.calibration.step import Calibrate, Combine
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress, silent
-from napari_lucky.fits.run import Run, open_run, tell_left_out
-from napari_lucky.fits.write import ImageResult, tell_nobody, write_fits, written_whole
-from napari_lucky.frames.history import Step, checksum, open_step
+from napari_lucky.execution.job import QUIET, Job
+from napari_lucky.fits.run import Run, left_out_notes, open_run
+from napari_lucky.fits.write import ImageResult, ignore_note, write_fits, written_whole
+from napari_lucky.frames.history import Record, checksum, open_step
 from napari_lucky.pipeline.results_folder import check_out, write_folder
 from napari_lucky.plots.flat import FlatDrawing
 
@@ -31,7 +32,7 @@ NAMES = ("master_flat.fits", "master_dark.fits", "flat.png")
 
 def make_masters(
     flat: str | Path,
-    out: Path,
+    out: str | Path,
     dark: str | Path | None = None,
     *,
     combine: Combine = "mean",
@@ -39,8 +40,8 @@ def make_masters(
     dead_below: float = DEAD_BELOW,
     row: int | None = None,
     overwrite: bool = False,
-    progress: Progress = silent,
-    tell: Callable[[str], None] = tell_nobody,
+    job: Job = QUIET,
+    notify: Callable[[str], None] = ignore_note,
 ) -> tuple[FlatField, list[Path]]:
     """Make a master flat, and the master dark if there is a dark, and write them with a picture.
 
@@ -51,7 +52,7 @@ def make_masters(
     ----------
     flat, dark : path
         A file or a folder of frames, ADU.
-    out : pathlib.Path
+    out : str or pathlib.Path
         A folder, for master_flat.fits (relative response, median 1, NaN where dead),
         master_dark.fits (ADU) and flat.png.
     combine, clip_sigma
@@ -62,9 +63,9 @@ def make_masters(
         Row from 0 whose profile is drawn; the middle one if None.
     overwrite : bool
         Whether older masters in the folder are replaced.
-    progress
-        See `napari_lucky.execution.blocks.map_blocks`.
-    tell : callable, optional
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
+    notify : callable, optional
         Called with a sentence for the user: which files were left out.
 
     Returns
@@ -78,12 +79,13 @@ def make_masters(
         If something given cannot be used, the folder holds masters and `overwrite` is false, or
         one of them is an input; then nothing in it has changed.
     """
-    check_calibration(combine, clip_sigma, 1.0, dead_below)
+    out = Path(out)
+    Calibrate(combine=combine, clip_sigma=clip_sigma, dead_below=dead_below)  # raises if wrong
     inputs = {"flat": flat, "dark": dark}
     check_out(out, overwrite, NAMES, inputs)
-    run, dark_run = _open(flat, tell), None if dark is None else _open(dark, tell)
-    for text in (*tell_kind(flat, "flat"), *tell_kind(dark, "dark")):
-        tell(text)
+    run, dark_run = _open(flat, notify), None if dark is None else _open(dark, notify)
+    for text in (*kind_notes(flat, "flat"), *kind_notes(dark, "dark")):
+        notify(text)
     check_kind(run, "flat")
     if dark_run is not None:
         check_kind(dark_run, "dark")
@@ -92,8 +94,8 @@ def make_masters(
         raise LuckyError(f"{flat}: this is a master flat already; use it as it is, as --flat.")
     level = None
     if dark_run is not None:
-        level = combined(dark_run, combine, clip_sigma, progress=progress, what="dark")
-    field = FlatField(*made_flat(run, level, combine, clip_sigma, dead_below, progress=progress))
+        level = combined(dark_run, combine, clip_sigma, job=job, what="dark")
+    field = FlatField(*made_flat(run, level, combine, clip_sigma, dead_below, job=job))
     row = field.check_row(row)
 
     parameters = {"method": combine, "clip_sigma": clip_sigma, "frames": run.shape[0]}
@@ -101,7 +103,7 @@ def make_masters(
     of_dark = None
     if dark_run is not None and level is not None:
         of_dark = {"name": Path(dark_run.name).name, "master_sha256": checksum(level)}
-        step = Step("combine dark", {**parameters, "frames": dark_run.shape[0]})
+        step = Record("combine dark", {**parameters, "frames": dark_run.shape[0]})
         images["master_dark"] = _image(level, "master dark", dark_run, (step,))
     taken = None if SUBTRACTED in done else of_dark
     steps = flat_steps(field, {**parameters, "dead_below": dead_below}, taken)
@@ -115,14 +117,14 @@ def make_masters(
     return field, write_folder(out, write, NAMES, overwrite, inputs)
 
 
-def _open(path: str | Path, tell: Callable[[str], None]) -> Run:
+def _open(path: str | Path, notify: Callable[[str], None]) -> Run:
     run = open_run(path)
-    for text in tell_left_out(run):
-        tell(text)
+    for text in left_out_notes(run):
+        notify(text)
     return run
 
 
-def _image(pixels: Any, name: str, run: Run, steps: tuple[Step, ...]) -> ImageResult:
+def _image(pixels: Any, name: str, run: Run, steps: tuple[Record, ...]) -> ImageResult:
     header = run.header.copy()
     if name == "master flat":
         header["BUNIT"] = ("", "relative response")

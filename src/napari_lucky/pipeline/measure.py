@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +11,11 @@ from numpy.typing import NDArray
 from napari_lucky.calibration.calibrate import bright_frames, calibrated_in, saturated_frames
 from napari_lucky.calibration.sampling import Sampling, measure_noise, measure_sampling
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress, blocks_of, silent
-from napari_lucky.execution.checkpoint import Journal, remembered
+from napari_lucky.execution.blocks import blocks_of, map_blocks_checkpointed
+from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.frame_table import FrameTable
-from napari_lucky.frames.cache import recalling
-from napari_lucky.frames.frames import Frames, View, as_float32
+from napari_lucky.frames.cache import cached
+from napari_lucky.frames.frames import Frames, as_float32, blank_frames
 from napari_lucky.frames.history import History
 from napari_lucky.frames.window import Window
 from napari_lucky.frames.window_moves import moves_of
@@ -27,8 +25,16 @@ from napari_lucky.imaging.star_image import light_of
 from napari_lucky.optics.diffraction import Diffraction
 from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.ranking.rank import quality_of, rank
-from napari_lucky.ranking.selection import ByHand, kept_frames, rank_step, select, tell_few
-from napari_lucky.registration.register import register, register_step
+from napari_lucky.ranking.selection import (
+    ManualSelection,
+    apply_selection,
+    few_frames_notes,
+    select,
+    select_record,
+)
+from napari_lucky.ranking.step import Rank, Select
+from napari_lucky.registration.register import register, registration_record
+from napari_lucky.registration.step import Register
 from napari_lucky.stacking.mean import MANY, EqualSums, Stack, stack_of
 
 
@@ -66,9 +72,7 @@ def track_and_rank(
     steps: History,
     *,
     sampling: Sampling | None = None,
-    progress: Progress = silent,
-    executor: Executor | None = None,
-    journal: Journal | None = None,
+    job: Job = QUIET,
 ) -> Measured:
     """Register and rank frames, and choose among them, as a recipe says.
 
@@ -88,30 +92,27 @@ def track_and_rank(
         What was done to the frames.
     sampling : Sampling, optional
         If it is known already.
-    progress, executor, journal
-        See `napari_lucky.execution.checkpoint.remembered`.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
     """
-    work: dict[str, Any] = {"progress": progress, "executor": executor, "journal": journal}
+    by, ranking, selection = recipe[Register], recipe[Rank], recipe[Select]
     seen = survey(
         frames,
         focus,
-        recipe.smooth,
-        recipe.rank,
-        recipe.rank_smooth,
-        recipe.diffraction,
+        by.smooth,
+        ranking.metric,
+        ranking.smooth,
+        ranking.diffraction,
         sampling=sampling,
-        **work,
+        job=job,
     )
     registration = register(
         frames,
         focus,
-        recipe.register,  # type: ignore[arg-type]
-        recipe.smooth,
-        _reference_place(recipe, chosen),
+        method=_with_reference_place(by, chosen),
         seen=(seen.noise, seen.found),
-        **work,
+        job=job,
     )
-    registration = replace(registration, reference_frame=recipe.reference_frame)
     quality, saturated, long_exposure = seen.quality, seen.saturated, seen.long_exposure
     shifts = registration.shifts
     if moves_of(
@@ -120,33 +121,25 @@ def track_and_rank(
         quality = rank(
             frames,
             focus,
-            recipe.rank,
-            recipe.rank_smooth,
-            shifts,
-            registration.reference,
-            diffraction=recipe.diffraction,
-            **work,
+            metric=ranking.metric,
+            smooth=ranking.smooth,
+            shifts=shifts,
+            reference=registration.reference,
+            diffraction=ranking.diffraction,
+            job=job,
         )
         calibrated = calibrated_in(frames)
         if calibrated is not None:
-            saturated = saturated_frames(calibrated, focus, shifts, registration.reference, **work)
+            saturated = saturated_frames(calibrated, focus, shifts, registration.reference, job=job)
     quality[~registration.found] = np.nan
-    by_hand = ByHand(recipe.add, recipe.drop)
-    cut = select(quality, recipe.keep, recipe.keep_above)
-    kept = kept_frames(quality, cut, by_hand, chosen)
+    by_hand = ManualSelection(selection.add, selection.drop)
+    cut = select(quality, selection.keep, above=selection.above)
+    kept = apply_selection(quality, cut, by_hand, chosen)
     history = (
         *steps,
-        register_step(registration, defocus),
-        rank_step(
-            recipe.rank,
-            recipe.rank_smooth,
-            recipe.keep,
-            len(kept),
-            len(chosen),
-            recipe.keep_above,
-            by_hand,
-            recipe.psf,
-        ),
+        registration_record(registration, by, defocus),
+        ranking.record(),
+        select_record(selection, len(kept), len(chosen)),
     )
     selected = np.isin(np.arange(len(chosen)), kept)
     table = FrameTable(
@@ -161,9 +154,9 @@ def track_and_rank(
     )
     if not registration.found.all():
         long_exposure = None
-    few = tell_few(len(kept), len(chosen), recipe.keep, recipe.keep_above)
+    few = few_frames_notes(len(kept), len(chosen), selection.keep, selection.above)
     notes = (*registration.notes, *few)
-    unranked = reasons_unranked(registration.found, quality, recipe.rank)
+    unranked = reasons_unranked(registration.found, quality, ranking.metric)
     reasons = tuple(why or other for why, other in zip(registration.reasons, unranked, strict=True))
     return Measured(table, reasons, saturated, long_exposure, notes)
 
@@ -176,20 +169,21 @@ def reasons_unranked(
     return tuple(why if lost else "" for lost in found & ~np.isfinite(quality))
 
 
-def _reference_place(recipe: Recipe, chosen: NDArray[np.intp]) -> str:
-    """Return what to correlate with, a frame's number in the run as its place among those used."""
-    if recipe.register != "correlation" or not recipe.reference_frame.isdecimal():
-        return recipe.reference_frame
-    place = np.flatnonzero(chosen == int(recipe.reference_frame))
+def _with_reference_place(by: Register, chosen: NDArray[np.intp]) -> Register:
+    """Return the step with its reference as a place among the frames used, not a number."""
+    which = getattr(by, "reference_frame", "")
+    if not which.isdecimal():
+        return by
+    place = np.flatnonzero(chosen == int(which))
     if len(place) == 0:
         raise LuckyError(
-            f"Frame {recipe.reference_frame} cannot be the reference: it is not among the frames "
-            f"used, frames {chosen[0]} to {chosen[-1]}."
+            f"Frame {which} cannot be the reference: it is not among the frames used, frames "
+            f"{chosen[0]} to {chosen[-1]}."
         )
-    return str(place[0])
+    return by.changed(reference_frame=str(place[0]))
 
 
-def tell_frames(
+def frame_notes(
     frame: NDArray[np.intp],
     reasons: Sequence[str],
     saturated: NDArray[np.bool_],
@@ -251,15 +245,13 @@ def survey(
     diffraction: Diffraction | None = None,
     *,
     sampling: Sampling | None = None,
-    progress: Progress = silent,
-    executor: Executor | None = None,
-    journal: Journal | None = None,
+    job: Job = QUIET,
 ) -> Survey:
     """Track the brightest speckle, rank, look for saturation and average, all in one pass.
 
     The numbers are those of `register`, `rank`, `saturated_frames` and `stack_mean`, whose
     parameters it takes, to the bit. A smoothing of None goes by the sampling, which is measured
-    if it is not given. For a journal, see `napari_lucky.execution.checkpoint.remembered`.
+    if it is not given.
     """
     if sampling is None:
         sampling = measure_sampling(frames, focus)
@@ -267,7 +259,7 @@ def survey(
     rank_smooth = sampling.rank_smooth if rank_smooth is None else rank_smooth
     n = frames.shape[0]
     noise = measure_noise(frames, focus, sampling)
-    frames = recalling(frames)
+    frames = cached(frames)
     calibrated = calibrated_in(frames)
 
     pixels = focus.height * focus.width
@@ -283,8 +275,7 @@ def survey(
                 found = track_brightest(read, smooth, noise)
             else:
                 found = brightest_in(light, smooth, noise)
-            if isinstance(frames, View):
-                found[frames.blank(some, focus)] = np.nan
+            found[blank_frames(frames, some, focus)] = np.nan
             quality = quality_of(light, metric, rank_smooth, diffraction)
             saturated = np.zeros(len(read), bool)
             if calibrated is not None:
@@ -292,9 +283,8 @@ def survey(
             rows.append(np.column_stack([found, quality, saturated]))
         return np.concatenate(rows), sums.totals
 
-    work: dict[str, Any] = {"progress": progress, "executor": executor, "join": _joined}
     blocks = blocks_of(n, pixels, MANY)  # sums are as large as several frames
-    done = remembered(one, blocks, journal, what="tracking and ranking", **work)
+    done = map_blocks_checkpointed(one, blocks, what="tracking and ranking", join=_joined, job=job)
     rows, sums = [], np.zeros((3, *focus.shape))
     for numbers, some in done:
         rows.append(numbers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,19 +11,24 @@ from numpy.typing import NDArray
 
 from napari_lucky.calibration.sampling import measure_sampling
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress, silent
-from napari_lucky.execution.checkpoint import Journal
+from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.frame_table import FrameTable, table_from_csv
 from napari_lucky.fits.write import ImageResult
 from napari_lucky.frames.frames import Frames
 from napari_lucky.frames.history import History, shifts_step
 from napari_lucky.frames.window import Window
+from napari_lucky.imaging.thumbnail import thumbnail
 from napari_lucky.pipeline.build import Chain, build_chain, job_key
-from napari_lucky.pipeline.measure import tell_frames, track_and_rank
-from napari_lucky.pipeline.recipe import Recipe
+from napari_lucky.pipeline.measure import frame_notes, track_and_rank
+from napari_lucky.pipeline.recipe import ReadShifts, Recipe, read_recipe
+from napari_lucky.ranking.selection import describe_count
+from napari_lucky.ranking.step import Rank
+from napari_lucky.registration.step import Register
 from napari_lucky.stacking.mean import Stack
-from napari_lucky.stacking.methods import parse_stack, stack_pair, stack_step
+from napari_lucky.stacking.methods import Method, stack_method, stack_pair, stack_record
 from napari_lucky.stacking.stack_header import moved_header, timed_header
+from napari_lucky.stacking.step import StackFrames
+from napari_lucky.text import counted, html
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,24 +53,26 @@ class Result:
     recipe: Recipe
     notes: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        kept = describe_count(int(self.table.selected.sum()), len(self.table.frame))
+        notes = f"; {counted(len(self.notes), 'note')}" if self.notes else ""
+        return f"<Result: {', '.join(self.images)}; {kept} kept{notes}>"
 
-def process(
-    recipe: Recipe,
-    *,
-    progress: Progress = silent,
-    executor: Executor | None = None,
-    journal: Journal | None = None,
-) -> Result:
+    def _repr_html_(self) -> str:
+        pictures = [thumbnail(np.asarray(image.data), name) for name, image in self.images.items()]
+        notes = "".join(f"<li>{html(note)}</li>" for note in self.notes)
+        return f"<p>{html(repr(self).strip('<>'))}</p>{''.join(pictures)}<ul>{notes}</ul>"
+
+
+def process(recipe: Recipe | str | Path, *, job: Job = QUIET) -> Result:
     """Turn a run into its lucky pair.
 
     Parameters
     ----------
-    recipe : Recipe
-        What to do with which frames.
-    progress, executor
-        See `napari_lucky.execution.blocks.map_blocks`.
-    journal : Journal, optional
-        What was measured before an interrupt, and is measured now.
+    recipe : Recipe or path
+        What to do with which frames; of a file, see `read_recipe`.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
 
     Returns
     -------
@@ -79,35 +85,35 @@ def process(
     LuckyError
         If something given cannot be used.
     """
-    work: dict[str, Any] = {"progress": progress, "executor": executor}
-    chain = build_chain(recipe, **work)
+    given = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
+    chain = build_chain(given, job=job)
     recipe, chosen, files, steps = chain.recipe, chain.chosen, chain.files, chain.steps
     calibrated, clean = chain.calibrated, chain.frames
     focus, defocus = recipe.window("focus"), recipe.window("defocus")
     notes = list(chain.notes)
-    if focus is None or recipe.shifts is not None:
+    if focus is None or recipe.get(ReadShifts) is not None:
         table, long_exposure = _shifts_from_file(recipe, chosen, files, steps), None
     else:
         chain, told = _smoothing_chosen(chain, focus)
         recipe, notes = chain.recipe, [*notes, *told]
-        if journal is not None:
-            journal.begin(lambda: job_key(chain))
-        kept: dict[str, Any] = {**work, "journal": journal, "sampling": chain.sampling}
-        made = track_and_rank(clean, focus, defocus, recipe, chosen, files, steps, **kept)
+        if job.checkpoint is not None:
+            job.checkpoint.begin(lambda: job_key(chain))
+        made = track_and_rank(
+            clean, focus, defocus, recipe, chosen, files, steps, sampling=chain.sampling, job=job
+        )
         table, long_exposure = made.table, made.long_exposure
         notes += made.notes
-        notes += tell_frames(chosen, made.reasons, made.saturated, calibrated.saturation)
-        notes += [] if journal is None else journal.notes
+        notes += frame_notes(chosen, made.reasons, made.saturated, calibrated.saturation)
+        notes += [] if job.checkpoint is None else job.checkpoint.notes
     images = stack_results(
         clean,
         table,
         focus,
         defocus,
-        recipe.subpixel,
+        recipe[StackFrames],
         chain.header,
-        recipe.stack,
         long_exposure=long_exposure,
-        **work,
+        job=job,
     )
     return Result(images, table, recipe, tuple(notes))
 
@@ -117,13 +123,15 @@ def _smoothing_chosen(chain: Chain, focus: Window) -> tuple[Chain, tuple[str, ..
     recipe = chain.recipe
     sampling = chain.sampling or measure_sampling(chain.calibrated, focus)
     uses = []
-    if recipe.smooth is None:
-        recipe = replace(recipe, smooth=sampling.smooth)
+    if recipe[Register].smooth is None:
+        recipe = recipe.changed(Register, smooth=sampling.smooth)
         uses.append("tracking")
-    if recipe.rank_smooth is None:
-        recipe = replace(recipe, rank_smooth=sampling.rank_smooth)
+    if recipe[Rank].smooth is None:
+        recipe = recipe.changed(Rank, smooth=sampling.rank_smooth)
         uses.append("ranking")
-    return replace(chain, recipe=recipe, sampling=sampling), sampling.tell(recipe.register, *uses)
+    return replace(chain, recipe=recipe, sampling=sampling), sampling.tell(
+        recipe[Register].kind, *uses
+    )
 
 
 def stack_results(
@@ -131,13 +139,11 @@ def stack_results(
     table: FrameTable,
     focus: Window | None,
     defocus: Window | None,
-    subpixel: bool,
+    method: Method = "mean",
     header: Any = None,
-    method: str = "mean",
     *,
     long_exposure: Stack | None = None,
-    progress: Progress = silent,
-    executor: Executor | None = None,
+    job: Job = QUIET,
 ) -> dict[str, ImageResult]:
     """Stack the frames that a table selects, and the long exposure, with all that is known.
 
@@ -149,21 +155,19 @@ def stack_results(
         A row for each frame.
     focus, defocus : Window
         What has no window is not stacked.
-    subpixel : bool
-        Whether frames are shifted by fractions of a pixel.
+    method : str or StackFrames
+        See `napari_lucky.stack`.
     header : astropy.io.fits.Header, optional
         The run's first file's; see `napari_lucky.stacking.stack_header.moved_header`.
-    method : str
-        See `napari_lucky.stack`.
     long_exposure : Stack, optional
         Made if it is not known already.
-    progress, executor
-        See `napari_lucky.execution.blocks.map_blocks`.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
     """
     kept = np.flatnonzero(table.selected)
     found = np.flatnonzero(np.isfinite(table.shifts).all(axis=1))
-    moved = moved_header(header, frames, table.shifts, subpixel)
-    work: dict[str, Any] = {"progress": progress, "executor": executor}
+    by = stack_method(method)
+    moved = moved_header(header, frames, table.shifts, by.subpixel)
     images = {}
     for name, window, stack in stack_pair(
         frames,
@@ -171,15 +175,14 @@ def stack_results(
         kept,
         focus,
         defocus,
-        subpixel,
-        method,
-        table.quality,
+        method=by,
+        quality=table.quality,
         long_exposure=long_exposure,
-        **work,
+        job=job,
     ):
         shifted = name != "long_exposure"
-        step = stack_step(window, shifted, subpixel, stack.count, method)
-        of = kept if shifted and not parse_stack(method).of_all else found
+        step = stack_record(by, window, shifted, stack.count)
+        of = kept if shifted and not by.of_all else found
         images[name] = ImageResult(
             stack.image,
             name,
@@ -198,9 +201,9 @@ def _shifts_from_file(
     recipe: Recipe, chosen: NDArray[np.intp], files: list[str], steps: History
 ) -> FrameTable:
     """Return the table of frames that an earlier job saved, for the frames chosen now."""
-    path = Path(recipe.shifts or "")
+    path = Path(recipe[ReadShifts].table_file)
     saved = table_from_csv(path)
-    if recipe.focus is None and recipe.defocus is None:
+    if recipe.input.focus is None and recipe.input.defocus is None:
         raise LuckyError(
             f"{path} tells shifts, not where the star is: give a window, --focus or --defocus."
         )

@@ -2,213 +2,227 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import tomli_w
+from pydantic import field_validator, model_validator
 
 from napari_lucky._version import __version__
-from napari_lucky.calibration.bad_pixels import HOT_SIGMA
-from napari_lucky.calibration.masters import DEAD_BELOW, check_calibration
-from napari_lucky.cleaning.clean import Cleaning
 from napari_lucky.errors import LuckyError
 from napari_lucky.files.toml import parse_toml
-from napari_lucky.fits.integers import parse_integers
+from napari_lucky.fits.integers import parse_integer_format
+from napari_lucky.frames.history import History
 from napari_lucky.frames.window import Window
-from napari_lucky.imaging.star_image import check_smooth
-from napari_lucky.optics.diffraction import Diffraction
-from napari_lucky.ranking.metrics import check_metric
-from napari_lucky.ranking.rank import DEFAULT_METRIC
-from napari_lucky.ranking.selection import ByHand, check_above, check_keep
-from napari_lucky.registration.correlation import check_reference_frame
-from napari_lucky.registration.register import METHODS
-from napari_lucky.stacking.methods import parse_stack
-from napari_lucky.text import readable, stored
+from napari_lucky.steps.declaration import Step, param, params
+from napari_lucky.steps.option_text import changed_step
+from napari_lucky.steps.registry import first_of, load_steps, make_step
+from napari_lucky.text import html_table, stored
 
 WindowSpec = tuple[int, int, int]
 """(y, x, size): the centre's row and column from 0, and the side, in pixels."""
-PsfSpec = tuple[float, float]
-"""(sampling, obstruction): lambda F#/pixel in pixels, and the obstruction over the pupil."""
+S = TypeVar("S", bound=Step)
 
 
-@dataclass(frozen=True)
-class Recipe(Cleaning):
-    """All parameters of the main job, those of `Cleaning` among them.
+class Input(Step, table="input", place=0):
+    """Which frames of which run, and where the stars are."""
 
-    What is None is found, or left out.
+    frames: tuple[str, ...] = param(
+        (), "A folder, a cube, or several files.", path=True, hand_made=True, strict=False
+    )
+    start: int | None = param(None, "The first frame that is used.", hand_made=True)
+    stop: int | None = param(None, "One past the last frame that is used.", hand_made=True)
+    step: int | None = param(None, "From each frame to the next.", hand_made=True, ge=1)
+    focus: WindowSpec | None = param(
+        None,
+        "Window of the focused star: its centre (y, x) and its side; found if not given.",
+        "px",
+        hand_made=True,
+        strict=False,
+    )
+    defocus: WindowSpec | None = param(
+        None,
+        "Window of the defocused star: its centre (y, x) and its side.",
+        "px",
+        hand_made=True,
+        strict=False,
+    )
 
-    Parameters
-    ----------
-    frames : tuple of str
-        A folder, a cube, or several files.
-    start, stop, step : int, optional
-        First frame used, one past the last, and from each to the next, as in a slice.
-    dark, flat : str, optional
-        A file or a folder of frames.
-    combine, clip_sigma, hot_sigma, dead_below
-        See `napari_lucky.calibrate`.
-    saturation : float, optional
-        ADU from which raw pixels are masked; from the header or the file's integers if None.
-    focus, defocus : (y, x, size), optional
-        The two windows; the focused star is found if None, the defocused one left out.
-    register, smooth, reference_frame
-        See `napari_lucky.register`. The smoothing goes by the run's sampling if None.
-    shifts : str, optional
-        The frames.csv of an earlier job, whose shifts and choice of frames are taken; then
-        nothing is registered or ranked.
-    rank, rank_smooth
-        See `napari_lucky.rank`. The smoothing goes by the run's sampling if None.
-    psf : (sampling, obstruction), optional
-        Of the diffraction-limited PSF, which some metrics need; see `napari_lucky.Diffraction`.
-    keep : float or int
-        Fraction or count of frames to keep; see `napari_lucky.select`.
-    keep_above : float, optional
-        Keep the frames of this quality and better instead.
-    add, drop : tuple of int
-        Numbers in the run of frames that are kept, or left out, wherever the cut is.
-    stack : str
-        How frames are stacked, such as "mean" or "clipped,3"; see `napari_lucky.stack`.
-    subpixel : bool
-        Whether frames are shifted by fractions of a pixel.
-    integers : str, optional
-        Write the images as 16-bit integers: "scaled", or "FULL" or "FULL,BITS" for levels of a
-        full scale in ADU; float32 if None. It decides the files, not the `Result`.
-    """
+    @field_validator("focus", "defocus", mode="before")
+    @classmethod
+    def _square(cls, given: Any) -> Any:
+        square = isinstance(given, Window) and given.height == given.width
+        return (*given.centre, given.height) if square else given
 
-    frames: tuple[str, ...] = ()
-    start: int | None = None
-    stop: int | None = None
-    step: int | None = None
-    dark: str | None = None
-    flat: str | None = None
-    combine: str = "mean"
-    clip_sigma: float = 4.0
-    hot_sigma: float = HOT_SIGMA
-    dead_below: float = DEAD_BELOW
-    saturation: float | None = None
-    focus: WindowSpec | None = None
-    defocus: WindowSpec | None = None
-    register: str = "brightest"
-    smooth: float | None = None
-    reference_frame: str = "best"
-    shifts: str | None = None
-    rank: str = DEFAULT_METRIC
-    rank_smooth: float | None = None
-    psf: PsfSpec | None = None
-    keep: float | int = 0.1
-    keep_above: float | None = None
-    add: tuple[int, ...] = ()
-    drop: tuple[int, ...] = ()
-    stack: str = "mean"
-    subpixel: bool = True
-    integers: str | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_keep(self.keep)
-        if self.keep_above is not None:
-            check_above(self.keep_above)
-        ByHand(self.add, self.drop)  # raises if they make no sense
-        if self.integers is not None:
-            parse_integers(self.integers)
-        parse_stack(self.stack)
-        for smooth in (self.smooth, self.rank_smooth):
-            if smooth is not None:
-                check_smooth(smooth)
-        check_reference_frame(self.reference_frame)
-        check_calibration(
-            self.combine, self.clip_sigma, self.hot_sigma, self.dead_below, self.saturation
-        )
-        if self.step is not None and self.step < 1:
-            raise LuckyError(f"The step from frame to frame is {self.step}; it must be 1 or more.")
-        for name in PATHS:
-            if getattr(self, name) == "":
-                raise LuckyError(f"The path of the {name} is empty; give one, or leave it out.")
-        if self.register not in METHODS:
-            raise LuckyError(f"Registration is by {', '.join(METHODS)}; not by {self.register!r}.")
-        check_metric(self.rank, self.diffraction)
+    @model_validator(mode="after")
+    def _windows_have_a_size(self) -> Self:
+        for spec in (self.focus, self.defocus):
+            if spec is not None:
+                Window.centred(*spec)
+        return self
 
     def window(self, name: str) -> Window | None:
         """Return the window "focus" or "defocus", if it is given."""
         spec = getattr(self, name)
         return None if spec is None else Window.centred(*spec)
 
-    @property
-    def diffraction(self) -> Diffraction | None:
-        """What decides the diffraction-limited PSF, if it is given."""
-        return None if self.psf is None else Diffraction(*self.psf)
 
+class ReadShifts(Step, table="shifts", place=65, optional=True):
+    """Take the shifts and the choice of frames from an earlier job; nothing is registered then."""
 
-SECTIONS: dict[str, tuple[str, ...]] = {
-    "input": ("frames", "start", "stop", "step", "dark", "flat"),
-    "calibration": ("combine", "clip_sigma", "hot_sigma", "dead_below", "saturation"),
-    "cleaning": tuple(f.name for f in fields(Cleaning)),
-    "registration": ("focus", "defocus", "register", "smooth", "reference_frame", "shifts"),
-    "ranking": ("rank", "rank_smooth", "psf", "keep", "keep_above", "add", "drop"),
-    "stacking": ("stack", "subpixel"),
-    "output": ("integers",),
-}
-PATHS = ("dark", "flat", "dust_on", "shifts")
-NO_PATHS = (None, "", "mean")
-CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "str": (lambda v: isinstance(v, str), "text"),
-    "int": (lambda v: isinstance(v, int) and not isinstance(v, bool), "a whole number"),
-    "float": (lambda v: isinstance(v, (int, float)) and not isinstance(v, bool), "a number"),
-    "bool": (lambda v: isinstance(v, bool), "true or false"),
-    "WindowSpec": (
-        lambda v: isinstance(v, list) and len(v) == 3 and all(type(i) is int for i in v),
-        "[y, x, size] in whole pixels",
-    ),
-    "PsfSpec": (
-        lambda v: isinstance(v, list) and len(v) == 2 and all(CHECKS["float"][0](i) for i in v),
-        "[lambda F#/pixel, obstruction]",
-    ),
-    "tuple[SpotSpec, ...]": (
-        lambda v: isinstance(v, list) and all(is_spot(i) for i in v),
-        "a list of [y, x, radius] in pixels",
-    ),
-    "tuple[str, ...]": (
-        lambda v: isinstance(v, list) and all(isinstance(i, str) for i in v),
-        "a list of paths",
-    ),
-    "tuple[int, ...]": (
-        lambda v: isinstance(v, list) and all(type(i) is int for i in v),
-        "a list of frame numbers",
-    ),
-}
-
-
-def is_spot(value: Any) -> bool:
-    """Tell whether something read from TOML is [y, x, radius]."""
-    return (
-        isinstance(value, list)
-        and len(value) == 3
-        and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in value)
+    table_file: str = param(
+        ..., "The frames.csv of that job.", label="shifts", option="--shifts", path=True
     )
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
+class Output(Step, table="output", place=200):
+    """How images are written."""
+
+    integers: str | None = param(
+        None,
+        "16-bit integers: scaled, or FULL[,BITS] for levels of a full scale in ADU; float32 if "
+        "not given.",
+        option="--integers",
+    )
+
+    @field_validator("integers")
+    @classmethod
+    def _known(cls, integers: str | None) -> str | None:
+        if integers is not None:
+            parse_integer_format(integers)
+        return integers
+
+
+class Recipe:
+    """The steps of a job; a step that is optional and not given is off, others have defaults.
+
+    `Recipe("run", Calibrate(dark="dark.fits"), Select(keep=0.05), focus=(140, 392, 128))`.
+
+    Parameters
+    ----------
+    frames : path, or sequence of paths
+        A folder, a cube, or several files.
+    *steps : Step
+        In any order.
+    **input
+        Of `Input`: start, stop, step, focus, defocus.
+    """
+
+    def __init__(self, frames: Any = None, /, *steps: Step, **given: Any) -> None:
+        load_steps()
+        if frames is not None:
+            given["frames"] = frames
+        for step in steps:
+            if not isinstance(step, Step):
+                raise LuckyError(
+                    f"{step!r} is no step; give steps such as Calibrate(dark='dark.fits')."
+                )
+        own = {step.table: step for step in steps}
+        if len(own) < len(steps):
+            twice = next(step.table for step in steps if own[step.table] is not step)
+            raise LuckyError(f"The step {twice} is given twice.")
+        if given or "input" not in own:
+            own["input"] = Input(**given)
+        whole = []
+        for table in load_steps():
+            if table in own or not first_of(table).optional:
+                whole.append(own.get(table) or first_of(table)())
+        self.steps: tuple[Step, ...] = tuple(whole)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Recipe) and self.steps == other.steps
+
+    def __hash__(self) -> int:
+        return hash(self.steps)
+
+    def __repr__(self) -> str:
+        run, given = self.input.frames, dict(self.input.__repr_args__())
+        few = run if len(run) < 2 else (run[0], "…", run[-1])
+        texts = [repr(few[0] if len(few) == 1 else few)]
+        given.pop("frames", None)
+        texts += [
+            repr(step)
+            for step in self.steps
+            if step is not self.input and (step.optional or step != first_of(step.table)())
+        ]
+        return f"Recipe({', '.join([*texts, *(f'{name}={of!r}' for name, of in given.items())])})"
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for step in self.steps:
+            values = dict(step.__repr_args__())
+            shown = ", ".join(f"{name} = {value}" for name, value in values.items())
+            rows.append((step.table, step.kind, shown or "as by default"))
+        return html_table(rows, ("step", "method", "parameters"))
+
+    def get(self, kind: type[S]) -> S | None:
+        """Return a step, whatever its method; None if it is off."""
+        return next((step for step in self.steps if isinstance(step, kind)), None)
+
+    def __getitem__(self, kind: type[S]) -> S:
+        found = self.get(kind)
+        if found is None:
+            raise KeyError(kind.table)
+        return found
+
+    def table(self, table: str) -> Step | None:
+        """Return the step of a table; None if it is off."""
+        return next((step for step in self.steps if step.table == table), None)
+
+    def with_steps(self, *steps: Step) -> Recipe:
+        """Return the recipe with these steps in place of its own."""
+        tables = {step.table for step in steps}
+        return Recipe(None, *(s for s in self.steps if s.table not in tables), *steps)
+
+    def without(self, *tables: str) -> Recipe:
+        """Return the recipe with these optional steps off, and others at their defaults."""
+        return Recipe(None, *(step for step in self.steps if step.table not in tables))
+
+    def changed(self, kind: type[Step], **values: Any) -> Recipe:
+        """Return the recipe with other values of a step, which is on then."""
+        step = self.get(kind)
+        return self.with_steps(kind(**values) if step is None else step.changed(**values))
+
+    def updated(self, **tables: Mapping[str, Any] | None) -> Recipe:
+        """Return the recipe with other values, by table: `recipe.updated(select={"keep": 3})`.
+
+        An empty mapping turns an optional step on with its defaults, None turns it off. Tables
+        are named as in the recipe, with an underscore for a hyphen.
+        """
+        recipe = self
+        for name, values in tables.items():
+            table = name.replace("_", "-")
+            if values is None:
+                recipe = recipe.without(table)
+            else:
+                recipe = recipe.with_steps(changed_step(table, values, recipe.table(table)))
+        return recipe
+
+    @property
+    def input(self) -> Input:
+        """Frames and windows."""
+        return self[Input]
+
+    def window(self, name: str) -> Window | None:
+        """Return the window "focus" or "defocus", if it is given."""
+        return self.input.window(name)
+
+    def paths(self) -> dict[str, str]:
+        """Return the files and folders that steps name, but the run's: by label."""
+        return {
+            one.label: getattr(step, name)
+            for step in self.steps
+            if step.table != "input"
+            for name, one in params(type(step)).items()
+            if one.path and getattr(step, name) not in (None, "mean")
+        }
 
 
 def recipe_to_toml(recipe: Recipe) -> str:
-    """Return the recipe as TOML text, paths made absolute."""
-    sections: dict[str, Any] = {"napari-lucky": {"version": __version__}}
-    for section, names in SECTIONS.items():
-        values: dict[str, Any] = {name: getattr(recipe, name) for name in names}
-        for name in PATHS:
-            if values.get(name) not in NO_PATHS:
-                values[name] = readable(str(Path(values[name]).absolute()))
-        if "frames" in values:
-            values["frames"] = [readable(str(Path(p).absolute())) for p in values["frames"]]
-        sections[section] = {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in values.items()
-            if value is not None
-        }
-    return tomli_w.dumps(sections)
+    """Return the recipe as TOML text, paths made absolute; a step that is off is absent."""
+    tables: dict[str, Any] = {"napari-lucky": {"version": __version__}}
+    return tomli_w.dumps(tables | {step.table: step.values() for step in recipe.steps})
 
 
 def read_recipe(path: str | Path) -> Recipe:
@@ -226,33 +240,46 @@ def read_recipe(path: str | Path) -> Recipe:
         content = path.read_bytes()
     except OSError as error:
         raise LuckyError(f"{path}: the recipe cannot be read ({error.strerror}).") from error
-    found = parse_toml(path, content)
-    types = {f.name: str(f.type) for f in fields(Recipe)}
-    values: dict[str, Any] = {}
-    for section, content in found.items():
-        if section == "napari-lucky":
-            continue
-        if not isinstance(content, dict):
-            raise LuckyError(f"{path}: {section} stands alone; a recipe has only sections.")
-        if section not in SECTIONS:
-            raise LuckyError(
-                f"{path}: a recipe has no section [{section}], only {', '.join(SECTIONS)}."
-            )
-        for name, value in content.items():
-            if name not in SECTIONS[section]:
-                raise LuckyError(
-                    f"{path}: [{section}] has no {name!r}, only {', '.join(SECTIONS[section])}."
-                )
-            fits, expected = CHECKS[types[name].removesuffix(" | None").split(" | int")[0]]
-            if not fits(value):
-                raise LuckyError(f"{path}: {name} in [{section}] must be {expected}: {value!r}.")
-            values[name] = _frozen(value)
-    for name in PATHS:
-        if values.get(name) not in NO_PATHS:
-            values[name] = stored(str(path.parent / values[name]))
-    if "frames" in values:
-        values["frames"] = tuple(stored(str(path.parent / p)) for p in values["frames"])
-    try:
-        return replace(Recipe(), **values)
-    except LuckyError as error:
-        raise LuckyError(f"{path}: {error}") from error
+    tables = parse_toml(path, content)
+    tables.pop("napari-lucky", None)
+    known = load_steps()
+    steps = []
+    for table, values in tables.items():
+        if not isinstance(values, dict):
+            raise LuckyError(f"{path}: {table} stands alone; a recipe has only tables.")
+        if table not in known:
+            raise LuckyError(f"{path}: a recipe has no table [{table}], only {', '.join(known)}.")
+        try:
+            steps.append(_from_folder(make_step(table, values), path.parent))
+        except LuckyError as error:
+            raise LuckyError(f"{path}: {error}") from error
+    return Recipe(None, *steps)
+
+
+def _from_folder(step: Step, folder: Path) -> Step:
+    """Return a step whose relative paths count from a folder."""
+    found: dict[str, Any] = {}
+    for name, one in params(type(step)).items():
+        value = getattr(step, name)
+        if one.path and value not in (None, "mean", ()):
+            full = [
+                stored(str(folder / p)) for p in ((value,) if isinstance(value, str) else value)
+            ]
+            found[name] = tuple(full) if one.many else full[0]
+    return step.changed(**found) if found else step
+
+
+def recipe_of_history(history: History, **given: Any) -> Recipe:
+    """Return the recipe whose steps a history records.
+
+    Parameters
+    ----------
+    history : tuple of Record
+        Of a layer or a file.
+    **given
+        Of `Input`, what the history does not say.
+    """
+    known = load_steps()
+    steps = {r.name: make_step(r.name, r.parameters) for r in history if r.name in known}
+    steps.pop("input", None)
+    return Recipe(given.pop("frames", ()), *steps.values(), **given)

@@ -10,8 +10,12 @@ from numpy.typing import NDArray
 
 from napari_lucky.fits.write import written_whole
 from napari_lucky.pipeline.process import Result
+from napari_lucky.pipeline.recipe import ReadShifts
 from napari_lucky.plots.panels import draw_image, draw_quality, draw_shifts, draw_sorted
 from napari_lucky.ranking.selection import select
+from napari_lucky.ranking.step import Rank, Select
+from napari_lucky.registration.step import Register
+from napari_lucky.stacking.step import StackFrames
 from napari_lucky.text import readable
 
 
@@ -44,13 +48,14 @@ def write_report(path: Path, result: Result) -> None:
         scale = image if name == "defocus" else np.asarray(result.images["focus"].data)
         top, high = (float(np.fmax.reduce(pixels, axis=None)) for pixels in (image, scale))
         peak = f"peak {top:.4g} ADU" if np.isfinite(top) else "all masked"
-        how = "mean" if name == "long_exposure" else recipe.stack
+        how = "mean" if name == "long_exposure" else recipe[StackFrames].kind
         told = f"{name.replace('_', ' ')}: {how} of {made.combined}, {peak}"
         draw_image(panel, image, told, high)
     changed = f" ({by_hand.sum()} changed by hand)" if by_hand.any() else ""
     figure.suptitle(
-        f"{readable(Path(recipe.frames[0]).resolve().name)}: {len(table.frame)} frames, "
-        f"{table.selected.sum()} kept by {recipe.rank}{changed}, registered by {recipe.register}",
+        f"{readable(Path(recipe.input.frames[0]).resolve().name)}: {len(table.frame)} frames, "
+        f"{table.selected.sum()} kept by {recipe[Rank].metric}{changed}, "
+        f"registered by {recipe[Register].kind}",
         parse_math=False,  # a name may hold a $
     )
     with written_whole(path) as temporary, warnings.catch_warnings():
@@ -62,7 +67,8 @@ def write_report(path: Path, result: Result) -> None:
 def _cut(result: Result) -> tuple[int, NDArray[np.bool_]]:
     """Return where the cut is, and which frames were changed by hand after it."""
     table, recipe = result.table, result.recipe
-    if recipe.shifts is not None or not (recipe.add or recipe.drop):
+    by = recipe[Select]
+    if recipe.get(ReadShifts) is not None or not (by.add or by.drop):
         return int(table.selected.sum()), np.zeros(len(table.frame), bool)
-    cut = select(table.quality, recipe.keep, recipe.keep_above)
+    cut = select(table.quality, by.keep, above=by.above)
     return len(cut), table.selected != np.isin(np.arange(len(table.frame)), cut)

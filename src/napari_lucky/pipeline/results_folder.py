@@ -12,10 +12,10 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.files.temporaries import clear_leftovers, locked, temporary_folder
 from napari_lucky.fits.frame_table import table_to_csv
 from napari_lucky.fits.inputs import NO_INPUTS, Inputs, check_not_inputs, inputs_of_recipe
-from napari_lucky.fits.integers import parse_integers
-from napari_lucky.fits.write import tell_nobody, write_fits, write_text
+from napari_lucky.fits.integers import parse_integer_format
+from napari_lucky.fits.write import ignore_note, write_fits, write_text
 from napari_lucky.pipeline.process import Result
-from napari_lucky.pipeline.recipe import recipe_to_toml
+from napari_lucky.pipeline.recipe import Output, recipe_to_toml
 
 NAMES = (
     "focus.fits",
@@ -38,7 +38,7 @@ def check_out(
 
     Parameters
     ----------
-    out : pathlib.Path
+    out : str or pathlib.Path
         The folder.
     overwrite : bool
         Whether older results may be replaced.
@@ -102,11 +102,11 @@ def made_folder(path: Path) -> Iterator[None]:
 
 def write_results(
     result: Result,
-    out: Path,
+    out: str | Path,
     *,
     report: bool = False,
     overwrite: bool = False,
-    tell: Callable[[str], None] = tell_nobody,
+    notify: Callable[[str], None] = ignore_note,
     inputs: Inputs = NO_INPUTS,
 ) -> list[Path]:
     """Write a result into a folder; all of it or nothing.
@@ -115,13 +115,13 @@ def write_results(
     ----------
     result : Result
         What `napari_lucky.process` returned.
-    out : pathlib.Path
+    out : str or pathlib.Path
         The folder; made if need be.
     report : bool
         Whether report.png is drawn.
     overwrite : bool
         Whether older results in the folder are replaced, all of them.
-    tell : callable, optional
+    notify : callable, optional
         Called with a sentence for the user; see `write_fits`.
     inputs : mapping
         What was read beside the files that the recipe names; nothing that was read is replaced.
@@ -137,9 +137,10 @@ def write_results(
         If something cannot be written, the folder holds results and `overwrite` is false, or
         one of them is an input; then nothing in it has changed.
     """
+    out = Path(out)
 
     def write(folder: Path) -> None:
-        _write_into(folder, result, report, tell)
+        _write_into(folder, result, report, notify)
 
     inputs = {**inputs_of_recipe(result.recipe), **inputs}
     return write_folder(out, write, NAMES, overwrite, inputs)
@@ -178,11 +179,11 @@ def write_folder(
     return [out / name for name in made]
 
 
-def _write_into(folder: Path, result: Result, report: bool, tell: Callable[[str], None]) -> None:
-    written_as = result.recipe.integers
-    integers = None if written_as is None else parse_integers(written_as)
+def _write_into(folder: Path, result: Result, report: bool, notify: Callable[[str], None]) -> None:
+    written_as = result.recipe[Output].integers
+    integers = None if written_as is None else parse_integer_format(written_as)
     for name, image in result.images.items():
-        write_fits(folder / f"{name}.fits", [image], integers, tell)
+        write_fits(folder / f"{name}.fits", [image], integers, notify)
     write_text(folder / "frames.csv", table_to_csv(result.table))
     write_text(folder / "recipe.toml", recipe_to_toml(result.recipe))
     if report:

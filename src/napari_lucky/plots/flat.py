@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_lucky.calibration.flat_field import FlatField
+from napari_lucky.calibration.flat import FlatField
 from napari_lucky.frames.sensor_image import SensorImage, rows_of, thinned
 from napari_lucky.plots.panels import KEPT, LEFT
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from concurrent.futures import Executor
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress, blocks_of, map_blocks, silent
+from napari_lucky.execution.blocks import blocks_of, map_blocks
+from napari_lucky.execution.job import QUIET, Job
+from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import Frames, as_float32
-from napari_lucky.frames.window import Window
+from napari_lucky.frames.window import Window, WindowLike, as_window
 from napari_lucky.imaging.alike import MOST, alike_over
-from napari_lucky.optics.diffraction import Diffraction
+from napari_lucky.optics.diffraction import DiffractionLike, as_diffraction
 from napari_lucky.psf.figures import Measure
-from napari_lucky.psf.recipe import FigureRecipe
+from napari_lucky.psf.recipe import PsfRecipe
 from napari_lucky.psf.result import FloatArray, PsfErrors, PsfFigures
 from napari_lucky.stacking.mean import checked
 
@@ -34,17 +35,16 @@ SUMS = 1 << 25
 
 
 def bootstrap_figures(
-    frames: Frames,
+    frames: FramesLike,
     index: NDArray[np.intp],
-    window: Window,
-    diffraction: Diffraction | None = None,
-    recipe: FigureRecipe = FigureRecipe(),
+    window: WindowLike,
     *,
+    diffraction: DiffractionLike | None = None,
+    recipe: PsfRecipe = PsfRecipe(),
     near: Window | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
-    progress: Progress = silent,
-    executor: Executor | None = None,
+    job: Job = QUIET,
 ) -> PsfFigures:
     """Measure the mean of some frames, with errors from means of frames drawn from them.
 
@@ -66,12 +66,12 @@ def bootstrap_figures(
 
     Parameters
     ----------
-    frames : Frames
+    frames : Frames, path or array
         Calibrated, and shifted where the stack is (`Shifted`): those of a run as they are give
         the figures of the long exposure.
     index : ndarray of int or bool
         The frames of the stack, 5 or more.
-    window : Window
+    window : Window or (y, x, size)
         What of them.
     diffraction, recipe
         See `psf_figures`.
@@ -81,8 +81,8 @@ def bootstrap_figures(
         How many, 10 to 5000; with 200 an error is uncertain by 5 %.
     seed : int
         The same seed draws the same frames.
-    progress, executor
-        See `napari_lucky.execution.blocks.map_blocks`.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
 
     Returns
     -------
@@ -94,6 +94,8 @@ def bootstrap_figures(
     LuckyError
         If there are too few frames, or there is no star to measure.
     """
+    frames, window = as_frames(frames), as_window(window)
+    diffraction = as_diffraction(diffraction)
     index = checked(frames, index, window)
     n = len(index)
     check_resamples(resamples)
@@ -103,7 +105,7 @@ def bootstrap_figures(
             f"{FEWEST_FRAMES} or more. Keep more frames, or measure without errors."
         )
     rng = np.random.default_rng(seed)
-    alike = alike_over(_light(frames, index[:MOST], window, progress, executor), index[:MOST])
+    alike = alike_over(_light(frames, index[:MOST], window, job), index[:MOST])
     side, blocks = round(LONGER * alike), math.inf
     if alike:
         blocks = (int(index[-1] - index[0]) + 1) / side
@@ -118,10 +120,10 @@ def bootstrap_figures(
     made: list[PsfFigures] = []
     for number, some in enumerate(passes, start=1):
         what = "bootstrap" if len(passes) == 1 else f"bootstrap, pass {number} of {len(passes)}"
-        means = _means(frames, index, window, weights[some], progress, what, executor)
+        means = _means(frames, index, window, weights[some], job, what)
         measure = measure or Measure(means[0], diffraction, recipe, near)
         stack = stack or measure.judged(means[0])
-        made += _measured(measure, means, progress, executor)
+        made += _measured(measure, means, job)
     assert stack is not None
     few = 1 / math.sqrt(max(1 - 1 / blocks, 1 / 2))  # of few blocks the mean is theirs as well
     errors = replace(_scatter(made[1:], few), alike=alike, short=blocks < FEWEST_BLOCKS)
@@ -129,11 +131,7 @@ def bootstrap_figures(
 
 
 def _light(
-    frames: Frames,
-    index: NDArray[np.intp],
-    window: Window,
-    progress: Progress,
-    executor: Executor | None,
+    frames: Frames, index: NDArray[np.intp], window: Window, job: Job
 ) -> NDArray[np.float64]:
     """Return the light of each frame in the brightest parts of the window, (n, k)."""
     rows, columns = (
@@ -148,7 +146,7 @@ def _light(
 
     pieces = blocks_of(len(index), window.height * window.width)
     what = "bootstrap: how far frames are alike"
-    parts = map_blocks(read, pieces, progress=progress, what=what, executor=executor)
+    parts = map_blocks(read, pieces, job=job, what=what)
     light = np.concatenate(list(parts))
     brightest = np.argsort(light.mean(axis=0))[::-1][:BRIGHTEST]
     return np.asarray(light[:, brightest], np.float64)
@@ -184,9 +182,8 @@ def _means(
     index: NDArray[np.intp],
     window: Window,
     weights: NDArray[np.float32],
-    progress: Progress,
+    job: Job,
     what: str,
-    executor: Executor | None,
 ) -> NDArray[np.float64]:
     """Return the weighted means of the frames, (resamples, y, x), in one pass over them."""
     pixels = window.height * window.width
@@ -197,7 +194,7 @@ def _means(
         return block, as_float32(frames.read(index[block], window)).reshape(-1, pixels)
 
     blocks = blocks_of(len(index), pixels)
-    for block, values in map_blocks(read, blocks, progress=progress, what=what, executor=executor):
+    for block, values in map_blocks(read, blocks, job=job, what=what):
         holes = ~np.isfinite(values)
         if holes.any():
             values = np.where(holes, np.float32(0), values)
@@ -208,17 +205,12 @@ def _means(
     return sums.reshape(len(weights), *window.shape)
 
 
-def _measured(
-    measure: Measure,
-    means: NDArray[np.float64],
-    progress: Progress,
-    executor: Executor | None,
-) -> list[PsfFigures]:
+def _measured(measure: Measure, means: NDArray[np.float64], job: Job) -> list[PsfFigures]:
     def of(block: slice) -> list[PsfFigures]:
         return [measure.of(mean) for mean in means[block]]
 
     blocks, what = blocks_of(len(means), means[0].size), "PSF figures of the resamples"
-    done = map_blocks(of, blocks, progress=progress, what=what, executor=executor)
+    done = map_blocks(of, blocks, job=job, what=what)
     return [figures for some in done for figures in some]
 
 

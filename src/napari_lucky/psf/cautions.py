@@ -12,7 +12,7 @@ from scipy import ndimage
 from napari_lucky.imaging.fine_image import FineImage
 from napari_lucky.optics.diffraction import Diffraction
 from napari_lucky.psf.noise import ImageNoise
-from napari_lucky.psf.recipe import APERTURES, FAITHFUL, FigureRecipe
+from napari_lucky.psf.recipe import APERTURES, FAITHFUL, PsfRecipe
 
 FloatArray = NDArray[np.float64]
 CORE = 1.0
@@ -36,14 +36,14 @@ NOISY, HALO = 0.1, 0.05
 OVER = 1.005
 
 
-def of_aperture(recipe: FigureRecipe, usual: FigureRecipe | None, sampling: float) -> list[str]:
+def of_aperture(recipe: PsfRecipe, usual: PsfRecipe | None, sampling: float) -> list[str]:
     """Return what makes an aperture doubtful.
 
     Parameters
     ----------
-    recipe : FigureRecipe
+    recipe : PsfRecipe
         With the radii used.
-    usual : FigureRecipe or None
+    usual : PsfRecipe or None
         What the window would have had with the star in its middle and no noise; None where the
         aperture was given.
     sampling : float

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from scipy.integrate import cumulative_trapezoid
 
 from napari_lucky.errors import LuckyError
+from napari_lucky.fits.arrays import ImageLike, as_image
 from napari_lucky.frames.frames import is_empty
-from napari_lucky.frames.window import Window
+from napari_lucky.frames.window import Window, WindowLike, as_window
 from napari_lucky.imaging.fine_image import FINER, FineImage, fine_image
 from napari_lucky.imaging.inpainting import filled
-from napari_lucky.imaging.profiles import cut_around
-from napari_lucky.optics.diffraction import Diffraction, psf_at
+from napari_lucky.imaging.profiles import cutout
+from napari_lucky.optics.diffraction import Diffraction, DiffractionLike, as_diffraction, psf_at
 from napari_lucky.psf.cautions import (
     of_alone,
     of_aperture,
@@ -31,7 +32,7 @@ from napari_lucky.psf.cautions import (
 from napari_lucky.psf.halo import OUTER, fit_halo
 from napari_lucky.psf.noise import image_noise
 from napari_lucky.psf.place import star_place, width_at
-from napari_lucky.psf.recipe import APERTURES, FigureRecipe
+from napari_lucky.psf.recipe import APERTURES, PsfRecipe
 from napari_lucky.psf.result import PsfErrors, PsfFigures
 from napari_lucky.psf.width import ellipse, rays_from, widths_at
 
@@ -46,14 +47,15 @@ MOST_STREHL = 2.0
 FINEST = 2.0
 """Where the optics are not known, what is finer than the star's FWHM over this is noise."""
 PARTS = 5
-"""A pixel is cut into 5 x 5 to tell how much of it lies in a circle."""
+"""A pixel is cut into 5 x 5 to find how much of it is in a circle."""
 
 
 def psf_figures(
-    image: NDArray[Any],
-    diffraction: Diffraction | None = None,
-    recipe: FigureRecipe = FigureRecipe(),
-    window: Window | None = None,
+    image: ImageLike,
+    diffraction: DiffractionLike | None = None,
+    *,
+    recipe: PsfRecipe = PsfRecipe(),
+    window: WindowLike | None = None,
 ) -> PsfFigures:
     """Measure the figures of a star's image, beside those of the diffraction-limited PSF.
 
@@ -90,15 +92,15 @@ def psf_figures(
 
     Parameters
     ----------
-    image : ndarray, (y, x)
+    image : array, (y, x), or path
         Linear, in ADU; masked pixels are NaN, and have the mean of their neighbours. The star is
         what is brightest.
-    diffraction : Diffraction, optional
+    diffraction : Telescope or Diffraction, optional
         `Telescope.diffraction`, or sampling and obstruction; of a drizzled image with the
         sampling on its own pixels. None if the optics are not known.
-    recipe : FigureRecipe
+    recipe : PsfRecipe
         Aperture, ring, pixel.
-    window : Window, optional
+    window : Window or (y, x, size), optional
         Where on the image the star's peak is. Circles may reach beyond it; a default aperture and
         its ring are no larger than half of it, so that it is the same wherever in it the star is.
 
@@ -108,7 +110,9 @@ def psf_figures(
         If there is no star to measure, its light is lost in the noise, the Strehl ratio is over
         2, or the aperture does not fit on the image.
     """
-    return Measure(image, diffraction, recipe, window).judged(image)
+    pixels = as_image(image)
+    window = None if window is None else as_window(window)
+    return Measure(pixels, as_diffraction(diffraction), recipe, window).judged(pixels)
 
 
 class Measure:
@@ -126,7 +130,7 @@ class Measure:
         self,
         image: NDArray[Any],
         diffraction: Diffraction | None,
-        recipe: FigureRecipe,
+        recipe: PsfRecipe,
         window: Window | None = None,
     ) -> None:
         if image.ndim != 2 or min(image.shape) < 8:
@@ -288,8 +292,8 @@ class Measure:
         return figures, of, cut - of.background, holes
 
     def _place(
-        self, image: NDArray[Any], recipe: FigureRecipe, window: Window, place: tuple[int, int]
-    ) -> tuple[tuple[int, int], FigureRecipe, FigureRecipe | None]:
+        self, image: NDArray[Any], recipe: PsfRecipe, window: Window, place: tuple[int, int]
+    ) -> tuple[tuple[int, int], PsfRecipe, PsfRecipe | None]:
         """Return the first pixel of the square that is looked at, and the recipe's radii.
 
         And those that a star in the window's middle would have, where they are the default's.
@@ -310,7 +314,7 @@ class Measure:
         """Return the square with its holes filled, and where they were."""
         half = self._side // 2
         centre = (self._corner[0] + half, self._corner[1] + half)
-        cut = cut_around(image, centre, self._side).astype(np.float64)
+        cut = cutout(image, centre, self._side).astype(np.float64)
         for y, x in self._alone:
             row, column = y - self._corner[0], x - self._corner[1]
             if 0 <= row < self._side and 0 <= column < self._side:
@@ -357,7 +361,7 @@ class _Measured:
 
 
 def _circle(y: FloatArray, x: FloatArray, radius: float) -> FloatArray:
-    """Return which part of each pixel lies within a radius, (y, x)."""
+    """Return which part of each pixel is within a radius, (y, x)."""
     parts = (np.arange(PARTS) + 0.5) / PARTS - 0.5
     fine = [(side[:, None] + parts).ravel() for side in (y, x)]
     inside = np.hypot(fine[0][:, None], fine[1]) <= radius

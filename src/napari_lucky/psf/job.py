@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress, blocks_of, map_blocks, silent
+from napari_lucky.execution.blocks import blocks_of, map_blocks
+from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.inputs import Inputs, inputs_of_recipe
 from napari_lucky.fits.read_back import is_ours, read_saved
-from napari_lucky.fits.run import open_run, tell_left_out
-from napari_lucky.fits.write import BESIDE, ImageResult, tell_nobody
+from napari_lucky.fits.run import left_out_notes, open_run
+from napari_lucky.fits.write import BESIDE, ImageResult, ignore_note
 from napari_lucky.frames.frames import Frames, frames_in
 from napari_lucky.frames.window import Window
 from napari_lucky.optics.diffraction import Diffraction
@@ -34,7 +34,7 @@ from napari_lucky.optics.telescope_store import (
 from napari_lucky.pipeline.recipe import read_recipe
 from napari_lucky.psf.bootstrap import RESAMPLES, check_resamples
 from napari_lucky.psf.figures import psf_figures
-from napari_lucky.psf.recipe import FigureRecipe
+from napari_lucky.psf.recipe import PsfRecipe
 from napari_lucky.psf.stacks import on_finer, with_errors
 from napari_lucky.psf.table import FigureRow, sentence
 
@@ -50,7 +50,7 @@ STACKS = ("focus", "long_exposure")
 
 @dataclass(frozen=True, eq=False)
 class MeasuredImages:
-    """What `measure_files` makes.
+    """What `measure_psf_files` makes.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class MeasuredImages:
         The diffraction-limited PSF on the sensor; None where the optics are not known.
     telescope : Telescope, optional
         None where not all of it is known.
-    recipe : FigureRecipe
+    recipe : PsfRecipe
         As asked for; each row has the radii used.
     """
 
@@ -70,21 +70,20 @@ class MeasuredImages:
     inputs: tuple[str, ...]
     diffraction: Diffraction | None
     telescope: Telescope | None
-    recipe: FigureRecipe
+    recipe: PsfRecipe
 
 
-def measure_files(
+def measure_psf_files(
     paths: Sequence[str | Path],
-    recipe: FigureRecipe = FigureRecipe(),
+    recipe: PsfRecipe = PsfRecipe(),
     *,
     telescope: Mapping[str, float | None] | None = None,
     diffraction: Diffraction | None = None,
     window: Window | None = None,
     chosen: slice = slice(None),
     resamples: int = RESAMPLES,
-    progress: Progress = silent,
-    tell: Callable[[str], None] = tell_nobody,
-    executor: Executor | None = None,
+    job: Job = QUIET,
+    notify: Callable[[str], None] = ignore_note,
 ) -> MeasuredImages:
     """Measure the figures of images in files, or of the stacks that `napari-lucky process` left.
 
@@ -94,7 +93,7 @@ def measure_files(
         The folder of results of an earlier job: its focus.fits and long_exposure.fits are
         measured, with errors from the frames of the run they were made of. Or images that this
         program saved, one a file or several. Or the frames of a run: a folder, a cube, files.
-    recipe : FigureRecipe
+    recipe : PsfRecipe
         Aperture, ring, pixel, in pixels of the image; of a drizzled image, of the sensor.
     telescope : mapping, optional
         What is known of it (`telescope_of`); the FITS header tells the rest. Without wavelength,
@@ -107,9 +106,9 @@ def measure_files(
         Which frames, where they are a run's.
     resamples : int
         Of the bootstrap, where there are frames; 0 for no errors.
-    progress, executor
-        See `napari_lucky.execution.blocks.map_blocks`.
-    tell : callable, optional
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
+    notify : callable, optional
         Called with a sentence for the user.
 
     Raises
@@ -120,12 +119,11 @@ def measure_files(
     if resamples:
         check_resamples(resamples)
     folder = Path(paths[0]) if len(paths) == 1 else None
-    images, frames, numbers, header = _open(paths, folder, chosen, tell)
+    images, frames, numbers, header = _open(paths, folder, chosen, notify)
     known: Telescope | None = None
     doubts: tuple[str, ...] = ()
     if diffraction is None:
         diffraction, known, doubts = optics_for(header, telescope or {})
-    work: dict[str, Any] = {"progress": progress, "executor": executor}
     for image in images:
         (window or Window.whole(image.shape)).check_on(image.shape)
     shared = _one_aperture(images, frames, numbers, window, diffraction, recipe)
@@ -133,24 +131,24 @@ def measure_files(
         px = f"{shared.aperture or 0:.4g} px"
         if diffraction is not None:
             px = f"{(shared.aperture or 0) / diffraction.sampling:.3g} lambda/D ({px})"
-        tell(f"All were measured with one aperture, {px}.")
+        notify(f"All were measured with one aperture, {px}.")
     rows = [_image_row(image, window, diffraction, shared) for image in images]
-    rows += _measure_run(frames, numbers, window, diffraction, shared, str(paths[0]), work)
+    rows += _measure_run(frames, numbers, window, diffraction, shared, str(paths[0]), job)
     if folder is not None and _is_results(folder) and resamples:
-        rows = with_errors(folder, images, rows, window, resamples, tell, work)
+        rows = with_errors(folder, images, rows, window, resamples, notify, job)
     rows = [replace(row, telescope=known) for row in rows]
     lost = [row for row in rows if row.figures is None]
     if len(lost) == len(rows):
         raise LuckyError(f"{rows[0].title}: {rows[0].why}")
     for note in _told_cautions(rows):
-        tell(note)
+        notify(note)
     for why in sorted({row.why for row in lost}):
         some = [row.title for row in lost if row.why == why]
-        tell(f"Not measured: {', '.join(some[:3])}{' …' if some[3:] else ''}: {why}")
+        notify(f"Not measured: {', '.join(some[:3])}{' …' if some[3:] else ''}: {why}")
     for note in doubts:
-        tell(note)
+        notify(note)
     if diffraction is not None and diffraction.sampling < 2:
-        tell(
+        notify(
             f"lambda F#/pixel is {diffraction.sampling:.3g}: under 2 the pixels do not tell the "
             "peak between them, and the Strehl ratio depends on where the star is on its pixel."
         )
@@ -198,7 +196,7 @@ def _is_results(path: Path) -> bool:
 
 
 def _open(
-    paths: Sequence[str | Path], folder: Path | None, chosen: slice, tell: Callable[[str], None]
+    paths: Sequence[str | Path], folder: Path | None, chosen: slice, notify: Callable[[str], None]
 ) -> tuple[list[ImageResult], Frames | None, NDArray[np.intp], Any]:
     """Return saved images, or the frames of a run and their numbers; and a header."""
     none = np.array([], np.intp)
@@ -218,8 +216,8 @@ def _open(
         if images:
             return images, None, none, images[0].header
     run = open_run(paths)
-    for text in tell_left_out(run):
-        tell(text)
+    for text in left_out_notes(run):
+        notify(text)
     numbers = frames_in(run.shape[0], chosen)
     return [], run, numbers, run.header
 
@@ -261,8 +259,8 @@ def _one_aperture(
     numbers: NDArray[np.intp],
     window: Window | None,
     diffraction: Diffraction | None,
-    recipe: FigureRecipe,
-) -> FigureRecipe:
+    recipe: PsfRecipe,
+) -> PsfRecipe:
     """Return the recipe with one aperture for all images, if none was given.
 
     It is the smallest that one of the images would have; of frames, the one in the middle of
@@ -273,7 +271,7 @@ def _one_aperture(
     rows = [(_image_row(image, window, diffraction, recipe), image.scale) for image in images]
     if frames is not None and len(numbers) > 1:
         some = numbers[np.linspace(0, len(numbers) - 1, min(PILOTS, len(numbers))).astype(int)]
-        made = _measure_run(frames, some, window, diffraction, recipe, "", {})
+        made = _measure_run(frames, some, window, diffraction, recipe, "", QUIET)
         rows += [(row, 1.0) for row in made]
     if len(rows) < 2:
         return recipe
@@ -297,7 +295,7 @@ def _image_row(
     image: ImageResult,
     window: Window | None,
     diffraction: Diffraction | None,
-    recipe: FigureRecipe,
+    recipe: PsfRecipe,
 ) -> FigureRow:
     """Measure a saved image."""
     row = _row(image.name, None, np.asarray(image.data), window, diffraction, recipe, image.scale)
@@ -319,11 +317,12 @@ def _row(
     pixels: NDArray[Any],
     window: Window | None,
     diffraction: Diffraction | None,
-    recipe: FigureRecipe,
+    recipe: PsfRecipe,
     scale: float = 1.0,
 ) -> FigureRow:
     try:
-        figures = psf_figures(pixels, *on_finer(diffraction, recipe, scale), window)
+        finer, recipe = on_finer(diffraction, recipe, scale)
+        figures = psf_figures(pixels, finer, recipe=recipe, window=window)
     except LuckyError as error:
         return FigureRow(name, frame, None, str(error), scale)
     return FigureRow(name, frame, figures, "", scale)
@@ -334,9 +333,9 @@ def _measure_run(
     numbers: NDArray[np.intp],
     window: Window | None,
     diffraction: Diffraction | None,
-    recipe: FigureRecipe,
+    recipe: PsfRecipe,
     source: str,
-    work: dict[str, Any],
+    job: Job,
 ) -> list[FigureRow]:
     """Measure each frame of a run."""
     if frames is None:
@@ -358,7 +357,9 @@ def _measure_run(
         ]
 
     blocks = blocks_of(len(numbers), seen.height * seen.width)
-    rows = [row for made in map_blocks(measure, blocks, what="PSF figures", **work) for row in made]
+    rows = [
+        row for made in map_blocks(measure, blocks, what="PSF figures", job=job) for row in made
+    ]
     if run.shape[0] == 1:
         rows = [replace(row, frame=None) for row in rows]
     return rows

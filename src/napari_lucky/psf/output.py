@@ -16,7 +16,7 @@ NAMES = ("figures.csv", "curves.csv", "figures.toml", "figures.png")
 
 
 def write_figures(
-    measured: MeasuredImages, out: Path, *, report: bool = False, overwrite: bool = False
+    measured: MeasuredImages, out: str | Path, *, report: bool = False, overwrite: bool = False
 ) -> list[Path]:
     """Write figures.csv, curves.csv, figures.toml, and figures.png if asked for; all or none.
 
@@ -26,6 +26,7 @@ def write_figures(
         If they cannot be written, the folder holds some and `overwrite` is false, or one of them
         is an input.
     """
+    out = Path(out)
 
     def write(folder: Path) -> None:
         rows = measured.rows

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from napari_lucky.errors import LuckyError
+from napari_lucky.optics.plain_number import plain_number
 
 APERTURES = {16: 0.02, 12: 0.05, 8: 0.05, 6: 0.15, 4: 0.25, 3: math.inf}
 """Radii of default apertures in lambda/D, and the noise of the flux over which the next one is
@@ -21,7 +22,7 @@ depend on it."""
 
 
 @dataclass(frozen=True)
-class FigureRecipe:
+class PsfRecipe:
     """How the figures of a PSF are measured; without it a Strehl ratio says little.
 
     Parameters
@@ -51,6 +52,9 @@ class FigureRecipe:
     integration: float = 1.0
 
     def __post_init__(self) -> None:
+        for name, unit in (("aperture", "pix"), ("background", "adu"), ("integration", "pix")):
+            if (given := getattr(self, name)) is not None:
+                object.__setattr__(self, name, plain_number(given, unit, name))
         if self.aperture is not None and not 1 <= self.aperture < math.inf:
             raise LuckyError(f"The aperture's radius is {self.aperture} pixels; it must be over 1.")
         if self.ring is not None:
@@ -70,7 +74,7 @@ class FigureRecipe:
                 "pixel's size in um belongs to the telescope.)"
             )
 
-    def resolved(self, room: float, unit: float, most: float = math.inf) -> FigureRecipe:
+    def resolved(self, room: float, unit: float, most: float = math.inf) -> PsfRecipe:
         """Return the recipe with its radii filled in.
 
         Parameters

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.optics.diffraction import Diffraction
-from napari_lucky.psf.recipe import FigureRecipe
+from napari_lucky.psf.recipe import PsfRecipe
+from napari_lucky.text import counted, html, html_table
 
 FloatArray = NDArray[np.float64]
 
@@ -72,7 +73,7 @@ class PsfFigures:
         image's own peak.
     diffraction : Diffraction or None
         The diffraction-limited PSF; None where it is not known.
-    recipe : FigureRecipe
+    recipe : PsfRecipe
         With the radii used.
     masked : int
         Pixels of the aperture that were masked and have their neighbours' mean.
@@ -100,11 +101,38 @@ class PsfFigures:
     profile: FloatArray
     perfect_profile: FloatArray
     diffraction: Diffraction | None
-    recipe: FigureRecipe
+    recipe: PsfRecipe
     masked: int = 0
     errors: PsfErrors | None = None
     strehl_with_halo: float = math.nan
     cautions: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        ratio = "" if math.isnan(self.strehl) else f"Strehl ratio {self._value('strehl')}, "
+        cautions = f"; {counted(len(self.cautions), 'caution')}" if self.cautions else ""
+        return (
+            f"<PsfFigures: {ratio}FWHM {self.fwhm_major:.3g} x {self.fwhm_minor:.3g} px, "
+            f"flux {self._value('flux')} ADU{cautions}>"
+        )
+
+    def _value(self, name: str) -> str:
+        error = math.nan if self.errors is None else getattr(self.errors, name)
+        value = f"{getattr(self, name):.4g}"
+        return value if math.isnan(error) else f"{value} ± {error:.2g}"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("Strehl ratio", self._value("strehl"), ""),
+            ("FWHM, major axis", self._value("fwhm_major"), "px"),
+            ("FWHM, minor axis", self._value("fwhm_minor"), "px"),
+            ("angle", self._value("angle"), "°"),
+            ("flux", self._value("flux"), "ADU"),
+            ("background", self._value("background"), "ADU a pixel"),
+            ("radius of half the light", f"{self.radius_of(0.5):.4g}", "px"),
+            ("aperture's radius", f"{self.radius[-1]:.4g}", "px"),
+        ]
+        cautions = "".join(f"<li>{html(caution)}</li>" for caution in self.cautions)
+        return f"{html_table(rows)}<ul>{cautions}</ul>"
 
     @property
     def aperture(self) -> float:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
+from napari_lucky.execution.job import Job
 from napari_lucky.fits.frame_table import FrameTable, table_from_csv
 from napari_lucky.fits.write import ImageResult
 from napari_lucky.frames.frames import Frames
@@ -21,13 +21,13 @@ from napari_lucky.optics.diffraction import Diffraction
 from napari_lucky.pipeline.build import build_chain
 from napari_lucky.pipeline.recipe import read_recipe
 from napari_lucky.psf.bootstrap import bootstrap_figures
-from napari_lucky.psf.recipe import FigureRecipe
+from napari_lucky.psf.recipe import PsfRecipe
 from napari_lucky.psf.table import FigureRow
 
 
 def on_finer(
-    diffraction: Diffraction | None, recipe: FigureRecipe, scale: float
-) -> tuple[Diffraction | None, FigureRecipe]:
+    diffraction: Diffraction | None, recipe: PsfRecipe, scale: float
+) -> tuple[Diffraction | None, PsfRecipe]:
     """Return PSF and recipe in pixels of an image that has `scale` pixels a pixel of the sensor."""
     if scale == 1:
         return diffraction, recipe
@@ -59,7 +59,7 @@ def stacked_frames(
     LuckyError
         If it is no mean, or of other frames.
     """
-    made = [step.parameters for step in history if step.name == "stack"]
+    made = [step.parameters | step.facts for step in history if step.name == "stack"]
     if not made:
         raise LuckyError("This image is no stack: errors come from the frames of a stack.")
     step = made[-1]
@@ -87,13 +87,13 @@ def with_errors(
     rows: list[FigureRow],
     window: Window | None,
     resamples: int,
-    tell: Callable[[str], None],
-    work: dict[str, Any],
+    notify: Callable[[str], None],
+    job: Job,
 ) -> list[FigureRow]:
     """Return the rows with errors from the frames that the images are stacks of."""
     recipe = read_recipe(folder / "recipe.toml")
     try:
-        chain = build_chain(recipe, **work)
+        chain = build_chain(recipe, job=job)
     except LuckyError as error:
         raise LuckyError(
             f"Errors come from the frames of the run. {error} Give --bootstrap 0 to measure "
@@ -115,14 +115,14 @@ def with_errors(
                 frames,
                 index,
                 place,
-                row.figures.diffraction,
-                row.figures.recipe,
+                diffraction=row.figures.diffraction,
+                recipe=row.figures.recipe,
                 near=window,
                 resamples=resamples,
-                **work,
+                job=job,
             )
             row = replace(row, figures=replace(row.figures, errors=mean.errors))
         except LuckyError as error:
-            tell(f"{row.name} has no errors: {error}")
+            notify(f"{row.name} has no errors: {error}")
         made.append(row)
     return made

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.imaging.profiles import cut_around, peak_pixel
+from napari_lucky.imaging.profiles import cutout, peak_pixel
 
 SURFACE_SIDE = 200
 """Pixels; far larger surfaces turn slowly."""
@@ -67,7 +67,7 @@ def surface_of(
         If all pixels are masked, or so many that no triangle is left.
     """
     peak = peak_pixel(image, smooth)
-    cut = cut_around(image, peak, side)
+    cut = cutout(image, peak, side)
     good = np.isfinite(cut)
     faces = _triangles(good)
     if len(faces) == 0:

@@ -90,7 +90,7 @@ def figures_to_csv(rows: Sequence[FigureRow]) -> str:
     Beside each figure of `MEASURED` stands its standard deviation, with `_error` after its name.
     The recipe is in the last columns, for a Strehl ratio without it says little; compare only
     those of one `aperture_lambda_d`. `cautions` says why a Strehl ratio may be wrong. Where the
-    telescope is known, the FWHM is told in seconds of arc as well.
+    telescope is known, the FWHM is given in seconds of arc as well.
     """
     columns = [name for measured in MEASURED for name in (measured, f"{measured}_error")]
     arcsec = ("fwhm_major_arcsec", "fwhm_minor_arcsec")
@@ -137,7 +137,7 @@ def _text(value: float) -> str:
     return "" if math.isnan(value) else f"{float(value):.9g}"
 
 
-def told_figures(figures: PsfFigures, arcsec_per_px: float | None = None) -> list[tuple[str, str]]:
+def figure_rows(figures: PsfFigures, arcsec_per_px: float | None = None) -> list[tuple[str, str]]:
     """Return names and values of the figures, with their errors, to be shown."""
     errors, diffraction = figures.errors, figures.diffraction
 
@@ -169,7 +169,7 @@ def told_figures(figures: PsfFigures, arcsec_per_px: float | None = None) -> lis
     strehl = "not known: it needs wavelength, focal ratio and pixel size"
     perfect: list[tuple[str, str]] = []
     if diffraction is not None:
-        strehl = f"{told('strehl', '')}, {tell_aperture(figures)}"
+        strehl = f"{told('strehl', '')}, {aperture_note(figures)}"
         size = f"lambda F#/pixel {diffraction.sampling:.4g} px"
         hidden = f"obstruction {diffraction.obstruction:.3g}"
         perfect = [("diffraction-limited", f"{size}, {hidden}, {pixel}")]
@@ -203,7 +203,7 @@ def _radius(figures: PsfFigures, part: float) -> str:
     return f"{told} (diffraction-limited {figures.radius_of(part, perfect=True):.4g})"
 
 
-def tell_apertures(rows: Sequence[FigureRow]) -> str:
+def aperture_notes(rows: Sequence[FigureRow]) -> str:
     """Return a sentence if Strehl ratios have different apertures, or an empty text."""
     made = [row.figures for row in rows if row.figures is not None]
     found = sorted({round(one.aperture, 1) for one in made if one.diffraction is not None})
@@ -233,7 +233,7 @@ def tell_errors(errors: PsfErrors) -> str:
     return "of the noise in this image"
 
 
-def tell_aperture(figures: PsfFigures) -> str:
+def aperture_note(figures: PsfFigures) -> str:
     """Return the aperture of a Strehl ratio, without which it cannot be compared."""
     px = f"{figures.recipe.aperture:.4g} px"
     if figures.diffraction is None:
@@ -250,9 +250,9 @@ def tell_row(row: FigureRow) -> str:
     if of.diffraction is None:
         half, most = of.radius_of(0.5), of.radius_of(0.8)
         light = f"50 % of the light in {half:.4g} px, 80 % in {most:.4g} px"
-        return f"{row.title}: {width}, {light}, {tell_aperture(of)}"
+        return f"{row.title}: {width}, {light}, {aperture_note(of)}"
     error = "" if of.errors is None else f" ± {of.errors.strehl:.2g}"
-    return f"{row.title}: Strehl ratio {of.strehl:.4g}{error}, {tell_aperture(of)}, {width}"
+    return f"{row.title}: Strehl ratio {of.strehl:.4g}{error}, {aperture_note(of)}, {width}"
 
 
 def figures_to_toml(

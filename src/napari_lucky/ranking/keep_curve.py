@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress, blocks_of, map_blocks, silent
-from napari_lucky.frames.frames import Frames, as_float32
-from napari_lucky.frames.window import Window
-from napari_lucky.imaging.shifts import Shifted
+from napari_lucky.execution.blocks import blocks_of, map_blocks
+from napari_lucky.execution.job import QUIET, Job
+from napari_lucky.fits.arrays import FramesLike, as_frames
+from napari_lucky.frames.frames import as_float32
+from napari_lucky.frames.window import Window, WindowLike, as_window
+from napari_lucky.imaging.shifts import Shifted, ShiftsLike, as_shifts
 from napari_lucky.imaging.star_image import border, levelled
-from napari_lucky.optics.diffraction import Diffraction, diffraction_psf
+from napari_lucky.optics.diffraction import (
+    DiffractionLike,
+    as_diffraction,
+    diffraction_psf,
+)
 from napari_lucky.ranking.metrics import METRICS, fwhm
-from napari_lucky.ranking.selection import best_first, tell_count
+from napari_lucky.ranking.selection import best_first, describe_count
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +44,10 @@ class KeepCurve:
     fwhm: NDArray[np.float64]
     noise: NDArray[np.float64]
     strehl: NDArray[np.float64] | None = None
+
+    def __repr__(self) -> str:
+        name, sharpness = self.sharpness
+        return f"<KeepCurve: 1 to {len(self.noise)} frames, best {name} {sharpness.max():.3g}>"
 
     @property
     def count(self) -> NDArray[np.intp]:
@@ -63,21 +72,20 @@ class KeepCurve:
         name, sharpness = self.sharpness
         noise = f", noise {self.noise[at]:.2g} ADU" if np.isfinite(self.noise[at]) else ""
         return (
-            f"{tell_count(count, len(self.noise))}: {name} {sharpness[at]:.3g}\n"
+            f"{describe_count(count, len(self.noise))}: {name} {sharpness[at]:.3g}\n"
             f"FWHM {self.fwhm[at]:.3g} px{noise}"
         )
 
 
 def keep_curve(
-    frames: Frames,
-    shifts: NDArray[np.float64],
+    frames: FramesLike,
+    shifts: ShiftsLike,
     quality: NDArray[np.float64],
-    focus: Window,
+    focus: WindowLike,
     *,
-    diffraction: Diffraction | None = None,
+    diffraction: DiffractionLike | None = None,
     subpixel: bool = True,
-    progress: Progress = silent,
-    executor: Executor | None = None,
+    job: Job = QUIET,
 ) -> KeepCurve:
     """Measure the stack of the best 1, 2, ... n frames, in one pass over them.
 
@@ -94,34 +102,35 @@ def keep_curve(
     P is the diffraction-limited PSF, integrated over the pixels, its peak in the middle of a
     window of the same size. No aperture is cut, and the peak is a whole pixel's. Light outside
     the window, or taken for background, is not in sum I, so that in a window of few lambda/D the
-    Strehl ratio comes out too great. The FWHM is told at `napari_lucky.ranking.metrics.fwhm`.
+    Strehl ratio comes out too great. For the FWHM see `napari_lucky.ranking.metrics.fwhm`.
 
     The peak of a single noisy frame is partly noise, and frames that were chosen by it have the
     most of it: where the star is faint, the left end of the curve is too high.
 
     Parameters
     ----------
-    frames : Frames
+    frames : Frames, path or array
         Calibrated, not shifted, masked pixels NaN.
-    shifts : ndarray, (n, 2)
+    shifts : ndarray, (n, 2), Registration or FrameTable
         (dy, dx) in pixels.
     quality : ndarray, (n,)
         Higher is better; frames with NaN are not used, as `select` does.
-    focus : Window
+    focus : Window or (y, x, size)
         The focused star's window.
-    diffraction : Diffraction, optional
+    diffraction : Telescope or Diffraction, optional
         The diffraction-limited PSF; without it there is no Strehl ratio.
     subpixel : bool
         Whether frames are shifted by fractions of a pixel.
-    progress, executor
-        See `napari_lucky.execution.blocks.map_blocks`. Memory does not grow with the number of
-        frames.
+    job : Job
+        Progress, executor, checkpoint; see `Job`. Memory does not grow with the number of frames.
 
     Raises
     ------
     LuckyError
         If no frame has a quality, or the window is not on the sensor.
     """
+    frames, focus = as_frames(frames), as_window(focus)
+    shifts, diffraction = as_shifts(shifts, frames.shape[0]), as_diffraction(diffraction)
     focus.check_on(frames.shape, "focus window")
     if len(quality) != frames.shape[0]:
         raise LuckyError(
@@ -138,9 +147,7 @@ def keep_curve(
     blocks = blocks_of(len(order), focus.height * focus.width)
     sums = _RunningSums(focus)
     made = []
-    for pixels in map_blocks(
-        read, blocks, progress=progress, what="keep-fraction curve", executor=executor
-    ):
+    for pixels in map_blocks(read, blocks, job=job, what="keep-fraction curve"):
         made.append([sums.add(image) for image in pixels])
     sharp, width, noise = np.concatenate(made).T
     strehl = None

@@ -2,7 +2,7 @@
 
 A metric of your own is one function with a decorator::
 
-    from napari_lucky import metric
+    from napari_lucky.ranking import metric
 
     @metric("contrast")
     def contrast(image):
@@ -130,7 +130,7 @@ def check_metric(name: str, diffraction: Diffraction | None = None) -> None:
     if METRICS[name].needs_diffraction and diffraction is None:
         raise LuckyError(
             f"Ranking by {name} needs the diffraction-limited PSF: give lambda F#/pixel in pixels, "
-            "and the central obstruction if there is one (--psf 7,0.3)."
+            "and the central obstruction if there is one (--rank NAME,sampling=7,obstruction=0.3)."
         )
 
 

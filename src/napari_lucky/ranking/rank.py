@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.calibration.sampling import measure_sampling
-from napari_lucky.execution.blocks import Progress, blocks_of, silent
-from napari_lucky.execution.checkpoint import Journal, remembered
-from napari_lucky.frames.frames import Block, Frames, as_float32
-from napari_lucky.frames.window import Window
+from napari_lucky.execution.blocks import blocks_of, map_blocks_checkpointed
+from napari_lucky.execution.job import QUIET, Job
+from napari_lucky.fits.arrays import FramesLike, as_frames
+from napari_lucky.frames.frames import Block, as_float32
+from napari_lucky.frames.window import WindowLike, as_window
 from napari_lucky.frames.window_moves import followed, moves_of
 from napari_lucky.imaging.convolution import gaussian
+from napari_lucky.imaging.shifts import ShiftsLike, as_shifts
 from napari_lucky.imaging.star_image import Light, check_smooth, light_of, without_slope
-from napari_lucky.optics.diffraction import Diffraction
+from napari_lucky.optics.diffraction import Diffraction, DiffractionLike, as_diffraction
 from napari_lucky.ranking.metrics import METRICS, check_metric
+from napari_lucky.ranking.step import DEFAULT_METRIC
 
-DEFAULT_METRIC = "peak"
 RANK_SMOOTH = 1.0
 """Default smoothing before the metric, in pixels; less than for tracking, to keep the peak."""
 
@@ -48,17 +47,15 @@ def quality_of(
 
 
 def rank(
-    frames: Frames,
-    focus: Window,
+    frames: FramesLike,
+    focus: WindowLike,
+    *,
     metric: str = DEFAULT_METRIC,
     smooth: float | None = None,
-    shifts: NDArray[np.float64] | None = None,
+    shifts: ShiftsLike | None = None,
     reference: tuple[float, float] | None = None,
-    *,
-    diffraction: Diffraction | None = None,
-    progress: Progress = silent,
-    executor: Executor | None = None,
-    journal: Journal | None = None,
+    diffraction: DiffractionLike | None = None,
+    job: Job = QUIET,
 ) -> NDArray[np.float64]:
     """Measure the quality of every frame in the focused star's window.
 
@@ -69,9 +66,9 @@ def rank(
 
     Parameters
     ----------
-    frames : Frames
+    frames : Frames, path or array
         Calibrated, in ADU, masked pixels NaN.
-    focus : Window
+    focus : Window or (y, x, size)
         The focused star's window.
     metric : str
         A key of `METRICS`.
@@ -79,15 +76,15 @@ def rank(
         Standard deviation of the Gaussian smoothing before the metric, in pixels. Masked
         pixels are filled by what is around them. If not given, it goes by the sampling, as in
         `napari_lucky.register`.
-    shifts : ndarray of float64, (n, 2), optional
+    shifts : ndarray, (n, 2), Registration or FrameTable, optional
         (dy, dx) in pixels, of a registration: where they take a star out of the window, the window
         moves with it, by whole pixels.
     reference : tuple of float, optional
         (y, x) where the shifts bring the star; see `napari_lucky.frames.window_moves.moves_of`.
-    diffraction : Diffraction, optional
+    diffraction : Telescope or Diffraction, optional
         The diffraction-limited PSF, which "encircled-energy" and "psf-correlation" need.
-    progress, executor, journal
-        See `napari_lucky.execution.checkpoint.remembered`.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
 
     Returns
     -------
@@ -99,6 +96,11 @@ def rank(
     LuckyError
         If the metric is unknown or lacks what it needs, or the window is not on the sensor.
     """
+    frames, focus = as_frames(frames), as_window(focus)
+    diffraction = as_diffraction(diffraction)
+    if shifts is not None:
+        reference = reference or getattr(shifts, "reference", None)
+        shifts = as_shifts(shifts, frames.shape[0])
     check_metric(metric, diffraction)
     focus.check_on(frames.shape, "focus window")
     if smooth is None:
@@ -111,6 +113,5 @@ def rank(
         return rank_block(as_float32(frames.read(block, focus)), metric, smooth, diffraction)
 
     blocks = blocks_of(frames.shape[0], focus.height * focus.width)
-    work: dict[str, Any] = {"progress": progress, "executor": executor}
-    done = remembered(one, blocks, journal, what="ranking", **work)
+    done = map_blocks_checkpointed(one, blocks, what="ranking", job=job)
     return np.concatenate(list(done))

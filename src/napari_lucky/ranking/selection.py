@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,40 +10,15 @@ from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.frame_table import FrameTable
-from napari_lucky.frames.history import Step
-from napari_lucky.ranking.metrics import METRICS
+from napari_lucky.frames.history import Record
+from napari_lucky.ranking.step import Select
 
 LEAST_KEPT = 10
 """So many frames at least are kept, or all there are, unless a count or a quality is given."""
 
 
-def check_keep(keep: float | int) -> None:
-    """Raise unless `keep` is a fraction, 0 < keep <= 1 (float), or a count of at least 1 (int).
-
-    Raises
-    ------
-    LuckyError
-        Telling what was given.
-    """
-    if isinstance(keep, bool) or not isinstance(keep, (int, float)):
-        raise LuckyError(f"What to keep is a fraction or a count, not {keep!r}.")
-    if isinstance(keep, int) and keep < 1:
-        raise LuckyError(f"Keep {keep} frames: a count must be at least 1.")
-    if isinstance(keep, float) and not 0 < keep <= 1:
-        raise LuckyError(
-            f"Keep {keep}: a fraction (written with a decimal point) must be over 0 and at most "
-            "1; write a whole number to keep that many frames."
-        )
-
-
-def check_above(above: float) -> None:
-    """Raise a `LuckyError` unless a quality to keep frames from is a number."""
-    if not np.isfinite(above):
-        raise LuckyError(f"The quality from which frames are kept is {above}; give a number.")
-
-
 def select(
-    quality: NDArray[np.float64], keep: float | int = 0.1, above: float | None = None
+    quality: NDArray[np.float64], keep: float | int = 0.1, *, above: float | None = None
 ) -> NDArray[np.intp]:
     """Return the numbers of the frames to keep, best first.
 
@@ -63,7 +38,8 @@ def select(
         If `keep` or `above` is out of range, more frames are asked for than there are, or none
         is as good as `above`.
     """
-    check_keep(keep)
+    Select(keep=keep, above=above)  # raises if they make no sense
+    quality = np.asarray(quality, np.float64)
     usable = int(np.isfinite(quality).sum())
     if usable == 0:
         raise LuckyError("No frame has a quality; there is nothing to keep.")
@@ -79,7 +55,6 @@ def select(
 
 
 def _count_above(quality: NDArray[np.float64], above: float) -> int:
-    check_above(above)
     count = int((quality >= above).sum())
     if count == 0:
         raise LuckyError(
@@ -88,22 +63,22 @@ def _count_above(quality: NDArray[np.float64], above: float) -> int:
     return count
 
 
-def tell_count(kept: int, frames: int) -> str:
+def describe_count(kept: int, frames: int) -> str:
     """Return how many frames are kept, such as "12 of 120 frames (10 %)"."""
     return f"{kept} of {frames} frame{'' if frames == 1 else 's'} ({100 * kept / frames:.3g} %)"
 
 
-def tell_few(kept: int, frames: int, keep: float | int, above: float | None) -> list[str]:
+def few_frames_notes(kept: int, frames: int, keep: float | int, above: float | None) -> list[str]:
     """Return sentences on a choice of few frames: one that was made larger, or is under 10."""
     told = []
     if kept < LEAST_KEPT:
         told.append(
-            f"Only {tell_count(kept, frames)} {'is' if kept == 1 else 'are'} kept: with fewer than "
-            f"{LEAST_KEPT}, the stack is noisy and chance decides how sharp it is."
+            f"Only {describe_count(kept, frames)} {'is' if kept == 1 else 'are'} kept: with fewer "
+            f"than {LEAST_KEPT}, the stack is noisy and chance decides how sharp it is."
         )
     if above is None and isinstance(keep, float) and keep * frames + 0.5 < kept <= LEAST_KEPT:
         told.append(
-            f"Kept {tell_count(kept, frames)} instead of {100 * keep:.3g} %: at least "
+            f"Kept {describe_count(kept, frames)} instead of {100 * keep:.3g} %: at least "
             f"{LEAST_KEPT} are kept unless you give a count."
         )
     return told
@@ -133,7 +108,7 @@ Numbers = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class ByHand:
+class ManualSelection:
     """What was changed by hand after the cut.
 
     Parameters
@@ -162,7 +137,7 @@ class ByHand:
     @classmethod
     def between(
         cls, cut: NDArray[np.bool_], kept: NDArray[np.bool_], frame: NDArray[np.intp]
-    ) -> ByHand:
+    ) -> ManualSelection:
         """Return the changes that lead from what the cut keeps to what is kept."""
         add, drop = (tuple(frame[some].tolist()) for some in (kept & ~cut, cut & ~kept))
         return cls(add, drop)
@@ -184,7 +159,7 @@ class ByHand:
 
     def toggled(
         self, numbers: Iterable[int], cut: NDArray[np.bool_], frame: NDArray[np.intp]
-    ) -> ByHand:
+    ) -> ManualSelection:
         """Return the changes after frames were kept that were not, and the other way round.
 
         What is then as the cut has it is no change by hand any more.
@@ -198,13 +173,13 @@ class ByHand:
                 add.add(number)
             elif number in kept and number in by_cut:
                 drop.add(number)
-        return ByHand(tuple(sorted(add)), tuple(sorted(drop)))
+        return ManualSelection(tuple(sorted(add)), tuple(sorted(drop)))
 
 
-def kept_frames(
+def apply_selection(
     quality: NDArray[np.float64],
     cut: NDArray[np.intp],
-    by_hand: ByHand,
+    by_hand: ManualSelection,
     frame: NDArray[np.intp],
 ) -> NDArray[np.intp]:
     """Return the places (0 to n - 1) of the frames to keep, best first.
@@ -215,7 +190,7 @@ def kept_frames(
         Higher is better; NaN for frames without a star.
     cut : ndarray of int
         Places that the cut keeps, from `napari_lucky.select`.
-    by_hand : ByHand
+    by_hand : ManualSelection
         The changes to that, with numbers of the run.
     frame : ndarray of int, (n,)
         Number of each frame in the run.
@@ -241,11 +216,11 @@ def kept_frames(
     return order[kept[order]]
 
 
-def tell_kept(cut: NDArray[np.bool_], kept: NDArray[np.bool_]) -> str:
+def selection_summary(cut: NDArray[np.bool_], kept: NDArray[np.bool_]) -> str:
     """Return a line that counts the frames kept, and those kept or left out by hand."""
     by_cut, added, dropped = (int(some.sum()) for some in (cut, kept & ~cut, cut & ~kept))
     changes = [f"{n} {what}" for n, what in ((added, "added"), (dropped, "dropped")) if n]
-    told = f"{tell_count(int(kept.sum()), len(kept))} kept"
+    told = f"{describe_count(int(kept.sum()), len(kept))} kept"
     told = f"{told}: {by_cut} by the cut, {', '.join(changes)}" if changes else told
     return f"{told}; few for a stack" if kept.sum() < LEAST_KEPT else told
 
@@ -266,62 +241,33 @@ def parse_numbers(text: str) -> Numbers:
         ) from None
 
 
-def rank_step(
-    metric: str,
-    smooth: float | None,
-    keep: float | int,
-    kept: int,
-    frames: int,
-    above: float | None = None,
-    by_hand: ByHand | None = None,
-    psf: Sequence[float] | None = None,
-) -> Step:
-    """Record a ranking, the cut, and the frames (numbers of the run) changed by hand after it.
-
-    The PSF, (sampling, obstruction), is recorded for metrics that need it.
-    """
-    needed = metric in METRICS and METRICS[metric].needs_diffraction
-    parameters = {
-        "metric": metric,
-        "smooth": smooth,
-        "psf": list(psf) if psf and needed else None,
-        "keep": keep if above is None else None,
-        "keep_above": above,
-        "add": by_hand.add if by_hand and by_hand.add else None,
-        "drop": by_hand.drop if by_hand and by_hand.drop else None,
-        "kept": kept,
-        "of": frames,
-    }
-    return Step("rank", parameters)
+def select_record(step: Select, kept: int, frames: int) -> Record:
+    """Record which frames were kept: the cut, and what was changed by hand after it."""
+    return step.record({"kept": kept, "of": frames})
 
 
-def rank_step_now(step: Step, table: FrameTable, numbers: NDArray[np.intp]) -> Step:
-    """Return the record of a ranking with what was changed by hand since.
+def select_record_now(record: Record, table: FrameTable, numbers: NDArray[np.intp]) -> Record:
+    """Return the record of a selection with what was changed by hand since.
 
     Parameters
     ----------
-    step : Step
-        What `rank_step` recorded.
+    record : Record
+        What `select_record` gave.
     table : FrameTable
         Quality and choice as they are now.
     numbers : ndarray of int, (n,)
         Number of each frame in the run.
     """
-    told = step.parameters
     if not np.isfinite(table.quality).any():
-        return step
+        return record
+    step = Select(**record.parameters)
     cut = np.zeros(len(numbers), bool)
-    cut[select(table.quality, told.get("keep", 1.0), told.get("keep_above"))] = True
-    by_hand = ByHand(tuple(told.get("add", ())), tuple(told.get("drop", ())))
-    if np.array_equal(by_hand.apply(cut, numbers), table.selected):
-        return step
-    return rank_step(
-        told["metric"],
-        told["smooth"],
-        told.get("keep", 1.0),
+    cut[select(table.quality, step.keep, above=step.above)] = True
+    if np.array_equal(ManualSelection(step.add, step.drop).apply(cut, numbers), table.selected):
+        return record
+    by_hand = ManualSelection.between(cut, table.selected, numbers)
+    return select_record(
+        step.changed(add=by_hand.add, drop=by_hand.drop),
         int(table.selected.sum()),
         len(table.frame),
-        told.get("keep_above"),
-        ByHand.between(cut, table.selected, numbers),
-        told.get("psf"),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +15,7 @@ from napari_lucky.imaging.inpainting import fill
 from napari_lucky.imaging.noise import SAMPLE, Noise
 from napari_lucky.imaging.peak_position import Surface
 from napari_lucky.imaging.star_image import background, smoothed
+from napari_lucky.registration.step import Register, Tracked, Tracking
 
 FRACTION = 0.3
 """Pixels over this fraction of the peak above background say where the window begins."""
@@ -162,3 +165,19 @@ def _weights(at: Floats, centre: Floats, sigma: Floats) -> Floats:
     distance = at - centre[:, None]
     gauss = np.exp(-0.5 * (distance / sigma[:, None]) ** 2)
     return np.stack([gauss, gauss * distance], axis=1)
+
+
+class RegisterCentroid(Register, kind="centroid"):
+    """The windowed centroid; steadier than a speckle in weak turbulence, less sharp in strong."""
+
+    one_speckle: ClassVar[bool] = True
+
+    def track(self, start: Tracking) -> Tracked:
+        """Return the centroids; see `track_centroid`."""
+        smooth, noise = start.smooth, start.noise
+        lit = np.flatnonzero(np.isfinite(start.found[:, 2]))
+        window = steady_window(start.moved, start.focus, smooth, lit)
+        made = start.over_blocks(
+            lambda block: track_centroid(block, smooth, noise, window), "tracking the centroid"
+        )
+        return Tracked(made[:, :2], made[:, 2:])

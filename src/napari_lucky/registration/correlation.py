@@ -20,6 +20,7 @@ from napari_lucky.stacking.mean import stack_mean
 
 APART = 3.0
 """Pixels from the maximum, at least, to another shift that may be the right one."""
+
 REFERENCES = ("best", "first", "mean")
 
 
@@ -140,7 +141,7 @@ def correlate(
 
     The errors are those that the noise of the frame gives to its shift; that of the reference
     moves all frames of a steady star alike. The frame that is the reference has none, but
-    is told as the others. They are NaN where noise may decide between two shifts.
+    is given as the others. They are NaN where noise may decide between two shifts.
 
     Parameters
     ----------

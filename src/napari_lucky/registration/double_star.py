@@ -23,7 +23,7 @@ SAME = 2.0
 """Distances and angles are one if they differ by less than the smoothing so many times."""
 
 
-def tell_double(
+def double_star_notes(
     frames: Frames, focus: Window, lit: NDArray[np.intp], smooth: float
 ) -> tuple[str, ...]:
     """Return a sentence if the brightest speckle hops between two places; nothing otherwise.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from napari_lucky.execution.blocks import Progress, silent
+from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.frames.frames import Frames, as_float32
 from napari_lucky.frames.window import MIN_SIDE, Window
 from napari_lucky.frames.window_moves import MARGIN, Floats, Moves, _inside, _put_around, _whole
@@ -78,7 +78,7 @@ def follow(
     smooth: float,
     noise: Noise | None = None,
     *,
-    progress: Progress = silent,
+    job: Job = QUIET,
 ) -> tuple[Moves, NDArray[np.float64]]:
     """Follow a star that leaves its window, from the frames that show it best.
 
@@ -99,8 +99,8 @@ def follow(
         Standard deviation of the smoothing in pixels.
     noise : Noise, optional
         For the errors.
-    progress
-        See `napari_lucky.execution.blocks.map_blocks`.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
 
     Returns
     -------
@@ -133,7 +133,7 @@ def follow(
 
     if least > 0:
         for order in (np.arange(first, n), np.arange(first - 1, -1, -1)):
-            leaves |= _follow_one_way(focus, seen, peak, places, order, least, look, progress)
+            leaves |= _follow_one_way(focus, seen, peak, places, order, least, look, job)
     if not leaves:
         return np.zeros((n, 2), np.intp), found
     moves = np.where(np.isfinite(places), np.floor(places - corner - centre + 0.5), 0)
@@ -163,7 +163,7 @@ def _follow_one_way(
     order: NDArray[np.intp],
     least: float,
     look: Callable[[int, Floats], Floats],
-    progress: Progress,
+    job: Job,
 ) -> bool:
     """Follow the star through frames in an order, and tell whether it leaves its window.
 
@@ -203,7 +203,7 @@ def _follow_one_way(
         if leaves:
             look_again(int(frame), np.median(last, axis=0))
             if done % 16 == 0:
-                progress(done, len(order), "following the star")
+                job.progress(done, len(order), "following the star")
         if peak[frame] >= least:
             last.append(seen[frame, :2].copy())
             trail.append((int(frame), *seen[frame, :2]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,8 @@ from numpy.typing import NDArray
 
 from napari_lucky.calibration.bad_pixels import SAMPLE, lone_pixels, sample_moments
 from napari_lucky.errors import LuckyError, NoStarError
-from napari_lucky.execution.blocks import Progress, silent
+from napari_lucky.execution.job import QUIET, Job
+from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import Frames, Index, as_float32, is_empty
 from napari_lucky.frames.sensor_image import BAND, LARGE, is_large
 from napari_lucky.frames.window import MIN_SIDE, Window
@@ -79,12 +79,7 @@ class Coarse:
 
 
 def find_star(
-    frames: Frames,
-    side: int = WINDOW_SIDE,
-    *,
-    scene: bool = False,
-    progress: Progress = silent,
-    executor: Executor | None = None,
+    frames: FramesLike, side: int = WINDOW_SIDE, *, scene: bool = False, job: Job = QUIET
 ) -> Window:
     """Put a window on the brightest star of a run.
 
@@ -94,15 +89,15 @@ def find_star(
 
     Parameters
     ----------
-    frames : Frames
+    frames : Frames, path or array
         Calibrated or raw.
     side : int
         Side of the window in pixels; less where the sensor is smaller. Near the sensor's edge
         the window is moved inside.
     scene : bool
         Whether a scene, such as the Moon, serves too: for registration by correlation.
-    progress, executor
-        See `napari_lucky.execution.blocks.map_blocks`.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
 
     Raises
     ------
@@ -112,23 +107,27 @@ def find_star(
         If all pixels are equal or masked, or no star stands out: of the noise of the mean, and of
         what else is uneven there, a star being much brighter than all but a few pixels.
     """
+    frames = as_frames(frames)
     from scipy import ndimage
 
     ny, nx = frames.shape[1:]
+    if not isinstance(side, (int, np.integer)) or side < MIN_SIDE:
+        raise LuckyError(
+            f"The window's side is {side!r}; give a whole number of pixels, {MIN_SIDE} or more."
+        )
     if min(ny, nx) < MIN_SIDE:
         raise LuckyError(
             f"The frames have {ny} x {nx} pixels; at least {MIN_SIDE} x {MIN_SIDE} are needed."
         )
     if is_large(frames.shape):  # looked for in frames that are binned to fewer pixels
         bins = int(np.ceil((ny * nx / (LARGE // 4)) ** 0.5))
-        work: dict[str, Any] = {"progress": progress, "executor": executor}
-        found = find_star(Coarse(frames, bins), max(MIN_SIDE, side // bins), scene=scene, **work)
+        found = find_star(Coarse(frames, bins), max(MIN_SIDE, side // bins), scene=scene, job=job)
         middle = [place * bins + bins // 2 for place in found.centre]
         return Window.centred(middle[0], middle[1], min(side, ny, nx)).moved_inside(frames.shape)
     side = min(side, ny, nx)
     for most in (SAMPLE, MORE):
         count = min(most, frames.shape[0])
-        mean, deviation = sample_moments(frames, most, progress=progress, executor=executor)
+        mean, deviation = sample_moments(frames, most, job=job)
         if is_empty(mean[np.newaxis])[0]:
             raise NoStarError(
                 "No star was found: in the frames looked at, all pixels are equal or masked."
@@ -153,7 +152,7 @@ def find_star(
 def _stands_out(
     image: NDArray[np.float32], scale: float, noise: float, count: int, scene: bool
 ) -> bool:
-    """Tell whether the brightest place of a smoothed mean is a star's.
+    """Return whether the brightest place of a smoothed mean is a star's.
 
     Parameters
     ----------

@@ -4,42 +4,40 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.calibration.calibrate import without_standing
 from napari_lucky.calibration.sampling import Sampling, measure_noise, measure_sampling
-from napari_lucky.calibration.saturation import tell_unmasked
-from napari_lucky.errors import LuckyError, NoStarError
-from napari_lucky.execution.blocks import BUDGET, Progress, blocks_of, silent
-from napari_lucky.execution.checkpoint import Journal, remembered
-from napari_lucky.frames.cache import recalling
-from napari_lucky.frames.frames import Block, Frames, View, as_float32
-from napari_lucky.frames.history import Step, window_numbers
-from napari_lucky.frames.window import Window
+from napari_lucky.calibration.saturation import unmasked_notes
+from napari_lucky.errors import NoStarError
+from napari_lucky.execution.blocks import BUDGET, blocks_of, map_blocks_checkpointed
+from napari_lucky.execution.job import QUIET, Job
+from napari_lucky.fits.arrays import FramesLike, as_frames
+from napari_lucky.frames.cache import cached
+from napari_lucky.frames.frames import Block, as_float32, blank_frames
+from napari_lucky.frames.history import Record, window_numbers
+from napari_lucky.frames.window import Window, WindowLike, as_window
 from napari_lucky.frames.window_moves import Followed, followed
 from napari_lucky.imaging.brightest_speckle import track_brightest
 from napari_lucky.imaging.noise import Noise
 from napari_lucky.imaging.significance import is_star, least_significance, starless
-from napari_lucky.imaging.star_image import SMOOTH, check_smooth
-from napari_lucky.registration.centroid import steady_window, track_centroid
-from napari_lucky.registration.correlation import check_reference_frame, reference_image
-from napari_lucky.registration.double_star import tell_double
+from napari_lucky.imaging.star_image import SMOOTH
+from napari_lucky.registration.double_star import double_star_notes
 from napari_lucky.registration.drift import centred_on, follow, reference_of
+from napari_lucky.registration.step import Register, Tracking
 from napari_lucky.registration.strays import COSMIC, CUT, NEIGHBOUR, cut_by_edge, struck
-from napari_lucky.registration.template_tracking import NO_LIGHT, NO_STAR, track_template
-from napari_lucky.registration.two_places import TwoPlaces, tell_places
-from napari_lucky.registration.wide_correlation import correlate_with, reference_for
+from napari_lucky.registration.template_tracking import NO_LIGHT, NO_STAR
+from napari_lucky.registration.two_places import TwoPlaces, find_two_places
+from napari_lucky.steps.registry import make_step
+from napari_lucky.text import counted
 
-Method = Literal["brightest", "centroid", "correlation", "template"]
 Seen = tuple[Noise, NDArray[np.float64]]
-METHODS: tuple[str, ...] = get_args(Method)
 MOST_UNSURE = 0.5
-"""Of the frames; if noise may decide where the star is in more, no errors are told."""
+"""Of the frames; if noise may decide where the star is in more, no errors are given."""
 NO_TOP = (
     "in most frames, noise may decide which of several places is the right one. That happens with "
     "faint stars, and with places that are equally bright"
@@ -84,13 +82,22 @@ class Registration:
     points: NDArray[np.float64]
     reference: tuple[float, float]
     focus: Window
-    method: Method = "brightest"
+    method: str = "brightest"
     smooth: float = SMOOTH
     reference_frame: str = "best"
     sigma: NDArray[np.float64] | None = None
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     sampling: Sampling | None = None
+
+    def __repr__(self) -> str:
+        y, x = self.reference
+        notes = f", {counted(len(self.notes), 'note')}" if self.notes else ""
+        return (
+            f"<Registration by {self.method}: {self.found.sum()} of "
+            f"{counted(len(self.points), 'frame')} with a star, reference ({y:g}, {x:g}), smooth "
+            f"{self.smooth:.3g} px{notes}>"
+        )
 
     @property
     def shifts(self) -> NDArray[np.float64]:
@@ -104,24 +111,22 @@ class Registration:
 
 
 def register(
-    frames: Frames,
-    focus: Window,
-    method: Method = "brightest",
+    frames: FramesLike,
+    focus: WindowLike,
+    *,
+    method: str | Register = "brightest",
     smooth: float | None = None,
     reference_frame: str = "best",
-    *,
     seen: Seen | None = None,
-    progress: Progress = silent,
-    executor: Executor | None = None,
-    journal: Journal | None = None,
+    job: Job = QUIET,
 ) -> Registration:
     """Track a star from frame to frame inside a window.
 
     Parameters
     ----------
-    frames : Frames
+    frames : Frames, path or array
         Calibrated, in ADU, masked pixels NaN.
-    focus : Window
+    focus : Window or (y, x, size)
         Holds the star in every frame.
     method : {"brightest", "centroid", "correlation", "template"}
         "brightest": the brightest speckle, after smoothing, to a fraction of a pixel; what
@@ -130,7 +135,7 @@ def register(
         "correlation": the maximum of the cross-correlation with a reference frame, without
         wrap-around; in windows of over 256 px of the light that stands out of the reference's
         noise, for shifts that leave its middle in the window.
-        "template": least squares with a template of the run's own frames, for stars of at least
+        "template": least squares with a template made of the run's frames, for stars of at least
         2 px per lambda/D; see `napari_lucky.registration.template_tracking.track_template`.
     smooth : float, optional
         Standard deviation of the Gaussian smoothing in pixels, best about a third of
@@ -143,8 +148,8 @@ def register(
     seen : tuple, optional
         What a `napari_lucky.pipeline.measure` has found already: the noise, and the brightest
         speckles.
-    progress, executor, journal
-        See `napari_lucky.execution.checkpoint.remembered`.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
 
     Returns
     -------
@@ -170,32 +175,28 @@ def register(
     NoStarError
         If no star stands out of the noise.
     """
-    if method not in METHODS:
-        raise LuckyError(f"Registration is by {', '.join(METHODS)}; not by {method!r}.")
-    check_reference_frame(reference_frame)
+    frames, focus = as_frames(frames), as_window(focus)
+    by = method_of(method, smooth, reference_frame)
     focus.check_on(frames.shape, "focus window")
     frames = without_standing(frames, focus)
     sampling = None
-    if smooth is None:
+    if (smooth := by.smooth) is None:
         sampling = measure_sampling(frames, focus)
         smooth = sampling.smooth
-    check_smooth(smooth)
 
     moves = np.zeros((frames.shape[0], 2), np.intp)
-    work: dict[str, Any] = {"progress": progress, "executor": executor, "journal": journal}
 
     def run(track: Callable[[Block], NDArray[np.float64]], what: str) -> NDArray[np.float64]:
-        moved = recalling(followed(frames, moves))
+        moved = cached(followed(frames, moves))
 
         def one(block: slice) -> NDArray[np.float64]:
             points = track(as_float32(moved.read(block, focus)))
-            if isinstance(moved, View):
-                points[moved.blank(block, focus)] = np.nan
+            points[blank_frames(moved, block, focus)] = np.nan
             return points
 
         pixels = focus.height * focus.width
         blocks = blocks_of(frames.shape[0], pixels, max(BUDGET, 2 * pixels))
-        done = remembered(one, blocks, what=what, **work)
+        done = map_blocks_checkpointed(one, blocks, what=what, job=job)
         return np.concatenate(list(done))
 
     if seen is None:
@@ -205,7 +206,7 @@ def register(
         noise, found = seen
     run_frames = frames
     lit = np.flatnonzero(np.isfinite(found[:, 2]))
-    scene = method == "correlation" and not is_star(frames, focus, lit)
+    scene = by.takes_scenes and not is_star(frames, focus, lit)
     found, spoiled = found.copy(), np.full(len(found), NO_LIGHT, object)
     places = TwoPlaces(np.zeros(len(found), bool))
     if not scene:
@@ -213,7 +214,7 @@ def register(
         found[spoiled == COSMIC] = np.nan
         clear = found[:, 5] >= least_significance(focus, smooth)
         points = np.where(clear[:, None], found[:, :2], np.nan)
-        places = tell_places(frames, focus, points, smooth)
+        places = find_two_places(frames, focus, points, smooth)
         spoiled[places.neighbour] = NEIGHBOUR
         found[spoiled == NEIGHBOUR] = np.nan
     steady = centred_on(focus, found, smooth, frames.shape)
@@ -227,7 +228,7 @@ def register(
     if not scene:
         spoiled[struck(found, noise)] = COSMIC
         found[spoiled == COSMIC] = np.nan
-    moves, found = follow(frames, focus, found, smooth, noise, progress=progress)
+    moves, found = follow(frames, focus, found, smooth, noise, job=job)
     found = found.copy()
     reasons = np.where(np.isfinite(found[:, :2]).all(axis=1), "", spoiled)
     if (reasons != "").all():
@@ -240,33 +241,14 @@ def register(
         cut = cut_by_edge(run_frames, focus, on_sensor, found[:, 6], smooth)
         reasons[cut & (reasons == "")] = CUT
     found[reasons != ""] = np.nan
-    points, sigma = found[:, :2], found[:, 3:5]
-    if method == "centroid":
-        lit = np.flatnonzero(np.isfinite(found[:, 2]))
-        window = steady_window(followed(frames, moves), focus, smooth, lit)
-        made = run(
-            lambda block: track_centroid(block, smooth, noise, window), "tracking the centroid"
-        )
-        points, sigma = made[:, :2], made[:, 2:]
-    elif method == "correlation":
-        alone = found if reference_frame.isdecimal() else places.alone(found)
-        image = reference_image(followed(frames, moves), focus, alone, reference_frame)
-        point = track_brightest(image, smooth)[0, :2]
-        wanted = reference_for(image, smooth, noise)
-        made = run(
-            lambda block: correlate_with(block, wanted, noise), "correlating with the reference"
-        )
-        points, sigma = point - made[:, :2], made[:, 2:]
-    elif method == "template":
-        tracked = track_template(frames, focus, moves, found, **work)
-        points, sigma, fitted = tracked.points, tracked.sigma, np.array(tracked.reasons, object)
-        reasons = np.where(
-            (fitted == "") & np.isin(reasons, (COSMIC, CUT, NEIGHBOUR)), reasons, fitted
-        )
-    notes = () if sampling is None else sampling.doubts(method, "tracking")
+    made = by.track(Tracking(frames, focus, smooth, noise, moves, found, places, reasons, run, job))
+    points, sigma = made.points, made.sigma
+    if made.reasons is not None:
+        reasons = made.reasons
+    notes = () if sampling is None else sampling.doubts(by.kind, "tracking")
     double: tuple[str, ...] = ()
-    if method in ("brightest", "centroid"):
-        double = tell_double(moved, focus, np.flatnonzero(reasons == ""), smooth)
+    if by.one_speckle:
+        double = double_star_notes(moved, focus, np.flatnonzero(reasons == ""), smooth)
     elif places.double:
         places = places._replace(note=())  # correlated or fitted as a whole
     notes += double or places.note
@@ -282,19 +264,36 @@ def register(
         why = NO_TOP if noise.known else NO_NOISE
         notes = (*notes, f"{NO_ERRORS}: {why}.")
     if seen is None:
-        notes = (*notes, *tell_unmasked(frames, focus))
+        notes = (*notes, *unmasked_notes(frames, focus))
     return Registration(
         points,
         reference_of(points, focus),
         focus,
-        method,
+        by.kind,
         smooth,
-        reference_frame,
+        getattr(by, "reference_frame", "best"),
         sigma,
         tuple(reasons.tolist()),
         notes,
         sampling,
     )
+
+
+def method_of(
+    method: str | Register, smooth: float | None = None, reference_frame: str = "best"
+) -> Register:
+    """Return the step that a method's name, and what it is given, mean."""
+    if isinstance(method, Register):
+        return method
+    given: dict[str, Any] = {
+        "method": method,
+        "smooth": float(smooth) if isinstance(smooth, (int, np.number)) else smooth,
+    }
+    if method == "correlation":
+        given["reference_frame"] = reference_frame
+    step = make_step("register", given)
+    assert isinstance(step, Register)
+    return step
 
 
 def _no_frame(focus: Window, reasons: NDArray[np.object_]) -> NoStarError:
@@ -308,19 +307,15 @@ def _no_frame(focus: Window, reasons: NDArray[np.object_]) -> NoStarError:
     )
 
 
-def register_step(registration: Registration, defocus: Window | None = None) -> Step:
+def registration_record(
+    registration: Registration, step: Register, defocus: Window | None = None
+) -> Record:
     """Record a registration, with the windows, [y0, x0, height, width]."""
-    return Step(
-        "register",
-        {
-            "method": registration.method,
-            "smooth": registration.smooth,
-            "reference_frame": registration.reference_frame
-            if registration.method == "correlation"
-            else None,
-            "reference": registration.reference,
-            "focus": window_numbers(registration.focus),
-            "defocus": window_numbers(defocus) if defocus else None,
-            "frames_without_star": int((~registration.found).sum()),
-        },
-    )
+    facts = {
+        "reference": registration.reference,
+        "focus": window_numbers(registration.focus),
+        "frames_without_star": int((~registration.found).sum()),
+    }
+    if defocus:
+        facts["defocus"] = window_numbers(defocus)
+    return step.changed(smooth=float(registration.smooth)).record(facts)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -13,13 +12,15 @@ from numpy.typing import NDArray
 
 from napari_lucky.calibration.calibrate import bright_frames, calibrated_in
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress, blocks_of, silent
-from napari_lucky.execution.checkpoint import Journal, remembered
-from napari_lucky.frames.frames import Block, Frames, View, as_float32, is_empty
+from napari_lucky.execution.blocks import blocks_of, map_blocks_checkpointed
+from napari_lucky.execution.job import QUIET, Job
+from napari_lucky.frames.frames import Block, Frames, as_float32, is_empty
 from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import MIN_SIDE, Window
 from napari_lucky.frames.window_moves import Followed, Moves
 from napari_lucky.imaging.noise import Noise, quantisation
+from napari_lucky.registration.step import Register, Tracked, Tracking
+from napari_lucky.registration.strays import COSMIC, CUT, NEIGHBOUR
 from napari_lucky.registration.template import Template, make_template, undersampled
 from napari_lucky.registration.template_fit import (
     LARGEST_REST,
@@ -62,12 +63,11 @@ NO_STAR = "no star stands out of the noise"
 TOO_FAINT = "the star has less than a tenth of its usual light, as behind a cloud"
 NO_FIT = "the template does not fit at any shift"
 UNLIKE = "the star is unlike the others (chi-square), as under a cosmic ray"
-CUT = "the star is cut by the sensor's edge"
 MASKED = "most of the star's light is masked"
 
 
 @dataclass(frozen=True, eq=False)
-class Tracked:
+class TemplateFits:
     """Where the template is in each frame.
 
     Parameters
@@ -89,16 +89,9 @@ class Tracked:
 
 
 def track_template(
-    frames: Frames,
-    focus: Window,
-    moves: Moves,
-    found: NDArray[np.float64],
-    *,
-    progress: Progress = silent,
-    executor: Executor | None = None,
-    journal: Journal | None = None,
-) -> Tracked:
-    """Track a star by a template that is made of the run's own good frames.
+    frames: Frames, focus: Window, moves: Moves, found: NDArray[np.float64], *, job: Job = QUIET
+) -> TemplateFits:
+    """Track a star by a template that is made of the run's good frames.
 
     Parameters
     ----------
@@ -108,10 +101,10 @@ def track_template(
         Holds the star in every frame, moved by `moves`.
     moves, found
         From `napari_lucky.registration.drift.follow`.
-    progress, executor, journal
-        See `napari_lucky.execution.checkpoint.remembered`.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
     """
-    learnt = learn(frames, focus, moves, found, progress=progress)
+    learnt = learn(frames, focus, moves, found, job=job)
     template, usual = learnt.template, learnt.chi2
     reach = min(focus.shape) // (4 if moves.any() else 2)
 
@@ -121,7 +114,7 @@ def track_template(
 
     blocks = blocks_of(frames.shape[0], focus.height * focus.width)
     what = "fitting the template"
-    done = remembered(one, blocks, journal, progress=progress, what=what, executor=executor)
+    done = map_blocks_checkpointed(one, blocks, job=job, what=what)
     table = np.concatenate(list(done))
     for members, others in learnt.apart():
         table[members] = _fit_frames(frames, focus, moves, members, others, reach, usual)
@@ -132,7 +125,7 @@ def track_template(
     sigma = np.where(
         good, template.inflation * sigma * np.sqrt(np.maximum(chi2, 1))[:, None], np.nan
     )
-    return Tracked(points, sigma, reasons, template.image)
+    return TemplateFits(points, sigma, reasons, template.image)
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,12 +161,7 @@ class Learnt:
 
 
 def learn(
-    frames: Frames,
-    focus: Window,
-    moves: Moves,
-    found: NDArray[np.float64],
-    *,
-    progress: Progress = silent,
+    frames: Frames, focus: Window, moves: Moves, found: NDArray[np.float64], *, job: Job = QUIET
 ) -> Learnt:
     """Make a template: align, average, align again.
 
@@ -194,7 +182,7 @@ def learn(
     mean = _average(clean, np.nanmedian)
     template = make_template(mean, place, noise)
     for turn in range(ROUNDS):
-        progress(turn, ROUNDS, "making the template")
+        job.progress(turn, ROUNDS, "making the template")
         fits = []
         for part in _parts(len(block)):
             how = np.nanmean if turn else np.nanmedian
@@ -327,7 +315,7 @@ def _border_variance(block: Block) -> float:
 
 
 def _trusted(made: Fit) -> NDArray[np.bool_]:
-    """Tell which fits of a sample may go into the template."""
+    """Return which fits of a sample may go into the template."""
     with np.errstate(invalid="ignore"):
         good = np.isfinite(made.place).all(axis=1) & (made.flux > SIGNIFICANT * made.flux_sigma)
         good &= np.abs(made.place).max(axis=1) < 1
@@ -380,10 +368,7 @@ def _fit_frames(
         whole[again] += np.rint(np.nan_to_num(made.place)).astype(np.intp)
         again = again[far]
     out[(np.abs(rest) >= 1).any(axis=1), :2] = np.nan
-    blank = is_empty(first)
-    if isinstance(frames, View):
-        blank |= Followed(frames, moves).blank(index, focus)
-    out[blank] = np.nan
+    out[is_empty(first) | Followed(frames, moves).blank(index, focus)] = np.nan
     return out
 
 
@@ -428,3 +413,14 @@ def _reasons(
         reason[lit & (inside < 0.5)] = CUT
     reason[np.isnan(seen)] = NO_LIGHT
     return tuple(reason.tolist())
+
+
+class RegisterTemplate(Register, kind="template"):
+    """Least squares with a template made of the run's frames; from 2 px per λ/D on."""
+
+    def track(self, start: Tracking) -> Tracked:
+        """Return the fitted places; see `track_template`."""
+        fitted = track_template(start.frames, start.focus, start.moves, start.found, job=start.job)
+        reasons = np.array(fitted.reasons, object)
+        known = (reasons == "") & np.isin(start.reasons, (COSMIC, CUT, NEIGHBOUR))
+        return Tracked(fitted.points, fitted.sigma, np.where(known, start.reasons, reasons))

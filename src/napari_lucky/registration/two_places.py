@@ -68,15 +68,15 @@ class TwoPlaces(NamedTuple):
         return np.where(self.both[:, None], np.nan, found)
 
     def at_neighbour(self, points: Floats) -> Flags:
-        """Tell which points (n, 2) in the window are nearer to the neighbour than to the star."""
+        """Return which points (n, 2) in the window are nearer to the neighbour than to the star."""
         if self.at is None:
             return np.zeros(len(points), bool)
         to_star, to_other = np.linalg.norm(points - self.at[:, None], axis=2)
         return np.asarray(to_other < to_star)
 
 
-def tell_places(frames: Frames, focus: Window, points: Floats, smooth: float) -> TwoPlaces:
-    """Tell whether the brightest speckle is at two places because of a brighter neighbour.
+def find_two_places(frames: Frames, focus: Window, points: Floats, smooth: float) -> TwoPlaces:
+    """Return whether the brightest speckle is at two places because of a brighter neighbour.
 
     The frames are parted by which place is nearer. In turbulence a single frame tells little,
     but the mean of each group tells whether a star is at the other place, too. A star that is
@@ -184,7 +184,7 @@ def _light_at(
 
 
 def _is_neighbour(light: Floats, total: Floats, star: int, other: int) -> bool:
-    """Tell whether the group `other` shows a neighbour besides the star."""
+    """Return whether the group `other` shows a neighbour besides the star."""
     stays = light[other, star] / light[star, star]
     was = light[star, other] / light[other, other]
     beside = light[other, star] / light[other, other]  # in the same frames: clouds do not count

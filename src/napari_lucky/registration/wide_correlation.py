@@ -8,23 +8,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import pi, sqrt
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import field_validator
 
 from napari_lucky.frames.frames import Block, is_empty
 from napari_lucky.imaging.binning import COARSEST, WIDE, binned, cut
+from napari_lucky.imaging.brightest_speckle import track_brightest
 from napari_lucky.imaging.noise import Noise
 from napari_lucky.imaging.peak_position import LEAST_WIDTH, REACH
 from napari_lucky.imaging.star_image import background, peaks, smoothed
 from napari_lucky.registration.correlation import (
     Reference,
+    check_reference_frame,
     correlate,
     correlate_over,
     correlation_of,
     make_reference,
+    reference_image,
     rough_image,
 )
+from napari_lucky.registration.step import Register, Tracked, Tracking
+from napari_lucky.steps.declaration import param
 
 SIGNIFICANT = 6.0
 """Sigmas of their noise over which the slopes of the reference are those of light."""
@@ -135,3 +142,37 @@ def correlate_with(
     out[:, :2] += moved
     out[is_empty(block)] = np.nan
     return out
+
+
+class RegisterCorrelation(Register, kind="correlation"):
+    """The maximum of the cross-correlation with a reference frame; for the Sun, Moon, planets.
+
+    Without wrap-around; in windows of over 256 px of the light that stands out of the noise.
+    """
+
+    takes_scenes: ClassVar[bool] = True
+    reference_frame: str = param(
+        "best",
+        "What is compared with: best, first, mean, or a frame's number.",
+        label="reference",
+        option="--reference",
+        hand_made=True,
+    )
+
+    @field_validator("reference_frame")
+    @classmethod
+    def _known(cls, which: str) -> str:
+        check_reference_frame(which)
+        return which
+
+    def track(self, start: Tracking) -> Tracked:
+        """Return where the reference's brightest point is in each frame."""
+        smooth, noise, which = start.smooth, start.noise, self.reference_frame
+        alone = start.found if which.isdecimal() else start.places.alone(start.found)
+        image = reference_image(start.moved, start.focus, alone, which)
+        point = track_brightest(image, smooth)[0, :2]
+        wanted = reference_for(image, smooth, noise)
+        made = start.over_blocks(
+            lambda block: correlate_with(block, wanted, noise), "correlating with the reference"
+        )
+        return Tracked(point - made[:, :2], made[:, 2:])

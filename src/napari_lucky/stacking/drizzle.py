@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress, blocks_of, map_blocks, silent
+from napari_lucky.execution.blocks import blocks_of, map_blocks
+from napari_lucky.execution.job import QUIET, Job
+from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import Frames, as_float32
 from napari_lucky.frames.reading import spread_over
-from napari_lucky.frames.window import Window
+from napari_lucky.frames.window import Window, WindowLike, as_window
 from napari_lucky.imaging.shifts import MARGIN as KERNEL
-from napari_lucky.imaging.shifts import Shifted, interpolate
+from napari_lucky.imaging.shifts import Shifted, ShiftsLike, as_shifts, interpolate
 from napari_lucky.stacking.mean import EqualSums, Stack, Sums, checked, stack_of
+from napari_lucky.stacking.step import StackFrames, ToStack
+from napari_lucky.steps.declaration import param
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -30,16 +32,15 @@ SCENE = 64
 
 
 def stack_drizzled(
-    frames: Frames,
-    shifts: NDArray[np.float64],
+    frames: FramesLike,
+    shifts: ShiftsLike,
     index: NDArray[np.intp],
-    window: Window,
+    window: WindowLike,
+    *,
     scale: float = SCALE,
     fraction: float = FRACTION,
-    *,
-    progress: Progress = silent,
+    job: Job = QUIET,
     what: str = "drizzling",
-    executor: Executor | None = None,
 ) -> Stack:
     """Stack frames on a finer grid (Fruchter & Hook 2002, PASP 114, 144).
 
@@ -50,13 +51,13 @@ def stack_drizzled(
 
     Parameters
     ----------
-    frames : Frames
+    frames : Frames, path or array
         Calibrated, *not* shifted.
-    shifts : ndarray, (n, 2)
+    shifts : ndarray, (n, 2), Registration or FrameTable
         (dy, dx) in pixels of the sensor.
     index : ndarray of int
         Frames to stack.
-    window : Window
+    window : Window or (y, x, size)
         What of the sensor. The result has round(scale * side) pixels a side, the outer edge of
         its first pixel on that of the window's first pixel.
     scale : float
@@ -64,8 +65,10 @@ def stack_drizzled(
     fraction : float
         Side of the drop over that of its pixel, over 0 to 1. The smaller, the sharper, and the
         less even the coverage.
-    progress, what, executor
-        See `napari_lucky.execution.blocks.map_blocks`.
+    what : str
+        What is done, for the person who waits.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
 
     Returns
     -------
@@ -81,12 +84,13 @@ def stack_drizzled(
     LuckyError
         If there is nothing to stack, the window is not on the sensor, or a number is of no use.
     """
-    check_drizzle(scale, fraction)
+    frames, window = as_frames(frames), as_window(window)
+    shifts = as_shifts(shifts, frames.shape[0])
+    StackDrizzle(scale=scale, drop=fraction)  # raises if they make no sense
     index = checked(frames, index, window)
     shape = (round(scale * window.height), round(scale * window.width))
 
-    work: dict[str, Any] = {"progress": progress, "executor": executor}
-    scene = _scene(frames, shifts, index, window, {**work, "what": f"{what}, what all show"})
+    scene = _scene(frames, shifts, index, window, f"{what}, what all show", job)
 
     def add(block: slice) -> _Drizzled:
         made = _Drizzled(np.zeros(shape), Sums(shape))
@@ -97,7 +101,7 @@ def stack_drizzled(
 
     total = _Drizzled(np.zeros(shape), Sums(shape))
     blocks = blocks_of(len(index), shape[0] * shape[1])
-    for some in map_blocks(add, blocks, what=what, **work):
+    for some in map_blocks(add, blocks, what=what, job=job):
         total.merge(some)
     area = total.rest.weight
     image = np.where(area > 0, total.light / np.where(area > 0, area, 1), np.nan)
@@ -129,7 +133,8 @@ def _scene(
     shifts: NDArray[np.float64],
     index: NDArray[np.intp],
     window: Window,
-    work: dict[str, Any],
+    what: str,
+    job: Job,
 ) -> NDArray[np.float32]:
     """Return about what all frames show in the window and around it: the mean of some of them."""
     found = index[np.isfinite(shifts[index]).all(axis=1)]
@@ -142,27 +147,15 @@ def _scene(
         return sums
 
     total = EqualSums(np.zeros((3, *around.shape)))
-    for made in map_blocks(add, blocks_of(len(some), around.height * around.width), **work):
+    for made in map_blocks(
+        add, blocks_of(len(some), around.height * around.width), what=what, job=job
+    ):
         total.merge(made)
     return as_float32(total.sums().mean())
 
 
 def _grown(window: Window, by: int) -> Window:
     return Window(window.y0 - by, window.x0 - by, window.height + 2 * by, window.width + 2 * by)
-
-
-def check_drizzle(scale: float, fraction: float) -> None:
-    """Raise if a drizzle's numbers are of no use.
-
-    Raises
-    ------
-    LuckyError
-        If so.
-    """
-    if scale not in SCALES:
-        raise LuckyError(f"Drizzle has a scale of 1.5, 2 or 3, not {scale:g}.")
-    if not 0.1 <= fraction <= 1:
-        raise LuckyError(f"The drop of a drizzle is 0.1 to 1 of a pixel's side, not {fraction:g}.")
 
 
 def _drops(
@@ -226,3 +219,23 @@ def _overlap(
     pixel = np.arange(round(scale * side))[:, np.newaxis]
     shared = np.minimum(high, pixel + 1) - np.maximum(low, pixel)
     return sparse.csr_array(np.maximum(shared, 0))  # a pixel shares with few drops
+
+
+class StackDrizzle(StackFrames, kind="drizzle"):
+    """Drops of the pixels put onto a finer grid (Fruchter & Hook 2002); for undersampled stars."""
+
+    scale: float = param(SCALE, "Pixels for a pixel of the sensor.", choices=lambda: SCALES)
+    drop: float = param(FRACTION, "Side of a drop over that of its pixel.", step=0.05, ge=0.1, le=1)
+
+    def stack(self, given: ToStack) -> Stack:
+        """Return the stack; see `stack_drizzled`."""
+        return stack_drizzled(
+            given.frames,
+            given.applied,
+            given.index,
+            given.window,
+            scale=self.scale,
+            fraction=self.drop,
+            what=given.what,
+            job=given.job,
+        )

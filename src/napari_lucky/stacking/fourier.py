@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress, blocks_of, map_blocks, silent
+from napari_lucky.execution.blocks import blocks_of, map_blocks
+from napari_lucky.execution.job import QUIET, Job
+from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import Frames, as_float32
-from napari_lucky.frames.window import Window
+from napari_lucky.frames.window import Window, WindowLike, as_window
 from napari_lucky.imaging.inpainting import fill_holes
 from napari_lucky.imaging.shifts import is_shifted
 from napari_lucky.stacking.mean import Stack, checked, stack_mean, stack_of
+from napari_lucky.stacking.step import StackFrames, ToStack
+from napari_lucky.steps.declaration import param
 
 KEEP = 0.1
 SMOOTH = 2.0
@@ -27,14 +29,13 @@ GROUPS = 15
 
 
 def stack_fourier(
-    frames: Frames,
+    frames: FramesLike,
     index: NDArray[np.intp],
-    window: Window,
-    fraction: float = KEEP,
+    window: WindowLike,
     *,
-    progress: Progress = silent,
+    fraction: float = KEEP,
+    job: Job = QUIET,
     what: str = "stacking",
-    executor: Executor | None = None,
 ) -> Stack:
     """Average for each spatial frequency the frames with the greatest amplitude there.
 
@@ -48,17 +49,19 @@ def stack_fourier(
 
     Parameters
     ----------
-    frames : Frames
+    frames : Frames, path or array
         Calibrated and shifted.
     index : ndarray of int
         Frames to choose from: all, as a rule.
-    window : Window
+    window : Window or (y, x, size)
         What of them.
     fraction : float
         Of the frames, for each frequency; over 0 to 1.
-    progress, what, executor
-        See `napari_lucky.execution.blocks.map_blocks`. The frames are read once for the mean, and
-        once for each tile of frequencies that fits into memory.
+    what : str
+        What is done, for the person who waits.
+    job : Job
+        Progress, executor, checkpoint; see `Job`. The frames are read once for the mean, and once
+        for each tile of frequencies that fits into memory.
 
     Returns
     -------
@@ -74,10 +77,10 @@ def stack_fourier(
     LuckyError
         If there is nothing to stack, the window is not on the sensor, or the fraction is none.
     """
-    check_fraction(fraction)
-    work: dict[str, Any] = {"progress": progress, "executor": executor}
+    frames, window = as_frames(frames), as_window(window)
+    StackFourier(fraction=fraction)  # raises if it makes no sense
     index = checked(frames, index, window)
-    padded = _Padded.around(frames, index, window, what, work)
+    padded = _Padded.around(frames, index, window, what, job)
     choice = _Choice(len(index), fraction)
     rows, columns = padded.shape[0], padded.shape[1] // 2 + 1
     made = np.empty((1 + choice.groups, rows, columns), np.complex128)
@@ -85,7 +88,7 @@ def stack_fourier(
     tiles = [slice(y, min(y + step, rows)) for y in range(0, rows, step)]
     for number, tile in enumerate(tiles, start=1):
         told = f"{what}, frequencies {number} of {len(tiles)}"
-        made[:, tile] = _means_of(frames, index, padded, tile, choice, {**work, "what": told})
+        made[:, tile] = _means_of(frames, index, padded, tile, choice, told, job)
     images = padded.images(made)
     image, parts = images[0] + padded.background, images[1:]
     variance = np.full(window.shape, np.nan)
@@ -102,7 +105,8 @@ def _means_of(
     padded: _Padded,
     tile: slice,
     choice: _Choice,
-    work: dict[str, Any],
+    what: str,
+    job: Job,
 ) -> NDArray[np.complex128]:
     """Return the means at some rows of frequencies, (1 + groups, y, x)."""
     shape = (tile.stop - tile.start, padded.shape[1] // 2 + 1, len(index))
@@ -113,7 +117,7 @@ def _means_of(
         return spectrum[:, tile], amplitude[:, tile]
 
     blocks = blocks_of(len(index), padded.shape[0] * padded.shape[1])
-    for block, made in zip(blocks, map_blocks(read, blocks, **work), strict=True):
+    for block, made in zip(blocks, map_blocks(read, blocks, what=what, job=job), strict=True):
         for held, part in zip((spectra, amplitudes), made, strict=True):
             held[..., block] = np.moveaxis(part, 0, -1)
     rows = [slice(y, y + 1) for y in range(shape[0])]
@@ -123,20 +127,6 @@ def _means_of(
     if tile.start == 0:
         means[:, 0, 0] = choice.plain_means(spectra[0, 0])
     return means
-
-
-def check_fraction(fraction: float) -> None:
-    """Raise if a fraction of the frames is none.
-
-    Raises
-    ------
-    LuckyError
-        If it is not over 0 to 1.
-    """
-    if not 0 < fraction <= 1:
-        raise LuckyError(
-            f"Fourier-lucky keeps a fraction of the frames, over 0 to 1, not {fraction:g}."
-        )
 
 
 class _Choice:
@@ -205,12 +195,7 @@ class _Padded:
 
     @classmethod
     def around(
-        cls,
-        frames: Frames,
-        index: NDArray[np.intp],
-        window: Window,
-        what: str,
-        work: dict[str, Any],
+        cls, frames: Frames, index: NDArray[np.intp], window: Window, what: str, job: Job
     ) -> _Padded:
         """Choose the margin and average the frames."""
         import scipy.fft
@@ -226,7 +211,7 @@ class _Padded:
             tapers.append(np.concatenate([ramp, np.ones(side), np.sin(np.pi / 2 * rest) ** 2]))
         around = Window(window.y0 - margins[0], window.x0 - margins[1], *sides)
         on = around.clipped(frames.shape)
-        stack = stack_mean(frames, index, on, what=f"{what}, mean", **work)
+        stack = stack_mean(frames, index, on, what=f"{what}, mean", job=job)
         mean = stack.image
         border = np.concatenate([mean[0], mean[-1], mean[:, 0], mean[:, -1]])
         known = border[np.isfinite(border)]
@@ -267,3 +252,26 @@ class _Padded:
 
         images = scipy.fft.irfft2(spectra, s=self.shape)
         return np.asarray(images[(slice(None), *self.inner)])
+
+
+class StackFourier(StackFrames, kind="fourier"):
+    """Fourier-lucky: at each spatial frequency, the frames of the greatest amplitude there.
+
+    Garrel, Guyon & Baudoz (2011). It chooses among all frames itself; see `stack_fourier`.
+    """
+
+    of_all: ClassVar[bool] = True
+    fraction: float = param(
+        KEEP, "Of all frames, at each spatial frequency.", step=0.01, gt=0, le=1
+    )
+
+    def stack(self, given: ToStack) -> Stack:
+        """Return the stack."""
+        return stack_fourier(
+            given.shifted,
+            given.index,
+            given.window,
+            fraction=self.fraction,
+            what=given.what,
+            job=given.job,
+        )

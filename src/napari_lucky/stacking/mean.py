@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress, blocks_of, map_blocks, silent
+from napari_lucky.execution.blocks import blocks_of, map_blocks
+from napari_lucky.execution.job import QUIET, Job
+from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import Frames, as_float32
-from napari_lucky.frames.window import Window
+from napari_lucky.frames.window import Window, WindowLike, as_window
 from napari_lucky.imaging.shifts import is_shifted
+from napari_lucky.imaging.thumbnail import thumbnail
+from napari_lucky.text import counted
 
 FloatArray = NDArray[np.float64]
 MANY = 1 << 20
@@ -52,6 +55,34 @@ class Stack:
     variance: NDArray[np.float32] | None = None
     scale: float = 1.0
     shifted: bool = False
+
+    def __repr__(self) -> str:
+        kind = "shifted" if self.shifted else "not shifted"
+        scale = f", drizzled {self.scale:g}x" if self.scale != 1 else ""
+        peak = f"{np.nanmax(self.image):.4g}" if np.isfinite(self.image).any() else "no"
+        height, width = self.image.shape
+        of = counted(self.count, "frame")
+        return f"<Stack of {of}, {kind}: {height} x {width} px{scale}, peak {peak} ADU>"
+
+    def _repr_html_(self) -> str:
+        return thumbnail(self.image, repr(self).strip("<>"))
+
+    def to_ccddata(self) -> Any:
+        """Return the stack as `astropy.nddata.CCDData`, in adu.
+
+        Its uncertainty is the variance, its mask is where no frame has a value, and `meta` says
+        how many frames there are (NCOMBINE).
+        """
+        from astropy.nddata import CCDData, VarianceUncertainty
+
+        variance = None if self.variance is None else VarianceUncertainty(self.variance.copy())
+        return CCDData(
+            self.image.copy(),
+            unit="adu",
+            uncertainty=variance,
+            mask=(self.coverage == 0) | ~np.isfinite(self.image),
+            meta={"NCOMBINE": self.count},
+        )
 
 
 class Sums:
@@ -145,14 +176,13 @@ class EqualSums:
 
 
 def stack_mean(
-    frames: Frames,
+    frames: FramesLike,
     index: NDArray[np.intp],
-    window: Window,
+    window: WindowLike,
     *,
     weights: FloatArray | None = None,
-    progress: Progress = silent,
+    job: Job = QUIET,
     what: str = "stacking",
-    executor: Executor | None = None,
 ) -> Stack:
     """Average some frames in a window.
 
@@ -165,30 +195,32 @@ def stack_mean(
 
     Parameters
     ----------
-    frames : Frames
+    frames : Frames, path or array
         Calibrated, and shifted where the stack shall be sharp.
     index : ndarray of int or bool
         Frames to stack, in any order, or a mask of the run.
-    window : Window
+    window : Window or (y, x, size)
         What of them.
     weights : ndarray, (n,), optional
         A weight for each frame of the run, positive for those stacked; equal if not given.
-    progress, what, executor
-        See `napari_lucky.execution.blocks.map_blocks`.
+    what : str
+        What is done, for the person who waits.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
 
     Raises
     ------
     LuckyError
         If there is nothing to stack, or the window is not on the sensor.
     """
+    frames, window = as_frames(frames), as_window(window)
     index = checked(frames, index, window)
 
     pixels = window.height * window.width
     # sums are as large as several frames
     blocks = blocks_of(len(index), pixels, max(MANY, FEWEST * pixels))
-    work: dict[str, Any] = {"progress": progress, "what": what, "executor": executor}
     if weights is not None:
-        return _stack_weighted(frames, index, window, weights, blocks, work)
+        return _stack_weighted(frames, index, window, weights, blocks, what, job)
 
     def add(block: slice) -> EqualSums:
         sums = EqualSums(np.zeros((3, *window.shape)))
@@ -197,7 +229,7 @@ def stack_mean(
         return sums
 
     total = EqualSums(np.zeros((3, *window.shape)))
-    for some in map_blocks(add, blocks, **work):
+    for some in map_blocks(add, blocks, what=what, job=job):
         total.merge(some)
     sums = total.sums()
     coverage = sums.weight.astype(np.int32)
@@ -211,7 +243,8 @@ def _stack_weighted(
     window: Window,
     weights: FloatArray,
     blocks: list[slice],
-    work: dict[str, Any],
+    what: str,
+    job: Job,
 ) -> Stack:
     def add(block: slice) -> tuple[Sums, NDArray[np.int32]]:
         sums = Sums(window.shape)
@@ -228,7 +261,7 @@ def _stack_weighted(
 
     sums = Sums(window.shape)
     coverage = np.zeros(window.shape, np.int32)
-    for some, good in map_blocks(add, blocks, **work):
+    for some, good in map_blocks(add, blocks, what=what, job=job):
         sums.merge(some)
         coverage += good
     shifted = is_shifted(frames)

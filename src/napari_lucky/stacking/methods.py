@@ -3,137 +3,100 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Executor
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress, silent
-from napari_lucky.frames.frames import Frames
-from napari_lucky.frames.history import Step, window_numbers
-from napari_lucky.frames.window import Window
-from napari_lucky.imaging.shifts import Shifted, applied_shifts, check_shifts
-from napari_lucky.stacking.drizzle import FRACTION, SCALE, check_drizzle, stack_drizzled
-from napari_lucky.stacking.fourier import KEEP, check_fraction, stack_fourier
+from napari_lucky.execution.job import QUIET, Job
+from napari_lucky.fits.arrays import FramesLike, as_frames
+from napari_lucky.frames.history import Record, window_numbers
+from napari_lucky.frames.window import Window, WindowLike, as_window
+from napari_lucky.imaging.shifts import ShiftsLike, as_shifts, check_shifts
 from napari_lucky.stacking.mean import Stack, frame_index, stack_mean
-from napari_lucky.stacking.robust import CLIP, check_clip, stack_clipped, stack_median
+from napari_lucky.stacking.step import StackFrames, ToStack
+from napari_lucky.steps.declaration import param
+from napari_lucky.steps.option_text import parse_option
 
-STACKS: dict[str, dict[str, float]] = {
-    "mean": {},
-    "median": {},
-    "clipped": {"sigma": CLIP},
-    "weighted": {"power": 1.0},
-    "fourier": {"fraction": KEEP},
-    "drizzle": {"scale": SCALE, "drop": FRACTION},
-}
-"""Methods, with their numbers and what those are if not given."""
-MOST_POWER = 10.0
+Method = str | StackFrames
+"""A way to stack: a step such as `StackDrizzle(scale=2.0)`, or a text such as "drizzle,2"."""
 
 
-@dataclass(frozen=True)
-class StackMethod:
-    """A method of stacking.
+class StackMean(StackFrames, kind="mean"):
+    """The mean: the least noise, and flux is kept."""
 
-    Parameters
-    ----------
-    name : str
-        One of `STACKS`.
-    numbers : tuple of float
-        As many as it has, in their order.
-    """
-
-    name: str = "mean"
-    numbers: tuple[float, ...] = ()
-
-    @property
-    def parameters(self) -> dict[str, float]:
-        """The numbers by name."""
-        return dict(zip(STACKS[self.name], self.numbers, strict=True))
-
-    @property
-    def of_all(self) -> bool:
-        """Whether it chooses among all frames itself."""
-        return self.name == "fourier"
-
-    def __str__(self) -> str:
-        return ",".join([self.name, *(f"{number:g}" for number in self.numbers)])
+    def stack(self, given: ToStack) -> Stack:
+        """Return the mean; see `stack_mean`."""
+        return stack_mean(given.shifted, given.index, given.window, what=given.what, job=given.job)
 
 
-def parse_stack(text: str) -> StackMethod:
-    """Return the method that a text such as "mean", "clipped,3" or "drizzle,2,0.7" means.
+class StackWeighted(StackFrames, kind="weighted"):
+    """The mean, weighted with the quality to a power; see `quality_weights`."""
 
-    Raises
-    ------
-    LuckyError
-        If it means none.
-    """
-    name, *given = (part.strip() for part in text.split(","))
-    if name not in STACKS:
-        raise LuckyError(f"Frames are stacked by {', '.join(STACKS)}; not by {name!r}.")
-    known = STACKS[name]
-    try:
-        if len(given) > len(known):
-            raise ValueError
-        numbers = (*map(float, given), *list(known.values())[len(given) :])
-    except ValueError:
-        may = ",".join([name, *(part.upper() for part in known)])
-        raise LuckyError(f"{text!r} is not {may}, numbers for the capitals.") from None
-    if name == "clipped":
-        check_clip(*numbers)
-    elif name == "weighted":
-        _check_power(*numbers)
-    elif name == "fourier":
-        check_fraction(*numbers)
-    elif name == "drizzle":
-        check_drizzle(*numbers)
-    return StackMethod(name, numbers)
+    power: float = param(
+        1.0, "A greater one sharpens, at the price of noise.", step=0.5, gt=0, le=10
+    )
 
-
-def _check_power(power: float) -> None:
-    if not 0 < power <= MOST_POWER:
-        raise LuckyError(
-            f"Weights are quality to a power of over 0 to {MOST_POWER:g}, not {power:g}."
+    def stack(self, given: ToStack) -> Stack:
+        """Return the weighted mean."""
+        weights = quality_weights(given.quality, given.index, self.power)
+        return stack_mean(
+            given.shifted,
+            given.index,
+            given.window,
+            weights=weights,
+            what=given.what,
+            job=given.job,
         )
 
 
+def stack_method(method: Method, subpixel: bool | None = None) -> StackFrames:
+    """Return the step that a way to stack means; with `subpixel`, that of it."""
+    step = parse_option("stack", method) if isinstance(method, str) else method
+    if not isinstance(step, StackFrames):
+        raise LuckyError(
+            f"{method!r} is no way to stack; give a text such as 'mean', or a step such as "
+            "StackDrizzle(scale=2.0)."
+        )
+    return step if subpixel is None else step.changed(subpixel=subpixel)
+
+
 def stack(
-    frames: Frames,
-    shifts: NDArray[np.float64],
+    frames: FramesLike,
+    shifts: ShiftsLike,
     index: NDArray[np.intp],
-    window: Window,
-    method: str = "mean",
+    window: WindowLike,
     *,
-    subpixel: bool = True,
+    method: Method = "mean",
+    subpixel: bool | None = None,
     quality: NDArray[np.float64] | None = None,
-    progress: Progress = silent,
+    job: Job = QUIET,
     what: str = "stacking",
-    executor: Executor | None = None,
 ) -> Stack:
     """Stack some frames in a window, shifted, by any method.
 
     Parameters
     ----------
-    frames : Frames
+    frames : Frames, path or array
         Calibrated, not shifted.
-    shifts : ndarray, (n, 2)
+    shifts : ndarray, (n, 2), Registration or FrameTable
         (dy, dx) in pixels.
     index : ndarray of int or bool
         Frames to stack, or a mask of the run; Fourier-lucky chooses among them, so give it all.
-    window : Window
+    window : Window or (y, x, size)
         What of them.
-    method : str
-        "mean"; "median"; "clipped,SIGMA" (`stack_clipped`); "weighted,POWER" (`weights_of`);
+    method : str or StackFrames
+        "mean"; "median"; "clipped,SIGMA" (`stack_clipped`); "weighted,POWER" (`quality_weights`);
         "fourier,FRACTION" (`stack_fourier`); "drizzle,SCALE,DROP" (`stack_drizzled`). Numbers at
-        the end may be left out.
-    subpixel : bool
-        Whether frames are shifted by fractions of a pixel.
+        the end may be left out. Or the step itself, such as `StackDrizzle(scale=2.0)`.
+    subpixel : bool, optional
+        Whether frames are shifted by fractions of a pixel; as the method says if not given.
     quality : ndarray, (n,), optional
         Of all frames; only weights need it.
-    progress, what, executor
-        See `napari_lucky.execution.blocks.map_blocks`.
+    what : str
+        What is done, for the person who waits.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
 
     Raises
     ------
@@ -141,27 +104,20 @@ def stack(
         If there is nothing to stack, a frame has no shift or one off the sensor, the window is
         not on the sensor, or the method is none.
     """
-    work: dict[str, Any] = {"progress": progress, "what": what, "executor": executor}
-    by = parse_stack(method)
-    shifted = Shifted(frames, shifts, subpixel)
+    frames, window = as_frames(frames), as_window(window)
+    shifts = as_shifts(shifts, frames.shape[0])
+    by = stack_method(method, subpixel)
     index = frame_index(index, frames.shape[0])
+    if quality is not None and len(quality) != frames.shape[0]:
+        raise LuckyError(
+            f"There are {len(quality)} qualities for {frames.shape[0]} frames; rank this run."
+        )
     check_shifts(shifts, index, frames.shape, window)
-    if by.name == "median":
-        return stack_median(shifted, index, window, **work)
-    if by.name == "clipped":
-        return stack_clipped(shifted, index, window, *by.numbers, **work)
-    if by.name == "fourier":
-        return stack_fourier(shifted, index, window, *by.numbers, **work)
-    if by.name == "drizzle":
-        applied = applied_shifts(shifts, subpixel)
-        return stack_drizzled(frames, applied, index, window, *by.numbers, **work)
-    weights = None
-    if by.name == "weighted":
-        weights = weights_of(quality, index, *by.numbers)
-    return stack_mean(shifted, index, window, weights=weights, **work)
+    made: Stack = by.stack(ToStack(frames, shifts, index, window, quality, by.subpixel, what, job))
+    return made
 
 
-def weights_of(
+def quality_weights(
     quality: NDArray[np.float64] | None, index: NDArray[np.intp], power: float = 1.0
 ) -> NDArray[np.float64]:
     """Return quality to a power as weights, those below zero as none; the greatest is 1.
@@ -189,41 +145,37 @@ def weights_of(
 
 
 def stack_pair(
-    calibrated: Frames,
-    shifts: NDArray[np.float64],
+    calibrated: FramesLike,
+    shifts: ShiftsLike,
     kept: NDArray[np.intp],
-    focus: Window | None,
-    defocus: Window | None,
-    subpixel: bool,
-    method: str = "mean",
-    quality: NDArray[np.float64] | None = None,
+    focus: WindowLike | None,
+    defocus: WindowLike | None,
     *,
+    method: Method = "mean",
+    quality: NDArray[np.float64] | None = None,
     long_exposure: Stack | None = None,
-    progress: Progress = silent,
-    executor: Executor | None = None,
+    job: Job = QUIET,
 ) -> Iterator[tuple[str, Window, Stack]]:
     """Stack both stars from the same frames with the same shifts, and the long exposure.
 
     Parameters
     ----------
-    calibrated : Frames
+    calibrated : Frames, path or array
         Not shifted.
-    shifts : ndarray, (n, 2)
+    shifts : ndarray, (n, 2), Registration or FrameTable
         (dy, dx) in pixels, of the focused star.
     kept : ndarray of int
         Frames that are stacked; Fourier-lucky chooses among all that have a shift instead.
-    focus, defocus : Window
+    focus, defocus : Window or (y, x, size)
         Where the stars are; what has no window is not stacked.
-    subpixel : bool
-        Whether frames are shifted by fractions of a pixel.
-    method : str
+    method : str or StackFrames
         See `stack`. The long exposure is a mean always.
     quality : ndarray, (n,), optional
         Of all frames; only weights need it.
     long_exposure : Stack, optional
         Made if it is not known already.
-    progress, executor
-        See `napari_lucky.execution.blocks.map_blocks`.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
 
     Yields
     ------
@@ -231,35 +183,34 @@ def stack_pair(
         "focus", "defocus" and "long_exposure": all frames with a star, in the focus window,
         unshifted.
     """
-    work: dict[str, Any] = {"progress": progress, "executor": executor}
+    frames = as_frames(calibrated)
+    shifts = as_shifts(shifts, frames.shape[0])
+    by = stack_method(method)
     everything = np.flatnonzero(np.isfinite(shifts).all(axis=1))
-    index = everything if parse_stack(method).of_all else kept
-    for name, window in (("focus", focus), ("defocus", defocus)):
-        if window is not None:
+    index = everything if by.of_all else kept
+    for name, given in (("focus", focus), ("defocus", defocus)):
+        if given is not None:
+            window = as_window(given)
             made = stack(
-                calibrated,
+                frames,
                 shifts,
                 index,
                 window,
-                method,
-                subpixel=subpixel,
+                method=by,
                 quality=quality,
                 what=f"stacking {name}",
-                **work,
+                job=job,
             )
             yield name, window, made
     if focus is not None:
         if long_exposure is None:
             what = "stacking long exposure"
-            long_exposure = stack_mean(calibrated, everything, focus, what=what, **work)
-        yield "long_exposure", focus, long_exposure
+            long_exposure = stack_mean(frames, everything, focus, what=what, job=job)
+        yield "long_exposure", as_window(focus), long_exposure
 
 
-def stack_step(
-    window: Window, shifted: bool, subpixel: bool, count: int, method: str = "mean"
-) -> Step:
-    """Record a stack of frames in a window; the long exposure, not shifted, is a mean always."""
-    by = parse_stack(method if shifted else "mean")
-    parameters = {"method": by.name, **by.parameters, "window": window_numbers(window)}
-    applied = {"shifted": shifted, "subpixel": shifted and subpixel}
-    return Step("stack", {**parameters, "frames": count, **applied})
+def stack_record(method: Method, window: Window, shifted: bool, count: int) -> Record:
+    """Record a stack in a window; the long exposure, not shifted, is a mean always."""
+    by = stack_method(method) if shifted else StackMean(subpixel=False)
+    facts = {"window": window_numbers(window), "frames": count, "shifted": shifted}
+    return by.record(facts)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress, blocks_of, map_blocks, silent
+from napari_lucky.execution.blocks import blocks_of, map_blocks
+from napari_lucky.execution.job import QUIET, Job
+from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import Frames, as_float32
-from napari_lucky.frames.window import Window
+from napari_lucky.frames.window import Window, WindowLike, as_window
 from napari_lucky.imaging.shifts import is_shifted
 from napari_lucky.stacking.mean import Stack, checked, stack_of
+from napari_lucky.stacking.step import StackFrames, ToStack
+from napari_lucky.steps.declaration import param
 
 CLIP = 3.0
 TILE = 1 << 23
@@ -29,13 +31,12 @@ Reduced = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int32]]
 
 
 def stack_median(
-    frames: Frames,
+    frames: FramesLike,
     index: NDArray[np.intp],
-    window: Window,
+    window: WindowLike,
     *,
-    progress: Progress = silent,
+    job: Job = QUIET,
     what: str = "stacking",
-    executor: Executor | None = None,
 ) -> Stack:
     """Take each pixel's median over some frames.
 
@@ -43,19 +44,18 @@ def stack_median(
     the median absolute deviation, so that outliers do not move it either; both are those of many
     normally distributed values. Parameters and errors as in `napari_lucky.stack_mean`.
     """
-    work: dict[str, Any] = {"progress": progress, "what": what, "executor": executor}
-    return _by_tiles(frames, index, window, _median, **work)
+    frames, window = as_frames(frames), as_window(window)
+    return _by_tiles(frames, index, window, _median, what=what, job=job)
 
 
 def stack_clipped(
-    frames: Frames,
+    frames: FramesLike,
     index: NDArray[np.intp],
-    window: Window,
-    sigma: float = CLIP,
+    window: WindowLike,
     *,
-    progress: Progress = silent,
+    sigma: float = CLIP,
+    job: Job = QUIET,
     what: str = "stacking",
-    executor: Executor | None = None,
 ) -> Stack:
     """Average each pixel's values that are not over so many sigmas off their median.
 
@@ -69,7 +69,7 @@ def stack_clipped(
     ----------
     sigma : float
         At least 2.
-    frames, index, window, progress, what, executor
+    frames, index, window, what, job
         As in `napari_lucky.stack_mean`, also for the errors raised.
 
     Raises
@@ -77,22 +77,11 @@ def stack_clipped(
     LuckyError
         If sigma is under 2.
     """
-    check_clip(sigma)
-    work: dict[str, Any] = {"progress": progress, "what": what, "executor": executor}
-    return _by_tiles(frames, index, window, lambda values: _clipped(values, sigma), **work)
-
-
-def check_clip(sigma: float) -> None:
-    """Raise if a clip is of no use.
-
-    Raises
-    ------
-    LuckyError
-        If it is under 2 sigmas, where good values go, or without end.
-    """
-    if not 2 <= sigma < np.inf:
-        why = "takes good values away" if sigma < 2 else "clips nothing"
-        raise LuckyError(f"A clip of {sigma:g} sigmas {why}; give 2 or more, such as 3.")
+    frames, window = as_frames(frames), as_window(window)
+    StackClipped(sigma=sigma)  # raises if it makes no sense
+    return _by_tiles(
+        frames, index, window, lambda values: _clipped(values, sigma), what=what, job=job
+    )
 
 
 def _by_tiles(
@@ -101,9 +90,8 @@ def _by_tiles(
     window: Window,
     reduce: Callable[[NDArray[np.float32]], Reduced],
     *,
-    progress: Progress,
+    job: Job,
     what: str,
-    executor: Executor | None,
 ) -> Stack:
     """Reduce the values (y, x, n) of a window tile by tile, each read from all frames."""
     index = checked(frames, index, window)
@@ -112,8 +100,7 @@ def _by_tiles(
     tiles = tiles_of(window, len(index))
     for number, tile in enumerate(tiles, start=1):
         told = what if len(tiles) == 1 else f"{what}, tile {number} of {len(tiles)}"
-        work: dict[str, Any] = {"progress": progress, "what": told, "executor": executor}
-        made = _reduced_tile(frames, index, tile, reduce, work)
+        made = _reduced_tile(frames, index, tile, reduce, told, job)
         at = Window(tile.y0 - window.y0, tile.x0 - window.x0, *tile.shape).slices
         image[at], variance[at], coverage[at] = made
     return stack_of(image, coverage, len(index), variance, shifted=is_shifted(frames))
@@ -124,7 +111,8 @@ def _reduced_tile(
     index: NDArray[np.intp],
     tile: Window,
     reduce: Callable[[NDArray[np.float32]], Reduced],
-    work: dict[str, Any],
+    what: str,
+    job: Job,
 ) -> Reduced:
     values = np.empty((*tile.shape, len(index)), np.float32)
 
@@ -132,7 +120,7 @@ def _reduced_tile(
         return as_float32(frames.read(index[block], tile))
 
     blocks = blocks_of(len(index), tile.height * tile.width)
-    for block, pixels in zip(blocks, map_blocks(read, blocks, **work), strict=True):
+    for block, pixels in zip(blocks, map_blocks(read, blocks, what=what, job=job), strict=True):
         values[..., block] = np.moveaxis(pixels, 0, -1)
     rows = [slice(y, y + 1) for y in range(tile.height)]
     made = map_blocks(lambda row: reduce(values[row]), rows)  # where the values are
@@ -221,3 +209,30 @@ def _middle(ordered: NDArray[np.floating[Any]], seen: NDArray[np.int32]) -> NDAr
     high = np.minimum(high, ordered.shape[-1] - 1)
     pair = [np.take_along_axis(ordered, k[..., np.newaxis], axis=-1)[..., 0] for k in (low, high)]
     return (pair[0].astype(np.float64) + pair[1]) / 2
+
+
+class StackMedian(StackFrames, kind="median"):
+    """The median: no outlier moves it, at 1.25 times the mean's noise."""
+
+    def stack(self, given: ToStack) -> Stack:
+        """Return the median; see `stack_median`."""
+        return stack_median(
+            given.shifted, given.index, given.window, what=given.what, job=given.job
+        )
+
+
+class StackClipped(StackFrames, kind="clipped"):
+    """The mean of the values within sigma of the median; not where the star itself varies."""
+
+    sigma: float = param(CLIP, "Values further off are left out.", "σ", step=0.5, ge=2, le=1000)
+
+    def stack(self, given: ToStack) -> Stack:
+        """Return the clipped mean; see `stack_clipped`."""
+        return stack_clipped(
+            given.shifted,
+            given.index,
+            given.window,
+            sigma=self.sigma,
+            what=given.what,
+            job=given.job,
+        )

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_lucky.calibration.step import Calibrate
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress, silent
+from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.image import is_fits_name
 from napari_lucky.fits.write import written_whole
 from napari_lucky.optics.simulation import SimulatedRun, simulate_run
@@ -18,9 +19,7 @@ from napari_lucky.pipeline.results_folder import check_out, made_folder, write_r
 from napari_lucky.viewer.to_layers import image_tuple, points_tuple, vectors_tuple, windows_tuple
 
 
-def make_demo(
-    out: Path, *, overwrite: bool = False, progress: Progress = silent
-) -> tuple[Path, Result]:
+def make_demo(out: Path, *, overwrite: bool = False, job: Job = QUIET) -> tuple[Path, Result]:
     """Write a simulated run into out/run, process it, and write the results into `out`.
 
     Returns
@@ -45,19 +44,18 @@ def make_demo(
         )
     if known:
         _check_simulated(run)
-    progress(0, 1, "simulating a run")
+    job.progress(0, 1, "simulating a run")
     simulated = simulate_run()
     recipe = Recipe(
-        frames=(str(run),),
-        dark=str(run / "dark.fits"),
-        flat=str(run / "flat.fits"),
+        run,
+        Calibrate(dark=str(run / "dark.fits"), flat=str(run / "flat.fits")),
         focus=simulated.focus,
         defocus=simulated.defocus,
     )
     with made_folder(run):
         try:
             _write_run(run, simulated)
-            result = process(recipe, progress=progress)
+            result = process(recipe, job=job)
             write_results(result, out, report=True, overwrite=overwrite)
         except BaseException:
             if not known:

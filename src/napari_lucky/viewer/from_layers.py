@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.cleaning.dust_shadow import Spot
+from napari_lucky.cleaning.dust_shadow import DustShadow
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.frame_table import ERRORS, FrameTable
 from napari_lucky.fits.inputs import Inputs, files_of_frames
@@ -18,8 +18,8 @@ from napari_lucky.frames.frames import ArrayFrames, Frames
 from napari_lucky.frames.history import History, frame_numbers, frame_places, recorded_windows
 from napari_lucky.frames.lazy_array import LazyArray
 from napari_lucky.frames.window import Window
-from napari_lucky.pipeline.recipe import Recipe
-from napari_lucky.ranking.selection import rank_step_now
+from napari_lucky.pipeline.recipe import Recipe, recipe_of_history
+from napari_lucky.ranking.selection import select_record_now
 
 GIVEN: set[str] = set()
 """Paths of darks and flats that were given in a dock and have been read."""
@@ -118,11 +118,11 @@ def chain_history(layer: Any, shifts: Any) -> History:
             f"is of {_origin(run)}. Choose shifts and frames that belong together, or "
             "register anew."
         )
-    steps = [step for step in of_shifts if step.name in ("register", "read shifts")]
-    if ranks := [step for step in of_shifts if step.name == "rank"]:
+    steps = [step for step in of_shifts if step.name in ("register", "read shifts", "rank")]
+    if selected := [step for step in of_shifts if step.name == "select"]:
         n = frames_of(layer).shape[0]
         table = table_of(shifts.features, shifts.metadata, n, own)
-        steps.append(rank_step_now(ranks[-1], table, frame_numbers(np.arange(n), own)))
+        steps.append(select_record_now(selected[-1], table, frame_numbers(np.arange(n), own)))
     return (*own, *steps)
 
 
@@ -180,13 +180,13 @@ def windows_of(shapes: Any, image: Any) -> list[Window]:
     return windows
 
 
-def spots_of(points: Any, image: Any) -> tuple[Spot, ...]:
+def spots_of(points: Any, image: Any) -> tuple[DustShadow, ...]:
     """Return the points of a layer as dust shadows on an image layer, as large as its points."""
     spots = []
     for place, size in zip(points.data, points.size, strict=True):
         y, x = _to_pixels(points, image, place)
         radius = float(size) / 2 * points.scale[-1] / image.scale[-1]
-        spots.append(Spot(float(y), float(x), float(radius)))
+        spots.append(DustShadow(float(y), float(x), float(radius)))
     return tuple(spots)
 
 
@@ -272,24 +272,12 @@ def recipe_of(shifts: Any) -> Recipe:
     LuckyError
         If they were not.
     """
-    told = {step.name: step.parameters for step in history_of(shifts)}
-    if "register" not in told or "rank" not in told:
+    names = {step.name for step in history_of(shifts)}
+    if not {"register", "rank", "select"} <= names:
         raise LuckyError(
             f"“{shifts.name}” was not registered and ranked in the docks: do Frame ranking first."
         )
-    by, rank = told["register"], told["rank"]
-    return Recipe(
-        register=by["method"],
-        smooth=by["smooth"],
-        reference_frame=by.get("reference_frame") or "best",
-        rank=rank["metric"],
-        rank_smooth=rank["smooth"],
-        psf=tuple(rank["psf"]) if "psf" in rank else None,
-        keep=rank.get("keep") or Recipe.keep,
-        keep_above=rank.get("keep_above"),
-        add=tuple(rank.get("add") or ()),
-        drop=tuple(rank.get("drop") or ()),
-    )
+    return recipe_of_history(history_of(shifts))
 
 
 def recorded_windows_of(layer: Any) -> tuple[Window | None, Window | None]:

@@ -65,9 +65,9 @@ def read_layers(path: str | Sequence[str]) -> list[LayerTuple]:
 def _layers_of(paths: list[Path]) -> tuple[list[LayerTuple], list[str]]:
     """Return the layers that paths hold, and what was left out."""
     from napari_lucky.fits.read_back import is_ours
-    from napari_lucky.fits.run import open_run, tell_left_out
+    from napari_lucky.fits.run import left_out_notes, open_run
     from napari_lucky.frames.history import open_step
-    from napari_lucky.viewer.shown_array import read_ahead
+    from napari_lucky.viewer.display_array import read_ahead
     from napari_lucky.viewer.to_layers import image_tuple
 
     if len(paths) == 1 and paths[0].suffix.lower() == ".csv":
@@ -80,7 +80,7 @@ def _layers_of(paths: list[Path]) -> tuple[list[LayerTuple], list[str]]:
     middle = (run.shape[0] - 1) // 2  # there napari's slider stands at first
     data = run.read(slice(1))[0] if single else read_ahead(run, 0, middle)
     layer = image_tuple(data, run.name, header=run.header, history=(open_step(run),))
-    return [layer], tell_left_out(run)
+    return [layer], left_out_notes(run)
 
 
 def _table_layer(path: Path) -> LayerTuple:
@@ -113,8 +113,9 @@ def _saved_layer(found: Any, fallback: str) -> LayerTuple:
 
     if isinstance(found, ImageResult):
         hidden = {"visible": False} if found.name in BESIDE else {}
+        data: Any = found.data
         return image_tuple(
-            np.asarray(found.data),
+            data if len(data.shape) == 3 else np.asarray(data),
             found.name or fallback,
             header=found.header,
             history=found.history,

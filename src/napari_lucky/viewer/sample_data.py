@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from napari_lucky.frames.frames import ArrayFrames
-from napari_lucky.frames.history import Step
+from napari_lucky.frames.history import Record
 from napari_lucky.frames.window import Window
 from napari_lucky.optics.simulation import simulate_run
 from napari_lucky.viewer.to_layers import LayerTuple, image_tuple, windows_tuple
@@ -15,7 +15,7 @@ def make_sample() -> list[LayerTuple]:
 
     run = simulate_run()
     header = fits.Header(list(run.header.items()))
-    history = (Step("simulate", {"frames": len(run.frames), "seed": 0}),)
+    history = (Record("simulate", {"frames": len(run.frames), "seed": 0}),)
     shared = {"header": header, "history": history}
     return [
         image_tuple(run.dark, "sample dark", visible=False, **shared),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.cleaning.dust_shadow import Spot
+from napari_lucky.cleaning.dust_shadow import DustShadow
 from napari_lucky.fits.frame_table import ERRORS, FrameTable
 from napari_lucky.fits.read_back import Coordinates
 from napari_lucky.frames.frames import ArrayFrames, Frames, Subset
@@ -16,7 +16,7 @@ from napari_lucky.frames.history import History, frame_places
 from napari_lucky.frames.lazy_array import LazyArray
 from napari_lucky.frames.window import Window
 from napari_lucky.psf.surface_mesh import Surface
-from napari_lucky.viewer.shown_array import ShownArray
+from napari_lucky.viewer.display_array import ShownArray
 
 LayerTuple = tuple[Any, dict[str, Any], str]
 CONTRAST_FRAMES = 3
@@ -211,7 +211,7 @@ def windows_tuple(windows: Sequence[Window], name: str = "windows", *, like: Any
     return [rectangle(window) for window in windows], meta, "shapes"
 
 
-def dust_tuple(spots: Sequence[Spot], name: str, *, like: Any = None) -> LayerTuple:
+def dust_tuple(spots: Sequence[DustShadow], name: str, *, like: Any = None) -> LayerTuple:
     """Return a points layer of dust shadows, each point as large as its shadow."""
     scale, translate, units = _place(like, 2)
     meta = {

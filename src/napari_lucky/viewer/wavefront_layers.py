@@ -41,7 +41,7 @@ def wavefront_tuple(measured: MeasuredWavefront, name: str, *, like: Any = None)
 def stacked_window(layer: Any) -> str:
     """Return which star a stack is of: focus, defocus, or nothing where it does not tell."""
     history = history_of(layer)
-    stacks = [step.parameters for step in history if step.name == "stack"]
+    stacks = [step.parameters | step.facts for step in history if step.name == "stack"]
     if not stacks or not stacks[-1].get("shifted"):
         return ""
     for name, window in zip(("focus", "defocus"), recorded_windows(history), strict=True):
@@ -87,5 +87,5 @@ def stacks_of(
 
 
 def _of_stack(layer: Any, parameter: str) -> Any:
-    stacks = [step.parameters for step in history_of(layer) if step.name == "stack"]
+    stacks = [step.parameters | step.facts for step in history_of(layer) if step.name == "stack"]
     return stacks[-1].get(parameter) if stacks else None

@@ -11,7 +11,7 @@ import numpy as np
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.frame_table import table_to_csv, table_to_hdu
 from napari_lucky.fits.inputs import Inputs
-from napari_lucky.fits.integers import SAVED_AS, Integers
+from napari_lucky.fits.integers import SAVED_AS, IntegerFormat
 from napari_lucky.fits.read_back import Coordinates, coordinates_to_hdu
 from napari_lucky.fits.write import ImageResult, write_fits, write_text
 from napari_lucky.frames.history import stack_scale
@@ -33,11 +33,11 @@ def write_layers(path: str, layers: Sequence[tuple[Any, Mapping[str, Any], str]]
 
 def write_integers(path: str, layers: Sequence[tuple[Any, Mapping[str, Any], str]]) -> list[str]:
     """Write layers as `write_layers` does, but images as scaled 16-bit integers."""
-    return _write(path, layers, Integers())
+    return _write(path, layers, IntegerFormat())
 
 
 def _write(
-    path: str, layers: Sequence[tuple[Any, Mapping[str, Any], str]], integers: Integers | None
+    path: str, layers: Sequence[tuple[Any, Mapping[str, Any], str]], integers: IntegerFormat | None
 ) -> list[str]:
     inputs = inputs_of_viewer([str(meta.get("name", "")) for _, meta, _ in layers])
 
@@ -96,4 +96,4 @@ def _result(data: Any, meta: Mapping[str, Any], kind: str) -> Any:
 
 def _combined(history: Sequence[Any]) -> int | None:
     made = [step for step in history if step.name != SAVED_AS]  # which combines nothing
-    return made[-1].parameters.get("frames") if made and made[-1].name == "stack" else None
+    return made[-1].facts.get("frames") if made and made[-1].name == "stack" else None

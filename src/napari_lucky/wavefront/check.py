@@ -8,21 +8,20 @@ take up of a wrong figure is so taken off, and what is left is the figure's own.
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.blas_threads import one_blas_thread
-from napari_lucky.execution.blocks import Progress, map_blocks, silent
+from napari_lucky.execution.blocks import map_blocks
+from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.wavefront.frame_fit import Floats, Prior, Singles, with_further
 from napari_lucky.wavefront.many_frames import FitBlock, Fits
 from napari_lucky.wavefront.pair_model import PairModel, make_pair_model
 from napari_lucky.wavefront.static import Static, static_variance
-from napari_lucky.wavefront.task import WavefrontTask
+from napari_lucky.wavefront.task import WavefrontParameters
 
 FIGURES = ("defocus", "focal ratio", "obstruction")
 STEPS = (0.01, 0.004, 0.02)
@@ -151,13 +150,12 @@ class CheckBlock:
 
 def check_figures(
     fit: FitBlock,
-    task: WavefrontTask,
+    task: WavefrontParameters,
     fits: Fits,
     good: NDArray[np.bool_],
     static: Static,
     *,
-    progress: Progress = silent,
-    executor: Executor | None = None,
+    job: Job = QUIET,
 ) -> Figures | None:
     """Ask fitted frames what figures they would rather have; None if they are too few.
 
@@ -165,14 +163,14 @@ def check_figures(
     ----------
     fit : FitBlock
         What the frames were fitted with.
-    task : WavefrontTask
+    task : WavefrontParameters
     fits : Fits
     good : ndarray of bool, (n,)
         Which frames are fitted.
     static : Static
         Of these.
-    progress, executor
-        See `napari_lucky.execution.blocks.map_blocks`.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
     """
     left = np.flatnonzero(good)
     if len(left) < FEWEST:
@@ -183,9 +181,8 @@ def check_figures(
     models, steps = _variants(fit, task)
     block = CheckBlock(asked, models, steps)
     blocks = [slice(k, k + 1) for k in range(len(some))]
-    work: dict[str, Any] = {"progress": progress, "executor": executor}
     with one_blas_thread():
-        made = list(map_blocks(block, blocks, what="wavefront: figures", **work))
+        made = list(map_blocks(block, blocks, what="wavefront: figures", job=job))
     frames = [
         _without_own(one[0], one[1], x, prior)
         for [one], x in zip(made, asked.starts, strict=True)
@@ -197,7 +194,7 @@ def check_figures(
     return _together(frames, static, given)
 
 
-def _variants(fit: FitBlock, task: WavefrontTask) -> tuple[tuple[PairModel, ...], Floats]:
+def _variants(fit: FitBlock, task: WavefrontParameters) -> tuple[tuple[PairModel, ...], Floats]:
     shapes = (task.focus.shape, task.defocus.shape)
     low = max(task.obstruction - STEPS[2], 0.0)
     high = low + 2 * STEPS[2]

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.blas_threads import one_blas_thread
-from napari_lucky.execution.blocks import Progress, silent
+from napari_lucky.execution.job import QUIET, Job
+from napari_lucky.fits.arrays import ImageLike, as_image
 from napari_lucky.frames.frames import ArrayFrames, as_float32
 from napari_lucky.frames.window import Window
 from napari_lucky.wavefront.frame_fit import Fitted, Floats, Prior, fitted_images
@@ -19,7 +20,7 @@ from napari_lucky.wavefront.pair_model import bins_for, make_pair_model
 from napari_lucky.wavefront.result import OpenPupil, Pictures, open_pupil
 from napari_lucky.wavefront.search import TIGHT, refit, search
 from napari_lucky.wavefront.static import DEFOCUS_SPREAD, LOOSE_TILT, static_variance
-from napari_lucky.wavefront.task import WavefrontTask
+from napari_lucky.wavefront.task import WavefrontParameters
 
 STACK_FITTED = 36
 """The last Noll index fitted to stacks: the blur hides higher orders."""
@@ -34,7 +35,7 @@ class StackWavefront:
 
     Attributes
     ----------
-    task : WavefrontTask
+    task : WavefrontParameters
     coefficients_nm : ndarray, (k,)
         Noll 4 and on, nm rms.
     formal_sigma_nm : ndarray, (k,)
@@ -51,7 +52,7 @@ class StackWavefront:
         Gives rms, Strehl ratio and image of coefficients.
     """
 
-    task: WavefrontTask
+    task: WavefrontParameters
     coefficients_nm: Floats
     formal_sigma_nm: Floats
     blur_px: float
@@ -77,12 +78,8 @@ class StackWavefront:
 
 
 @one_blas_thread()
-def wavefront_of_stacks(
-    focus: NDArray[np.float32],
-    defocus: NDArray[np.float32],
-    task: WavefrontTask,
-    *,
-    progress: Progress = silent,
+def measure_wavefront_stacks(
+    focus: ImageLike, defocus: ImageLike, task: WavefrontParameters, *, job: Job = QUIET
 ) -> StackWavefront:
     """Measure a wavefront on a focused and a defocused stack of the same frames.
 
@@ -93,18 +90,19 @@ def wavefront_of_stacks(
 
     Parameters
     ----------
-    focus, defocus : ndarray of float32, (y, x)
+    focus, defocus : array, (y, x), or path
         The stacks' windows, the same shifts for both, masked pixels NaN; ADU.
-    task : WavefrontTask
+    task : WavefrontParameters
         Its telescope, defocus and modes (36 at most) are used; its windows and frames are not.
-    progress : callable, optional
-        See `napari_lucky.execution.blocks.map_blocks`; it counts the blurs tried.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
 
     Raises
     ------
     LuckyError
         If the task makes no sense for these images, or nothing can be fitted.
     """
+    focus, defocus = as_image(focus), as_image(defocus)
     windows = (Window.whole(focus.shape), Window.whole(defocus.shape))
     wide = max(focus.shape[0], defocus.shape[0]), focus.shape[1] + defocus.shape[1]
     beside = Window(0, focus.shape[1], *defocus.shape)
@@ -124,7 +122,7 @@ def wavefront_of_stacks(
     best: tuple[Fitted, float] | None = None
     made: Fitted | None = None
     for number, blur in enumerate(np.linspace(WIDEST, 0, BLURS)):
-        report = partial(progress, number, BLURS, "wavefront of the stacks")
+        report = partial(job.progress, number, BLURS, "wavefront of the stacks")
         report()
         model = make_pair_model(
             (focus.shape, defocus.shape), sampling, task.obstruction, last, task.spider, blur=blur
@@ -139,7 +137,7 @@ def wavefront_of_stacks(
             continue
         if best is None or made.cost < best[0].cost:
             best = made, float(blur)
-    progress(BLURS, BLURS, "wavefront of the stacks")
+    job.progress(BLURS, BLURS, "wavefront of the stacks")
     if best is None or min(best[0].fluxes) <= 0:
         raise LuckyError("The stacks hold no pair of a focused and a defocused star.")
     fitted, blur = best
@@ -164,7 +162,7 @@ def wavefront_of_stacks(
     )
 
 
-def _static_prior(last: int, task: WavefrontTask) -> Prior:
+def _static_prior(last: int, task: WavefrontParameters) -> Prior:
     """Return the prior of a static wavefront alone."""
     variances = np.concatenate([np.full(4, LOOSE_TILT**2), static_variance(last - 3), [0.0]])
     if task.fit_defocus:

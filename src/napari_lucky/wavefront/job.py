@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.calibration.flat_field import header_history
+from napari_lucky.calibration.flat import header_history
+from napari_lucky.calibration.step import Calibrate
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress, silent
+from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.run import open_run
 from napari_lucky.frames.frames import as_float32
 from napari_lucky.frames.history import History, stack_scale
@@ -23,11 +23,12 @@ from napari_lucky.optics.telescope_store import known_optics, telescope_notes
 from napari_lucky.pipeline.build import build_chain
 from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.ranking.rank import rank
-from napari_lucky.wavefront.from_stacks import StackWavefront, wavefront_of_stacks
+from napari_lucky.ranking.step import Rank
+from napari_lucky.wavefront.from_stacks import StackWavefront, measure_wavefront_stacks
 from napari_lucky.wavefront.measure import measure_wavefront
-from napari_lucky.wavefront.observe import noise_from
+from napari_lucky.wavefront.observe import noise_from_header
 from napari_lucky.wavefront.result import Wavefront
-from napari_lucky.wavefront.task import WavefrontTask, waves_of_shift
+from napari_lucky.wavefront.task import WavefrontParameters, defocus_waves
 
 LESSER = (
     "From a pair of stacks this is the lesser way: turbulence that the blur does not take up is in "
@@ -82,7 +83,7 @@ class WavefrontRequest:
         Of the second image against the first, as waves peak-to-valley or as a shift of the focus;
         one of them.
     options : mapping
-        Further parameters of `WavefrontTask`.
+        Further parameters of `WavefrontParameters`.
     """
 
     telescope: Mapping[str, float | None] = field(default_factory=dict)
@@ -101,7 +102,7 @@ class WavefrontRequest:
         """Return what is doubtful of the telescope for a run with this header."""
         return telescope_notes(header, self.telescope)
 
-    def task(self, header: Any, focus: Window, defocus: Window) -> WavefrontTask:
+    def task(self, header: Any, focus: Window, defocus: Window) -> WavefrontParameters:
         """Return the task for a run with this header.
 
         Raises
@@ -114,14 +115,14 @@ class WavefrontRequest:
         waves = self.defocus_waves
         if waves is None:
             shift = self.defocus_mm or 0.0
-            waves = waves_of_shift(shift, optics["focal_ratio"], optics["wavelength_nm"])
+            waves = defocus_waves(shift, optics["focal_ratio"], optics["wavelength_nm"])
         options = {**self.options, **_noise(header, self.options)}
-        return WavefrontTask(focus, defocus, defocus_waves=waves, **optics, **options)
+        return WavefrontParameters(focus, defocus, defocus_waves=waves, **optics, **options)
 
 
 def _noise(header: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the noise for a `WavefrontTask`: what is given, or else what a header has."""
-    found = noise_from(header)
+    """Return the noise for a `WavefrontParameters`: what is given, or else what a header has."""
+    found = noise_from_header(header)
     values = {"gain": found.gain, "read_noise_e": found.read_noise_e}
     given = {name: options[name] for name in values if options.get(name) is not None}
     keywords = [
@@ -135,12 +136,8 @@ def _noise(header: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     return {**values, **given, "noise_source": " and ".join(sources)}
 
 
-def wavefront_of_run(
-    recipe: Recipe,
-    request: WavefrontRequest,
-    *,
-    progress: Progress = silent,
-    executor: Executor | None = None,
+def measure_wavefront_run(
+    recipe: Recipe, request: WavefrontRequest, *, job: Job = QUIET
 ) -> MeasuredWavefront:
     """Open and calibrate a run as `napari_lucky.process` does, and measure its wavefront.
 
@@ -150,8 +147,8 @@ def wavefront_of_run(
         Frames, masters and both windows; where frames are ranked, the metric.
     request : WavefrontRequest
         Telescope, defocus, and how it is measured.
-    progress, executor
-        See `napari_lucky.execution.blocks.map_blocks`.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
 
     Raises
     ------
@@ -164,23 +161,22 @@ def wavefront_of_run(
             "A wavefront needs both windows: --focus and --defocus, each Y,X,SIZE, around the "
             "focused and the defocused star."
         )
-    work: dict[str, Any] = {"progress": progress, "executor": executor}
-    run = open_run(recipe.frames)
+    run = open_run(recipe.input.frames)
     task = request.task(run.header, focus, defocus)
-    task.check(run.shape)  # what is wrong is told before the work begins
-    chain = build_chain(recipe, **work)
+    task.check(run.shape)  # what is wrong is said before the work begins
+    chain = build_chain(recipe, job=job)
     quality = None
     if task.choice == "ranked":
         quality = rank(
             chain.frames,
             focus,
-            recipe.rank,
-            recipe.rank_smooth,
-            diffraction=recipe.diffraction,
-            **work,
+            metric=recipe[Rank].metric,
+            smooth=recipe[Rank].smooth,
+            diffraction=recipe[Rank].diffraction,
+            job=job,
         )
-    wavefront = measure_wavefront(chain.frames, task, quality, **work)
-    inputs: dict[str, Any] = {"frames": _absolute(*recipe.frames)}
+    wavefront = measure_wavefront(chain.frames, task, quality=quality, job=job)
+    inputs: dict[str, Any] = {"frames": _absolute(*recipe.input.frames)}
     inputs.update({name: _absolute(path)[0] for name, path in _masters(recipe).items()})
     return MeasuredWavefront(
         wavefront,
@@ -192,13 +188,13 @@ def wavefront_of_run(
     )
 
 
-def wavefront_of_stack_files(
+def measure_wavefront_stack_files(
     focus: Path,
     defocus: Path,
     request: WavefrontRequest,
     windows: tuple[Window | None, Window | None] = (None, None),
     *,
-    progress: Progress = silent,
+    job: Job = QUIET,
 ) -> MeasuredWavefront:
     """Measure a wavefront on one pair of stacks in files: the lesser way.
 
@@ -210,8 +206,8 @@ def wavefront_of_stack_files(
         Telescope, defocus, and how it is measured.
     windows : pair of Window, optional
         Where on these images the stars are; the whole images if not given.
-    progress : callable, optional
-        See `napari_lucky.execution.blocks.map_blocks`.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
 
     Raises
     ------
@@ -233,7 +229,7 @@ def wavefront_of_stack_files(
     task = request.task(headers[0], *places)
     # the header tells the noise of a frame, not that of a mean
     task = replace(task, choice="all", gain=None, read_noise_e=None)
-    wavefront = wavefront_of_stacks(cut[0], cut[1], task, progress=progress)
+    wavefront = measure_wavefront_stacks(cut[0], cut[1], task, job=job)
     inputs = {"focus": _absolute(str(focus))[0], "defocus": _absolute(str(defocus))[0]}
     return MeasuredWavefront(
         wavefront,
@@ -271,7 +267,7 @@ def _stack_in(path: Path) -> tuple[NDArray[np.float32], Any, History]:
 
 
 def _masters(recipe: Recipe) -> dict[str, str]:
-    return {name: path for name in ("dark", "flat") if (path := getattr(recipe, name))}
+    return {name: path for name in ("dark", "flat") if (path := getattr(recipe[Calibrate], name))}
 
 
 def _absolute(*paths: str) -> list[str]:

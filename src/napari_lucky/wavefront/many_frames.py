@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.blas_threads import one_blas_thread
-from napari_lucky.execution.blocks import Progress, map_blocks, silent
+from napari_lucky.execution.blocks import map_blocks
+from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.frames.frames import Frames, as_float32
 from napari_lucky.frames.window import Window
 from napari_lucky.wavefront.frame_fit import Fitted, Floats, Prior
@@ -73,7 +72,7 @@ class Fits:
     misfits: Floats
 
     def good(self, limit: float) -> NDArray[np.bool_]:
-        """Tell which frames are fitted: chi2 within the limit, the star there in both windows."""
+        """Return which frames are fitted: chi2 within the limit, the star there in both windows."""
         seen = self.fluxes[(self.fluxes > 0).all(axis=1)]  # false for NaN
         if len(seen) == 0:
             return np.zeros(len(self.chi2), bool)
@@ -166,9 +165,7 @@ class FitBlock:
         return replace(fitted, residuals=()), tried, sums, misfit
 
 
-def fit_frames(
-    fit: FitBlock, *, progress: Progress = silent, what: str, executor: Executor | None = None
-) -> Fits:
+def fit_frames(fit: FitBlock, *, job: Job = QUIET, what: str) -> Fits:
     """Fit all frames of a `FitBlock`."""
     n, size = fit.starts.shape
     x, chi2, fluxes = np.full((n, size), np.nan), np.full(n, np.inf), np.full((n, 2), np.nan)
@@ -177,7 +174,7 @@ def fit_frames(
     posteriors = np.zeros((min(n, POSTERIORS), size - 5, size - 5), np.float32)
     blocks = [slice(k, k + 1) for k in range(n)]
     with one_blas_thread():
-        made = map_blocks(fit, blocks, progress=progress, what=what, executor=executor)
+        made = map_blocks(fit, blocks, job=job, what=what)
         for k, [done] in enumerate(made):
             if done is None:
                 continue
@@ -208,13 +205,7 @@ STARTS = 6
 
 
 def fit_run(
-    fit: FitBlock,
-    static: Static,
-    fit_defocus: bool = False,
-    rounds: int = 2,
-    *,
-    progress: Progress = silent,
-    executor: Executor | None = None,
+    fit: FitBlock, static: Static, fit_defocus: bool = False, rounds: int = 2, *, job: Job = QUIET
 ) -> tuple[FitBlock, Fits, NDArray[np.bool_], Static]:
     """Fit all frames, with the prior that they themselves tell.
 
@@ -231,8 +222,8 @@ def fit_run(
         Whether the defocus between the images is fitted, one for all frames.
     rounds : int
         How often all are fitted after the first time.
-    progress, executor
-        See `napari_lucky.execution.blocks.map_blocks`.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
 
     Returns
     -------
@@ -249,14 +240,13 @@ def fit_run(
     LuckyError
         If no frame can be fitted.
     """
-    work: dict[str, Any] = {"progress": progress, "executor": executor}
     n = len(fit.index)
     some = np.unique(np.linspace(0, n - 1, min(n, PILOT)).astype(np.intp))
     pilot = replace(
         fit, index=fit.index[some], starts=fit.starts[some] * np.nan, level=0.0, most=PILOT_STARTS
     )
     fits = fit_frames(
-        replace(pilot, prior=static.prior(fit_defocus)), what="wavefront: first frames", **work
+        replace(pilot, prior=static.prior(fit_defocus)), what="wavefront: first frames", job=job
     )
     good = fits.good(FAILED * _usual(fits.chi2, 25))
     static = _told(static, fits, good)
@@ -268,7 +258,7 @@ def fit_run(
         prior=static.prior(fit_defocus),
         starts=fits.x,
     )
-    fits = fit_frames(again, what="wavefront: first frames again", **work)
+    fits = fit_frames(again, what="wavefront: first frames again", job=job)
     fit = _noise_of(fit, fits, good)
     level = ENDS * _usual(fits.chi2[good], 50)
 
@@ -279,7 +269,7 @@ def fit_run(
         made = replace(
             fit, prior=prior, starts=starts, level=level, most=STARTS, seed=fit.seed + number
         )
-        fits, before = fit_frames(made, what=f"wavefront: round {number + 1}", **work), fits
+        fits, before = fit_frames(made, what=f"wavefront: round {number + 1}", job=job), fits
         if number:
             fits = replace(fits, starts=before.starts + fits.starts)
         usual = _usual(fits.chi2, 50)
@@ -320,7 +310,7 @@ def _noise_of(fit: FitBlock, fits: Fits, good: NDArray[np.bool_]) -> FitBlock:
 
 
 def _good(fits: Fits, usual: float) -> NDArray[np.bool_]:
-    """Tell which frames are fitted.
+    """Return which frames are fitted.
 
     A false minimum makes images that are wrong all over: its error of the model is far above the
     others', while chi2, with that error in the weights, is not.

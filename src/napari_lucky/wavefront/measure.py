@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.calibration.calibrate import calibrated_in, saturated_frames
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress, silent
+from napari_lucky.execution.job import QUIET, Job
+from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import Frames
 from napari_lucky.wavefront.check import check_figures
 from napari_lucky.wavefront.correlation import likeness
@@ -22,34 +20,33 @@ from napari_lucky.wavefront.pair_model import PairModel, bins_for, make_pair_mod
 from napari_lucky.wavefront.result import PerFrame, Pictures, Wavefront, open_pupil
 from napari_lucky.wavefront.search import TIGHT
 from napari_lucky.wavefront.static import unknown
-from napari_lucky.wavefront.task import WavefrontTask
+from napari_lucky.wavefront.task import WavefrontParameters
 
 
 def measure_wavefront(
-    frames: Frames,
-    task: WavefrontTask,
-    quality: NDArray[np.float64] | None = None,
+    frames: FramesLike,
+    task: WavefrontParameters,
     *,
-    progress: Progress = silent,
-    executor: Executor | None = None,
+    quality: NDArray[np.float64] | None = None,
+    job: Job = QUIET,
 ) -> Wavefront:
     """Measure the telescope's static wavefront.
 
     Each frame's pair of images is fitted with its own wavefront, maximum a posteriori with
     Kolmogorov turbulence (Noll 1976) as the prior; the turbulence averages out over the frames and
-    the static aberration stays. The model, and how well it does, is told in docs/wavefront.md.
+    the static aberration stays. The model, and how well it does, is in docs/wavefront.md.
 
     Parameters
     ----------
-    frames : Frames
+    frames : Frames, path or array
         Calibrated, not shifted; masked pixels NaN.
-    task : WavefrontTask
+    task : WavefrontParameters
         Telescope, windows, and which frames.
     quality : ndarray, (n,), optional
         From `napari_lucky.rank`; only for frames chosen by rank.
-    progress, executor
-        See `napari_lucky.execution.blocks.map_blocks`. What the executor is given can be pickled
-        if the frames can.
+    job : Job
+        Progress, executor, checkpoint; see `Job`. What the executor is given can be pickled if the
+        frames can.
 
     Returns
     -------
@@ -60,9 +57,9 @@ def measure_wavefront(
     LuckyError
         If the task makes no sense for these frames, or no frame can be fitted.
     """
-    work: dict[str, Any] = {"progress": progress, "executor": executor}
+    frames = as_frames(frames)
     notes = list(task.check(frames.shape))
-    index, saturated = choose_frames(frames, task, quality, **work)
+    index, saturated = choose_frames(frames, task, quality, job=job)
     if saturated:
         notes.append(f"{saturated} frames with saturated pixels in a window were left out.")
     windows = (task.focus, task.defocus)
@@ -85,8 +82,8 @@ def measure_wavefront(
         task.seed,
         measures_noise=bool(np.isinf(noise.gain)),
     )
-    fit, fits, good, static = fit_run(fit, static, task.fit_defocus, **work)
-    figures = check_figures(fit, task, fits, good, static, **work)
+    fit, fits, good, static = fit_run(fit, static, task.fit_defocus, job=job)
+    figures = check_figures(fit, task, fits, good, static, job=job)
     if failed := int((~good).sum()):
         notes.append(f"{failed} of {len(good)} frames could not be fitted and are not averaged.")
     if good.sum() < 20:
@@ -126,11 +123,10 @@ def measure_wavefront(
 
 def choose_frames(
     frames: Frames,
-    task: WavefrontTask,
+    task: WavefrontParameters,
     quality: NDArray[np.float64] | None = None,
     *,
-    progress: Progress = silent,
-    executor: Executor | None = None,
+    job: Job = QUIET,
 ) -> tuple[NDArray[np.intp], int]:
     """Return which frames a task chooses, in their order, and how many are saturated.
 
@@ -144,7 +140,7 @@ def choose_frames(
     calibrated = calibrated_in(frames)
     if calibrated is not None:
         for window in (task.focus, task.defocus):
-            bad |= saturated_frames(calibrated, window, progress=progress, executor=executor)
+            bad |= saturated_frames(calibrated, window, job=job)
     left = np.flatnonzero(~bad)
     if len(left) == 0:
         raise LuckyError(
@@ -174,7 +170,7 @@ def pictures_of(reader: PairReader, model: PairModel, frame: int, x: Floats) -> 
 
 
 def _per_frame(
-    fits: Fits, good: NDArray[np.bool_], index: NDArray[np.intp], task: WavefrontTask
+    fits: Fits, good: NDArray[np.bool_], index: NDArray[np.intp], task: WavefrontParameters
 ) -> PerFrame:
     told = task.modes - 3
     pupil = open_pupil(task, fits.x.shape[1] - 5)

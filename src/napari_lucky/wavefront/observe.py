@@ -71,7 +71,7 @@ class HeaderNoise:
     read_in: str | None = None
 
 
-def noise_from(header: Any) -> HeaderNoise:
+def noise_from_header(header: Any) -> HeaderNoise:
     """Return the gain and the read noise that a header has.
 
     The gain is EGAIN. GAIN is a setting of many cameras (GAIN = 139 is 13.9 dB, not e-/ADU): it is

@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_lucky._version import __version__
 from napari_lucky.fits.write import ImageResult, write_fits, write_text
-from napari_lucky.frames.history import Step, window_numbers
+from napari_lucky.frames.history import Record, window_numbers
 from napari_lucky.optics.zernikes import zernike_name
 from napari_lucky.pipeline.results_folder import write_folder
 from napari_lucky.text import cell, csv_line
@@ -20,7 +20,7 @@ from napari_lucky.wavefront.check import FIGURES
 from napari_lucky.wavefront.from_stacks import StackWavefront
 from napari_lucky.wavefront.job import MeasuredWavefront
 from napari_lucky.wavefront.result import MAP_SAMPLES, PerFrame, Wavefront
-from napari_lucky.wavefront.task import WavefrontTask
+from napari_lucky.wavefront.task import WavefrontParameters
 
 NAMES = ("zernike.csv", "wavefront.fits", "per_frame.csv", "summary.json", "report.png")
 CONVENTIONS = (
@@ -35,7 +35,7 @@ CONVENTIONS = (
 
 
 def write_wavefront(
-    measured: MeasuredWavefront, out: Path, *, report: bool = False, overwrite: bool = False
+    measured: MeasuredWavefront, out: str | Path, *, report: bool = False, overwrite: bool = False
 ) -> list[Path]:
     """Write a wavefront into a folder; all of it or nothing.
 
@@ -43,7 +43,7 @@ def write_wavefront(
     ----------
     measured : MeasuredWavefront
         What is written.
-    out : pathlib.Path
+    out : str or pathlib.Path
         The folder; made if need be.
     report : bool
         Whether report.png is drawn.
@@ -62,6 +62,7 @@ def write_wavefront(
         If something cannot be written, the folder holds such files and `overwrite` is false, or
         one of them is an input; then nothing in it has changed.
     """
+    out = Path(out)
     wavefront = measured.wavefront
 
     def write(folder: Path) -> None:
@@ -158,7 +159,7 @@ def wavefront_image(measured: MeasuredWavefront) -> ImageResult:
     return ImageResult(wavefront.image_nm, "WAVEFRONT", header, steps, combined=used)
 
 
-def wavefront_step(wavefront: Wavefront | StackWavefront) -> Step:
+def wavefront_step(wavefront: Wavefront | StackWavefront) -> Record:
     """Record how a wavefront was measured."""
     parameters = {**_telescope(wavefront.task), "modes": 3 + len(wavefront.coefficients_nm)}
     parameters["defocus_waves"] = wavefront.defocus_waves
@@ -171,11 +172,11 @@ def wavefront_step(wavefront: Wavefront | StackWavefront) -> Step:
         parameters["choice"] = task.choice
         parameters["count"] = None if task.choice == "all" else task.count
         parameters["frames"] = wavefront.used
-        return Step("wavefront", parameters)
-    return Step("wavefront of stacks", {**parameters, "blur_px": wavefront.blur_px})
+        return Record("wavefront", parameters)
+    return Record("wavefront of stacks", {**parameters, "blur_px": wavefront.blur_px})
 
 
-def _telescope(task: WavefrontTask) -> dict[str, Any]:
+def _telescope(task: WavefrontParameters) -> dict[str, Any]:
     spider = task.spider
     return {
         "wavelength_nm": task.wavelength_nm,

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from napari_lucky.optics.pupil import SampledPupil, sample_pupil
 from napari_lucky.optics.zernikes import zernike, zernike_name
+from napari_lucky.text import counted
 from napari_lucky.wavefront.check import Figures
 from napari_lucky.wavefront.frame_fit import Floats
 from napari_lucky.wavefront.static import turbulence
-from napari_lucky.wavefront.task import WavefrontTask
+from napari_lucky.wavefront.task import WavefrontParameters
 
 MAP_SAMPLES = 126
 """Samples across the pupil in the image of the wavefront; it has a sample more at each side."""
@@ -84,7 +85,7 @@ class Wavefront:
 
     Attributes
     ----------
-    task : WavefrontTask
+    task : WavefrontParameters
         What was asked for.
     coefficients_nm, sigma_nm : ndarray of float64, (k,)
         Noll 4 to the last told, nm rms, orthonormal on the full unit disk, and standard errors:
@@ -119,7 +120,7 @@ class Wavefront:
         three frames.
     """
 
-    task: WavefrontTask
+    task: WavefrontParameters
     coefficients_nm: Floats
     sigma_nm: Floats
     running_nm: Floats
@@ -137,6 +138,14 @@ class Wavefront:
     model_error: tuple[float, float] = (np.nan, np.nan)
     independent: float = np.nan
     figures: Figures | None = None
+
+    def __repr__(self) -> str:
+        rms = float(np.sqrt((self.coefficients_nm**2).sum()))
+        notes = f", {counted(len(self.notes), 'note')}" if self.notes else ""
+        return (
+            f"<Wavefront: Noll 4 to {self.noll[-1]}, {rms:.3g} nm rms, D/r0 {self.d_over_r0:.3g}, "
+            f"{counted(self.used, 'frame')}{notes}>"
+        )
 
     @property
     def noll(self) -> NDArray[np.intp]:
@@ -259,7 +268,7 @@ class OpenPupil:
         return out
 
 
-def open_pupil(task: WavefrontTask, k: int) -> OpenPupil:
+def open_pupil(task: WavefrontParameters, k: int) -> OpenPupil:
     """Return the pupil of a telescope with k Zernikes from Noll 4 on."""
     pupil = sample_pupil(MAP_SAMPLES, task.obstruction, task.spider)
     where = pupil.amplitude > 0.5

@@ -96,7 +96,7 @@ def search(
     rng : numpy.random.Generator
         Draws the starts.
     level : float
-        Weighted squares a bin that are told to be noise.
+        Weighted squares a bin that are taken as noise.
     most : int
         Starts at most.
     errors : (float, float)

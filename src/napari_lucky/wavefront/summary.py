@@ -13,10 +13,10 @@ from napari_lucky.wavefront.result import Wavefront
 Measured = Wavefront | StackWavefront
 
 COLUMNS = ("Noll", "mode", "nm rms", "±", "rms without (nm)", "Strehl without")
-"""Of `told_modes`."""
+"""Of `mode_rows`."""
 
 
-def told_wavefront(measured: Measured) -> list[tuple[str, str]]:
+def wavefront_rows(measured: Measured) -> list[tuple[str, str]]:
     """Return names and values of what a wavefront comes to."""
     lines = [
         ("rms wavefront error", f"{measured.rms_nm:.1f} nm"),
@@ -45,7 +45,7 @@ def told_wavefront(measured: Measured) -> list[tuple[str, str]]:
     ]
 
 
-def told_sign(measured: Measured) -> str:
+def sign_note(measured: Measured) -> str:
     """Return what is known of the sign of the defocus between the images.
 
     A pupil that is symmetric about its centre (no spider, or an even number of vanes) makes the
@@ -53,7 +53,7 @@ def told_sign(measured: Measured) -> str:
     """
     spider = measured.task.spider
     if spider is None or spider.vanes % 2 == 0:
-        why = "images of a pupil with point symmetry cannot tell it"
+        why = "images of a pupil with point symmetry cannot show it"
     else:
         why = "it is not checked"
     return (
@@ -82,7 +82,7 @@ def errors_of(measured: Measured) -> NDArray[np.float64]:
     return measured.sigma_nm
 
 
-def told_modes(measured: Measured) -> list[tuple[str, ...]]:
+def mode_rows(measured: Measured) -> list[tuple[str, ...]]:
     """Return a row of `COLUMNS` for each mode; of a pair of stacks the last two are empty."""
     rows: list[tuple[str, ...]] = []
     left = [("", "")] * len(measured.coefficients_nm)

@@ -8,7 +8,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.frames.window import Window
+from napari_lucky.frames.window import Window, as_window
+from napari_lucky.optics.plain_number import plain_number
 from napari_lucky.optics.pupil import Spider
 from napari_lucky.optics.telescope_sense import impossible
 from napari_lucky.wavefront.pair_model import COARSE, bins_for
@@ -17,19 +18,19 @@ Choice = Literal["random", "all", "ranked"]
 CHOICES: tuple[str, ...] = get_args(Choice)
 OPTICS = ("wavelength_nm", "focal_ratio", "pixel_um", "obstruction")
 FITTED = 66
-"""The last Noll index that is fitted, whatever is told: all of radial order 10 and less."""
+"""The last Noll index that is fitted, whatever is reported: all of radial order 10 and less."""
 MOST_MODES = 136
 LEAST_DEFOCUS = 0.3
 """In waves: below, the two images are too much alike."""
 
 
 @dataclass(frozen=True)
-class WavefrontTask:
+class WavefrontParameters:
     """What is measured, and how.
 
     Parameters
     ----------
-    focus, defocus : Window
+    focus, defocus : Window or (y, x, size)
         Of the focused and of the defocused star, on the same frame.
     wavelength_nm, focal_ratio, pixel_um : float
         They set the scale: lambda F#/pixel px across lambda/D.
@@ -37,13 +38,13 @@ class WavefrontTask:
         Diameter of the central obstruction over the pupil's.
     defocus_waves : float
         Of the defocused image against the focused one, waves peak-to-valley, with its sign: it adds
-        pi W (2 rho² - 1) to the phase. `waves_of_shift` makes it of mm.
+        pi W (2 rho² - 1) to the phase. `defocus_waves` makes it of mm.
     fit_defocus : bool
         Whether it is fitted, one for all frames, from within some 10 % of it.
     spider : Spider, optional
         Vanes before the pupil.
     modes : int
-        Noll 4 to this one are told; 66 at least are fitted.
+        Noll 4 to this one are reported; 66 at least are fitted.
     choice : {"random", "all", "ranked"}
         Which frames: `count` at random, all, or the `count` of the highest quality, which biases
         the answer.
@@ -52,7 +53,7 @@ class WavefrontTask:
     seed : int
         Of the choice and of the starts.
     d_over_r0 : float
-        First guess; the run's own takes its place.
+        First guess; what the run shows takes its place.
     gain, read_noise_e : float, optional
         Of the camera in e-/ADU and e-; measured on the frames if None.
     noise_source : str
@@ -76,6 +77,12 @@ class WavefrontTask:
     gain: float | None = None
     read_noise_e: float | None = None
     noise_source: str = "given"
+
+    def __post_init__(self) -> None:
+        for name in ("focus", "defocus"):
+            object.__setattr__(self, name, as_window(getattr(self, name)))
+        for name, unit in (("wavelength_nm", "nm"), ("focal_ratio", ""), ("pixel_um", "um")):
+            object.__setattr__(self, name, plain_number(getattr(self, name), unit, name))
 
     @property
     def sampling(self) -> float:
@@ -172,7 +179,7 @@ class WavefrontTask:
         return tuple(notes)
 
 
-def waves_of_shift(shift_mm: float, focal_ratio: float, wavelength_nm: float) -> float:
+def defocus_waves(shift_mm: float, focal_ratio: float, wavelength_nm: float) -> float:
     """Return the defocus in waves peak-to-valley that a shift of the focus by some mm makes.
 
     W = dz / (8 F² lambda).

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from napari_lucky.calibration.masters import DEAD_BELOW, Combine, combined, freed_of, normalised
+from napari_lucky.calibration.masters import DEAD_BELOW, combined, freed_of, normalised
+from napari_lucky.calibration.step import Combine
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Progress, silent
+from napari_lucky.execution.job import QUIET, Job
+from napari_lucky.fits.arrays import FramesLike, ImageLike, as_frames, as_image
 from napari_lucky.fits.run import Run
 from napari_lucky.frames.frames import Frames
-from napari_lucky.frames.history import FIRST, History, Step, read_history
+from napari_lucky.frames.history import FIRST, History, Record, read_history
 from napari_lucky.frames.sensor_image import (
     SensorImage,
     bands_of,
@@ -77,15 +77,14 @@ class FlatField:
 
 
 def flat_field(
-    flat: Frames,
-    dark: NDArray[Any] | None = None,
+    flat: FramesLike,
+    dark: ImageLike | None = None,
+    *,
     combine: Combine = "mean",
     clip_sigma: float = 4.0,
     dead_below: float = DEAD_BELOW,
-    *,
     history: History | None = None,
-    progress: Progress = silent,
-    executor: Executor | None = None,
+    job: Job = QUIET,
 ) -> FlatField:
     """Combine a flat's frames, take off the dark, and normalise to median 1.
 
@@ -95,15 +94,15 @@ def flat_field(
 
     Parameters
     ----------
-    flat : Frames
+    flat : Frames, path or array
         One frame or many, ADU.
-    dark : ndarray, (y, x), optional
+    dark : array, (y, x), or path, optional
         Combined dark of the same exposure, ADU.
-    combine, clip_sigma, progress, executor
+    combine, clip_sigma, job
         See `master`.
     dead_below : float
         See `master_flat`.
-    history : tuple of Step, optional
+    history : tuple of Record, optional
         The flat's; that of its file's header if None.
 
     Raises
@@ -111,9 +110,10 @@ def flat_field(
     LuckyError
         If the shapes differ, the flat is no brighter than the dark, or all of it is dead.
     """
-    work: dict[str, Any] = {"progress": progress, "executor": executor}
+    flat = as_frames(flat, "flat")
+    dark = None if dark is None else as_image(dark, "dark")
     response, light = made_flat(
-        flat, dark, combine, clip_sigma, dead_below, history=history, **work
+        flat, dark, combine, clip_sigma, dead_below, history=history, job=job
     )
     return FlatField(np.asarray(response), None if light is None else np.asarray(light))
 
@@ -126,13 +126,11 @@ def made_flat(
     dead_below: float,
     *,
     history: History | None = None,
-    progress: Progress = silent,
-    executor: Executor | None = None,
+    job: Job = QUIET,
 ) -> tuple[SensorImage, SensorImage | None]:
     """Make response and light as `flat_field` does; those of a large sensor are not in memory."""
     done = {step.name for step in (header_history(flat) if history is None else history)}
-    work: dict[str, Any] = {"progress": progress, "executor": executor}
-    image = combined(flat, combine, clip_sigma, what="flat", **work)
+    image = combined(flat, combine, clip_sigma, what="flat", job=job)
     if NORMALISED in done:
         return _alive(image, dead_below), None
     if SUBTRACTED in done:
@@ -176,7 +174,7 @@ def check_kind(frames: Frames, kind: str, history: History | None = None) -> Non
         With a header, which may tell; see `TYPES`.
     kind : str
         "dark" or "flat": as what it is given.
-    history : tuple of Step, optional
+    history : tuple of Record, optional
         What was done to it; that of its file's header if None.
     """
     other = "flat" if kind == "dark" else "dark"
@@ -193,7 +191,7 @@ def check_kind(frames: Frames, kind: str, history: History | None = None) -> Non
             )
 
 
-def tell_kind(path: str | Path | None, kind: str) -> list[str]:
+def kind_notes(path: str | Path | None, kind: str) -> list[str]:
     """Return a sentence if what is given as dark or flat is called as the other one."""
     other = "flat" if kind == "dark" else "dark"
     name = "" if path is None else Path(path).name
@@ -210,7 +208,7 @@ def _header_with(frames: Frames, keyword: str) -> Mapping[str, Any]:
 
 def flat_steps(
     field: FlatField, parameters: Mapping[str, Any], dark: Mapping[str, Any] | None = None
-) -> tuple[Step, ...]:
+) -> tuple[Record, ...]:
     """Return the history of a response that was made here; all but the last that of its light.
 
     Parameters
@@ -224,8 +222,8 @@ def flat_steps(
     """
     told: dict[str, Any] = {"rms": field.rms, "dead_pixels": field.dead}
     if field.light is None:  # it was given so
-        return (Step(NORMALISED, told),)
+        return (Record(NORMALISED, told),)
     told["median"] = field.level
-    combined = Step("combine flat", dict(parameters))
-    subtracted = () if dark is None else (Step(SUBTRACTED, inputs=dict(dark)),)
-    return (combined, *subtracted, Step(NORMALISED, told))
+    combined = Record("combine flat", dict(parameters))
+    subtracted = () if dark is None else (Record(SUBTRACTED, inputs=dict(dark)),)
+    return (combined, *subtracted, Record(NORMALISED, told))

@@ -13,11 +13,11 @@ from napari_lucky.frames.frames import Frames
 from napari_lucky.frames.lazy_array import LazyArray
 
 MOST_TOLD = 3
-"""Frames of a layer that are told of: where a folder is gone, all others are as well."""
+"""Frames of a layer that are reported one by one; where a folder is gone, all are lost."""
 
 
 class ShownArray(LazyArray):
-    """Frames as a layer shows them: one that cannot be read is empty, and the user is told once.
+    """Frames as a layer shows them: one that cannot be read is empty, and a message says so once.
 
     napari asks for a frame in the middle of drawing, where an exception would stop its slider.
     What computes takes `frames`, which raise.

@@ -5,29 +5,30 @@ import pytest
 from astropy.io import fits
 
 from napari_lucky import (
-    ArrayFrames,
+    Calibrate,
     LuckyError,
     Recipe,
-    Step,
+    Select,
     calibrate,
-    flat_field,
-    make_masters,
     open_run,
     process,
     simulate_run,
     write_fits,
 )
-from napari_lucky.calibration.flat_field import (
+from napari_lucky.calibration import flat_field
+from napari_lucky.calibration.flat import (
     NORMALISED,
     SUBTRACTED,
     FlatField,
     flat_steps,
-    tell_kind,
+    kind_notes,
 )
 from napari_lucky.cli.main import main
-from napari_lucky.fits.integers import Integers
+from napari_lucky.fits.integers import IntegerFormat
 from napari_lucky.fits.read_back import read_saved
 from napari_lucky.fits.write import ImageResult
+from napari_lucky.frames import ArrayFrames, Record
+from napari_lucky.pipeline import make_masters
 from napari_lucky.plots.flat import FlatDrawing
 
 SHAPE = (40, 60)
@@ -121,7 +122,7 @@ def test_the_same_frames_make_the_same_files(folders, tmp_path):
     [
         ({"row": 40}, "no row 40; its rows are 0 to 39"),
         ({"row": -1}, "no row -1"),
-        ({"combine": "mode"}, "mean or a median"),
+        ({"combine": "mode"}, "one of mean, median"),
         ({"flat": "absent"}, "no such file"),
         ({"flat": "darks", "dark": "flats"}, "swapped"),
     ],
@@ -163,11 +164,14 @@ def test_process_gives_the_same_with_the_masters_as_with_raw_dark_and_flat(
 ):
     folder, focus, defocus = raw
     make_masters(folder / "flat.fits", tmp_path, folder / "dark.fits")
-    recipe = {"frames": (str(folder / "cube.fits"),), "focus": focus, "defocus": defocus}
-    recipe.update(keep=2, dead_below=dead_below)
-    one = process(Recipe(**recipe, dark=f"{folder}/dark.fits", flat=f"{folder}/flat.fits"))
+    raw_masters = Calibrate(
+        dark=folder / "dark.fits", flat=folder / "flat.fits", dead_below=dead_below
+    )
+    cube = folder / "cube.fits"
+    recipe = Recipe(cube, raw_masters, Select(keep=2), focus=focus, defocus=defocus)
+    one = process(recipe)
     masters = {name: f"{tmp_path}/master_{name}.fits" for name in ("dark", "flat")}
-    two = process(Recipe(**recipe, **masters))
+    two = process(recipe.changed(Calibrate, **masters))
     for name, image in one.images.items():
         np.testing.assert_allclose(two.images[name].data, image.data, rtol=1e-6)
     np.testing.assert_allclose(two.table.shifts, one.table.shifts, atol=1e-6)
@@ -178,10 +182,10 @@ def test_process_gives_the_same_with_the_masters_as_with_raw_dark_and_flat(
     # the trap that this test is for: the same flat without its history loses the dark twice
     fits.writeto(tmp_path / "bare.fits", fits.getdata(masters["flat"]))
     with pytest.raises(LuckyError, match="no light in it"):
-        process(Recipe(**recipe, dark=masters["dark"], flat=str(tmp_path / "bare.fits")))
+        process(recipe.changed(Calibrate, dark=masters["dark"], flat=tmp_path / "bare.fits"))
 
 
-@pytest.mark.parametrize("integers", [Integers(), Integers(1.5, 16)])
+@pytest.mark.parametrize("integers", [IntegerFormat(), IntegerFormat(1.5, 16)])
 def test_a_master_flat_saved_as_integers_is_known_again(folders, tmp_path, integers):
     make_masters(folders / "flats", tmp_path, folders / "darks")
     write_fits(tmp_path / "x.fits", read_saved(tmp_path / "master_flat.fits"), integers)
@@ -191,7 +195,7 @@ def test_a_master_flat_saved_as_integers_is_known_again(folders, tmp_path, integ
 
 
 def test_a_flat_freed_of_its_dark_is_normalised_alone(folders, tmp_path):
-    light = ImageResult((LEVEL * response()).astype("f4"), history=(Step(SUBTRACTED),))
+    light = ImageResult((LEVEL * response()).astype("f4"), history=(Record(SUBTRACTED),))
     write_fits(tmp_path / "light.fits", [light])
     frames, dark = ArrayFrames(np.zeros((3, *SHAPE))), ArrayFrames(np.full(SHAPE, DARK))
     made = calibrate(frames, dark, open_run(tmp_path / "light.fits"))
@@ -204,7 +208,7 @@ def test_a_flat_freed_of_its_dark_is_normalised_alone(folders, tmp_path):
 
 def test_a_master_flat_that_is_all_dead_is_told():
     with pytest.raises(LuckyError, match=r"no pixel with a response of 0\.9"):
-        flat_field(ArrayFrames(np.full(SHAPE, 0.5)), dead_below=0.9, history=(Step(NORMALISED),))
+        flat_field(ArrayFrames(np.full(SHAPE, 0.5)), dead_below=0.9, history=(Record(NORMALISED),))
 
 
 def test_steps_of_a_flat_given_normalised():
@@ -295,12 +299,12 @@ def test_a_dark_given_as_the_flat_is_noticed(tmp_path):
         with pytest.raises(LuckyError, match="dark and flat are not swapped"):
             make_masters(given[1], tmp_path / "out", given[0])
     notes = []
-    _, files = make_masters(flat, tmp_path / "out", both, tell=notes.append)
+    _, files = make_masters(flat, tmp_path / "out", both, notify=notes.append)
     assert notes == []
     with pytest.raises(LuckyError, match="given as the flat, but it is a master dark"):
         calibrate(run, None, open_run(next(f for f in files if f.name == "master_dark.fits")))
-    assert tell_kind("night/dark_1.fits", "flat") == [
+    assert kind_notes("night/dark_1.fits", "flat") == [
         "dark_1.fits is given as the flat: check that dark and flat are not swapped."
     ]
     for path, kind in (("dark.fits", "dark"), ("flat_dark.fits", "flat"), (None, "flat")):
-        assert tell_kind(path, kind) == []
+        assert kind_notes(path, kind) == []

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_lucky.fits.frame_table import FrameTable
 from napari_lucky.frames.history import History, frame_places
 from napari_lucky.frames.window import Window
-from napari_lucky.optics.diffraction import Diffraction
+from napari_lucky.ranking.step import Rank
 from napari_lucky.viewer.from_layers import history_of, table_of
 
 
@@ -23,25 +23,17 @@ class Ranked:
     shifts: Any
     focus: Window
     quality: NDArray[np.float64]
-    metric: str
-    smooth: float
-    diffraction: Diffraction | None
+    by: Rank
     history: History
     numbers: NDArray[np.intp]  # of the frames in the run, of which some may have been chosen
-
-    @property
-    def psf(self) -> tuple[float, float] | None:
-        """Sampling and obstruction, if they were given."""
-        known = self.diffraction
-        return None if known is None else (known.sampling, known.obstruction)
 
     def table(self) -> FrameTable:
         """Return shift, quality and choice of each frame, as the shifts tell them now."""
         features, metadata = self.shifts.features, self.shifts.metadata
         return table_of(features, metadata, len(self.quality), history_of(self.layer))
 
-    def is_told(self) -> bool:
-        """Tell whether the quality in the shifts' features is still the one of this ranking."""
+    def is_current(self) -> bool:
+        """Return whether the quality in the shifts' features is still the one of this ranking."""
         place, inside = self.places()
         told = self.shifts.features.get("quality", np.nan * place)
         quality = np.asarray(told, np.float64)

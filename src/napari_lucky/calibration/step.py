@@ -1,0 +1,43 @@
+"""The calibration as a step of the job."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from napari_lucky.steps.declaration import Step, param
+
+Combine = Literal["mean", "median"]
+
+
+class Calibrate(Step, table="calibrate", place=10):
+    """Subtract the dark, divide by the flat, mask hot, dead and saturated pixels.
+
+    calibrated = (raw − dark) / flat, the flat less its dark and divided by its median; see
+    `napari_lucky.calibrate`. Without a dark, hot pixels are those that stand still on the sensor.
+    """
+
+    dark: str | None = param(None, "A file or a folder of dark frames.", option="--dark", path=True)
+    flat: str | None = param(None, "A file or a folder of flat frames.", option="--flat", path=True)
+    combine: Combine = param("mean", "How the frames become one master.")
+    clip_sigma: float = param(
+        4.0, "Values further off are left out of a master; 0 for none.", "σ", "clip", step=0.5, ge=0
+    )
+    hot_sigma: float = param(
+        8.0, "Pixels that stand out by more are hot.", "σ", "hot over", step=0.5, gt=0
+    )
+    dead_below: float = param(
+        0.2,
+        "Pixels under this fraction of the flat's median are dead.",
+        label="dead below",
+        step=0.05,
+        ge=0,
+        lt=1,
+    )
+    saturation: float | None = param(
+        None,
+        "Raw pixels of this and more are masked, such as 4095 for 12 bits; from the header's "
+        "SATURATE, the file's integers or the run itself if not given.",
+        "ADU",
+        option="--saturation",
+        gt=0,
+    )

@@ -1,0 +1,108 @@
+"""Recipes and layers: what layers were made with as a recipe, and a recipe's file from a dialog."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from qtpy.QtWidgets import QFileDialog, QWidget
+
+from napari_lucky.calibration.calibrate import calibrated_in
+from napari_lucky.fits.image import is_fits_name
+from napari_lucky.frames.frames import Frames, chain_of
+from napari_lucky.frames.history import History, frame_numbers, recorded_windows
+from napari_lucky.frames.lazy_array import LazyArray
+from napari_lucky.frames.window import Window
+from napari_lucky.pipeline.recipe import Recipe, recipe_of_history
+from napari_lucky.steps.declaration import Step
+from napari_lucky.viewer.from_layers import frames_of
+
+PATTERN = "Recipe (*.toml)"
+
+
+def ask_where_from(parent: QWidget) -> Path | None:
+    """Return the recipe to open; None if the dialog was cancelled."""
+    path, _ = QFileDialog.getOpenFileName(parent, "Open recipe", "", PATTERN)
+    return Path(path) if path else None
+
+
+def ask_where_to(parent: QWidget) -> Path | None:
+    """Return where to save a recipe; the dialog asks before a file is replaced."""
+    path, _ = QFileDialog.getSaveFileName(parent, "Save recipe", "recipe.toml", PATTERN)
+    return Path(path) if path else None
+
+
+def recipe_of_layer(layer: Any, history: History, *steps: Step) -> tuple[Recipe, list[str]]:
+    """Return the recipe that a history records, and what it cannot say.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+        Frames of a run.
+    history : tuple of Record
+        Theirs, with the registration and what came after it.
+    *steps : Step
+        In place of those in the history.
+    """
+    frames, missing = frames_of(layer), []
+    files, done = files_of_run(frames), {record.name for record in history}
+    given: dict[str, Any] = {}
+    if "choose frames" in done:
+        numbers = frame_numbers(np.arange(frames.shape[0]), history)
+        step = int(numbers[1] - numbers[0]) if len(numbers) > 1 else 1
+        given |= {"start": int(numbers[0]), "stop": int(numbers[-1]) + 1, "step": step}
+    for name, window in zip(("focus", "defocus"), recorded_windows(history), strict=True):
+        if window is not None:
+            given[name] = _spec(window)
+            if window.height != window.width:
+                missing.append(
+                    f"The {name} window has {window.height} x {window.width} pixels; a recipe's "
+                    f"windows are square, and this one has a side of {max(window.shape)}."
+                )
+    if "calibrate" in done and calibrated_in(frames) is None:
+        missing.append(
+            "The frames were calibrated before they were saved and opened again; write the raw "
+            "run's path into the recipe."
+        )
+    elif files:
+        given["frames"] = files
+    else:
+        missing.append("The run is in no file; write its path into the recipe.")
+    recipe = recipe_of_history(history, **given).with_steps(*steps)
+    for label, path in recipe.paths().items():
+        if not Path(path).exists():
+            missing.append(
+                f"The {label} “{Path(path).name}” is in no file: save it, and write its path into "
+                "the recipe."
+            )
+    return recipe, missing
+
+
+def _spec(window: Window) -> tuple[int, int, int]:
+    return (*window.centre, max(window.shape))
+
+
+def files_of_run(frames: Frames) -> list[str]:
+    """Return the folder or the files that frames are read from; nothing if they are in none."""
+    *_, run = chain_of(frames)
+    if not hasattr(run, "images"):
+        return []
+    files = list(dict.fromkeys(image.path for image in run.images))
+    folder = files[0].parent
+    known = {*files, *(left.path for left in run.left_out)}
+    if len(files) > 1 and all(
+        folder / name in known for name in os.listdir(folder) if is_fits_name(name)
+    ):
+        return [str(folder)]
+    return [str(path) for path in files]
+
+
+def source_of(layer: Any) -> str:
+    """Return the file or folder that a layer was read from; its name if there is none."""
+    files = files_of_run(frames_of(layer)) if isinstance(layer.data, LazyArray) else []
+    source = getattr(layer.source, "path", None)
+    if source:
+        return str(source)
+    return files[0] if len(files) == 1 else str(layer.name)

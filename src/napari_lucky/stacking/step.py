@@ -1,0 +1,73 @@
+"""Stacking as a step of the job: what a method of stacking is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.execution.job import Job
+from napari_lucky.frames.frames import Frames
+from napari_lucky.frames.window import Window
+from napari_lucky.imaging.shifts import Shifted, applied_shifts
+from napari_lucky.steps.declaration import Step, param
+
+
+@dataclass(frozen=True, eq=False)
+class ToStack:
+    """What a method of stacking is given.
+
+    Parameters
+    ----------
+    frames : Frames
+        Calibrated, not shifted.
+    shifts : ndarray, (n, 2)
+        (dy, dx) in pixels.
+    index : ndarray of int
+        Frames to stack.
+    window : Window
+        What of them.
+    quality : ndarray, (n,), optional
+        Of all frames.
+    subpixel : bool
+        Whether frames are shifted by fractions of a pixel.
+    what : str
+        What is done, for the person who waits.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
+    """
+
+    frames: Frames
+    shifts: NDArray[np.float64]
+    index: NDArray[np.intp]
+    window: Window
+    quality: NDArray[np.float64] | None
+    subpixel: bool
+    what: str
+    job: Job
+
+    @property
+    def shifted(self) -> Shifted:
+        """The frames, shifted."""
+        return Shifted(self.frames, self.shifts, self.subpixel)
+
+    @property
+    def applied(self) -> NDArray[np.float64]:
+        """The shifts as they are applied: whole pixels unless subpixel."""
+        return applied_shifts(self.shifts, self.subpixel)
+
+
+class StackFrames(Step, table="stack", place=100, kinds=True, default="mean"):
+    """Make one image of the frames that are kept, and of the defocused star's alike."""
+
+    of_all: ClassVar[bool] = False
+    """Whether it chooses among all frames itself."""
+    subpixel: bool = param(
+        True, "Shift by fractions of a pixel, with a windowed sinc; else by whole pixels."
+    )
+
+    def stack(self, given: ToStack) -> Any:
+        """Return the `Stack` of some frames in a window."""
+        raise NotImplementedError
