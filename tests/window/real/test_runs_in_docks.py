@@ -24,4 +24,4 @@ def test_real_runs_go_through_without_help(viewer, hand, real_data, messages, na
 
     focus, long_exposure = layer(" focus"), layer("long exposure")
     assert np.nanmax(focus.data) > np.nanmax(long_exposure.data)
-    assert messages() == []
+    assert {kind for kind, _ in messages()} <= {"info", "warning"}  # what is doubtful is said
