@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from magicgui.widgets import Container, LineEdit, PushButton
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QFileDialog, QStyle
 
 from napari_lucky.fits.image import SUFFIXES
 
@@ -15,8 +15,8 @@ class PathEdit(Container):
 
     def __init__(self, name: str, label: str, tooltip: str) -> None:
         self.line = LineEdit(name="path", tooltip=tooltip)
-        file = PushButton(text="File", tooltip="Choose a FITS file")
-        folder = PushButton(text="Folder", tooltip="Choose a folder of FITS frames")
+        file = PushButton(text=" ", tooltip="Choose a FITS file")
+        folder = PushButton(text=" ", tooltip="Choose a folder of FITS frames")
         super().__init__(
             name=name,
             label=label,
@@ -26,9 +26,11 @@ class PathEdit(Container):
             labels=False,
         )
         self.margins = (0, 0, 0, 0)
-        for button in (file, folder):  # the line needs the room
-            wide = round(0.6 * len(button.text), 1)
-            button.native.setStyleSheet(f"min-width: {wide}em; max-width: {wide}em; padding: 3px")
+        icons = QStyle.StandardPixmap
+        for button, icon in ((file, icons.SP_FileIcon), (folder, icons.SP_DirIcon)):
+            button.native.setIcon(self.native.style().standardIcon(icon))
+            button.native.setText("")
+            button.native.setStyleSheet("min-width: 18px; max-width: 18px; padding: 3px")
         file.changed.connect(self._choose_file)
         folder.changed.connect(self._choose_folder)
 
