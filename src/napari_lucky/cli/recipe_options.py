@@ -212,8 +212,6 @@ def _with_table(
                 f"{option} is of the method {' or '.join(kinds)}: add --{table} {kinds[0]}."
             )
         values[one.name] = plain_value(one, _given(given, option))
-    if "keep" in values and table == "select":
-        values.setdefault("above", None)  # a new cut, not that of the recipe
     if not values and named not in asked:
         return recipe
     made: Step = changed_step(table, values, last)

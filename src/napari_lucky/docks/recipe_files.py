@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_lucky.calibration.calibrate import calibrated_in
 from napari_lucky.fits.image import is_fits_name
+from napari_lucky.fits.inputs import files_of_frames
 from napari_lucky.frames.frames import Frames, chain_of
 from napari_lucky.frames.history import History, frame_numbers, recorded_windows
 from napari_lucky.frames.lazy_array import LazyArray
@@ -86,10 +87,10 @@ def _spec(window: Window) -> tuple[int, int, int]:
 
 def files_of_run(frames: Frames) -> list[str]:
     """Return the folder or the files that frames are read from; nothing if they are in none."""
-    *_, run = chain_of(frames)
-    if not hasattr(run, "images"):
+    files = files_of_frames(frames)
+    if not files:
         return []
-    files = list(dict.fromkeys(image.path for image in run.images))
+    *_, run = chain_of(frames)
     folder = files[0].parent
     known = {*files, *(left.path for left in run.left_out)}
     if len(files) > 1 and all(

@@ -47,7 +47,7 @@ class FrameTable:
         Whether the frame is kept.
     reference : tuple of float
         (y, x) where the tracked point lands; the point itself is reference − shift.
-    history : tuple of Step
+    history : tuple of Record
         How the numbers came about.
     sigma : ndarray of float64, (n, 2), optional
         1-sigma errors of the shifts in pixels; NaN where there is no shift.

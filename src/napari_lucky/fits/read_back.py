@@ -37,7 +37,7 @@ class Coordinates:
         (y, x) or (frame, y, x) in pixels: one row a point, or one row a corner.
     name : str
         The layer's.
-    history : tuple of Step
+    history : tuple of Record
         How they came about.
     """
 

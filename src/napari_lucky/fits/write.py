@@ -77,7 +77,7 @@ class ImageResult:
         Becomes EXTNAME.
     header : astropy.io.fits.Header, optional
         The source's.
-    history : tuple of Step
+    history : tuple of Record
         What was done to the pixels.
     origin : tuple of int
         (y, x) of the first pixel in the source's images; into LTV2, LTV1, and taken off CRPIX.

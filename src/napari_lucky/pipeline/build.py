@@ -33,7 +33,7 @@ from napari_lucky.frames.sensor_image import BitMask, SensorImage, StoredImage, 
 from napari_lucky.pipeline.recipe import Input, ReadShifts, Recipe
 from napari_lucky.registration.find_star import find_star
 from napari_lucky.registration.step import Register
-from napari_lucky.steps.declaration import Step, params
+from napari_lucky.steps.declaration import params
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ class Chain:
         Numbers of the frames in the run.
     files : list of str
         Their files.
-    steps : tuple of Step
+    steps : tuple of Record
         What was done to the pixels.
     recipe : Recipe
         With what was found filled in.
@@ -229,8 +229,6 @@ def _feed(made: Any, value: Any) -> None:
             _feed(made, item)
     elif isinstance(value, dict):
         _feed(made, list(value.items()))
-    elif isinstance(value, Step):
-        _feed(made, (value.table, value.model_dump()))
     elif is_dataclass(value):
         _feed(made, type(value).__name__)
         _feed(made, [getattr(value, field.name) for field in fields(value) if field.init])

@@ -88,7 +88,7 @@ def track_and_rank(
         Numbers of the frames in the run.
     files : list of str
         Their files.
-    steps : tuple of Step
+    steps : tuple of Record
         What was done to the frames.
     sampling : Sampling, optional
         If it is known already.

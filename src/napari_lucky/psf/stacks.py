@@ -51,7 +51,7 @@ def stacked_frames(
         Calibrated, not shifted.
     table : FrameTable
         A row for each of them.
-    history : tuple of Step
+    history : tuple of Record
         The stack's.
 
     Raises

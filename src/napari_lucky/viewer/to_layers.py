@@ -67,7 +67,7 @@ def image_tuple(
         The layer's name.
     header : astropy.io.fits.Header, optional
         The source's; into the metadata.
-    history : tuple of Step
+    history : tuple of Record
         What was done to the pixels; into the metadata.
     origin : tuple of int
         (y, x) of the first pixel in `like`, or on the sensor: the layer is put where its window

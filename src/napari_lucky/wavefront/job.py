@@ -56,7 +56,7 @@ class MeasuredWavefront:
         Their numbers in the run.
     files : sequence of str
         Their files.
-    history : tuple of Step
+    history : tuple of Record
         What was done to the pixels before.
     notes : tuple of str
         What the user should know.
