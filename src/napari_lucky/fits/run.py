@@ -25,6 +25,7 @@ from napari_lucky.fits.gzip_file import Unpacked, is_gzipped
 from napari_lucky.fits.header_scan import HeaderTemplate, header_template, signature
 from napari_lucky.fits.image import FitsImage, Layout
 from napari_lucky.fits.plain_header import header_bytes, plain_layout
+from napari_lucky.fits.times import UNKNOWN, cards_time, header_time
 from napari_lucky.frames.array_like import ArrayLike, size_text
 from napari_lucky.frames.frames import Index
 from napari_lucky.frames.window import Window
@@ -103,6 +104,21 @@ class Run(ArrayLike):
             if image.layout.hdu == 0 and offset and text not in header_bytes(image.path, offset):
                 return None
         return self.header
+
+    def times(self) -> NDArray[np.datetime64] | None:
+        """Return when each frame was taken, (n,), UTC to the microsecond; None if no header says.
+
+        That is the beginning of the exposure where a header tells it (DATE-OBS and the like). Of
+        the frames of a cube the header tells the first one's alone; the others are NaT.
+        """
+        return self._times
+
+    @cached_property
+    def _times(self) -> NDArray[np.datetime64] | None:
+        times = np.full(self.shape[0], UNKNOWN)
+        for start, image in zip(self._starts.tolist(), self.images, strict=False):
+            times[start] = _time_of(image)
+        return None if np.isnat(times).all() else times
 
     @cached_property
     def files(self) -> list[str]:
@@ -222,6 +238,15 @@ def _open_folder(folder: Path) -> Run:
     return Run(
         tuple(images), (*left_out, *no_files, *odd, *odd_shapes), readable(folder.resolve().name)
     )
+
+
+def _time_of(image: FitsImage) -> np.datetime64:
+    layout = image.layout
+    with suppress(LuckyError, OSError):  # told where the pixels are read
+        if layout.hdu == 0 and layout.offset and not is_gzipped(image.path):
+            return cards_time(header_bytes(image.path, layout.offset))
+        return header_time(fits_image.read_header(image.path, layout.hdu))
+    return UNKNOWN
 
 
 def _natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:

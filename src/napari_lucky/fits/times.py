@@ -1,0 +1,98 @@
+"""When a frame was taken, by the cards of its header."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from napari_lucky.fits.header_scan import CARD
+
+Time = np.datetime64
+"""UTC, to the microsecond; NaT where it is not known."""
+UNKNOWN = np.datetime64("NaT", "us")
+STARTS = ("DATE-OBS", "DATE-BEG", "DATE_OBS")
+"""Keywords of the beginning of an exposure, with the date and mostly with the time."""
+CLOCKS = ("TIME-OBS", "UT", "UTC", "UTSTART", "UT-OBS", "TIME-BEG", "TIME_OBS")
+"""Keywords of the time where the date stands alone."""
+DAYS = {
+    "MJD-BEG": 40587.0,
+    "MJD-OBS": 40587.0,
+    "MJD": 40587.0,
+    "JD": 2440587.5,
+    "JD-OBS": 2440587.5,
+}
+"""Keywords of a time in days, and that of 1970-01-01."""
+KEYWORDS = frozenset((*STARTS, *CLOCKS, *DAYS, "TIMESYS"))
+BEHIND = {"TAI": 37, "TT": 69.184, "TDT": 69.184, "GPS": 18}
+"""Seconds that UTC is behind other clocks, since 2017: nearer than cameras are, and no table."""
+ISO = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ]\s*(\d\d:\d\d(?::\d\d(?:[.,]\d*)?)?))?\s*Z?")
+BRITISH = re.compile(r"(\d\d)/(\d\d)/(\d\d)(\d\d)?")
+CLOCK = re.compile(r"\d\d:\d\d(:\d\d([.,]\d*)?)?")
+
+
+def header_time(header: Mapping[str, Any]) -> Time:
+    """Return the beginning of the exposure that a header tells, UTC.
+
+    Parameters
+    ----------
+    header : mapping
+        Values by keyword, such as an `astropy.io.fits.Header`.
+
+    Returns
+    -------
+    numpy.datetime64
+        To the microsecond; NaT where there is no time, or a date alone.
+    """
+    behind = BEHIND.get(str(header.get("TIMESYS", "UTC")).strip().upper(), 0)
+    for keyword in STARTS:
+        date, clock = _date_and_clock(str(header.get(keyword, "")).strip())
+        if not clock:
+            clocks = (str(header.get(name, "")).strip() for name in CLOCKS)
+            clock = next((text for text in clocks if CLOCK.fullmatch(text)), "")
+        if date and clock:
+            try:
+                found = np.datetime64(f"{date}T{clock.replace(',', '.').rstrip('.')}", "us")
+            except ValueError:  # a thirteenth month
+                continue
+            return found - np.timedelta64(round(behind * 1e6), "us")
+    for keyword, epoch in DAYS.items():
+        days = header.get(keyword)
+        if isinstance(days, (int, float)) and 0 < days - epoch < 1e5:
+            seconds = (days - epoch) * 86400 - behind
+            return np.datetime64(round(seconds * 1e6), "us")
+    return UNKNOWN
+
+
+def _date_and_clock(text: str) -> tuple[str, str]:
+    if found := ISO.fullmatch(text):
+        return found[1], found[2] or ""
+    if found := BRITISH.fullmatch(text):  # as it was written until 1998
+        day, month, first, last = found.groups()
+        return f"{first + last if last else '19' + first}-{month}-{day}", ""
+    return "", ""
+
+
+def cards_time(header: bytes) -> Time:
+    """Return the time that the bytes of a header tell; see `header_time`."""
+    values: dict[str, Any] = {}
+    for start in range(0, len(header), CARD):
+        keyword = header[start : start + 8].decode("ascii", "replace").rstrip()
+        if keyword in KEYWORDS and header[start + 8 : start + 9] == b"=":
+            values.setdefault(keyword, _value(header[start + 9 : start + CARD]))
+        elif keyword == "END":
+            break
+    return header_time(values)
+
+
+def _value(field: bytes) -> Any:
+    text = field.decode("ascii", "replace").strip()
+    if text.startswith("'"):
+        return text[1:].partition("'")[0].strip()
+    text = text.partition("/")[0].strip() if not BRITISH.match(text) else text
+    try:
+        return float(text.replace("D", "E"))
+    except ValueError:
+        return text

@@ -1,0 +1,59 @@
+"""When frames were taken, by their headers."""
+
+import gzip
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from napari_lucky import calibrate, open_run
+from napari_lucky.fits.times import UNKNOWN, header_time
+from napari_lucky.frames.times import frame_times
+
+PIXELS = np.arange(12, dtype=np.uint16).reshape(3, 4)
+
+
+def utc(text):
+    return np.datetime64(text, "us")
+
+
+@pytest.mark.parametrize(
+    ("cards", "time"),
+    [
+        ({"DATE-OBS": "2026-05-12T21:03:04.125"}, "2026-05-12T21:03:04.125"),
+        ({"DATE-OBS": "2026-05-12 21:03:04,5Z"}, "2026-05-12T21:03:04.5"),
+        ({"DATE-OBS": "2026-05-12", "TIME-OBS": "21:03:04.000001"}, "2026-05-12T21:03:04.000001"),
+        ({"DATE-OBS": "12/05/98", "UT": "21:03"}, "1998-05-12T21:03"),
+        ({"DATE-BEG": "2026-05-12T21:03:04", "TIMESYS": "TAI"}, "2026-05-12T21:02:27"),
+        ({"MJD-OBS": 61172.5}, "2026-05-12T12:00"),
+        ({"JD": 2461173.0}, "2026-05-12T12:00"),
+        ({"DATE-OBS": "2026-13-12T21:03:04"}, "NaT"),
+        ({"DATE-OBS": "2026-05-12"}, "NaT"),
+        ({"DATE-OBS": 7, "MJD-OBS": "late"}, "NaT"),
+        ({}, "NaT"),
+    ],
+)
+def test_a_header_tells_the_beginning_of_the_exposure(cards, time, tmp_path):
+    header = fits.Header(list(cards.items()))
+    assert np.array_equal(header_time(header), utc(time), equal_nan=True)
+    fits.PrimaryHDU(PIXELS, header).writeto(tmp_path / "a.fits")
+    times = open_run(tmp_path / "a.fits").times()
+    assert times is None if time == "NaT" else times.tolist() == [utc(time).item()]
+
+
+def test_each_frame_has_its_own_time_in_every_view(tmp_path):
+    told = [f"2026-05-12T21:03:0{k}" for k in range(4)]
+    for k, time in enumerate(told[:3]):
+        path = tmp_path / f"a_{k}.fits"
+        fits.PrimaryHDU(PIXELS, fits.Header([("DATE-OBS", time)])).writeto(path)
+    cube = fits.PrimaryHDU(np.stack([PIXELS] * 2), fits.Header([("DATE-OBS", told[3])]))
+    cube.writeto(tmp_path / "a_3.fits")
+    run = open_run(tmp_path)
+    expected = [utc(time) for time in told] + [UNKNOWN]
+    assert np.array_equal(run.times(), expected, equal_nan=True)
+    some = calibrate(run[[3, 1]])
+    assert np.array_equal(frame_times(some), [utc(told[3]), utc(told[1])])
+    assert frame_times(run[[4]]) is None
+    packed = tmp_path / "b.fits.gz"
+    packed.write_bytes(gzip.compress((tmp_path / "a_1.fits").read_bytes()))
+    assert open_run(packed).times() == utc(told[1])
