@@ -80,6 +80,7 @@ def asked(*options):
         ("--stack drizzle,1.5,0.5,false", StackDrizzle(scale=1.5, drop=0.5, subpixel=False)),
         ("--stack method=drizzle,1.5", StackDrizzle(scale=1.5)),
         ("--integers 4095,12", Output(integers="4095,12")),
+        ("--plain", Output(plain=True)),
         ("--shifts frames.csv", ReadShifts(table_file="frames.csv")),
     ],
 )

@@ -105,6 +105,18 @@ def test_the_parts_of_a_whole_image_are_not_those_of_a_window():
     assert set(cut) == {"LTV1", "LTV2"}
 
 
+@pytest.mark.parametrize(
+    "keyword",
+    ["CCDSEC", "BIASSEC", "TRIMSEC1", "IMAGEH", "ATM1_1", "DTV2", "SUBRECT", "FRAMEX", "FRAMEHGT",
+     "XPOSSUBF", "STARTY", "HIERARCH ESO DET WIN1 STRX"],
+)  # fmt: skip
+def test_however_a_part_of_the_sensor_is_called(keyword):
+    cut = fits.Header([(keyword, 64), ("XORGSUBF", 100), ("XPIXSZ", 5.0), ("FRAME", "Light")])
+    place(cut, (3, 4), 1)
+    assert set(cut) == {"LTV1", "LTV2", "XORGSUBF", "XPIXSZ", "FRAME"}
+    assert repr(cut["XORGSUBF"]) == "104"  # a whole number stays one
+
+
 @pytest.mark.parametrize("value", ["middle", True, "1e400", 1e308])
 def test_odd_values_do_no_harm(value):
     source = fits.Header()

@@ -11,6 +11,7 @@ from napari_lucky import LuckyError, Recipe, Select, process, read_recipe, write
 from napari_lucky.fits import table_from_csv
 from napari_lucky.fits.write import ImageResult
 from napari_lucky.frames.history import read_history
+from napari_lucky.pipeline.recipe import Output
 from napari_lucky.pipeline.results_folder import NAMES, check_out, made_folder
 
 
@@ -70,6 +71,16 @@ def test_older_results_are_replaced_and_others_files_are_not(result, tmp_path):
     write_results(without, tmp_path, overwrite=True)
     left = {"focus.fits", "long_exposure.fits", "frames.csv", "recipe.toml", "mine.txt"}
     assert {p.name for p in tmp_path.iterdir()} == left
+
+
+def test_plain_images_have_no_extensions(result, tmp_path):
+    plain = replace(result, recipe=result.recipe.changed(Output, plain=True))
+    write_results(plain, tmp_path)
+    for name, image in result.images.items():
+        with fits.open(tmp_path / f"{name}.fits") as hdus:
+            assert len(hdus) == 1
+            np.testing.assert_array_equal(hdus[0].data, image.data)
+    assert read_recipe(tmp_path / "recipe.toml") == plain.recipe
 
 
 class Failing:

@@ -49,10 +49,15 @@ def add_step_options(parser: Any, *, skip: Sequence[str] = ()) -> None:
             alone: dict[str, Any] = {"nargs": "?", "const": ""} if first.optional else {}
             group.add_argument(f"--{table}", metavar=metavar, help=_help(table), **alone)
         for option, (of, one) in own_options().items():
-            if of == table:
-                default = "" if (text := default_text(one)) == "" else f" (default {text})"
-                said = _escaped(_sentence(one) + default)
-                group.add_argument(option, metavar=_metavar(one), help=said)
+            if of != table:
+                continue
+            if one.type is bool:  # which stands alone
+                said = _escaped(one.text.rstrip("."))
+                group.add_argument(option, action="store_const", const="true", help=said)
+                continue
+            default = "" if (text := default_text(one)) == "" else f" (default {text})"
+            said = _escaped(_sentence(one) + default)
+            group.add_argument(option, metavar=_metavar(one), help=said)
         if first.optional:
             said = "leave out what a recipe asks for"
             group.add_argument(f"--no-{table}", action="store_true", help=said)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.files.open_file import open_regular
-from napari_lucky.fits.write import header_text
+from napari_lucky.fits.names import put_name
 from napari_lucky.frames.history import History, history_cards, read_history
 from napari_lucky.text import cell, counted, csv_line, from_cell, html, html_table, readable
 
@@ -243,7 +243,7 @@ def table_to_hdu(table: FrameTable, name: str = "FRAMES") -> Any:
             *(fits.Column(name, "D", "pixel", array=values) for name, values in sigma),
         ],
     )
-    hdu.header["EXTNAME"] = header_text(name)
+    put_name(hdu.header, name)
     hdu.header["REF_Y"] = (table.reference[0], "[pixel] row where the star lands, from 0")
     hdu.header["REF_X"] = (table.reference[1], "[pixel] column where the star lands, from 0")
     for card in history_cards(table.history):

@@ -15,9 +15,10 @@ from napari_lucky.files.open_file import open_regular
 from napari_lucky.fits.frame_table import FrameTable, table_from_hdu
 from napari_lucky.fits.header_scan import signature
 from napari_lucky.fits.image import opened_quietly
+from napari_lucky.fits.names import name_in, put_name
 from napari_lucky.fits.run import Run
 from napari_lucky.fits.wcs import take_back
-from napari_lucky.fits.write import ImageResult, header_text
+from napari_lucky.fits.write import ImageResult
 from napari_lucky.frames.frames import Frames
 from napari_lucky.frames.history import History, history_cards, read_history
 from napari_lucky.text import readable
@@ -58,7 +59,7 @@ def coordinates_to_hdu(coordinates: Coordinates) -> Any:
     for k, axis in enumerate(AXES[-rows.shape[1] :]):
         columns.append(fits.Column(axis, "D", "pixel", array=rows[:, k]))
     hdu = fits.BinTableHDU.from_columns(columns)
-    hdu.header["EXTNAME"] = header_text(coordinates.name)  # as `name` it would be in capitals
+    put_name(hdu.header, coordinates.name)  # as `name` it would be in capitals
     hdu.header["LAYER"] = (coordinates.kind, "what the coordinates are of")
     for card in history_cards(coordinates.history):
         hdu.header.add_history(card)
@@ -72,7 +73,7 @@ def coordinates_from_hdu(hdu: Any) -> Coordinates:
     number = np.asarray(data["number"])
     groups = [rows[number == k] for k in np.unique(number)]
     history = read_history(str(card) for card in header.get("HISTORY", []))
-    return Coordinates(str(header["LAYER"]), groups, str(header.get("EXTNAME", "")), history)
+    return Coordinates(str(header["LAYER"]), groups, name_in(header), history)
 
 
 def is_ours(path: Path) -> bool:
@@ -129,7 +130,7 @@ def _image(path: Path, number: int, hdu: Any) -> ImageResult:
         data = np.asarray(frames.read(slice(1))[0], np.float32)
     return ImageResult(
         data,
-        str(header.get("EXTNAME", readable(path.stem))),
+        name_in(header, readable(path.stem)),
         header,
         read_history(str(card) for card in header.get("HISTORY", [])),
         origin,

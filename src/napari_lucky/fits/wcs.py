@@ -18,8 +18,12 @@ SENSOR = {"LTV1": "SRCLTV1", "LTV2": "SRCLTV2", "LTM1_1": "SRCLTM1", "LTM2_2": "
 """Keywords of the place on the sensor, and those that keep what the source's header said."""
 ORIGINS = {"XORGSUBF": 1, "YORGSUBF": 0}
 """Keywords of a first pixel on the sensor, counted from 0, and which of (y, x) it is."""
-PARTS = re.compile(r"(CCD|DATA|DET|TRIM|BIAS|AMP)SEC[A-Z0-9]?|IMAGE[WH]")
-"""Keywords of parts of an image or its size, which do not hold for a part of it."""
+PARTS = re.compile(
+    r"(CCD|DATA|DET|TRIM|BIAS|AMP|ORIG|IMAGE|ROI|WIN)SEC[A-Z0-9]*|IMAGE[WH]|[ADC]T[MV]\d(_\d)?"
+    r"|(SUB|IMG|ROI)RECT|(FRAME|ROI|WIN|SUBF?)_?([XYWH]\d?|HGT|WIDTH|HEIGHT)"
+    r"|[XY](POSSUBF|SUBOFF|OFFSET|START)|START[XY]|ESO DET WIN\d* .*"
+)
+"""Keywords of parts of an image, of its place or its size, which do not hold for a part of it."""
 PIXEL_SIZES = re.compile(r"PIXSIZE[12]|[XY]PIXSZ|PIXSCALE|SECPIX[12]?")
 
 
@@ -39,7 +43,8 @@ def place(header: Any, origin: tuple[int, int], scale: float) -> None:
     _scale_wcs(header, scale)
     for keyword, axis in ORIGINS.items():
         if (first := _number(header, keyword)) is not None:
-            _put(header, keyword, scale * (first + origin[axis]))
+            moved = first + origin[axis]
+            _put(header, keyword, moved if scale == 1 else scale * moved)
     _place_on_sensor(header, origin, scale)
     if scale != 1 or origin != (0, 0):
         _remove(header, *(keyword for keyword in header if PARTS.fullmatch(keyword)))
@@ -50,7 +55,7 @@ def take_back(header: Any) -> tuple[tuple[int, int], float]:
     origin, scale = _take_off_sensor(header)
     for keyword, axis in ORIGINS.items():
         if (first := _number(header, keyword)) is not None:
-            _put(header, keyword, first / scale - origin[axis])
+            _put(header, keyword, (first if scale == 1 else first / scale) - origin[axis])
     _scale_wcs(header, 1 / scale)
     move_wcs(header, *origin)
     return origin, scale

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +19,9 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.execution.blocks import blocks_of
 from napari_lucky.files.temporaries import clear_leftovers, temporary_file
 from napari_lucky.fits.inputs import NO_INPUTS, Inputs, check_not_inputs, files_of_frames
-from napari_lucky.fits.integers import FULL, TOP, Coding, IntegerFormat, coding_of
+from napari_lucky.fits.integers import Coding, IntegerFormat, coding_of
+from napari_lucky.fits.names import Names, name_in, put_name
+from napari_lucky.fits.stale import is_stale
 from napari_lucky.fits.wcs import place
 from napari_lucky.frames.frames import ArrayFrames, Frames, blank_frames
 from napari_lucky.frames.history import History, history_cards, is_ours
@@ -28,41 +30,10 @@ from napari_lucky.frames.window import Window
 from napari_lucky.text import counted, readable
 
 CREATOR = f"napari-lucky {__version__}"
-STALE = [
-    "SIMPLE",
-    "XTENSION",
-    "EXTEND",
-    "BITPIX",
-    "BSCALE",
-    "BZERO",
-    "BLANK",
-    "PCOUNT",
-    "GCOUNT",
-    "GROUPS",
-    "TFIELDS",
-    "CHECKSUM",
-    "DATASUM",
-    "DATAMIN",
-    "DATAMAX",
-    "SATURATE",
-    FULL,
-    TOP,
-    "EXTNAME",
-    "EXTVER",
-    "EXTLEVEL",
-    "INHERIT",
-    "CREATOR",
-    "NCOMBINE",
-    "DATE",
-]
-"""What the header of raw integers says that does not hold for a result."""
 BESIDE = {"VARIANCE": "adu**2", "COVERAGE": ""}
 """Extensions beside a stack, and their units; they are float32 always."""
-FRAME_AXIS = re.compile(
-    r"WCSAXES[A-Z]?|(CTYPE|CRVAL|CRPIX|CDELT|CUNIT|CROTA|CNAME|CRDER|CSYER)[3-9][A-Z]?"
-    r"|(CD|PC)([3-9]_\d|\d_[3-9])[A-Z]?|(PV|PS)[3-9]_\d+[A-Z]?"
-)
-"""Keywords of coordinates that an image has no longer, but the cube had that it comes from."""
+UNCERTAINTY = {"VARIANCE": "VarianceUncertainty"}
+"""Their UTYPE, by which `astropy.nddata.CCDData.read` knows what they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,17 +173,24 @@ def write_fits(
         for file in files_of_frames(result.data)
     ]
     inputs = {"the pixels that are saved": read, **inputs}
+    names = Names()
     with written_whole(path, inputs) as temporary, open(temporary, "wb") as file:
         for number, result in enumerate(_parts(results)):
-            if isinstance(result, ImageResult):
-                coded = None if result.name in BESIDE else integers
-                _write_image(file, result, number == 0, coded, notify)
+            image = isinstance(result, ImageResult)
+            name = result.name if image else name_in(result.header)
+            version = names.add(name)
+            if image:
+                coded = None if name in BESIDE else integers
+                _write_image(file, result, number == 0, coded, notify, version)
                 continue
             if number == 0:
                 primary = fits.Header([("SIMPLE", True), ("BITPIX", 8), ("NAXIS", 0)])
                 primary["EXTEND"] = True
                 primary["CREATOR"] = CREATOR
+                primary["DATE"] = written_now()
                 file.write(primary.tostring().encode("ascii"))
+            if version > 1:
+                result.header["EXTVER"] = version
             whole = io.BytesIO()
             fits.HDUList([fits.PrimaryHDU(), result]).writeto(whole)
             file.write(whole.getbuffer()[2880:])  # without astropy's own primary header
@@ -266,9 +244,12 @@ def _write_image(
     primary: bool,
     integers: IntegerFormat | None,
     notify: Callable[[str], None],
+    version: int,
 ) -> None:
     coding = None if integers is None else coding_of(_blocks(result.data), integers, result.name)
     header = image_header(result, primary=primary, coding=coding)
+    if version > 1:
+        header.set("EXTVER", version, "of several with this name", after="EXTNAME")
     file.write(header.tostring().encode("ascii"))
     size = 0
     for block in _blocks(result.data):
@@ -312,6 +293,7 @@ def image_header(result: ImageResult, *, primary: bool = True, coding: Coding | 
     else:
         header["PCOUNT"], header["GCOUNT"] = 0, 1
     header["CREATOR"] = (CREATOR, "program that wrote this file")  # here `saved.is_ours` looks
+    header["DATE"] = written_now()
     history = result.history
     if coding is not None:
         header.extend(coding.cards, strip=False, end=True)
@@ -324,6 +306,11 @@ def image_header(result: ImageResult, *, primary: bool = True, coding: Coding | 
     return header
 
 
+def written_now() -> tuple[str, str]:
+    """Return the value and the comment of a DATE card."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"), "UTC when this file was written"
+
+
 def source_cards(result: ImageResult) -> Any:
     """Return the source's cards that still hold, and those that tell what the result is."""
     from astropy.io import fits
@@ -331,9 +318,10 @@ def source_cards(result: ImageResult) -> Any:
     given = isinstance(result.header, fits.Header)  # layers of other plugins may hold anything
     header = result.header.copy(strip=True) if given else fits.Header()
     for keyword in {card.keyword for card in header.cards}:
-        stale = keyword in STALE or keyword.startswith(("NAXIS", "TTYPE", "TFORM"))
-        if stale or (len(result.shape) == 2 and FRAME_AXIS.fullmatch(keyword)):
+        if is_stale(keyword, len(result.shape)):
             _remove(header, keyword)
+    if any("dark" in step.inputs for step in result.history):
+        _remove(header, "PEDESTAL")  # the dark had it too
     ours = [str(text) for text in header.get("HISTORY", [])]
     if ours:
         _remove(header, "HISTORY")
@@ -341,17 +329,14 @@ def source_cards(result: ImageResult) -> Any:
             if not is_ours(text):
                 header.add_history(text)
     if result.name:
-        header["EXTNAME"] = header_text(result.name)
+        put_name(header, result.name)
+    if result.name in UNCERTAINTY:
+        header["UTYPE"] = (UNCERTAINTY[result.name], "what the numbers are")
     header.setdefault("BUNIT", "adu")
     if result.combined is not None:
         header["NCOMBINE"] = (result.combined, "number of frames averaged")
     place(header, result.origin, result.scale)
     return header
-
-
-def header_text(text: str) -> str:
-    """Return what a header may hold of a text: ASCII, of which every character can be printed."""
-    return "".join(c if c.isascii() and c.isprintable() else "?" for c in text)
 
 
 def _remove(header: Any, keyword: str) -> None:

@@ -85,6 +85,12 @@ class Output(Step, table="output", place=200):
         "not given.",
         option="--integers",
     )
+    plain: bool = param(
+        False,
+        "The image alone, without variance and coverage, for programs that take every extension "
+        "for a frame.",
+        option="--plain",
+    )
 
     @field_validator("integers")
     @classmethod

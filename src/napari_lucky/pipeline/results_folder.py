@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from napari_lucky.errors import LuckyError
@@ -180,9 +181,11 @@ def write_folder(
 
 
 def _write_into(folder: Path, result: Result, report: bool, notify: Callable[[str], None]) -> None:
-    written_as = result.recipe[Output].integers
-    integers = None if written_as is None else parse_integer_format(written_as)
+    output = result.recipe[Output]
+    integers = None if output.integers is None else parse_integer_format(output.integers)
     for name, image in result.images.items():
+        if output.plain:
+            image = replace(image, variance=None, coverage=None)
         write_fits(folder / f"{name}.fits", [image], integers, notify)
     write_text(folder / "frames.csv", table_to_csv(result.table))
     write_text(folder / "recipe.toml", recipe_to_toml(result.recipe))
