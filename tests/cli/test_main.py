@@ -20,6 +20,7 @@ from napari_lucky.ranking.rank import METRICS
 from napari_lucky.registration.step import Register
 from napari_lucky.steps import Output
 from napari_lucky.steps.registry import load_steps
+from systems import on_posix
 
 METHODS = tuple(load_steps()["register"])
 N = 12
@@ -711,6 +712,7 @@ def test_out_on_a_file_system_that_takes_no_files(out, data, capsys):
     assert "cannot be written" in refused(capsys, data / "run", "-o", out)
 
 
+@on_posix
 @pytest.mark.parametrize(
     ("limit", "again"),
     [(1_000, False), (300_000, True)],  # bytes a file: enough for focus.fits?

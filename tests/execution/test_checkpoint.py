@@ -18,6 +18,7 @@ from napari_lucky.execution.checkpoint import beside, joined
 from napari_lucky.execution.job import Cancelled, Job
 from napari_lucky.pipeline.build import INDIFFERENT, build_chain, job_key
 from napari_lucky.steps.declaration import params
+from systems import on_posix
 
 N, FRAMES = 160, 8
 BLOCKS = blocks_of(N, 1 << 14)  # 16 frames a block
@@ -140,6 +141,7 @@ def test_what_others_keep_there_stays(tmp_path, keep):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@on_posix
 def test_links_are_not_followed(tmp_path):
     """Neither the file's name nor that of a file on its way there leads to a file of the user's."""
     path, mine = tmp_path / "out.measured.npz", tmp_path / "mine"
@@ -487,6 +489,7 @@ cli.main(sys.argv[2:])
 """
 
 
+@on_posix
 @pytest.mark.parametrize("when", ["measuring", "writing"])
 def test_a_killed_job_leaves_no_result_and_goes_on_to_the_same_files(
     run, full, tmp_path, capsys, when

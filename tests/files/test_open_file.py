@@ -13,6 +13,7 @@ from astropy.io import fits
 from napari_lucky import LuckyError, open_run
 from napari_lucky.files.open_file import Stamp, open_regular
 from napari_lucky.fits import gzip_file as gzipped
+from systems import on_posix
 
 FRAMES = np.random.default_rng(0).integers(0, 1 << 16, (6, 300, 400), dtype=np.uint16)
 """Over 1 MB, which do not compress: unpacked in several pieces."""
@@ -127,6 +128,7 @@ def test_a_copy_that_keeps_the_time_is_the_same_file(tmp_path):
     assert np.array_equal(run.read(slice(None))[0], FRAMES[0])
 
 
+@on_posix
 def test_only_files_are_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path, Path("/dev/zero")):

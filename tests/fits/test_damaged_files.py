@@ -3,7 +3,6 @@
 import gzip
 import os
 import re
-import resource
 import subprocess
 import sys
 from io import BytesIO
@@ -17,6 +16,7 @@ from napari_lucky import LuckyError, open_run
 from napari_lucky.fits.header_scan import BLOCK, CARD, MOST_BLOCKS
 from napari_lucky.fits.read_back import read_saved
 from napari_lucky.fits.run import left_out_notes
+from systems import on_posix
 
 ROOT = Path(__file__).parents[2]
 IMAGE = np.arange(24 * 32, dtype=np.uint16).reshape(24, 32)
@@ -102,6 +102,7 @@ def test_the_made_files_are_whole(tmp_path):
         assert np.allclose(open_run(path).read(slice(None))[-1], IMAGE, atol=0.5)
 
 
+@on_posix
 @pytest.mark.parametrize("kind", ["pipe", "device", "broken link", "damaged"])
 def test_one_bad_file_does_not_stop_a_folder(tmp_path, kind):
     for k in range(3):
@@ -127,6 +128,7 @@ def test_a_header_without_an_end_in_a_great_file_is_told_at_once(tmp_path):
         with open(tmp_path / name, "wb") as file:
             file.write(begin)
             file.truncate(20 << 30)
+    resource = pytest.importorskip("resource")
     limits = resource.getrlimit(resource.RLIMIT_CPU)
     with pytest.raises(LuckyError, match=rf"a\.fits.*no END in {MOST_BLOCKS * 36} cards"):
         open_run(tmp_path / "a.fits")

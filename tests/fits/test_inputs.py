@@ -11,6 +11,7 @@ from napari_lucky.cli.main import main
 from napari_lucky.files.temporaries import temporary_folder
 from napari_lucky.fits.inputs import check_not_inputs
 from napari_lucky.fits.write import ImageResult, write_text
+from systems import on_posix
 
 
 def star_frames(n=12):
@@ -59,6 +60,7 @@ def refused(capsys, night, *arguments):
 FOCUS = ("--focus", "24,24,32")
 
 
+@on_posix
 def test_the_command_line_replaces_no_input(night, capsys, monkeypatch):
     cube, run = night / "cube", night / "run"
     process = ("process", cube / "focus.fits", *FOCUS, "--overwrite", "-o")
@@ -96,6 +98,7 @@ def test_the_command_line_replaces_no_input(night, capsys, monkeypatch):
     refused(capsys, night, *stacks, "--defocus-pv", "1", "-o", night, "--overwrite")
 
 
+@on_posix
 def test_recipe_shifts_and_checkpoint_are_inputs_too(night, capsys):
     out, run = night / "out", night / "run"
     assert main(["process", str(run), *FOCUS, "-o", str(out)]) == 0

@@ -1,6 +1,5 @@
 """Which files of a folder or a list are the frames of a run, and in which order."""
 
-import os
 import random
 import re
 import shutil
@@ -13,6 +12,7 @@ from astropy.io import fits
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.run import left_out_notes, open_run
 from napari_lucky.frames.window import Window
+from systems import not_as_root, on_posix
 
 SHAPE = (20, 30)
 
@@ -340,7 +340,8 @@ def test_a_folder_with_damaged_files_only_names_them(tmp_path):
         open_run(tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+@not_as_root
+@on_posix
 def test_a_folder_that_may_not_be_read_is_told(tmp_path):
     tmp_path.chmod(0)
     with pytest.raises(LuckyError, match="cannot be read"):

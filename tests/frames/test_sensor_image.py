@@ -15,6 +15,7 @@ from napari_lucky.frames import sensor_image as sensor_images
 from napari_lucky.frames.history import checksum
 from napari_lucky.frames.sensor_image import BitMask, StoredImage, median_of
 from napari_lucky.frames.window import Window
+from systems import on_posix
 
 RNG = np.random.default_rng(0)
 SHAPE = (97, 61)
@@ -122,6 +123,7 @@ def test_masters_are_in_memory_where_no_temporary_file_can_be_made(large, monkey
     assert np.array_equal(made.flat, expected.flat, equal_nan=True)
 
 
+@on_posix
 def test_a_full_temporary_folder_ends_in_a_sentence():
     image = StoredImage((4, 16))
     with open("/dev/full", "wb", buffering=0) as full:

@@ -13,6 +13,7 @@ from napari_lucky.fits.write import ImageResult
 from napari_lucky.frames.history import read_history
 from napari_lucky.pipeline.recipe import Output
 from napari_lucky.pipeline.results_folder import NAMES, check_out, made_folder
+from systems import on_posix
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +138,7 @@ def test_check_out_leaves_no_trace(tmp_path):
     assert not list((tmp_path / "was").iterdir())
 
 
+@on_posix
 @pytest.mark.parametrize("out", ["file", "file/below", "x" * 300, "link"])
 def test_check_out_tells_where_it_cannot_write(out, tmp_path):
     (tmp_path / "file").touch()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -192,12 +193,12 @@ def _is_star(mean: NDArray[np.float32], sigma: float, count: int) -> bool:
         even = gaussian(mean[np.newaxis], scale, "constant")
         even = even - np.median(even)
         usual = sigma * (float((gaussian_weights(scale) ** 2).sum()) if scale else 1)
-        if even.max() > max(STARLIKE * usual, -ONE_SIDED * even.min()):
+        if float(even.max()) > max(STARLIKE * usual, -ONE_SIDED * float(even.min())):
             return True
     return False
 
 
-def _wide(images: Block) -> Block:
+def _wide(images: NDArray[np.floating[Any]]) -> Block:
     """Smooth binned images, so that the noise of a mean does not count for light."""
     return gaussian(as_float32(images), SCALES[1], "constant")
 

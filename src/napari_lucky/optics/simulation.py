@@ -332,4 +332,5 @@ def _brightest_points(
     twist = (at[1, 1] - at[1, -1] - at[-1, 1] + at[-1, -1]) / 4
     hessian = np.stack([bend_y, twist, twist, bend_x], axis=1).reshape(n, 2, 2)
     offset = -np.linalg.solve(hessian, slope[:, :, None])[:, :, 0]
-    return np.stack([y, x], axis=1) + offset, at[0, 0] + (slope * offset).sum(axis=1) / 2
+    place = np.stack([y, x], axis=1).astype(float) + offset
+    return place, at[0, 0] + (slope * offset).sum(axis=1) / 2

@@ -137,7 +137,7 @@ def find_two_places(frames: Frames, focus: Window, points: Floats, smooth: float
             "from where it is in the others: two stars, or a star that jumps. Look at these "
             "frames; draw the focus window around one star, or leave the frames out.",
         ),
-        double=both > PRESENT**2 and least.min() > ABSENT,
+        double=bool(both > PRESENT**2 and least.min() > ABSENT),
     )
 
 

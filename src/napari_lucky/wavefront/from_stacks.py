@@ -121,7 +121,7 @@ def measure_wavefront_stacks(
     rng = np.random.default_rng(task.seed)
     best: tuple[Fitted, float] | None = None
     made: Fitted | None = None
-    for number, blur in enumerate(np.linspace(WIDEST, 0, BLURS)):
+    for number, blur in enumerate(np.linspace(WIDEST, 0, BLURS).tolist()):
         report = partial(job.progress, number, BLURS, "wavefront of the stacks")
         report()
         model = make_pair_model(
@@ -136,7 +136,7 @@ def measure_wavefront_stacks(
         except np.linalg.LinAlgError:
             continue
         if best is None or made.cost < best[0].cost:
-            best = made, float(blur)
+            best = made, blur
     job.progress(BLURS, BLURS, "wavefront of the stacks")
     if best is None or min(best[0].fluxes) <= 0:
         raise LuckyError("The stacks hold no pair of a focused and a defocused star.")
