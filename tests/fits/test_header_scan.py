@@ -22,7 +22,7 @@ def mould_of(path: Path):
 
 def test_files_that_differ_in_values_alone_fit(tmp_path):
     first = mould_of(write(tmp_path / "a.fits", EXPTIME=0.01))
-    assert first.stamp_of(write(tmp_path / "b.fits", IMAGE[::-1], EXPTIME=12.5))
+    assert first.match(write(tmp_path / "b.fits", IMAGE[::-1], EXPTIME=12.5))
 
 
 @pytest.mark.parametrize(
@@ -36,14 +36,14 @@ def test_files_that_differ_in_values_alone_fit(tmp_path):
 )
 def test_files_of_another_structure_do_not_fit(image, cards, tmp_path):
     first = mould_of(write(tmp_path / "a.fits"))
-    assert not first.stamp_of(write(tmp_path / "b.fits", image, **cards))
+    assert not first.match(write(tmp_path / "b.fits", image, **cards))
 
 
 def test_what_is_no_file_does_not_fit(tmp_path):
     first = mould_of(write(tmp_path / "a.fits"))
-    assert not first.stamp_of(tmp_path / "missing.fits")
+    assert not first.match(tmp_path / "missing.fits")
     (tmp_path / "c.fits").write_bytes(b" " * first.size)
-    assert not first.stamp_of(tmp_path / "c.fits")
+    assert not first.match(tmp_path / "c.fits")
 
 
 def test_extensions_are_compared_too(tmp_path):
@@ -51,8 +51,8 @@ def test_extensions_are_compared_too(tmp_path):
         hdus = [fits.PrimaryHDU(), fits.ImageHDU(IMAGE.astype(dtype))]
         fits.HDUList(hdus).writeto(tmp_path / f"{name}.fits")
     first = mould_of(tmp_path / "a.fits")
-    assert first.stamp_of(tmp_path / "b.fits")
-    assert not first.stamp_of(tmp_path / "c.fits")
+    assert first.match(tmp_path / "b.fits")
+    assert not first.match(tmp_path / "c.fits")
 
 
 def test_a_gzipped_file_has_no_mould(tmp_path):

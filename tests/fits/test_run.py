@@ -355,3 +355,33 @@ def test_a_file_replaced_by_a_shorter_one_gives_a_sentence_that_names_it(tmp_pat
     assert run.read(slice(1)).shape == (1, *SHAPE)
     with pytest.raises(LuckyError, match=r"a2\.fits.*cannot be read"):
         run.read(slice(None))
+
+
+def write_kind(folder: Path, name: str, kind: str) -> None:
+    write(folder, name)
+    fits.setval(folder / name, "IMAGETYP", value=kind)
+
+
+def test_what_headers_say_wins_over_names(tmp_path):
+    for k in range(5):
+        write_kind(tmp_path, f"cal_{k}.fits", "Dark Frame")
+        write_kind(tmp_path, f"dark_star_{k}.fits", "Light Frame")
+    write_kind(tmp_path, "dark_star_5.fits", "Bias Frame")
+    run = open_run(tmp_path)
+    assert run.files == [f"dark_star_{k}.fits" for k in range(5)]
+    assert reasons(run) == {f"cal_{k}.fits": "a dark by its header" for k in range(5)} | {
+        "dark_star_5.fits": "a bias by its header"
+    }
+
+
+def test_of_one_family_the_lights_are_the_run_though_darks_are_more(tmp_path):
+    for k in range(6):
+        write_kind(tmp_path, f"img_{k}.fits", "light" if k < 2 else "dark")
+    assert values(open_run(tmp_path)) == [0, 1]
+
+
+def test_of_darks_and_flats_alone_the_kind_with_most_frames_is_opened(tmp_path):
+    write(tmp_path, "dark_1.fits", "dark_2.fits", "dark_3.fits", "flat_1.fits", "flat_2.fits")
+    run = open_run(tmp_path)
+    assert values(run) == [1, 2, 3]
+    assert set(reasons(run)) == {"flat_1.fits", "flat_2.fits"}

@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.files.open_file import Stamp, open_regular
+from napari_lucky.fits.card_value import CARD
 from napari_lucky.fits.gzip_file import MOST_PACKED, is_gzipped
 from napari_lucky.fits.integers import FULL, TOP
+from napari_lucky.fits.telling import LONG, TIMING, Told, tells
 
-CARD, BLOCK = 80, 2880
+BLOCK = 2880
 BITPIX = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 STRUCTURE = {"SIMPLE", "XTENSION", "BITPIX", "BSCALE", "BZERO", "BLANK", "PCOUNT", "GCOUNT"}
 STRUCTURE |= {"TFIELDS", FULL, TOP}
@@ -52,12 +54,15 @@ class Unit(NamedTuple):
         Bytes of data, without padding.
     cards : tuple of bytes
         Its structural cards, raw.
+    telling : tuple of bytes
+        Its cards that tell what the frame is, raw.
     """
 
     begin: int
     data: int
     length: int
     cards: tuple[bytes, ...]
+    telling: tuple[bytes, ...] = ()
 
     @property
     def after(self) -> int:
@@ -89,10 +94,10 @@ def units(read: ReadAt, size: int, packed: int = 0) -> Iterator[Unit]:
         if number and (at == size or (not packed and at > size)):
             return  # some leave out the last padding
         begin = b"XTENSION=" if number else b"SIMPLE  ="
-        cards, data = _structural_cards(read, at, begin)
+        cards, telling, data = _cards_that_matter(read, at, begin)
         if not cards:
             return  # the end, or what some cameras write after their image
-        unit = Unit(at, data, _length(cards), tuple(cards))
+        unit = Unit(at, data, _length(cards), tuple(cards), tuple(telling))
         if data + unit.length > most:
             told = f"it has {size} bytes" if not packed else f"it has {packed} gzipped bytes"
             raise EOFError(f"{told}, but its header asks for {data + unit.length}")
@@ -140,9 +145,21 @@ def units_of(path: Path, stamp: Stamp | None = None) -> Iterator[tuple[ReadAt, I
 
 
 def signature(path: Path) -> tuple[Any, ...]:
-    """Return what two files have in common if their pixels are stored in the same way.
+    """Return what two files have in common if their pixels are stored in the same way; see `scan`.
 
-    The structural cards of every header, raw, and where its data begin. A gzipped file would
+    Raises
+    ------
+    LuckyError
+        As `scan`.
+    """
+    return scan(path)[0]
+
+
+def scan(path: Path) -> tuple[tuple[Any, ...], Told]:
+    """Return the signature of a file, and what its headers tell of its frames.
+
+    The signature is what two files have in common if their pixels are stored in the same way:
+    the structural cards of every header, raw, and where its data begin. A gzipped file would
     have to be unpacked for that: it is a kind of its own unless its size says that nothing
     follows its first data. Costs one small read a header, no parsing.
 
@@ -152,8 +169,10 @@ def signature(path: Path) -> tuple[Any, ...]:
         If the file is not FITS, is damaged, or ends before its data do.
     """
     kind: list[Any] = []
+    telling: list[bytes] = []
     with units_of(path) as (_, found):
         for unit in found:
+            telling += unit.telling
             # PCOUNT of a compressed image is the length of its heap, different in every file
             kind.append((unit.data, *(c for c in unit.cards if not c.startswith(b"PCOUNT"))))
             if is_gzipped(path) and unit.length:
@@ -165,11 +184,42 @@ def signature(path: Path) -> tuple[Any, ...]:
             f"{path}: this is not a FITS file, although its name says so (it does not begin "
             "with SIMPLE). Remove it or choose another."
         )
-    return tuple(kind)
+    return tuple(kind), _told(telling)
+
+
+def _told(telling: Iterable[bytes]) -> Told:
+    cards = list(telling)
+    return Told(
+        b"".join(card for card in cards if card[:8] not in TIMING),
+        b"".join(card for card in cards if card[:8] in TIMING),
+    )
 
 
 def _said(error: OSError) -> str:
     return error.strerror or str(error)
+
+
+class KnownHeader(NamedTuple):
+    """A header that others are compared with.
+
+    Parameters
+    ----------
+    begin, length : int
+        Where it is in its file, in bytes.
+    places : ndarray of int
+        Of the bytes that must be the same.
+    bytes : bytes
+        These bytes.
+    settings, times : tuple of int
+        Where the cards begin that make `Told`.
+    """
+
+    begin: int
+    length: int
+    places: NDArray[np.intp]
+    bytes: bytes
+    settings: tuple[int, ...]
+    times: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,27 +233,35 @@ class HeaderTemplate:
     ----------
     size : int
         Bytes of the file.
-    headers : tuple
-        Of each header where it begins, its length in bytes, the places of the bytes that must be
-        the same, and these bytes.
+    headers : tuple of KnownHeader
     """
 
     size: int
-    headers: tuple[tuple[int, int, NDArray[np.intp], bytes], ...]
+    headers: tuple[KnownHeader, ...]
 
-    def stamp_of(self, path: Path) -> Stamp | None:
-        """Return the stamp of a file that is like the known one; None of another, or of none."""
+    def match(self, path: Path) -> tuple[Stamp, Told] | None:
+        """Return the stamp of a file that is like the known one, and what its headers tell.
+
+        None of another, or of none.
+        """
         try:
             with open_regular(path) as file:
                 stamp = Stamp.of(file)
-                if stamp.size == self.size and all(
-                    _bytes_at(file, begin, length, places) == told
-                    for begin, length, places, told in self.headers
-                ):
-                    return stamp
-        except OSError:
-            pass  # told where its signature is read
-        return None
+                if stamp.size != self.size:
+                    return None
+                settings, times = [], []
+                for known in self.headers:
+                    file.seek(known.begin)
+                    header = file.read(known.length)
+                    if len(header) < known.length:
+                        return None
+                    if np.frombuffer(header, np.uint8)[known.places].tobytes() != known.bytes:
+                        return None
+                    settings += [header[start : start + CARD] for start in known.settings]
+                    times += [header[start : start + CARD] for start in known.times]
+        except OSError:  # told where its signature is read
+            return None
+        return stamp, Told(b"".join(settings), b"".join(times))
 
 
 def header_template(path: Path, kind: tuple[Any, ...]) -> HeaderTemplate | None:
@@ -215,18 +273,20 @@ def header_template(path: Path, kind: tuple[Any, ...]) -> HeaderTemplate | None:
         size = Stamp.of(file).size
         begin = 0
         for data, *cards in kind:
-            length = data - begin
-            places = _places_that_matter(_bytes_at(file, begin, length, slice(None)))
-            headers.append((begin, length, places, _bytes_at(file, begin, length, places)))
+            file.seek(begin)
+            headers.append(_known(begin, file.read(data - begin)))
             after = data + _length(cards)
             begin = after + -after % BLOCK
     return HeaderTemplate(size, tuple(headers))
 
 
-def _bytes_at(file: FileIO, begin: int, length: int, places: Any) -> bytes:
-    file.seek(begin)
-    read = np.frombuffer(file.read(length), np.uint8)
-    return read[places].tobytes() if len(read) == length else b""
+def _known(begin: int, header: bytes) -> KnownHeader:
+    places = _places_that_matter(header)
+    there = np.frombuffer(header, np.uint8)[places].tobytes()
+    starts = [k for k in range(0, len(header), CARD) if tells(header[k : k + CARD])]
+    times = tuple(k for k in starts if header[k : k + 8] in TIMING)
+    settings = tuple(k for k in starts if k not in times)
+    return KnownHeader(begin, len(header), places, there, settings, times)
 
 
 def _places_that_matter(header: bytes) -> NDArray[np.intp]:
@@ -234,7 +294,10 @@ def _places_that_matter(header: bytes) -> NDArray[np.intp]:
     matter = np.zeros((len(header) // CARD, CARD), bool)
     matter[:, :8] = True
     for row, start in zip(matter, range(0, len(header), CARD), strict=True):
-        row |= _is_structural(header[start : start + CARD])
+        card = header[start : start + CARD]
+        row |= _is_structural(card)
+        if card.startswith(LONG):
+            row[: card.find(b"=")] = True
     return np.flatnonzero(matter)
 
 
@@ -246,9 +309,13 @@ def _unpacked_size(file: FileIO) -> int:
     return size
 
 
-def _structural_cards(read: ReadAt, at: int, begin: bytes) -> tuple[list[bytes], int]:
-    """Return those cards of the header that begins here, and its end; none where none begins."""
+def _cards_that_matter(read: ReadAt, at: int, begin: bytes) -> tuple[list[bytes], list[bytes], int]:
+    """Return the structural and the telling cards of the header that begins here, and its end.
+
+    None where none begins.
+    """
     cards: list[bytes] = []
+    telling: list[bytes] = []
     for number in range(MOST_BLOCKS):
         block = read(at + number * BLOCK, BLOCK)
         if not number and not block.startswith(begin):
@@ -258,12 +325,14 @@ def _structural_cards(read: ReadAt, at: int, begin: bytes) -> tuple[list[bytes],
         for start in range(0, BLOCK, CARD):
             card = block[start : start + CARD]
             if card.startswith(b"END     "):
-                return cards, at + (number + 1) * BLOCK
+                return cards, telling, at + (number + 1) * BLOCK
             if _is_structural(card):
                 cards.append(card)
+            elif tells(card):
+                telling.append(card)
     else:
         raise ValueError(f"no END in {MOST_BLOCKS * BLOCK // CARD} cards")
-    return [], at
+    return [], [], at
 
 
 def _length(cards: list[bytes]) -> int:

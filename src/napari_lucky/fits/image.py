@@ -36,6 +36,7 @@ from napari_lucky.fits.header_scan import (
     units_of,
 )
 from napari_lucky.fits.integers import level_step, levels_to_adu
+from napari_lucky.fits.telling import NOTHING, Told
 from napari_lucky.fits.tiles import Tiles, compressed
 from napari_lucky.frames.window import Window
 
@@ -110,12 +111,15 @@ class FitsImage:
         What holds the pixels of a gzipped cube.
     stamp : Stamp, optional
         What the file was when its run was opened: with another stamp, it is another file by now.
+    told : Told
+        What its headers tell of its frames.
     """
 
     path: Path
     layout: Layout
     unpacked: Unpacked | None = None
     stamp: Stamp | None = None
+    told: Told = NOTHING
 
     def __reduce__(self) -> tuple[Any, ...]:
         path = self.path.absolute()  # another process may work elsewhere

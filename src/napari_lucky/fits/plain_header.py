@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from napari_lucky.files.open_file import Stamp, open_regular
-from napari_lucky.fits.header_scan import BITPIX, BLOCK, CARD
+from napari_lucky.fits.card_value import CARD
+from napari_lucky.fits.header_scan import BITPIX, BLOCK
 from napari_lucky.fits.image import Layout, flip_of
 
 SCALING = {"BZERO", "BSCALE"}

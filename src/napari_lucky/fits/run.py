@@ -5,43 +5,31 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.files.open_file import Stamp
 from napari_lucky.fits import image as fits_image
-from napari_lucky.fits.gzip_file import Unpacked, is_gzipped
-from napari_lucky.fits.header_scan import HeaderTemplate, header_template, signature
-from napari_lucky.fits.image import FitsImage, Layout
-from napari_lucky.fits.plain_header import header_bytes, plain_layout
-from napari_lucky.fits.times import UNKNOWN, cards_time, header_time
+from napari_lucky.fits.choose_frames import choose_frames
+from napari_lucky.fits.file_names import stem_of
+from napari_lucky.fits.gzip_file import is_gzipped
+from napari_lucky.fits.image import FitsImage
+from napari_lucky.fits.open_images import LeftOut
+from napari_lucky.fits.plain_header import header_bytes
+from napari_lucky.fits.times import UNKNOWN, cards_time
 from napari_lucky.frames.array_like import ArrayLike, size_text
 from napari_lucky.frames.frames import Index
 from napari_lucky.frames.window import Window
 from napari_lucky.text import counted, readable
-
-DIGITS = re.compile(r"(\d+)")
-SUFFIX = re.compile(rf"({'|'.join(re.escape(s) for s in fits_image.SUFFIXES)})$", re.I)
-"""Searched from the left, so the longest of those that a name ends with."""
-CALIBRATION = re.compile(r"(?<![a-z])(master)?[ _-]?(dark|flat|bias|offset)s?(?![a-z])", re.I)
-
-
-class LeftOut(NamedTuple):
-    """A file beside the frames that is not one of them, and why."""
-
-    path: Path
-    reason: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +105,7 @@ class Run(ArrayLike):
     def _times(self) -> NDArray[np.datetime64] | None:
         times = np.full(self.shape[0], UNKNOWN)
         for start, image in zip(self._starts.tolist(), self.images, strict=False):
-            times[start] = _time_of(image)
+            times[start] = cards_time(image.told.times)
         return None if np.isnat(times).all() else times
 
     @cached_property
@@ -196,16 +184,15 @@ def open_run(source: str | Path | Sequence[str | Path]) -> Run:
             raise LuckyError(f"{path} is a folder; give one folder alone, or files.")
         if not os.path.exists(path):
             raise LuckyError(f"{path}: there is no such file or folder.")
-    family, left_out = _choose_family(sorted(paths, key=_natural))
-    images, odd = _open_images(family)
-    if odd:
-        raise LuckyError(_tell(odd))
-    images, odd_shapes = _of_one_shape(images)
+    choice = choose_frames(paths)
+    if choice.odd:
+        raise LuckyError(_tell(choice.odd))
+    images, odd_shapes = _of_one_shape(choice.images)
     of_run = {image.path for image in images}
     if strange := [o for o in odd_shapes if o.path not in of_run]:
         raise LuckyError(_tell(strange))
-    left_out += odd_shapes  # other extensions of the frames' own files
-    name = _stem(paths[0]) if len(paths) == 1 else paths[0].resolve().parent.name
+    left_out = [*choice.left_out, *odd_shapes]  # other extensions of the frames' own files
+    name = stem_of(paths[0]) if len(paths) == 1 else paths[0].resolve().parent.name
     return Run(tuple(images), tuple(left_out), readable(name))
 
 
@@ -218,7 +205,7 @@ def _open_folder(folder: Path) -> Run:
     except OSError as error:
         raise LuckyError(f"{folder}: the folder cannot be read ({error}).") from error
     fits_names = [name for name in names if fits_image.is_fits_name(name)]
-    named = sorted((folder / name for name in fits_names), key=_natural)
+    named = [folder / name for name in fits_names]
     no_files = [
         LeftOut(folder / name, "a pipe, a device or a broken link, not a file")
         for name in sorted(others)
@@ -230,94 +217,12 @@ def _open_folder(folder: Path) -> Run:
             f"{folder}: no FITS file in this folder ({found}); expected names ending in "
             f"{', '.join(fits_image.SUFFIXES)}."
         )
-    family, left_out = _choose_family(named)
-    images, odd = _open_images(family)
-    if not images:
-        raise LuckyError(_tell(odd))
-    images, odd_shapes = _of_one_shape(images)
-    return Run(
-        tuple(images), (*left_out, *no_files, *odd, *odd_shapes), readable(folder.resolve().name)
-    )
-
-
-def _time_of(image: FitsImage) -> np.datetime64:
-    layout = image.layout
-    with suppress(LuckyError, OSError):  # told where the pixels are read
-        if layout.hdu == 0 and layout.offset and not is_gzipped(image.path):
-            return cards_time(header_bytes(image.path, layout.offset))
-        return header_time(fits_image.read_header(image.path, layout.hdu))
-    return UNKNOWN
-
-
-def _natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:
-    parts = DIGITS.split(path.name.lower())
-    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts if p], path.name
-
-
-def _stem(path: Path) -> str:
-    name = path.name
-    found = SUFFIX.search(name)
-    return name[: found.start()] if found else path.stem
-
-
-def _choose_family(paths: list[Path]) -> tuple[list[Path], list[LeftOut]]:
-    """Keep the files named alike but for their numbers; of twins (x.fits, x.fits.gz) the first."""
-    first: dict[tuple[str, str], Path] = {}
-    left_out = []
-    for path in paths:  # by their texts: paths are slow to compare
-        stem = _stem(path)
-        twin = first.setdefault((os.path.dirname(path), stem), path)
-        if twin is not path:
-            left_out.append(LeftOut(path, f"the same frame as {twin.name}"))
-    named = [(path, stem) for (_, stem), path in first.items()]
-    lights = [(p, stem) for p, stem in named if not CALIBRATION.search(stem)]
-    if not lights:
-        return [path for path, _ in named], left_out
-    families = [DIGITS.sub("#", stem.lower()) for _, stem in lights]
-    most, count = Counter(families).most_common(1)[0]
-    largest = most if count > 1 else None
-    of_run = [largest in (None, family) for family in families]
-    family = [path for (path, _), good in zip(lights, of_run, strict=True) if good]
-    for path, stem in named:
-        if CALIBRATION.search(stem):
-            left_out.append(LeftOut(path, "a dark, flat or bias by its name"))
-        elif largest not in (None, DIGITS.sub("#", stem.lower())):
-            left_out.append(LeftOut(path, f"not named like the frames ({_stem(family[0])})"))
-    return family, left_out
-
-
-def _open_images(paths: Iterable[Path]) -> tuple[list[FitsImage], list[LeftOut]]:
-    """Parse one header of each kind; files with the same signature share their layout."""
-    known: dict[Any, list[Layout]] = {}
-    last: tuple[HeaderTemplate | None, list[Layout]] = (None, [])
-    images, odd = [], []
-    for path in paths:
-        like, found = last
-        stamp = None if like is None else like.stamp_of(path)
-        if stamp is None:
-            try:
-                stamp = _stamp(path)
-                kind = signature(path)
-                if kind not in known:
-                    plain = None if is_gzipped(path) else plain_layout(path, kind)
-                    known[kind] = [plain] if plain else fits_image.layouts(path)
-                found = known[kind]
-                like = header_template(path, kind)
-                last = like, found
-            except LuckyError as error:
-                odd.append(LeftOut(path, str(error).removeprefix(f"{path}: ")))
-                continue
-        several = sum(layout.shape[0] for layout in found) > 1
-        unpacked = Unpacked(path, stamp) if several and is_gzipped(path) else None
-        images += [FitsImage(path, layout, unpacked, stamp) for layout in found]
-    return images, odd
-
-
-def _stamp(path: Path) -> Stamp:
-    try:
-        return Stamp.at(path)
-    except OSError as error:
-        raise LuckyError(f"{path}: cannot be opened ({error.strerror or error}).") from error
+    choice = choose_frames(named)
+    if not choice.images:
+        raise LuckyError(_tell(choice.odd))
+    images, odd_shapes = _of_one_shape(choice.images)
+    left_out = (*choice.left_out, *no_files, *choice.odd, *odd_shapes)
+    return Run(tuple(images), left_out, readable(folder.resolve().name))
 
 
 def _of_one_shape(images: list[FitsImage]) -> tuple[list[FitsImage], list[LeftOut]]:

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_lucky.fits.card_value import CARD
 from napari_lucky.fits.gzip_file import MOST_PACKED
 from napari_lucky.fits.header_scan import (
     BITPIX,
-    CARD,
     MOST,
     ReadAt,
     Unit,

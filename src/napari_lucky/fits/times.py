@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_lucky.fits.header_scan import CARD
+from napari_lucky.fits.card_value import CARD
 
 Time = np.datetime64
 """UTC, to the microsecond; NaT where it is not known."""

@@ -1,0 +1,53 @@
+"""Keyword and value of a header card as it stands in the file, without astropy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+CARD = 80
+NUMBER = re.compile(r"[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)([ED][+-]?[0-9]+)?", re.I)
+QUOTED = re.compile(r"\s*'((?:[^']|'')*)'")
+Value = str | float | bool | None
+
+
+def cards_in(header: bytes) -> Iterator[bytes]:
+    """Yield the cards of a header, or of a part of one."""
+    return (header[start : start + CARD] for start in range(0, len(header), CARD))
+
+
+def keyword_of(card: bytes) -> str:
+    """Return the keyword of a card, in capitals; of ESO's long ones without HIERARCH."""
+    text = card.decode("latin-1")
+    if text.startswith("HIERARCH "):
+        return " ".join(text[9:].partition("=")[0].split()).upper()
+    return text[:8].strip().upper()
+
+
+def value_of(card: bytes) -> Value:
+    """Return the value of a card: a number, a text, true or false; None where there is none.
+
+    A decimal comma, a text without quotation marks and one that is not closed are taken for what
+    they are meant to be.
+    """
+    text = card.decode("latin-1")
+    if text.startswith("HIERARCH "):
+        given = text.partition("=")[2]
+    elif text[8:9] == "=":
+        given = text[9:]
+    else:
+        return None
+    if found := QUOTED.match(given):
+        return found[1].replace("''", "'").strip()
+    plain = given.partition("/")[0].strip().lstrip("'").strip()
+    if NUMBER.fullmatch(plain):
+        return float(plain.replace(",", ".").upper().replace("D", "E"))
+    return {"": None, "T": True, "F": False}.get(plain, plain)
+
+
+def values_in(cards: bytes) -> dict[str, Value]:
+    """Return the values of cards by keyword; of several with one keyword the first."""
+    found: dict[str, Value] = {}
+    for card in cards_in(cards):
+        found.setdefault(keyword_of(card), value_of(card))
+    return found

@@ -1,0 +1,148 @@
+"""Which of several files are the frames of a run, by their headers and names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_lucky.errors import LuckyError
+from napari_lucky.fits.card_value import values_in
+from napari_lucky.fits.file_names import family_of, in_order, natural, stem_of
+from napari_lucky.fits.frame_kind import Kind, kind_in_header, kind_in_name
+from napari_lucky.fits.header_scan import scan
+from napari_lucky.fits.image import FitsImage
+from napari_lucky.fits.open_images import LeftOut, open_images
+
+
+@dataclass
+class Family:
+    """Files named alike but for their numbers.
+
+    Parameters
+    ----------
+    paths : list of pathlib.Path
+    named : str
+        What the names say the frames are of: "light" where they do not say it.
+    kind : str
+        What the first file is of, by its header or else by its name.
+    """
+
+    paths: list[Path]
+    named: Kind
+    kind: Kind = "light"
+
+
+@dataclass
+class Choice:
+    """The frames among files.
+
+    Parameters
+    ----------
+    images : list of FitsImage
+        In the order of the frames.
+    left_out : list of LeftOut
+        Files that are no frames of the run.
+    odd : list of LeftOut
+        Files that should be frames by their names, and cannot be read.
+    """
+
+    images: list[FitsImage]
+    left_out: list[LeftOut]
+    odd: list[LeftOut]
+
+
+def choose_frames(paths: list[Path]) -> Choice:
+    """Open the frames among files.
+
+    The greatest family of lights is taken; where there is no light, the greatest family of darks,
+    flats or biases with all of its kind. Of twins (x.fits, x.fits.gz) the first is taken.
+    """
+    single, twins = _without_twins(sorted(paths, key=natural))
+    families = list(families_of(single))
+    lights = [family for family in families if family.kind == "light"]
+    if not lights:
+        kinds = [family.kind for family in families for _ in family.paths]
+        kind = max(kinds, key=kinds.count)
+        lights = [family for family in families if family.kind == kind]
+    elif max(len(family.paths) for family in lights) > 1:
+        lights.sort(key=lambda family: -len(family.paths))
+        return _greatest(lights, families, twins)
+    paths = in_order([path for family in lights for path in family.paths])
+    one = Family(paths, lights[0].named, lights[0].kind)
+    rest = [family for family in families if family not in lights]
+    return _greatest([one], [one, *rest], twins)
+
+
+def _greatest(lights: list[Family], families: list[Family], twins: list[LeftOut]) -> Choice:
+    """Take the family with most frames of its kind, opening no more than needed."""
+    best: tuple[int, Family, list[FitsImage], list[LeftOut], list[LeftOut]] | None = None
+    for family, following in zip(lights, [*lights[1:], None], strict=True):
+        images, odd = open_images(in_order(family.paths))
+        frames, others = _of_kind(images, family)
+        found = len({image.path for image in frames})
+        if best is None or found > best[0]:
+            best = found, family, frames, others, odd
+        if following is None or best[0] >= len(following.paths):
+            break
+    assert best is not None
+    _, chosen, frames, others, odd = best
+    left_out = [*twins, *others]
+    like = stem_of(chosen.paths[0])
+    for family in families:
+        if family is not chosen:
+            left_out += [LeftOut(path, _reason(family, chosen, like)) for path in family.paths]
+    return Choice(frames, left_out, odd)
+
+
+def _of_kind(images: list[FitsImage], family: Family) -> tuple[list[FitsImage], list[LeftOut]]:
+    """Part the images of a family's kind from others, which their headers tell."""
+    kinds: dict[bytes, Kind] = {}
+    for image in images:
+        if image.told.settings not in kinds:
+            said = kind_in_header(values_in(image.told.settings))
+            kinds[image.told.settings] = said or family.named
+    of = [kinds[image.told.settings] for image in images]
+    wanted = family.kind if family.kind in of else None
+    if wanted is None:
+        return images, []
+    frames = [image for image, kind in zip(images, of, strict=True) if kind == wanted]
+    others = {image.path: kind for image, kind in zip(images, of, strict=True) if kind != wanted}
+    return frames, [LeftOut(path, f"a {kind} by its header") for path, kind in others.items()]
+
+
+def _reason(family: Family, chosen: Family, like: str) -> str:
+    if family.kind != chosen.kind:
+        if family.kind == family.named != "light":
+            return "a dark, flat or bias by its name"
+        return f"a {family.kind} by its header"
+    return f"not named like the frames ({like})"
+
+
+def _without_twins(paths: list[Path]) -> tuple[list[Path], list[LeftOut]]:
+    """Return files; of those of one stem in one folder the first."""
+    first: dict[tuple[str, str], Path] = {}
+    twins = []
+    for path in paths:  # by their texts: paths are slow to compare
+        twin = first.setdefault((os.path.dirname(path), stem_of(path)), path)
+        if twin is not path:
+            twins.append(LeftOut(path, f"the same frame as {twin.name}"))
+    return list(first.values()), twins
+
+
+def families_of(paths: Iterable[Path]) -> Iterator[Family]:
+    """Yield the families of files; of each one header is read."""
+    found: dict[str, list[Path]] = {}
+    for path in paths:
+        found.setdefault(family_of(stem_of(path)), []).append(path)
+    for members in found.values():
+        named = kind_in_name(stem_of(members[0])) or "light"
+        yield Family(members, named, _kind_by_header(members[0]) or named)
+
+
+def _kind_by_header(path: Path) -> Kind | None:
+    with suppress(LuckyError):  # told where it is opened
+        return kind_in_header(values_in(scan(path)[1].settings))
+    return None

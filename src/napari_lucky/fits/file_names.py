@@ -1,0 +1,69 @@
+"""Names of files: which belong together, and in which order frames come by their names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from napari_lucky.fits.image import SUFFIXES
+
+SUFFIX = re.compile(rf"({'|'.join(re.escape(s) for s in SUFFIXES)})$", re.I)
+"""Searched from the left, so the longest of those that a name ends with."""
+DIGITS = re.compile(r"(\d+)")
+SIGNED = r"[+\-−]?\d+(?:[.,]\d+)?"
+TEMPERATURE = re.compile(
+    rf"(?<![\d.]){SIGNED}[ _]?(?:°|º|deg)?[ _]?c(?![a-z])"
+    rf"|(?<![a-z])(?:ccd|sensor|set|chip|det)?[-_ ]?t(?:emp(?:erature)?)?[-_=: ]?{SIGNED}(?!\d)",
+    re.I,
+)
+NUMBER = re.compile(r"(?:(?<=[_ =(\[])[+\-−])?\d+(?:[.,]\d+)?")
+READING = re.compile(
+    rf"{TEMPERATURE.pattern}"
+    r"|(?:(?<=[_ =(\[])[+\-−])?\d+[.,]\d+[a-z%]*|\d+(?:ms|us|µs|s|sec)(?![a-z])",
+    re.I,
+)
+"""A measured number in a name, such as -0.3C, 10.0ms or HFR 2.31: no counter of frames."""
+TIME = re.compile(r"\d[-:.]\d+$|\d{1,2}([-_.:h ])\d{2}\1\d{2}$")
+"""The end of a name that is a time or a date."""
+
+
+def stem_of(path: Path) -> str:
+    """Return a file's name without the ending of FITS files."""
+    name = path.name
+    found = SUFFIX.search(name)
+    return name[: found.start()] if found else path.stem
+
+
+def family_of(stem: str) -> str:
+    """Return what names of one family have in common: all but numbers and their signs."""
+    return NUMBER.sub("#", TEMPERATURE.sub("#", stem.lower()))
+
+
+def natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:
+    """Return a key that sorts AF_2 before AF_10."""
+    return _parts(path.name.lower()), path.name
+
+
+def in_order(paths: Sequence[Path]) -> list[Path]:
+    """Return the files of a family in the order of their frames.
+
+    That is by the number at the end of the names if it counts the frames; else by all their
+    numbers, but for measured ones (temperatures, exposures), if the others tell them apart.
+    """
+    ordered = sorted(paths, key=natural)
+    stems = [stem_of(path) for path in ordered]
+    last = [found[-1] if (found := DIGITS.findall(stem)) else "" for stem in stems]
+    count = len(ordered)
+    if count > 1 and all(last) and not any(map(TIME.search, stems)):
+        index = [int(text) for text in last]
+        if len(set(index)) == count and max(index) - min(index) < 2 * count:
+            return [path for _, path in sorted(zip(index, ordered, strict=True))]
+    counters = [_parts(READING.sub("#", stem.lower())) for stem in stems]
+    if len({str(key) for key in counters}) < count:
+        return ordered
+    return [path for _, path in sorted(zip(counters, ordered, strict=True))]
+
+
+def _parts(text: str) -> list[tuple[int, int, str]]:
+    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in DIGITS.split(text) if p]

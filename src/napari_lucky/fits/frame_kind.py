@@ -1,0 +1,91 @@
+"""What a frame is of: light, dark, flat or bias, by its header or else by its name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from napari_lucky.fits.telling import KINDS
+
+Kind = Literal["light", "dark", "flat", "bias", "dark flat"]
+IN_HEADERS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
+    ("dark flat", re.compile(r"dark[ _-]*(for[ _-]*)?flat|flat[ _-]*dark", re.I)),
+    ("flat", re.compile(r"flat", re.I)),
+    ("dark", re.compile(r"(?<![a-z])(master|super)?[ _-]?dark", re.I)),
+    ("bias", re.compile(r"bias|(?<![a-z])(offset|zero)", re.I)),
+    ("light", re.compile(r"light|object|science|(?<![a-z])(sci|target|expose)(?![a-z])", re.I)),
+)
+WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+"""Words of a name: what separators, numbers and capitals part."""
+BEFORE = "(?:master|super|sky|dome|twilight|twi|lamp|panel|led|auto|my|raw|mean|median|norm)?"
+AFTER = "(?:s|es|frames?|fields?|wizard|lib|library|current|panel|cal|master)?"
+IN_NAMES: tuple[tuple[Kind, re.Pattern[str]], ...] = (
+    ("dark flat", re.compile(f"{BEFORE}(?:darkflat|flatdark){AFTER}")),
+    ("flat", re.compile(f"{BEFORE}flat{AFTER}")),
+    ("dark", re.compile(f"{BEFORE}dark{AFTER}")),
+    ("bias", re.compile(f"{BEFORE}bias{AFTER}")),
+)
+LIGHT = re.compile(r"(?:light|science|object)(?:s|frames?)?")
+OFFSET = re.compile(r"[^a-z]*(?:master|super|my)?[ _-]?offsets?(?:[ _-]?frames?)?[_ ]*\d*", re.I)
+"""A whole name that is an offset, as biases are called too; else it is the camera's setting."""
+PLAIN = {"master", "super", "frame", "frames", "field", "fields", "wizard", "lib", "library"}
+PLAIN |= {"current", "dark", "flat", "bias", "for", "of", "exp", "exposure", "gain", "iso", "bin"}
+PLAIN |= {"temp", "temperature", "offset", "sec", "secs", "min", "light", "sky", "dome", "twilight"}
+PLAIN |= {"panel", "lamp", "new", "old", "stack", "stacked", "mean", "median", "average", "avg"}
+PLAIN |= {"red", "green", "blue", "lum", "luminance", "clear", "filter", "sii", "oiii", "halpha"}
+PLAIN |= {"asi", "zwo", "qhy", "qsi", "sbig", "atik", "moravian", "cam", "camera", "ccd", "cmos"}
+PLAIN |= {"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"}
+PLAIN |= {"small", "large", "short", "long", "before", "after", "east", "west", "left", "right"}
+PLAIN |= {"raw", "calibrated", "cal", "calib", "calibration", "img", "image", "capture", "fits"}
+"""Words of three letters or more that follow in names of darks and flats; others name a target."""
+
+
+def kind_of_text(text: str) -> Kind | None:
+    """Return what the text of a header's card says a frame is; None if it says nothing known."""
+    return next((kind for kind, said in IN_HEADERS if said.search(text)), None)
+
+
+def kind_in_header(values: Mapping[str, Any]) -> Kind | None:
+    """Return what a header says a frame is; None if it does not say it."""
+    for keyword in KINDS:
+        value = values.get(keyword)
+        if isinstance(value, str) and (kind := kind_of_text(value)):
+            return kind
+    return None
+
+
+def kind_in_name(stem: str) -> Kind | None:
+    """Return what a file's name, without its ending, says a frame is; None if it does not say it.
+
+    `Dark Doodad` is a nebula, `Offset=10` a setting of the camera.
+    """
+    words = [word.lower() for word in WORDS.findall(stem)]
+    if words and LIGHT.fullmatch(words[0]):
+        return "light"
+    if OFFSET.fullmatch(stem):
+        return "bias"
+    found = {}
+    for k, word in enumerate(words):
+        for kind, said in IN_NAMES:
+            if said.fullmatch(word) and not _names_a_target(words[k + 1 : k + 2]):
+                found[kind] = True
+                break
+    if {"dark", "flat"} <= found.keys():
+        return "dark flat"
+    return next(iter(found), None)
+
+
+def kind_of_folder(name: str) -> Kind | None:
+    """Return what a folder's name says is in it; None if it is named for anything else, too."""
+    words = [word.lower() for word in WORDS.findall(name)]
+    plain = all(len(word) < 3 or word in PLAIN or _is_kind(word) for word in words)
+    return kind_in_name(name) if plain else None
+
+
+def _names_a_target(following: list[str]) -> bool:
+    return any(len(word) > 2 and word not in PLAIN and not _is_kind(word) for word in following)
+
+
+def _is_kind(word: str) -> bool:
+    return any(said.fullmatch(word) for _, said in IN_NAMES)

@@ -1,0 +1,62 @@
+"""The images of many files, opened with one header parsed for each kind of file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from napari_lucky.errors import LuckyError
+from napari_lucky.files.open_file import Stamp
+from napari_lucky.fits import image as fits_image
+from napari_lucky.fits.gzip_file import Unpacked, is_gzipped
+from napari_lucky.fits.header_scan import HeaderTemplate, header_template, scan
+from napari_lucky.fits.image import FitsImage, Layout
+from napari_lucky.fits.plain_header import plain_layout
+
+
+class LeftOut(NamedTuple):
+    """A file beside the frames that is not one of them, and why."""
+
+    path: Path
+    reason: str
+
+
+def open_images(paths: Iterable[Path]) -> tuple[list[FitsImage], list[LeftOut]]:
+    """Return the images in files, and the files that cannot be read.
+
+    Files with the same signature share their layout.
+    """
+    known: dict[Any, list[Layout]] = {}
+    last: tuple[HeaderTemplate | None, list[Layout]] = (None, [])
+    seen: dict[bytes, bytes] = {}
+    images, odd = [], []
+    for path in paths:
+        like, found = last
+        alike = None if like is None else like.match(path)
+        if alike is None:
+            try:
+                stamp = _stamp(path)
+                kind, told = scan(path)
+                if kind not in known:
+                    plain = None if is_gzipped(path) else plain_layout(path, kind)
+                    known[kind] = [plain] if plain else fits_image.layouts(path)
+                found = known[kind]
+                last = header_template(path, kind), found
+            except LuckyError as error:
+                odd.append(LeftOut(path, str(error).removeprefix(f"{path}: ")))
+                continue
+        else:
+            stamp, told = alike
+        told = told._replace(settings=seen.setdefault(told.settings, told.settings))
+        several = sum(layout.shape[0] for layout in found) > 1
+        unpacked = Unpacked(path, stamp) if several and is_gzipped(path) else None
+        images += [FitsImage(path, layout, unpacked, stamp, told) for layout in found]
+    return images, odd
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        return Stamp.at(path)
+    except OSError as error:
+        raise LuckyError(f"{path}: cannot be opened ({error.strerror or error}).") from error

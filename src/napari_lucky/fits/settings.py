@@ -1,0 +1,100 @@
+"""Settings of the camera and the target of frames, by their headers or else by their names."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from napari_lucky.fits.card_value import Value, values_in
+from napari_lucky.fits.file_names import stem_of
+from napari_lucky.fits.image import FitsImage
+from napari_lucky.fits.telling import SETTINGS
+
+CATALOGUES = "ngc|ic|hd|hip|hr|sao|wds|stf|stt|ads|bd|tyc|gj|gl|hat|sh2|abell|ugc|pgc|arp|iau"
+IN_NAMES: dict[str, re.Pattern[str]] = {
+    "exposure": re.compile(
+        r"(?<![a-z\d.,])(?P<number>\d+(?:[.,]\d+)?)[ _]?"
+        r"(?P<unit>us|µs|ms|s|secs?|seconds)(?![a-z])",
+        re.I,
+    ),
+    "gain": re.compile(r"(?<![a-z])g(?:ain)?[-_= ]?(?P<number>\d+)(?![a-z\d])", re.I),
+    "binning": re.compile(
+        r"(?<![a-z])bin(?:ning)?[-_= ]?(?P<number>[1-8])(?!\d)"
+        r"|(?<![a-z\d])(?P<square>[1-8])x(?P=square)(?!\d)",
+        re.I,
+    ),
+    "target": re.compile(
+        rf"(?<![a-z\d])(?P<word>(?:{CATALOGUES})[-_ ]?\d+|[mc]\d{{1,3}})(?![a-z\d])", re.I
+    ),
+}
+"""How names tell them."""
+SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3}
+ALIKE = 1.02
+"""Exposures and gains whose ratio is less are the same, measured twice."""
+
+
+def header_setting(cards: bytes, what: str) -> Value:
+    """Return a setting that the cards of `Told.settings` tell; None if they do not tell it."""
+    values = values_in(cards)
+    for keyword in SETTINGS[what]:
+        value = values.get(keyword)
+        if what == "binning" and isinstance(value, str):
+            value = value.replace("x", " ").split()[0] if value.split() else None
+            value = float(value) if value and value.isdecimal() else None
+        if value not in (None, "", True, False):
+            return value.strip() if isinstance(value, str) else value
+    return None
+
+
+def name_setting(stem: str, what: str) -> Value:
+    """Return a setting that a file's name tells, as headers have it; None if it tells none."""
+    found = IN_NAMES[what].search(stem) if what in IN_NAMES else None
+    if found is None:
+        return None
+    parts = found.groupdict()
+    if word := parts.get("word"):
+        return re.sub("[-_ ]", "", word).upper()
+    number = float((parts.get("number") or parts["square"]).replace(",", "."))
+    return float(f"{number * SECONDS.get((parts.get('unit') or '').lower(), 1.0):.9g}")
+
+
+def settings_of(images: Sequence[FitsImage], what: str) -> list[Value]:
+    """Return a setting of each file: by its header, or by its name where no header tells it.
+
+    Numbers that differ by a trifle are made one.
+    """
+    cards = {image.told.settings for image in images}
+    by_cards = {one: header_setting(one, what) for one in cards}
+    given = [by_cards[image.told.settings] for image in images]
+    if all(value is None for value in by_cards.values()):
+        first = stem_of(images[0].path)
+        if name_setting(first, what) is None:
+            return given  # nor do others, which have the same letters
+        given = [name_setting(stem_of(image.path), what) for image in images]
+    return _rounded(given) if what in ("exposure", "gain") else given
+
+
+def _rounded(values: list[Value]) -> list[Value]:
+    numbers = Counter(value for value in values if isinstance(value, float))
+    same: dict[Value, Value] = {}
+    last: list[float] = []
+    for number in [*sorted(numbers), float("inf")]:
+        if last and not number <= last[-1] * ALIKE:
+            usual = max(last, key=lambda one: numbers[one])
+            same |= dict.fromkeys(last, usual)
+            last = []
+        last.append(number)
+    return [same.get(value, value) for value in values]
+
+
+def most_common(values: Iterable[Value]) -> Value:
+    """Return what most frames have; None if nothing is known."""
+    known = Counter(value for value in values if value is not None)
+    return known.most_common(1)[0][0] if known else None
+
+
+def setting_text(what: str, value: Value) -> str:
+    """Return a setting as it is shown, such as "0.01 s"."""
+    shown = f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{shown} s" if what == "exposure" and isinstance(value, float) else shown

@@ -1,0 +1,30 @@
+"""Families of names, and the order that names have."""
+
+from pathlib import Path
+
+import pytest
+
+from napari_lucky.fits.file_names import family_of, in_order, stem_of
+
+ORDERS = {
+    "temperature through zero": [
+        f"Light_M15_10.0ms_gain100_{t}C_{k:04d}.fit"
+        for k, t in enumerate(("0.5", "0.3", "0.1", "-0.1", "-0.3", "-0.5"))
+    ],
+    "reading without a unit": [f"x_{t}_{k}.fits" for k, t in enumerate(("0.20", "-0.10", "0.15"))],
+    "reading, frames deleted": [
+        f"x_{t}C_{k}.fits" for k, t in ((1, "3.5"), (40, "-2"), (9000, "1.25"))
+    ],
+    "changing number before the index": [f"x_{29 - k}_{k}.fits" for k in range(9, 12)],
+    "sequences": ["n2_1.fits", "n2_13.fits", "n10_0.fits", "n10_2.fits"],
+    "midnight": ["a_2024-01-01_23-59-59.fits", "a_2024-01-02_00-00-00.fits"],
+    "exposures one after the other": [f"x_{e}ms_{k}.fits" for e in (10, 100) for k in (1, 2)],
+    "natural": ["AF_2.fits", "AF_10.fits", "AF_0011.fits"],
+}
+
+
+@pytest.mark.parametrize("what", ORDERS)
+def test_frames_come_in_the_order_of_their_counter(what):
+    files = [Path(name) for name in ORDERS[what]]
+    assert in_order(files[::-1]) == files
+    assert len({family_of(stem_of(path)) for path in files}) == 1

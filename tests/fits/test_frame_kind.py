@@ -1,0 +1,42 @@
+"""What headers and names say a frame is of."""
+
+import pytest
+
+from napari_lucky.fits.frame_kind import kind_in_header, kind_in_name, kind_of_folder
+
+NAMES = {
+    "dark": "dark DARK dark_30ms my_dark darkframe masterdark dark1 Dark_ASI290MM_10ms L_Dark_300s",
+    "flat": "Flat master_flat flat-2024-01-01 MasterFlat_V FlatWizard_001 skyflat_3 FLAT_Ha_001",
+    "bias": "bias biasframe_2 BIAS_gain0 offset offset_001 MasterOffset",
+    "dark flat": "DARKFLAT_001 flat_dark_001 dark_for_flat",
+    "light": "Light_Offset=10_001 light_-5C_001 Lights_dark_cloud",
+    None: "M15_1 Dark_Doodad_001 DarkDoodad_1 darkness flatiron_building biased deflated offset-5 "
+    "Offset=10 M15_offset-5_001 M31_-10.0C_0001",
+}
+HEADERS = {
+    "dark": ("IMAGETYP", "Dark Frame"),
+    "flat": ("FRAME", "FLAT"),
+    "bias": ("OBSTYPE", "zero"),
+    "dark flat": ("IMAGETYP", "DarkFlat"),
+    "light": ("FRAMETYP", "LIGHT"),
+    None: ("FRAME", 12.0),
+}
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_names_say_what_a_frame_is_of(kind):
+    assert {name: kind_in_name(name) for name in NAMES[kind].split()} == dict.fromkeys(
+        NAMES[kind].split(), kind
+    )
+    assert kind_in_name("Dark Doodad 001") is None
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+def test_headers_say_what_a_frame_is_of(kind):
+    keyword, value = HEADERS[kind]
+    assert kind_in_header({keyword: value}) == kind
+
+
+def test_folders_named_for_something_else_too_are_none_of_darks():
+    assert kind_of_folder("Darks_300s") == "dark"
+    assert kind_of_folder("the dark of the run") is None
