@@ -1,4 +1,4 @@
-"""All tables of docs/accuracy.md in one run: registration to PSF figures.
+"""All tables of docs/background/accuracy.md in one run: registration to PSF figures.
 
     python benchmarks/accuracy.py
 

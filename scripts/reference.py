@@ -1,4 +1,4 @@
-"""Write docs/reference.md: every step with its parameters, read off the declarations.
+"""Write docs/reference/steps.md: every step with its parameters, read off the declarations.
 
 Usage: python scripts/reference.py
 """
@@ -13,10 +13,10 @@ from napari_lucky.steps.declaration import Param, Step, params
 from napari_lucky.steps.registry import family_of, first_of, load_steps, shared_names
 from napari_lucky.steps.sentences import default_text
 
-PAGE = Path(__file__).parents[1] / "docs" / "reference.md"
-HEAD = """# Reference: steps and parameters
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "steps.md"
+HEAD = """# Steps and parameters
 
-Steps are done in this order. Each is a table of a [recipe](headless.md#recipe), an option of
+Steps are done in this order. Each is a table of a [recipe](command-line.md#recipe), an option of
 `napari-lucky process`, a class of the Python API, a form in a dock and a record in the history,
 with the same names everywhere. A step that is *optional* is off unless it is given; the others are
 done with their defaults. An option takes parameters by name, as

@@ -16,7 +16,7 @@ from napari_lucky.cli.main import parser
 from napari_lucky.cli.recipe_options import recipe_of, with_values
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FOREIGN = {"--plugin", "--ignore", "--nthreads", "--nworkers", "--large"}
 """Options of other programs, and of the benchmarks."""
 VALUES = {
@@ -82,7 +82,7 @@ def test_command_lines_are_understood(name, line, capsys):
 def test_the_documents_name_command_lines():
     assert {name for name, _ in LINES} >= {
         "README.md",
-        "headless.md",
+        "command-line.md",
         "coming-from-lucky-processing.md",
     }
     assert len(LINES) > 8
@@ -225,10 +225,10 @@ def test_the_python_of_the_readme_runs(in_a_folder_with_a_run):
     assert found["stack"].image.shape == found["window"].shape
 
 
-def test_the_python_of_headless_runs(in_a_folder_with_a_run, capsys):
+def test_the_python_of_the_command_line_page_runs(in_a_folder_with_a_run, capsys):
     found = {}
     but = ("fork_executor", "measure_wavefront_run")  # a recipe that comes later; a minute of work
-    exec(compile(python_of("headless", but), "headless.md", "exec"), found)
+    exec(compile(python_of("command-line", but), "command-line.md", "exec"), found)
     assert 0 < found["figures"].strehl < 1
     assert found["figures"].errors.strehl > 0
     assert "12 of 12 frames" in capsys.readouterr().out
@@ -237,4 +237,4 @@ def test_the_python_of_headless_runs(in_a_folder_with_a_run, capsys):
 def test_the_reference_page_is_what_its_script_gives():
     """`python scripts/reference.py` writes it anew."""
     script = runpy.run_path(str(ROOT / "scripts" / "reference.py"))
-    assert (ROOT / "docs" / "reference.md").read_text("utf-8") == script["reference"]()
+    assert (ROOT / "docs" / "reference" / "steps.md").read_text("utf-8") == script["reference"]()

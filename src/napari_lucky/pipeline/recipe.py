@@ -111,7 +111,7 @@ class Recipe:
         A folder, a cube, or several files.
     *steps : Step
         In any order.
-    **input
+    **given : Any
         Of `Input`: start, stop, step, focus, defocus.
     """
 

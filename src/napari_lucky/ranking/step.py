@@ -19,7 +19,7 @@ class Rank(Step, table="rank", place=80):
     """Measure how lucky each frame was.
 
     The metrics, with their formulas and sources, are in `napari_lucky.ranking.metrics`. `peak`
-    ranks best in turbulence (docs/accuracy.md); on the Sun or the Moon take `gradient`.
+    ranks best in turbulence (docs/background/accuracy.md); on the Sun or the Moon take `gradient`.
     """
 
     metric: str = param(
