@@ -36,7 +36,7 @@ FOR_WORKERS = {
     "MALLOC_TRIM_THRESHOLD_": "134217728",
     "MALLOC_MMAP_THRESHOLD_": "33554432",
 }
-"""Without the last two, arrays go back to the system after each use: see docs/background/performance.md."""
+"""Without the last two, arrays go back to the system after use: docs/background/performance.md."""
 
 
 class Counting(Executor):

@@ -180,7 +180,7 @@ def test_a_window_says_which_star():
 
 
 def test_a_simulated_stack_has_the_strehl_ratio_of_its_truth():
-    """In a window of 36 lambda/D little of the halo is lost (how much: docs/background/accuracy.md)."""
+    """In a window of 36 lambda/D little of the halo is lost: docs/background/accuracy.md."""
     run = simulate_run(8, (256, 512), d_over_r0=3, seed=2, focus_size=256)
     images = Shifted(ArrayFrames(run.truth.focus_images), run.truth.shifts)
     whole = Window.whole(images.shape)

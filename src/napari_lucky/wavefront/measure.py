@@ -34,7 +34,7 @@ def measure_wavefront(
 
     Each frame's pair of images is fitted with its own wavefront, maximum a posteriori with
     Kolmogorov turbulence (Noll 1976) as the prior; the turbulence averages out over the frames and
-    the static aberration stays. The model, and how well it does, is in docs/background/wavefront.md.
+    the static aberration stays. See docs/background/wavefront.md.
 
     Parameters
     ----------
