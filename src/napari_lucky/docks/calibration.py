@@ -34,6 +34,7 @@ from napari_lucky.pipeline.recipe import Recipe, read_recipe
 from napari_lucky.viewer.display_array import ShownArray, read_ahead
 from napari_lucky.viewer.from_layers import GIVEN, frames_of, history_of
 from napari_lucky.viewer.messages import show_info
+from napari_lucky.viewer.opened_recipe import fill_docks
 from napari_lucky.viewer.to_layers import contrast_of, image_tuple
 
 Images = dict[str, NDArray[np.float32]]
@@ -189,14 +190,7 @@ class CalibrationDock(Dock):
         """Ask which, and fill all docks that are open."""
         if (path := ask_where_from(self)) is None:
             return
-        recipe = read_recipe(path)
-        docks = [
-            dock for dock in self.viewer.window.dock_widgets.values() if isinstance(dock, Dock)
-        ]
-        for dock in docks:
-            dock.fill(recipe)
-        of = ", ".join(recipe.input.frames)
-        self.note(f"Filled the docks from {path.name}." + (f" It is of {of}." if of else ""))
+        self.note(fill_docks(self.viewer, read_recipe(path), path))
 
     def fill(self, recipe: Recipe) -> None:
         """Show a recipe's calibration, and which frames it takes."""

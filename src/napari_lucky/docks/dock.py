@@ -40,6 +40,7 @@ from napari_lucky.docks.jobs import (
 from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.text import plain
 from napari_lucky.viewer.messages import show_warning
+from napari_lucky.viewer.opened_recipe import recipe_opened
 from napari_lucky.viewer.to_layers import LayerTuple
 
 NARROWEST = 290
@@ -168,6 +169,8 @@ class Dock(QScrollArea):
                 least = inside.minimumSizeHint().width() + wide
                 self.setMinimumWidth(max(least, NARROWEST))
             QTimer.singleShot(0, self._tabify)
+            if (recipe := recipe_opened(self.viewer)) is not None:
+                self.attempt(lambda: self.fill(recipe))
 
     def _tabify(self) -> None:
         outer: Any = self.parent()

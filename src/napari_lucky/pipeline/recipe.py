@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -11,6 +12,7 @@ from pydantic import field_validator, model_validator
 
 from napari_lucky._version import __version__
 from napari_lucky.errors import LuckyError
+from napari_lucky.files.open_file import open_regular
 from napari_lucky.files.toml import parse_toml
 from napari_lucky.fits.integers import parse_integer_format
 from napari_lucky.frames.history import History
@@ -22,6 +24,8 @@ from napari_lucky.text import html_table, stored
 
 WindowSpec = tuple[int, int, int]
 """(y, x, size): the centre's row and column from 0, and the side, in pixels."""
+MOST_RECIPE = 1 << 20
+"""Bytes that are looked at to tell a recipe from another file."""
 S = TypeVar("S", bound=Step)
 
 
@@ -260,6 +264,17 @@ def read_recipe(path: str | Path) -> Recipe:
         except LuckyError as error:
             raise LuckyError(f"{path}: {error}") from error
     return Recipe(None, *steps)
+
+
+def is_recipe(path: Path) -> bool:
+    """Return whether a file looks like a recipe: it has a table that a recipe may have."""
+    try:
+        with open_regular(path) as file:
+            content = file.read(MOST_RECIPE)
+    except OSError:
+        return False
+    names = re.findall(rb"^\s*\[([a-z-]+)\]", content, re.M)
+    return bool({name.decode() for name in names} & {"napari-lucky", *load_steps()})
 
 
 def _from_folder(step: Step, folder: Path) -> Step:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.image import is_fits_name
+from napari_lucky.fits.read_back import is_ours
 from napari_lucky.text import readable
 
 if TYPE_CHECKING:
+    from napari_lucky.pipeline.recipe import Recipe
     from napari_lucky.viewer.to_layers import LayerTuple
 
 Reader = Callable[[str | Sequence[str]], "list[LayerTuple]"]
@@ -26,11 +30,19 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
         return None
     if len(paths) == 1 and paths[0].is_dir():
         return read_layers if _may_be_run(paths[0]) else None
-    if len(paths) == 1 and paths[0].suffix.lower() == ".csv":
+    return read_layers if all(_is_readable(p) for p in paths) else None
+
+
+def _is_readable(path: Path) -> bool:
+    if path.suffix.lower() == ".csv":
         from napari_lucky.fits.frame_table import is_table_csv
 
-        return read_layers if is_table_csv(paths[0]) else None
-    return read_layers if all(is_fits_name(p.name) for p in paths) else None
+        return is_table_csv(path)
+    if path.suffix.lower() == ".toml":
+        from napari_lucky.pipeline.recipe import is_recipe
+
+        return is_recipe(path)
+    return is_fits_name(path.name)
 
 
 def _may_be_run(folder: Path) -> bool:
@@ -47,40 +59,105 @@ def _may_be_run(folder: Path) -> bool:
 
 
 def read_layers(path: str | Sequence[str]) -> list[LayerTuple]:
-    """Return the layers that a path or a list of paths holds; tell the user what is wrong."""
+    """Return the layers that a path or a list of paths holds; tell the user what is wrong.
+
+    A recipe among them fills the docks.
+    """
     from napari_lucky.viewer.background_work import beside
     from napari_lucky.viewer.messages import show_error, show_info
 
     paths = [Path(p) for p in ([path] if isinstance(path, str) else path)]
     try:
-        layers, told = beside(lambda: _layers_of(paths))
+        opened = beside(lambda: _opened(paths))
     except LuckyError as error:
         show_error(str(error))
         return NOTHING
+    told = list(opened.told)
+    if opened.recipe is not None:
+        from napari import current_viewer
+
+        from napari_lucky.viewer.opened_recipe import fill_docks
+
+        told.append(fill_docks(current_viewer(), *opened.recipe))
     if told:
         show_info("\n".join(told))
-    return layers
+    for text in opened.errors:
+        show_error(text)
+    return opened.layers or NOTHING
 
 
-def _layers_of(paths: list[Path]) -> tuple[list[LayerTuple], list[str]]:
-    """Return the layers that paths hold, and what was left out."""
-    from napari_lucky.fits.read_back import is_ours
+@dataclass
+class Opened:
+    """What paths hold: layers, a recipe and its file, what the user should know, what failed."""
+
+    layers: list[LayerTuple] = field(default_factory=list)
+    recipe: tuple[Recipe, Path] | None = None
+    told: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+def _opened(paths: list[Path]) -> Opened:
+    results = results_in(paths[0]) if len(paths) == 1 and paths[0].is_dir() else paths
+    if not are_results(results):
+        return _opened_run(paths)
+    opened = Opened()
+    for path in results:
+        try:
+            _open_saved(path, opened)
+        except LuckyError as error:
+            if len(results) == 1:
+                raise
+            opened.errors.append(str(error))
+    return opened
+
+
+def results_in(folder: Path) -> list[Path]:
+    """Return the files that a folder of results would have, in the order of their layers."""
+    try:
+        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError:
+        return []
+    names.sort(key=lambda name: (name.startswith("focus."), name.startswith("defocus.")))
+    images = [folder / name for name in names if is_fits_name(name)]
+    beside = [folder / name for name in names if name.endswith((".csv", ".toml"))]
+    return [*images, *filter(_is_readable, beside)] if images else []
+
+
+def are_results(paths: Sequence[Path]) -> bool:
+    """Return whether files are results of this program, and no run.
+
+    It has written all of them, and no two names of images are alike but for their numbers.
+    """
+    images = [path for path in paths if is_fits_name(path.name)]
+    alike = {re.sub(r"\d+", "#", path.name) for path in images}
+    known = len(alike) == len(images) and len(paths) > 0
+    return known and all(path.is_file() and (path not in images or is_ours(path)) for path in paths)
+
+
+def _open_saved(path: Path, opened: Opened) -> None:
+    from napari_lucky.pipeline.recipe import read_recipe
+
+    if path.suffix.lower() == ".csv":
+        opened.layers.append(_table_layer(path))
+    elif path.suffix.lower() == ".toml":
+        opened.recipe = read_recipe(path), path
+    else:
+        opened.layers += _saved_layers(path)
+
+
+def _opened_run(paths: list[Path]) -> Opened:
     from napari_lucky.fits.run import left_out_notes, open_run
     from napari_lucky.frames.history import open_step
     from napari_lucky.viewer.display_array import read_ahead
     from napari_lucky.viewer.to_layers import image_tuple
 
-    if len(paths) == 1 and paths[0].suffix.lower() == ".csv":
-        return [_table_layer(paths[0])], []
-    if len(paths) == 1 and paths[0].is_file() and is_ours(paths[0]):
-        return _saved_layers(paths[0]), []
     run = open_run(paths)
     single = len(paths) == 1 and run.shape[0] == 1 and paths[0].is_file()
     # a dark, a flat, a stack is an image, not a run
     middle = (run.shape[0] - 1) // 2  # there napari's slider stands at first
     data = run.read(slice(1))[0] if single else read_ahead(run, 0, middle)
     layer = image_tuple(data, run.name, header=run.header, history=(open_step(run),))
-    return [layer], left_out_notes(run)
+    return Opened([layer], told=left_out_notes(run))
 
 
 def _table_layer(path: Path) -> LayerTuple:
