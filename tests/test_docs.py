@@ -14,6 +14,8 @@ import napari_lucky
 from napari_lucky import Recipe, read_recipe, simulate_run
 from napari_lucky.cli.main import parser
 from napari_lucky.cli.recipe_options import recipe_of, with_values
+from napari_lucky.ranking.metrics import METRICS
+from napari_lucky.steps.registry import STEPS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -232,6 +234,20 @@ def test_the_python_of_the_command_line_page_runs(in_a_folder_with_a_run, capsys
     assert 0 < found["figures"].strehl < 1
     assert found["figures"].errors.strehl > 0
     assert "12 of 12 frames" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["arrays", "extend"])
+def test_the_python_of_a_how_to_page_runs(name, tmp_path, monkeypatch):
+    """A metric and a step that it declares are forgotten again."""
+    monkeypatch.chdir(tmp_path)
+    known = [(registry, dict(registry)) for registry in (METRICS, STEPS)]
+    try:
+        exec(compile(python_of(name), f"{name}.md", "exec"), {"__name__": name})
+    finally:
+        for registry, before in known:
+            registry.clear()
+            registry.update(before)
+    assert name != "arrays" or Path("focus.fits").exists()
 
 
 def test_the_reference_page_is_what_its_script_gives():
