@@ -117,7 +117,7 @@ def test_out_holds_what_it_should_and_nothing_else(full, simulated):
             assert hdus[0].header["NCOMBINE"] == combined
             assert hdus[0].header["EXPTIME"] == simulated.header["EXPTIME"]
     lines = (full / "frames.csv").read_text().splitlines()
-    assert lines[0] == "frame,file,dy,dx,quality,selected,sigma_dy,sigma_dx"
+    assert lines[0] == "frame,file,dy,dx,quality,selected,sigma_dy,sigma_dx,time,exposure"
     assert len(lines) == N + 1
     assert (full / "report.png").read_bytes().startswith(b"\x89PNG")
 

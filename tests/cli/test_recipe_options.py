@@ -14,6 +14,7 @@ from napari_lucky.steps import (
     LowPassFilter,
     Output,
     ReadShifts,
+    ReadTimes,
     RegisterCorrelation,
     RemoveBackground,
     RemoveDust,
@@ -81,6 +82,7 @@ def asked(*options):
         ("--stack method=drizzle,1.5", StackDrizzle(scale=1.5)),
         ("--integers 4095,12", Output(integers="4095,12")),
         ("--plain", Output(plain=True)),
+        ("--times times.csv", ReadTimes(times_file="times.csv")),
         ("--shifts frames.csv", ReadShifts(table_file="frames.csv")),
     ],
 )
@@ -218,7 +220,7 @@ def test_the_help_names_every_step_with_its_parameters(capsys, monkeypatch):
     for table, kinds in load_steps().items():
         if table == "input":
             continue
-        assert (f"--{table} " in text) == (has_option(table) or table == "shifts")
+        assert (f"--{table} " in text) == (has_option(table) or table in ("shifts", "times"))
         assert (f"--no-{table} " in text) == first_of(table).optional
         for kind, model in kinds.items():
             assert kind in words

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import QTable
+from astropy.time import Time
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.frame_table import (
@@ -72,8 +73,11 @@ def through_hdu(given: FrameTable, folder: Path) -> FrameTable:
 
 
 def assert_same(found: FrameTable, expected: FrameTable) -> None:
-    for name in ("frame", "shifts", "quality", "selected"):
+    for name in ("frame", "shifts", "quality", "selected", "time", "exposure"):
         one, two = getattr(found, name), getattr(expected, name)
+        if two is None:
+            assert one is None
+            continue
         assert (one.shape, one.dtype) == (two.shape, two.dtype)
         assert one.tobytes() == two.tobytes()  # to the bit: −0 and NaN too
     assert list(found.file) == list(expected.file)
@@ -86,6 +90,29 @@ def assert_same(found: FrameTable, expected: FrameTable) -> None:
 def test_a_table_comes_back_to_the_bit_whatever_the_files_are_called(tmp_path, through, name):
     given = table(name=name)
     assert_same(through(given, tmp_path), given)
+
+
+@pytest.mark.parametrize("through", [through_csv, through_fits, through_hdu])
+def test_times_and_exposures_come_back(tmp_path, through):
+    time = np.datetime64("2026-11-27T21:03:04.000001", "us") + np.arange(12) * 999_999
+    time[3] = np.datetime64("NaT")
+    given = replace(table(), time=time, exposure=np.where(np.arange(12) == 3, np.nan, 0.01))
+    assert_same(through(given, tmp_path), given)
+    assert_same(through(replace(given, exposure=None), tmp_path), replace(given, exposure=None))
+    made = Time(list(given.to_qtable()["time"][:3]), scale="utc")  # astropy reads them
+    np.testing.assert_array_equal(made.datetime64.astype("datetime64[us]"), time[:3])
+
+
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [("27.11.2026", "27.11.2026"), ("2026-11-27", "no date with a time"), ("0", "over 0")],
+)
+def test_a_time_that_is_none_is_told(tmp_path, cell, told):
+    column = "exposure" if cell == "0" else "time"
+    text = f"frame,file,dy,dx,quality,selected,{column}\n0,a.fits,1,2,3,1,{cell}\n"
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(LuckyError, match=told):
+        table_from_csv(tmp_path / "t.csv")
 
 
 def test_names_that_are_no_text_come_back_from_fits(tmp_path):

@@ -8,7 +8,7 @@ from astropy.io import fits
 
 from napari_lucky import calibrate, open_run
 from napari_lucky.fits.times import UNKNOWN, header_time
-from napari_lucky.frames.times import frame_times
+from napari_lucky.frames.times import frame_exposures, frame_times
 
 PIXELS = np.arange(12, dtype=np.uint16).reshape(3, 4)
 
@@ -57,3 +57,24 @@ def test_each_frame_has_its_own_time_in_every_view(tmp_path):
     packed = tmp_path / "b.fits.gz"
     packed.write_bytes(gzip.compress((tmp_path / "a_1.fits").read_bytes()))
     assert open_run(packed).times() == utc(told[1])
+
+
+def test_exposures_and_times_of_extensions(tmp_path):
+    """Each extension's own, the primary header's where it has none."""
+    hdus = [fits.PrimaryHDU(header=fits.Header([("EXPTIME", 1.0)]))]
+    for k in range(3):
+        cards = [("DATE-OBS", f"2026-05-12T21:03:0{k}"), *([("EXPTIME", 0.02)] if k == 2 else [])]
+        hdus.append(fits.ImageHDU(PIXELS, fits.Header(cards)))
+    fits.HDUList(hdus).writeto(tmp_path / "a.fits")
+    run = open_run(tmp_path / "a.fits")
+    np.testing.assert_array_equal(run.exposures(), [1.0, 1.0, 0.02])
+    assert [str(time)[17:19] for time in run.times()] == ["00", "01", "02"]
+    assert frame_exposures(run[[2]]).tolist() == [0.02]
+    cube = fits.PrimaryHDU(np.stack([PIXELS] * 2), fits.Header([("EXPOSURE", "0,5")]))
+    cube.writeto(tmp_path / "c.fits")
+    assert open_run(tmp_path / "c.fits").exposures().tolist() == [0.5, 0.5]
+    for value in (0, -1.0, "long", True):
+        fits.PrimaryHDU(PIXELS, fits.Header([("EXPTIME", value)])).writeto(
+            tmp_path / "d.fits", overwrite=True
+        )
+        assert open_run(tmp_path / "d.fits").exposures() is None

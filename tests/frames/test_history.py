@@ -7,7 +7,14 @@ import pytest
 from astropy.io import fits
 
 from napari_lucky._version import __version__
-from napari_lucky.frames.history import LINE, Record, history_cards, is_ours, read_history
+from napari_lucky.frames.history import (
+    LINE,
+    Record,
+    history_cards,
+    is_ours,
+    number_ranges,
+    read_history,
+)
 
 EXACT = LINE - len('lucky> {"step": "note", "parameters": {"text": "')
 NASTY = {
@@ -146,3 +153,11 @@ def test_what_someone_edited_is_passed_over_and_the_rest_is_kept(edited):
     cards = history_cards(STEPS)
     assert read_history([*edited, *cards]) == STEPS
     assert read_history([*cards, *edited[:1]])[0] == STEPS[0]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [([], ""), ([5], "5"), ([9, 3, 4, 5], "3-5,9"), ([0, 1, 3, 5, 6], "0-1,3,5-6")],
+)
+def test_numbers_as_ranges(numbers, text):
+    assert number_ranges(np.array(numbers, int)) == text

@@ -5,17 +5,20 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from astropy import units
 from astropy.io import fits
+from astropy.time import Time
 from astropy.wcs import WCS
 
 from napari_lucky import Recipe, Select, open_run, process, write_fits
 from napari_lucky.fits.read_back import read_saved
 from napari_lucky.frames import ArrayFrames
+from napari_lucky.frames.history import number_ranges, read_history
 from napari_lucky.frames.window import Window
 from napari_lucky.pipeline.process import stack_results
 from napari_lucky.stacking.methods import stack_method
 from napari_lucky.stacking.stack_header import moved_header
-from napari_lucky.steps import StackMean
+from napari_lucky.steps import ReadTimes, StackMean
 from napari_lucky.steps.registry import load_steps
 from napari_lucky.viewer.to_layers import image_tuple
 
@@ -132,14 +135,91 @@ def test_times_are_those_of_the_frames_that_are_stacked(tmp_path):
     )
     header = result.images["focus"].header
     kept = np.flatnonzero(result.table.selected)
-    assert header["DATE-OBS"] == f"2024-01-01T00:00:{kept[0]:02}"
+    assert header["DATE-OBS"] == header["DATE-BEG"] == f"2024-01-01T00:00:{kept[0]:02}"
     assert header["DATE-END"] == f"2024-01-01T00:00:{kept[-1]:02}.5"
-    assert "DATE-AVG" not in header
+    assert "DATE-AVG" not in header  # for lack of exposures
     header = result.images["long_exposure"].header
     assert header["DATE-OBS"] == "2024-01-01T00:00:00"
     assert header["DATE-END"] == "2024-01-01T00:00:11.5"
     write_fits(tmp_path / "x.fits", [result.images["focus"]])
     assert fits.getheader(tmp_path / "x.fits")["DATE"] > "2026"  # not when a frame was written
+
+
+def exposed_frames(folder, n=12):
+    """Write frames that were taken in another order than their names', each with its exposure."""
+    folder_of_frames(folder, n)
+    began = np.datetime64("2024-01-01T00:00:00", "us") + np.arange(n)[::-1] * 2_000_000
+    exposed = np.where(np.arange(n) == 3, 0.5, 0.25)
+    for k in range(n):
+        with fits.open(folder / f"frame_{k:03}.fits", mode="update") as hdus:
+            header = hdus[0].header
+            del header["DATE-END"], header["DATE-AVG"]
+            header["DATE-OBS"], header["EXPTIME"] = str(began[k]), exposed[k]
+            header["MJD-OBS"], header["TELAPSE"] = 60310.0, 0.3
+            header["TIME-OBS"] = str(began[k])[11:]
+    return began, exposed
+
+
+def test_the_first_the_last_and_the_mean_of_the_kept_frames(tmp_path):
+    """By their times, not by their names; astropy adds them up."""
+    began, exposed = exposed_frames(tmp_path / "run")
+    keep = (1, 3, 4, 9)
+    recipe = Recipe((str(tmp_path / "run"),), Select(keep=1, add=keep), focus=(30, 33, 30))
+    result = process(recipe)
+    for name in ("focus", "long_exposure"):
+        kept = np.flatnonzero(result.table.selected) if name == "focus" else np.arange(12)
+        write_fits(tmp_path / "x.fits", result.images[name])
+        header = fits.getheader(tmp_path / "x.fits")
+        start = Time(began[kept], scale="utc")
+        length = exposed[kept] * units.s
+        for keyword, time in {
+            "DATE-OBS": start.min(), "DATE-BEG": start.min(), "DATE-END": (start + length).max(),
+            "DATE-AVG": (start + length / 2).mean(),
+        }.items():  # fmt: skip
+            assert abs((Time(header[keyword], scale="utc") - time).to_value("s")) < 1e-5
+        assert header["MJD-OBS"] == pytest.approx(start.min().mjd, abs=1e-9)
+        assert header["TIME-OBS"] == str(began[kept].min())[11:]
+        assert header["EXPTIME"] == pytest.approx(exposed[kept].mean())
+        assert header["XPOSURE"] == header["TOTALEXP"] == pytest.approx(exposed[kept].sum())
+        assert (header["NCOMBINE"], "TELAPSE" in header) == (len(kept), False)
+        (step,) = (s for s in read_history(header["HISTORY"]) if s.name == "stack")
+        assert step.facts["numbers"] == number_ranges(kept)
+    np.testing.assert_array_equal(result.table.time, began)
+    np.testing.assert_array_equal(result.table.exposure, exposed)
+
+
+def test_times_from_a_table_are_those_of_the_frames_of_a_cube(tmp_path):
+    """Without it the cube's own beginning stays: it is known of no other frame."""
+    frames = np.random.default_rng(2).normal(100, 2, (12, 40, 40)).astype(np.float32)
+    frames[:, 19:22, 18:21] += 900
+    header = fits.Header([("DATE-OBS", "2024-01-01T00:00:00"), ("DATE-AVG", "2024-01-01T00:01:00")])
+    fits.PrimaryHDU(frames, header).writeto(tmp_path / "cube.fits")
+    times = np.datetime64("2024-01-01T00:00:03", "us") + np.arange(12) * 50_000
+    lines = [f"{time},0.04" for time in times]
+    (tmp_path / "t.csv").write_text("\n".join(["time,exposure", *lines]))
+    recipe = Recipe((str(tmp_path / "cube.fits"),), Select(keep=2), focus=(20, 19, 24), start=1)
+    without = process(recipe).images
+    assert without["focus"].header["DATE-OBS"] == "2024-01-01T00:00:00"
+    assert "DATE-AVG" not in without["focus"].header
+    given = ReadTimes(times_file=str(tmp_path / "t.csv"))
+    result = process(recipe.with_steps(given))
+    np.testing.assert_array_equal(result.table.time, times[1:])
+    header = result.images["long_exposure"].header
+    assert (header["DATE-OBS"], header["DATE-END"]) == (
+        "2024-01-01T00:00:03.05", "2024-01-01T00:00:03.59",
+    )  # fmt: skip
+    assert (header["EXPTIME"], header["XPOSURE"]) == (0.04, 0.44)
+    assert [s.inputs["name"] for s in result.table.history if s.name == "read times"] == ["t.csv"]
+
+
+def test_frames_without_a_time_are_counted(tmp_path):
+    began, _ = exposed_frames(tmp_path / "run")
+    with fits.open(tmp_path / "run" / "frame_011.fits", mode="update") as hdus:
+        del hdus[0].header["DATE-OBS"], hdus[0].header["MJD-OBS"]
+    result = process(Recipe((str(tmp_path / "run"),), focus=(30, 33, 30)))
+    header = result.images["long_exposure"].header
+    assert header["DATE-OBS"] == str(began[10])[:19]
+    assert header.comments["DATE-BEG"].endswith("of 11 frames with a time")
 
 
 @pytest.mark.parametrize("header", [None, {"CRPIX1": 3.0}, "text"])

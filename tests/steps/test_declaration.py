@@ -40,6 +40,7 @@ OTHER = {
     "flicker": {"sigma": 7.5, "action": "replace"},
     "noise-cut": {"sigma": 2.5},
     "low-pass": {"cutoff": 0.9, "sampling": 7.1},
+    "times": {"times_file": "/data/times.csv"},
     "shifts": {"table_file": "/out/frames.csv"},
     "register": {"smooth": 1 / 3, "reference_frame": "mean"},
     "rank": {"metric": "gradient", "smooth": 0.5, "sampling": 7.5, "obstruction": 0.1 + 0.2},

@@ -22,7 +22,7 @@ from napari_lucky.steps.declaration import Param, param, params
 from napari_lucky.steps.registry import STEPS, load_steps, make_step
 
 KINDS = [(table, kind) for table, kinds in load_steps().items() for kind in kinds]
-HAND_MADE = {"table_file": "/runs/frames.csv"}
+HAND_MADE = {"table_file": "/runs/frames.csv", "times_file": "/runs/times.csv"}
 """What a form does not show, and a step must have."""
 
 

@@ -24,6 +24,7 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
 from napari_lucky.fits.frame_table import FrameTable
 from napari_lucky.frames.history import frame_numbers, frame_places, shift_step
+from napari_lucky.frames.times import frame_exposures, frame_times
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.shifts import Shifted
 from napari_lucky.pipeline.measure import frame_notes
@@ -173,6 +174,8 @@ class RegistrationDock(Dock):
                 registration.reference,
                 history,
                 registration.sigma,
+                frame_times(frames),
+                frame_exposures(frames),
             )
             shifted = Shifted(frames, registration.shifts, subpixel)
             done_to = (*history, shift_step(subpixel))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from io import FileIO
+from io import BufferedReader, FileIO, TextIOWrapper
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 
 class Stamp(NamedTuple):
@@ -59,6 +59,12 @@ def open_regular(path: Path, expected: Stamp | None = None) -> FileIO:
         file.close()
         raise
     return file
+
+
+def open_text(path: Path) -> TextIO:
+    """Open a text file, also one that a spreadsheet saved, or with names in no known encoding."""
+    file = BufferedReader(open_regular(path))
+    return TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 
 def check_unchanged(file: FileIO, expected: Stamp | None) -> None:

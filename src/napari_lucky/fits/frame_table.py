@@ -5,18 +5,20 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from io import BufferedReader, StringIO, TextIOWrapper
+from io import StringIO
 from itertools import dropwhile, takewhile
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.files.open_file import open_regular
+from napari_lucky.files.open_file import open_text
 from napari_lucky.fits.names import put_name
+from napari_lucky.fits.times import exposures_of, times_of
 from napari_lucky.frames.history import History, history_cards, read_history
+from napari_lucky.frames.times import time_text
 from napari_lucky.text import cell, counted, csv_line, from_cell, html, html_table, readable
 
 REFERENCE = "reference "
@@ -24,6 +26,8 @@ MOST_FRAME = 2**31 - 1
 COLUMNS = ("frame", "file", "dy", "dx", "quality", "selected")
 ERRORS = ("sigma_dy", "sigma_dx")
 """Columns that follow, and may be missing: of methods that tell how certain a shift is."""
+TAKEN = ("time", "exposure")
+"""Columns that come last, and may be missing: when a frame was taken, UTC, and for how long, s."""
 
 SHOWN = 10
 """Rows that a notebook shows."""
@@ -51,6 +55,10 @@ class FrameTable:
         How the numbers came about.
     sigma : ndarray of float64, (n, 2), optional
         1-sigma errors of the shifts in pixels; NaN where there is no shift.
+    time : ndarray of datetime64[us], (n,), optional
+        Beginning of the exposure, UTC; NaT where it is not known.
+    exposure : ndarray of float64, (n,), optional
+        Seconds; NaN where it is not known.
     """
 
     frame: NDArray[np.intp]
@@ -61,6 +69,8 @@ class FrameTable:
     reference: tuple[float, float] = (0.0, 0.0)
     history: History = field(default=())
     sigma: NDArray[np.float64] | None = None
+    time: NDArray[np.datetime64] | None = None
+    exposure: NDArray[np.float64] | None = None
 
     def __repr__(self) -> str:
         lost = int((~np.isfinite(self.shifts).all(axis=1)).sum())
@@ -105,6 +115,10 @@ class FrameTable:
             columns |= {
                 name: of * units.pixel for name, of in zip(ERRORS, self.sigma.T, strict=True)
             }
+        if self.time is not None:
+            columns["time"] = [time_text(one) for one in self.time]
+        if self.exposure is not None:
+            columns["exposure"] = self.exposure * units.s
         reference = [float(value) for value in self.reference]
         return QTable(
             columns, meta={"reference": reference, "history": list(history_cards(self.history))}
@@ -119,16 +133,18 @@ class FrameTable:
 def table_to_csv(table: FrameTable, with_history: bool = False) -> str:
     """Return the table as CSV text: the six columns of `COLUMNS`, a line a frame.
 
-    Errors of the shifts, if there are any, come in two columns last. With its history, two
-    columns come before these with the tracked point (y, x), and comment lines (#) with the
-    history and the reference come first, so that the whole table can be read back.
+    Errors of the shifts, if there are any, come in two columns after them, and the time (ISO,
+    UTC) and the exposure (s), where they are known, last. With its history, two columns come
+    before these with the tracked point (y, x), and comment lines (#) with the history and the
+    reference come first, so that the whole table can be read back.
     """
     text = StringIO()
     if with_history:
         text.writelines(f"# {cell(card)}\n" for card in history_cards(table.history))
         text.write("# {}{!r} {!r}\n".format(REFERENCE, *(float(v) for v in table.reference)))
     errors = ERRORS if table.sigma is not None else ()
-    text.write(csv_line([*COLUMNS, *(("y", "x") if with_history else ()), *errors]))
+    taken = [name for name in TAKEN if getattr(table, name) is not None]
+    text.write(csv_line([*COLUMNS, *(("y", "x") if with_history else ()), *errors, *taken]))
     for k, frame in enumerate(table.frame):
         numbers = [*table.shifts[k], table.quality[k]]
         row = [
@@ -141,14 +157,12 @@ def table_to_csv(table: FrameTable, with_history: bool = False) -> str:
             row += [repr(float(v)) for v in table.points[k]]
         if table.sigma is not None:
             row += [repr(float(v)) for v in table.sigma[k]]
+        if table.time is not None:
+            row.append(time_text(table.time[k]))
+        if table.exposure is not None:
+            row.append(repr(float(table.exposure[k])))
         text.write(csv_line(row))
     return text.getvalue()
-
-
-def _open(path: Path) -> TextIO:
-    """Open a CSV file; also one that a spreadsheet saved, or with names in no known encoding."""
-    file = BufferedReader(open_regular(path))
-    return TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 
 def _is_comment(line: str) -> bool:
@@ -158,7 +172,7 @@ def _is_comment(line: str) -> bool:
 def is_table_csv(path: Path) -> bool:
     """Return whether a file is a table that `table_to_csv` wrote."""
     try:
-        with _open(path) as file:
+        with open_text(path) as file:
             first = next(dropwhile(_is_comment, file), "")
     except OSError:
         return False
@@ -175,7 +189,7 @@ def table_from_csv(path: str | Path) -> FrameTable:
     """
     path = Path(path)
     try:
-        with _open(path) as file:
+        with open_text(path) as file:
             lines = list(file)
         comments = [from_cell(line[2:].rstrip()) for line in takewhile(_is_comment, lines)]
         reader = csv.DictReader(dropwhile(_is_comment, lines), restval="")
@@ -185,8 +199,8 @@ def table_from_csv(path: str | Path) -> FrameTable:
         _check_rows(rows)
         told = [c.removeprefix(REFERENCE) for c in comments if c.startswith(REFERENCE)]
         y, x = told[0].split() if told else (0, 0)
-        sigma = None
-        if set(ERRORS) <= set(reader.fieldnames or ()):
+        sigma, there = None, set(reader.fieldnames or ())
+        if set(ERRORS) <= there:
             sigma = np.array([[row[name] for name in ERRORS] for row in rows], np.float64)
         return FrameTable(
             np.array([int(row["frame"]) for row in rows], np.intp),
@@ -197,6 +211,8 @@ def table_from_csv(path: str | Path) -> FrameTable:
             (float(y), float(x)),
             read_history(comments),
             None if sigma is None else sigma.reshape(-1, 2),
+            times_of([row["time"] for row in rows]) if "time" in there else None,
+            exposures_of([row["exposure"] for row in rows]) if "exposure" in there else None,
         )
     except (OSError, KeyError, TypeError, ValueError, OverflowError, csv.Error) as error:
         raise LuckyError(
@@ -232,6 +248,12 @@ def table_to_hdu(table: FrameTable, name: str = "FRAMES") -> Any:
     names = [name.encode("unicode_escape").decode("ascii") for name in table.file]
     width = max(map(len, names), default=1) or 1
     sigma = [] if table.sigma is None else zip(ERRORS, table.sigma.T, strict=True)
+    taken = []
+    if table.time is not None:
+        times = np.array([time_text(time) for time in table.time], "U26")
+        taken.append(fits.Column("time", "26A", array=times))
+    if table.exposure is not None:
+        taken.append(fits.Column("exposure", "D", "s", array=table.exposure))
     hdu = fits.BinTableHDU.from_columns(
         [
             fits.Column("frame", "K", array=table.frame),
@@ -241,6 +263,7 @@ def table_to_hdu(table: FrameTable, name: str = "FRAMES") -> Any:
             fits.Column("quality", "D", array=table.quality),
             fits.Column("selected", "L", array=table.selected),
             *(fits.Column(name, "D", "pixel", array=values) for name, values in sigma),
+            *taken,
         ],
     )
     put_name(hdu.header, name)
@@ -265,4 +288,6 @@ def table_from_hdu(hdu: Any) -> FrameTable:
         (float(header["REF_Y"]), float(header["REF_X"])),
         read_history(str(card) for card in header.get("HISTORY", [])),
         np.column_stack(errors).astype(np.float64) if len(errors) == 2 else None,
+        times_of(map(str, data["time"])) if "time" in data.names else None,
+        np.array(data["exposure"], np.float64) if "exposure" in data.names else None,
     )

@@ -184,10 +184,11 @@ def scan(path: Path) -> tuple[tuple[Any, ...], Told]:
             f"{path}: this is not a FITS file, although its name says so (it does not begin "
             "with SIMPLE). Remove it or choose another."
         )
-    return tuple(kind), _told(telling)
+    return tuple(kind), told_by(telling)
 
 
-def _told(telling: Iterable[bytes]) -> Told:
+def told_by(telling: Iterable[bytes]) -> Told:
+    """Return what cards tell of frames, those of the time apart."""
     cards = list(telling)
     return Told(
         b"".join(card for card in cards if card[:8] not in TIMING),

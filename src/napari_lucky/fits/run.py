@@ -25,6 +25,7 @@ from napari_lucky.fits.gzip_file import is_gzipped
 from napari_lucky.fits.image import FitsImage
 from napari_lucky.fits.open_images import LeftOut
 from napari_lucky.fits.plain_header import header_bytes
+from napari_lucky.fits.settings import header_exposure, told_of_each
 from napari_lucky.fits.times import UNKNOWN, cards_time
 from napari_lucky.frames.array_like import ArrayLike, size_text
 from napari_lucky.frames.frames import Index
@@ -99,14 +100,24 @@ class Run(ArrayLike):
         That is the beginning of the exposure where a header tells it (DATE-OBS and the like). Of
         the frames of a cube the header tells the first one's alone; the others are NaT.
         """
-        return self._times
+        times, _ = self._taken
+        return None if np.isnat(times).all() else times
+
+    def exposures(self) -> NDArray[np.float64] | None:
+        """Return how long each frame was exposed, (n,), in seconds; None if no header says."""
+        _, exposures = self._taken
+        return None if np.isnan(exposures).all() else exposures
 
     @cached_property
-    def _times(self) -> NDArray[np.datetime64] | None:
-        times = np.full(self.shape[0], UNKNOWN)
-        for start, image in zip(self._starts.tolist(), self.images, strict=False):
-            times[start] = cards_time(image.told.times)
-        return None if np.isnat(times).all() else times
+    def _taken(self) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
+        times, exposures = np.full(self.shape[0], UNKNOWN), np.full(self.shape[0], np.nan)
+        starts, known = self._starts.tolist(), dict[bytes, float]()
+        told = told_of_each(self.images)
+        for start, after, one in zip(starts, starts[1:], told, strict=False):
+            if one.settings not in known:
+                known[one.settings] = header_exposure(one.settings)
+            times[start], exposures[start:after] = cards_time(one.times), known[one.settings]
+        return times, exposures
 
     @cached_property
     def files(self) -> list[str]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
 
+from napari_lucky.errors import LuckyError
 from napari_lucky.fits.card_value import Value, values_in
 from napari_lucky.fits.file_names import stem_of
+from napari_lucky.fits.header_scan import told_by, units_of
 from napari_lucky.fits.image import FitsImage
-from napari_lucky.fits.telling import SETTINGS
+from napari_lucky.fits.telling import SETTINGS, Told
 
 CATALOGUES = "ngc|ic|hd|hip|hr|sao|wds|stf|stt|ads|bd|tyc|gj|gl|hat|sh2|abell|ugc|pgc|arp|iau"
 IN_NAMES: dict[str, re.Pattern[str]] = {
@@ -42,9 +47,34 @@ def header_setting(cards: bytes, what: str) -> Value:
         if what == "binning" and isinstance(value, str):
             value = value.replace("x", " ").split()[0] if value.split() else None
             value = float(value) if value and value.isdecimal() else None
-        if value not in (None, "", True, False):
+        if value not in (None, "") and not isinstance(value, bool):  # 1 s equals True
             return value.strip() if isinstance(value, str) else value
     return None
+
+
+def header_exposure(cards: bytes) -> float:
+    """Return the exposure of a frame, in seconds, that cards of `Told.settings` tell; or NaN."""
+    value = header_setting(cards, "exposure")
+    try:
+        seconds = float(str(value).replace(",", "."))
+    except ValueError:
+        return math.nan
+    return seconds if 0 < seconds < math.inf else math.nan
+
+
+def told_of_each(images: Sequence[FitsImage]) -> list[Told]:
+    """Return what headers tell of each image: of several in one file, each one's own."""
+    several = {path for path, n in Counter(image.path for image in images).items() if n > 1}
+    own: dict[Path, list[tuple[bytes, ...]]] = {}
+    for path in several:
+        with suppress(LuckyError), units_of(path) as (_, found):  # told where the pixels are read
+            own[path] = [unit.telling for unit in found]
+    told = []
+    for image in images:
+        units, number = own.get(image.path, []), image.layout.hdu
+        of_all = number >= len(units)
+        told.append(image.told if of_all else told_by((*units[number], *units[0])))
+    return told
 
 
 def name_setting(stem: str, what: str) -> Value:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_lucky.fits.card_value import CARD
 
@@ -64,6 +67,44 @@ def header_time(header: Mapping[str, Any]) -> Time:
             seconds = (days - epoch) * 86400 - behind
             return np.datetime64(round(seconds * 1e6), "us")
     return UNKNOWN
+
+
+def text_time(text: str) -> Time:
+    """Return the time that a text tells: ISO, UTC unless it names another zone; NaT if none.
+
+    Raises
+    ------
+    ValueError
+        If it tells no time.
+    """
+    text = text.strip()
+    if text in ("", "NaT", "nan", "None"):
+        return UNKNOWN
+    if not np.isnat(found := header_time({"DATE-OBS": text})):
+        return found
+    there = datetime.fromisoformat(text)
+    if there.tzinfo is None:
+        raise ValueError(f"{text!r} is no date with a time")
+    return np.datetime64(there.astimezone(UTC).replace(tzinfo=None), "us")
+
+
+def times_of(texts: Iterable[str]) -> NDArray[np.datetime64]:
+    """Return the times that texts tell; see `text_time`."""
+    return np.array([text_time(text) for text in texts], "datetime64[us]")
+
+
+def exposures_of(texts: Iterable[str]) -> NDArray[np.float64]:
+    """Return the seconds that texts tell, NaN where they are empty.
+
+    Raises
+    ------
+    ValueError
+        If one is no number, or not over 0.
+    """
+    found = np.array([float(text) if text.strip() else math.nan for text in texts])
+    if (found <= 0).any() or np.isinf(found).any():
+        raise ValueError("an exposure is not over 0")
+    return found
 
 
 def _date_and_clock(text: str) -> tuple[str, str]:

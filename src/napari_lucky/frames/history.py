@@ -174,6 +174,12 @@ def shifts_step(path: Path, kept: int) -> Record:
     return Record("read shifts", {"kept": kept}, {"name": path.name, "sha256": digest})
 
 
+def times_step(path: Path) -> Record:
+    """Record that the times of the frames come from a table."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return Record("read times", inputs={"name": path.name, "sha256": digest})
+
+
 def shift_step(subpixel: bool) -> Record:
     """Record that frames were shifted."""
     return Record("shift", {"subpixel": subpixel})
@@ -183,6 +189,14 @@ def stack_scale(history: History) -> float:
     """Return how many pixels an image has a pixel of the sensor: 1, but for drizzled stacks."""
     made = [step.parameters for step in history if step.name == "stack"]
     return float(made[-1].get("scale", 1)) if made else 1.0
+
+
+def number_ranges(numbers: NDArray[np.intp]) -> str:
+    """Return numbers in order as a short text: "0-4,7,9-11"."""
+    if len(numbers) == 0:
+        return ""
+    runs = np.split(np.sort(numbers), np.flatnonzero(np.diff(np.sort(numbers)) != 1) + 1)
+    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
 def window_numbers(window: Window) -> list[int]:

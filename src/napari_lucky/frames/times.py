@@ -1,4 +1,4 @@
-"""When frames were taken."""
+"""When frames were taken, and for how long they were exposed."""
 
 from __future__ import annotations
 
@@ -23,9 +23,43 @@ def frame_times(frames: Any) -> NDArray[np.datetime64] | None:
     ndarray of datetime64[us], (n,), or None
         UTC, as the run's `times` has it: NaT where it is not known; None where none is.
     """
-    chain = list(chain_of(frames))
-    times: NDArray[np.datetime64] | None = getattr(chain[-1], "times", lambda: None)()
-    for view in reversed(chain[:-1]):
-        if times is not None and isinstance(view, Subset):
-            times = times[view.index]
+    times = _told(frames, "times")
     return None if times is None or np.isnat(times).all() else times
+
+
+def frame_exposures(frames: Any) -> NDArray[np.float64] | None:
+    """Return how long each frame was exposed, in seconds, whatever views it went through.
+
+    Parameters
+    ----------
+    frames : Frames
+        A run, or a view of one.
+
+    Returns
+    -------
+    ndarray of float64, (n,), or None
+        As the run's `exposures` has it: NaN where it is not known; None where none is.
+    """
+    exposures = _told(frames, "exposures")
+    return None if exposures is None or np.isnan(exposures).all() else exposures
+
+
+def _told(frames: Any, what: str) -> NDArray[Any] | None:
+    """Return what the source tells of each frame, for the frames of a view."""
+    chain = list(chain_of(frames))
+    told: NDArray[Any] | None = getattr(chain[-1], what, lambda: None)()
+    for view in reversed(chain[:-1]):
+        if told is not None and isinstance(view, Subset):
+            told = told[view.index]
+    return told
+
+
+def time_text(time: np.datetime64) -> str:
+    """Return a time as tables have it: ISO, to the microsecond; empty where it is not known."""
+    return "" if np.isnat(time) else str(time.astype("datetime64[us]"))
+
+
+def short_time(time: np.datetime64) -> str:
+    """Return a time as headers have it: ISO, with as many digits as it needs."""
+    text = time_text(time)
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -27,10 +27,13 @@ from napari_lucky.cleaning.dust import RemoveDust
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.run import Run, left_out_notes, open_run
+from napari_lucky.fits.time_table import read_times
+from napari_lucky.fits.times import UNKNOWN
 from napari_lucky.frames.frames import Subset, View, chain_of, frames_in
-from napari_lucky.frames.history import History, frame_numbers, open_step, range_step
+from napari_lucky.frames.history import History, frame_numbers, open_step, range_step, times_step
 from napari_lucky.frames.sensor_image import BitMask, SensorImage, StoredImage, rows_of
-from napari_lucky.pipeline.recipe import Input, ReadShifts, Recipe
+from napari_lucky.frames.times import frame_exposures, frame_times
+from napari_lucky.pipeline.recipe import Input, ReadShifts, ReadTimes, Recipe
 from napari_lucky.registration.find_star import find_star
 from napari_lucky.registration.step import Register
 from napari_lucky.steps.declaration import params
@@ -71,6 +74,8 @@ class Chain:
     recipe: Recipe
     notes: tuple[str, ...]
     sampling: Sampling | None = None
+    times: NDArray[np.datetime64] | None = None
+    exposures: NDArray[np.float64] | None = None
 
     @property
     def header(self) -> Any:
@@ -94,6 +99,7 @@ def build_chain(recipe: Recipe, *, job: Job = QUIET) -> Chain:
     given, wanted = recipe.input, recipe[Calibrate]
     chosen = frames_in(run.shape[0], slice(given.start, given.stop, given.step))
     frames = Subset(run, chosen)
+    times, exposures, read = _taken(recipe, run, chosen)
     for name in ("focus", "defocus"):
         if window := recipe.window(name):
             window.check_on(frames.shape, f"{name} window")
@@ -135,6 +141,7 @@ def build_chain(recipe: Recipe, *, job: Job = QUIET) -> Chain:
     steps = (
         *(saved or (open_step(run),)),
         *([range_step(chosen)] if len(chosen) < len(run.files) else []),
+        *read,
         calibration_record(calibrated, recipe[Calibrate]),
     )
     windows = (recipe.window("focus"), recipe.window("defocus"))
@@ -150,7 +157,28 @@ def build_chain(recipe: Recipe, *, job: Job = QUIET) -> Chain:
         recipe.with_steps(*cleaned.steps),
         (*notes, *cleaned.notes),
         sampling,
+        times,
+        exposures,
     )
+
+
+def _taken(
+    recipe: Recipe, run: Run, chosen: NDArray[np.intp]
+) -> tuple[NDArray[np.datetime64] | None, NDArray[np.float64] | None, History]:
+    """Return when the frames chosen were taken and for how long, and which table was read."""
+    frames, given = Subset(run, chosen), recipe.get(ReadTimes)
+    times, exposures = frame_times(frames), frame_exposures(frames)
+    if given is None and times is None and exposures is None:
+        return None, None, ()
+    times = np.full(len(chosen), UNKNOWN) if times is None else times
+    exposures = np.full(len(chosen), np.nan) if exposures is None else exposures
+    if given is None:
+        return times, exposures, ()
+    path = Path(given.times_file)
+    table = read_times(path, run.files)
+    told = table.exposure[chosen]
+    exposures = np.where(np.isnan(told), exposures, told)
+    return table.time[chosen], exposures, (times_step(path),)
 
 
 def _light(recipe: Recipe, calibrated: Calibrated, job: Job) -> SensorImage | None:
@@ -180,7 +208,7 @@ def _open_optional(path: str | None, notes: list[str]) -> Run | None:
     return run
 
 
-INDIFFERENT = ("shifts", "select", "stack", "output")
+INDIFFERENT = ("times", "shifts", "select", "stack", "output")
 """Tables of a recipe that no measurement depends on."""
 
 

@@ -105,6 +105,7 @@ def process(recipe: Recipe | str | Path, *, job: Job = QUIET) -> Result:
         notes += made.notes
         notes += frame_notes(chosen, made.reasons, made.saturated, calibrated.saturation)
         notes += [] if job.checkpoint is None else job.checkpoint.notes
+    table = replace(table, time=chain.times, exposure=chain.exposures)
     images = stack_results(
         clean,
         table,
@@ -168,6 +169,8 @@ def stack_results(
     found = np.flatnonzero(np.isfinite(table.shifts).all(axis=1))
     by = stack_method(method)
     moved = moved_header(header, frames, table.shifts, by.subpixel)
+    of_these = table.time is not None and len(table.time) == frames.shape[0]
+    times, exposures = (table.time, table.exposure) if of_these else (None, None)
     images = {}
     for name, window, stack in stack_pair(
         frames,
@@ -181,12 +184,13 @@ def stack_results(
         job=job,
     ):
         shifted = name != "long_exposure"
-        step = stack_record(by, window, shifted, stack.count)
         of = kept if shifted and not by.of_all else found
+        step = stack_record(by, window, shifted, stack.count, table.frame[of])
+        own = moved if shifted else header
         images[name] = ImageResult(
             stack.image,
             name,
-            timed_header(moved if shifted else header, header, frames, of),
+            timed_header(own, header, frames, of, times, exposures),
             (*table.history, step),
             (window.y0, window.x0),
             stack.count,

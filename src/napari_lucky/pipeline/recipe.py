@@ -72,6 +72,19 @@ class Input(Step, table="input", place=0):
         return None if spec is None else Window.centred(*spec)
 
 
+class ReadTimes(Step, table="times", place=64, optional=True):
+    """Take the times of the frames from a table, for runs whose headers do not tell them."""
+
+    times_file: str = param(
+        ...,
+        "A CSV file with a column time (ISO, UTC), and frame or file if not a line a frame; "
+        "exposure (s) may be there too.",
+        label="times",
+        option="--times",
+        path=True,
+    )
+
+
 class ReadShifts(Step, table="shifts", place=65, optional=True):
     """Take the shifts and the choice of frames from an earlier job; nothing is registered then."""
 

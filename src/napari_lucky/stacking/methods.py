@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames
-from napari_lucky.frames.history import Record, window_numbers
+from napari_lucky.frames.history import Record, number_ranges, window_numbers
 from napari_lucky.frames.window import Window, WindowLike, as_window
 from napari_lucky.imaging.shifts import ShiftsLike, as_shifts, check_shifts
 from napari_lucky.stacking.mean import Stack, frame_index, stack_mean
@@ -209,8 +210,19 @@ def stack_pair(
         yield "long_exposure", as_window(focus), long_exposure
 
 
-def stack_record(method: Method, window: Window, shifted: bool, count: int) -> Record:
-    """Record a stack in a window; the long exposure, not shifted, is a mean always."""
+def stack_record(
+    method: Method,
+    window: Window,
+    shifted: bool,
+    count: int,
+    numbers: NDArray[np.intp] | None = None,
+) -> Record:
+    """Record a stack in a window; the long exposure, not shifted, is a mean always.
+
+    The numbers in the run are those of the frames that it is of.
+    """
     by = stack_method(method) if shifted else StackMean(subpixel=False)
-    facts = {"window": window_numbers(window), "frames": count, "shifted": shifted}
+    facts: dict[str, Any] = {"window": window_numbers(window), "frames": count, "shifted": shifted}
+    if numbers is not None:
+        facts["numbers"] = number_ranges(numbers)
     return by.record(facts)

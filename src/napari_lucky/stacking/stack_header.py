@@ -13,6 +13,7 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.fits.run import Run
 from napari_lucky.fits.wcs import move_wcs
 from napari_lucky.frames.frames import Frames, Subset
+from napari_lucky.frames.times import frame_exposures, frame_times, short_time
 from napari_lucky.imaging.shifts import applied_shifts
 
 TIMES = re.compile(
@@ -20,6 +21,10 @@ TIMES = re.compile(
 )
 """Keywords of the time when a frame was taken."""
 ENDS, MIDDLES = ("END", "STOP"), ("AVG", "MID")
+TOTALS = ("XPOSURE", "TOTALEXP")
+ELAPSED = ("TELAPSE", "ELAPTIME", "TEXPTIME")
+"""Durations of one frame, from its beginning to its end."""
+MJD = np.datetime64("1858-11-17", "us")
 
 
 def moved_header(
@@ -52,8 +57,20 @@ def moved_header(
     return made
 
 
-def timed_header(header: Any, run: Any, frames: Frames, index: NDArray[np.intp]) -> Any:
-    """Return a stack's header with the times of its frames: first one's beginning, last one's end.
+def timed_header(
+    header: Any,
+    run: Any,
+    frames: Frames,
+    index: NDArray[np.intp],
+    times: NDArray[np.datetime64] | None = None,
+    exposures: NDArray[np.float64] | None = None,
+) -> Any:
+    """Return a stack's header with the times of its frames.
+
+    DATE-OBS and DATE-BEG are the beginning of the first, DATE-END the end of the last, DATE-AVG
+    the mean of their middles; EXPTIME is of a frame, XPOSURE and TOTALEXP are of all. Other cards
+    of the time are the first frame's. Where it is not known when the frames of a cube were taken,
+    the cube's own cards stay.
 
     Parameters
     ----------
@@ -65,20 +82,84 @@ def timed_header(header: Any, run: Any, frames: Frames, index: NDArray[np.intp])
         All of them.
     index : ndarray of int
         The frames that are stacked.
+    times : ndarray of datetime64, (n,), optional
+        Beginning of each frame's exposure, UTC; by the headers if not given.
+    exposures : ndarray of float64, (n,), optional
+        Seconds; by the headers if not given.
     """
     from astropy.io import fits
 
     if not isinstance(header, fits.Header) or len(index) == 0:
         return header
+    times = frame_times(frames) if times is None else times
+    exposures = frame_exposures(frames) if exposures is None else exposures
+    begin = np.full(len(index), np.datetime64("NaT", "us")) if times is None else times[index]
+    known = ~np.isnat(begin)
+    most = 2 * known.sum() > len(index)
+    order = index[known][np.argsort(begin[known], kind="stable")] if most else np.sort(index)
     made = header.copy()
-    first, last = (_header_of(frames, int(k), run) for k in (np.min(index), np.max(index)))
+    _put_cards_of(made, frames, run, order)
+    if exposures is not None:
+        _put_exposures(made, exposures[index])
+    if most:
+        seconds = np.full(len(known), np.nan) if exposures is None else exposures[index]
+        _put_times(made, begin[known], seconds[known], len(index))
+    return made
+
+
+def _put_cards_of(made: Any, frames: Frames, run: Any, order: NDArray[np.intp]) -> None:
+    """Put the cards of the time of the first and the last frame."""
+    first, last = (_header_of(frames, int(frame), run) for frame in order[[0, -1]])
+    whole = first is last and len(order) in (1, frames.shape[0])  # all that one header is of
     for keyword in {keyword for keyword in made if TIMES.fullmatch(keyword)}:
         own = last if keyword.endswith(ENDS) else first
-        if keyword in own and (first is last or not keyword.endswith(MIDDLES)):
+        if keyword in own and (whole or not keyword.endswith(MIDDLES)):
             made[keyword] = own[keyword]
         else:
             made.remove(keyword, remove_all=True)
-    return made
+    for keyword in () if whole else ELAPSED:
+        made.remove(keyword, ignore_missing=True, remove_all=True)
+
+
+def _put_exposures(made: Any, seconds: NDArray[np.float64]) -> None:
+    """Put the exposure of a frame and of all."""
+    if np.isnan(seconds).any():
+        for keyword in TOTALS:
+            made.remove(keyword, ignore_missing=True, remove_all=True)
+        return
+    alike = float(np.ptp(seconds)) <= 1e-6 * float(seconds.max())
+    one = float(seconds[0] if alike else seconds.mean())
+    made["EXPTIME"] = (_rounded(one), f"[s] of a frame{'' if alike else ', on average'}")
+    if "EXPOSURE" in made:
+        made["EXPOSURE"] = _rounded(one)
+    for keyword in TOTALS:
+        made[keyword] = (_rounded(float(seconds.sum())), "[s] of all frames together")
+
+
+def _put_times(
+    made: Any, begin: NDArray[np.datetime64], seconds: NDArray[np.float64], count: int
+) -> None:
+    """Put when the first frame begins, when the last one ends, and the mean of their middles."""
+    of = "" if len(begin) == count else f", of {len(begin)} frames with a time"
+    made["TIMESYS"] = "UTC"
+    found = {"BEG": begin.min()}
+    if np.isfinite(seconds).all():
+        exposed = np.rint(seconds * 1e6).astype("timedelta64[us]")
+        since = (begin - begin.min()) + exposed / 2
+        found["END"] = (begin + exposed).max()
+        found["AVG"] = begin.min() + since.astype(np.int64).mean().astype("timedelta64[us]")
+    told = {"BEG": "first frame begins", "AVG": "mean of the frames' middles", "END": "last ends"}
+    for part, time in found.items():
+        made[f"DATE-{part}"] = (short_time(time), f"{told[part]}{of}")
+        if part == "BEG":
+            made["DATE-OBS"] = made["DATE-BEG"]
+        for keyword in (f"MJD-{part}", "MJD-OBS" if part == "BEG" else ""):
+            if keyword in made:
+                made[keyword] = (time - MJD) / np.timedelta64(1, "D")
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.12g}")
 
 
 def _header_of(frames: Any, frame: int, header: Any) -> Any:

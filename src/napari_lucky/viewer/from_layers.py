@@ -14,6 +14,7 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.fits.frame_table import ERRORS, FrameTable
 from napari_lucky.fits.inputs import Inputs, files_of_frames
 from napari_lucky.fits.read_back import is_ours
+from napari_lucky.fits.times import UNKNOWN, times_of
 from napari_lucky.frames.frames import ArrayFrames, Frames
 from napari_lucky.frames.history import History, frame_numbers, frame_places, recorded_windows
 from napari_lucky.frames.lazy_array import LazyArray
@@ -236,6 +237,8 @@ def table_of(
     sigma = None
     if all(name in features for name in ERRORS):
         sigma = np.column_stack([np.asarray(features[name], np.float64) for name in ERRORS])
+    time = _times(features["time"]) if "time" in features else None
+    exposure = np.asarray(features["exposure"], np.float64) if "exposure" in features else None
     reference = metadata.get("reference", (0.0, 0.0))
     history = tuple(metadata.get("history", ()))
     if n is not None:
@@ -253,10 +256,26 @@ def table_of(
         quality = _spread(quality[row], at, np.full(n, np.nan))
         if sigma is not None:
             sigma = _spread(sigma[row], at, np.full((n, 2), np.nan))
+        if time is not None:
+            time = _spread(time[row], at, np.full(n, UNKNOWN))
+        if exposure is not None:
+            exposure = _spread(exposure[row], at, np.full(n, np.nan))
         selected = _spread(selected[row], at, np.zeros(n, bool))
         names = _spread(np.array(file, object)[row], at, np.full(n, "", object))
         frame, file = frame_numbers(np.arange(n), before), list(names)
-    return FrameTable(frame, file, shifts, quality, selected, reference, history, sigma)
+    return FrameTable(
+        frame, file, shifts, quality, selected, reference, history, sigma, time, exposure
+    )
+
+
+def _times(texts: Any) -> NDArray[np.datetime64]:
+    try:
+        return times_of(map(str, texts))
+    except ValueError as error:
+        raise LuckyError(
+            f"The feature time of the shifts cannot be read ({error}); write it as "
+            "2026-11-27T21:03:04.5, or empty the cell."
+        ) from None
 
 
 def _spread(values: NDArray[Any], at: NDArray[np.intp], into: NDArray[Any]) -> NDArray[Any]:

@@ -14,6 +14,7 @@ from napari_lucky.fits.read_back import Coordinates
 from napari_lucky.frames.frames import ArrayFrames, Frames, Subset
 from napari_lucky.frames.history import History, frame_places
 from napari_lucky.frames.lazy_array import LazyArray
+from napari_lucky.frames.times import time_text
 from napari_lucky.frames.window import Window
 from napari_lucky.psf.surface_mesh import Surface
 from napari_lucky.viewer.display_array import ShownArray
@@ -138,6 +139,7 @@ def vectors_tuple(table: FrameTable, name: str, *, header: Any = None, like: Any
             "quality": table.quality[found],
             "selected": table.selected[found],
             **_errors(table, found),
+            **_taken(table, found),
         },
         "edge_color": "length",
         "edge_colormap": "turbo",
@@ -160,6 +162,15 @@ def _errors(table: FrameTable, found: NDArray[np.bool_]) -> dict[str, NDArray[np
     if table.sigma is None:
         return {}
     return dict(zip(ERRORS, table.sigma[found].T, strict=True))
+
+
+def _taken(table: FrameTable, found: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
+    taken: dict[str, NDArray[Any]] = {}
+    if table.time is not None:
+        taken["time"] = np.array([time_text(time) for time in table.time[found]], dtype=object)
+    if table.exposure is not None:
+        taken["exposure"] = table.exposure[found]
+    return taken
 
 
 def points_tuple(table: FrameTable, name: str, *, header: Any = None, like: Any = None) -> Any:
