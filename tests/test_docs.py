@@ -13,7 +13,7 @@ from astropy.io import fits
 import napari_lucky
 from napari_lucky import Recipe, read_recipe, simulate_run
 from napari_lucky.cli.main import parser
-from napari_lucky.cli.recipe_options import recipe_of, with_values
+from napari_lucky.cli.recipe_options import recipe_of
 from napari_lucky.ranking.metrics import METRICS
 from napari_lucky.steps.registry import STEPS
 
@@ -73,7 +73,7 @@ SYNOPSIS = re.compile(r" \[--")
 @pytest.mark.parametrize(("name", "line"), LINES)
 def test_command_lines_are_understood(name, line, capsys):
     try:
-        given = parser().parse_args(with_values(arguments(line)))
+        given = parser().parse_args(arguments(line))
     except SystemExit as end:
         assert end.code == 0, f"{name}: napari-lucky {line}\n{capsys.readouterr().err}"  # --help
         return
@@ -93,7 +93,8 @@ def test_the_documents_name_command_lines():
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_options_that_are_named_exist(path):
     (commands,) = [a for a in parser()._actions if isinstance(a, argparse._SubParsersAction)]
-    known = {option for sub in commands.choices.values() for option in sub._option_string_actions}
+    parsers = [sub.complete() for sub in commands.choices.values()]
+    known = {option for sub in parsers for option in sub._option_string_actions}
     text = path.read_text("utf-8")
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
     assert named - known - FOREIGN == set()
@@ -108,7 +109,7 @@ def test_options_that_are_named_exist(path):
 
 
 def process_words(words):
-    return parser().parse_args(with_values(words))
+    return parser().parse_args(words)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

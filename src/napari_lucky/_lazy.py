@@ -30,18 +30,12 @@ def lazy_names(
 
     def get(name: str) -> Any:
         if name not in home_of:
-            rooms = (
-                [] if name.startswith("_") else [key for key, text in modules.items() if not text]
-            )
-            hint = next(
-                (f"; it is in {package}.{key}" for key in rooms if name in dir(get(key))), ""
-            )
-            raise AttributeError(f"module {package!r} has no attribute {name!r}{hint}")
+            raise AttributeError(f"module {package!r} has no attribute {name!r}{room_of(name)}")
         module, is_within = home_of[name]
         home = import_module(f"{package}.{module}")
         return getattr(home, name) if is_within else home
 
-    def hint(name: str) -> str:
+    def room_of(name: str) -> str:
         """Say in which of the package's modules a name is that is not in the package."""
         rooms = [module for module, names in modules.items() if names == ""]
         there = (room for room in rooms if not name.startswith("_") and name in dir(get(room)))

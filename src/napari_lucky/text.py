@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from html import escape
 from typing import Any
 
 ODD = re.compile("[\ud800-\udfff]")
@@ -96,4 +95,6 @@ def _html_row(kind: str, cells: Iterable[Any]) -> str:
 
 def html(text: Any) -> str:
     """Return a text for a notebook, in which nothing is markup."""
+    from html import escape
+
     return escape(printable(str(text)))

@@ -30,7 +30,7 @@ from napari_lucky.steps.registry import first_of, load_steps, make_step, own_opt
 def asked(*options):
     """Return the recipe that a command line asks for."""
     words = ["process", *map(str, options), "-o", "out"]
-    return recipe_of(parser().parse_args(with_values(words)))
+    return recipe_of(parser().parse_args(words))
 
 
 @pytest.mark.parametrize(

@@ -510,7 +510,7 @@ def test_an_interrupt_tells_what_is_kept(run, full, tmp_path, capsys, monkeypatc
     monkeypatch.setattr(Checkpoint.__init__, "__defaults__", (0.0,))
     with monkeypatch.context() as patch:
         stop = stop_at(64, "tracking and ranking", KeyboardInterrupt)
-        patch.setattr("napari_lucky.cli.main.Meter.__call__", lambda self, *told: stop(*told))
+        patch.setattr("napari_lucky.cli.terminal.Meter.__call__", lambda self, *told: stop(*told))
         assert main(command(run, tmp_path / "out")) == 130
     told = capsys.readouterr().err
     assert str(tmp_path / "out.measured.npz") in told

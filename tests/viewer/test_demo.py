@@ -12,7 +12,8 @@ from astropy.io import fits
 from scipy import ndimage
 
 from napari_lucky import LuckyError, open_run, read_recipe, simulate_run
-from napari_lucky.cli.main import has_display, main
+from napari_lucky.cli.main import main
+from napari_lucky.cli.terminal import has_display
 from napari_lucky.execution.job import Job
 from napari_lucky.fits import table_from_csv
 from napari_lucky.pipeline.results_folder import NAMES

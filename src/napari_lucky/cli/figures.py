@@ -22,11 +22,8 @@ from napari_lucky.execution.job import Job
 from napari_lucky.frames.window import Window
 
 
-def add_figures(commands: Any) -> None:
-    """Add the parser of `napari-lucky figures`."""
-    figures = commands.add_parser(
-        "figures", help="Strehl ratio, FWHM, encircled energy and profile of stacks or frames"
-    )
+def add_figures(figures: Any) -> None:
+    """Add the options of `napari-lucky figures`."""
     add = figures.add_argument
     add(
         "images",

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from textwrap import wrap
 from typing import Any
 
 from napari_lucky.errors import LuckyError
@@ -25,24 +23,6 @@ TELESCOPE = {
     "focal_length_m": ("--focal-length", "M", "in m, instead of the focal ratio"),
     "obstruction": ("--obstruction", "E", "diameter of the central one over the pupil's"),
 }
-
-
-class HelpFormatter(argparse.HelpFormatter):
-    """Help that keeps its lines and indents, each wrapped to the width of the terminal."""
-
-    def _split_lines(self, text: str, width: int) -> list[str]:
-        return [part for line in text.split("\n") for part in wrapped(line, width)]
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        lines = self._split_lines(text, width - len(indent))
-        return "\n".join(indent + line for line in lines)
-
-
-def wrapped(line: str, width: int) -> list[str]:
-    """Return a line as lines; those after the first are deeper if it begins with a name."""
-    named = re.match(r"( *)\S+( \(default\))?: ", line)
-    deeper = f"{named[1]}  " if named else ""
-    return wrap(line, width, subsequent_indent=deeper) or [""]
 
 
 def add_telescope_options(parser: Any) -> None:

@@ -19,15 +19,13 @@ turns an optional step on. What is not given stays as in the recipe, or at its d
 stands after the =."""
 
 
-def add_process(commands: Any) -> None:
-    """Add the parser of `napari-lucky process`; the options of the steps are their own."""
-    process = commands.add_parser(
-        "process",
-        help="calibrate, register, rank and stack a run",
-        usage="napari-lucky process FRAMES… [options] -o OUT\n"
-        "       napari-lucky process --recipe FILE [FRAMES…] [options] -o OUT",
-        description=ABOUT,
+def add_process(process: Any) -> None:
+    """Add the options of `napari-lucky process`; those of the steps are their own."""
+    process.usage = (
+        "napari-lucky process FRAMES… [options] -o OUT\n"
+        "       napari-lucky process --recipe FILE [FRAMES…] [options] -o OUT"
     )
+    process.description = ABOUT
     add = process.add_argument
     add_run(process, "; found if not given")
     add("--recipe", metavar="FILE", help="a recipe.toml to replay; options given beside it win")

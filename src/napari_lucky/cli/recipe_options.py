@@ -38,6 +38,7 @@ def has_option(table: str) -> bool:
 
 def add_step_options(parser: Any, *, skip: Sequence[str] = ()) -> None:
     """Add the options of every step: a group each, with its parameters in the help."""
+    parser.prepare = with_values
     for table in load_steps():
         if table == "input" or table in skip:
             continue

@@ -11,11 +11,8 @@ from napari_lucky.cli.terminal import say, warn
 from napari_lucky.errors import LuckyError
 
 
-def add_telescope(commands: Any) -> None:
-    """Add the parser of `napari-lucky telescope`."""
-    telescope = commands.add_parser(
-        "telescope", help="save a telescope under a name, list those saved, or remove one"
-    )
+def add_telescope(telescope: Any) -> None:
+    """Add the options of `napari-lucky telescope`."""
     telescope.add_argument("name", nargs="?", metavar="NAME", help="none: list all")
     add_telescope_options(telescope)
     telescope.add_argument("--remove", action="store_true", help="forget the one of this name")

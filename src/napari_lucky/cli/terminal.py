@@ -1,15 +1,36 @@
-"""What the command line needs of a terminal: progress on its last line, and whether a screen."""
+"""What the command line needs of a terminal: lines as wide as it is, progress on its last one."""
 
 from __future__ import annotations
 
+import argparse
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from textwrap import wrap
 from typing import TextIO
 
 from napari_lucky.text import one_line
+
+
+class HelpFormatter(argparse.HelpFormatter):
+    """Help that keeps its lines and indents, each wrapped to the width of the terminal."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return [part for line in text.split("\n") for part in wrapped(line, width)]
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines = self._split_lines(text, width - len(indent))
+        return "\n".join(indent + line for line in lines)
+
+
+def wrapped(line: str, width: int) -> list[str]:
+    """Return a line as lines; those after the first are deeper if it begins with a name."""
+    named = re.match(r"( *)\S+( \(default\))?: ", line)
+    deeper = f"{named[1]}  " if named else ""
+    return wrap(line, width, subsequent_indent=deeper) or [""]
 
 
 class CannotPrintError(Exception):

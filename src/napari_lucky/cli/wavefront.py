@@ -45,14 +45,12 @@ OF_A_RUN = {
 """What says nothing of a pair of stacks, nor do the options of steps."""
 
 
-def add_wavefront(commands: Any) -> None:
-    """Add the parser of `napari-lucky wavefront`."""
-    wavefront = commands.add_parser(
-        "wavefront",
-        help="the telescope's static wavefront, from focused and defocused star",
-        usage="napari-lucky wavefront FRAMES… [options] -o OUT\n"
+def add_wavefront(wavefront: Any) -> None:
+    """Add the options of `napari-lucky wavefront`."""
+    wavefront.usage = (
+        "napari-lucky wavefront FRAMES… [options] -o OUT\n"
         "       napari-lucky wavefront --recipe FILE [FRAMES…] [options] -o OUT\n"
-        "       napari-lucky wavefront --stacks FOCUS DEFOCUS [options] -o OUT",
+        "       napari-lucky wavefront --stacks FOCUS DEFOCUS [options] -o OUT"
     )
     add = wavefront.add_argument
     add_run(wavefront)

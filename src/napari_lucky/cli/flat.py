@@ -1,0 +1,50 @@
+"""The command line `napari-lucky flat`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, get_args
+
+from napari_lucky.calibration.step import Combine
+from napari_lucky.cli.options import folder
+from napari_lucky.cli.terminal import Meter, say, warn
+from napari_lucky.execution.job import Job
+
+
+def add_flat(flat: Any) -> None:
+    """Add the options of `napari-lucky flat`."""
+    add = flat.add_argument
+    add("flat", metavar="FLAT", help="flat: a file or a folder of frames")
+    add("--dark", metavar="F", help="dark of the same exposure: a file or a folder")
+    add("--combine", choices=get_args(Combine), default="mean", help="how frames become one (mean)")
+    add("--row", type=int, metavar="N", help="row from 0 whose profile is drawn (the middle one)")
+    add("--overwrite", action="store_true", help="replace masters in OUT")
+    add("-o", "--out", required=True, type=folder, metavar="OUT", help="folder for the masters")
+
+
+def run_flat(given: argparse.Namespace) -> int:
+    """Do `napari-lucky flat`."""
+    from napari_lucky.pipeline.masters_folder import make_masters
+
+    meter = Meter()
+    notes: list[str] = []
+    try:
+        field, files = make_masters(
+            given.flat,
+            given.out,
+            given.dark,
+            combine=given.combine,
+            row=given.row,
+            overwrite=given.overwrite,
+            job=Job(progress=meter),
+            notify=notes.append,
+        )
+    finally:
+        meter.clear()
+    for note in notes:
+        warn(note)
+    say(
+        f"Flat: median {field.level:.5g} ADU, rms {100 * field.rms:.3g} %, {field.dead} dead "
+        f"pixels; wrote {', '.join(file.name for file in files)} to {given.out}"
+    )
+    return 0
