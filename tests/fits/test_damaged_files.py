@@ -15,7 +15,7 @@ from astropy.io import fits
 from napari_lucky import LuckyError, open_run
 from napari_lucky.fits.header_scan import BLOCK, CARD, MOST_BLOCKS
 from napari_lucky.fits.read_back import read_saved
-from napari_lucky.fits.run import left_out_notes
+from napari_lucky.fits.run_notes import run_notes
 from systems import on_posix
 
 ROOT = Path(__file__).parents[2]
@@ -116,7 +116,7 @@ def test_one_bad_file_does_not_stop_a_folder(tmp_path, kind):
         bad.symlink_to("/dev/zero" if kind == "device" else tmp_path / "nothing")
     run = open_run(tmp_path)
     assert run.shape[0] == 3
-    (told,) = left_out_notes(run)
+    (told,) = run_notes(run)
     assert told.startswith("Left out f_3.fits: ")
     with pytest.raises(LuckyError, match=r"f_3\.fits"):
         open_run(bad)

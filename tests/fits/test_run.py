@@ -10,7 +10,8 @@ import pytest
 from astropy.io import fits
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.fits.run import left_out_notes, open_run
+from napari_lucky.fits.run import open_run
+from napari_lucky.fits.run_notes import run_notes
 from napari_lucky.frames.window import Window
 from systems import not_as_root, on_posix
 
@@ -144,7 +145,7 @@ def test_neighbours_in_a_folder_are_left_out_with_their_reasons(tmp_path):
     assert "truncated" in why.pop("AF_7000.fits.gz")
     assert "10 x 15 pixels, the frames are 20 x 30" in why.pop("AF_8.fits")
     assert why == {}
-    told = "\n".join(left_out_notes(run))
+    told = "\n".join(run_notes(run))
     assert "and 2 more: a dark, flat or bias by its name." in told
     for name in ("dark.fits", "focus.fits", *ODD):
         assert name in told
@@ -290,7 +291,7 @@ def test_science_extensions_of_many_files_are_the_frames(tmp_path):
         run = open_run(source)
         assert values(run) == [10, 20, 30]
         assert len(run.left_out) == 6
-        assert any("ERR" in told for told in left_out_notes(run))
+        assert any("ERR" in told for told in run_notes(run))
 
 
 def test_small_previews_beside_the_frames_are_left_out(tmp_path):

@@ -35,7 +35,7 @@ MOST_UNITS = 100_000
 """Header-data units of a file."""
 MOST = 999
 """Axes of an image, or columns of a table, as FITS has it."""
-COUNTED = re.compile(rb"(BITPIX|NAXIS|PCOUNT|GCOUNT|TFIELDS)[0-9]*$")
+COUNTED = re.compile(rb"(BITPIX|NAXIS[0-9]*|PCOUNT|GCOUNT|TFIELDS)$")
 """Keywords whose values say how many bytes follow a header."""
 WHOLE = re.compile(rb"[+-]?[0-9]{1,18}")
 
@@ -367,15 +367,19 @@ def numbers_of(cards: Iterable[bytes]) -> dict[str, int]:
         If one is not a whole number, or one keyword has two values.
     """
     values: dict[str, int] = {}
+    wrong: dict[str, str] = {}
     for card in cards:
         keyword = card[:8].rstrip()
         if not COUNTED.match(keyword):
             continue
         name, text = keyword.decode("ascii"), card[10:].split(b"/")[0].strip()
         if card[8:10] != b"= " or not WHOLE.fullmatch(text):
-            raise ValueError(f"{name} is {text.decode('ascii', 'replace')!r}, not a whole number")
-        if values.setdefault(name, int(text)) != int(text):
-            raise ValueError(f"{name} has two values")
+            wrong[name] = f"{name} is {text.decode('ascii', 'replace')!r}, not a whole number"
+        elif values.setdefault(name, int(text)) != int(text):
+            wrong[name] = f"{name} has two values"
+    for name, told in wrong.items():
+        if not name[5:].isdigit() or int(name[5:]) <= values.get("NAXIS", 0):  # others count not
+            raise ValueError(told)
     return values
 
 

@@ -23,9 +23,11 @@ from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.files.open_file import Stamp, open_regular
+from napari_lucky.fits.card_value import cards_in
 from napari_lucky.fits.gzip_file import Unpacked, gunzip, is_gzipped
 from napari_lucky.fits.header_scan import (
     BITPIX,
+    WHOLE,
     ReadAt,
     Unit,
     card_of,
@@ -36,6 +38,7 @@ from napari_lucky.fits.header_scan import (
     units_of,
 )
 from napari_lucky.fits.integers import level_step, levels_to_adu
+from napari_lucky.fits.sound_header import sound_cards
 from napari_lucky.fits.telling import NOTHING, Told
 from napari_lucky.fits.tiles import Tiles, compressed
 from napari_lucky.frames.window import Window
@@ -224,9 +227,15 @@ def _scaled_rows(
     made = {"SIMPLE": "T", "BITPIX": numbers_of(unit.cards)["BITPIX"]}
     made |= {"NAXIS": 2, "NAXIS1": nx, "NAXIS2": window.height}
     scaling = [card for card in unit.cards if card.startswith(SCALING)]
+    scaling = [card for card in scaling if not card.startswith(b"BLANK") or _is_whole(card)]
     header = header_of([*(card_of(*card) for card in made.items()), *scaling])
     with opened_in_memory(header, rows) as hdu:
         return np.asarray(hdu.section[:, window.x0 : window.x1])
+
+
+def _is_whole(card: bytes) -> bool:
+    """Return whether a card has a whole number, as BLANK must; astropy passes over another."""
+    return WHOLE.fullmatch(card[10:].split(b"/")[0].strip()) is not None
 
 
 _scratch = threading.local()
@@ -363,6 +372,8 @@ def flip_of(zero: Any, scale: Any, stored: np.dtype[Any]) -> int | None:
 def read_header(path: Path, hdu: int) -> Any:
     """Return the `astropy.io.fits.Header` of an image, with its primary header's cards.
 
+    Cards that are not as the standard has them are repaired or left out.
+
     Raises
     ------
     LuckyError
@@ -371,10 +382,8 @@ def read_header(path: Path, hdu: int) -> Any:
     from astropy.io import fits
 
     try:
-        with _quiet(), units_of(path) as (read, found):
-            primary = _header_bytes(read, _unit(found, 0))
-            raw = _header_bytes(read, _unit(found, hdu - 1)) if hdu else primary
-        with _quiet(), opened_in_memory(raw) as image:
+        primary, raw = (sound_cards(header)[0] for header in raw_headers(path, hdu))
+        with _quiet(), opened_in_memory(header_of(cards_in(raw))) as image:
             header = image.header.copy()
             if hdu:
                 cards = fits.Header.fromstring(primary)
@@ -382,6 +391,19 @@ def read_header(path: Path, hdu: int) -> Any:
     except Exception as error:  # as above
         raise LuckyError(f"{path}: the header cannot be read ({error}).") from error
     return header
+
+
+def raw_headers(path: Path, hdu: int) -> tuple[bytes, bytes]:
+    """Return the primary header of a file and that of an image, raw.
+
+    Raises
+    ------
+    LuckyError
+        If the file is gone or damaged.
+    """
+    with units_of(path) as (read, found):
+        primary = _header_bytes(read, _unit(found, 0))
+        return primary, _header_bytes(read, _unit(found, hdu - 1)) if hdu else primary
 
 
 def is_fits_name(name: str) -> bool:

@@ -25,6 +25,7 @@ from napari_lucky.fits.gzip_file import is_gzipped
 from napari_lucky.fits.image import FitsImage
 from napari_lucky.fits.open_images import LeftOut
 from napari_lucky.fits.plain_header import header_bytes
+from napari_lucky.fits.run_notes import notes_of
 from napari_lucky.fits.settings import header_exposure, told_of_each
 from napari_lucky.fits.times import UNKNOWN, cards_time
 from napari_lucky.frames.array_like import ArrayLike, size_text
@@ -45,6 +46,8 @@ class Run(ArrayLike):
         Neighbours that are not frames of the run.
     name : str
         The folder's or the file's name.
+    notes : tuple of str
+        What headers and names make worth saying; see `run_notes`.
     """
 
     is_sent_once: ClassVar[bool] = True  # a cluster's workers keep it
@@ -52,6 +55,7 @@ class Run(ArrayLike):
     images: tuple[FitsImage, ...]
     left_out: tuple[LeftOut, ...]
     name: str
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         text = f"<Run {self.name!r}: {size_text(self)}, {counted(len(self.images), 'file')}"
@@ -90,7 +94,11 @@ class Run(ArrayLike):
         image = self.images[0]
         offset = 0 if is_gzipped(image.path) else image.layout.offset
         with suppress(OSError):  # told where the header is read
-            if image.layout.hdu == 0 and offset and text not in header_bytes(image.path, offset):
+            if (
+                image.layout.hdu == 0
+                and offset
+                and text not in header_bytes(image.path, offset).upper()
+            ):
                 return None
         return self.header
 
@@ -204,7 +212,7 @@ def open_run(source: str | Path | Sequence[str | Path]) -> Run:
         raise LuckyError(_tell(strange))
     left_out = [*choice.left_out, *odd_shapes]  # other extensions of the frames' own files
     name = stem_of(paths[0]) if len(paths) == 1 else paths[0].resolve().parent.name
-    return Run(tuple(images), tuple(left_out), readable(name))
+    return Run(tuple(images), tuple(left_out), readable(name), notes_of(images))
 
 
 def _open_folder(folder: Path) -> Run:
@@ -233,7 +241,7 @@ def _open_folder(folder: Path) -> Run:
         raise LuckyError(_tell(choice.odd))
     images, odd_shapes = _of_one_shape(choice.images)
     left_out = (*choice.left_out, *no_files, *choice.odd, *odd_shapes)
-    return Run(tuple(images), left_out, readable(folder.resolve().name))
+    return Run(tuple(images), left_out, readable(folder.resolve().name), notes_of(images))
 
 
 def _of_one_shape(images: list[FitsImage]) -> tuple[list[FitsImage], list[LeftOut]]:
@@ -276,15 +284,3 @@ def _tell(odd: Sequence[LeftOut], most: int = 3) -> str:
     if len(odd) > most:
         told.append(f"… and {len(odd) - most} more files.")
     return "\n".join(told)
-
-
-def left_out_notes(run: Run) -> list[str]:
-    """Return a sentence for each reason why files beside the frames were left out."""
-    by_reason: dict[str, list[str]] = {}
-    for path, reason in run.left_out:
-        by_reason.setdefault(readable(reason), []).append(readable(path.name))
-    return [
-        f"Left out {', '.join(names[:3])}{f' and {len(names) - 3} more' if names[3:] else ''}: "
-        f"{reason}."
-        for reason, names in by_reason.items()
-    ]

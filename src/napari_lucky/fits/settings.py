@@ -15,6 +15,7 @@ from napari_lucky.fits.file_names import stem_of
 from napari_lucky.fits.header_scan import told_by, units_of
 from napari_lucky.fits.image import FitsImage
 from napari_lucky.fits.telling import SETTINGS, Told
+from napari_lucky.text import counted
 
 CATALOGUES = "ngc|ic|hd|hip|hr|sao|wds|stf|stt|ads|bd|tyc|gj|gl|hat|sh2|abell|ugc|pgc|arp|iau"
 IN_NAMES: dict[str, re.Pattern[str]] = {
@@ -35,6 +36,8 @@ IN_NAMES: dict[str, re.Pattern[str]] = {
 }
 """How names tell them."""
 SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3}
+MOST = 4
+"""Values that a sentence shows."""
 ALIKE = 1.02
 """Exposures and gains whose ratio is less are the same, measured twice."""
 
@@ -128,3 +131,34 @@ def setting_text(what: str, value: Value) -> str:
     """Return a setting as it is shown, such as "0.01 s"."""
     shown = f"{value:g}" if isinstance(value, float) else str(value)
     return f"{shown} s" if what == "exposure" and isinstance(value, float) else shown
+
+
+def mixture_notes(images: Sequence[FitsImage]) -> list[str]:
+    """Return a sentence for each setting that is not the same in all frames, with the counts."""
+    return [note for what in SETTINGS if (note := _mixture(images, what))]
+
+
+def _mixture(images: Sequence[FitsImage], what: str) -> str:
+    frames: Counter[Value] = Counter()
+    for value, image in zip(settings_of(images, what), images, strict=True):
+        alike = value.casefold() if isinstance(value, str) else value
+        frames[alike] += image.layout.shape[0]
+    shown = {v.casefold() if isinstance(v, str) else v: v for v in settings_of(images, what)}
+    known = [(shown[value], n) for value, n in frames.items() if value is not None]
+    if len(known) < 2:
+        return ""
+    known.sort(key=lambda one: -one[1])
+    counts = [f"{setting_text(what, value)} ({counted(n, 'frame')})" for value, n in known[:MOST]]
+    more = [f"{len(known) - MOST} more"] if len(known) > MOST else []
+    choose = _way_to_choose(images, what, known[0][0])
+    return f"The frames differ in {what}: {', '.join([*counts, *more])}. {choose}"
+
+
+def _way_to_choose(images: Sequence[FitsImage], what: str, value: Value) -> str:
+    for cards in dict.fromkeys(image.told.settings for image in images):
+        values = values_in(cards)
+        keyword = next((word for word in SETTINGS[what] if values.get(word) is not None), None)
+        if keyword is not None:
+            text = f"{values[keyword]:g}" if isinstance(value, float) else value
+            return f'Choose with --where "{keyword}={text}", or give the files of one run.'
+    return "Give the files of one run."

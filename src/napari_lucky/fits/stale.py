@@ -8,7 +8,8 @@ from napari_lucky.fits.integers import FULL, TOP
 from napari_lucky.fits.names import WHOLE_NAME
 
 STORED = {
-    *("SIMPLE", "XTENSION", "EXTEND", "BITPIX", "PCOUNT", "GCOUNT", "GROUPS", "TFIELDS", "THEAP"),
+    *("SIMPLE", "XTENSION", "EXTEND", "BLOCKED", "BITPIX", "PCOUNT", "GCOUNT", "GROUPS"),
+    *("TFIELDS", "THEAP"),
     *("BSCALE", "BZERO", "BLANK", "CHECKSUM", "DATASUM", "DATAMIN", "DATAMAX", FULL, TOP),
     *("EXTNAME", "EXTVER", "EXTLEVEL", "INHERIT", "HDUNAME", "HDUVERS", WHOLE_NAME),
 }
@@ -20,8 +21,11 @@ OF_THE_FILE = {
 """What file it was, and the levels of its raw numbers."""
 NUMBERED = {*("FRAMENUM", "FRAMENO", "FRAMEID", "FRAMENR", "IMAGENUM", "IMGNUM", "SEQNUM")}
 """Number of one frame."""
-AXES = re.compile(r"NAXIS\d*|(TTYPE|TFORM|TUNIT|TDIM)\d+|ZNAXIS\d*")
-"""Axes and columns."""
+AXES = re.compile(
+    r"Z?NAXIS\d*|T(TYPE|FORM|UNIT|DIM|BCOL|SCAL|ZERO|NULL|DISP|CTYP|CUNI|CRVL|CDLT|CRPX|CROT)\d.*"
+    r"|P(TYPE|SCAL|ZERO)\d.*"
+)
+"""Axes, columns, and parameters of random groups."""
 STATISTICS = re.compile(r"(DATA|IMG|IMAGE|PIX)_?(MEAN|AVG|MED(IAN)?|STD(EV)?|RMS|MIN|MAX|SUM)")
 """Figures of one frame's pixels."""
 FRAME_AXIS = re.compile(

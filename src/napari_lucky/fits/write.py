@@ -21,6 +21,7 @@ from napari_lucky.files.temporaries import clear_leftovers, temporary_file
 from napari_lucky.fits.inputs import NO_INPUTS, Inputs, check_not_inputs, files_of_frames
 from napari_lucky.fits.integers import Coding, IntegerFormat, coding_of
 from napari_lucky.fits.names import Names, name_in, put_name
+from napari_lucky.fits.sound_header import sound_header
 from napari_lucky.fits.stale import is_stale
 from napari_lucky.fits.wcs import place
 from napari_lucky.frames.frames import ArrayFrames, Frames, blank_frames
@@ -316,7 +317,7 @@ def source_cards(result: ImageResult) -> Any:
     from astropy.io import fits
 
     given = isinstance(result.header, fits.Header)  # layers of other plugins may hold anything
-    header = result.header.copy(strip=True) if given else fits.Header()
+    header = sound_header(result.header.copy(strip=True)) if given else fits.Header()
     for keyword in {card.keyword for card in header.cards}:
         if is_stale(keyword, len(result.shape)):
             _remove(header, keyword)

@@ -26,7 +26,8 @@ from napari_lucky.cleaning.clean import clean
 from napari_lucky.cleaning.dust import RemoveDust
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import QUIET, Job
-from napari_lucky.fits.run import Run, left_out_notes, open_run
+from napari_lucky.fits.run import Run, open_run
+from napari_lucky.fits.run_notes import run_notes
 from napari_lucky.fits.time_table import read_times
 from napari_lucky.fits.times import UNKNOWN
 from napari_lucky.frames.frames import Subset, View, chain_of, frames_in
@@ -94,7 +95,7 @@ def build_chain(recipe: Recipe, *, job: Job = QUIET) -> Chain:
         If something given cannot be used.
     """
     run = open_run(recipe.input.frames)
-    notes = left_out_notes(run)
+    notes = run_notes(run)
     saved = header_history(run)
     given, wanted = recipe.input, recipe[Calibrate]
     chosen = frames_in(run.shape[0], slice(given.start, given.stop, given.step))
@@ -204,7 +205,7 @@ def _open_optional(path: str | None, notes: list[str]) -> Run | None:
     if path is None:
         return None
     run = open_run(path)
-    notes += left_out_notes(run)
+    notes += run_notes(run)
     return run
 
 

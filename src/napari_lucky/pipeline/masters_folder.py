@@ -21,7 +21,8 @@ from napari_lucky.calibration.masters import DEAD_BELOW, combined
 from napari_lucky.calibration.step import Calibrate, Combine
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import QUIET, Job
-from napari_lucky.fits.run import Run, left_out_notes, open_run
+from napari_lucky.fits.run import Run, open_run
+from napari_lucky.fits.run_notes import run_notes
 from napari_lucky.fits.write import ImageResult, ignore_note, write_fits, written_whole
 from napari_lucky.frames.history import Record, checksum, open_step
 from napari_lucky.pipeline.results_folder import check_out, write_folder
@@ -119,7 +120,7 @@ def make_masters(
 
 def _open(path: str | Path, notify: Callable[[str], None]) -> Run:
     run = open_run(path)
-    for text in left_out_notes(run):
+    for text in run_notes(run):
         notify(text)
     return run
 

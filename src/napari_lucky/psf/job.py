@@ -17,7 +17,8 @@ from napari_lucky.execution.blocks import blocks_of, map_blocks
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.inputs import Inputs, inputs_of_recipe
 from napari_lucky.fits.read_back import is_ours, read_saved
-from napari_lucky.fits.run import left_out_notes, open_run
+from napari_lucky.fits.run import open_run
+from napari_lucky.fits.run_notes import run_notes
 from napari_lucky.fits.write import BESIDE, ImageResult, ignore_note
 from napari_lucky.frames.frames import Frames, frames_in
 from napari_lucky.frames.window import Window
@@ -216,7 +217,7 @@ def _open(
         if images:
             return images, None, none, images[0].header
     run = open_run(paths)
-    for text in left_out_notes(run):
+    for text in run_notes(run):
         notify(text)
     numbers = frames_in(run.shape[0], chosen)
     return [], run, numbers, run.header

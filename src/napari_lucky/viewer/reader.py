@@ -146,7 +146,8 @@ def _open_saved(path: Path, opened: Opened) -> None:
 
 
 def _opened_run(paths: list[Path]) -> Opened:
-    from napari_lucky.fits.run import left_out_notes, open_run
+    from napari_lucky.fits.run import open_run
+    from napari_lucky.fits.run_notes import run_notes
     from napari_lucky.frames.history import open_step
     from napari_lucky.viewer.display_array import read_ahead
     from napari_lucky.viewer.to_layers import image_tuple
@@ -157,7 +158,7 @@ def _opened_run(paths: list[Path]) -> Opened:
     middle = (run.shape[0] - 1) // 2  # there napari's slider stands at first
     data = run.read(slice(1))[0] if single else read_ahead(run, 0, middle)
     layer = image_tuple(data, run.name, header=run.header, history=(open_step(run),))
-    return Opened([layer], told=left_out_notes(run))
+    return Opened([layer], told=run_notes(run))
 
 
 def _table_layer(path: Path) -> LayerTuple:

@@ -1,0 +1,64 @@
+"""What a user should know of a run that was opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_lucky.fits.image import FitsImage, raw_headers
+from napari_lucky.fits.settings import mixture_notes
+from napari_lucky.fits.sound_header import sound_cards
+from napari_lucky.fits.times import cards_time
+from napari_lucky.text import counted, readable
+
+if TYPE_CHECKING:
+    from napari_lucky.fits.run import Run
+
+
+def run_notes(run: Run) -> list[str]:
+    """Return a sentence for each thing that a user should know of a run.
+
+    Files that were left out beside it, by the reason; damaged header cards; settings that are not
+    the same in all frames; times that contradict the order.
+    """
+    by_reason: dict[str, list[str]] = {}
+    for path, reason in run.left_out:
+        by_reason.setdefault(readable(reason), []).append(readable(path.name))
+    left_out = [
+        f"Left out {', '.join(names[:3])}{f' and {len(names) - 3} more' if names[3:] else ''}: "
+        f"{reason}."
+        for reason, names in by_reason.items()
+    ]
+    return [*left_out, *run.notes]
+
+
+def notes_of(images: Sequence[FitsImage]) -> tuple[str, ...]:
+    """Return what headers and names of a run's images make worth saying."""
+    return (*_damage_notes(images[0]), *mixture_notes(images), *_order_notes(images))
+
+
+def _damage_notes(first: FitsImage) -> list[str]:
+    """Say which cards of the first header are not as FITS has them."""
+    primary, own = raw_headers(first.path, first.layout.hdu)
+    told = sound_cards(primary)[1].notes()
+    return told if own == primary else [*told, *sound_cards(own)[1].notes()]
+
+
+def _order_notes(images: Sequence[FitsImage]) -> list[str]:
+    """Say if frames were taken in another order than their names have."""
+    cards = [image.told.times for image in images]
+    if all(one <= following for one, following in pairwise(cards)):
+        return []
+    times = np.array([cards_time(one) for one in cards])
+    late = np.flatnonzero(times[1:] < times[:-1])  # a time that is not known is neither
+    if len(late) == 0:
+        return []
+    before, after = (readable(images[late[0] + k].path.name) for k in (0, 1))
+    return [
+        f"The order of the names is not that of the times (DATE-OBS): {counted(len(late), 'frame')}"
+        f" of {len(images)} was taken before the one that comes before it, first {after} before"
+        f" {before}. The order of the names is kept."
+    ]

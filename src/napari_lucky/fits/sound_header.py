@@ -1,0 +1,293 @@
+"""Header cards made sound: repaired, or left out, so that all that is written is FITS.
+
+A card is sound if it is as the FITS standard has it, and its value of the kind that the standard
+asks of its keyword. Cameras write others: control bytes, a decimal comma, NaN, a text without
+quotation marks or without the closing one, keywords with a dot.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from napari_lucky.fits.card_value import CARD, NUMBER, cards_in
+from napari_lucky.text import counted
+
+NUMBER_TEXT = rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[ED][+-]?\d+)?"
+VALUE = re.compile(
+    rb" *(?:(?P<text>'(?:[^']|'')*')|(?P<logical>[TF])|(?P<number>" + NUMBER_TEXT + rb")"
+    rb"|(?P<complex>\( *" + NUMBER_TEXT + rb" *, *" + NUMBER_TEXT + rb" *\)))? *(?P<comment>/.*)?"
+)
+KEYWORD = re.compile(rb"[A-Z0-9_-]{1,8} *")
+LONG_KEYWORD = re.compile(rb"HIERARCH +[A-Z0-9_-]+(?: +[A-Z0-9_-]+)* *(?==)")
+COMMENTARY = (b"COMMENT ", b"HISTORY ", b"CONTINUE", b" " * 8)
+PRINTABLE = re.compile(rb"[ -~]*")
+FLOATS = re.compile(
+    r"(CRPIX|CRVAL|CDELT|CROTA|CRDER|CSYER|PV)\d.*|(PC|CD)\d.*_.*|EQUINOX|EPOCH|MJD-(OBS|AVG)"
+    r"|(RESTFRE?Q|RESTWAV|OBSGEO-[XYZ]|VELOSYS|ZSOURCE|VELANGL|LONPOLE|LATPOLE).*"
+    r"|BZERO|BSCALE|DATAM(AX|IN)"
+)
+TEXTS = re.compile(
+    r"(CTYPE|CUNIT|CNAME|PS)\d.*|(RADESYS|RADECSYS|SPECSYS|SSYSOBS|SSYSSRC).*"
+    r"|EXTNAME|ORIGIN|AUTHOR|CREATOR|REFERENC|TELESCOP|INSTRUME|OBSERVER|OBJECT|BUNIT"
+)
+DATES = re.compile(r"DATE.*")
+AXES = re.compile(r"WCSAXES[A-Z]?")
+"""Keywords whose values the standard wants as numbers, texts, dates, and a whole number."""
+OF_AXIS = re.compile(
+    r"(?:CRPIX|CRVAL|CDELT|CROTA|CRDER|CSYER|CTYPE|CUNIT|CNAME|PV|PS|PC|CD)(\d+)(?:_(\d+))?[A-Z]?"
+)
+ISO = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ] *(\d\d:\d\d:\d\d)(?:[.,](\d*))?)? *Z?")
+STRUCTURAL = re.compile(
+    r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|[PG]COUNT|GROUPS|BSCALE|BZERO|BLANK|END|TFIELDS|THEAP"
+    r"|Z(IMAGE|TENSION|SIMPLE|EXTEND|BLOCKED|BITPIX|NAXIS\d*|[PG]COUNT|TILE\d+|CMPTYPE|NAME\d+)"
+    r"|Z(VAL\d+|MASKCMP|QUANTIZ|DITHER0|SCALE|ZERO|BLANK)"
+    r"|T(FORM|TYPE|UNIT|DIM|NULL|SCAL|ZERO|DISP)\d+"
+)
+"""Keywords on which the layout of pixels depends: judged where this is read."""
+
+
+@dataclass
+class Damage:
+    """What was wrong with a header's cards.
+
+    Parameters
+    ----------
+    repaired, left_out : list of str
+        The cards, as a person reads them.
+    """
+
+    repaired: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    def notes(self, most: int = 3) -> list[str]:
+        """Return a sentence for what was repaired, and one for what was left out."""
+        told = []
+        for did, cards in (("Repaired", self.repaired), ("Left out", self.left_out)):
+            if cards:
+                more = f" … and {len(cards) - most} more" if len(cards) > most else ""
+                count = counted(len(cards), "damaged header card")
+                told.append(f"{did} {count}: {'; '.join(cards[:most])}{more}.")
+        return told
+
+
+def sound_cards(header: bytes, *, structure: bool = True) -> tuple[bytes, Damage]:
+    """Return a header whose cards are sound, without END and padding, and what was wrong.
+
+    Parameters
+    ----------
+    header : bytes
+        Raw cards, up to END if there is one.
+    structure : bool
+        Whether to keep as they are the cards on which the layout of pixels depends.
+    """
+    damage, made = Damage(), list[bytes]()
+    dropped = False
+    for card in cards_in(header):
+        if card.rstrip(b" \0\r\n") == b"END":
+            break
+        card = card.ljust(CARD)
+        keyword = card[:8].decode("latin-1").strip()
+        if structure and STRUCTURAL.fullmatch(keyword):
+            made.append(card)
+            continue
+        if dropped and card.startswith(b"CONTINUE"):
+            continue  # of the text that was left out
+        sound = _sound(card, damage)
+        dropped = not sound
+        made += sound
+    return b"".join(_axes_first(made, damage)), damage
+
+
+def sound_header(header: Any) -> Any:
+    """Return an `astropy.io.fits.Header` with sound cards alone; see `sound_cards`."""
+    from astropy.io import fits
+
+    raw = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what astropy warns of is mended here
+        for card in header.cards:
+            with suppress(fits.VerifyError, ValueError):  # it cannot be written at all
+                raw.append(card.image.encode("latin-1", "replace"))
+    return fits.Header.fromstring(sound_cards(b"".join(raw), structure=False)[0])
+
+
+def _sound(card: bytes, damage: Damage) -> list[bytes]:
+    """Return the sound card made of one, or none."""
+    if card.startswith(COMMENTARY) or (card[8:9] != b"=" and not card.startswith(b"HIERARCH ")):
+        return _commentary(card, damage)
+    keyword, given = _parted(card)
+    name = keyword.decode("latin-1").strip()
+    wanted = name if not name.startswith("HIERARCH ") else ""
+    found = VALUE.fullmatch(given) if PRINTABLE.fullmatch(given) else None
+    legal = (KEYWORD if wanted else LONG_KEYWORD).fullmatch(keyword + (b"" if wanted else b"="))
+    if not wanted:
+        legal = LONG_KEYWORD.match(keyword + b"=")
+    if found and legal and given.startswith(b" ") and _suits(wanted, found):
+        return [card]
+    name, value, comment = _clean_keyword(name), _meant(given), _comment_of(given)
+    value = _as_wanted(name, value)
+    if value is None or not name or name == "END":
+        damage.left_out.append(_shown(card))
+        return []
+    new = _written(name, value, comment)
+    if not _same(found, value) or name != keyword.decode("latin-1").strip():
+        damage.repaired.append(f"{_shown(card)} is read as {name} = {value}")
+    return new
+
+
+def _parted(card: bytes) -> tuple[bytes, bytes]:
+    """Return keyword and the rest behind the equals sign."""
+    if card.startswith(b"HIERARCH "):
+        keyword, _, given = card.partition(b"=")
+        return keyword, given
+    return card[:8], card[9:]
+
+
+def _commentary(card: bytes, damage: Damage) -> list[bytes]:
+    text = _printable(card.decode("latin-1")).encode("ascii")
+    if not card.startswith(COMMENTARY):  # neither a value nor a comment: kept as a comment
+        text = (b"COMMENT " + text)[:CARD]
+        damage.repaired.append(f"{_shown(card)} has no value and is a comment")
+    return [text]
+
+
+def _printable(text: str) -> str:
+    return "".join(c if " " <= c <= "~" else " " for c in text)
+
+
+def _shown(card: bytes) -> str:
+    text = re.sub(r"[^ -~]", "?", card.decode("latin-1")).partition(" /")[0]
+    keyword, equals, value = text.partition("=")
+    return " ".join([keyword.strip(), *([equals, value.strip()] if equals else [])])
+
+
+def _clean_keyword(name: str) -> str:
+    parts = [re.sub(r"[^A-Z0-9_-]", "_", part) for part in name.upper().split()]
+    if parts[:1] == ["HIERARCH"]:
+        return " ".join(parts[1:])
+    return "_".join(parts)[:8]
+
+
+def _meant(given: bytes) -> Any:
+    """Return the value that is meant: a number, a text, true or false; None if there is none."""
+    text = given.decode("latin-1")
+    if found := re.match(r"\s*'((?:[^']|'')*)'", text):
+        return _printable(found[1].replace("''", "'")).rstrip()
+    if text.lstrip().startswith("'"):  # not closed
+        return _printable(text.lstrip()[1:]).rstrip().replace("''", "'")
+    plain = _printable(text.partition("/")[0]).strip()
+    if NUMBER.fullmatch(plain):
+        number = plain.replace(",", ".").upper().replace("D", "E")
+        value = int(number) if re.fullmatch(r"[+-]?\d+", number) else float(number)
+        return value if math.isfinite(value) else None
+    if re.fullmatch(r"[+-]?(nan|inf(inity)?)(\(.*\))?|-?1\.#.*|n/?a", plain, re.I):
+        return None
+    return {"T": True, "F": False, "": None}.get(plain, plain)
+
+
+def _comment_of(given: bytes) -> str:
+    text = given.decode("latin-1")
+    text = re.sub(r"^\s*'(?:[^']|'')*'", "", text) if "'" in text else text
+    return "" if text.lstrip().startswith("'") else _printable(text.partition("/")[2]).strip()
+
+
+def _suits(keyword: str, found: re.Match[bytes]) -> bool:
+    """Return whether a value is of the kind that the standard wants of its keyword."""
+    kind = next((kind for kind in ("text", "logical", "number", "complex") if found[kind]), "")
+    number = float(found["number"].replace(b"D", b"E")) if kind == "number" else 0.0
+    if FLOATS.fullmatch(keyword):
+        zero = keyword.startswith("CDELT") and number == 0
+        negative = keyword.startswith(("CRDER", "CSYER")) and number < 0
+        return kind == "number" and not zero and not negative
+    if AXES.fullmatch(keyword):
+        return kind == "number" and number.is_integer() and b"." not in found["number"]
+    if DATES.fullmatch(keyword):
+        text = (found["text"] or b"''")[1:-1].decode("ascii").rstrip()
+        return kind == "text" and text == _date(text)
+    return kind == "text" if TEXTS.fullmatch(keyword) else math.isfinite(number)
+
+
+def _as_wanted(keyword: str, value: Any) -> Any:
+    """Return a value of the kind that the standard wants of its keyword; None if it is none."""
+    if value is None:
+        return None
+    if FLOATS.fullmatch(keyword) or AXES.fullmatch(keyword):
+        if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
+            value = _meant(value.encode("latin-1"))
+        if type(value) not in (int, float):
+            return None
+        if AXES.fullmatch(keyword):
+            return int(value) if value == int(value) else None
+        zero = keyword.startswith("CDELT") and value == 0
+        return None if zero or (keyword.startswith(("CRDER", "CSYER")) and value < 0) else value
+    if DATES.fullmatch(keyword):
+        return _date(str(value))
+    if TEXTS.fullmatch(keyword):
+        return str(value)
+    return value
+
+
+def _date(text: str) -> str | None:
+    """Return a date as the standard has it; None of what is none."""
+    text = text.strip()
+    if re.fullmatch(r"(0[1-9]|[12]\d|3[01])/(0[1-9]|1[0-2])/\d\d", text):
+        return text
+    if not (found := ISO.fullmatch(text)):
+        return None
+    day, clock, fraction = found.groups()
+    try:
+        np.datetime64(f"{day}T{clock or '00:00:00'}")
+    except ValueError:
+        return None
+    return day + (f"T{clock}" if clock else "") + (f".{fraction}" if fraction else "")
+
+
+def _same(found: re.Match[bytes] | None, value: Any) -> bool:
+    """Return whether a card said the same value already, and was only not written in full form."""
+    if found is None:
+        return False
+    if found["number"]:
+        return not isinstance(value, str)
+    return bool(found["text"] or found["logical"] or found["complex"])
+
+
+def _written(keyword: str, value: Any, comment: str) -> list[bytes]:
+    from astropy.io import fits
+
+    long = len(keyword) > 8 or " " in keyword
+    name = f"HIERARCH {keyword}" if long else keyword
+    for told in (comment, ""):
+        with warnings.catch_warnings(), suppress(ValueError):  # too long for a card
+            warnings.simplefilter("ignore")  # a comment is cut
+            return list(cards_in(fits.Card(name, value, told).image.encode("ascii")))
+    return []
+
+
+def _axes_first(cards: list[bytes], damage: Damage) -> Sequence[bytes]:
+    """Put the number of axes of coordinates before these, and leave one out that is too small."""
+    names = [card[:8].decode("latin-1").strip() for card in cards]
+    axes = [k for k, name in enumerate(names) if AXES.fullmatch(name)]
+    if not axes:
+        return cards
+    highest = max(_axes_named(names), default=0)
+    rest = [card for k, card in enumerate(cards) if k not in axes]
+    small = [k for k in axes if int(VALUE.match(cards[k][9:])["number"] or 0) < highest]  # type: ignore[index]
+    damage.left_out += [_shown(cards[k]) for k in small]
+    kept = [] if small else [cards[k] for k in axes]
+    first = next((k for k, card in enumerate(rest) if OF_AXIS.match(card.decode("latin-1"))), None)
+    place = len(rest) if first is None else first
+    return [*rest[:place], *kept, *rest[place:]]
+
+
+def _axes_named(names: Iterable[str]) -> Iterable[int]:
+    for name in names:
+        if found := OF_AXIS.fullmatch(name):
+            yield from (int(axis) for axis in found.groups() if axis)

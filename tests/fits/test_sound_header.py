@@ -1,0 +1,128 @@
+"""Header cards that are not as FITS has them: repaired or left out, said, and never written on."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from napari_lucky import open_run
+from napari_lucky.calibration.calibrate import saturation_level
+from napari_lucky.fits.header_scan import BLOCK
+from napari_lucky.fits.run_notes import run_notes
+from napari_lucky.fits.sound_header import sound_cards, sound_header
+from napari_lucky.fits.write import ImageResult, write_fits
+
+IMAGE = np.arange(24 * 32, dtype="u2").reshape(24, 32)
+REPAIRED = {
+    b"EXPTIME =                 0,01 / locale": ("EXPTIME", 0.01),
+    b"ORIGIN  = 'CASA 4.7.0 (r38335)\n'": ("ORIGIN", "CASA 4.7.0 (r38335)"),
+    b"OBSERVER= Smith": ("OBSERVER", "Smith"),
+    b"OBJECT  = 'M 15": ("OBJECT", "M 15"),
+    b"GAIN.SPE=                  1.5 / x": ("GAIN_SPE", 1.5),
+    b"P.I.    = 'Latham  '": ("P_I_", "Latham"),
+    b"exptime =                  2.5": ("EXPTIME", 2.5),
+    b"SATURATE=               4095,0": ("SATURATE", 4095.0),
+    b"CRPIX1  = '16,5    '": ("CRPIX1", 16.5),
+    b"EGAIN   =              1.5e-01": ("EGAIN", 0.15),
+    b"TELESCOP=                   12": ("TELESCOP", "12"),
+    b"DATE-OBS= '2024-01-01 22:10:03,25'": ("DATE-OBS", "2024-01-01T22:10:03.25"),
+    b"FILTER  = 'caf\xe9 '": ("FILTER", "caf"),
+    b"GAIN    =100": ("GAIN", 100),
+}
+LEFT_OUT = {
+    b"XPIXSZ  =                  NaN": "XPIXSZ",
+    b"EGAIN   =              1.#QNAN": "EGAIN",
+    b"CRPIX1  =                 left": "CRPIX1",
+    b"CDELT1  =                    0": "CDELT1",
+    b"DATE-OBS= '2024-13-01T22:10:03'": "DATE-OBS",
+    b"SATURATE=                  inf": "SATURATE",
+    b"WCSAXES =                  2.5": "WCSAXES",
+}
+STANDARD = re.compile(
+    r"[A-Z0-9_-]{1,8} *= +('([^']|'')*'|[TF]|[+-]?(\d+\.?\d*|\.\d+)(E[+-]?\d+)?)? *(/[ -~]*)?"
+    r"|(COMMENT|HISTORY|CONTINUE|        )[ -~]*|END *|HIERARCH [A-Z0-9 _-]+=.*"
+)
+
+
+def write(folder: Path, *cards: bytes, name: str = "f_0.fits") -> Path:
+    path = folder / name
+    fits.PrimaryHDU(IMAGE).writeto(path)
+    content = path.read_bytes()
+    end = content.index(b"END".ljust(80))
+    header = content[:end] + b"".join(card.ljust(80) for card in (*cards, b"END"))
+    path.write_bytes(header + b" " * (-len(header) % BLOCK) + content[BLOCK:])
+    return path
+
+
+def check_written(path: Path) -> None:
+    """Check a file's headers card by card, and by astropy."""
+    with fits.open(path) as hdus:
+        hdus.verify("exception")
+        for hdu in hdus:
+            for start in range(0, len(text := hdu.header.tostring()), 80):
+                assert STANDARD.fullmatch(text[start : start + 80].rstrip().ljust(8)), text[start:][
+                    :80
+                ]
+
+
+@pytest.mark.parametrize("card", REPAIRED)
+def test_a_card_that_can_be_read_is_repaired(tmp_path, card):
+    keyword, value = REPAIRED[card]
+    run = open_run(write(tmp_path, card))
+    assert run.header[keyword] == value
+    assert type(run.header[keyword]) is type(value)
+    write_fits(tmp_path / "out.fits", ImageResult(run, "run", run.header, origin=(2, 3)))
+    check_written(tmp_path / "out.fits")
+
+
+@pytest.mark.parametrize("card", LEFT_OUT)
+def test_a_card_that_makes_no_sense_is_left_out_and_said_once(tmp_path, card):
+    run = open_run(write(tmp_path, card, b"GAIN    =                  100"))
+    assert LEFT_OUT[card] not in run.header
+    assert run.header["GAIN"] == 100
+    (told,) = run_notes(run)
+    assert told.startswith(f"Left out 1 damaged header card: {LEFT_OUT[card]} = ")
+
+
+def test_all_of_them_together_are_written_by_every_way(tmp_path):
+    text = b"LONGTEXT= '" + b"x" * 66 + b"&'"
+    cards = [*REPAIRED, *LEFT_OUT, text, b"CONTINUE  'more' / \x01", b"HISTORY a\tb", b"NOTE  me"]
+    wcs = [b"CTYPE1  = 'RA---TAN'", b"WCSAXES =                    2", b"CRVAL1  = 1d2"]
+    for k in range(3):
+        write(tmp_path, *cards, *wcs, name=f"f_{k}.fits")
+    run = open_run(tmp_path)
+    image = IMAGE.astype("f4")
+    for k, result in enumerate(
+        (
+            ImageResult(image, "stack", run.header, origin=(1, 1), combined=3, variance=image),
+            ImageResult(image, "fine", run.header_of(2), scale=2.0),
+            ImageResult(run, "run", run.header),
+        )
+    ):
+        write_fits(tmp_path / f"out{k}.fits", result)
+        check_written(tmp_path / f"out{k}.fits")
+    assert run.header["LONGTEXT"].startswith("xxxx")
+    assert saturation_level(run.header_with(b"SATURATE"), run.dtype) == 4095
+    notes = run_notes(run)
+    assert sum("damaged header card" in note for note in notes) == 2
+    assert "Repaired" in notes[0]
+
+
+def test_what_another_program_put_into_a_header_is_made_sound_when_it_is_written():
+    header = fits.Header([("GAIN", 1.5), ("PV1NAME", "x"), ("TFORM1", "J"), ("WCSAXES", 1)])
+    header["CRPIX3"] = 1.0
+    sound = sound_header(header)
+    assert dict(sound) == {"GAIN": 1.5, "TFORM1": "J", "CRPIX3": 1.0}
+
+
+def test_a_sound_header_is_left_as_it_is():
+    header = fits.Header([("A", 1.0), ("B", "it's"), ("C", True), ("D", 1 + 2j), ("E", None)])
+    header["HIERARCH ESO DET DIT"] = (0.01, "[s]")
+    header["LONG"] = "long " * 30
+    header.add_comment("a comment")
+    raw = header.tostring(padding=False).encode()[:-80]
+    sound, damage = sound_cards(raw)
+    assert sound == raw
+    assert damage.notes() == []
