@@ -150,15 +150,15 @@ def _mixture(images: Sequence[FitsImage], what: str) -> str:
     known.sort(key=lambda one: -one[1])
     counts = [f"{setting_text(what, value)} ({counted(n, 'frame')})" for value, n in known[:MOST]]
     more = [f"{len(known) - MOST} more"] if len(known) > MOST else []
-    choose = _way_to_choose(images, what, known[0][0])
+    choose = _way_to_choose(images, what)
     return f"The frames differ in {what}: {', '.join([*counts, *more])}. {choose}"
 
 
-def _way_to_choose(images: Sequence[FitsImage], what: str, value: Value) -> str:
+def _way_to_choose(images: Sequence[FitsImage], what: str) -> str:
     for cards in dict.fromkeys(image.told.settings for image in images):
         values = values_in(cards)
         keyword = next((word for word in SETTINGS[what] if values.get(word) is not None), None)
         if keyword is not None:
-            text = f"{values[keyword]:g}" if isinstance(value, float) else value
-            return f'Choose with --where "{keyword}={text}", or give the files of one run.'
+            value = setting_text("", values[keyword])
+            return f'Choose with --where "{keyword}={value}", or give the files of one run.'
     return "Give the files of one run."
