@@ -7,10 +7,15 @@ from collections.abc import Iterable
 from inspect import cleandoc
 from pathlib import Path
 
-from napari_lucky.cli.recipe_options import has_option
 from napari_lucky.ranking.metrics import METRICS
 from napari_lucky.steps.declaration import Param, Step, params
-from napari_lucky.steps.registry import family_of, first_of, load_steps, shared_names
+from napari_lucky.steps.registry import (
+    family_of,
+    first_of,
+    has_option,
+    load_steps,
+    shared_names,
+)
 from napari_lucky.steps.sentences import default_text
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "steps.md"

@@ -8,7 +8,7 @@ import pytest
 
 from napari_lucky import Calibrate, Rank, Recipe, Select, recipe_to_toml
 from napari_lucky.cli.main import main, parser
-from napari_lucky.cli.recipe_options import has_option, recipe_of, with_values
+from napari_lucky.cli.recipe_options import recipe_of, with_values
 from napari_lucky.steps import (
     CutNoise,
     LowPassFilter,
@@ -24,7 +24,7 @@ from napari_lucky.steps import (
 )
 from napari_lucky.steps.declaration import params
 from napari_lucky.steps.option_text import parse_option
-from napari_lucky.steps.registry import first_of, load_steps, make_step, own_options
+from napari_lucky.steps.registry import first_of, has_option, load_steps, make_step, own_options
 
 
 def asked(*options):

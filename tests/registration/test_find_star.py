@@ -47,6 +47,12 @@ def test_frames_without_anything_are_told(value):
         find_star(ArrayFrames(np.full((3, 50, 50), value, np.float32)))
 
 
+def test_the_window_is_as_large_as_the_star_needs():
+    seeing = find_star(ArrayFrames(run_with_star(100, 150, sigma=20.0, height=400)))
+    assert seeing.shape == (192, 192)
+    assert find_star(ArrayFrames(run_with_star(100, 150, sigma=20.0)), 96).shape == (96, 96)
+
+
 def test_frames_too_small_are_told():
     with pytest.raises(LuckyError, match="at least 8 x 8"):
         find_star(ArrayFrames(np.zeros((3, 50, 5), np.float32)))

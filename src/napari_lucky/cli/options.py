@@ -65,14 +65,18 @@ def telescope_input(given: argparse.Namespace) -> dict[str, Path]:
     return {} if given.telescope is None else {"telescopes": telescopes_file()}
 
 
-def add_run(parser: Any, if_no_focus: str = "") -> None:
-    """Add the options of a run: its frames and the stars' windows."""
+def add_run(parser: Any, *, finds: bool = False) -> None:
+    """Add the options of a run: its frames and the stars' windows, which it may find."""
     add = parser.add_argument
     add("frames", nargs="*", metavar="FRAMES", help="a folder, a cube, or several FITS files")
     where = "star: centre (row, column, from 0) and side in pixels"
-    windows = {"focus": f"focused {where}{if_no_focus}", "defocus": f"defocused {where}"}
-    for name, told in windows.items():
-        add(f"--{name}", type=from_text(window), metavar="Y,X,SIZE", help=told)
+    told = f"focused {where}{'; found if not given' if finds else ''}"
+    add("--focus", type=from_text(window), metavar="Y,X,SIZE", help=told)
+    if finds:
+        told = f"defocused {where}; find looks for it"
+        add("--defocus", type=from_text(window_or_find), metavar="Y,X,SIZE|find", help=told)
+    else:
+        add("--defocus", type=from_text(window), metavar="Y,X,SIZE", help=f"defocused {where}")
 
 
 def from_text(convert: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -103,6 +107,11 @@ def window(text: str) -> tuple[int, int, int]:
             f"{text!r} is not Y,X,SIZE: three whole numbers of pixels, such as 140,392,128"
         ) from None
     return y, x, size
+
+
+def window_or_find(text: str) -> tuple[int, int, int] | str:
+    """Return (y, x, size) of Y,X,SIZE, or the word find."""
+    return text if text == "find" else window(text)
 
 
 def psf(text: str) -> tuple[float, float]:

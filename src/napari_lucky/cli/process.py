@@ -9,7 +9,6 @@ from napari_lucky.cli.options import add_frames, add_run, add_scheduler, executo
 from napari_lucky.cli.recipe_options import add_step_options, recipe_of
 from napari_lucky.cli.terminal import Meter, say, warn
 from napari_lucky.execution.job import Job
-from napari_lucky.ranking.selection import describe_count
 
 ABOUT = """Calibrate, register, rank and stack a run, and the defocused star with it.
 
@@ -27,8 +26,13 @@ def add_process(process: Any) -> None:
     )
     process.description = ABOUT
     add = process.add_argument
-    add_run(process, "; found if not given")
-    add("--recipe", metavar="FILE", help="a recipe.toml to replay; options given beside it win")
+    add_run(process, finds=True)
+    add(
+        "--recipe",
+        metavar="FILE",
+        help="a recipe to replay: a recipe.toml, the folder of an earlier OUT, or a result in it; "
+        "options given beside it win",
+    )
     add_frames(process)
     add("--report", action="store_true", help="draw report.png too")
     add("--overwrite", action="store_true", help="replace results that OUT already holds")
@@ -43,6 +47,7 @@ def run_process(given: argparse.Namespace) -> int:
     from napari_lucky.fits.inputs import inputs_of_recipe
     from napari_lucky.pipeline.process import process
     from napari_lucky.pipeline.results_folder import check_out, write_results
+    from napari_lucky.psf.summary import summary
 
     recipe = recipe_of(given)
     inputs = {**inputs_of_recipe(recipe), "recipe": given.recipe}
@@ -77,9 +82,5 @@ def run_process(given: argparse.Namespace) -> int:
         raise
     for note in notes:
         warn(note)
-    table = result.table
-    say(
-        f"Stacked {describe_count(int(table.selected.sum()), len(table.frame))}; wrote "
-        f"{', '.join(file.name for file in files)} to {given.out}"
-    )
+    say(f"{summary(result)} Wrote {', '.join(file.name for file in files)} to {given.out}")
     return 0

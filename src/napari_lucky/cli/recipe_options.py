@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.pipeline.recipe import Input, Recipe, read_recipe
+from napari_lucky.pipeline.recipe import Input, Recipe
+from napari_lucky.pipeline.recipe_source import open_recipe
 from napari_lucky.steps.declaration import Param, Step, params
 from napari_lucky.steps.option_text import changed_step, option_values, plain_value
 from napari_lucky.steps.registry import (
     STEPS,
     family_of,
     first_of,
+    has_option,
     load_steps,
     own_options,
     shared_names,
@@ -24,16 +26,6 @@ from napari_lucky.steps.sentences import default_text, summary
 CHOICE = ("--keep", "--keep-above", "--add", "--drop")
 """Options that say which frames are kept."""
 WORDS = {str: "TEXT", int: "N", float: "NUMBER", bool: "true|false"}
-
-
-def has_option(table: str) -> bool:
-    """Return whether a step has an option with its name.
-
-    The input has none; nor has a step whose only parameter has an option of its own.
-    """
-    kinds = list(STEPS[table].values())
-    only = [one.option for one in params(kinds[0]).values()] if len(kinds) == 1 else []
-    return table != "input" and not (len(only) == 1 and only[0])
 
 
 def add_step_options(parser: Any, *, skip: Sequence[str] = ()) -> None:
@@ -151,7 +143,7 @@ def recipe_of(given: argparse.Namespace) -> Recipe:
     LuckyError
         If options do not go together, or no frames are given.
     """
-    recipe = read_recipe(given.recipe) if given.recipe else Recipe()
+    recipe = open_recipe(given.recipe) if given.recipe else Recipe()
     changes: dict[str, Any] = {}
     if given.frames:
         changes["frames"] = tuple(given.frames)

@@ -6,17 +6,16 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_lucky.calibration.calibrate import calibrated_in
 from napari_lucky.fits.image import is_fits_name
 from napari_lucky.fits.inputs import files_of_frames
 from napari_lucky.frames.frames import Frames, chain_of
-from napari_lucky.frames.history import History, frame_numbers, recorded_windows
+from napari_lucky.frames.history import History
 from napari_lucky.frames.lazy_array import LazyArray
-from napari_lucky.frames.window import Window
 from napari_lucky.pipeline.recipe import Recipe, recipe_of_history
+from napari_lucky.pipeline.recipe_source import inputs_in
 from napari_lucky.steps.declaration import Step
 from napari_lucky.viewer.from_layers import frames_of
 
@@ -47,21 +46,9 @@ def recipe_of_layer(layer: Any, history: History, *steps: Step) -> tuple[Recipe,
     *steps : Step
         In place of those in the history.
     """
-    frames, missing = frames_of(layer), []
+    frames = frames_of(layer)
     files, done = files_of_run(frames), {record.name for record in history}
-    given: dict[str, Any] = {}
-    if "choose frames" in done:
-        numbers = frame_numbers(np.arange(frames.shape[0]), history)
-        step = int(numbers[1] - numbers[0]) if len(numbers) > 1 else 1
-        given |= {"start": int(numbers[0]), "stop": int(numbers[-1]) + 1, "step": step}
-    for name, window in zip(("focus", "defocus"), recorded_windows(history), strict=True):
-        if window is not None:
-            given[name] = _spec(window)
-            if window.height != window.width:
-                missing.append(
-                    f"The {name} window has {window.height} x {window.width} pixels; a recipe's "
-                    f"windows are square, and this one has a side of {max(window.shape)}."
-                )
+    given, missing = inputs_in(history)
     if "calibrate" in done and calibrated_in(frames) is None:
         missing.append(
             "The frames were calibrated before they were saved and opened again; write the raw "
@@ -79,10 +66,6 @@ def recipe_of_layer(layer: Any, history: History, *steps: Step) -> tuple[Recipe,
                 "the recipe."
             )
     return recipe, missing
-
-
-def _spec(window: Window) -> tuple[int, int, int]:
-    return (*window.centre, max(window.shape))
 
 
 def files_of_run(frames: Frames) -> list[str]:

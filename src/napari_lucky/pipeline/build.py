@@ -30,14 +30,44 @@ from napari_lucky.fits.run import Run, open_run
 from napari_lucky.fits.run_notes import run_notes
 from napari_lucky.fits.time_table import read_times
 from napari_lucky.fits.times import UNKNOWN
-from napari_lucky.frames.frames import Subset, View, chain_of, frames_in
+from napari_lucky.frames.frames import Frames, Subset, View, chain_of, frames_in
 from napari_lucky.frames.history import History, frame_numbers, open_step, range_step, times_step
 from napari_lucky.frames.sensor_image import BitMask, SensorImage, StoredImage, rows_of
 from napari_lucky.frames.times import frame_exposures, frame_times
-from napari_lucky.pipeline.recipe import Input, ReadShifts, ReadTimes, Recipe
+from napari_lucky.frames.window import Window
+from napari_lucky.pipeline.recipe import FIND, Input, ReadShifts, ReadTimes, Recipe
+from napari_lucky.registration.find_defocused import find_defocused
 from napari_lucky.registration.find_star import find_star
 from napari_lucky.registration.step import Register
 from napari_lucky.steps.declaration import params
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """What a job works on, where it is open already: the recipe's paths are then not opened.
+
+    Parameters
+    ----------
+    run : Run or HeldFrames
+        The raw frames.
+    dark, flat : Frames, optional
+        In place of those that the recipe names.
+    history : tuple of Record, optional
+        What was done to the frames; what their header says if not given.
+    flat_history : tuple of Record, optional
+        What was done to the flat; likewise.
+    """
+
+    run: Any
+    dark: Frames | None = None
+    flat: Frames | None = None
+    history: History | None = None
+    flat_history: History | None = None
+
+    @property
+    def known(self) -> History:
+        """What was done to the frames."""
+        return header_history(self.run) if self.history is None else self.history
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +80,8 @@ class Chain:
         Calibrated and cleaned.
     calibrated : Calibrated
         The same, calibrated alone.
-    run : Run
-        The files.
+    run : Run or HeldFrames
+        The raw frames.
     chosen : ndarray of int, (n,)
         Numbers of the frames in the run.
     files : list of str
@@ -68,7 +98,7 @@ class Chain:
 
     frames: View
     calibrated: Calibrated
-    run: Run
+    run: Any
     chosen: NDArray[np.intp]
     files: list[str]
     steps: History
@@ -84,19 +114,27 @@ class Chain:
         return self.run.header
 
 
-def build_chain(recipe: Recipe, *, job: Job = QUIET) -> Chain:
+def build_chain(recipe: Recipe, opened: Opened | None = None, *, job: Job = QUIET) -> Chain:
     """Open a run and build the chain of views that a recipe asks for.
 
-    Masters are made, hot pixels, the star and dust are looked for; no frame is computed.
+    Masters are made, hot pixels, the stars and dust are looked for; no frame is computed.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    opened : Opened, optional
+        What is open already.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
 
     Raises
     ------
     LuckyError
         If something given cannot be used.
     """
-    run = open_run(recipe.input.frames)
+    opened = opened or Opened(open_run(recipe.input.frames))
+    run, saved = opened.run, opened.known
     notes = run_notes(run)
-    saved = header_history(run)
     given, wanted = recipe.input, recipe[Calibrate]
     chosen = frames_in(run.shape[0], slice(given.start, given.stop, given.step))
     frames = Subset(run, chosen)
@@ -108,14 +146,15 @@ def build_chain(recipe: Recipe, *, job: Job = QUIET) -> Chain:
     notes += [*kind_notes(wanted.dark, "dark"), *kind_notes(wanted.flat, "flat")]
     calibrated = calibrate(
         frames,
-        _open_optional(wanted.dark, notes),
-        _open_optional(wanted.flat, notes),
+        opened.dark or _open_optional(wanted.dark, notes),
+        opened.flat or _open_optional(wanted.flat, notes),
         combine=wanted.combine,
         clip_sigma=wanted.clip_sigma,
         hot_sigma=wanted.hot_sigma,
         dead_below=wanted.dead_below,
         saturation=saturation,
         history=saved,
+        flat_history=opened.flat_history,
         job=job,
     )
     if calibrated.masked:
@@ -137,11 +176,19 @@ def build_chain(recipe: Recipe, *, job: Job = QUIET) -> Chain:
         sampling = measure_sampling(calibrated, focus, clipped=clipped)
         if found is not None:
             what = "Found the star" if sampling.star else "Put the window on the brightest light"
-            notes.append(f"{what}: --focus {','.join(map(str, (*found.centre, found.width)))}")
+            notes.append(f"{what}: --focus {_spec(found)}")
     notes += told
+    if recipe.input.defocus == FIND:
+        disk = None if focus is None else find_defocused(calibrated, focus, job=job)
+        recipe = recipe.changed(Input, defocus=disk)
+        notes.append(
+            "No defocused star was found; if there is one, give --defocus Y,X,SIZE."
+            if disk is None
+            else f"Found the defocused star: --defocus {_spec(disk)}"
+        )
     steps = (
         *(saved or (open_step(run),)),
-        *([range_step(chosen)] if len(chosen) < len(run.files) else []),
+        *([range_step(chosen)] if len(chosen) < run.shape[0] else []),
         *read,
         calibration_record(calibrated, recipe[Calibrate]),
     )
@@ -195,6 +242,10 @@ def _light(recipe: Recipe, calibrated: Calibrated, job: Job) -> SensorImage | No
     flat = open_run(dust.on)
     check_shape(np.broadcast_to(0, flat.shape[1:]), calibrated.shape, "flat with the dust", "run")
     return made_flat(flat, calibrated.dark, by.combine, by.clip_sigma, DEAD_BELOW, job=job)[0]
+
+
+def _spec(window: Window) -> str:
+    return ",".join(map(str, (*window.centre, window.width)))
 
 
 def _same(path: str, other: str) -> bool:

@@ -18,9 +18,10 @@ from napari_lucky.frames.frames import Frames
 from napari_lucky.frames.history import History, shifts_step
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.thumbnail import thumbnail
-from napari_lucky.pipeline.build import Chain, build_chain, job_key
+from napari_lucky.pipeline.build import Chain, Opened, build_chain, job_key
 from napari_lucky.pipeline.measure import frame_notes, track_and_rank
 from napari_lucky.pipeline.recipe import ReadShifts, Recipe, read_recipe
+from napari_lucky.pipeline.saved_shifts import shifts_doubts, with_calibration
 from napari_lucky.ranking.selection import describe_count
 from napari_lucky.ranking.step import Rank
 from napari_lucky.registration.step import Register
@@ -46,12 +47,15 @@ class Result:
         The recipe used, with what was found filled in; it replays to the same bits.
     notes : tuple of str
         What the user should know: files left out, pixels masked, frames without a star.
+    frames : Frames, optional
+        Calibrated and cleaned, not shifted, read when they are asked for: a row each of the table.
     """
 
     images: dict[str, ImageResult]
     table: FrameTable
     recipe: Recipe
     notes: tuple[str, ...]
+    frames: Frames | None = None
 
     def __repr__(self) -> str:
         kept = describe_count(int(self.table.selected.sum()), len(self.table.frame))
@@ -64,13 +68,17 @@ class Result:
         return f"<p>{html(repr(self).strip('<>'))}</p>{''.join(pictures)}<ul>{notes}</ul>"
 
 
-def process(recipe: Recipe | str | Path, *, job: Job = QUIET) -> Result:
+def process(
+    recipe: Recipe | str | Path, opened: Opened | None = None, *, job: Job = QUIET
+) -> Result:
     """Turn a run into its lucky pair.
 
     Parameters
     ----------
     recipe : Recipe or path
         What to do with which frames; of a file, see `read_recipe`.
+    opened : Opened, optional
+        The run, a dark and a flat that are open already, such as layers.
     job : Job
         Progress, executor, checkpoint; see `Job`.
 
@@ -86,13 +94,15 @@ def process(recipe: Recipe | str | Path, *, job: Job = QUIET) -> Result:
         If something given cannot be used.
     """
     given = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
-    chain = build_chain(given, job=job)
+    given, taken = with_calibration(given)
+    chain = build_chain(given, opened, job=job)
     recipe, chosen, files, steps = chain.recipe, chain.chosen, chain.files, chain.steps
     calibrated, clean = chain.calibrated, chain.frames
     focus, defocus = recipe.window("focus"), recipe.window("defocus")
-    notes = list(chain.notes)
+    notes = [*taken, *chain.notes]
     if focus is None or recipe.get(ReadShifts) is not None:
-        table, long_exposure = _shifts_from_file(recipe, chosen, files, steps), None
+        table, doubts = _shifts_from_file(recipe, chosen, files, steps)
+        notes, long_exposure = [*notes, *doubts], None
     else:
         chain, told = _smoothing_chosen(chain, focus)
         recipe, notes = chain.recipe, [*notes, *told]
@@ -116,7 +126,7 @@ def process(recipe: Recipe | str | Path, *, job: Job = QUIET) -> Result:
         long_exposure=long_exposure,
         job=job,
     )
-    return Result(images, table, recipe, tuple(notes))
+    return Result(images, table, recipe, tuple(notes), clean)
 
 
 def _smoothing_chosen(chain: Chain, focus: Window) -> tuple[Chain, tuple[str, ...]]:
@@ -203,8 +213,11 @@ def stack_results(
 
 def _shifts_from_file(
     recipe: Recipe, chosen: NDArray[np.intp], files: list[str], steps: History
-) -> FrameTable:
-    """Return the table of frames that an earlier job saved, for the frames chosen now."""
+) -> tuple[FrameTable, list[str]]:
+    """Return the table of frames that an earlier job saved, for the frames chosen now.
+
+    And what is doubtful of it.
+    """
     path = Path(recipe[ReadShifts].table_file)
     saved = table_from_csv(path)
     if recipe.input.focus is None and recipe.input.defocus is None:
@@ -229,7 +242,7 @@ def _shifts_from_file(
     if not selected.any():
         raise LuckyError(f"{path}: none of the frames is selected in this table.")
     history = (*steps, shifts_step(path, int(selected.sum())))
-    return FrameTable(
+    table = FrameTable(
         chosen,
         files,
         saved.shifts[at],
@@ -239,3 +252,4 @@ def _shifts_from_file(
         history,
         None if saved.sigma is None else saved.sigma[at],
     )
+    return table, shifts_doubts(path, saved.history, steps)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import tomli_w
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from napari_lucky._version import __version__
 from napari_lucky.errors import LuckyError
@@ -22,10 +22,12 @@ from napari_lucky.steps.option_text import changed_step
 from napari_lucky.steps.registry import first_of, load_steps, make_step
 from napari_lucky.text import html_table, stored
 
-WindowSpec = tuple[int, int, int]
+WindowSpec = Annotated[tuple[int, int, int], Field(strict=False, title="window")]
 """(y, x, size): the centre's row and column from 0, and the side, in pixels."""
 MOST_RECIPE = 1 << 20
 """Bytes that are looked at to tell a recipe from another file."""
+FIND = "find"
+"""In place of the defocused star's window."""
 S = TypeVar("S", bound=Step)
 
 
@@ -43,14 +45,13 @@ class Input(Step, table="input", place=0):
         "Window of the focused star: its centre (y, x) and its side; found if not given.",
         "px",
         hand_made=True,
-        strict=False,
     )
-    defocus: WindowSpec | None = param(
+    defocus: WindowSpec | Annotated[Literal["find"], Field(title="word")] | None = param(
         None,
-        "Window of the defocused star: its centre (y, x) and its side.",
+        "Window of the defocused star: its centre (y, x) and its side; or find, which looks for "
+        "it.",
         "px",
         hand_made=True,
-        strict=False,
     )
 
     @field_validator("focus", "defocus", mode="before")
@@ -61,15 +62,14 @@ class Input(Step, table="input", place=0):
 
     @model_validator(mode="after")
     def _windows_have_a_size(self) -> Self:
-        for spec in (self.focus, self.defocus):
-            if spec is not None:
-                Window.centred(*spec)
+        for name in ("focus", "defocus"):
+            self.window(name)
         return self
 
     def window(self, name: str) -> Window | None:
         """Return the window "focus" or "defocus", if it is given."""
         spec = getattr(self, name)
-        return None if spec is None else Window.centred(*spec)
+        return None if spec in (None, FIND) else Window.centred(*spec)
 
 
 class ReadTimes(Step, table="times", place=64, optional=True):

@@ -24,8 +24,11 @@ MORE = 120
 """As many if nothing is found in those."""
 FEWEST = 4
 """Fewer frames do not tell the noise of a pixel."""
-WINDOW_SIDE = 128
-"""Side of the window put on the star, in pixels, where the sensor has room for it."""
+SIDES = 128, 192, 256, 384, 512, 768, 1024
+"""Sides that a window put on a star may have, in pixels, where the sensor has room for it."""
+WINGS, HALF, AROUND, FLAT = 0.05, 0.5, 3.0, 16
+"""A star reaches as far as its mean is over this fraction of the peak; a window, so many times
+that to both sides together."""
 
 SCALES = (2.0, 8.0)
 """The star is looked for after smoothing by so many pixels: a spot, or else a cloud of speckles."""
@@ -78,8 +81,20 @@ class Coarse:
         return out
 
 
+def side_for(radius: float, shape: tuple[int, ...]) -> int:
+    """Return the side of a window with room around light of a radius, in pixels."""
+    wanted = next((side for side in SIDES if side >= AROUND * radius), SIDES[-1])
+    return min(wanted, *shape[-2:])
+
+
+def bins_for(shape: tuple[int, ...]) -> int:
+    """Return into how many pixels a side the frames (n, y, x) are binned to look over them."""
+    ny, nx = shape[-2:]
+    return int(np.ceil((ny * nx / (LARGE // 4)) ** 0.5)) if is_large(shape) else 1
+
+
 def find_star(
-    frames: FramesLike, side: int = WINDOW_SIDE, *, scene: bool = False, job: Job = QUIET
+    frames: FramesLike, side: int | None = None, *, scene: bool = False, job: Job = QUIET
 ) -> Window:
     """Put a window on the brightest star of a run.
 
@@ -91,9 +106,10 @@ def find_star(
     ----------
     frames : Frames, path or array
         Calibrated or raw.
-    side : int
+    side : int, optional
         Side of the window in pixels; less where the sensor is smaller. Near the sensor's edge
-        the window is moved inside.
+        the window is moved inside. If not given, it goes by how far the star's light reaches in
+        the mean, which holds its motion too: 128 as a rule, and up to 1024.
     scene : bool
         Whether a scene, such as the Moon, serves too: for registration by correlation.
     job : Job
@@ -108,10 +124,8 @@ def find_star(
         what else is uneven there, a star being much brighter than all but a few pixels.
     """
     frames = as_frames(frames)
-    from scipy import ndimage
-
     ny, nx = frames.shape[1:]
-    if not isinstance(side, (int, np.integer)) or side < MIN_SIDE:
+    if side is not None and (not isinstance(side, (int, np.integer)) or side < MIN_SIDE):
         raise LuckyError(
             f"The window's side is {side!r}; give a whole number of pixels, {MIN_SIDE} or more."
         )
@@ -119,12 +133,19 @@ def find_star(
         raise LuckyError(
             f"The frames have {ny} x {nx} pixels; at least {MIN_SIDE} x {MIN_SIDE} are needed."
         )
-    if is_large(frames.shape):  # looked for in frames that are binned to fewer pixels
-        bins = int(np.ceil((ny * nx / (LARGE // 4)) ** 0.5))
-        found = find_star(Coarse(frames, bins), max(MIN_SIDE, side // bins), scene=scene, job=job)
-        middle = [place * bins + bins // 2 for place in found.centre]
-        return Window.centred(middle[0], middle[1], min(side, ny, nx)).moved_inside(frames.shape)
-    side = min(side, ny, nx)
+    y, x, reach = _place(frames, scene, job)
+    side = side_for(reach, frames.shape) if side is None else min(side, ny, nx)
+    return Window.centred(y, x, side).moved_inside(frames.shape)
+
+
+def _place(frames: Frames, scene: bool, job: Job) -> tuple[int, int, float]:
+    """Return where the star is, (y, x), and how far its light reaches, in pixels."""
+    from scipy import ndimage
+
+    bins, (ny, nx) = bins_for(frames.shape), frames.shape[1:]
+    if bins > 1:  # looked for in frames that are binned to fewer pixels
+        y, x, reach = _place(Coarse(frames, bins), scene, job)
+        return y * bins + bins // 2, x * bins + bins // 2, reach * bins
     for most in (SAMPLE, MORE):
         count = min(most, frames.shape[0])
         mean, deviation = sample_moments(frames, most, job=job)
@@ -139,14 +160,44 @@ def find_star(
             image = smoothed(level[np.newaxis], scale, "constant")[0]
             image -= ndimage.uniform_filter(image, size=min(101, ny, nx), mode="nearest")
             if _stands_out(image, scale, noise, count, scene):
-                y, x = np.unravel_index(int(np.argmax(image)), image.shape)
-                return Window.centred(int(y), int(x), side).moved_inside(frames.shape)
+                y, x = (int(at) for at in np.unravel_index(int(np.argmax(image)), image.shape))
+                return y, x, _reach(level, image, (y, x))
         if count == frames.shape[0]:
             break
     raise NoStarError(
         f"No star was found: nothing stands out of the noise in {count} frames spread over "
         "the run. If there is a faint star, draw or give the focus window around it."
     )
+
+
+def _reach(level: NDArray[np.float32], image: NDArray[np.float32], at: tuple[int, int]) -> float:
+    """Return how far a star's light reaches in a mean (y, x), in pixels.
+
+    As far as its radial profile is over a twentieth of its peak, or half as far as the light at
+    half its peak is long, which a star that drifts draws out. `image` is the mean smoothed, with
+    the background off, and `at` the star's place.
+    """
+    from scipy import ndimage
+
+    box = tuple(slice(max(0, place - SIDES[-1] // 2), place + SIDES[-1] // 2) for place in at)
+    y, x = (
+        np.arange(part.start, part.start + n) - place
+        for part, n, place in zip(box, level[box].shape, at, strict=True)
+    )
+    radius = np.hypot(y[:, None], x).astype(np.intp)
+    seen = np.isfinite(level[box])
+    rings = np.arange(radius[seen].max() + 1)
+    profile = np.asarray(ndimage.median(level[box][seen], radius[seen], rings))
+    profile = ndimage.uniform_filter1d(profile[np.isfinite(profile)], FLAT // 2, mode="nearest")
+    top = float(profile[0])
+    ahead = np.append(profile[FLAT:], [profile[-1]] * min(FLAT, len(profile)))
+    low = profile < top - HALF * (top - float(profile.min()))
+    even = low & (profile - ahead < WINGS / 2 * (top - profile))  # the background is reached
+    floor = float(ahead[even.argmax()] if even.any() else profile.min())
+    wings = int((profile - floor < WINGS * (top - floor)).argmax())
+    parts, _ = ndimage.label(image > HALF * image[at])
+    core = ndimage.find_objects((parts == parts[at]).astype(np.int8))[0]
+    return max(wings, *((part.stop - part.start) / 2 for part in core))
 
 
 def _stands_out(

@@ -86,3 +86,13 @@ def own_options() -> dict[str, tuple[str, Param]]:
         for one in params(model).values()
         if one.option
     }
+
+
+def has_option(table: str) -> bool:
+    """Return whether a step has an option with its name.
+
+    The input has none; nor has a step whose only parameter has an option of its own.
+    """
+    kinds = list(STEPS[table].values())
+    only = [one.option for one in params(kinds[0]).values()] if len(kinds) == 1 else []
+    return table != "input" and not (len(only) == 1 and only[0])
