@@ -17,7 +17,7 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.fits.frame_table import FrameTable, table_to_hdu
 from napari_lucky.fits.read_back import is_ours, read_saved
 from napari_lucky.fits.run import open_run
-from napari_lucky.fits.write import ImageResult, write_fits, write_text
+from napari_lucky.fits.write import ImageResult, float32_holds, write_fits, write_text
 from napari_lucky.frames.frames import ArrayFrames
 from napari_lucky.frames.history import Record
 
@@ -105,6 +105,25 @@ def test_numbers_of_any_type_are_written_as_float32(tmp_path, dtype):
         assert found.dtype == np.dtype(">f4")
         expected = data if isinstance(data, np.ndarray) else data.array
         np.testing.assert_array_equal(found, expected.astype(float))
+
+
+@pytest.mark.parametrize("dtype", ["i4", "u4", "i8", "u8", "f8", ">f8"])
+def test_numbers_that_float32_does_not_hold_are_kept_if_asked(tmp_path, dtype):
+    kind = np.dtype(dtype)
+    pixels = np.array([[1 / 3, -1e300, np.nan], [0, 1, 2]], dtype) if kind.kind == "f" else None
+    if pixels is None:
+        limits = np.iinfo(kind)
+        pixels = np.array([[limits.min, limits.max, 0], [1, 16777217, limits.max - 1]], kind)
+    for data in (pixels, ArrayFrames(pixels[np.newaxis].repeat(2, 0))):
+        write_and_verify(tmp_path / "x.fits", ImageResult(data, exact=True))
+        np.testing.assert_array_equal(fits.getdata(tmp_path / "x.fits"), np.asarray(data))
+        (found,) = read_saved(tmp_path / "x.fits")
+        np.testing.assert_array_equal(np.asarray(found.data), np.asarray(data))
+    write_and_verify(tmp_path / "y.fits", found)
+    again = fits.getdata(tmp_path / "y.fits")
+    np.testing.assert_array_equal(again, fits.getdata(tmp_path / "x.fits"))
+    assert not float32_holds(pixels)
+    assert float32_holds(np.array([[0.5, np.nan]]))
 
 
 # --- several in one file

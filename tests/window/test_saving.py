@@ -1,5 +1,7 @@
 """Saving as 16-bit integers through napari's own save dialog."""
 
+import re
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -72,6 +74,40 @@ def test_without_a_choice_floats_are_written(viewer, tmp_path):
     viewer.add_image(np.ones((3, 5, 6)), name="run")
     viewer.layers.save(str(tmp_path / "x.fits"))
     assert fits.getheader(tmp_path / "x.fits")["BITPIX"] == -32
+
+
+def test_every_kind_of_layer_opens_again_or_is_refused(viewer, messages, tmp_path):
+    """The finest of several resolutions, labels, 32 and 64 bits, long names; not four axes."""
+    rng = np.random.default_rng(1)
+    whole = rng.integers(-(1 << 31), 1 << 31, (16, 18), np.int32)
+    numbers = [whole, rng.normal(0, 1, (3, 8, 9)), rng.integers(0, 1 << 32, (8, 9), np.uint32)]
+    saved = [viewer.add_image(data, name="x" * 250) for data in numbers]
+    saved.append(viewer.add_image([whole, whole[::2, ::2]], name="fine", multiscale=True))
+    labels = rng.integers(0, 70_000, (8, 9))
+    saved.append(viewer.add_labels(labels, name="marked"))
+    saved.append(viewer.add_labels(labels[np.newaxis].repeat(2, 0), name="frames"))
+    names = [layer.name for layer in saved]
+    path = str(tmp_path / "x.fits")
+    assert viewer.layers.save(path, plugin="napari-lucky") == [path]
+    with fits.open(path) as hdus:
+        hdus.verify("exception")
+    viewer.layers.clear()
+    back = viewer.open(path, plugin="napari-lucky")
+    assert [layer.name for layer in back] == names
+    for layer, data in zip(back, [*numbers, whole, labels, np.stack([labels] * 2)], strict=True):
+        np.testing.assert_array_equal(np.asarray(layer.data), data)
+    assert [type(layer).__name__ for layer in back[-2:]] == ["Labels"] * 2
+    assert messages() == []
+    for layer, told in (
+        (viewer.add_image(np.zeros((2, 3, 8, 9)), name="four"), r"has the shape \(2, 3, 8, 9\)"),
+        (viewer.add_points(np.zeros((3, 4)), name="points"), "has 4 axes"),
+    ):
+        with pytest.warns(UserWarning, match="did not return any written paths"):
+            layer.save(str(tmp_path / "no.fits"), plugin="napari-lucky")
+        ((severity, text),) = messages()
+        assert severity == "error"
+        assert re.search(told, text)
+        assert not (tmp_path / "no.fits").exists()
 
 
 def test_integers_are_not_offered_for_arrows_alone(viewer, save):

@@ -29,6 +29,7 @@ from napari_lucky.plots.comparison import FIGURES, Compared, Look
 from napari_lucky.psf.surface_mesh import surface_of
 from napari_lucky.stacking.mean import Stack, stack_mean
 from napari_lucky.stacking.methods import StackMean, stack_record
+from napari_lucky.stacking.stack_header import timed_header
 from napari_lucky.viewer.from_layers import frames_of, history_of, image_at, inputs_of
 from napari_lucky.viewer.to_layers import image_tuple, surface_tuple
 
@@ -214,12 +215,13 @@ class CompareDock(Dock):
                 subpixel = any(step.parameters.get("subpixel") for step in shifts)
                 window = Window.whole(frames.shape)
                 step = stack_record(StackMean(subpixel=subpixel), window, bool(shifts), stack.count)
+                header = layer.metadata.get("header")
                 means.append(
                     self.add(
                         image_tuple(
                             stack.image,
                             f"{name} mean",
-                            header=layer.metadata.get("header"),
+                            header=timed_header(header, header, frames, np.arange(frames.shape[0])),
                             history=(*history, step),
                             like=layer,
                             colormap="inferno",

@@ -34,6 +34,7 @@ def put_name(header: Any, name: str) -> None:
     text, short = header_text(name), _short(name)
     header["EXTNAME"] = short
     if short != text:
+        header["LONGSTRN"] = ("OGIP 1.0", "a text may go on in CONTINUE")
         header[WHOLE_NAME] = text
 
 

@@ -16,6 +16,7 @@ from napari_lucky.fits.frame_table import FrameTable, table_from_hdu
 from napari_lucky.fits.header_scan import signature
 from napari_lucky.fits.image import opened_quietly
 from napari_lucky.fits.names import name_in, put_name
+from napari_lucky.fits.numbers import FLOAT32, stored_as
 from napari_lucky.fits.run import Run
 from napari_lucky.fits.wcs import take_back
 from napari_lucky.fits.write import ImageResult
@@ -53,6 +54,11 @@ def coordinates_to_hdu(coordinates: Coordinates) -> Any:
     from astropy.io import fits
 
     groups = [np.atleast_2d(group) for group in coordinates.groups]
+    if any(group.shape[1] > len(AXES) for group in groups):
+        raise LuckyError(
+            f"The layer “{coordinates.name}” has {groups[0].shape[1]} axes; what is saved as FITS "
+            "has (y, x) or (frame, y, x)."
+        )
     number = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
     rows = np.concatenate(groups) if groups else np.empty((0, 2))
     columns = [fits.Column("number", "K", array=number)]
@@ -125,9 +131,10 @@ def _image(path: Path, number: int, hdu: Any) -> ImageResult:
     header = hdu.header.copy()
     origin, scale = take_back(header)
     frames = _frames(path, number)
-    data: NDArray[np.float32] | Frames = frames
+    data: NDArray[Any] | Frames = frames
+    exact = stored_as(frames.dtype, True).stored != FLOAT32
     if header["NAXIS"] == 2:
-        data = np.asarray(frames.read(slice(1))[0], np.float32)
+        data = np.asarray(frames.read(slice(1))[0], None if exact else np.float32)
     return ImageResult(
         data,
         name_in(header, readable(path.stem)),
@@ -136,6 +143,8 @@ def _image(path: Path, number: int, hdu: Any) -> ImageResult:
         origin,
         header.get("NCOMBINE"),
         scale=scale,
+        exact=exact,
+        kind="labels" if header.get("LAYER") == "labels" else "",
     )
 
 

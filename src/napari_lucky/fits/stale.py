@@ -15,7 +15,7 @@ STORED = {
 }
 """How pixels are stored, which the writer says anew."""
 OF_THE_FILE = {
-    *("CREATOR", "DATE", "FILENAME", "ORIGFILE", "RAWFILE", "UTYPE"),
+    *("CREATOR", "DATE", "FILENAME", "ORIGFILE", "RAWFILE", "UTYPE", "LAYER"),
     *("SATURATE", "CBLACK", "CWHITE", "NCOMBINE"),
 }
 """What file it was, and the levels of its raw numbers."""

@@ -21,6 +21,7 @@ from napari_lucky.files.temporaries import clear_leftovers, temporary_file
 from napari_lucky.fits.inputs import NO_INPUTS, Inputs, check_not_inputs, files_of_frames
 from napari_lucky.fits.integers import Coding, IntegerFormat, coding_of
 from napari_lucky.fits.names import Names, name_in, put_name
+from napari_lucky.fits.numbers import NumberType, stored_as
 from napari_lucky.fits.sound_header import sound_header
 from napari_lucky.fits.stale import is_stale
 from napari_lucky.fits.wcs import place
@@ -59,6 +60,10 @@ class ImageResult:
         Of a stack; written as extensions VARIANCE and COVERAGE.
     scale : float
         Pixels a pixel of the sensor; into LTM1_1, LTM2_2, and the coordinates.
+    exact : bool
+        Whether numbers that float32 does not hold, of 32 and 64 bits, are stored as they are.
+    kind : str
+        "labels" where the numbers are those of regions.
     """
 
     data: NDArray[Any] | SensorImage | Frames
@@ -70,6 +75,8 @@ class ImageResult:
     variance: NDArray[Any] | None = None
     coverage: NDArray[Any] | None = None
     scale: float = 1.0
+    exact: bool = False
+    kind: str = ""
 
     def __repr__(self) -> str:
         size = " x ".join(map(str, self.shape))
@@ -89,7 +96,13 @@ class ImageResult:
                 header["BUNIT"] = BESIDE[name]
                 made.append(
                     replace(
-                        self, data=pixels, name=name, header=header, variance=None, coverage=None
+                        self,
+                        data=pixels,
+                        name=name,
+                        header=header,
+                        variance=None,
+                        coverage=None,
+                        exact=False,
                     )
                 )
         return made
@@ -181,7 +194,7 @@ def write_fits(
             name = result.name if image else name_in(result.header)
             version = names.add(name)
             if image:
-                coded = None if name in BESIDE else integers
+                coded = None if name in BESIDE or result.kind else integers
                 _write_image(file, result, number == 0, coded, notify, version)
                 continue
             if number == 0:
@@ -253,8 +266,11 @@ def _write_image(
         header.set("EXTVER", version, "of several with this name", after="EXTNAME")
     file.write(header.tostring().encode("ascii"))
     size = 0
+    number = number_type(result)
     for block in _blocks(result.data):
-        stored = (block, ">f4") if coding is None else (coding.encode(block), ">i2")
+        stored = (number.encode(block), number.stored)
+        if coding is not None:
+            stored = coding.encode(block), ">i2"
         size += file.write(np.ascontiguousarray(*stored).data)
     file.write(b"\0" * (-size % 2880))
     if coding is not None and coding.told:
@@ -280,12 +296,34 @@ def _blocks(data: NDArray[Any] | SensorImage | Frames) -> Iterator[NDArray[Any]]
         yield pixels
 
 
+def float32_holds(data: NDArray[Any] | Frames) -> bool:
+    """Return whether float32 is enough for an image or a run: each number of it, and its type.
+
+    Whole numbers of 32 and 64 bits are kept whole; of float64 all are looked at, until one is not.
+    """
+    if stored_as(data.dtype, True) == NumberType():
+        return True
+    if data.dtype.kind != "f":
+        return False
+    with np.errstate(over="ignore"):
+        return all(
+            np.array_equal(block, block.astype(np.float32), equal_nan=True)
+            for block in _blocks(data)
+        )
+
+
+def number_type(result: ImageResult) -> NumberType:
+    """Return how the numbers of a result are stored: as float32, or as they are."""
+    return stored_as(np.dtype(getattr(result.data, "dtype", np.float32)), result.exact)
+
+
 def image_header(result: ImageResult, *, primary: bool = True, coding: Coding | None = None) -> Any:
     """Return the `astropy.io.fits.Header` that a result is written with."""
     from astropy.io import fits
 
     first = ("SIMPLE", True) if primary else ("XTENSION", "IMAGE")
-    bitpix = -32 if coding is None else 16
+    number = number_type(result)
+    bitpix = number.bitpix if coding is None else 16
     header = fits.Header([first, ("BITPIX", bitpix), ("NAXIS", len(result.shape))])
     for axis, side in enumerate(reversed(result.shape), start=1):
         header[f"NAXIS{axis}"] = side
@@ -299,6 +337,8 @@ def image_header(result: ImageResult, *, primary: bool = True, coding: Coding | 
     if coding is not None:
         header.extend(coding.cards, strip=False, end=True)
         history = (*history, coding.record)
+    elif number.zero:
+        header["BZERO"] = (number.zero, "unsigned integers")
     header.extend(source_cards(result), end=True)
     if coding is not None and coding.levels:
         _remove(header, "BUNIT")  # what a reader gets are levels
@@ -331,6 +371,8 @@ def source_cards(result: ImageResult) -> Any:
                 header.add_history(text)
     if result.name:
         put_name(header, result.name)
+    if result.kind:
+        header["LAYER"] = (result.kind, "what the numbers are of")
     if result.name in UNCERTAINTY:
         header["UTYPE"] = (UNCERTAINTY[result.name], "what the numbers are")
     header.setdefault("BUNIT", "adu")

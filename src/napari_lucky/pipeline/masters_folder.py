@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_lucky.calibration.flat import (
     NORMALISED,
     SUBTRACTED,
@@ -27,6 +29,7 @@ from napari_lucky.fits.write import ImageResult, ignore_note, write_fits, writte
 from napari_lucky.frames.history import Record, checksum, open_step
 from napari_lucky.pipeline.results_folder import check_out, write_folder
 from napari_lucky.plots.flat import FlatDrawing
+from napari_lucky.stacking.stack_header import timed_header
 
 NAMES = ("master_flat.fits", "master_dark.fits", "flat.png")
 
@@ -126,7 +129,7 @@ def _open(path: str | Path, notify: Callable[[str], None]) -> Run:
 
 
 def _image(pixels: Any, name: str, run: Run, steps: tuple[Record, ...]) -> ImageResult:
-    header = run.header.copy()
+    header = timed_header(run.header.copy(), run.header, run, np.arange(run.shape[0]))
     if name == "master flat":
         header["BUNIT"] = ("", "relative response")
     history = (*header_history(run), open_step(run), *steps)

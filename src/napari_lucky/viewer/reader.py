@@ -187,11 +187,18 @@ def _saved_layer(found: Any, fallback: str) -> LayerTuple:
 
     from napari_lucky.fits.read_back import Coordinates
     from napari_lucky.fits.write import BESIDE, ImageResult
-    from napari_lucky.viewer.to_layers import coordinates_tuple, image_tuple, vectors_tuple
+    from napari_lucky.viewer.to_layers import (
+        coordinates_tuple,
+        image_tuple,
+        labels_tuple,
+        vectors_tuple,
+    )
 
     if isinstance(found, ImageResult):
         hidden = {"visible": False} if found.name in BESIDE else {}
         data: Any = found.data
+        if found.kind == "labels":
+            return labels_tuple(found, fallback)
         return image_tuple(
             data if len(data.shape) == 3 else np.asarray(data),
             found.name or fallback,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from napari_lucky.cleaning.dust_shadow import DustShadow
 from napari_lucky.fits.frame_table import ERRORS, FrameTable
 from napari_lucky.fits.read_back import Coordinates
+from napari_lucky.fits.write import ImageResult
 from napari_lucky.frames.frames import ArrayFrames, Frames, Subset
 from napari_lucky.frames.history import History, frame_places
 from napari_lucky.frames.lazy_array import LazyArray
@@ -269,6 +270,23 @@ def coordinates_tuple(coordinates: Coordinates, name: str) -> LayerTuple:
         if len(coordinates.groups) <= 2 and all(g.shape[1] == 2 for g in coordinates.groups):
             shown = _shown_as_windows(len(coordinates.groups))
     return list(coordinates.groups), {**meta, **shown}, "shapes"
+
+
+def labels_tuple(saved: ImageResult, name: str) -> LayerTuple:
+    """Return a labels layer that was saved."""
+    data: Any = saved.data
+    pixels = np.asarray(data) if len(data.shape) == 2 else data.read(slice(None))
+    meta = {
+        "name": saved.name or name,
+        "metadata": {
+            "header": saved.header,
+            "history": saved.history,
+            "origin": saved.origin,
+        },
+        "translate": [0.0] * (pixels.ndim - 2) + [float(first) for first in saved.origin],
+        "axis_labels": AXES[-pixels.ndim :],
+    }
+    return pixels, meta, "labels"
 
 
 def rectangle(window: Window) -> NDArray[np.float64]:

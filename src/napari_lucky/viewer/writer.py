@@ -13,7 +13,8 @@ from napari_lucky.fits.frame_table import table_to_csv, table_to_hdu
 from napari_lucky.fits.inputs import Inputs
 from napari_lucky.fits.integers import SAVED_AS, IntegerFormat
 from napari_lucky.fits.read_back import Coordinates, coordinates_to_hdu
-from napari_lucky.fits.write import ImageResult, write_fits, write_text
+from napari_lucky.fits.write import ImageResult, float32_holds, write_fits, write_text
+from napari_lucky.frames.frames import ArrayFrames
 from napari_lucky.frames.history import stack_scale
 from napari_lucky.frames.lazy_array import LazyArray
 from napari_lucky.viewer.from_layers import inputs_of, table_of
@@ -78,10 +79,7 @@ def _result(data: Any, meta: Mapping[str, Any], kind: str) -> Any:
         return table_to_hdu(table_of(meta["features"], metadata), name)
     if kind in ("points", "shapes"):
         return coordinates_to_hdu(Coordinates(kind, list(data), name, history))
-    pixels: Any = data.frames if isinstance(data, LazyArray) else np.asarray(data)
-    if meta.get("rgb") or pixels.dtype.kind not in "biuf":
-        what = "colours" if meta.get("rgb") else f"{pixels.dtype}"
-        raise LuckyError(f"The layer “{name}” holds {what}, not numbers of one kind a pixel.")
+    pixels = _pixels(data, meta, kind)
     origin = metadata.get("origin", (0, 0))
     return ImageResult(
         pixels,
@@ -91,7 +89,32 @@ def _result(data: Any, meta: Mapping[str, Any], kind: str) -> Any:
         origin,
         _combined(history),
         scale=stack_scale(history),
+        exact=not float32_holds(pixels),
+        kind="labels" if kind == "labels" else "",
     )
+
+
+def _pixels(data: Any, meta: Mapping[str, Any], kind: str) -> Any:
+    """Return the numbers of an image or of labels; of several resolutions the finest."""
+    pixels: Any = data[0] if meta.get("multiscale") else data
+    if isinstance(pixels, LazyArray):
+        pixels = pixels.frames
+    elif not hasattr(pixels, "shape") or len(pixels.shape) < 3 or isinstance(pixels, np.ndarray):
+        pixels = np.asarray(pixels)
+    name, shape = str(meta.get("name", "")), tuple(pixels.shape)
+    if meta.get("rgb") or pixels.dtype.kind not in "biuf":
+        what = "colours" if meta.get("rgb") else f"{pixels.dtype}"
+        raise LuckyError(f"The layer “{name}” holds {what}, not numbers of one kind a pixel.")
+    if len(shape) not in (2, 3) or 0 in shape:
+        raise LuckyError(
+            f"The layer “{name}” has the shape {shape}; what is saved as FITS is an image (y, x) "
+            "or a run (frame, y, x). Split it along its first axes."
+        )
+    if kind == "labels":
+        return np.asarray(pixels).astype(np.int64 if pixels.dtype.itemsize > 4 else np.int32)
+    if len(shape) == 3 and not hasattr(pixels, "read") and not isinstance(pixels, np.ndarray):
+        return ArrayFrames(pixels)  # of dask or zarr, written a few frames at a time
+    return pixels
 
 
 def _combined(history: Sequence[Any]) -> int | None:
