@@ -97,7 +97,7 @@ class Run(ArrayLike):
             if (
                 image.layout.hdu == 0
                 and offset
-                and text not in header_bytes(image.path, offset).upper()
+                and text.upper() not in header_bytes(image.path, offset).upper()
             ):
                 return None
         return self.header
