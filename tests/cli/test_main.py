@@ -528,7 +528,7 @@ def bad_frames(kind, folder, simulated, data):
     [
         ("nothing there", "absent: there is no such file"),
         ("an empty folder", "it is empty"),
-        ("no FITS", "no FITS file in this folder (other files: 1)"),
+        ("no FITS", "no file of frames in this folder (there are 1 .txt)"),
         ("text named .fits", "AF_1.fits: this is not a FITS file"),
         ("an empty file", "AF_1.fits: this is not a FITS file"),
         ("NAXIS=0", "AF_1.fits: this FITS file holds no image"),

@@ -253,8 +253,8 @@ def calibrate(
         If shapes differ, the flat holds no light, or the frames are calibrated already.
     """
     frames = as_frames(frames)
-    dark = None if dark is None else as_frames(dark, "dark")
-    flat = None if flat is None else as_frames(flat, "flat")
+    dark = None if dark is None else as_frames(dark, "dark", frames)
+    flat = None if flat is None else as_frames(flat, "flat", frames)
     Calibrate(  # raises if they make no sense
         combine=combine,
         clip_sigma=clip_sigma,

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from napari_lucky.cli.options import (
+    add_colour,
     add_frames,
     add_named_telescope,
     add_telescope_options,
@@ -68,6 +69,7 @@ def add_figures(figures: Any) -> None:
         "noise alone",
     )
     add_frames(figures)
+    add_colour(figures)
     add("--report", action="store_true", help="draw figures.png too")
     add("--overwrite", action="store_true", help="replace figures that OUT already holds")
     add("-o", "--out", required=True, type=folder, metavar="OUT", help="folder for the figures")
@@ -108,6 +110,7 @@ def run_figures(given: argparse.Namespace) -> int:
             window=None if given.window is None else Window.centred(*given.window),
             chosen=given.range or slice(None),
             resamples=RESAMPLES if given.bootstrap is None else given.bootstrap,
+            colour=given.colour,
             job=Job(progress=meter),
             notify=notes.append,
         )

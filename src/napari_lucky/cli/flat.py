@@ -6,7 +6,7 @@ import argparse
 from typing import Any, get_args
 
 from napari_lucky.calibration.step import Combine
-from napari_lucky.cli.options import folder
+from napari_lucky.cli.options import add_colour, folder
 from napari_lucky.cli.terminal import Meter, say, warn
 from napari_lucky.execution.job import Job
 
@@ -18,6 +18,7 @@ def add_flat(flat: Any) -> None:
     add("--dark", metavar="F", help="dark of the same exposure: a file or a folder")
     add("--combine", choices=get_args(Combine), default="mean", help="how frames become one (mean)")
     add("--row", type=int, metavar="N", help="row from 0 whose profile is drawn (the middle one)")
+    add_colour(flat)
     add("--overwrite", action="store_true", help="replace masters in OUT")
     add("-o", "--out", required=True, type=folder, metavar="OUT", help="folder for the masters")
 
@@ -35,6 +36,7 @@ def run_flat(given: argparse.Namespace) -> int:
             given.dark,
             combine=given.combine,
             row=given.row,
+            colour=given.colour,
             overwrite=given.overwrite,
             job=Job(progress=meter),
             notify=notes.append,

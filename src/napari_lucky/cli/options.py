@@ -14,6 +14,7 @@ from napari_lucky.execution.processes import fork_executor
 from napari_lucky.fits.gzip_file import is_gzipped
 from napari_lucky.frames.frames import parse_range
 from napari_lucky.optics.diffraction import Diffraction
+from napari_lucky.sources.colour import CHOICES
 
 TELESCOPE = {
     "wavelength_nm": ("--wavelength", "NM", "wavelength in nm"),
@@ -68,7 +69,7 @@ def telescope_input(given: argparse.Namespace) -> dict[str, Path]:
 def add_run(parser: Any, *, finds: bool = False) -> None:
     """Add the options of a run: its frames and the stars' windows, which it may find."""
     add = parser.add_argument
-    add("frames", nargs="*", metavar="FRAMES", help="a folder, a cube, or several FITS files")
+    add("frames", nargs="*", metavar="FRAMES", help="a folder, a cube, or several files")
     where = "star: centre (row, column, from 0) and side in pixels"
     told = f"focused {where}{'; found if not given' if finds else ''}"
     add("--focus", type=from_text(window), metavar="Y,X,SIZE", help=told)
@@ -77,6 +78,19 @@ def add_run(parser: Any, *, finds: bool = False) -> None:
         add("--defocus", type=from_text(window_or_find), metavar="Y,X,SIZE|find", help=told)
     else:
         add("--defocus", type=from_text(window), metavar="Y,X,SIZE", help=f"defocused {where}")
+    add_colour(parser)
+
+
+def add_colour(parser: Any) -> None:
+    """Add the option that says what is used of frames in colour."""
+    parser.add_argument(
+        "--colour",
+        choices=CHOICES,
+        metavar="COLOUR",
+        help="of frames in colour: luminance (the mean of three planes; the default), red, green "
+        "or blue; superpixel: the mean of each 2 x 2 cell of a mosaic, which is else taken as it "
+        "is; frames: planes are frames",
+    )
 
 
 def from_text(convert: Callable[[str], Any]) -> Callable[[str], Any]:

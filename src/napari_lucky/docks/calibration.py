@@ -22,17 +22,18 @@ from napari_lucky.calibration.step import Calibrate
 from napari_lucky.docks.choices import LayerCombo, base_name, is_image, is_run
 from napari_lucky.docks.dock import Dock
 from napari_lucky.docks.flat_graph import FlatGraph
-from napari_lucky.docks.form import StepForm
+from napari_lucky.docks.form import StepForm, editor_of
 from napari_lucky.docks.path_edit import PathEdit
 from napari_lucky.docks.recipe_files import ask_where_from, source_of
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
-from napari_lucky.fits.run import open_run
+from napari_lucky.fits.run import open_like
 from napari_lucky.frames.frames import ArrayFrames, Frames, Subset, frames_in, parse_range
-from napari_lucky.frames.history import History, Record, range_step
-from napari_lucky.pipeline.recipe import Recipe, read_recipe
+from napari_lucky.frames.history import History, Record, open_step, range_step
+from napari_lucky.pipeline.recipe import Input, Recipe, read_recipe
+from napari_lucky.steps.declaration import params
 from napari_lucky.viewer.display_array import ShownArray, read_ahead
-from napari_lucky.viewer.from_layers import GIVEN, frames_of, history_of
+from napari_lucky.viewer.from_layers import GIVEN, frames_of, history_of, run_in_colour
 from napari_lucky.viewer.messages import show_info
 from napari_lucky.viewer.opened_recipe import fill_docks
 from napari_lucky.viewer.to_layers import contrast_of, image_tuple
@@ -60,6 +61,8 @@ class CalibrationDock(Dock):
             tooltip="START:STOP or START:STOP:STEP, frames from 0: dial in parameters on a few, "
             "then empty it and run on all",
         )
+        self.colour = editor_of(params(Input)["colour"], "colour")
+        self.colour.label = "colour"
         self.dark, self.dark_path = _source(napari_viewer, "dark")
         self.flat, self.flat_path = _source(napari_viewer, "flat")
         self.open_button = PushButton(
@@ -74,6 +77,7 @@ class CalibrationDock(Dock):
             [
                 self.image,
                 self.frames,
+                self.colour,
                 self.dark,
                 self.dark_path,
                 self.flat,
@@ -96,8 +100,14 @@ class CalibrationDock(Dock):
         """Make the masters and add the calibrated layer."""
         layer = self.image.value
         if layer is None:
-            raise LuckyError("Open a run first: a folder of FITS frames, or a cube.")
+            raise LuckyError("Open a run first: a folder of frames, a cube, or a SER file.")
         frames, before = frames_of(layer), history_of(layer)
+        header = layer.metadata.get("header")
+        finer = 1.0
+        if self.colour.value is not None:
+            run = run_in_colour(layer, self.colour.value)
+            finer = run.shape[1] / frames.shape[1]
+            frames, before, header = run, (open_step(run),), run.header
         if self.frames.value.strip():
             chosen = frames_in(frames.shape[0], parse_range(self.frames.value))
             frames, before = Subset(frames, chosen), (*before, range_step(chosen))
@@ -105,7 +115,6 @@ class CalibrationDock(Dock):
         flat, flat_name = _chosen(self.flat, self.flat_path)
         of_layer = flat is not None and not isinstance(flat, str)
         flat_history = history_of(self.flat.value) if of_layer else None
-        header = layer.metadata.get("header")
         by = self.forms["calibrate"].step(dark=dark_name, flat=flat_name)
         assert isinstance(by, Calibrate)
         saturation = by.saturation or saturation_level(header, frames.dtype)
@@ -114,8 +123,8 @@ class CalibrationDock(Dock):
         def work(job: Job) -> Made:
             calibrated = calibrate(
                 frames,
-                _opened(dark),
-                _opened(flat),
+                _opened(dark, frames),
+                _opened(flat, frames),
                 saturation=saturation,
                 history=before,
                 flat_history=flat_history,
@@ -172,6 +181,7 @@ class CalibrationDock(Dock):
                     f"{run} calibrated",
                     header=header,
                     history=(*before, step),
+                    finer=finer,
                     like=layer,
                     contrast_limits=contrast["calibrated"],
                 )
@@ -200,6 +210,7 @@ class CalibrationDock(Dock):
         self.dark_path.line.value, self.flat_path.line.value = by.dark or "", by.flat or ""
         given = [recipe.input.start, recipe.input.stop, recipe.input.step]
         parts = ["" if number is None else str(number) for number in given]
+        self.colour.value = recipe.input.colour
         self.frames.value = ":".join(parts) if any(parts) else ""
 
 
@@ -218,7 +229,7 @@ def _source(viewer: napari.Viewer, name: str) -> tuple[LayerCombo, PathEdit]:
     edit = PathEdit(
         f"{name}_path",
         "or path",
-        f"FITS file, or folder of FITS frames, with the {name}, ADU",
+        f"File, or folder of frames, with the {name}, ADU",
     )
     return combo, edit
 
@@ -232,5 +243,5 @@ def _chosen(combo: LayerCombo, edit: PathEdit) -> tuple[Frames | str | None, str
     return None, None
 
 
-def _opened(source: Frames | str | None) -> Frames | None:
-    return open_run(source) if isinstance(source, str) else source
+def _opened(source: Frames | str | None, frames: Frames) -> Frames | None:
+    return open_like(source, frames) if isinstance(source, str) else source

@@ -8,6 +8,7 @@ from magicgui.widgets import Container, LineEdit, PushButton
 from qtpy.QtWidgets import QFileDialog, QStyle
 
 from napari_lucky.fits.image import SUFFIXES
+from napari_lucky.sources.kinds import load_sources
 
 
 class PathEdit(Container):
@@ -15,8 +16,8 @@ class PathEdit(Container):
 
     def __init__(self, name: str, label: str, tooltip: str) -> None:
         self.line = LineEdit(name="path", tooltip=tooltip)
-        file = PushButton(text=" ", tooltip="Choose a FITS file")
-        folder = PushButton(text=" ", tooltip="Choose a folder of FITS frames")
+        file = PushButton(text=" ", tooltip="Choose a file")
+        folder = PushButton(text=" ", tooltip="Choose a folder of frames")
         super().__init__(
             name=name,
             label=label,
@@ -40,8 +41,8 @@ class PathEdit(Container):
         return self.line.value.strip() or None
 
     def _choose_file(self, *_: Any) -> None:
-        pattern = " ".join(f"*{suffix}" for suffix in SUFFIXES)
-        chosen, _ = QFileDialog.getOpenFileName(self.native, self.label, "", f"FITS ({pattern})")
+        pattern = " ".join(f"*{suffix}" for suffix in (*SUFFIXES, *load_sources()))
+        chosen, _ = QFileDialog.getOpenFileName(self.native, self.label, "", f"Frames ({pattern})")
         self.line.value = chosen or self.line.value
 
     def _choose_folder(self, *_: Any) -> None:

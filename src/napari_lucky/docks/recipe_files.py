@@ -9,7 +9,7 @@ from typing import Any
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_lucky.calibration.calibrate import calibrated_in
-from napari_lucky.fits.image import is_fits_name
+from napari_lucky.fits.file_names import is_frames_name
 from napari_lucky.fits.inputs import files_of_frames
 from napari_lucky.frames.frames import Frames, chain_of
 from napari_lucky.frames.history import History
@@ -56,6 +56,8 @@ def recipe_of_layer(layer: Any, history: History, *steps: Step) -> tuple[Recipe,
         )
     elif files:
         given["frames"] = files
+        *_, run = chain_of(frames)
+        given["colour"] = run.colour or None
     else:
         missing.append("The run is in no file; write its path into the recipe.")
     recipe = recipe_of_history(history, **given).with_steps(*steps)
@@ -77,7 +79,7 @@ def files_of_run(frames: Frames) -> list[str]:
     folder = files[0].parent
     known = {*files, *(left.path for left in run.left_out)}
     if len(files) > 1 and all(
-        folder / name in known for name in os.listdir(folder) if is_fits_name(name)
+        folder / name in known for name in os.listdir(folder) if is_frames_name(name)
     ):
         return [str(folder)]
     return [str(path) for path in files]

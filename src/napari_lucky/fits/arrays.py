@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.fits.run import open_run
+from napari_lucky.fits.run import open_like
 from napari_lucky.frames.frames import ArrayFrames, Frames
 
 FramesLike = Any
@@ -26,7 +26,7 @@ EXPECTED = (
 )
 
 
-def as_frames(given: FramesLike, what: str = "frames") -> Frames:
+def as_frames(given: FramesLike, what: str = "frames", like: Any = None) -> Frames:
     """Return anything that holds frames as `Frames`; every function that needs frames does this.
 
     Nothing is copied, and what is lazy stays so. Masked pixels become NaN. The numbers of pixels
@@ -42,6 +42,8 @@ def as_frames(given: FramesLike, what: str = "frames") -> Frames:
         are.
     what : str
         How an error calls them.
+    like : Frames, optional
+        The run that a dark or a flat is of: of frames in colour, the same is used.
 
     Returns
     -------
@@ -55,10 +57,10 @@ def as_frames(given: FramesLike, what: str = "frames") -> Frames:
     if _is_frames(given):
         return given
     if isinstance(given, (str, PathLike)):
-        return open_run(Path(given))
+        return open_like(Path(given), like)
     if isinstance(given, Sequence) and given:
         if all(isinstance(one, (str, PathLike)) for one in given):
-            return open_run([Path(one) for one in given])
+            return open_like([Path(one) for one in given], like)
         given = _stacked(given, what)
     if _is_frames(held := getattr(given, "frames", None)) or isinstance(held, np.ndarray):
         return as_frames(held, what)

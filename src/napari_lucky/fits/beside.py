@@ -10,12 +10,12 @@ from typing import Any
 
 from napari_lucky.fits.card_value import Value, values_in
 from napari_lucky.fits.choose_frames import families_of
-from napari_lucky.fits.file_names import family_of, in_order, stem_of
+from napari_lucky.fits.file_names import family_of, in_order, is_frames_name, stem_of
 from napari_lucky.fits.frame_kind import kind_in_header, kind_of_folder
-from napari_lucky.fits.image import FitsImage, is_fits_name
 from napari_lucky.fits.open_images import open_images
 from napari_lucky.fits.run import Run
 from napari_lucky.fits.settings import most_common, setting_text, settings_of
+from napari_lucky.sources.source_image import SourceImage
 from napari_lucky.text import counted, readable
 
 CHECKED = {"dark": ("camera", "exposure", "gain"), "flat": ("camera", "filter")}
@@ -63,13 +63,13 @@ def find_calibration(run: Run) -> FoundCalibration:
     return FoundCalibration(dark, flat, (*dark_notes, *flat_notes))
 
 
-def _calibration_images(run: Run) -> dict[str, list[FitsImage]]:
+def _calibration_images(run: Run) -> dict[str, list[SourceImage]]:
     """Return the images of darks and flats, by what they are of."""
     of_run = {image.path.resolve() for image in run.images}
     folders = {path.parent for path in of_run}
-    found: dict[str, list[FitsImage]] = {}
+    found: dict[str, list[SourceImage]] = {}
     for folder, of in _places(folders):
-        paths = [path for path in _fits_files(folder) if path not in of_run]
+        paths = [path for path in _files_of_frames(folder) if path not in of_run]
         for family in families_of(paths):
             kind = of if family.kind == "light" and of != "mixed" else family.kind
             if kind not in ("dark", "flat"):
@@ -112,18 +112,18 @@ def _subfolders(folder: Path) -> list[Path]:
         return []
 
 
-def _fits_files(folder: Path) -> list[Path]:
+def _files_of_frames(folder: Path) -> list[Path]:
     try:
         with os.scandir(folder) as inside:
-            names = [e.name for e in inside if is_fits_name(e.name) and e.is_file()]
+            names = [e.name for e in inside if is_frames_name(e.name) and e.is_file()]
     except OSError:
         return []
     return [folder / name for name in sorted(names) if not name.startswith(".")]
 
 
-def _fitting(run: Run, kind: str, images: list[FitsImage]) -> tuple[tuple[Path, ...], list[str]]:
+def _fitting(run: Run, kind: str, images: list[SourceImage]) -> tuple[tuple[Path, ...], list[str]]:
     """Return the files of the best set of darks or flats, and what is said of it and others."""
-    sets: dict[tuple[Any, ...], list[FitsImage]] = {}
+    sets: dict[tuple[Any, ...], list[SourceImage]] = {}
     values = {what: settings_of(images, what) for what in CHECKED[kind]} if images else {}
     for k, image in enumerate(images):
         own = tuple(values[what][k] for what in CHECKED[kind])
@@ -145,7 +145,7 @@ def _fitting(run: Run, kind: str, images: list[FitsImage]) -> tuple[tuple[Path, 
     return paths, [f"{said}, {_agreement(run, kind, best)}.", *notes]
 
 
-def _names(images: Sequence[FitsImage]) -> str:
+def _names(images: Sequence[SourceImage]) -> str:
     names = list(dict.fromkeys(readable(image.path.name) for image in images))
     return names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
 
@@ -167,7 +167,7 @@ def _same(value: Value, other: Value) -> bool:
     return str(value).casefold() == str(other).casefold()
 
 
-def _agreement(run: Run, kind: str, images: list[FitsImage]) -> str:
+def _agreement(run: Run, kind: str, images: list[SourceImage]) -> str:
     """Say what of a dark or flat is as in the run, and what is not known."""
     size = f"of the same {run.shape[1]} x {run.shape[2]} pixels"
     if kind == "flat":

@@ -13,8 +13,9 @@ from napari_lucky.fits.card_value import values_in
 from napari_lucky.fits.file_names import family_of, in_order, natural, stem_of
 from napari_lucky.fits.frame_kind import Kind, kind_in_header, kind_in_name
 from napari_lucky.fits.header_scan import scan
-from napari_lucky.fits.image import FitsImage
 from napari_lucky.fits.open_images import LeftOut, open_images
+from napari_lucky.sources.kinds import source_of
+from napari_lucky.sources.source_image import SourceImage
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Choice:
 
     Parameters
     ----------
-    images : list of FitsImage
+    images : list of SourceImage
         In the order of the frames.
     left_out : list of LeftOut
         Files that are no frames of the run.
@@ -49,7 +50,7 @@ class Choice:
         Files that should be frames by their names, and cannot be read.
     """
 
-    images: list[FitsImage]
+    images: list[SourceImage]
     left_out: list[LeftOut]
     odd: list[LeftOut]
 
@@ -78,7 +79,7 @@ def choose_frames(paths: list[Path]) -> Choice:
 
 def _greatest(lights: list[Family], families: list[Family], twins: list[LeftOut]) -> Choice:
     """Take the family with most frames of its kind, opening no more than needed."""
-    best: tuple[int, Family, list[FitsImage], list[LeftOut], list[LeftOut]] | None = None
+    best: tuple[int, Family, list[SourceImage], list[LeftOut], list[LeftOut]] | None = None
     for family, following in zip(lights, [*lights[1:], None], strict=True):
         images, odd = open_images(in_order(family.paths))
         frames, others = _of_kind(images, family)
@@ -97,7 +98,7 @@ def _greatest(lights: list[Family], families: list[Family], twins: list[LeftOut]
     return Choice(frames, left_out, odd)
 
 
-def _of_kind(images: list[FitsImage], family: Family) -> tuple[list[FitsImage], list[LeftOut]]:
+def _of_kind(images: list[SourceImage], family: Family) -> tuple[list[SourceImage], list[LeftOut]]:
     """Part the images of a family's kind from others, which their headers tell."""
     kinds: dict[bytes, Kind] = {}
     for image in images:
@@ -143,6 +144,8 @@ def families_of(paths: Iterable[Path]) -> Iterator[Family]:
 
 
 def _kind_by_header(path: Path) -> Kind | None:
+    if source_of(path.name):
+        return None
     with suppress(LuckyError):  # told where it is opened
         return kind_in_header(values_in(scan(path)[1].settings))
     return None

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from napari_lucky.fits.image import SUFFIXES
+from napari_lucky.fits.image import SUFFIXES, is_fits_name
+from napari_lucky.sources.kinds import source_of
 
 SUFFIX = re.compile(rf"({'|'.join(re.escape(s) for s in SUFFIXES)})$", re.I)
 """Searched from the left, so the longest of those that a name ends with."""
@@ -26,6 +27,11 @@ READING = re.compile(
 """A measured number in a name, such as -0.3C, 10.0ms or HFR 2.31: no counter of frames."""
 TIME = re.compile(r"\d[-:.]\d+$|\d{1,2}([-_.:h ])\d{2}\1\d{2}$")
 """The end of a name that is a time or a date."""
+
+
+def is_frames_name(name: str) -> bool:
+    """Return whether a file's name is one of a file that frames are read from."""
+    return is_fits_name(name) or source_of(name) is not None
 
 
 def stem_of(path: Path) -> str:

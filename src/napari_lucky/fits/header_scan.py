@@ -22,7 +22,9 @@ from napari_lucky.files.open_file import Stamp, open_regular
 from napari_lucky.fits.card_value import CARD
 from napari_lucky.fits.gzip_file import MOST_PACKED, is_gzipped
 from napari_lucky.fits.integers import FULL, TOP
-from napari_lucky.fits.telling import LONG, TIMING, Told, tells
+from napari_lucky.fits.telling import LONG, TIMING, tells
+from napari_lucky.sources.kinds import foreign_note
+from napari_lucky.sources.source_image import Told
 
 BLOCK = 2880
 BITPIX = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
@@ -180,10 +182,7 @@ def scan(path: Path) -> tuple[tuple[Any, ...], Told]:
                     kind.append(path)
                 break
     if not kind:
-        raise LuckyError(
-            f"{path}: this is not a FITS file, although its name says so (it does not begin "
-            "with SIMPLE). Remove it or choose another."
-        )
+        raise LuckyError(f"{path}: {_no_fits(path.name)}")
     return tuple(kind), told_by(telling)
 
 
@@ -193,6 +192,14 @@ def told_by(telling: Iterable[bytes]) -> Told:
     return Told(
         b"".join(card for card in cards if card[:8] not in TIMING),
         b"".join(card for card in cards if card[:8] in TIMING),
+    )
+
+
+def _no_fits(name: str) -> str:
+    """Return what to do with a file that is no FITS file."""
+    return foreign_note(name) or (
+        "this is not a FITS file, although its name says so (it does not begin with SIMPLE). "
+        "Remove it or choose another."
     )
 
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from napari_lucky.errors import LuckyError
 from napari_lucky.files.open_file import Stamp, open_regular
 from napari_lucky.fits.card_value import cards_in
+from napari_lucky.fits.colours import header_colours
 from napari_lucky.fits.gzip_file import Unpacked, gunzip, is_gzipped
 from napari_lucky.fits.header_scan import (
     BITPIX,
@@ -39,9 +40,9 @@ from napari_lucky.fits.header_scan import (
 )
 from napari_lucky.fits.integers import level_step, levels_to_adu
 from napari_lucky.fits.sound_header import sound_cards
-from napari_lucky.fits.telling import NOTHING, Told
 from napari_lucky.fits.tiles import Tiles, compressed
 from napari_lucky.frames.window import Window
+from napari_lucky.sources.source_image import NOTHING, Told
 
 SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz", ".fits.fz", ".fit.fz", ".fz")
 SCALING = (b"BSCALE  ", b"BZERO   ", b"BLANK   ")
@@ -127,6 +128,28 @@ class FitsImage:
     def __reduce__(self) -> tuple[Any, ...]:
         path = self.path.absolute()  # another process may work elsewhere
         return FitsImage, (path, self.layout, self.unpacked, self.stamp)
+
+    @property
+    def colours(self) -> str:
+        """What its header says of colours; see `header_colours`."""
+        return header_colours(self.told.settings, self.layout.shape)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Nothing beside what is told of all files."""
+        return ()
+
+    @property
+    def read_as(self) -> str:
+        """As a FITS file."""
+        return ""
+
+    def header(self) -> Any:
+        """Return its `astropy.io.fits.Header`, with the primary header's cards."""
+        return read_header(self.path, self.layout.hdu)
+
+    def times(self) -> None:
+        """Return None: what is known of times is told by the cards of its headers."""
 
     def read(self, planes: Sequence[int], window: Window) -> NDArray[Any]:
         """Return some planes, (k, height, width), cut to a window; see `read_into`."""

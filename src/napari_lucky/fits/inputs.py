@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.fits.image import is_fits_name
+from napari_lucky.fits.file_names import is_frames_name
 from napari_lucky.frames.frames import chain_of
 
 Inputs = Mapping[str, str | Path | Sequence[str | Path] | None]
@@ -88,7 +88,7 @@ def _files(paths: Sequence[Path]) -> Iterator[tuple[Path, Mark]]:
         except OSError:
             continue
         for entry in entries:
-            if is_fits_name(entry.name):
+            if is_frames_name(entry.name):
                 file = Path(entry.path)
                 found = _mark(file) if entry.is_symlink() else (mark[0], entry.inode())
                 if found is not None:

@@ -13,6 +13,8 @@ from napari_lucky.fits.gzip_file import Unpacked, is_gzipped
 from napari_lucky.fits.header_scan import HeaderTemplate, header_template, scan
 from napari_lucky.fits.image import FitsImage, Layout
 from napari_lucky.fits.plain_header import plain_layout
+from napari_lucky.sources.kinds import source_of
+from napari_lucky.sources.source_image import SourceImage
 
 
 class LeftOut(NamedTuple):
@@ -22,7 +24,7 @@ class LeftOut(NamedTuple):
     reason: str
 
 
-def open_images(paths: Iterable[Path]) -> tuple[list[FitsImage], list[LeftOut]]:
+def open_images(paths: Iterable[Path]) -> tuple[list[SourceImage], list[LeftOut]]:
     """Return the images in files, and the files that cannot be read.
 
     Files with the same signature share their layout.
@@ -30,8 +32,15 @@ def open_images(paths: Iterable[Path]) -> tuple[list[FitsImage], list[LeftOut]]:
     known: dict[Any, list[Layout]] = {}
     last: tuple[HeaderTemplate | None, list[Layout]] = (None, [])
     seen: dict[bytes, bytes] = {}
-    images, odd = [], []
+    images: list[SourceImage] = []
+    odd = []
     for path in paths:
+        if opens := source_of(path.name):
+            try:
+                images += opens(path)
+            except LuckyError as error:
+                odd.append(LeftOut(path, str(error).removeprefix(f"{path}: ")))
+            continue
         like, found = last
         alike = None if like is None else like.match(path)
         if alike is None:

@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits import image as fits_image
 from napari_lucky.fits.choose_frames import choose_frames
-from napari_lucky.fits.file_names import stem_of
+from napari_lucky.fits.file_names import is_frames_name, stem_of
 from napari_lucky.fits.gzip_file import is_gzipped
 from napari_lucky.fits.image import FitsImage
 from napari_lucky.fits.open_images import LeftOut
@@ -28,9 +28,19 @@ from napari_lucky.fits.plain_header import header_bytes
 from napari_lucky.fits.run_notes import notes_of
 from napari_lucky.fits.settings import header_exposure, told_of_each
 from napari_lucky.fits.times import UNKNOWN, cards_time
+from napari_lucky.fits.wcs import place
 from napari_lucky.frames.array_like import ArrayLike, size_text
-from napari_lucky.frames.frames import Index
+from napari_lucky.frames.frames import Index, chain_of
 from napari_lucky.frames.window import Window
+from napari_lucky.sources.colour import (
+    OfCells,
+    as_in_file,
+    coloured,
+    has_planes,
+    is_mosaic,
+)
+from napari_lucky.sources.kinds import READ, foreign_note, names_told
+from napari_lucky.sources.source_image import SourceImage
 from napari_lucky.text import counted, readable
 
 
@@ -40,7 +50,7 @@ class Run(ArrayLike):
 
     Parameters
     ----------
-    images : tuple of FitsImage
+    images : tuple of SourceImage
         The files, or images in files, in the order of their frames.
     left_out : tuple of LeftOut
         Neighbours that are not frames of the run.
@@ -48,14 +58,17 @@ class Run(ArrayLike):
         The folder's or the file's name.
     notes : tuple of str
         What headers and names make worth saying; see `run_notes`.
+    colour : str
+        What the pixels are of frames in colour, such as "luminance"; see `Colour`.
     """
 
     is_sent_once: ClassVar[bool] = True  # a cluster's workers keep it
 
-    images: tuple[FitsImage, ...]
+    images: tuple[SourceImage, ...]
     left_out: tuple[LeftOut, ...]
     name: str
     notes: tuple[str, ...] = ()
+    colour: str = ""
 
     def __repr__(self) -> str:
         text = f"<Run {self.name!r}: {size_text(self)}, {counted(len(self.images), 'file')}"
@@ -79,19 +92,20 @@ class Run(ArrayLike):
     @cached_property
     def header(self) -> Any:
         """The `astropy.io.fits.Header` of the first frame."""
-        return fits_image.read_header(self.images[0].path, self.images[0].layout.hdu)
+        return _header(self.images[0])
 
     def header_of(self, frame: int) -> Any:
         """Return the `astropy.io.fits.Header` of the file that a frame is in."""
         number = int(np.searchsorted(self._starts, frame, side="right")) - 1
         if number == 0:
             return self.header
-        image = self.images[number]
-        return fits_image.read_header(image.path, image.layout.hdu)
+        return _header(self.images[number])
 
     def header_with(self, text: bytes) -> Any:
         """Return the header if its cards hold a text, or else None; parsed only if they do."""
-        image = self.images[0]
+        image = as_in_file(self.images[0])
+        if not isinstance(image, FitsImage):
+            return self.header
         offset = 0 if is_gzipped(image.path) else image.layout.offset
         with suppress(OSError):  # told where the header is read
             if (
@@ -120,11 +134,16 @@ class Run(ArrayLike):
     def _taken(self) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
         times, exposures = np.full(self.shape[0], UNKNOWN), np.full(self.shape[0], np.nan)
         starts, known = self._starts.tolist(), dict[bytes, float]()
-        told = told_of_each(self.images)
-        for start, after, one in zip(starts, starts[1:], told, strict=False):
+        told = told_of_each([as_in_file(image) for image in self.images])
+        for k, (image, one) in enumerate(zip(self.images, told, strict=True)):
+            of = slice(starts[k], starts[k + 1])
             if one.settings not in known:
                 known[one.settings] = header_exposure(one.settings)
-            times[start], exposures[start:after] = cards_time(one.times), known[one.settings]
+            exposures[of] = known[one.settings]
+            if (own := image.times()) is not None:
+                times[of] = own
+            else:
+                times[starts[k]] = cards_time(one.times)
         return times, exposures
 
     @cached_property
@@ -140,12 +159,14 @@ class Run(ArrayLike):
         paths = [image.path for image in self.images]
         sizes = [image.stamp.size if image.stamp else "" for image in self.images]
         told = "\n".join(f"{p.name} {size}" for p, size in zip(paths, sizes, strict=True))
+        how = {"read_as": self.images[0].read_as, "colour": self.colour}
         return {
             "name": self.name,
             "first": paths[0].name,
             "last": paths[-1].name,
             "frames": self.shape[0],
             "names_and_sizes_sha256": hashlib.sha256(os.fsencode(told)).hexdigest()[:16],
+            **{name: value for name, value in how.items() if value},
         }
 
     def read(self, frames: Index, window: Window | None = None) -> NDArray[Any]:
@@ -162,8 +183,26 @@ class Run(ArrayLike):
             k += count
         return out
 
+    def in_colour(self, colour: str | None, pattern: str = "") -> Run:
+        """Return the run with pixels of another colour; see `open_run`.
 
-def open_run(source: str | Path | Sequence[str | Path]) -> Run:
+        Parameters
+        ----------
+        colour : str, optional
+        pattern : str
+            Of a mosaic whose files do not tell it, such as "RGGB".
+        """
+        images, used = coloured(self.images, colour, pattern)
+        return replace(self, images=tuple(images), colour=used)
+
+    @property
+    def pattern(self) -> str:
+        """Colours of 2 x 2 pixels, row by row, where the files hold a mosaic; or else ""."""
+        colours = as_in_file(self.images[0]).colours
+        return colours if is_mosaic(colours) else ""
+
+
+def open_run(source: str | Path | Sequence[str | Path], colour: str | None = None) -> Run:
     """Open the frames of a run, reading only headers.
 
     Frames come in natural order (AF_2 before AF_10). In a folder, the run is the greatest
@@ -175,7 +214,13 @@ def open_run(source: str | Path | Sequence[str | Path]) -> Run:
     Parameters
     ----------
     source : path or sequence of paths
-        A folder, one file (a cube, a multi-extension file, a single image) or several files.
+        A folder, one file (a cube, a multi-extension file, a single image) or several files:
+        FITS, SER or TIFF. In a folder with FITS files, others are passed over.
+    colour : str, optional
+        Of frames of three planes "luminance" (their mean, the default), "red", "green" or
+        "blue". Of mosaics, which are taken as they are if nothing is given, "superpixel": the
+        mean of each cell of 2 x 2 pixels; or "red", "green", "blue": of those of one colour.
+        "frames" takes three planes as three frames.
 
     Returns
     -------
@@ -197,7 +242,7 @@ def open_run(source: str | Path | Sequence[str | Path]) -> Run:
     if not paths:
         raise LuckyError("No frames were given; give a folder, a cube, or several FITS files.")
     if len(paths) == 1 and os.path.isdir(paths[0]):
-        return _open_folder(paths[0])
+        return _open_folder(paths[0]).in_colour(colour)
     for path in paths:  # by os.path, which takes any name for one that is not there
         if os.path.isdir(path):
             raise LuckyError(f"{path} is a folder; give one folder alone, or files.")
@@ -212,7 +257,34 @@ def open_run(source: str | Path | Sequence[str | Path]) -> Run:
         raise LuckyError(_tell(strange))
     left_out = [*choice.left_out, *odd_shapes]  # other extensions of the frames' own files
     name = stem_of(paths[0]) if len(paths) == 1 else paths[0].resolve().parent.name
-    return Run(tuple(images), tuple(left_out), readable(name), notes_of(images))
+    return Run(tuple(images), tuple(left_out), readable(name), notes_of(images)).in_colour(colour)
+
+
+def open_like(source: str | Path | Sequence[str | Path], run: Any) -> Run:
+    """Open a dark or a flat of a run: of its colours, what is used of the run's.
+
+    Parameters
+    ----------
+    source : path or sequence of paths
+        See `open_run`.
+    run : Frames
+        Of other frames than a `Run`, and views of one, nothing is known.
+
+    Raises
+    ------
+    LuckyError
+        As `open_run` does.
+    """
+    *_, like = None, *chain_of(run)
+    if not isinstance(like, Run):
+        return open_run(source)
+    master = open_run(source, "frames")
+    ny, nx = master.shape[1:]
+    if isinstance(like.images[0], OfCells):
+        return master if (ny, nx) == like.shape[1:] else master.in_colour(like.colour, like.pattern)
+    if like.colour and has_planes(master.images, surely=True):
+        return master.in_colour(like.colour)
+    return master
 
 
 def _open_folder(folder: Path) -> Run:
@@ -224,18 +296,19 @@ def _open_folder(folder: Path) -> Run:
     except OSError as error:
         raise LuckyError(f"{folder}: the folder cannot be read ({error}).") from error
     fits_names = [name for name in names if fits_image.is_fits_name(name)]
+    fits_names = fits_names or [name for name in names if is_frames_name(name)]
     named = [folder / name for name in fits_names]
     no_files = [
         LeftOut(folder / name, "a pipe, a device or a broken link, not a file")
         for name in sorted(others)
-        if fits_image.is_fits_name(name)
+        if is_frames_name(name)
     ]
     if not named:
-        found = f"other files: {len(names)}" if names else "it is empty"
-        raise LuckyError(
-            f"{folder}: no FITS file in this folder ({found}); expected names ending in "
-            f"{', '.join(fits_image.SUFFIXES)}."
-        )
+        for name in sorted(names):
+            if note := foreign_note(name):
+                raise LuckyError(f"{folder}: no file of frames in this folder. {name}: {note}")
+        found = f"there are {names_told(names)}" if names else "it is empty"
+        raise LuckyError(f"{folder}: no file of frames in this folder ({found}). {READ}.")
     choice = choose_frames(named)
     if not choice.images:
         raise LuckyError(_tell(choice.odd))
@@ -244,7 +317,15 @@ def _open_folder(folder: Path) -> Run:
     return Run(tuple(images), left_out, readable(folder.resolve().name), notes_of(images))
 
 
-def _of_one_shape(images: list[FitsImage]) -> tuple[list[FitsImage], list[LeftOut]]:
+def _header(image: SourceImage) -> Any:
+    """Return the header of an image; one of superpixels says that they are larger."""
+    header = image.header()
+    if isinstance(image, OfCells):
+        place(header, (0, 0), 0.5)
+    return header
+
+
+def _of_one_shape(images: list[SourceImage]) -> tuple[list[SourceImage], list[LeftOut]]:
     """Keep the images of the shape and extension family that most frames have."""
     frames: Counter[tuple[Any, ...]] = Counter()
     for image in images:
@@ -275,7 +356,7 @@ def _difference(odd: tuple[Any, ...], frames: tuple[Any, ...]) -> str:
     )
 
 
-def _kind(image: FitsImage) -> tuple[Any, ...]:
+def _kind(image: SourceImage) -> tuple[Any, ...]:
     return image.layout.shape[1:], image.layout.family
 
 

@@ -12,6 +12,8 @@ from napari_lucky.fits.image import FitsImage, raw_headers
 from napari_lucky.fits.settings import mixture_notes
 from napari_lucky.fits.sound_header import sound_cards
 from napari_lucky.fits.times import cards_time
+from napari_lucky.sources.colour import colour_notes
+from napari_lucky.sources.source_image import SourceImage
 from napari_lucky.text import counted, readable
 
 if TYPE_CHECKING:
@@ -19,7 +21,12 @@ if TYPE_CHECKING:
 
 
 def run_notes(run: Run) -> list[str]:
-    """Return a sentence for each thing that a user should know of a run.
+    """Return a sentence for each thing that a user should know of a run: files and colours."""
+    return [*file_notes(run), *colour_notes(run.images, run.colour)]
+
+
+def file_notes(run: Run) -> list[str]:
+    """Return a sentence for each thing that a user should know of the files of a run or a master.
 
     Files that were left out beside it, by the reason; damaged header cards; settings that are not
     the same in all frames; times that contradict the order.
@@ -35,19 +42,22 @@ def run_notes(run: Run) -> list[str]:
     return [*left_out, *run.notes]
 
 
-def notes_of(images: Sequence[FitsImage]) -> tuple[str, ...]:
+def notes_of(images: Sequence[SourceImage]) -> tuple[str, ...]:
     """Return what headers and names of a run's images make worth saying."""
-    return (*_damage_notes(images[0]), *mixture_notes(images), *_order_notes(images))
+    own = dict.fromkeys(note for image in images for note in image.notes)
+    return (*own, *_damage_notes(images[0]), *mixture_notes(images), *_order_notes(images))
 
 
-def _damage_notes(first: FitsImage) -> list[str]:
+def _damage_notes(first: SourceImage) -> list[str]:
     """Say which cards of the first header are not as FITS has them."""
+    if not isinstance(first, FitsImage):
+        return []
     primary, own = raw_headers(first.path, first.layout.hdu)
     told = sound_cards(primary)[1].notes()
     return told if own == primary else [*told, *sound_cards(own)[1].notes()]
 
 
-def _order_notes(images: Sequence[FitsImage]) -> list[str]:
+def _order_notes(images: Sequence[SourceImage]) -> list[str]:
     """Say if frames were taken in another order than their names have."""
     cards = [image.told.times for image in images]
     if all(one <= following for one, following in pairwise(cards)):

@@ -13,8 +13,8 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.fits.card_value import Value, values_in
 from napari_lucky.fits.file_names import stem_of
 from napari_lucky.fits.header_scan import told_by, units_of
-from napari_lucky.fits.image import FitsImage
-from napari_lucky.fits.telling import SETTINGS, Told
+from napari_lucky.fits.telling import SETTINGS
+from napari_lucky.sources.source_image import SourceImage, Told
 from napari_lucky.text import counted
 
 CATALOGUES = "ngc|ic|hd|hip|hr|sao|wds|stf|stt|ads|bd|tyc|gj|gl|hat|sh2|abell|ugc|pgc|arp|iau"
@@ -65,7 +65,7 @@ def header_exposure(cards: bytes) -> float:
     return seconds if 0 < seconds < math.inf else math.nan
 
 
-def told_of_each(images: Sequence[FitsImage]) -> list[Told]:
+def told_of_each(images: Sequence[SourceImage]) -> list[Told]:
     """Return what headers tell of each image: of several in one file, each one's own."""
     several = {path for path, n in Counter(image.path for image in images).items() if n > 1}
     own: dict[Path, list[tuple[bytes, ...]]] = {}
@@ -74,7 +74,7 @@ def told_of_each(images: Sequence[FitsImage]) -> list[Told]:
             own[path] = [unit.telling for unit in found]
     told = []
     for image in images:
-        units, number = own.get(image.path, []), image.layout.hdu
+        units, number = own.get(image.path, []), getattr(image.layout, "hdu", 0)
         of_all = number >= len(units)
         told.append(image.told if of_all else told_by((*units[number], *units[0])))
     return told
@@ -92,7 +92,7 @@ def name_setting(stem: str, what: str) -> Value:
     return float(f"{number * SECONDS.get((parts.get('unit') or '').lower(), 1.0):.9g}")
 
 
-def settings_of(images: Sequence[FitsImage], what: str) -> list[Value]:
+def settings_of(images: Sequence[SourceImage], what: str) -> list[Value]:
     """Return a setting of each file: by its header, or by its name where no header tells it.
 
     Numbers that differ by a trifle are made one.
@@ -133,12 +133,12 @@ def setting_text(what: str, value: Value) -> str:
     return f"{shown} s" if what == "exposure" and isinstance(value, float) else shown
 
 
-def mixture_notes(images: Sequence[FitsImage]) -> list[str]:
+def mixture_notes(images: Sequence[SourceImage]) -> list[str]:
     """Return a sentence for each setting that is not the same in all frames, with the counts."""
     return [note for what in SETTINGS if (note := _mixture(images, what))]
 
 
-def _mixture(images: Sequence[FitsImage], what: str) -> str:
+def _mixture(images: Sequence[SourceImage], what: str) -> str:
     frames: Counter[Value] = Counter()
     for value, image in zip(settings_of(images, what), images, strict=True):
         alike = value.casefold() if isinstance(value, str) else value
@@ -154,7 +154,7 @@ def _mixture(images: Sequence[FitsImage], what: str) -> str:
     return f"The frames differ in {what}: {', '.join([*counts, *more])}. {choose}"
 
 
-def _way_to_choose(images: Sequence[FitsImage], what: str) -> str:
+def _way_to_choose(images: Sequence[SourceImage], what: str) -> str:
     for cards in dict.fromkeys(image.told.settings for image in images):
         values = values_in(cards)
         keyword = next((word for word in SETTINGS[what] if values.get(word) is not None), None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from napari_lucky.fits.times import KEYWORDS as TIMES
 
 KINDS = (
@@ -31,26 +29,11 @@ SETTINGS: dict[str, tuple[str, ...]] = {
 """What is the same in all frames of a run, and the keywords with which headers say it."""
 LONG = b"HIERARCH "
 ESO = tuple(LONG + keyword.encode() + b" " for keyword in ("ESO DPR TYPE", "ESO DET DIT"))
-TELLING = {k.encode().ljust(8) for k in (*KINDS, *sum(SETTINGS.values(), ())) if " " not in k}
+COLOURS = ("BAYERPAT", "COLORTYP", "COLORSPC", "CTYPE3", "XBAYROFF", "YBAYROFF", "ROWORDER")
+"""Keywords with which headers say that pixels or planes are of several colours."""
+KEYWORDS = (*KINDS, *sum(SETTINGS.values(), ()), *COLOURS)
+TELLING = {keyword.encode().ljust(8) for keyword in KEYWORDS if " " not in keyword}
 TIMING = {keyword.encode().ljust(8) for keyword in TIMES}
-
-
-class Told(NamedTuple):
-    """What a file's headers tell of its frames: raw cards, one after the other.
-
-    Parameters
-    ----------
-    settings : bytes
-        Those of `KINDS` and `SETTINGS`: alike in most files of a run.
-    times : bytes
-        Those of `napari_lucky.fits.times`.
-    """
-
-    settings: bytes = b""
-    times: bytes = b""
-
-
-NOTHING = Told()
 
 
 def tells(card: bytes) -> bool:

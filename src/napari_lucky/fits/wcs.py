@@ -14,6 +14,8 @@ import math
 import re
 from typing import Any
 
+from napari_lucky.fits.colours import shifted_pattern
+
 SENSOR = {"LTV1": "SRCLTV1", "LTV2": "SRCLTV2", "LTM1_1": "SRCLTM1", "LTM2_2": "SRCLTM2"}
 """Keywords of the place on the sensor, and those that keep what the source's header said."""
 ORIGINS = {"XORGSUBF": 1, "YORGSUBF": 0}
@@ -24,6 +26,8 @@ PARTS = re.compile(
     r"|[XY](POSSUBF|SUBOFF|OFFSET|START)|START[XY]|ESO DET WIN\d* .*"
 )
 """Keywords of parts of an image, of its place or its size, which do not hold for a part of it."""
+MOSAIC = ("BAYERPAT", "XBAYROFF", "YBAYROFF", "COLORTYP")
+"""Keywords of the colours of pixels."""
 PIXEL_SIZES = re.compile(r"PIXSIZE[12]|[XY]PIXSZ|PIXSCALE|SECPIX[12]?")
 
 
@@ -46,6 +50,7 @@ def place(header: Any, origin: tuple[int, int], scale: float) -> None:
             moved = first + origin[axis]
             _put(header, keyword, moved if scale == 1 else scale * moved)
     _place_on_sensor(header, origin, scale)
+    _move_mosaic(header, origin, scale)
     if scale != 1 or origin != (0, 0):
         _remove(header, *(keyword for keyword in header if PARTS.fullmatch(keyword)))
 
@@ -58,7 +63,17 @@ def take_back(header: Any) -> tuple[tuple[int, int], float]:
             _put(header, keyword, (first if scale == 1 else first / scale) - origin[axis])
     _scale_wcs(header, 1 / scale)
     move_wcs(header, *origin)
+    _move_mosaic(header, origin, scale)  # two turns are none
     return origin, scale
+
+
+def _move_mosaic(header: Any, origin: tuple[int, int], scale: float) -> None:
+    """Make the pattern of a mosaic begin at the image's first pixel; there is none of others."""
+    pattern = str(header.get("BAYERPAT", "")).strip()
+    if scale != 1:
+        _remove(header, *MOSAIC)
+    elif len(pattern) == 4 and (origin[0] % 2 or origin[1] % 2):
+        header["BAYERPAT"] = shifted_pattern(pattern, *origin)
 
 
 def _place_on_sensor(header: Any, origin: tuple[int, int], scale: float) -> None:
@@ -109,6 +124,13 @@ def move_wcs(header: Any, dy: float, dx: float) -> None:
             keyword = f"CRPIX{axis}{version}"
             if by and (value := _number(header, keyword)) is not None:
                 _put(header, keyword, value + by)
+
+
+def forget_mosaic(header: Any) -> None:
+    """Say that an image is made of a mosaic whose pixels have no colours of their own any more."""
+    if any(keyword in header for keyword in MOSAIC):
+        _remove(header, *MOSAIC)
+        header["COMMENT"] = "mosaic, not debayered"
 
 
 def _scale_wcs(header: Any, scale: float) -> None:

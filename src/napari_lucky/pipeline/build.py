@@ -26,8 +26,8 @@ from napari_lucky.cleaning.clean import clean
 from napari_lucky.cleaning.dust import RemoveDust
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import QUIET, Job
-from napari_lucky.fits.run import Run, open_run
-from napari_lucky.fits.run_notes import run_notes
+from napari_lucky.fits.run import Run, open_like, open_run
+from napari_lucky.fits.run_notes import file_notes, run_notes
 from napari_lucky.fits.time_table import read_times
 from napari_lucky.fits.times import UNKNOWN
 from napari_lucky.frames.frames import Frames, Subset, View, chain_of, frames_in
@@ -132,7 +132,7 @@ def build_chain(recipe: Recipe, opened: Opened | None = None, *, job: Job = QUIE
     LuckyError
         If something given cannot be used.
     """
-    opened = opened or Opened(open_run(recipe.input.frames))
+    opened = opened or Opened(open_run(recipe.input.frames, recipe.input.colour))
     run, saved = opened.run, opened.known
     notes = run_notes(run)
     given, wanted = recipe.input, recipe[Calibrate]
@@ -146,8 +146,8 @@ def build_chain(recipe: Recipe, opened: Opened | None = None, *, job: Job = QUIE
     notes += [*kind_notes(wanted.dark, "dark"), *kind_notes(wanted.flat, "flat")]
     calibrated = calibrate(
         frames,
-        opened.dark or _open_optional(wanted.dark, notes),
-        opened.flat or _open_optional(wanted.flat, notes),
+        opened.dark or _open_optional(wanted.dark, run, notes),
+        opened.flat or _open_optional(wanted.flat, run, notes),
         combine=wanted.combine,
         clip_sigma=wanted.clip_sigma,
         hot_sigma=wanted.hot_sigma,
@@ -193,7 +193,7 @@ def build_chain(recipe: Recipe, opened: Opened | None = None, *, job: Job = QUIE
         calibration_record(calibrated, recipe[Calibrate]),
     )
     windows = (recipe.window("focus"), recipe.window("defocus"))
-    light = _light(recipe, calibrated, job)
+    light = _light(recipe, calibrated, run, job)
     cleaned = clean(calibrated, recipe.steps, windows=windows, light=light, job=job)
     return Chain(
         cleaned.frames,
@@ -229,7 +229,7 @@ def _taken(
     return table.time[chosen], exposures, (times_step(path),)
 
 
-def _light(recipe: Recipe, calibrated: Calibrated, job: Job) -> SensorImage | None:
+def _light(recipe: Recipe, calibrated: Calibrated, run: Run, job: Job) -> SensorImage | None:
     """Return the flat that dust is looked for on, or None for the mean of the frames."""
     dust, by = recipe.get(RemoveDust), recipe[Calibrate]
     if dust is None or dust.on == "mean":
@@ -239,7 +239,7 @@ def _light(recipe: Recipe, calibrated: Calibrated, job: Job) -> SensorImage | No
             f"{dust.on} calibrates the frames, which divides its shadows out already. Leave "
             "--flat out, mask the shadows, or look for dust on the mean of the frames."
         )
-    flat = open_run(dust.on)
+    flat = open_like(dust.on, run)
     check_shape(np.broadcast_to(0, flat.shape[1:]), calibrated.shape, "flat with the dust", "run")
     return made_flat(flat, calibrated.dark, by.combine, by.clip_sigma, DEAD_BELOW, job=job)[0]
 
@@ -252,12 +252,12 @@ def _same(path: str, other: str) -> bool:
     return Path(path).resolve() == Path(other).resolve()
 
 
-def _open_optional(path: str | None, notes: list[str]) -> Run | None:
+def _open_optional(path: str | None, run: Run, notes: list[str]) -> Run | None:
     if path is None:
         return None
-    run = open_run(path)
-    notes += run_notes(run)
-    return run
+    master = open_like(path, run)
+    notes += file_notes(master)
+    return master
 
 
 INDIFFERENT = ("times", "shifts", "select", "stack", "output")

@@ -23,8 +23,8 @@ from napari_lucky.calibration.masters import DEAD_BELOW, combined
 from napari_lucky.calibration.step import Calibrate, Combine
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import QUIET, Job
-from napari_lucky.fits.run import Run, open_run
-from napari_lucky.fits.run_notes import run_notes
+from napari_lucky.fits.run import Run, open_like, open_run
+from napari_lucky.fits.run_notes import file_notes, run_notes
 from napari_lucky.fits.write import ImageResult, ignore_note, write_fits, written_whole
 from napari_lucky.frames.history import Record, checksum, open_step
 from napari_lucky.pipeline.results_folder import check_out, write_folder
@@ -43,6 +43,7 @@ def make_masters(
     clip_sigma: float = 4.0,
     dead_below: float = DEAD_BELOW,
     row: int | None = None,
+    colour: str | None = None,
     overwrite: bool = False,
     job: Job = QUIET,
     notify: Callable[[str], None] = ignore_note,
@@ -65,6 +66,8 @@ def make_masters(
         See `master_flat`.
     row : int, optional
         Row from 0 whose profile is drawn; the middle one if None.
+    colour : str, optional
+        Of frames in colour; see `open_run`.
     overwrite : bool
         Whether older masters in the folder are replaced.
     job : Job
@@ -87,7 +90,12 @@ def make_masters(
     Calibrate(combine=combine, clip_sigma=clip_sigma, dead_below=dead_below)  # raises if wrong
     inputs = {"flat": flat, "dark": dark}
     check_out(out, overwrite, NAMES, inputs)
-    run, dark_run = _open(flat, notify), None if dark is None else _open(dark, notify)
+    run = open_run(flat, colour)
+    dark_run = None if dark is None else open_like(dark, run)
+    for text in run_notes(run) if run.colour else file_notes(run):
+        notify(text)
+    for text in [] if dark_run is None else file_notes(dark_run):
+        notify(text)
     for text in (*kind_notes(flat, "flat"), *kind_notes(dark, "dark")):
         notify(text)
     check_kind(run, "flat")
@@ -119,13 +127,6 @@ def make_masters(
         write_flat_picture(folder / "flat.png", field, row, run.name)
 
     return field, write_folder(out, write, NAMES, overwrite, inputs)
-
-
-def _open(path: str | Path, notify: Callable[[str], None]) -> Run:
-    run = open_run(path)
-    for text in run_notes(run):
-        notify(text)
-    return run
 
 
 def _image(pixels: Any, name: str, run: Run, steps: tuple[Record, ...]) -> ImageResult:

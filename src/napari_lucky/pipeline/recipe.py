@@ -17,6 +17,7 @@ from napari_lucky.files.toml import parse_toml
 from napari_lucky.fits.integers import parse_integer_format
 from napari_lucky.frames.history import History
 from napari_lucky.frames.window import Window
+from napari_lucky.sources.colour import Colour
 from napari_lucky.steps.declaration import Step, param, params
 from napari_lucky.steps.option_text import changed_step
 from napari_lucky.steps.registry import first_of, load_steps, make_step
@@ -40,6 +41,15 @@ class Input(Step, table="input", place=0):
     start: int | None = param(None, "The first frame that is used.", hand_made=True)
     stop: int | None = param(None, "One past the last frame that is used.", hand_made=True)
     step: int | None = param(None, "From each frame to the next.", hand_made=True, ge=1)
+    colour: Colour | None = param(
+        None,
+        "Of frames in colour, what is used: of three planes luminance (their mean) if not given, "
+        "or red, green, blue; of a mosaic, taken as it is if not given, superpixel (the mean of "
+        "each cell of 2 x 2 pixels) or the pixels of one colour in it. frames takes planes as "
+        "frames.",
+        option="--colour",
+        hand_made=True,
+    )
     focus: WindowSpec | None = param(
         None,
         "Window of the focused star: its centre (y, x) and its side; found if not given.",

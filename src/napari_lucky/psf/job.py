@@ -83,6 +83,7 @@ def measure_psf_files(
     window: Window | None = None,
     chosen: slice = slice(None),
     resamples: int = RESAMPLES,
+    colour: str | None = None,
     job: Job = QUIET,
     notify: Callable[[str], None] = ignore_note,
 ) -> MeasuredImages:
@@ -107,6 +108,8 @@ def measure_psf_files(
         Which frames, where they are a run's.
     resamples : int
         Of the bootstrap, where there are frames; 0 for no errors.
+    colour : str, optional
+        Of frames in colour; see `open_run`.
     job : Job
         Progress, executor, checkpoint; see `Job`.
     notify : callable, optional
@@ -120,7 +123,7 @@ def measure_psf_files(
     if resamples:
         check_resamples(resamples)
     folder = Path(paths[0]) if len(paths) == 1 else None
-    images, frames, numbers, header = _open(paths, folder, chosen, notify)
+    images, frames, numbers, header = _open(paths, folder, chosen, colour, notify)
     known: Telescope | None = None
     doubts: tuple[str, ...] = ()
     if diffraction is None:
@@ -197,7 +200,11 @@ def _is_results(path: Path) -> bool:
 
 
 def _open(
-    paths: Sequence[str | Path], folder: Path | None, chosen: slice, notify: Callable[[str], None]
+    paths: Sequence[str | Path],
+    folder: Path | None,
+    chosen: slice,
+    colour: str | None,
+    notify: Callable[[str], None],
 ) -> tuple[list[ImageResult], Frames | None, NDArray[np.intp], Any]:
     """Return saved images, or the frames of a run and their numbers; and a header."""
     none = np.array([], np.intp)
@@ -216,7 +223,7 @@ def _open(
         ]
         if images:
             return images, None, none, images[0].header
-    run = open_run(paths)
+    run = open_run(paths, colour)
     for text in run_notes(run):
         notify(text)
     numbers = frames_in(run.shape[0], chosen)

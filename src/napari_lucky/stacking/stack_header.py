@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.run import Run
-from napari_lucky.fits.wcs import move_wcs
+from napari_lucky.fits.wcs import forget_mosaic, move_wcs
 from napari_lucky.frames.frames import Frames, Subset
 from napari_lucky.frames.times import frame_exposures, frame_times, short_time
 from napari_lucky.imaging.shifts import applied_shifts
@@ -54,6 +54,7 @@ def moved_header(
     made = _header_of(frames, int(found[0]), header).copy()
     dy, dx = applied_shifts(shifts[found[0]], subpixel)
     move_wcs(made, float(dy), float(dx))
+    forget_mosaic(made)
     return made
 
 

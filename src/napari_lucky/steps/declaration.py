@@ -115,7 +115,8 @@ class Step(BaseModel):
         """Check choices that are known only at run time, such as those of a registry."""
         for name, one in params(type(self)).items():
             value = getattr(self, name)
-            if one.choices and value not in one.choices:
+            left_open = value is None and one.nullable
+            if one.choices and value not in one.choices and not left_open:
                 raise LuckyError(f"{name} is {quoted(value)}; it must be {one.allowed}.")
         return self
 

@@ -14,6 +14,7 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.fits.frame_table import ERRORS, FrameTable
 from napari_lucky.fits.inputs import Inputs, files_of_frames
 from napari_lucky.fits.read_back import is_ours
+from napari_lucky.fits.run import Run
 from napari_lucky.fits.times import UNKNOWN, times_of
 from napari_lucky.frames.frames import ArrayFrames, Frames
 from napari_lucky.frames.history import History, frame_numbers, frame_places, recorded_windows
@@ -43,6 +44,30 @@ def frames_of(layer: Any) -> Frames:
             f"The layer “{layer.name}” is not a run: its shape is {shape}; expected (frame, y, x)."
         )
     return ArrayFrames(data)
+
+
+def run_in_colour(layer: Any, colour: str) -> Run:
+    """Return the run that a layer was read from, with pixels of another colour.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+        A run as it was opened.
+    colour : str
+        See `napari_lucky.open_run`.
+
+    Raises
+    ------
+    LuckyError
+        If the layer is no such run, or its frames do not have that colour.
+    """
+    frames = frames_of(layer)
+    if not isinstance(frames, Run):
+        raise LuckyError(
+            f"The layer “{layer.name}” is no run as it was opened: of which colour its pixels are "
+            "cannot be changed any more. Leave the colour out."
+        )
+    return frames.in_colour(colour)
 
 
 def image_at(layer: Any, point: Any) -> tuple[NDArray[Any], int | None]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_lucky.errors import LuckyError
+from napari_lucky.fits.file_names import is_frames_name
 from napari_lucky.fits.image import is_fits_name
 from napari_lucky.fits.read_back import is_ours
 from napari_lucky.text import readable
@@ -42,18 +43,18 @@ def _is_readable(path: Path) -> bool:
         from napari_lucky.pipeline.recipe import is_recipe
 
         return is_recipe(path)
-    return is_fits_name(path.name)
+    return is_frames_name(path.name)
 
 
 def _may_be_run(folder: Path) -> bool:
-    """Take a folder with FITS files, and one with no other reader's files, to say what it lacks."""
+    """Take a folder of frames, and one without other readers' files, to say what it lacks."""
     if folder.suffix.lower() in FOREIGN:
         return False
     try:
         names = [p.name for p in folder.iterdir()]
     except OSError:
         return True
-    if any(is_fits_name(name) for name in names):
+    if any(is_frames_name(name) for name in names):
         return True
     return not any(Path(name).suffix.lower() in FOREIGN for name in names)
 
@@ -131,7 +132,11 @@ def are_results(paths: Sequence[Path]) -> bool:
     images = [path for path in paths if is_fits_name(path.name)]
     alike = {re.sub(r"\d+", "#", path.name) for path in images}
     known = len(alike) == len(images) and len(paths) > 0
-    return known and all(path.is_file() and (path not in images or is_ours(path)) for path in paths)
+    return known and all(path.is_file() and _is_result(path) for path in paths)
+
+
+def _is_result(path: Path) -> bool:
+    return path.suffix.lower() in (".csv", ".toml") or (is_fits_name(path.name) and is_ours(path))
 
 
 def _open_saved(path: Path, opened: Opened) -> None:

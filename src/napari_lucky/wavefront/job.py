@@ -161,7 +161,7 @@ def measure_wavefront_run(
             "A wavefront needs both windows: --focus and --defocus, each Y,X,SIZE, around the "
             "focused and the defocused star."
         )
-    run = open_run(recipe.input.frames)
+    run = open_run(recipe.input.frames, recipe.input.colour)
     task = request.task(run.header, focus, defocus)
     task.check(run.shape)  # what is wrong is said before the work begins
     chain = build_chain(recipe, job=job)

@@ -1,0 +1,1 @@
+"""Files of frames that are not FITS: SER and TIFF, and the colours of frames of any kind."""

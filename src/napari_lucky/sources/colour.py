@@ -1,0 +1,264 @@
+"""Frames in colour made frames of one number a pixel: luminance, a plane, or cells of a mosaic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.errors import LuckyError
+from napari_lucky.files.open_file import Stamp
+from napari_lucky.frames.window import Window
+from napari_lucky.sources.source_image import PixelForm, SourceImage, Told
+
+Colour = Literal["luminance", "red", "green", "blue", "superpixel", "frames"]
+"""Of three planes their mean or one of them; of a mosaic the mean of each cell of 2 x 2 pixels, or
+those of one colour; "frames" takes all planes as frames, and mosaics as they are."""
+CHOICES: tuple[str, ...] = get_args(Colour)
+PLANES = {"red": (0,), "green": (1,), "blue": (2,), "luminance": (0, 1, 2)}
+LETTERS = {"red": "R", "green": "G", "blue": "B"}
+OF_MOSAIC = ("BAYERPAT", "XBAYROFF", "YBAYROFF", "COLORTYP", "ROWORDER")
+
+
+@dataclass(frozen=True, eq=False)
+class OfColour:
+    """An image whose pixels are made of several numbers of another one; a view, nothing is copied.
+
+    Parameters
+    ----------
+    image : SourceImage
+        As the file has it.
+    colour : str
+        What is made of it.
+    """
+
+    image: SourceImage
+    colour: str
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.image.path
+
+    @property
+    def stamp(self) -> Stamp | None:
+        """What the file was when its run was opened."""
+        return self.image.stamp
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """As those of the file's image."""
+        return self.image.notes
+
+    @property
+    def colours(self) -> str:
+        """None: a number a pixel."""
+        return ""
+
+    @property
+    def told(self) -> Told:
+        """As that of the file's image."""
+        return self.image.told
+
+    @property
+    def read_as(self) -> str:
+        """As that of the file's image."""
+        return self.image.read_as
+
+    def times(self) -> NDArray[np.datetime64] | None:
+        """Return when each frame was taken."""
+        return self.image.times()
+
+
+class OfPlanes(OfColour):
+    """The mean of three planes, or one of them."""
+
+    @property
+    def layout(self) -> PixelForm:
+        """Frames, rows and columns; the numbers of one plane are the file's, else float32."""
+        (n, ny, nx), dtype = self.image.layout.shape, self.image.layout.dtype
+        mean = len(PLANES[self.colour]) > 1
+        dtype = np.dtype(np.float32) if mean else dtype
+        return PixelForm((n // 3, ny, nx), dtype, self.image.layout.family)
+
+    def times(self) -> NDArray[np.datetime64] | None:
+        """Return when each frame was taken: its first plane."""
+        times = self.image.times()
+        return None if times is None else times[::3]
+
+    def read_into(self, out: NDArray[Any], planes: Sequence[int], window: Window) -> None:
+        """Read some frames, cut to a window, into an array (k, height, width)."""
+        used = PLANES[self.colour]
+        wanted = [3 * frame + plane for frame in planes for plane in used]
+        if len(used) == 1 and out.dtype == self.image.layout.dtype:
+            return self.image.read_into(out, wanted, window)
+        pixels = np.empty((len(wanted), *window.shape), self.image.layout.dtype)
+        self.image.read_into(pixels, wanted, window)
+        pixels.reshape(-1, len(used), *window.shape).mean(axis=1, dtype=np.float32, out=out)
+
+    def header(self) -> Any:
+        """Return the header, which says what the frames are."""
+        header = self.image.header()
+        header.remove("COLORTYP", ignore_missing=True)
+        header.remove("COLORSPC", ignore_missing=True)
+        header["COMMENT"] = _said_of_planes(self.colour)
+        return header
+
+
+@dataclass(frozen=True, eq=False)
+class OfCells(OfColour):
+    """The mean of the pixels, or of those of one colour, of each cell of 2 x 2 pixels of a mosaic.
+
+    Parameters
+    ----------
+    pattern : str
+        Colours of a cell's pixels, row by row.
+    """
+
+    pattern: str
+
+    @property
+    def layout(self) -> PixelForm:
+        """Frames, and half as many rows and columns as the sensor has, of float32."""
+        n, ny, nx = self.image.layout.shape
+        form = (n, ny // 2, nx // 2)
+        return PixelForm(form, np.dtype(np.float32), self.image.layout.family)
+
+    @cached_property
+    def _used(self) -> list[int]:
+        letter = LETTERS.get(self.colour)
+        return [k for k in range(4) if letter is None or self.pattern[k] == letter]
+
+    def read_into(self, out: NDArray[Any], planes: Sequence[int], window: Window) -> None:
+        """Read some frames, cut to a window, into an array (k, height, width)."""
+        whole = Window(*(2 * side for side in (window.y0, window.x0, *window.shape)))
+        pixels = np.empty((len(planes), *whole.shape), self.image.layout.dtype)
+        self.image.read_into(pixels, planes, whole)
+        parts = [pixels[:, k // 2 :: 2, k % 2 :: 2] for k in self._used]
+        np.mean(parts, axis=0, dtype=np.float32, out=out)
+
+    def header(self) -> Any:
+        """Return the header of the mosaic; a pixel of these frames is twice as wide as its."""
+        header = self.image.header()
+        for keyword in OF_MOSAIC:
+            header.remove(keyword, ignore_missing=True)
+        header["COMMENT"] = f"{_of_cells(self.colour)} of a mosaic ({self.pattern})"
+        return header
+
+
+def as_in_file(image: Any) -> Any:
+    """Return the image as its file has it."""
+    return image.image if isinstance(image, OfColour) else image
+
+
+def coloured(
+    images: Sequence[Any], colour: str | None = None, pattern: str = ""
+) -> tuple[list[Any], str]:
+    """Return images of one number a pixel, and which colour they are of.
+
+    Parameters
+    ----------
+    images : sequence of SourceImage
+        Of a run.
+    colour : str, optional
+        One of `CHOICES`. None takes the luminance of three planes, and mosaics as they are.
+    pattern : str
+        Of a mosaic whose file does not tell it.
+
+    Returns
+    -------
+    images : list of SourceImage
+    colour : str
+        "" where the images have no colours, or are a mosaic that is taken as it is.
+
+    Raises
+    ------
+    LuckyError
+        If the images do not have that colour.
+    """
+    images = [as_in_file(image) for image in images]
+    if colour is not None and colour not in CHOICES:
+        raise LuckyError(f"colour is {colour!r}; it must be one of {', '.join(CHOICES)}.")
+    first = images[0]
+    pattern = first.colours if is_mosaic(first.colours) else pattern
+    planes = has_planes(images, surely=colour not in (None, "frames", "superpixel"))
+    if colour == "frames" or (colour is None and not planes):
+        return images, ""
+    if planes:
+        if colour == "superpixel":
+            raise LuckyError(
+                f"{first.path}: the frames have three planes, they are no mosaic: give the colour "
+                "luminance, red, green or blue."
+            )
+        return [OfPlanes(image, colour or "luminance") for image in images], colour or "luminance"
+    if not pattern:
+        raise LuckyError(
+            f"{first.path}: the frames have no colours (no planes, and no BAYERPAT of a mosaic); "
+            f"leave the colour {colour} out."
+        )
+    colour = "superpixel" if colour == "luminance" else str(colour)
+    if LETTERS.get(colour, pattern[0]) not in pattern:
+        raise LuckyError(f"{first.path}: the mosaic {pattern} has no {colour} pixels.")
+    if min(first.layout.shape[1:]) < 2:
+        raise LuckyError(f"{first.path}: the frames are too small for cells of 2 x 2 pixels.")
+    return [OfCells(image, colour, pattern) for image in images], colour
+
+
+def is_mosaic(colours: str) -> bool:
+    """Return whether what an image says of its colours is the pattern of a mosaic."""
+    return len(colours) == 4
+
+
+def has_planes(images: Sequence[Any], surely: bool = False) -> bool:
+    """Return whether the images have three planes a frame, one for each colour.
+
+    A file of three planes alone may hold three frames, unless it says that they are colours or
+    `surely` holds; several files of three planes each are frames in colour.
+    """
+    if all(image.colours == "RGB" for image in images):
+        return True
+    if any(image.layout.shape[0] != 3 or is_mosaic(image.colours) for image in images):
+        return False
+    return surely or len({image.path for image in images}) > 1
+
+
+def colour_notes(images: Sequence[Any], colour: str) -> list[str]:
+    """Return what the user should know of the colours of images that `coloured` returned."""
+    first = images[0]
+    name = first.path.name
+    if isinstance(first, OfPlanes):
+        n = sum(image.layout.shape[0] for image in images)
+        others = " or ".join(one for one in PLANES if one != colour)
+        what = f"{n} frame{'s' * (n > 1)} in colour, three planes each"
+        return [f"{name}: {what}; {_said_of_planes(colour)} is used. Another colour: {others}."]
+    if isinstance(first, OfCells):
+        ny, nx = first.layout.shape[1:]
+        return [
+            f"{name}: {_of_cells(colour)} of the mosaic ({first.pattern}) is one pixel: "
+            f"{ny} x {nx} pixels a frame."
+        ]
+    if is_mosaic(first.colours):
+        return [
+            f"{name}: a mosaic ({first.colours}), not debayered: it is taken as it is. The colour "
+            "superpixel makes one pixel of each cell of 2 x 2."
+        ]
+    if len(images) == 1 and first.layout.shape[0] == 3 and colour != "frames":
+        return [
+            f"{name}: three planes are taken as three frames. If they are colours, give the "
+            "colour luminance, red, green or blue."
+        ]
+    return []
+
+
+def _said_of_planes(colour: str) -> str:
+    return "their mean (luminance)" if colour == "luminance" else f"the {colour} plane"
+
+
+def _of_cells(colour: str) -> str:
+    part = "all pixels" if colour == "superpixel" else f"the {colour} pixels"
+    return f"the mean of {part} of each cell of 2 x 2"

@@ -1,0 +1,328 @@
+"""TIFF: frames as pages or series, one file or many, through tifffile.
+
+Plain pixels are read straight from the file, only the rows of a window; packed ones page by page.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_lucky.errors import LuckyError
+from napari_lucky.files.open_file import Stamp, open_regular
+from napari_lucky.frames.window import Window
+from napari_lucky.sources.file_header import header_from, told_of
+from napari_lucky.sources.kinds import source
+from napari_lucky.sources.plain_pixels import PlainPixels
+from napari_lucky.sources.source_image import PixelForm, Told
+
+KEPT = 3
+"""Pages that each thread keeps unpacked: the planes of a frame in colour."""
+KINDS = "iuf"
+
+
+@dataclass(frozen=True, eq=False)
+class PackedPages:
+    """Frames whose pages are packed or tiled: tifffile unpacks them, a page at a time.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    stamp : Stamp
+        What the file was when its run was opened.
+    pages : tuple of int
+        Number of the page of each frame.
+    shape : tuple of int
+        Rows, columns of a frame.
+    stored : str
+        Number type.
+    samples : int
+        Numbers a pixel.
+    used : tuple of int
+        Which of them are planes of the run.
+    apart : bool
+        Whether each sample has a plane of its own in the file.
+    """
+
+    path: Path
+    stamp: Stamp
+    pages: tuple[int, ...]
+    shape: tuple[int, int]
+    stored: str
+    samples: int = 1
+    used: tuple[int, ...] = (0,)
+    apart: bool = False
+
+    @property
+    def form(self) -> PixelForm:
+        """How many planes, rows and columns of which type there are."""
+        dtype = np.dtype(self.stored).newbyteorder("=")
+        return PixelForm((len(self.pages) * len(self.used), *self.shape), dtype)
+
+    def read_into(self, out: NDArray[Any], planes: Sequence[int], window: Window) -> None:
+        """Read some planes, cut to a window, into an array (k, height, width).
+
+        Raises
+        ------
+        LuckyError
+            If the file is gone, was changed, or cannot be unpacked.
+        """
+        try:
+            with open_regular(self.path, self.stamp):
+                pass
+            for k, plane in enumerate(planes):
+                frame, colour = divmod(plane, len(self.used))
+                page = self._page(self.pages[frame])
+                sample = self.used[colour]
+                out[k] = (page[sample] if self.apart else page[..., sample])[window.slices]
+        except LuckyError:
+            raise
+        except Exception as error:  # of damaged pixels tifffile may raise anything
+            raise LuckyError(f"{self.path}: the pixels cannot be read ({_said(error)}).") from error
+
+    def _page(self, number: int) -> NDArray[Any]:
+        """Return a page, (y, x, samples) or (samples, y, x)."""
+        from tifffile import TiffFile
+
+        held: dict[Any, Any] = getattr(_unpacked, "pages", {})
+        key = (self.path, self.stamp, number)
+        if key not in held:
+            opened = getattr(_unpacked, "file", None)
+            if opened is None or opened[0] != key[:2]:
+                _close()
+                opened = _unpacked.file = (key[:2], TiffFile(self.path))
+            pixels = opened[1].pages[number].asarray()
+            sides = (self.samples, *self.shape) if self.apart else (*self.shape, self.samples)
+            held = dict(list(held.items())[1 - KEPT :]) | {key: pixels.reshape(sides)}
+            _unpacked.pages = held
+        found: NDArray[Any] = held[key]
+        return found
+
+
+_unpacked = threading.local()
+
+
+def _close() -> None:
+    opened = getattr(_unpacked, "file", None)
+    if opened is not None:
+        opened[1].close()
+    _unpacked.file, _unpacked.pages = None, {}
+
+
+@dataclass(frozen=True, eq=False)
+class TiffFrames:
+    """The frames of a TIFF file.
+
+    Parameters
+    ----------
+    pixels : PlainPixels or PackedPages
+    colours : str
+        "RGB" or "".
+    cards : dict
+        What its tags tell.
+    read_as : str
+        What the file is, for a history.
+    notes : tuple of str
+        What the user should know.
+    """
+
+    pixels: PlainPixels | PackedPages
+    colours: str
+    cards: dict[str, Any]
+    read_as: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.pixels.path
+
+    @property
+    def stamp(self) -> Stamp:
+        """What the file was when its run was opened."""
+        return self.pixels.stamp
+
+    @property
+    def layout(self) -> PixelForm:
+        """Planes, rows and columns of which type there are."""
+        return self.pixels.form
+
+    @property
+    def told(self) -> Told:
+        """The camera's name."""
+        return told_of(self.cards)
+
+    def read_into(self, out: NDArray[Any], planes: Sequence[int], window: Window) -> None:
+        """Read some planes, cut to a window, into an array (k, height, width)."""
+        self.pixels.read_into(out, planes, window)
+
+    def times(self) -> NDArray[np.datetime64] | None:
+        """Return None: a TIFF file tells local time, if any."""
+        return None
+
+    def header(self) -> Any:
+        """Return an `astropy.io.fits.Header` with what the file tells."""
+        return header_from(self.cards, self.read_as, self.colours)
+
+
+@source(".tif", ".tiff")
+def open_tiff(path: Path) -> list[TiffFrames]:
+    """Open a TIFF file, reading only its tags.
+
+    Of several series in a file (previews beside the frames) that of most pixels is taken, with
+    all that are like it.
+
+    Raises
+    ------
+    LuckyError
+        If it cannot be opened, is no TIFF file, or holds no image of numbers.
+    """
+    from tifffile import TiffFile, TiffFileError
+
+    try:
+        with open_regular(path) as file:
+            stamp = Stamp.of(file)
+        with TiffFile(path) as tiff:
+            return [_frames(path.absolute(), stamp, tiff)]
+    except OSError as error:
+        raise LuckyError(f"{path}: cannot be opened ({error.strerror or error}).") from error
+    except TiffFileError as error:
+        raise LuckyError(
+            f"{path}: this is not a TIFF file, although its name says so ({error}). Remove it or "
+            "choose another."
+        ) from error
+    except LuckyError:
+        raise
+    except Exception as error:  # of damaged tags tifffile may raise anything
+        raise LuckyError(
+            f"{path}: not readable as TIFF ({error}). It may be damaged or truncated."
+        ) from error
+
+
+def _frames(path: Path, stamp: Stamp, tiff: Any) -> TiffFrames:
+    kinds: Counter[Any] = Counter()
+    for series in tiff.series:
+        kinds[_kind(series)] += prod(series.shape)
+    if not kinds:
+        raise LuckyError(f"{path}: this TIFF file holds no image.")
+    kind = kinds.most_common(1)[0][0]
+    chosen = [series for series in tiff.series if _kind(series) == kind]
+    first, notes = chosen[0], []
+    if first.is_multifile:
+        raise LuckyError(f"{path}: its frames are in other files; give these files, or the folder.")
+    page = first.keyframe
+    ny, nx, samples = page.imagelength, page.imagewidth, page.samplesperpixel
+    if np.dtype(first.dtype).kind not in KINDS or page.photometric == 3:
+        what = "colours of a palette" if page.photometric == 3 else f"{first.dtype}"
+        raise LuckyError(f"{path}: its pixels are {what}; expected numbers of 8 to 64 bits.")
+    if len(first.shape) < 2 or page.imagedepth != 1:
+        raise LuckyError(f"{path}: it holds volumes, axes {first.axes}; expected frames.")
+    apart = samples > 1 and page.planarconfig == 2
+    used = (0, 1, 2) if samples >= 3 else (0,)
+    channels = _channels(first, tiff)
+    numbers = np.arange(sum(prod(series.shape) // (ny * nx * samples) for series in chosen))
+    if channels > 1:
+        numbers = numbers.reshape(_leading(first) * len(chosen))
+        numbers = np.moveaxis(numbers, first.axes.index("C"), -1)
+        if channels != 3:
+            numbers = numbers[..., 0]
+            notes.append(
+                f"{path.name}: it has {channels} channels, and the first is read; save the "
+                "channels apart for the others."
+            )
+        numbers = numbers.ravel()
+    order = "<" if tiff.byteorder == "<" else ">"
+    stored = np.dtype(first.dtype).newbyteorder(order).str
+    how: dict[str, Any] = {"stored": stored, "samples": samples, "used": used, "apart": apart}
+    offsets = _offsets(chosen, ny * nx * samples * np.dtype(stored).itemsize, stamp.size)
+    pixels: PlainPixels | PackedPages
+    if offsets is not None:
+        pixels = PlainPixels(path, stamp, offsets[numbers], (ny, nx), **how)
+    else:
+        found = [int(p.index) for series in chosen for p in series.pages]
+        if len(found) != len(numbers) and channels in (0, 1, 3):
+            raise LuckyError(f"{path}: its pages and its frames do not agree in number.")
+        packed = tuple(found[k] for k in numbers)
+        pixels = PackedPages(path, stamp, packed, (ny, nx), **how)
+        _check_packing(pixels, page)
+    if samples == 1 and channels == 3:
+        return TiffFrames(pixels, "RGB", _cards(page), f"TIFF, {first.dtype}, RGB", tuple(notes))
+    colours = "RGB" if len(used) == 3 else ""
+    told = f"TIFF, {first.dtype}, {colours or 'mono'}"
+    return TiffFrames(pixels, colours, _cards(page), told, tuple(notes))
+
+
+def _kind(series: Any) -> tuple[Any, ...]:
+    page = series.keyframe
+    return page.shape, series.dtype, page.photometric
+
+
+def _leading(series: Any) -> tuple[int, ...]:
+    """Return the sides of the axes that count frames and channels."""
+    pairs = zip(series.axes, series.shape, strict=True)
+    return tuple(side for axis, side in pairs if axis not in "YXS")
+
+
+def _channels(series: Any, tiff: Any) -> int:
+    """Return the number of channels of a hyperstack; 0 where what it counts are frames.
+
+    ImageJ calls any stack of unknown axes channels; those of a composite are.
+    """
+    sides = dict(zip(series.axes, series.shape, strict=True))
+    count = int(sides.get("C", 0))
+    others = [side for axis, side in sides.items() if axis not in "CYXS" and side > 1]
+    told = tiff.imagej_metadata or {}
+    composite = told.get("mode") in ("composite", "color") or series.kind == "ome"
+    return count if count > 1 and (others or composite) else 0
+
+
+def _offsets(chosen: Sequence[Any], each: int, size: int) -> NDArray[np.int64] | None:
+    """Return where the frames of series begin, if their pixels are plain; or else None."""
+    starts: list[int] = []
+    for series in chosen:
+        if series.dataoffset is not None:
+            count = prod(series.shape) * np.dtype(series.dtype).itemsize // each
+            starts += [series.dataoffset + k * each for k in range(count)]
+        elif all(p is not None and p.is_memmappable for p in series.pages):
+            starts += [p.dataoffsets[0] for p in series.pages]
+        else:
+            return None
+    if starts and max(starts) + each > size:
+        raise EOFError("it ends before its last frame does")
+    return np.array(starts, np.int64)
+
+
+def _check_packing(pixels: PackedPages, page: Any) -> None:
+    """Raise if tifffile cannot unpack a file here."""
+    out = np.empty((1, 1, 1), np.dtype(pixels.stored).newbyteorder("="))
+    try:
+        pixels.read_into(out, [0], Window(0, 0, 1, 1))
+    except LuckyError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        name = getattr(page.compression, "name", page.compression)
+        raise LuckyError(
+            f"{pixels.path}: its pixels are compressed ({name}). Install the package imagecodecs "
+            "to read them, or save the file without compression."
+        ) from error
+    finally:
+        _close()
+
+
+def _cards(page: Any) -> dict[str, Any]:
+    """Return what a page's tags tell, by FITS keywords."""
+    tags = page.tags
+    found = {"INSTRUME": tags.valueof("Model"), "OBSERVER": tags.valueof("Artist")}
+    return {key: value.strip("\0 ") for key, value in found.items() if isinstance(value, str)}
+
+
+def _said(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
