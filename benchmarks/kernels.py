@@ -17,8 +17,8 @@ from functools import cache
 import numpy as np
 from scipy import ndimage, special
 
-from napari_lucky.imaging.shifts import MARGIN as OURS_MARGIN
-from napari_lucky.imaging.shifts import interpolate
+from napari_lucky.imaging.interpolation import MARGIN as OURS_MARGIN
+from napari_lucky.imaging.interpolation import interpolate
 
 SIDE, AROUND = 128, 16
 PHASES = np.linspace(-0.5, 0.5, 5)

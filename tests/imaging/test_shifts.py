@@ -7,7 +7,8 @@ from napari_lucky import LuckyError, Window
 from napari_lucky.fits import FrameTable
 from napari_lucky.frames import ArrayFrames
 from napari_lucky.imaging import Shifted
-from napari_lucky.imaging.shifts import MARGIN, _weight_beside, as_shifts, interpolate, kernel
+from napari_lucky.imaging.interpolation import MARGIN, _weight_beside, interpolate, kernel
+from napari_lucky.imaging.shifts import as_shifts
 from napari_lucky.registration import Registration
 
 RNG = np.random.default_rng(2)

@@ -111,37 +111,47 @@ def fill_holes(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
     Those at the corners count half. Where all eight are masked, so is the result.
     """
-    y, x = _holes(image)
+    y, x = holes_of(image)
     if len(y) == 0:
         return image
     filled = image.copy()
-    filled[y, x] = _means_around(image, y, x)
+    near = ~deep_holes(y, x, image.shape)
+    y, x = y[near], x[near]
+    filled[y, x] = means_around(image[np.newaxis], np.zeros(len(y), np.intp), y, x)
     return filled
 
 
-def _holes(image: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def holes_of(image: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return where pixels are masked, y and x."""
     return np.divmod(np.flatnonzero(~np.isfinite(image)), image.shape[1])
 
 
-def _means_around(
-    image: NDArray[np.float32], y: NDArray[np.intp], x: NDArray[np.intp]
+BESIDE = np.array([(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx])
+"""The neighbours of a pixel."""
+
+
+def means_around(
+    images: NDArray[np.float32], frame: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]
 ) -> NDArray[np.float64]:
-    """Return the mean of the neighbours of some pixels that are not masked; NaN if all are."""
-    means = np.full(len(y), np.nan)
-    near = np.flatnonzero(~(_deep(y, *image.shape)[y] | _deep(x, *image.shape[::-1])[x]))
-    y, x = y[near], x[near]
-    total, weight = np.zeros(len(y)), np.zeros(len(y))
-    last_y, last_x = image.shape[0] - 1, image.shape[1] - 1
-    for dy, dx in ((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx):
-        there_y, there_x = np.clip(y + dy, 0, last_y), np.clip(x + dx, 0, last_x)
-        values = image[there_y, there_x]
-        good = np.isfinite(values) & (there_y == y + dy) & (there_x == x + dx)
-        good = good * (0.5 if dy and dx else 1.0)
-        total += good * np.where(good > 0, values, 0)
-        weight += good
-    means[near] = np.where(weight > 0, total / np.where(weight > 0, weight, 1), np.nan)
-    return means
+    """Return the mean of the neighbours of some pixels that are not masked; NaN if all are.
+
+    Neighbours at the corners count half.
+    """
+    there_y, there_x = y + BESIDE[:, :1], x + BESIDE[:, 1:]  # (8, n)
+    on = (there_y >= 0) & (there_y < images.shape[1]) & (there_x >= 0) & (there_x < images.shape[2])
+    values = images[frame, np.where(on, there_y, 0), np.where(on, there_x, 0)]
+    good = on & np.isfinite(values)
+    weight = good * np.where(BESIDE.all(axis=1), 0.5, 1.0)[:, np.newaxis]
+    total = (weight * np.where(good, values, 0)).sum(axis=0)
+    weight = weight.sum(axis=0)
+    return np.where(weight > 0, total / np.where(weight > 0, weight, 1), np.nan)
+
+
+def deep_holes(
+    y: NDArray[np.intp], x: NDArray[np.intp], shape: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """Return which masked pixels are in a line that is masked whole with those beside it."""
+    return np.asarray(_deep(y, *shape)[y] | _deep(x, *shape[::-1])[x])
 
 
 def _deep(at: NDArray[np.intp], lines: int, pixels: int) -> NDArray[np.bool_]:

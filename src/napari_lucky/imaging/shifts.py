@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.frames.frames import Frames, Index, View, as_float32, chain_of
+from napari_lucky.frames.frames import Frames, Index, View, chain_of
 from napari_lucky.frames.reading import read_beyond
 from napari_lucky.frames.window import Window
-from napari_lucky.imaging.convolution import correlate
-from napari_lucky.imaging.inpainting import _holes, _means_around
+from napari_lucky.imaging.interpolation import MARGIN, interpolate_frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,30 +43,64 @@ class Shifted(View):
         """Return the shifted frames asked for, (k, y, x), cut to the window."""
         window = window or Window.whole(self.shape)
         index = np.arange(self.shape[0])[frames]
-        out = np.empty((len(index), *window.shape), np.float32)
-        for k, frame in enumerate(index):
-            if np.isfinite(self.shifts[frame]).all():
-                self._read_one(int(frame), window, out[k])
-            else:
-                out[k] = np.nan
+        out = np.full((len(index), *window.shape), np.nan, np.float32)
+        whole, rest = whole_and_rest(self.shifts[index])
+        if not self.subpixel:
+            rest[:] = 0
+        some = np.flatnonzero(self._seen(whole, window))
+        for reach, chosen in ((0, ~rest[some].any(axis=1)), (MARGIN, rest[some].any(axis=1))):
+            group = some[chosen]
+            for part in _near(whole[group]):
+                members = group[part]
+                images = self._sources(index[members], whole[members], window, reach)
+                out[members] = interpolate_frames(images, rest[members]) if reach else images
         return out
 
-    def _read_one(self, frame: int, window: Window, out: NDArray[np.float32]) -> None:
-        shift = self.shifts[frame]
-        whole = np.floor(shift + 0.5).astype(int)
-        rest = shift - whole
-        reach = MARGIN if self.subpixel and rest.any() else 0
-        source = Window(
-            window.y0 - int(whole[0]) - reach,
-            window.x0 - int(whole[1]) - reach,
-            window.height + 2 * reach,
-            window.width + 2 * reach,
+    def _seen(self, whole: NDArray[np.float64], window: Window) -> NDArray[np.bool_]:
+        """Return which frames have a shift, and pixels of the sensor in the window."""
+        first, last = np.array([window.y0, window.x0]), np.array([window.y1, window.x1])
+        seen = (last - whole > 0) & (first - whole < self.shape[1:])
+        return np.asarray(seen.all(axis=1) & np.isfinite(whole).all(axis=1))
+
+    def _sources(
+        self, index: NDArray[np.intp], whole: NDArray[np.float64], window: Window, reach: int
+    ) -> NDArray[np.float32]:
+        """Return the pixels that land in the window, with a margin, (k, y, x): one read for all."""
+        y0 = window.y0 - whole[:, 0].astype(int) - reach
+        x0 = window.x0 - whole[:, 1].astype(int) - reach
+        height, width = window.height + 2 * reach, window.width + 2 * reach
+        around = Window(
+            int(y0.min()), int(x0.min()), int(np.ptp(y0)) + height, int(np.ptp(x0)) + width
         )
-        if 0 in source.clipped(self.shape).shape:
-            out[:] = np.nan
-            return
-        image = read_beyond(self.frames, np.array([frame]), source)[0]
-        out[:] = interpolate(image, rest) if reach else image
+        block = read_beyond(self.frames, index, around)
+        y0, x0 = y0 - around.y0, x0 - around.x0
+        out = np.empty((len(index), height, width), np.float32)
+        for image, pixels, y, x in zip(out, block, y0, x0, strict=True):
+            image[:] = pixels[y : y + height, x : x + width]
+        return out
+
+
+SPREAD = 32
+"""Pixels by which shifts may differ on an axis for frames to be read in one window."""
+
+
+def _near(whole: NDArray[np.float64]) -> list[NDArray[np.intp]]:
+    """Return groups of frames whose shifts are alike, so that one window holds them all."""
+    if len(whole) == 0:
+        return []
+    if (np.ptp(whole, axis=0) <= SPREAD).all():
+        return [np.arange(len(whole))]
+    _, cell = np.unique(whole // SPREAD, axis=0, return_inverse=True)
+    cell = cell.reshape(-1)
+    return [np.flatnonzero(cell == k) for k in range(cell.max() + 1)]
+
+
+def whole_and_rest(
+    shifts: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the whole pixels of shifts, and what is left, between −1/2 and 1/2."""
+    whole = np.floor(shifts + 0.5)
+    return whole, shifts - whole
 
 
 def is_shifted(frames: Frames) -> bool:
@@ -139,136 +171,3 @@ def check_shifts(
 def applied_shifts(shifts: NDArray[np.float64], subpixel: bool) -> NDArray[np.float64]:
     """Return the shifts as they are applied: rounded, unless fractions of a pixel are."""
     return shifts if subpixel else np.floor(shifts + 0.5)
-
-
-MARGIN = 6
-"""Pixels around an image that the interpolation kernel needs."""
-SAMPLINGS = (2.0, 3.0, 5.0, 7.0, 12.0)
-"""lambda F#/pixel of the stars that the kernel is made for."""
-IMPORTANCE = (1.0, 1e2, 1e4, 1e5, 1e6)
-"""Of each of them: what is sampled more finely can be moved more exactly, so it must be."""
-NODES = 64
-"""Of the integrals over frequency; with six times as many no error changes by over 1 %."""
-
-
-def interpolate(image: NDArray[np.float32], rest: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Move an image by less than a pixel, with 12 points an axis.
-
-    The kernel (`kernel`) has a sum of 1, which keeps the flux. The greatest error of a star, in
-    per cent of its peak, is 0.49, 0.023, 0.0014, 0.0004 and 0.0003 at lambda F#/pixel = 2, 3, 5, 7
-    and 12 (an Airy pattern with an
-    obstruction of 0.3 anywhere in a pixel; ``benchmarks/kernels.py`` compares more). Sampled
-    more coarsely than 2, an image does not tell what is between its pixels. A masked pixel is
-    filled from its neighbours; where it has most of the weight, the result is masked.
-
-    Parameters
-    ----------
-    image : ndarray of float32, (y + 12, x + 12)
-        The image with a margin of six pixels.
-    rest : ndarray of float, (2,)
-        (dy, dx) between −1/2 and 1/2.
-
-    Returns
-    -------
-    ndarray of float32, (y, x)
-    """
-    weights = kernel(float(rest[0])), kernel(float(rest[1]))
-    y, x = _holes(image)
-    if len(y) == 0:
-        return _convolve(image, weights)
-    means = _means_around(image, y, x)
-    unknown = np.isnan(means)  # deep in a hole; beyond the sensor's edge as a rule
-    filled = image.copy()
-    filled[y, x] = np.where(unknown, 0, means)
-    moved = _convolve(filled, weights)
-    if unknown.any():
-        with np.errstate(divide="ignore", invalid="ignore"):  # where nothing is near
-            moved /= _weight_beside(y[unknown], x[unknown], image.shape, weights)
-    moved[_weight_beside(y, x, image.shape, weights) <= 0.5] = np.nan
-    return moved
-
-
-FEW = 0.02
-"""Of an image's pixels, this part or less is few."""
-
-
-def _weight_beside(
-    y: NDArray[np.intp],
-    x: NDArray[np.intp],
-    shape: tuple[int, ...],
-    weights: tuple[NDArray[np.float64], NDArray[np.float64]],
-) -> NDArray[np.float32]:
-    """Return the weight that all but some pixels have, (y, x) without the margin.
-
-    Whole rows and columns, beyond the sensor's edge, leave a product of two profiles, and of the
-    few other pixels each takes its own weight away: quicker than a convolution.
-    """
-    rows = np.bincount(y, minlength=shape[0]) < shape[1]
-    columns = np.bincount(x, minlength=shape[1]) < shape[0]
-    single = np.asarray(rows[y] & columns[x])
-    if np.count_nonzero(single) > FEW * shape[0] * shape[1]:
-        others = np.ones(shape, np.float32)
-        others[y, x] = 0
-        return _convolve(others, weights)
-    y, x = y[single], x[single]
-    down, across = (
-        np.convolve(on, weight[::-1], "valid")
-        for on, weight in zip((rows, columns), weights, strict=True)
-    )
-    rest = np.multiply.outer(as_float32(down), as_float32(across))
-    reach = np.arange(2 * MARGIN + 1)
-    at_y, at_x = y[:, None] - reach, x[:, None] - reach  # where each is seen, with which weight
-    down, across = (
-        np.where((at >= 0) & (at < side), weight[reach], 0.0)
-        for at, side, weight in zip((at_y, at_x), rest.shape, weights, strict=True)
-    )
-    place = at_y.clip(0, rest.shape[0] - 1)[:, :, None] * rest.shape[1]
-    place = place + at_x.clip(0, rest.shape[1] - 1)[:, None, :]
-    taken = as_float32(down[:, :, None] * across[:, None])
-    np.subtract.at(rest.reshape(-1), place.ravel(), taken.ravel())
-    return rest
-
-
-def _convolve(
-    image: NDArray[np.float32], weights: tuple[NDArray[np.float64], NDArray[np.float64]]
-) -> NDArray[np.float32]:
-    return correlate(image[np.newaxis], *weights)[0]
-
-
-def kernel(fraction: float) -> NDArray[np.float64]:
-    """Return the 13 weights that give a sample at −fraction pixels, −1/2 to 1/2; one end is 0.
-
-    They come nearest to a shift of each spatial frequency nu (cycles a pixel) up to 1/2, in the
-    sense of least squares:
-
-        sum over nu of W(nu) |sum over k of w_k exp(2 pi i nu k) − exp(−2 pi i nu fraction)|²
-
-    W(nu) is about the power of a star that a pupil makes, with nothing over 1/q, added up over
-    the samplings q in proportion to their importance: the sum of q max(1 − q nu, 0)³.
-    """
-    phase = -2 * np.pi * abs(fraction) * _frequencies()[0]
-    weights = _fit() @ np.concatenate([np.cos(phase), np.sin(phase)])
-    weights = np.append(weights / weights.sum(), 0.0)
-    return weights if fraction >= 0 else weights[::-1]
-
-
-@cache
-def _frequencies() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return frequencies from 0 to 1/2, and the roots of their weights."""
-    nodes, widths = np.polynomial.legendre.leggauss(NODES)
-    frequency = (nodes + 1) / 4
-    weight = sum(
-        part * q * np.maximum(1 - q * frequency, 0) ** 3
-        for q, part in zip(SAMPLINGS, IMPORTANCE, strict=True)
-    )
-    return frequency, np.sqrt(weight * widths)
-
-
-@cache
-def _fit() -> NDArray[np.float64]:
-    """Return the matrix from the cosines and sines that are wanted to the weights, −6 to 5."""
-    frequency, root = _frequencies()
-    phase = 2 * np.pi * np.outer(frequency, np.arange(-MARGIN, MARGIN))
-    root = np.concatenate([root, root])
-    basis = np.concatenate([np.cos(phase), np.sin(phase)]) * root[:, np.newaxis]
-    return np.asarray(np.linalg.pinv(basis) * root)

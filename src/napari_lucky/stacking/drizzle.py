@@ -14,8 +14,9 @@ from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import Frames, as_float32
 from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import Window, WindowLike, as_window
-from napari_lucky.imaging.shifts import MARGIN as KERNEL
-from napari_lucky.imaging.shifts import Shifted, ShiftsLike, as_shifts, interpolate
+from napari_lucky.imaging.interpolation import MARGIN as KERNEL
+from napari_lucky.imaging.interpolation import interpolate
+from napari_lucky.imaging.shifts import Shifted, ShiftsLike, as_shifts
 from napari_lucky.stacking.mean import EqualSums, Stack, Sums, checked, stack_of
 from napari_lucky.stacking.step import StackFrames, ToStack
 from napari_lucky.steps.declaration import param
