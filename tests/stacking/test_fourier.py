@@ -59,10 +59,12 @@ def test_nothing_wraps_around():
 def test_by_tiles_or_at_once_is_the_same(monkeypatch):
     frames = RNG.normal(100, 10, (25, 80, 88)).astype(np.float32)
     whole = stack_fourier(ArrayFrames(frames), np.arange(25), WINDOW)
-    monkeypatch.setattr(of_fourier, "TILE", 25 * 40 * 7)
-    made = stack_fourier(ArrayFrames(frames), np.arange(25), WINDOW)
-    np.testing.assert_array_equal(made.image, whole.image)
-    np.testing.assert_array_equal(made.variance, whole.variance)
+    for held, spectra in ((1 << 24, 0), (2_000, 0), (25 * 300, 1 << 23)):
+        monkeypatch.setattr(of_fourier, "HELD", held)
+        monkeypatch.setattr(of_fourier, "SPECTRA", spectra)
+        made = stack_fourier(ArrayFrames(frames), np.arange(25), WINDOW)
+        np.testing.assert_array_equal(made.image, whole.image)
+        np.testing.assert_array_equal(made.variance, whole.variance)
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.3])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +12,9 @@ from napari_lucky.execution.blocks import blocks_of, map_blocks
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import Frames, as_float32
+from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import Window, WindowLike, as_window
+from napari_lucky.imaging.convolution import correlate
 from napari_lucky.imaging.inpainting import fill_holes
 from napari_lucky.imaging.shifts import is_shifted
 from napari_lucky.stacking.mean import Stack, checked, stack_mean, stack_of
@@ -22,10 +24,18 @@ from napari_lucky.steps.declaration import param
 KEEP = 0.1
 SMOOTH = 2.0
 """Full width at half maximum, in 1/window, of the amplitudes' smoothing before they are ranked."""
-TILE = 1 << 22
-"""Coefficients held at a time, 48 MB with their amplitudes: so many a tile of frequencies."""
+HELD = 1 << 24
+"""Amplitudes held at a time, 64 MB: of more, the least are dropped on the way."""
+SPECTRA = 1 << 23
+"""Coefficients held at a time, 64 MB: of more, frames are read and transformed twice."""
+ABOUT = 256
+"""Frames either side of the bound of the choice whose mean counts as the value there, at most."""
+SAMPLE = 256
+"""Frames, spread over the run, whose mean fills holes and tells the background."""
 GROUPS = 15
-"""Parts of the run whose scatter tells the variance."""
+"""Parts of the run whose scatter gives the variance."""
+TOGETHER = 4
+"""Blocks of frames whose sums are one result; a sum is as large as several frames."""
 
 
 def stack_fourier(
@@ -60,8 +70,8 @@ def stack_fourier(
     what : str
         What is done, for the person who waits.
     job : Job
-        Progress, executor, checkpoint; see `Job`. The frames are read once for the mean, and once
-        for each tile of frequencies that fits into memory.
+        Progress, executor, checkpoint; see `Job`. Frames are read and transformed twice, once
+        where their spectra fit into memory; the work grows with their number.
 
     Returns
     -------
@@ -81,103 +91,225 @@ def stack_fourier(
     StackFourier(fraction=fraction)  # raises if it makes no sense
     index = checked(frames, index, window)
     padded = _Padded.around(frames, index, window, what, job)
-    choice = _Choice(len(index), fraction)
-    rows, columns = padded.shape[0], padded.shape[1] // 2 + 1
-    made = np.empty((1 + choice.groups, rows, columns), np.complex128)
-    step = max(1, TILE // (len(index) * columns))
-    tiles = [slice(y, min(y + step, rows)) for y in range(0, rows, step)]
-    for number, tile in enumerate(tiles, start=1):
-        told = f"{what}, frequencies {number} of {len(tiles)}"
-        made[:, tile] = _means_of(frames, index, padded, tile, choice, told, job)
-    images = padded.images(made)
+    choice = _Choice.of(len(index), fraction)
+    held: _Held = {} if len(index) * padded.size <= SPECTRA else None
+    bounds, coverage = _bounds(frames, index, padded, choice, held, what, job)
+    sums = _chosen_sums(frames, index, padded, choice, bounds, held, what, job)
+    images = padded.images(sums.means(choice))
     image, parts = images[0] + padded.background, images[1:]
     variance = np.full(window.shape, np.nan)
     if choice.groups > 1:
         variance = (parts**2).sum(axis=0) * choice.groups / (choice.groups - 1)
-    covered = padded.coverage > 0
+    covered = coverage > 0
     image, variance = (np.where(covered, pixels, np.nan) for pixels in (image, variance))
-    return stack_of(image, padded.coverage, choice.kept, variance, shifted=is_shifted(frames))
+    return stack_of(image, coverage, choice.kept, variance, shifted=is_shifted(frames))
 
 
-def _means_of(
+_Held = dict[int, NDArray[np.complex64]] | None
+"""The spectra of blocks of frames, by their first frame, where all fit into memory."""
+
+
+def _bounds(
     frames: Frames,
     index: NDArray[np.intp],
     padded: _Padded,
-    tile: slice,
     choice: _Choice,
+    held: _Held,
     what: str,
     job: Job,
-) -> NDArray[np.complex128]:
-    """Return the means at some rows of frequencies, (1 + groups, y, x)."""
-    shape = (tile.stop - tile.start, padded.shape[1] // 2 + 1, len(index))
-    spectra, amplitudes = np.empty(shape, np.complex64), np.empty(shape, np.float32)
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Return the amplitudes that decide, (3, frequency), and the coverage; fill `held`."""
+    blocks = padded.blocks(len(index))
+    bounds = np.empty((3, padded.size), np.float32)
+    coverage = np.zeros([part.stop - part.start for part in padded.inner], np.int32)
+    step = max(1, HELD // min(len(index), choice.most + choice.most // 4 + 1))
+    tiles = [slice(at, min(at + step, padded.size)) for at in range(0, padded.size, step)]
+    keep = held is not None
+    for number, tile in enumerate(tiles, start=1):
 
-    def read(block: slice) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
-        spectrum, amplitude = padded.spectra(frames.read(index[block], padded.window))
-        return spectrum[:, tile], amplitude[:, tile]
+        def measure(block: slice, tile: slice = tile) -> tuple[Any, ...]:
+            pixels = as_float32(frames.read(index[block], padded.window))
+            spectra = padded.spectra(pixels)
+            return (
+                spectra if keep else None,
+                padded.amplitudes(spectra)[:, tile],
+                padded.covered(pixels),
+            )
 
-    blocks = blocks_of(len(index), padded.shape[0] * padded.shape[1])
-    for block, made in zip(blocks, map_blocks(read, blocks, what=what, job=job), strict=True):
-        for held, part in zip((spectra, amplitudes), made, strict=True):
-            held[..., block] = np.moveaxis(part, 0, -1)
-    rows = [slice(y, y + 1) for y in range(shape[0])]
-    # where the spectra are
-    found = map_blocks(lambda row: choice.means(spectra[row], amplitudes[row]), rows)
-    means = np.concatenate(list(found), axis=1)
-    if tile.start == 0:
-        means[:, 0, 0] = choice.plain_means(spectra[0, 0])
-    return means
+        greatest = _Greatest(tile.stop - tile.start, len(index), choice)
+        part = "" if len(tiles) == 1 else f" {number} of {len(tiles)}"
+        made = map_blocks(measure, blocks, what=f"{what}, amplitudes{part}", job=job)
+        for block, (spectra, amplitudes, covered) in zip(blocks, made, strict=True):
+            greatest.add(amplitudes)
+            if held is not None:
+                held[block.start] = spectra
+            if number == 1:
+                coverage += covered
+        bounds[:, tile] = greatest.bounds()
+    bounds[1:, 0] = 0  # the flux is the mean of all
+    return bounds, coverage
 
 
+def _chosen_sums(
+    frames: Frames,
+    index: NDArray[np.intp],
+    padded: _Padded,
+    choice: _Choice,
+    bounds: NDArray[np.float32],
+    held: _Held,
+    what: str,
+    job: Job,
+) -> _ChosenSums:
+    blocks = padded.blocks(len(index))
+
+    def add(several: slice) -> _ChosenSums:
+        sums = _ChosenSums.none(choice, padded.size)
+        for block in blocks[several]:
+            spectra = (
+                padded.spectra(as_float32(frames.read(index[block], padded.window)))
+                if held is None
+                else held[block.start]
+            )
+            sums.add(spectra, padded.amplitudes(spectra), bounds, choice.group[block])
+        return sums
+
+    total = _ChosenSums.none(choice, padded.size)
+    several = [slice(k, min(k + TOGETHER, len(blocks))) for k in range(0, len(blocks), TOGETHER)]
+    if held is not None:
+        job = replace(job, executor=None)  # where the spectra are
+    for sums in map_blocks(add, several, what=what, job=job):
+        total.merge(sums)
+    return total
+
+
+@dataclass(frozen=True, eq=False)
 class _Choice:
-    """Which of n frames are averaged at a frequency, and in which groups they are."""
+    """How many of n frames are averaged at a frequency, and in which groups all are."""
 
-    def __init__(self, n: int, fraction: float) -> None:
-        self.groups = min(GROUPS, n)
-        self.group = np.arange(n) % self.groups
-        self.fraction = fraction
-        self.kept = self._of(n)
-        self.sizes = np.bincount(self.group)
+    kept: int
+    about: int  # either side of the bound
+    group: NDArray[np.intp]
 
-    def _of(self, n: int) -> int:
-        return max(1, round(self.fraction * n))
+    @classmethod
+    def of(cls, n: int, fraction: float) -> _Choice:
+        kept = max(1, round(fraction * n))
+        return cls(kept, max(1, min(kept // 2, ABOUT)), np.arange(n) % min(GROUPS, n))
 
-    def means(
-        self, spectra: NDArray[np.complex64], amplitudes: NDArray[np.float32]
-    ) -> NDArray[np.complex128]:
-        """Return the mean of those with the greatest amplitudes, and what each group makes of it.
+    @property
+    def groups(self) -> int:
+        """How many groups there are."""
+        return int(self.group.max()) + 1
 
-        Of (y, x, n) that is (1 + groups, y, x). A group changes the mean by its own chosen values,
-        and by moving the bound of the choice: it is the sum of its frames' influence functions,
+    @property
+    def most(self) -> int:
+        """How many of the greatest amplitudes decide."""
+        return min(len(self.group), self.kept + self.about)
+
+    @property
+    def ranks(self) -> tuple[int, int, int]:
+        """The first amplitude about the bound, the last that is chosen, the last about the bound.
+
+        Counted from the greatest, which is 0.
+        """
+        return self.kept - self.about, self.kept - 1, self.most - 1
+
+
+class _Greatest:
+    """The greatest amplitudes at some frequencies, of frames that come one after the other."""
+
+    def __init__(self, frequencies: int, n: int, choice: _Choice) -> None:
+        self.choice = choice
+        room = min(n, max(choice.most + 1, HELD // frequencies))
+        self.below = np.empty((frequencies, room), np.float32)  # minus the amplitudes
+        self.filled = 0
+
+    def add(self, amplitudes: NDArray[np.float32]) -> None:
+        """Add those of some frames, (k, frequency)."""
+        at, k = 0, len(amplitudes)
+        while at < k:
+            if self.filled == self.below.shape[1]:
+                self._order([self.choice.most - 1])
+                self.filled = self.choice.most
+            some = min(k - at, self.below.shape[1] - self.filled)
+            np.negative(
+                amplitudes[at : at + some].T, out=self.below[:, self.filled : self.filled + some]
+            )
+            at, self.filled = at + some, self.filled + some
+
+    def _order(self, ranks: list[int]) -> None:
+        filled = self.below[:, : self.filled]
+        step = max(1, (1 << 20) // self.filled)
+        parts = [slice(at, at + step) for at in range(0, len(filled), step)]
+        for _ in map_blocks(lambda part: filled[part].partition(ranks, axis=1), parts):
+            pass
+
+    def bounds(self) -> NDArray[np.float32]:
+        """Return the amplitudes of the choice's ranks, (3, frequency)."""
+        ranks = list(self.choice.ranks)
+        self._order(sorted(set(ranks)))
+        return -self.below[:, ranks].T
+
+
+@dataclass(eq=False)
+class _ChosenSums:
+    """Sums over the frames that are chosen, by group, and over those about the bound."""
+
+    light: NDArray[np.complex128]  # (group, frequency)
+    count: NDArray[np.int32]
+    at_bound: NDArray[np.complex128]  # (frequency,)
+    beside: NDArray[np.int32]
+
+    @classmethod
+    def none(cls, choice: _Choice, size: int) -> _ChosenSums:
+        shape = choice.groups, size
+        return cls(
+            np.zeros(shape, complex),
+            np.zeros(shape, np.int32),
+            np.zeros(size, complex),
+            np.zeros(size, np.int32),
+        )
+
+    def add(
+        self,
+        spectra: NDArray[np.complex64],
+        amplitudes: NDArray[np.float32],
+        bounds: NDArray[np.float32],
+        groups: NDArray[np.intp],
+    ) -> None:
+        """Add frames, (k, frequency), which are in these groups."""
+        first, last, end = bounds
+        for spectrum, amplitude, group in zip(spectra, amplitudes, groups, strict=True):
+            chosen = amplitude >= last
+            self.light[group] += spectrum * chosen
+            self.count[group] += chosen
+            near = np.flatnonzero((amplitude >= end) & (amplitude <= first))
+            self.at_bound[near] += spectrum[near]
+            self.beside[near] += 1
+
+    def merge(self, other: _ChosenSums) -> None:
+        """Add the sums over other frames."""
+        for name, total in vars(other).items():
+            vars(self)[name] += total
+
+    def means(self, choice: _Choice) -> NDArray[np.complex128]:
+        """Return the mean of those chosen, and what each group makes of it, (1 + groups, size).
+
+        A group changes the mean by its own chosen values, and by moving the bound of the choice:
+        it is the sum of its frames' influence functions,
 
             (c − b) / kept if it is chosen, else 0;  plus (b − mean) / n
 
-        where b is the mean of the values about the bound, half as many as are kept either side.
+        where b is the mean of the values about the bound, half as many as are kept either side,
+        and 256 at most.
         """
-        n, kept = amplitudes.shape[-1], self.kept
-        near = max(1, kept // 2)
-        most = min(n, kept + near)
-        best = np.argpartition(-amplitudes, most - 1, axis=-1)[..., :most]
-        order = np.argsort(-np.take_along_axis(amplitudes, best, axis=-1), axis=-1)
-        best = np.take_along_axis(best, order, axis=-1)
-        chosen = np.take_along_axis(spectra, best, axis=-1)
-        at_bound = chosen[..., kept - near : kept + near].mean(axis=-1, dtype=np.complex128)
-        chosen, group = chosen[..., :kept], self.group[best[..., :kept]]
-        mean = chosen.mean(axis=-1, dtype=np.complex128)
+        kept = self.count.sum(axis=0)
+        mean = self.light.sum(axis=0) / kept
+        bound = self.at_bound / np.maximum(self.beside, 1)
         made = [mean]
-        for g, size in enumerate(self.sizes) if self.groups > 1 else ():
-            own = group == g
-            light = np.where(own, chosen, 0).sum(axis=-1, dtype=np.complex128)
-            off = light - own.sum(axis=-1) * at_bound
-            made.append(off / kept + size / n * (at_bound - mean))
+        if choice.groups > 1:
+            shares = np.bincount(choice.group)[:, np.newaxis] / len(choice.group)
+            made.extend((self.light - self.count * bound) / kept + shares * (bound - mean))
         return np.stack(made)
-
-    def plain_means(self, values: NDArray[np.complex64]) -> NDArray[np.complex128]:
-        """Return the same of n values that are all averaged."""
-        mean = values.mean(dtype=np.complex128)
-        groups = range(self.groups) if self.groups > 1 else ()
-        parts = [(values[self.group == g] - mean).sum() / len(values) for g in groups]
-        return np.array([mean, *parts])
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,9 +321,8 @@ class _Padded:
     at: tuple[int, int]  # where `window` begins in it
     inner: tuple[slice, slice]  # where the stack's window is in it
     taper: NDArray[np.float32]
-    mean: NDArray[np.float32]  # of the frames in `window`, without holes
+    mean: NDArray[np.float32]  # of a sample of the frames in `window`, without holes
     background: float
-    coverage: NDArray[np.int32]  # of the stack's window
 
     @classmethod
     def around(
@@ -211,12 +342,11 @@ class _Padded:
             tapers.append(np.concatenate([ramp, np.ones(side), np.sin(np.pi / 2 * rest) ** 2]))
         around = Window(window.y0 - margins[0], window.x0 - margins[1], *sides)
         on = around.clipped(frames.shape)
-        stack = stack_mean(frames, index, on, what=f"{what}, mean", job=job)
-        mean = stack.image
+        some = index[spread_over(len(index), SAMPLE)]
+        mean = stack_mean(frames, some, on, what=f"{what}, mean", job=job).image
         border = np.concatenate([mean[0], mean[-1], mean[:, 0], mean[:, -1]])
         known = border[np.isfinite(border)]
         background = float(np.median(known)) if len(known) else 0.0
-        cut = Window(window.y0 - on.y0, window.x0 - on.x0, *window.shape).slices
         return cls(
             on,
             (sides[0], sides[1]),
@@ -225,32 +355,68 @@ class _Padded:
             as_float32(np.outer(*tapers)),
             np.where(np.isfinite(mean), mean, np.float32(background)),
             background,
-            stack.coverage[cut],
         )
 
-    def spectra(self, pixels: NDArray[Any]) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
-        """Return the Fourier transforms of frames, half planes, and their smoothed amplitudes."""
+    @property
+    def size(self) -> int:
+        """How many frequencies there are in half a plane."""
+        return self.shape[0] * (self.shape[1] // 2 + 1)
+
+    def blocks(self, n: int) -> list[slice]:
+        """Return blocks of n frames."""
+        return blocks_of(n, self.shape[0] * self.shape[1])
+
+    def spectra(self, pixels: NDArray[np.float32]) -> NDArray[np.complex64]:
+        """Return the Fourier transforms of frames, half planes, (k, frequency)."""
         import scipy.fft
-        from scipy import ndimage
 
         light = np.zeros((len(pixels), *self.shape), np.float32)
+        if not np.isfinite(pixels).all():
+            pixels = np.array([self._filled(image) for image in pixels])
         rows, columns = Window(*self.at, *self.window.shape).slices
-        for k, image in enumerate(as_float32(pixels)):
-            filled = fill_holes(image)
-            filled = np.where(np.isfinite(filled), filled, self.mean)
-            light[k, rows, columns] = filled - np.float32(self.background)
-        spectra = scipy.fft.fft2(light * self.taper)
-        width = [side / (part.stop - part.start) for side, part in zip(self.shape, self.inner)]  # noqa: B905
-        sigma = (0.0, *(SMOOTH / 2.355 * w for w in width))
-        amplitudes = ndimage.gaussian_filter(np.abs(spectra), sigma, mode="wrap")
-        half = self.shape[1] // 2 + 1
-        return spectra[..., :half], amplitudes[..., :half]
+        np.subtract(pixels, np.float32(self.background), out=light[:, rows, columns])
+        light *= self.taper
+        return np.asarray(scipy.fft.rfft2(light)).reshape(len(light), -1)
+
+    def _filled(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        filled = fill_holes(image)
+        return np.where(np.isfinite(filled), filled, self.mean)
+
+    def amplitudes(self, spectra: NDArray[np.complex64]) -> NDArray[np.float32]:
+        """Return the amplitudes of spectra, smoothed over two frequencies, (k, frequency)."""
+        columns = self.shape[1] // 2 + 1
+        half = np.abs(spectra).reshape(len(spectra), self.shape[0], columns)
+        weights = []
+        for side, part in zip(self.shape, self.inner, strict=True):
+            sigma = SMOOTH / 2.355 * side / (part.stop - part.start)
+            reach = int(4 * sigma + 0.5)
+            weight = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+            weights.append(weight / weight.sum())
+        down, across = (len(weight) // 2 for weight in weights)
+        # what is beyond the half plane is |F(−k)| = |F(k)|
+        x = np.arange(-across, columns + across) % self.shape[1]
+        mirrored = x > self.shape[1] // 2
+        y = np.arange(-down, self.shape[0] + down) % self.shape[0]
+        rows = np.where(mirrored, (-y[:, np.newaxis]) % self.shape[0], y[:, np.newaxis])
+        whole = half[:, rows, np.where(mirrored, self.shape[1] - x, x)]
+        return correlate(whole, *weights).reshape(len(spectra), -1)
+
+    def covered(self, pixels: NDArray[np.float32]) -> NDArray[np.int32]:
+        """Return how many frames have a value in each pixel of the stack's window."""
+        rows, columns = self.inner
+        part = pixels[
+            :,
+            rows.start - self.at[0] : rows.stop - self.at[0],
+            columns.start - self.at[1] : columns.stop - self.at[1],
+        ]
+        return np.isfinite(part).sum(axis=0, dtype=np.int32)
 
     def images(self, spectra: NDArray[np.complex128]) -> NDArray[np.float64]:
         """Return what spectra are of, in the stack's window, without the background."""
         import scipy.fft
 
-        images = scipy.fft.irfft2(spectra, s=self.shape)
+        half = spectra.reshape(len(spectra), self.shape[0], self.shape[1] // 2 + 1)
+        images = scipy.fft.irfft2(half, s=self.shape)
         return np.asarray(images[(slice(None), *self.inner)])
 
 
