@@ -67,7 +67,7 @@ def test_a_run_whose_names_are_not_utf8_is_processed_and_its_recipe_replayed(tmp
     assert image.history[0].inputs["first"] == r"fr\xe4me_0.fits"
     assert main(["flat", str(folder), "-o", str(tmp_path / "flat")]) == 0
     capsys.readouterr()
-    assert main(["process", str(folder / os.fsdecode(b"n\xf6.fits")), "-o", str(tmp_path)]) == 2
+    assert main(["process", str(folder / os.fsdecode(b"n\xf6.fits")), "-o", str(tmp_path)]) == 3
     assert r"n\xf6.fits: there is no such file" in capsys.readouterr().err
 
 

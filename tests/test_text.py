@@ -105,6 +105,17 @@ def test_names_do_nothing_to_the_terminal(tmp_path):
 def test_any_encoding_will_do(monkeypatch):
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", stream)
-    say("± 3 \x1b")
+    say("± 3 \x1b µm × λ, é and 星")
     stream.flush()
-    assert stream.buffer.getvalue() == b"\\xb1 3 \\x1b\n"
+    assert stream.buffer.getvalue() == b"+/- 3 \\x1b um x lambda, \\xe9 and \\u661f\n"
+
+
+@pytest.mark.parametrize("arguments", [["process", "--help"], ["process", "µ", "-o", "out"]])
+def test_the_c_locale_will_do(arguments, tmp_path):
+    c = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0"}
+    asked = [sys.executable, "-m", "napari_lucky", *arguments]
+    done = subprocess.run(asked, capture_output=True, env=c, cwd=tmp_path)
+    assert done.returncode == (0 if "--help" in arguments else 3)
+    told = (done.stdout + done.stderr).decode("ascii")
+    assert "Traceback" not in told
+    assert ("0 sigma" in told) == ("--help" in arguments)

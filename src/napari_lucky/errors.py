@@ -1,17 +1,42 @@
-"""The errors that are meant for the person in front of the screen."""
+"""The errors that are meant for the person in front of the screen, and exit statuses."""
+
+from typing import ClassVar
 
 from napari_lucky.text import readable
 
+DONE, UNSAID, USAGE, INPUT, DOUBTFUL, NOTHING = range(6)
+STATUSES = {
+    DONE: "done",
+    UNSAID: "done, but stdout cannot be written",
+    USAGE: "the command line or a value cannot be used, or OUT cannot be written",
+    INPUT: "an input cannot be used: not there, damaged, of another shape, without a star",
+    DOUBTFUL: "done, but doubtful: more than --max-lost of the frames are damaged or have no star",
+    NOTHING: "nothing to do: OUT holds the results (--skip-existing)",
+    129: "ended by SIGHUP",
+    130: "interrupted (Ctrl-C)",
+    143: "ended by SIGTERM",
+}
+"""What the exit status of the command line says."""
+
 
 class LuckyError(ValueError):
-    """Something the user gave cannot be used.
+    """Something the user gave cannot be used: an input, if no subclass says otherwise.
 
     Its message is a whole sentence: which file or parameter, what was found, what was
     expected, what to do. The docks and the command line show it as it is, without a traceback.
     """
 
+    status: ClassVar[int] = INPUT
+    """The exit status of the command line."""
+
     def __str__(self) -> str:
         return readable(super().__str__())
+
+
+class UsageError(LuckyError):
+    """What was asked for cannot be done: a parameter, a window, a place for the results."""
+
+    status = USAGE
 
 
 class NoStarError(LuckyError):

@@ -54,6 +54,33 @@ def _spelt(found: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
+PLAIN = {
+    "×": "x", "·": "*", "−": "-", "–": "-", "—": "-", "±": "+/-", "…": "...", "→": "->",
+    "≥": ">=", "≤": "<=", "°": " deg", "²": "^2", "³": "^3", "µ": "u", "μ": "u", "λ": "lambda",
+    "σ": "sigma", "χ": "chi", "ρ": "rho", "π": "pi", "φ": "phi", "“": '"', "”": '"', "‘": "'",
+    "’": "'", "‹": "<", "▸": ">", "√": "sqrt", "″": '"', "′": "'",
+}  # fmt: skip
+"""Signs of the field, as they are typed where a terminal knows ASCII alone."""
+
+
+def encodable(text: str, encoding: str) -> str:
+    r"""Return a text as a terminal of an encoding can show it: × as x, other signs as \xe9."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        shown = "".join(_plain_sign(sign, encoding) for sign in text)
+        return shown.encode(encoding, "backslashreplace").decode(encoding)
+    return text
+
+
+def _plain_sign(sign: str, encoding: str) -> str:
+    try:
+        sign.encode(encoding)
+    except UnicodeEncodeError:
+        return PLAIN.get(sign, sign)
+    return sign
+
+
 def plain(text: str) -> str:
     """Return a text for a window, which would take tags in it for markup."""
     return TAG.sub("‹", printable(text))

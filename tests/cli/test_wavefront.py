@@ -128,7 +128,7 @@ def test_the_files_hold_what_python_measures(done, data, simulated):
     found = [float(row["coefficient_nm"]) for row in rows_of(done / "zernike.csv")]
     np.testing.assert_allclose(found, wavefront.coefficients_nm, rtol=1e-6, atol=1e-6)
     told = json.loads((done / "summary.json").read_text("utf-8"))
-    assert told["rms_nm"] == pytest.approx(wavefront.rms_nm)
+    assert told["figures"]["rms_nm"] == pytest.approx(wavefront.rms_nm)
     image = fits.getdata(done / "wavefront.fits")
     np.testing.assert_allclose(image, wavefront.image_nm, rtol=1e-5, atol=1e-4)
     assert (done / "report.png").read_bytes().startswith(b"\x89PNG")
@@ -142,10 +142,8 @@ def test_it_is_near_the_truth(done, simulated):
     error = np.array(found) - truth
     assert np.sqrt((error**2).sum()) < 633 / 150
     told = json.loads((done / "summary.json").read_text("utf-8"))
-    assert told["frames_used"] == N - 1
-    assert told["frames_dropped"] == {"saturated": 1, "not_fitted": 0}
-    assert told["frames_given"] == N
-    assert any("1 frames with saturated pixels" in note for note in told["notes"])
+    assert told["counts"] == {"frames": N, "used": N - 1, "saturated": 1, "not_fitted": 0}
+    assert any("1 frames with saturated pixels" in notice["text"] for notice in told["notices"])
     rows = rows_of(done / "per_frame.csv")
     assert [int(row["frame"]) for row in rows] == used
     assert rows[-1]["file"] == f"AF_{N}.fits"

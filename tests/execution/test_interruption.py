@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSI
 
 SCRIPT = """
 import os, signal, sys
-from napari_lucky.cli import main as cli
+from napari_lucky.cli import main as cli, terminal
 from napari_lucky.execution import checkpoint
 from napari_lucky.pipeline import results_folder as outputs
 
@@ -34,7 +34,7 @@ def while_measuring(self, done, total, what):
         end()
 
 if when == "measuring":
-    cli.Meter.__call__ = while_measuring
+    terminal.Meter.__call__ = while_measuring
 else:
     write = outputs.write_text
     outputs.write_text = lambda *given: end(write(*given))

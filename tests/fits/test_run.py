@@ -37,7 +37,7 @@ def values(run) -> list[int]:
 
 
 def reasons(run) -> dict[str, str]:
-    return {path.name: reason for path, reason in run.left_out}
+    return {left.path.name: left.reason for left in run.left_out}
 
 
 def test_frames_come_in_natural_order(tmp_path):
@@ -279,7 +279,7 @@ def test_images_of_one_family_of_extensions_are_the_frames(tmp_path, names, expe
     run = open_run(path)
     assert values(run) == expected
     left_out = [f"its {name} image; the frames are SCI images" for name in ("ERR", "DQ")]
-    assert sorted(reason for _, reason in run.left_out) == sorted(
+    assert sorted(left.reason for left in run.left_out) == sorted(
         left_out * (names.count("ERR") if "ERR" in names else 0)
     )
 

@@ -12,6 +12,7 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.frames.history import history_cards, read_history
 from napari_lucky.frames.window import Window
 from napari_lucky.pipeline.recipe import (
+    Accept,
     Input,
     Recipe,
     read_recipe,
@@ -66,6 +67,7 @@ FULL = Recipe(
     Rank(metric="gradient", smooth=0.1 + 0.2, sampling=7.5, obstruction=0.1 + 0.2),
     Select(keep=25, above=0.1 + 0.7, add=(5, 17), drop=(3,)),
     StackDrizzle(scale=1.5, drop=0.5, subpixel=False),
+    Accept(min_frames=20, max_lost=30),
     Output(integers="60000,14", plain=True),
     start=3,
     stop=190,

@@ -70,8 +70,8 @@ def test_older_results_are_replaced_and_others_files_are_not(result, tmp_path):
         write_results(without, tmp_path)
     assert contents(tmp_path) == before
     write_results(without, tmp_path, overwrite=True)
-    left = {"focus.fits", "long_exposure.fits", "frames.csv", "recipe.toml", "mine.txt"}
-    assert {p.name for p in tmp_path.iterdir()} == left
+    left = {"focus.fits", "long_exposure.fits", "frames.csv", "recipe.toml", "summary.json"}
+    assert {p.name for p in tmp_path.iterdir()} == left | {"mine.txt"}
 
 
 def test_plain_images_have_no_extensions(result, tmp_path):

@@ -47,6 +47,7 @@ OTHER = {
     "select": {"keep": 25, "above": -1e-9, "add": [5, 17], "drop": [3]},
     "stack": {"subpixel": False, "sigma": 2.5, "power": 2.0, "fraction": 0.2, "scale": 1.5}
     | {"drop": 0.5},
+    "accept": {"min_frames": 20, "max_lost": 0.1},
     "output": {"integers": "60000,14", "plain": True},
 }
 """Of every parameter a value that is not its default."""

@@ -98,22 +98,20 @@ def test_the_summary(tmp_path):
     wavefront = made()
     write_wavefront(measured(wavefront), tmp_path)
     told = json.loads((tmp_path / "summary.json").read_text("utf-8"))
-    assert told["rms_nm"] == wavefront.rms_nm
-    assert told["strehl"] == wavefront.strehl
-    assert told["d_over_r0"] == 3.25
-    assert told["d_over_r0_sigma"] == 0.125
-    assert told["frames_used"] == 5
-    assert told["frames_dropped"] == {"saturated": 2, "not_fitted": 1}
-    assert told["frames_given"] == 12
+    assert told["figures"]["rms_nm"] == wavefront.rms_nm
+    assert told["figures"]["strehl"] == wavefront.strehl
+    assert told["figures"]["d_over_r0"] == 3.25
+    assert told["figures"]["d_over_r0_sigma"] == 0.125
+    assert told["counts"] == {"frames": 12, "used": 5, "saturated": 2, "not_fitted": 1}
     assert told["defocus"] == {"waves": -1.5, "fitted": False}
     assert told["telescope"]["sampling_px"] == pytest.approx(3.0)
     assert told["choice"] == {"by": "random", "count": 6, "seed": 5}
-    assert told["notes"] == ["A note."]
-    assert told["inputs"]["dark"] == "/data/dark.fits"
+    assert told["notices"] == [{"level": "warning", "text": "A note.", "file": None}]
+    assert told["input"]["dark"] == "/data/dark.fits"
     mode = told["modes"][1]
     assert mode["name"] == "astigmatism 45°"
     assert mode["rms_nm_without"] == pytest.approx(wavefront.without[1, 0])
-    assert mode["strehl_without"] > told["strehl"]
+    assert mode["strehl_without"] > told["figures"]["strehl"]
 
 
 def test_a_single_frame_has_no_error(tmp_path):
@@ -139,8 +137,8 @@ def test_stacks_have_no_frames(tmp_path):
     assert {file.name for file in tmp_path.iterdir()} == set(NAMES) - {"per_frame.csv"}
     told = json.loads((tmp_path / "summary.json").read_text("utf-8"))
     assert told["method"] == "stacks"
-    assert told["d_over_r0"] is None
-    assert told["blur_px"] == 2.5
+    assert "d_over_r0" not in told["figures"]
+    assert told["figures"]["blur_px"] == 2.5
     assert [row["sigma_nm"] for row in lines(tmp_path / "zernike.csv")] == ["0.5"] * 12
     (again,) = read_saved(tmp_path / "wavefront.fits")
     assert again.history[-1].name == "wavefront of stacks"

@@ -26,6 +26,7 @@ from napari_lucky.frames.sensor_image import (
     median_of,
     rows_of,
 )
+from napari_lucky.notices import Notice
 
 SUBTRACTED, NORMALISED = "subtract dark", "normalise flat"
 """Names of the steps that tell what was done to a flat already."""
@@ -197,7 +198,8 @@ def kind_notes(path: str | Path | None, kind: str) -> list[str]:
     name = "" if path is None else Path(path).name
     if not SAYS[other].search(name) or SAYS[kind].search(name):
         return []
-    return [f"{name} is given as the {kind}: check that dark and flat are not swapped."]
+    told = f"{name} is given as the {kind}: check that dark and flat are not swapped."
+    return [Notice(told, file=path or "")]
 
 
 def _header_with(frames: Frames, keyword: str) -> Mapping[str, Any]:

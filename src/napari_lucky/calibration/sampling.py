@@ -23,6 +23,7 @@ from napari_lucky.imaging.inpainting import fill
 from napari_lucky.imaging.noise import Noise, sample_noise
 from napari_lucky.imaging.power_spectrum import COARSEST, FINEST, cut_off, mean_power
 from napari_lucky.imaging.star_image import border, border_spread, levelled
+from napari_lucky.notices import info
 from napari_lucky.optics.telescope_header import header_telescope
 
 SAMPLES, FEWEST, FRAME_PIXELS = (64, 256), 8, 1 << 14
@@ -132,7 +133,10 @@ class Sampling:
             What the smoothing is for: "tracking" or "ranking", or both.
         """
         light = () if self.star or method == "correlation" else (self.tell_light(),)
-        return (*((self.smoothing_note(*uses),) if uses else ()), *light)
+        smoothing = self.smoothing_note(*uses) if uses else ""
+        if self.sure and not self._header_is_wrong:
+            smoothing = info(smoothing)
+        return (*((smoothing,) if uses else ()), *light)
 
     def doubts(self, method: str, *uses: str) -> tuple[str, ...]:
         """Return what `tell` does, of the smoothing only where frames and header disagree."""

@@ -17,8 +17,8 @@ from napari_lucky.cli.options import (
     whole_telescope,
     window,
 )
-from napari_lucky.cli.terminal import Meter, say, warn
-from napari_lucky.errors import LuckyError
+from napari_lucky.cli.terminal import Meter, say, say_summary, warn
+from napari_lucky.errors import UsageError
 from napari_lucky.execution.job import Job
 from napari_lucky.frames.window import Window
 
@@ -79,7 +79,7 @@ def _ring(text: str) -> tuple[float, float]:
     try:
         inner, outer = (float(part) for part in text.split(","))
     except ValueError:
-        raise LuckyError(f"{text!r} is not INNER,OUTER: two radii in pixels, as 56,63") from None
+        raise UsageError(f"{text!r} is not INNER,OUTER: two radii in pixels, as 56,63") from None
     return inner, outer
 
 
@@ -87,6 +87,7 @@ def run_figures(given: argparse.Namespace) -> int:
     """Do `napari-lucky figures`."""
     from napari_lucky.optics.diffraction import Diffraction
     from napari_lucky.pipeline.results_folder import check_out
+    from napari_lucky.pipeline.summary import read_summary
     from napari_lucky.psf.bootstrap import RESAMPLES
     from napari_lucky.psf.job import inputs_of_images, measure_psf_files
     from napari_lucky.psf.output import NAMES, write_figures
@@ -95,7 +96,7 @@ def run_figures(given: argparse.Namespace) -> int:
 
     telescope = whole_telescope(given)
     if given.psf is not None and telescope:
-        raise LuckyError("--psf says what the telescope would; leave the telescope's options out.")
+        raise UsageError("--psf says what the telescope would; leave the telescope's options out.")
     recipe = PsfRecipe(given.aperture, given.ring, given.level, given.integration)
     inputs = {**inputs_of_images(given.images), **telescope_input(given)}
     check_out(given.out, given.overwrite, NAMES, inputs)
@@ -116,7 +117,9 @@ def run_figures(given: argparse.Namespace) -> int:
         )
     finally:
         meter.clear()
-    files = write_figures(measured, given.out, report=given.report, overwrite=given.overwrite)
+    files = write_figures(
+        measured, given.out, report=given.report, overwrite=given.overwrite, notices=notes
+    )
     for note in notes:
         warn(note)
     good = [row for row in measured.rows if row.figures is not None]
@@ -124,4 +127,5 @@ def run_figures(given: argparse.Namespace) -> int:
         say(tell_row(row))
     more = f"{len(good)} images; " if len(good) > 3 else ""
     say(f"{more}wrote {', '.join(file.name for file in files)} to {given.out}")
+    say_summary(read_summary(given.out))
     return 0

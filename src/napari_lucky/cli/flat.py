@@ -7,7 +7,8 @@ from typing import Any, get_args
 
 from napari_lucky.calibration.step import Combine
 from napari_lucky.cli.options import add_colour, folder
-from napari_lucky.cli.terminal import Meter, say, warn
+from napari_lucky.cli.terminal import Meter, say, say_summary, warn
+from napari_lucky.errors import DONE
 from napari_lucky.execution.job import Job
 
 
@@ -25,7 +26,8 @@ def add_flat(flat: Any) -> None:
 
 def run_flat(given: argparse.Namespace) -> int:
     """Do `napari-lucky flat`."""
-    from napari_lucky.pipeline.masters_folder import make_masters
+    from napari_lucky.pipeline.masters_folder import make_masters, tell_flat
+    from napari_lucky.pipeline.summary import read_summary
 
     meter = Meter()
     notes: list[str] = []
@@ -45,8 +47,6 @@ def run_flat(given: argparse.Namespace) -> int:
         meter.clear()
     for note in notes:
         warn(note)
-    say(
-        f"Flat: median {field.level:.5g} ADU, rms {100 * field.rms:.3g} %, {field.dead} dead "
-        f"pixels; wrote {', '.join(file.name for file in files)} to {given.out}"
-    )
-    return 0
+    say(f"{tell_flat(field)}; wrote {', '.join(file.name for file in files)} to {given.out}")
+    say_summary(read_summary(given.out))
+    return DONE

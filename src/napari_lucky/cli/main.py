@@ -6,14 +6,26 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, NoReturn
 
 from napari_lucky._version import __version__
-from napari_lucky.cli.terminal import CannotPrintError, HelpFormatter, end_stdout, warn
-from napari_lucky.errors import LuckyError, NoStarError
+from napari_lucky.cli.telling import add_telling, check_log, command_line, skipped
+from napari_lucky.cli.terminal import (
+    CannotPrintError,
+    HelpFormatter,
+    end_stdout,
+    note,
+    say_summary,
+    shown_on,
+    telling,
+    warn,
+)
+from napari_lucky.errors import DONE, STATUSES, UNSAID, LuckyError
 from napari_lucky.execution.interruption import ended_as_interrupted, status_of
+from napari_lucky.notices import Notice
 from napari_lucky.text import one_line
 
 COMMANDS = {
@@ -28,36 +40,59 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return its exit status.
+    """Run the command line; return its exit status, one of `napari_lucky.errors.STATUSES`."""
 
-    0 done; 1 done, but stdout cannot be written; 2 bad input; 3 no star in the run; 130, 143 and
-    129 ended by Ctrl-C, SIGTERM and SIGHUP.
-    """
+    def parsed() -> int:
+        try:
+            given = parser().parse_args(arguments)
+        except SystemExit:
+            end_stdout()  # where --help was printed
+            raise
+        check_log(given)
+        with telling(given.quiet, getattr(given, "json", False), given.log):
+            note(command_line(arguments))
+            status = _answered(lambda: _run(given), given.command)
+            note(f"exit status {status}: {STATUSES.get(status, '')}")
+        return status
+
+    return _answered(parsed)
+
+
+def _answered(work: Callable[[], int], command: str = "") -> int:
+    """Return the exit status of some work; what ends it is told in a sentence."""
     try:
         with ended_as_interrupted():
-            return _run(arguments)
+            return work()
     except BrokenPipeError:  # nobody listens any more; what was asked for is done
-        return 0
+        return DONE
     except CannotPrintError as error:
         warn(f"napari-lucky: stdout cannot be written ({error}); what was asked for is done.")
-        return 1
+        return UNSAID
     except LuckyError as error:
-        warn(f"napari-lucky: {error}")
-        return 3 if isinstance(error, NoStarError) else 2
+        warn(f"napari-lucky: {error}", "error")
+        return _failed(command, str(error), error.status)
     except KeyboardInterrupt as interrupt:
         status, told = status_of(interrupt)
         left = " ".join(map(str, interrupt.args)) or "nothing was written."
-        warn(f"napari-lucky: {told}; {left}")
-        return status
+        warn(f"napari-lucky: {told}; {left}", "error")
+        return _failed(command, f"{told}; {left}", status)
 
 
-def _run(arguments: Sequence[str] | None) -> int:
-    try:
-        given = parser().parse_args(arguments)
-    except SystemExit:
-        end_stdout()  # where --help was printed
-        raise
-    status: int = _of_command(given.command, "run")(given)
+def _failed(command: str, why: str, status: int) -> int:
+    if command:
+        from napari_lucky.pipeline.summary import summary_of
+
+        with suppress(CannotPrintError, BrokenPipeError):
+            notices = [Notice(why, "error")]
+            say_summary(summary_of(command, why, status=status, notices=notices))
+            end_stdout()
+    return status
+
+
+def _run(given: argparse.Namespace) -> int:
+    status = skipped(given)
+    if status is None:
+        status = _of_command(given.command, "run")(given)
     end_stdout()
     return status
 
@@ -85,6 +120,7 @@ class Parser(argparse.ArgumentParser):
         """Return the parser with its command's options."""
         if self._command:
             _of_command(self._command, "add")(self)
+            add_telling(self._command, self)
             self._command = ""
         return self
 
@@ -99,6 +135,10 @@ class Parser(argparse.ArgumentParser):
             hint = f"; did you mean {near[0]}?" if near else ""
             self.error(f"unrecognized arguments: {' '.join(rest)}{hint}")
         return given, rest
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print help, usage and errors as the terminal can show them."""
+        super()._print_message(shown_on(file or sys.stderr, message), file)
 
     def error(self, message: str) -> NoReturn:
         """End with status 2."""

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.execution.processes import fork_executor
 from napari_lucky.fits.gzip_file import is_gzipped
 from napari_lucky.frames.frames import parse_range
@@ -42,7 +42,7 @@ def add_named_telescope(parser: Any) -> None:
 def given_telescope(given: argparse.Namespace) -> dict[str, float]:
     """Return what the options tell of the telescope."""
     if given.focal_ratio is not None and given.focal_length_m is not None:
-        raise LuckyError("--focal-ratio and --focal-length: each tells the other; give one.")
+        raise UsageError("--focal-ratio and --focal-length: each tells the other; give one.")
     return {name: getattr(given, name) for name in TELESCOPE if getattr(given, name) is not None}
 
 
@@ -117,7 +117,7 @@ def window(text: str) -> tuple[int, int, int]:
     try:
         y, x, size = (int(part) for part in text.split(","))
     except ValueError:
-        raise LuckyError(
+        raise UsageError(
             f"{text!r} is not Y,X,SIZE: three whole numbers of pixels, such as 140,392,128"
         ) from None
     return y, x, size
@@ -134,7 +134,7 @@ def psf(text: str) -> tuple[float, float]:
         sampling, *more = (float(part) for part in text.split(","))
         (obstruction,) = more or [0.0]
     except ValueError:
-        raise LuckyError(
+        raise UsageError(
             f"{text!r} is not SAMPLING or SAMPLING,OBSTRUCTION, such as 7 or 7,0.3"
         ) from None
     Diffraction(sampling, obstruction)  # raises if they make no sense

@@ -7,7 +7,8 @@ from typing import Any
 
 from napari_lucky.cli.options import add_frames, add_run, add_scheduler, executor_on, folder
 from napari_lucky.cli.recipe_options import add_step_options, recipe_of
-from napari_lucky.cli.terminal import Meter, say, warn
+from napari_lucky.cli.terminal import Meter, say, say_summary, warn
+from napari_lucky.errors import DONE, DOUBTFUL
 from napari_lucky.execution.job import Job
 
 ABOUT = """Calibrate, register, rank and stack a run, and the defocused star with it.
@@ -47,6 +48,7 @@ def run_process(given: argparse.Namespace) -> int:
     from napari_lucky.fits.inputs import inputs_of_recipe
     from napari_lucky.pipeline.process import process
     from napari_lucky.pipeline.results_folder import check_out, write_results
+    from napari_lucky.pipeline.summary import read_summary
     from napari_lucky.psf.summary import summary
 
     recipe = recipe_of(given)
@@ -65,6 +67,7 @@ def run_process(given: argparse.Namespace) -> int:
             finally:
                 meter.clear()
             notes += result.notes
+            done = summary(result)
             files = write_results(
                 result,
                 given.out,
@@ -72,6 +75,7 @@ def run_process(given: argparse.Namespace) -> int:
                 overwrite=given.overwrite,
                 notify=notes.append,
                 inputs=inputs,
+                done=done,
             )
     except KeyboardInterrupt as interrupt:
         if checkpoint.kept:
@@ -82,5 +86,6 @@ def run_process(given: argparse.Namespace) -> int:
         raise
     for note in notes:
         warn(note)
-    say(f"{summary(result)} Wrote {', '.join(file.name for file in files)} to {given.out}")
-    return 0
+    say(f"{done} Wrote {', '.join(file.name for file in files)} to {given.out}")
+    say_summary(read_summary(given.out))
+    return DOUBTFUL if result.doubt else DONE

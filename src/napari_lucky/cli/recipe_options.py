@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import UsageError
 from napari_lucky.pipeline.recipe import Input, Recipe
 from napari_lucky.pipeline.recipe_source import open_recipe
 from napari_lucky.steps.declaration import Param, Step, params
@@ -156,12 +156,12 @@ def recipe_of(given: argparse.Namespace) -> Recipe:
     recipe = recipe.changed(Input, **changes)
     asked = options_of_steps(given)
     if "--keep" in asked and "--keep-above" in asked:
-        raise LuckyError("--keep and --keep-above: each says where the cut is; give one.")
+        raise UsageError("--keep and --keep-above: each says where the cut is; give one.")
     _check_shifts(recipe, asked)
     for table in load_steps():
         recipe = _with_table(recipe, table, given, asked)
     if not recipe.input.frames:
-        raise LuckyError("No frames were given; give a folder, a cube, or several FITS files.")
+        raise UsageError("No frames were given; give a folder, a cube, or several FITS files.")
     return recipe
 
 
@@ -177,7 +177,7 @@ def _check_shifts(recipe: Recipe, asked: Sequence[str]) -> None:
     twice = [option for option in ("--register", "--rank", "--select") if option in asked]
     twice += [option for option in (*CHOICE, "--reference") if option in asked]
     if twice:
-        raise LuckyError(
+        raise UsageError(
             f"{' and '.join(twice)}: --shifts says already which frames, and where. Leave one out, "
             "or edit the column selected of that table."
         )
@@ -192,21 +192,21 @@ def _with_table(
     own = {option: one for option, one in own.items() if option in asked}
     if f"--no-{table}" in asked:
         if also := [option for option in (named, *own) if option in asked]:
-            raise LuckyError(f"{also[0]} and --no-{table}: give one.")
+            raise UsageError(f"{also[0]} and --no-{table}: give one.")
         return recipe.without(table)
     last = recipe.table(table)
     values: dict[str, Any] = {}
     if has_option(table) and named in asked:
         values = option_values(table, _given(given, named), last)
     elif own and last is None and has_option(table):
-        raise LuckyError(f"{next(iter(own))} changes a step that is off: add --{table}.")
+        raise UsageError(f"{next(iter(own))} changes a step that is off: add --{table}.")
     model = STEPS[table].get(values.get("method", last.kind if last else ""), first_of(table))
     for option, one in own.items():
         if one.name in values:
-            raise LuckyError(f"{option} and {named} {one.name}=…: give one.")
+            raise UsageError(f"{option} and {named} {one.name}=…: give one.")
         if one.name not in params(model):
             kinds = [kind for kind, other in STEPS[table].items() if one.name in params(other)]
-            raise LuckyError(
+            raise UsageError(
                 f"{option} is of the method {' or '.join(kinds)}: add --{table} {kinds[0]}."
             )
         values[one.name] = plain_value(one, _given(given, option))

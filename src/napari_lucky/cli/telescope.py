@@ -8,7 +8,7 @@ from typing import Any
 
 from napari_lucky.cli.options import add_telescope_options, given_telescope
 from napari_lucky.cli.terminal import say, warn
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import UsageError
 
 
 def add_telescope(telescope: Any) -> None:
@@ -35,7 +35,7 @@ def run_telescope(given: argparse.Namespace) -> int:
     options = given_telescope(given)
     if given.name is None:
         if options or given.remove:
-            raise LuckyError("Give the telescope a NAME.")
+            raise UsageError("Give the telescope a NAME.")
         saved = saved_telescopes()
         for name, one in saved.items():
             say(f"{name}: {tell_telescope(one)}")
@@ -49,7 +49,7 @@ def run_telescope(given: argparse.Namespace) -> int:
         return 0
     if not options:
         if given.name not in {**saved_telescopes(), **broken_telescopes()}:
-            raise LuckyError(f"There is no telescope {given.name!r}; give its figures to save it.")
+            raise UsageError(f"There is no telescope {given.name!r}; give its figures to save it.")
         say(f"{given.name}: {tell_telescope(named_telescope(given.name))}")
         return 0
     telescope = telescope_of(options)

@@ -1,18 +1,24 @@
-"""What the command line needs of a terminal: lines as wide as it is, progress on its last one."""
+"""What the command line needs of a terminal: what is told where, lines as wide, progress."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from textwrap import wrap
-from typing import TextIO
+from typing import Any, TextIO
 
-from napari_lucky.text import one_line
+from napari_lucky.errors import UsageError
+from napari_lucky.notices import Level, level_of
+from napari_lucky.text import encodable, one_line
 
 
 class HelpFormatter(argparse.HelpFormatter):
@@ -30,11 +36,68 @@ def wrapped(line: str, width: int) -> list[str]:
     """Return a line as lines; those after the first are deeper if it begins with a name."""
     named = re.match(r"( *)\S+( \(default\))?: ", line)
     deeper = f"{named[1]}  " if named else ""
-    return wrap(line, width, subsequent_indent=deeper) or [""]
+    return wrap(line, width, subsequent_indent=deeper, break_on_hyphens=False) or [""]
 
 
 class CannotPrintError(Exception):
     """What was done cannot be told on stdout."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """What is told, and where.
+
+    Parameters
+    ----------
+    quiet : bool
+        Whether only problems are told.
+    json : bool
+        Whether stdout has the summary alone.
+    log : file, optional
+        Where all is told, with times.
+    """
+
+    quiet: bool = False
+    json: bool = False
+    log: TextIO | None = None
+
+    def write_log(self, text: str, level: Level) -> None:
+        """Write a line, with the time, into the log."""
+        if self.log is not None:
+            now = datetime.now().astimezone().isoformat(timespec="seconds")
+            with suppress(OSError):  # a full disk does not end the job
+                self.log.write(f"{now} {level:7} {one_line(text)}\n")
+                self.log.flush()
+
+
+_voice = Voice()
+
+
+@contextmanager
+def telling(quiet: bool, as_json: bool, log: Path | None) -> Iterator[None]:
+    """Tell meanwhile what is asked for, and write all into a log.
+
+    Raises
+    ------
+    UsageError
+        If the log cannot be written.
+    """
+    global _voice
+    file = None
+    if log is not None:
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            file = open(log, "a", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+        except OSError as error:
+            raise UsageError(f"{log}: the log cannot be written ({error.strerror}).") from error
+    before, _voice = _voice, Voice(quiet, as_json, file)
+    try:
+        yield
+    finally:
+        _voice = before
+        if file is not None:
+            with suppress(OSError):
+                file.close()
 
 
 def say(text: str) -> None:
@@ -47,8 +110,21 @@ def say(text: str) -> None:
     CannotPrintError
         If it cannot be written otherwise.
     """
+    _voice.write_log(text, "info")
+    if not (_voice.quiet or _voice.json):
+        say_always(one_line(text))
+
+
+def say_always(text: str) -> None:
+    """Print a text on stdout, as it is; raises as `say` does."""
     with _on_stdout():
-        print(_for(sys.stdout, text))
+        print(shown_on(sys.stdout, text))
+
+
+def say_summary(summary: Mapping[str, Any] | None) -> None:
+    """Print the summary of a job on stdout if --json asks for it; raises as `say` does."""
+    if _voice.json and summary is not None:
+        say_always(json.dumps(summary, indent=2, allow_nan=False))
 
 
 def end_stdout() -> None:
@@ -70,21 +146,35 @@ def _on_stdout() -> Iterator[None]:
         raise CannotPrintError(error.strerror) from error
 
 
-def warn(text: str) -> None:
-    """Print what the user should know on stderr, if that can be written."""
-    if sys.stderr is None:
+def warn(text: str, level: Level | None = None) -> None:
+    """Print what the user should know on stderr, if that can be written.
+
+    Parameters
+    ----------
+    text : str
+        Of a `Notice` the level counts.
+    level : {"info", "warning", "error"}, optional
+        Instead of the notice's own.
+    """
+    level = level or level_of(text)
+    _voice.write_log(text, level)
+    if sys.stderr is None or (_voice.quiet and level == "info"):
         return
     try:
-        print(_for(sys.stderr, text), file=sys.stderr, flush=True)
+        print(shown_on(sys.stderr, one_line(text)), file=sys.stderr, flush=True)
     except OSError:
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
-def _for(stream: TextIO | None, text: str) -> str:
+def note(text: str) -> None:
+    """Write a line into the log alone."""
+    _voice.write_log(text, "info")
+
+
+def shown_on(stream: TextIO | None, text: str) -> str:
     """Return a text as a stream can show it."""
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    return one_line(text).encode(encoding, "backslashreplace").decode(encoding)
+    return encodable(text, getattr(stream, "encoding", None) or "utf-8")
 
 
 class Meter:
@@ -92,14 +182,18 @@ class Meter:
 
     def __init__(self) -> None:
         self.shown = 0.0
-        self.on = sys.stderr is not None and sys.stderr.isatty()
+        self.stage = ""
+        self.on = sys.stderr is not None and sys.stderr.isatty() and not _voice.quiet
 
     def __call__(self, done: int, total: int, what: str) -> None:
         """Show where a job is, a few times a second."""
+        if what != self.stage:
+            self.stage = what
+            note(f"{what}: {total}")
         now = time.monotonic()
         if self.on and (now - self.shown > 0.1 or done == total):
             self.shown = now
-            self._print(f"{_for(sys.stderr, what)}: {done} of {total}")
+            self._print(f"{shown_on(sys.stderr, one_line(what))}: {done} of {total}")
 
     def clear(self) -> None:
         """Leave the line empty."""

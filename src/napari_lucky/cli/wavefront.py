@@ -19,8 +19,8 @@ from napari_lucky.cli.options import (
     whole_telescope,
 )
 from napari_lucky.cli.recipe_options import add_step_options, options_of_steps, recipe_of
-from napari_lucky.cli.terminal import Meter, say, warn
-from napari_lucky.errors import LuckyError
+from napari_lucky.cli.terminal import Meter, say, say_summary, warn
+from napari_lucky.errors import UsageError
 from napari_lucky.execution.job import Job
 from napari_lucky.frames.window import Window
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 CHOICES = ("random", "all", "ranked")
 SMOOTHING = ("noise-cut", "low-pass")
 """Steps that a wavefront's model knows nothing of."""
-UNUSED = ("shifts", "register", "select", "stack", "output")
+UNUSED = ("shifts", "register", "select", "stack", "accept", "output")
 """Steps that no wavefront is made with."""
 OF_A_RUN = {
     "recipe": "--recipe",
@@ -123,9 +123,9 @@ def spider(text: str) -> Spider:
         (angle,) = more or ["0"]
         made = Spider(int(vanes), float(width), float(angle))
     except ValueError:
-        raise LuckyError(f"{text!r} is not VANES,WIDTH or VANES,WIDTH,ANGLE, as 4,0.02") from None
+        raise UsageError(f"{text!r} is not VANES,WIDTH or VANES,WIDTH,ANGLE, as 4,0.02") from None
     if not (1 <= made.vanes <= 12 and 0 < made.width < 0.3 and abs(made.angle_deg) <= 360):
-        raise LuckyError(
+        raise UsageError(
             f"{text!r}: a spider has 1 to 12 vanes, of 0 to 0.3 of the pupil's diameter, and the "
             "angle is in degrees."
         )
@@ -135,7 +135,8 @@ def spider(text: str) -> Spider:
 def run_wavefront(given: argparse.Namespace) -> int:
     """Do `napari-lucky wavefront`."""
     from napari_lucky.pipeline.results_folder import check_out
-    from napari_lucky.wavefront.output import NAMES, write_wavefront
+    from napari_lucky.pipeline.summary import read_summary
+    from napari_lucky.wavefront.output import NAMES, tell_wavefront, write_wavefront
     from napari_lucky.wavefront.summary import sign_note
 
     request = _asked(given)
@@ -155,8 +156,11 @@ def run_wavefront(given: argparse.Namespace) -> int:
     files = write_wavefront(measured, given.out, report=given.report, overwrite=given.overwrite)
     for note in measured.notes:
         warn(note)
-    say(f"{_told(measured)}; wrote {', '.join(file.name for file in files)} to {given.out}")
+    say(
+        f"{tell_wavefront(measured)}; wrote {', '.join(file.name for file in files)} to {given.out}"
+    )
     say(sign_note(measured.wavefront))
+    say_summary(read_summary(given.out))
     return 0
 
 
@@ -164,7 +168,7 @@ def _asked(given: argparse.Namespace) -> WavefrontRequest:
     from napari_lucky.wavefront.job import WavefrontRequest
 
     if given.choose == "all" and given.count is not None:
-        raise LuckyError("--choose all and --count: all frames are taken; leave one of them out.")
+        raise UsageError("--choose all and --count: all frames are taken; leave one of them out.")
     options = {
         "spider": given.spider,
         "fit_defocus": given.fit_defocus,
@@ -189,7 +193,7 @@ def _measure(
         of_run += [option for name, option in OF_A_RUN.items() if getattr(given, name) is not None]
         of_run += options_of_steps(given)
         if of_run:
-            raise LuckyError(
+            raise UsageError(
                 f"{' and '.join(of_run)}: --stacks measures one pair of images, not a run; leave "
                 "one out."
             )
@@ -207,18 +211,3 @@ def _measure(
     recipe = recipe.without(*SMOOTHING, *UNUSED)
     with executor_on(given.scheduler, recipe.input.frames) as executor:
         return measure_wavefront_run(recipe, request, job=Job(progress=meter, executor=executor))
-
-
-def _told(measured: MeasuredWavefront) -> str:
-    from napari_lucky.wavefront.result import Wavefront
-
-    wavefront = measured.wavefront
-    told = f"Wavefront: {wavefront.rms_nm:.4g} nm rms, Strehl ratio {wavefront.strehl:.3g}"
-    if not isinstance(wavefront, Wavefront):
-        return f"{told}, blur {wavefront.blur_px:.3g} px"
-    if wavefront.task.fit_defocus:
-        told += f", defocus {wavefront.defocus_waves:.4g} ± {wavefront.defocus_sigma:.2g} waves"
-    return (
-        f"{told}, D/r0 {wavefront.d_over_r0:.3g} ± {wavefront.d_over_r0_sigma:.2g}, from "
-        f"{wavefront.used} of {len(measured.numbers)} frames"
-    )

@@ -16,6 +16,7 @@ import numpy as np
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.files.temporaries import clear_leftovers, temporary_file
+from napari_lucky.notices import Notice, info
 
 EVERY = 5.0
 """Seconds from one writing to the next, and before the first: short jobs never write."""
@@ -107,17 +108,17 @@ class Checkpoint:
             try:
                 found, passes = _read(path)
             except Exception as error:  # whatever a damaged file may give
-                self.notes.append(
-                    f"{path}: not measurements that can be used ({error}); the file is kept."
-                )
+                told = f"{path}: not measurements that can be used ({error}); the file is kept."
+                self.notes.append(Notice(told, file=path))
                 continue
             if found == self._key():
                 self.path, self._own, self._found = path, there, passes
                 return
-            self.notes.append(
+            told = (
                 f"{path}: measurements of an interrupted job with other frames or parameters; "
                 "they were not used. Remove the file if you no longer need it."
             )
+            self.notes.append(Notice(told, file=path))
 
     def recall(
         self, name: str, blocks: list[slice], join: Callable[[Sequence[Any]], Any]
@@ -131,10 +132,11 @@ class Checkpoint:
             done, result = 0, None
         self._passes[self._now] = (done, result)
         if done and not self._found:  # the passes that follow had not begun
-            self.notes.append(
+            told = (
                 f"Went on from frame {done} of {blocks[-1].stop} ({name}): what an interrupted "
                 f"job had measured stood in {self.path}."
             )
+            self.notes.append(info(told, self.path))
         return done, result
 
     def add(self, done: int, result: Any) -> None:
@@ -174,7 +176,8 @@ class Checkpoint:
                 os.replace(temporary, self.path)
                 self._own = _identity(self.path)
         except OSError as error:
-            self.notes.append(f"{self.path}: measurements could not be kept ({error.strerror}).")
+            told = f"{self.path}: measurements could not be kept ({error.strerror})."
+            self.notes.append(Notice(told, file=self.path))
             self._due = np.inf
             return
         now = time.monotonic()

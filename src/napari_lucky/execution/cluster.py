@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky._version import __version__
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import LuckyError, UsageError
 
 ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://(\[[^]/]+]|[^]\[:/]+):\d+")
 PATIENCE = 10.0
@@ -56,7 +56,7 @@ def cluster_executor(address: str, patience: float = PATIENCE) -> Iterator[Clust
         workers have not this program; or if the cluster, or worker after worker, is lost.
     """
     if not ADDRESS.fullmatch(address):
-        raise LuckyError(
+        raise UsageError(
             f"{address!r} is no address of a scheduler; give one such as tcp://192.168.0.1:8786, "
             "which `dask scheduler` tells when it starts."
         )
@@ -64,7 +64,7 @@ def cluster_executor(address: str, patience: float = PATIENCE) -> Iterator[Clust
         from distributed import Client
         from distributed.scheduler import KilledWorker
     except ImportError:
-        raise LuckyError(
+        raise UsageError(
             "A scheduler needs the package distributed: pip install napari-lucky[distributed]"
         ) from None
     with _without_logs():
@@ -73,7 +73,7 @@ def cluster_executor(address: str, patience: float = PATIENCE) -> Iterator[Clust
             try:
                 client = Client(address, timeout=patience, set_as_default=False)
             except (OSError, ValueError) as error:  # ValueError of what no address can be
-                raise LuckyError(
+                raise UsageError(
                     f"{address}: no scheduler answers there ({error}). Start one with `dask "
                     "scheduler`, and check the address and the firewall."
                 ) from error

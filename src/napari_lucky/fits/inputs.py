@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.fits.file_names import is_frames_name
 from napari_lucky.frames.frames import chain_of
 
@@ -43,7 +43,7 @@ def check_not_inputs(outputs: Iterable[Path], inputs: Inputs) -> None:
             if mark in there and _is_read(paths, file):
                 path = there[mark]
                 also = "" if path == file else f" (the same file as {file})"
-                raise LuckyError(
+                raise UsageError(
                     f"{path}{also}: this file is read ({what}), and a result would replace it. "
                     "Nothing was changed; choose another place for the results."
                 )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import UsageError
 from napari_lucky.frames.history import Record
 
 SAVED_AS = "save as integers"
@@ -46,9 +46,9 @@ class IntegerFormat:
 
     def __post_init__(self) -> None:
         if self.full is not None and not 0 < self.full < np.inf:
-            raise LuckyError(f"The full scale is {self.full} ADU; it must be over 0.")
+            raise UsageError(f"The full scale is {self.full} ADU; it must be over 0.")
         if not 8 <= self.bits <= 16:
-            raise LuckyError(f"Levels have {self.bits} bits; it must be 8 to 16.")
+            raise UsageError(f"Levels have {self.bits} bits; it must be 8 to 16.")
 
     @property
     def top(self) -> int:
@@ -70,7 +70,7 @@ def parse_integer_format(text: str) -> IntegerFormat:
     try:
         parsed = float(full), int(bits) if comma else 12
     except ValueError:
-        raise LuckyError(
+        raise UsageError(
             f"{text!r} is neither scaled nor FULL or FULL,BITS: the ADU of the greatest level, "
             "and 8 to 16 bits, such as 4095 or 60000,12"
         ) from None

@@ -22,6 +22,8 @@ class LeftOut(NamedTuple):
 
     path: Path
     reason: str
+    is_lost: bool = False
+    """Whether it was to be a frame, but is damaged or of another shape."""
 
 
 def open_images(paths: Iterable[Path]) -> tuple[list[SourceImage], list[LeftOut]]:
@@ -53,7 +55,7 @@ def open_images(paths: Iterable[Path]) -> tuple[list[SourceImage], list[LeftOut]
                 found = known[kind]
                 last = header_template(path, kind), found
             except LuckyError as error:
-                odd.append(LeftOut(path, str(error).removeprefix(f"{path}: ")))
+                odd.append(LeftOut(path, str(error).removeprefix(f"{path}: "), True))
                 continue
         else:
             stamp, told = alike

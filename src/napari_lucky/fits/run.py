@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.fits import image as fits_image
 from napari_lucky.fits.choose_frames import choose_frames
 from napari_lucky.fits.file_names import is_frames_name, stem_of
@@ -240,7 +240,7 @@ def open_run(source: str | Path | Sequence[str | Path], colour: str | None = Non
             "list of files."
         ) from None
     if not paths:
-        raise LuckyError("No frames were given; give a folder, a cube, or several FITS files.")
+        raise UsageError("No frames were given; give a folder, a cube, or several FITS files.")
     if len(paths) == 1 and os.path.isdir(paths[0]):
         return _open_folder(paths[0]).in_colour(colour)
     for path in paths:  # by os.path, which takes any name for one that is not there
@@ -313,6 +313,8 @@ def _open_folder(folder: Path) -> Run:
     if not choice.images:
         raise LuckyError(_tell(choice.odd))
     images, odd_shapes = _of_one_shape(choice.images)
+    of_run = {image.path for image in images}
+    odd_shapes = [one._replace(is_lost=one.path not in of_run) for one in odd_shapes]
     left_out = (*choice.left_out, *no_files, *choice.odd, *odd_shapes)
     return Run(tuple(images), left_out, readable(folder.resolve().name), notes_of(images))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from napari_lucky.fits.image import FitsImage, raw_headers
 from napari_lucky.fits.settings import mixture_notes
 from napari_lucky.fits.sound_header import sound_cards
 from napari_lucky.fits.times import cards_time
+from napari_lucky.notices import Notice
 from napari_lucky.sources.colour import colour_notes
 from napari_lucky.sources.source_image import SourceImage
 from napari_lucky.text import counted, readable
@@ -31,15 +33,21 @@ def file_notes(run: Run) -> list[str]:
     Files that were left out beside it, by the reason; damaged header cards; settings that are not
     the same in all frames; times that contradict the order.
     """
-    by_reason: dict[str, list[str]] = {}
-    for path, reason in run.left_out:
-        by_reason.setdefault(readable(reason), []).append(readable(path.name))
-    left_out = [
-        f"Left out {', '.join(names[:3])}{f' and {len(names) - 3} more' if names[3:] else ''}: "
-        f"{reason}."
-        for reason, names in by_reason.items()
-    ]
-    return [*left_out, *run.notes]
+    by_reason: dict[tuple[str, bool], list[Path]] = {}
+    for path, reason, is_lost in run.left_out:
+        by_reason.setdefault((readable(reason), is_lost), []).append(path)
+    notices: list[str] = []
+    for (reason, is_lost), paths in by_reason.items():
+        names = ", ".join(readable(path.name) for path in paths[:3])
+        more = f" and {len(paths) - 3} more" if paths[3:] else ""
+        notices.append(
+            Notice(
+                f"Left out {names}{more}: {reason}.",
+                "warning" if is_lost else "info",
+                paths[0] if len(paths) == 1 else paths[0].parent,
+            )
+        )
+    return [*notices, *run.notes]
 
 
 def notes_of(images: Sequence[SourceImage]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky._version import __version__
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.execution.blocks import blocks_of
 from napari_lucky.files.temporaries import clear_leftovers, temporary_file
 from napari_lucky.fits.inputs import NO_INPUTS, Inputs, check_not_inputs, files_of_frames
@@ -137,7 +137,7 @@ def written_whole(path: Path, inputs: Inputs = NO_INPUTS) -> Iterator[Path]:
             check_not_inputs([path], inputs)
             os.replace(temporary, path)
     except OSError as error:
-        raise LuckyError(
+        raise UsageError(
             f"{path}: cannot be written ({error.strerror or error}). Choose "
             "another place; nothing was left there."
         ) from error

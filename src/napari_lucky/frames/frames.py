@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import UsageError
 from napari_lucky.frames.array_like import ArrayLike
 from napari_lucky.frames.window import Window
 
@@ -206,7 +206,7 @@ def parse_range(text: str) -> slice:
     except ValueError:
         parts = []
     if len(parts) not in (2, 3) or (len(parts) == 3 and parts[2] is not None and parts[2] < 1):
-        raise LuckyError(
+        raise UsageError(
             f"{text!r} is not START:STOP or START:STOP:STEP: whole numbers of frames from 0, such "
             "as 0:100 or 0:2000:10, with a step of at least 1."
         )
@@ -225,7 +225,7 @@ def frames_in(n: int, chosen: slice) -> NDArray[np.intp]:
     if len(index) == 0:
         parts = (chosen.start, chosen.stop, chosen.step)
         told = ":".join("" if part is None else str(part) for part in parts).removesuffix(":")
-        raise LuckyError(f"The range {told} chooses none of the run's {n} frames.")
+        raise UsageError(f"The range {told} chooses none of the run's {n} frames.")
     return index
 
 

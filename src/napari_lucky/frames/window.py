@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from operator import index
 from typing import Any
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Window:
             try:
                 object.__setattr__(self, name, index(given))
             except TypeError:
-                raise LuckyError(
+                raise UsageError(
                     f"A window's {name} is {given!r}; it must be a whole number of pixels."
                 ) from None
 
@@ -92,12 +92,12 @@ class Window:
             If the window is smaller than 8 pixels or reaches over the edge of the frame.
         """
         if min(self.shape) < MIN_SIDE:
-            raise LuckyError(
+            raise UsageError(
                 f"The {name} is {self.height} x {self.width} pixels; it must be at least "
                 f"{MIN_SIDE} x {MIN_SIDE} to hold a star and some background."
             )
         if self.clipped(shape) != self:
-            raise LuckyError(
+            raise UsageError(
                 f"The {name} covers rows {self.y0} to {self.y1 - 1} and columns {self.x0} to "
                 f"{self.x1 - 1}, but the frames have rows 0 to {shape[-2] - 1} and columns 0 to "
                 f"{shape[-1] - 1}. Move it onto the sensor or make it smaller."
@@ -122,7 +122,7 @@ def as_window(given: WindowLike) -> Window:
     try:
         y, x, size = (index(number) for number in given)
     except (TypeError, ValueError):
-        raise LuckyError(
+        raise UsageError(
             f"{given!r} is no window. Give (y, x, size), three whole numbers: row and column of "
             "its centre and its side in pixels; or Window(y0, x0, height, width)."
         ) from None

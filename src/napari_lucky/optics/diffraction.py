@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import UsageError
 from napari_lucky.optics.plain_number import plain_number
 
 MIN_SAMPLING, MAX_SAMPLING = 1.0, 1000.0
@@ -40,13 +40,13 @@ class Diffraction:
         for name, unit in (("sampling", "pix"), ("obstruction", "")):
             object.__setattr__(self, name, plain_number(getattr(self, name), unit, name))
         if not MIN_SAMPLING <= self.sampling <= MAX_SAMPLING:
-            raise LuckyError(
+            raise UsageError(
                 f"The sampling is {self.sampling} pixels across lambda/D; it must be "
                 f"{MIN_SAMPLING:g} to {MAX_SAMPLING:g}. It is the wavelength times the focal "
                 "ratio over the pixel."
             )
         if not 0 <= self.obstruction < 1:
-            raise LuckyError(
+            raise UsageError(
                 f"The central obstruction is {self.obstruction}; give its diameter over the "
                 "pupil's, 0 to under 1."
             )
@@ -72,7 +72,7 @@ def as_diffraction(given: DiffractionLike | None) -> Diffraction | None:
     found = getattr(given, "diffraction", given)
     if found is None or isinstance(found, Diffraction):
         return found
-    raise LuckyError(
+    raise UsageError(
         f"{given!r} is no telescope. Give a Telescope, a Diffraction(sampling, obstruction), or "
         "None where the optics are not known."
     )

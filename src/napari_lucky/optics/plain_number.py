@@ -5,7 +5,7 @@ from __future__ import annotations
 from numbers import Real
 from typing import Any
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import UsageError
 
 
 def plain_number(given: Any, unit: str, name: str) -> float:
@@ -32,4 +32,4 @@ def plain_number(given: Any, unit: str, name: str) -> float:
             pass
     elif isinstance(given, Real) and not isinstance(given, bool):
         return given  # type: ignore[return-value]
-    raise LuckyError(f"The {name} is {given!r}; give a number{f' in {unit}' if unit else ''}.")
+    raise UsageError(f"The {name} is {given!r}; give a number{f' in {unit}' if unit else ''}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import UsageError
 from napari_lucky.optics.diffraction import Diffraction
 from napari_lucky.optics.plain_number import plain_number
 from napari_lucky.optics.telescope_sense import SENSE, impossible
@@ -47,7 +47,7 @@ class Telescope:
             what = SENSE[name].name if name in SENSE else name
             object.__setattr__(self, name, plain_number(getattr(self, name), unit, what))
         if why := impossible(vars(self)):
-            raise LuckyError(why)
+            raise UsageError(why)
 
     @property
     def px_per_lambda_over_d(self) -> float:

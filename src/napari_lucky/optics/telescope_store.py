@@ -11,7 +11,7 @@ from typing import Any
 import tomli_w
 from platformdirs import user_config_path
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.files.open_file import open_regular
 from napari_lucky.files.temporaries import locked_by
 from napari_lucky.files.toml import parse_toml
@@ -104,7 +104,7 @@ def named_telescope(name: str) -> Telescope:
         raise LuckyError(broken[name])
     if name not in saved:
         known = f"there are {', '.join(saved)}" if saved else "none was saved yet"
-        raise LuckyError(f"There is no telescope {name!r}; {known}.")
+        raise UsageError(f"There is no telescope {name!r}; {known}.")
     return saved[name]
 
 
@@ -131,18 +131,18 @@ def save_telescope(name: str, telescope: Telescope, *, overwrite: bool = False) 
         If the name cannot be used or is taken, or the file cannot be written.
     """
     if not name.strip() or name != name.strip() or not name.isprintable():
-        raise LuckyError(
+        raise UsageError(
             f"{name!r} is no name for a telescope: give characters that can be printed, without "
             "blanks at its ends."
         )
     if len(name) > MOST_CHARACTERS:
-        raise LuckyError(
+        raise UsageError(
             f"The telescope's name has {len(name)} characters; {MOST_CHARACTERS} are the most."
         )
     with _file_alone() as path:
         entries = _entries()
         if name in entries and entries[name] != asdict(telescope) and not overwrite:
-            raise LuckyError(
+            raise UsageError(
                 f"There is another telescope {name!r} already; it is kept. Choose another name, or "
                 "remove it first."
             )
@@ -259,16 +259,16 @@ def known_optics(
         values.update(given)
         if focal is not None:
             if values.get("diameter_m", 0) <= 0:
-                raise LuckyError("A focal length needs the telescope's diameter beside it.")
+                raise UsageError("A focal length needs the telescope's diameter beside it.")
             values["focal_ratio"] = focal / values["diameter_m"]
     if missing := [told for name, told in NAMES.items() if name in needed and name not in values]:
-        raise LuckyError(
+        raise UsageError(
             f"Not known of the telescope: {', '.join(missing)}. The FITS header does not give "
             f"{'it' if len(missing) == 1 else 'them'}. Give {'it' if len(missing) == 1 else 'them'}"
             ", or choose a saved telescope."
         )
     if why := impossible(values):
-        raise LuckyError(why)
+        raise UsageError(why)
     return values
 
 

@@ -24,7 +24,7 @@ from napari_lucky.calibration.saturation import clipping_level, clipping_note
 from napari_lucky.calibration.step import Calibrate
 from napari_lucky.cleaning.clean import clean
 from napari_lucky.cleaning.dust import RemoveDust
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import UsageError
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.run import Run, open_like, open_run
 from napari_lucky.fits.run_notes import file_notes, run_notes
@@ -35,6 +35,7 @@ from napari_lucky.frames.history import History, frame_numbers, open_step, range
 from napari_lucky.frames.sensor_image import BitMask, SensorImage, StoredImage, rows_of
 from napari_lucky.frames.times import frame_exposures, frame_times
 from napari_lucky.frames.window import Window
+from napari_lucky.notices import Level, Notice, info
 from napari_lucky.pipeline.recipe import FIND, Input, ReadShifts, ReadTimes, Recipe
 from napari_lucky.registration.find_defocused import find_defocused
 from napari_lucky.registration.find_star import find_star
@@ -158,7 +159,7 @@ def build_chain(recipe: Recipe, opened: Opened | None = None, *, job: Job = QUIE
         job=job,
     )
     if calibrated.masked:
-        notes.append(f"Masked {calibrated.masked} hot or dead pixels of the sensor.")
+        notes.append(info(f"Masked {calibrated.masked} hot or dead pixels of the sensor."))
     found = None
     if given.focus is None and recipe.get(ReadShifts) is None:
         found = find_star(calibrated, scene=recipe[Register].takes_scenes, job=job)
@@ -176,7 +177,8 @@ def build_chain(recipe: Recipe, opened: Opened | None = None, *, job: Job = QUIE
         sampling = measure_sampling(calibrated, focus, clipped=clipped)
         if found is not None:
             what = "Found the star" if sampling.star else "Put the window on the brightest light"
-            notes.append(f"{what}: --focus {_spec(found)}")
+            how: Level = "info" if sampling.star else "warning"
+            notes.append(Notice(f"{what}: --focus {_spec(found)}", how))
     notes += told
     if recipe.input.defocus == FIND:
         disk = None if focus is None else find_defocused(calibrated, focus, job=job)
@@ -184,7 +186,7 @@ def build_chain(recipe: Recipe, opened: Opened | None = None, *, job: Job = QUIE
         notes.append(
             "No defocused star was found; if there is one, give --defocus Y,X,SIZE."
             if disk is None
-            else f"Found the defocused star: --defocus {_spec(disk)}"
+            else info(f"Found the defocused star: --defocus {_spec(disk)}")
         )
     steps = (
         *(saved or (open_step(run),)),
@@ -235,7 +237,7 @@ def _light(recipe: Recipe, calibrated: Calibrated, run: Run, job: Job) -> Sensor
     if dust is None or dust.on == "mean":
         return None
     if by.flat and dust.action == "divide" and _same(by.flat, dust.on):
-        raise LuckyError(
+        raise UsageError(
             f"{dust.on} calibrates the frames, which divides its shadows out already. Leave "
             "--flat out, mask the shadows, or look for dust on the mean of the frames."
         )
@@ -260,7 +262,7 @@ def _open_optional(path: str | None, run: Run, notes: list[str]) -> Run | None:
     return master
 
 
-INDIFFERENT = ("times", "shifts", "select", "stack", "output")
+INDIFFERENT = ("times", "shifts", "select", "stack", "accept", "output")
 """Tables of a recipe that no measurement depends on."""
 
 

@@ -28,10 +28,11 @@ from napari_lucky.fits.run_notes import file_notes, run_notes
 from napari_lucky.fits.write import ImageResult, ignore_note, write_fits, written_whole
 from napari_lucky.frames.history import Record, checksum, open_step
 from napari_lucky.pipeline.results_folder import check_out, write_folder
+from napari_lucky.pipeline.summary import NAME, summary_of, write_summary
 from napari_lucky.plots.flat import FlatDrawing
 from napari_lucky.stacking.stack_header import timed_header
 
-NAMES = ("master_flat.fits", "master_dark.fits", "flat.png")
+NAMES = ("master_flat.fits", "master_dark.fits", "flat.png", NAME)
 
 
 def make_masters(
@@ -87,17 +88,23 @@ def make_masters(
         one of them is an input; then nothing in it has changed.
     """
     out = Path(out)
+    notices: list[str] = []
+
+    def told(text: str) -> None:
+        notices.append(text)
+        notify(text)
+
     Calibrate(combine=combine, clip_sigma=clip_sigma, dead_below=dead_below)  # raises if wrong
     inputs = {"flat": flat, "dark": dark}
     check_out(out, overwrite, NAMES, inputs)
     run = open_run(flat, colour)
     dark_run = None if dark is None else open_like(dark, run)
     for text in run_notes(run) if run.colour else file_notes(run):
-        notify(text)
+        told(text)
     for text in [] if dark_run is None else file_notes(dark_run):
-        notify(text)
+        told(text)
     for text in (*kind_notes(flat, "flat"), *kind_notes(dark, "dark")):
-        notify(text)
+        told(text)
     check_kind(run, "flat")
     if dark_run is not None:
         check_kind(dark_run, "dark")
@@ -125,8 +132,24 @@ def make_masters(
         for name, image in images.items():
             write_fits(folder / f"{name}.fits", [image])
         write_flat_picture(folder / "flat.png", field, row, run.name)
+        made = summary_of(
+            "flat",
+            tell_flat(field),
+            inputs=inputs,
+            counts={"flats": run.shape[0], "darks": dark_run.shape[0] if dark_run else 0},
+            figures={"median_adu": field.level, "rms": field.rms, "dead_pixels": field.dead},
+            notices=notices,
+        )
+        write_summary(folder, made)
 
     return field, write_folder(out, write, NAMES, overwrite, inputs)
+
+
+def tell_flat(field: FlatField) -> str:
+    """Return the figures of a flat in a sentence."""
+    return (
+        f"Flat: median {field.level:.5g} ADU, rms {100 * field.rms:.3g} %, {field.dead} dead pixels"
+    )
 
 
 def _image(pixels: Any, name: str, run: Run, steps: tuple[Record, ...]) -> ImageResult:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_lucky.calibration.calibrate import bright_frames, calibrated_in, saturated_frames
 from napari_lucky.calibration.sampling import Sampling, measure_noise, measure_sampling
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import UsageError
 from napari_lucky.execution.blocks import blocks_of, map_blocks_checkpointed
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.frame_table import FrameTable
@@ -176,7 +176,7 @@ def _with_reference_place(by: Register, chosen: NDArray[np.intp]) -> Register:
         return by
     place = np.flatnonzero(chosen == int(which))
     if len(place) == 0:
-        raise LuckyError(
+        raise UsageError(
             f"Frame {which} cannot be the reference: it is not among the frames used, frames "
             f"{chosen[0]} to {chosen[-1]}."
         )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.calibration.sampling import measure_sampling
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.frame_table import FrameTable, table_from_csv
 from napari_lucky.fits.write import ImageResult
@@ -20,7 +20,7 @@ from napari_lucky.frames.window import Window
 from napari_lucky.imaging.thumbnail import thumbnail
 from napari_lucky.pipeline.build import Chain, Opened, build_chain, job_key
 from napari_lucky.pipeline.measure import frame_notes, track_and_rank
-from napari_lucky.pipeline.recipe import ReadShifts, Recipe, read_recipe
+from napari_lucky.pipeline.recipe import Accept, ReadShifts, Recipe, read_recipe
 from napari_lucky.pipeline.saved_shifts import shifts_doubts, with_calibration
 from napari_lucky.ranking.selection import describe_count
 from napari_lucky.ranking.step import Rank
@@ -49,6 +49,8 @@ class Result:
         What the user should know: files left out, pixels masked, frames without a star.
     frames : Frames, optional
         Calibrated and cleaned, not shifted, read when they are asked for: a row each of the table.
+    damaged : int
+        Files that were to be frames, but are damaged or of another shape.
     """
 
     images: dict[str, ImageResult]
@@ -56,6 +58,18 @@ class Result:
     recipe: Recipe
     notes: tuple[str, ...]
     frames: Frames | None = None
+    damaged: int = 0
+
+    @property
+    def without_star(self) -> int:
+        """How many frames have no shift."""
+        return int((~np.isfinite(self.table.shifts).all(axis=1)).sum())
+
+    @property
+    def doubt(self) -> str:
+        """Say why the result is doubtful as a whole; empty if it is not. See `Accept`."""
+        lost, of = self.damaged + self.without_star, self.damaged + len(self.table.frame)
+        return self.recipe[Accept].lost_note(lost, of)
 
     def __repr__(self) -> str:
         kept = describe_count(int(self.table.selected.sum()), len(self.table.frame))
@@ -98,6 +112,7 @@ def process(
     chain = build_chain(given, opened, job=job)
     recipe, chosen, files, steps = chain.recipe, chain.chosen, chain.files, chain.steps
     calibrated, clean = chain.calibrated, chain.frames
+    _check_number(chain, len(chosen), "frames")
     focus, defocus = recipe.window("focus"), recipe.window("defocus")
     notes = [*taken, *chain.notes]
     if focus is None or recipe.get(ReadShifts) is not None:
@@ -116,6 +131,8 @@ def process(
         notes += frame_notes(chosen, made.reasons, made.saturated, calibrated.saturation)
         notes += [] if job.checkpoint is None else job.checkpoint.notes
     table = replace(table, time=chain.times, exposure=chain.exposures)
+    found = int(np.isfinite(table.shifts).all(axis=1).sum())
+    _check_number(chain, found, "frames with a star")
     images = stack_results(
         clean,
         table,
@@ -126,7 +143,18 @@ def process(
         long_exposure=long_exposure,
         job=job,
     )
-    return Result(images, table, recipe, tuple(notes), clean)
+    damaged = sum(left.is_lost for left in chain.run.left_out)
+    result = Result(images, table, recipe, tuple(notes), clean, damaged)
+    return replace(result, notes=(*notes, result.doubt)) if result.doubt else result
+
+
+def _check_number(chain: Chain, found: int, what: str) -> None:
+    least = chain.recipe[Accept].min_frames
+    if found < least:
+        raise LuckyError(
+            f"{chain.run.name}: this run has {found} {what}; {least} at least are asked for "
+            "(--min-frames)."
+        )
 
 
 def _smoothing_chosen(chain: Chain, focus: Window) -> tuple[Chain, tuple[str, ...]]:
@@ -221,7 +249,7 @@ def _shifts_from_file(
     path = Path(recipe[ReadShifts].table_file)
     saved = table_from_csv(path)
     if recipe.input.focus is None and recipe.input.defocus is None:
-        raise LuckyError(
+        raise UsageError(
             f"{path} tells shifts, not where the star is: give a window, --focus or --defocus."
         )
     row = {int(frame): k for k, frame in enumerate(saved.frame)}

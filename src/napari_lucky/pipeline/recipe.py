@@ -11,17 +11,17 @@ import tomli_w
 from pydantic import Field, field_validator, model_validator
 
 from napari_lucky._version import __version__
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.files.open_file import open_regular
 from napari_lucky.files.toml import parse_toml
 from napari_lucky.fits.integers import parse_integer_format
 from napari_lucky.frames.history import History
 from napari_lucky.frames.window import Window
 from napari_lucky.sources.colour import Colour
-from napari_lucky.steps.declaration import Step, param, params
+from napari_lucky.steps.declaration import Step, param, params, short
 from napari_lucky.steps.option_text import changed_step
 from napari_lucky.steps.registry import first_of, load_steps, make_step
-from napari_lucky.text import html_table, stored
+from napari_lucky.text import counted, html_table, stored
 
 WindowSpec = Annotated[tuple[int, int, int], Field(strict=False, title="window")]
 """(y, x, size): the centre's row and column from 0, and the side, in pixels."""
@@ -29,6 +29,10 @@ MOST_RECIPE = 1 << 20
 """Bytes that are looked at to tell a recipe from another file."""
 FIND = "find"
 """In place of the defocused star's window."""
+LostFraction = Annotated[
+    float, Field(ge=0, le=1, title="fraction", json_schema_extra={"step": 0.01})
+]
+LostCount = Annotated[int, Field(ge=0, title="count")]
 S = TypeVar("S", bound=Step)
 
 
@@ -103,6 +107,32 @@ class ReadShifts(Step, table="shifts", place=65, optional=True):
     )
 
 
+class Accept(Step, table="accept", place=190):
+    """What a run must be for its result to be made, and not to be doubtful.
+
+    Frames are lost if their file is damaged or of another shape, or if they show no star.
+    """
+
+    min_frames: int = param(
+        1, "With fewer frames that show a star nothing is made.", option="--min-frames", ge=1
+    )
+    max_lost: LostFraction | LostCount = param(
+        0.5,
+        "A result is doubtful if more frames are lost: a fraction (0.5) or a count (25).",
+        option="--max-lost",
+    )
+
+    def lost_note(self, lost: int, of: int) -> str:
+        """Return a sentence if too many frames are lost; else an empty text."""
+        most = self.max_lost
+        if lost <= (most * of if isinstance(most, float) else most):
+            return ""
+        return (
+            f"Doubtful: {lost} of {counted(of, 'frame')} ({100 * lost / of:.3g} %) are damaged or "
+            f"have no star; at most {short(most)} may be (--max-lost)."
+        )
+
+
 class Output(Step, table="output", place=200):
     """How images are written."""
 
@@ -148,13 +178,13 @@ class Recipe:
             given["frames"] = frames
         for step in steps:
             if not isinstance(step, Step):
-                raise LuckyError(
+                raise UsageError(
                     f"{step!r} is no step; give steps such as Calibrate(dark='dark.fits')."
                 )
         own = {step.table: step for step in steps}
         if len(own) < len(steps):
             twice = next(step.table for step in steps if own[step.table] is not step)
-            raise LuckyError(f"The step {twice} is given twice.")
+            raise UsageError(f"The step {twice} is given twice.")
         if given or "input" not in own:
             own["input"] = Input(**given)
         whole = []
@@ -279,13 +309,13 @@ def read_recipe(path: str | Path) -> Recipe:
     steps = []
     for table, values in tables.items():
         if not isinstance(values, dict):
-            raise LuckyError(f"{path}: {table} stands alone; a recipe has only tables.")
+            raise UsageError(f"{path}: {table} stands alone; a recipe has only tables.")
         if table not in known:
-            raise LuckyError(f"{path}: a recipe has no table [{table}], only {', '.join(known)}.")
+            raise UsageError(f"{path}: a recipe has no table [{table}], only {', '.join(known)}.")
         try:
             steps.append(_from_folder(make_step(table, values), path.parent))
         except LuckyError as error:
-            raise LuckyError(f"{path}: {error}") from error
+            raise type(error)(f"{path}: {error}") from error
     return Recipe(None, *steps)
 
 

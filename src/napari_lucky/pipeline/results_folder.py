@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import DONE, DOUBTFUL, LuckyError, UsageError
 from napari_lucky.files.temporaries import clear_leftovers, locked, temporary_folder
 from napari_lucky.fits.frame_table import table_to_csv
 from napari_lucky.fits.inputs import NO_INPUTS, Inputs, check_not_inputs, inputs_of_recipe
 from napari_lucky.fits.integers import parse_integer_format
 from napari_lucky.fits.write import ignore_note, write_fits, write_text
+from napari_lucky.pipeline import summary
 from napari_lucky.pipeline.process import Result
 from napari_lucky.pipeline.recipe import Output, recipe_to_toml
+from napari_lucky.ranking.selection import describe_count
 
 NAMES = (
     "focus.fits",
@@ -25,7 +28,9 @@ NAMES = (
     "frames.csv",
     "recipe.toml",
     "report.png",
+    summary.NAME,
 )
+"""The summary comes last: where it is, the others are."""
 
 
 def check_out(
@@ -58,12 +63,12 @@ def check_out(
     """
     try:
         if out.exists() and not out.is_dir():
-            raise LuckyError(f"{out}: this is a file; OUT must be a folder.")
+            raise UsageError(f"{out}: this is a file; OUT must be a folder.")
         _check_names(out, overwrite, names, inputs, beside)
         with made_folder(out), tempfile.TemporaryFile(dir=out):
             pass
     except OSError as error:
-        raise LuckyError(f"{out}: cannot be written ({error.strerror}).") from error
+        raise UsageError(f"{out}: cannot be written ({error.strerror}).") from error
 
 
 def _check_names(
@@ -76,13 +81,13 @@ def _check_names(
     check_not_inputs([*(out / name for name in names), *beside], inputs)
     present = [name for name in names if (out / name).exists()]
     if present and not overwrite:
-        raise LuckyError(
+        raise UsageError(
             f"{out} already holds results ({', '.join(present)}); they are kept. "
             "Choose another folder, or give --overwrite to replace them."
         )
     for name in present:
         if (out / name).is_dir():
-            raise LuckyError(
+            raise UsageError(
                 f"{out / name}: this is a folder, and a result of that name is a file. Move it "
                 "away, or choose another folder for the results."
             )
@@ -109,6 +114,8 @@ def write_results(
     overwrite: bool = False,
     notify: Callable[[str], None] = ignore_note,
     inputs: Inputs = NO_INPUTS,
+    figures: Mapping[str, Any] | None = None,
+    done: str = "",
 ) -> list[Path]:
     """Write a result into a folder; all of it or nothing.
 
@@ -126,6 +133,10 @@ def write_results(
         Called with a sentence for the user; see `write_fits`.
     inputs : mapping
         What was read beside the files that the recipe names; nothing that was read is replaced.
+    figures : mapping, optional
+        What was measured on the stacks, for summary.json.
+    done : str
+        The line on the result that stands there; how many frames are kept if it is empty.
 
     Returns
     -------
@@ -139,11 +150,18 @@ def write_results(
         one of them is an input; then nothing in it has changed.
     """
     out = Path(out)
+    inputs = {**inputs_of_recipe(result.recipe), **inputs}
 
     def write(folder: Path) -> None:
-        _write_into(folder, result, report, notify)
+        notices = list(result.notes)
 
-    inputs = {**inputs_of_recipe(result.recipe), **inputs}
+        def told(text: str) -> None:
+            notices.append(text)
+            notify(text)
+
+        _write_into(folder, result, report, told)
+        summary.write_summary(folder, summary_of_result(result, notices, inputs, figures, done))
+
     return write_folder(out, write, NAMES, overwrite, inputs)
 
 
@@ -167,7 +185,7 @@ def write_folder(
                 try:
                     write(work)
                 except LuckyError as error:  # the passing folder's name would tell nobody anything
-                    raise LuckyError(str(error).replace(str(work), str(out))) from error
+                    raise type(error)(str(error).replace(str(work), str(out))) from error
                 made = [name for name in names if (work / name).exists()]
                 with locked(out):  # two jobs with one OUT do not mix their results
                     _check_names(out, overwrite, names, inputs)
@@ -176,8 +194,42 @@ def write_folder(
                     for name in set(names) - set(made):
                         (out / name).unlink(missing_ok=True)  # of an older job, not of this one
     except OSError as error:
-        raise LuckyError(f"{out}: cannot be written ({error.strerror}).") from error
+        raise UsageError(f"{out}: cannot be written ({error.strerror}).") from error
     return [out / name for name in made]
+
+
+def tell_result(result: Result) -> str:
+    """Return in a sentence how many frames a result is made of."""
+    kept, of = int(result.table.selected.sum()), len(result.table.frame)
+    return f"Stacked {describe_count(kept, of)}"
+
+
+def summary_of_result(
+    result: Result,
+    notices: Sequence[str],
+    inputs: Inputs = NO_INPUTS,
+    figures: Mapping[str, Any] | None = None,
+    done: str = "",
+) -> dict[str, Any]:
+    """Return the summary of a result; see `write_results`."""
+    table, given = result.table, result.recipe.input
+    header = next((image.header for image in result.images.values()), None)
+    return summary.summary_of(
+        "process",
+        done or tell_result(result),
+        status=DOUBTFUL if result.doubt else DONE,
+        inputs=inputs,
+        counts={
+            "frames": len(table.frame),
+            "kept": int(table.selected.sum()),
+            "without_star": result.without_star,
+            "damaged": result.damaged,
+        },
+        figures=figures,
+        notices=notices,
+        date=None if header is None else header.get("DATE-OBS"),
+        windows={"focus": given.focus, "defocus": given.defocus},
+    )
 
 
 def _write_into(folder: Path, result: Result, report: bool, notify: Callable[[str], None]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.execution.blocks import blocks_of, map_blocks
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames
@@ -174,7 +174,7 @@ def _blocks(
 def check_resamples(resamples: int) -> None:
     """Raise a `LuckyError` unless so many resamples make sense."""
     if not 10 <= resamples <= MOST_RESAMPLES:
-        raise LuckyError(f"{resamples} resamples cannot be drawn; take 10 to {MOST_RESAMPLES}.")
+        raise UsageError(f"{resamples} resamples cannot be drawn; take 10 to {MOST_RESAMPLES}.")
 
 
 def _means(

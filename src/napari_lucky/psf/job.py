@@ -22,6 +22,7 @@ from napari_lucky.fits.run_notes import run_notes
 from napari_lucky.fits.write import BESIDE, ImageResult, ignore_note
 from napari_lucky.frames.frames import Frames, frames_in
 from napari_lucky.frames.window import Window
+from napari_lucky.notices import info
 from napari_lucky.optics.diffraction import Diffraction
 from napari_lucky.optics.telescope import Telescope
 from napari_lucky.optics.telescope_header import header_doubts, header_telescope
@@ -135,7 +136,7 @@ def measure_psf_files(
         px = f"{shared.aperture or 0:.4g} px"
         if diffraction is not None:
             px = f"{(shared.aperture or 0) / diffraction.sampling:.3g} lambda/D ({px})"
-        notify(f"All were measured with one aperture, {px}.")
+        notify(info(f"All were measured with one aperture, {px}."))
     rows = [_image_row(image, window, diffraction, shared) for image in images]
     rows += _measure_run(frames, numbers, window, diffraction, shared, str(paths[0]), job)
     if folder is not None and _is_results(folder) and resamples:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import UsageError
 from napari_lucky.optics.plain_number import plain_number
 
 APERTURES = {16: 0.02, 12: 0.05, 8: 0.05, 6: 0.15, 4: 0.25, 3: math.inf}
@@ -56,20 +56,20 @@ class PsfRecipe:
             if (given := getattr(self, name)) is not None:
                 object.__setattr__(self, name, plain_number(given, unit, name))
         if self.aperture is not None and not 1 <= self.aperture < math.inf:
-            raise LuckyError(f"The aperture's radius is {self.aperture} pixels; it must be over 1.")
+            raise UsageError(f"The aperture's radius is {self.aperture} pixels; it must be over 1.")
         if self.ring is not None:
             inner, outer = self.ring
             if not 0 < inner < inner + 1 <= outer < math.inf:
-                raise LuckyError(
+                raise UsageError(
                     f"The background ring is from {inner:g} to {outer:g} pixels; the outer radius "
                     "must be at least 1 px over the inner one."
                 )
             if self.background is not None:
-                raise LuckyError("A background that is known needs no ring; give one of the two.")
+                raise UsageError("A background that is known needs no ring; give one of the two.")
         if self.background is not None and not math.isfinite(self.background):
-            raise LuckyError(f"The background is {self.background} ADU; give a number.")
+            raise UsageError(f"The background is {self.background} ADU; give a number.")
         if not 0 <= self.integration <= 10:
-            raise LuckyError(
+            raise UsageError(
                 f"A pixel integrates over {self.integration} pixels; it must be 0 to 10. (The "
                 "pixel's size in um belongs to the telescope.)"
             )
@@ -108,7 +108,7 @@ class PsfRecipe:
         reach = max(aperture, ring[1] if ring else 0)
         if reach > room or aperture < unit:
             needed = max(reach, unit + LEAST_RING)
-            raise LuckyError(
+            raise UsageError(
                 f"The peak is {max(room, 0):.4g} pixels from the image's edge, but the aperture "
                 f"and the background ring need {needed:.4g}. Make them smaller, take a larger "
                 "image, or, if that peak is not the star, say in which window the star is."

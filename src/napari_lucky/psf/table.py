@@ -81,6 +81,7 @@ FURTHER: dict[str, Callable[[PsfFigures], float]] = {
     "masked_px": lambda f: f.masked,
     "resamples": lambda f: f.errors.resamples if f.errors else 0,
 }
+"""Columns without one."""
 CURVES = ("encircled", "perfect_encircled", "profile", "perfect_profile")
 
 
@@ -113,6 +114,20 @@ def figures_to_csv(rows: Sequence[FigureRow]) -> str:
         told = cell("; ".join(cautions))
         text.write(csv_line([cell(row.name), frame, *map(_text, values), told]))
     return text.getvalue()
+
+
+def plain_figures(row: FigureRow) -> dict[str, Any]:
+    """Return the figures of an image by the names of their columns, with what is doubtful."""
+    figures = row.figures
+    if figures is None:
+        return {"why": row.why}
+    made: dict[str, Any] = {}
+    for (name, value), error in zip(MEASURED.items(), ERRORS, strict=True):
+        made[name] = value(figures)
+        sigma = math.nan if figures.errors is None else getattr(figures.errors, error)
+        made[f"{name}_error"] = float(sigma)
+    made |= {name: value(figures) for name, value in FURTHER.items()}
+    return {**made, "cautions": list(figures.cautions)}
 
 
 def curves_to_csv(rows: Sequence[FigureRow]) -> str:

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.frames.frames import Block
 from napari_lucky.imaging.star_image import border_spread, peaks
 from napari_lucky.optics.diffraction import Diffraction, diffraction_psf
@@ -123,12 +123,12 @@ def metric(
 def check_metric(name: str, diffraction: Diffraction | None = None) -> None:
     """Raise a `LuckyError` unless there is such a metric, and it has what it needs."""
     if name not in METRICS:
-        raise LuckyError(
+        raise UsageError(
             f"Frames are ranked by {', '.join(METRICS)}; not by {name!r}. A metric of your own "
             "must be registered before."
         )
     if METRICS[name].needs_diffraction and diffraction is None:
-        raise LuckyError(
+        raise UsageError(
             f"Ranking by {name} needs the diffraction-limited PSF: give lambda F#/pixel in pixels, "
             "and the central obstruction if there is one (--rank NAME,sampling=7,obstruction=0.3)."
         )

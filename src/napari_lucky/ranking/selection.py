@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.fits.frame_table import FrameTable
 from napari_lucky.frames.history import Record
 from napari_lucky.ranking.step import Select
@@ -47,7 +47,7 @@ def select(
         count = _count_above(quality, above)
     elif isinstance(keep, int):
         if keep > usable:
-            raise LuckyError(f"Keep {keep} frames: only {usable} frames have a star to rank.")
+            raise UsageError(f"Keep {keep} frames: only {usable} frames have a star to rank.")
         count = keep
     else:
         count = min(usable, max(LEAST_KEPT, int(np.floor(keep * usable + 0.5))))
@@ -57,7 +57,7 @@ def select(
 def _count_above(quality: NDArray[np.float64], above: float) -> int:
     count = int((quality >= above).sum())
     if count == 0:
-        raise LuckyError(
+        raise UsageError(
             f"No frame has a quality of {above:g} or more; the best has {np.nanmax(quality):g}."
         )
     return count
@@ -130,9 +130,9 @@ class ManualSelection:
     def __post_init__(self) -> None:
         for number in (*self.add, *self.drop):
             if number < 0:
-                raise LuckyError(f"There is no frame {number}; frames are numbered from 0.")
+                raise UsageError(f"There is no frame {number}; frames are numbered from 0.")
         if both := sorted(set(self.add) & set(self.drop)):
-            raise LuckyError(f"Frame {both[0]} is both added and dropped by hand; choose one.")
+            raise UsageError(f"Frame {both[0]} is both added and dropped by hand; choose one.")
 
     @classmethod
     def between(
@@ -203,15 +203,15 @@ def apply_selection(
     of_run, with_star = set(frame.tolist()), set(frame[np.isfinite(quality)].tolist())
     for number in (*by_hand.add, *by_hand.drop):
         if number not in of_run:
-            raise LuckyError(
+            raise UsageError(
                 f"Frame {number} is changed by hand, but is not among the {len(frame)} frames "
                 f"used ({frame[0]} to {frame[-1]})."
             )
         if number not in with_star:
-            raise LuckyError(f"Frame {number} is changed by hand, but has no star.")
+            raise UsageError(f"Frame {number} is changed by hand, but has no star.")
     kept = by_hand.apply(np.isin(np.arange(len(quality)), cut), frame)
     if not kept.any():
-        raise LuckyError("All kept frames were dropped by hand; keep one at least.")
+        raise UsageError("All kept frames were dropped by hand; keep one at least.")
     order = best_first(quality)
     return order[kept[order]]
 
@@ -236,7 +236,7 @@ def parse_numbers(text: str) -> Numbers:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise LuckyError(
+        raise UsageError(
             f"{text!r} are not frame numbers: whole numbers with commas, such as 5,17."
         ) from None
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import UsageError
 from napari_lucky.imaging.star_image import MOST_SMOOTH
 from napari_lucky.optics.diffraction import MAX_SAMPLING, Diffraction
 from napari_lucky.ranking.metrics import METRICS, check_metric
@@ -103,14 +103,14 @@ class Select(Step, table="select", place=90):
     @model_validator(mode="after")
     def _not_both(self) -> Self:
         if both := sorted(set(self.add) & set(self.drop)):
-            raise LuckyError(f"Frame {both[0]} is both added and dropped by hand; choose one.")
+            raise UsageError(f"Frame {both[0]} is both added and dropped by hand; choose one.")
         return self
 
     @field_validator("keep", mode="before")
     @classmethod
     def _not_a_truth_value(cls, keep: Any) -> Any:
         if isinstance(keep, float) and keep > 1:
-            raise LuckyError(
+            raise UsageError(
                 f"keep is {keep}: a fraction is over 0 and at most 1; write a whole number to keep "
                 "that many frames."
             )

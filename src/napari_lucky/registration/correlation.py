@@ -8,7 +8,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import UsageError
 from napari_lucky.frames.frames import Block, Frames, as_float32, is_empty
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.inpainting import fill
@@ -27,7 +27,7 @@ REFERENCES = ("best", "first", "mean")
 def check_reference_frame(reference_frame: str) -> None:
     """Raise a `LuckyError` unless it is one of `REFERENCES`, or a frame's number."""
     if reference_frame not in REFERENCES and not reference_frame.isdecimal():
-        raise LuckyError(
+        raise UsageError(
             f"The reference frame is {', '.join(REFERENCES)}, or a frame's number from 0; not "
             f"{reference_frame!r}."
         )
@@ -43,7 +43,7 @@ def reference_image(frames: Frames, focus: Window, found: NDArray[np.float64], w
     if which.isdecimal():
         frame = int(which)
         if frame not in lit:
-            raise LuckyError(
+            raise UsageError(
                 f"Frame {frame} cannot be the reference: the run has frames 0 to "
                 f"{len(found) - 1}, and it must have a star."
             )

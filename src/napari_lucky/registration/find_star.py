@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.calibration.bad_pixels import SAMPLE, lone_pixels, sample_moments
-from napari_lucky.errors import LuckyError, NoStarError
+from napari_lucky.errors import LuckyError, NoStarError, UsageError
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import Frames, Index, as_float32, is_empty
@@ -126,7 +126,7 @@ def find_star(
     frames = as_frames(frames)
     ny, nx = frames.shape[1:]
     if side is not None and (not isinstance(side, (int, np.integer)) or side < MIN_SIDE):
-        raise LuckyError(
+        raise UsageError(
             f"The window's side is {side!r}; give a whole number of pixels, {MIN_SIDE} or more."
         )
     if min(ny, nx) < MIN_SIDE:

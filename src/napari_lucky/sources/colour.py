@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.files.open_file import Stamp
 from napari_lucky.frames.window import Window
 from napari_lucky.sources.source_image import PixelForm, SourceImage, Told
@@ -183,7 +183,7 @@ def coloured(
     """
     images = [as_in_file(image) for image in images]
     if colour is not None and colour not in CHOICES:
-        raise LuckyError(f"colour is {colour!r}; it must be one of {', '.join(CHOICES)}.")
+        raise UsageError(f"colour is {colour!r}; it must be one of {', '.join(CHOICES)}.")
     first = images[0]
     pattern = first.colours if is_mosaic(first.colours) else pattern
     planes = has_planes(images, surely=colour not in (None, "frames", "superpixel"))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.history import Record, number_ranges, window_numbers
@@ -55,7 +55,7 @@ def stack_method(method: Method, subpixel: bool | None = None) -> StackFrames:
     """Return the step that a way to stack means; with `subpixel`, that of it."""
     step = parse_option("stack", method) if isinstance(method, str) else method
     if not isinstance(step, StackFrames):
-        raise LuckyError(
+        raise UsageError(
             f"{method!r} is no way to stack; give a text such as 'mean', or a step such as "
             "StackDrizzle(scale=2.0)."
         )

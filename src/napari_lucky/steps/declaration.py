@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import UsageError
 from napari_lucky.frames.history import Record
 from napari_lucky.text import readable
 
@@ -57,7 +57,7 @@ class Step(BaseModel):
 
     def __init__(self, *unnamed: Any, **values: Any) -> None:
         if unnamed:
-            raise LuckyError(
+            raise UsageError(
                 f"{type(self).__name__} takes its parameters by name: "
                 f"{', '.join(params(type(self)))}."
             )
@@ -66,7 +66,7 @@ class Step(BaseModel):
         except ValidationError as error:
             from napari_lucky.steps.sentences import sentences
 
-            raise LuckyError(sentences(type(self), values, error)) from None
+            raise UsageError(sentences(type(self), values, error)) from None
 
     def __init_subclass__(cls, **_: Any) -> None:  # the arguments are for the method below
         super().__init_subclass__()
@@ -102,7 +102,7 @@ class Step(BaseModel):
                 if isinstance(given, Path):
                     given = str(given)
                 if isinstance(given, str) and not given:
-                    raise LuckyError(f"The path of the {one.label} is empty; leave it out.")
+                    raise UsageError(f"The path of the {one.label} is empty; leave it out.")
                 if one.many:
                     given = (given,) if isinstance(given, str) else given
                     if isinstance(given, (list, tuple)):
@@ -117,7 +117,7 @@ class Step(BaseModel):
             value = getattr(self, name)
             left_open = value is None and one.nullable
             if one.choices and value not in one.choices and not left_open:
-                raise LuckyError(f"{name} is {quoted(value)}; it must be {one.allowed}.")
+                raise UsageError(f"{name} is {quoted(value)}; it must be {one.allowed}.")
         return self
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:

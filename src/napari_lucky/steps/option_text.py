@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import UsageError
 from napari_lucky.steps.declaration import Param, Step, params, quoted
 from napari_lucky.steps.registry import first_of, load_steps, make_step, shared_names
 
@@ -51,12 +51,12 @@ def option_values(table: str, text: str, last: Step | None = None) -> dict[str, 
             free = [one for one in order if one.name not in given]
             if not free:
                 names = ", ".join(one.name for one in order) or "no parameters"
-                raise LuckyError(
+                raise UsageError(
                     f"{table}: {quoted(item)} is one value too many; there are {names}."
                 )
             name = next((one for one in free if item in map(str, one.choices)), free[0]).name
         if name in given:
-            raise LuckyError(f"{table}: {name} is given twice.")
+            raise UsageError(f"{table}: {name} is given twice.")
         given[name] = plain_value(known.get(name), value)
     return given
 

@@ -9,7 +9,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import UsageError
 from napari_lucky.steps.declaration import Param, Step, params, quoted
 
 STEPS: dict[str, dict[str, type[Step]]] = {}
@@ -63,12 +63,12 @@ def make_step(table: str, values: Mapping[str, Any]) -> Step:
     if table not in known:
         near = get_close_matches(table, known, 1)
         hint = f"; did you mean {near[0]!r}?" if near else f", only {', '.join(known)}."
-        raise LuckyError(f"There is no step {quoted(table)}{hint}")
+        raise UsageError(f"There is no step {quoted(table)}{hint}")
     kinds, values = known[table], dict(values)
     kind = "" if "" in kinds else values.pop("method", first_of(table).kind)
     if kind not in kinds:
         allowed = ", ".join(kinds)
-        raise LuckyError(f"{table}: the method is {quoted(kind)}; it must be one of {allowed}.")
+        raise UsageError(f"{table}: the method is {quoted(kind)}; it must be one of {allowed}.")
     return kinds[kind](**values)
 
 

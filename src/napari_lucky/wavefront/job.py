@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_lucky.calibration.flat import header_history
 from napari_lucky.calibration.step import Calibrate
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.run import open_run
 from napari_lucky.frames.frames import as_float32
@@ -93,7 +93,7 @@ class WavefrontRequest:
 
     def __post_init__(self) -> None:
         if (self.defocus_waves is None) == (self.defocus_mm is None):
-            raise LuckyError(
+            raise UsageError(
                 "Tell the defocus between the two images, either in waves peak-to-valley or as a "
                 "shift of the focus in mm."
             )
@@ -157,7 +157,7 @@ def measure_wavefront_run(
     """
     focus, defocus = recipe.window("focus"), recipe.window("defocus")
     if focus is None or defocus is None:
-        raise LuckyError(
+        raise UsageError(
             "A wavefront needs both windows: --focus and --defocus, each Y,X,SIZE, around the "
             "focused and the defocused star."
         )
@@ -253,7 +253,7 @@ def _stack_in(path: Path) -> tuple[NDArray[np.float32], Any, History]:
     """Return a stack, its header, and what was done to it."""
     run = open_run([path])
     if run.shape[0] != 1:
-        raise LuckyError(
+        raise UsageError(
             f"{path}: this is no stack but {run.shape[0]} frames; leave --stacks out to measure "
             "them."
         )

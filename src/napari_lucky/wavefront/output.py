@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from napari_lucky._version import __version__
 from napari_lucky.fits.write import ImageResult, write_fits, write_text
 from napari_lucky.frames.history import Record, window_numbers
 from napari_lucky.optics.zernikes import zernike_name
 from napari_lucky.pipeline.results_folder import write_folder
+from napari_lucky.pipeline.summary import NAME, summary_of, write_summary
 from napari_lucky.text import cell, csv_line
 from napari_lucky.wavefront.check import FIGURES
 from napari_lucky.wavefront.from_stacks import StackWavefront
@@ -22,7 +21,7 @@ from napari_lucky.wavefront.job import MeasuredWavefront
 from napari_lucky.wavefront.result import MAP_SAMPLES, PerFrame, Wavefront
 from napari_lucky.wavefront.task import WavefrontParameters
 
-NAMES = ("zernike.csv", "wavefront.fits", "per_frame.csv", "summary.json", "report.png")
+NAMES = ("zernike.csv", "wavefront.fits", "per_frame.csv", "report.png", NAME)
 CONVENTIONS = (
     "Wavefront in nm on the pupil, y down (rows) and x right (columns) as in the camera's image; "
     "NaN where the pupil is shut.",
@@ -71,12 +70,11 @@ def write_wavefront(
         if isinstance(wavefront, Wavefront):
             text = frames_to_csv(wavefront.frames, measured.numbers, measured.files)
             write_text(folder / "per_frame.csv", text)
-        summary = json.dumps(summary_of(measured), indent=2, ensure_ascii=False, allow_nan=False)
-        write_text(folder / "summary.json", summary + "\n")
         if report:
             from napari_lucky.wavefront.plots import write_wavefront_page
 
             write_wavefront_page(folder / "report.png", wavefront, _title(measured))
+        write_summary(folder, wavefront_summary(measured))
 
     return write_folder(out, write, NAMES, overwrite, measured.inputs)
 
@@ -188,44 +186,67 @@ def _telescope(task: WavefrontParameters) -> dict[str, Any]:
     }
 
 
-def summary_of(measured: MeasuredWavefront) -> dict[str, Any]:
-    """Return what a person or a program wants to know; None for what is not known."""
+def wavefront_summary(measured: MeasuredWavefront) -> dict[str, Any]:
+    """Return the summary of a wavefront."""
     wavefront = measured.wavefront
     task = wavefront.task
     defocus = {"waves": wavefront.defocus_waves, "fitted": task.fit_defocus}
-    told: dict[str, Any] = {
-        "method": "frames" if isinstance(wavefront, Wavefront) else "stacks",
+    told: dict[str, Any] = {"method": "frames" if isinstance(wavefront, Wavefront) else "stacks"}
+    counts: dict[str, Any] = {}
+    figures: dict[str, Any] = {
         "rms_nm": wavefront.rms_nm,
         "rms_waves": wavefront.rms_nm / task.wavelength_nm,
         "strehl": wavefront.strehl,
     }
     if isinstance(wavefront, Wavefront):
-        told.update(_of_frames(wavefront, len(measured.numbers)))
+        counts = {
+            "frames": len(measured.numbers),
+            "used": wavefront.used,
+            "saturated": wavefront.saturated,
+            "not_fitted": wavefront.failed,
+        }
+        figures["d_over_r0"] = wavefront.d_over_r0
+        figures["d_over_r0_sigma"] = wavefront.d_over_r0_sigma
+        told.update(_of_frames(wavefront))
         if task.fit_defocus:
             defocus["sigma_waves"] = wavefront.defocus_sigma
     else:
-        told.update(d_over_r0=None, blur_px=wavefront.blur_px, chi2=wavefront.chi2)
+        figures["blur_px"] = wavefront.blur_px
     told.update(
         defocus=defocus,
         telescope=_telescope(task),
         modes=_told_modes(wavefront),
-        inputs=dict(measured.inputs),
-        notes=list(measured.notes),
         conventions=list(CONVENTIONS),
-        version=__version__,
     )
-    return dict(_plain(told))
+    return summary_of(
+        "wavefront",
+        tell_wavefront(measured),
+        inputs=measured.inputs,
+        counts=counts,
+        figures={**figures, "chi2": wavefront.chi2},
+        notices=measured.notes,
+        **told,
+    )
 
 
-def _of_frames(wavefront: Wavefront, total: int) -> dict[str, Any]:
+def tell_wavefront(measured: MeasuredWavefront) -> str:
+    """Return the figures of a wavefront in a sentence."""
+    wavefront = measured.wavefront
+    told = f"Wavefront: {wavefront.rms_nm:.4g} nm rms, Strehl ratio {wavefront.strehl:.3g}"
+    if not isinstance(wavefront, Wavefront):
+        return f"{told}, blur {wavefront.blur_px:.3g} px"
+    if wavefront.task.fit_defocus:
+        told += f", defocus {wavefront.defocus_waves:.4g} ± {wavefront.defocus_sigma:.2g} waves"
+    return (
+        f"{told}, D/r0 {wavefront.d_over_r0:.3g} ± {wavefront.d_over_r0_sigma:.2g}, from "
+        f"{wavefront.used} of {len(measured.numbers)} frames"
+    )
+
+
+def _of_frames(wavefront: Wavefront) -> dict[str, Any]:
     task = wavefront.task
     random = task.choice == "random"
     return {
-        "d_over_r0": wavefront.d_over_r0,
-        "d_over_r0_sigma": wavefront.d_over_r0_sigma,
-        "frames_used": wavefront.used,
-        "frames_dropped": {"saturated": wavefront.saturated, "not_fitted": wavefront.failed},
-        "frames_given": total,
         "choice": {
             "by": task.choice,
             "count": None if task.choice == "all" else task.count,
@@ -233,7 +254,6 @@ def _of_frames(wavefront: Wavefront, total: int) -> dict[str, Any]:
         },
         "windows": {name: window_numbers(getattr(task, name)) for name in ("focus", "defocus")},
         "noise": wavefront.noise,
-        "chi2": wavefront.chi2,
         "model_error": dict(zip(("focus", "defocus"), wavefront.model_error, strict=True)),
         "frames_independent": wavefront.independent,
         "figures_by_the_images": _told_figures(wavefront),
@@ -277,17 +297,6 @@ def _told_modes(wavefront: Wavefront | StackWavefront) -> list[dict[str, Any]]:
                 kolmogorov_rad2=expected,
             )
     return out
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON has it: numbers that are none are null."""
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _title(measured: MeasuredWavefront) -> str:

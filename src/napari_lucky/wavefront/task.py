@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import UsageError
 from napari_lucky.frames.window import Window, as_window
 from napari_lucky.optics.plain_number import plain_number
 from napari_lucky.optics.pupil import Spider
@@ -115,32 +115,32 @@ class WavefrontParameters:
 
     def _check_numbers(self) -> None:
         if why := impossible({name: getattr(self, name) for name in OPTICS}):
-            raise LuckyError(why)
+            raise UsageError(why)
         if not (np.isfinite(self.d_over_r0) and self.d_over_r0 > 0):
-            raise LuckyError(f"d_over_r0 is {self.d_over_r0}; it must be over 0.")
+            raise UsageError(f"d_over_r0 is {self.d_over_r0}; it must be over 0.")
         if not 0 <= self.obstruction < 0.9:
-            raise LuckyError(
+            raise UsageError(
                 f"The central obstruction is {self.obstruction}; give its diameter over the "
                 "pupil's, 0 to under 0.9."
             )
         if not (np.isfinite(self.defocus_waves) and abs(self.defocus_waves) >= LEAST_DEFOCUS):
-            raise LuckyError(
+            raise UsageError(
                 f"The defocus between the images is {self.defocus_waves:g} waves; with less than "
                 f"{LEAST_DEFOCUS} the sign of the even modes (defocus, astigmatism, spherical) "
                 "cannot be known. Take the second image 1 to 3 waves out of focus."
             )
         if not 4 <= self.modes <= MOST_MODES:
-            raise LuckyError(f"{self.modes} Zernikes cannot be told: Noll 4 to {MOST_MODES}.")
+            raise UsageError(f"{self.modes} Zernikes cannot be told: Noll 4 to {MOST_MODES}.")
         if self.choice not in CHOICES:
-            raise LuckyError(f"Frames are chosen {', '.join(CHOICES)}; not {self.choice!r}.")
+            raise UsageError(f"Frames are chosen {', '.join(CHOICES)}; not {self.choice!r}.")
         if self.count < 1:
-            raise LuckyError(f"{self.count} frames are too few: 1 or more.")
+            raise UsageError(f"{self.count} frames are too few: 1 or more.")
         if self.seed < 0:
-            raise LuckyError(f"The seed is {self.seed}; it must be 0 or more.")
+            raise UsageError(f"The seed is {self.seed}; it must be 0 or more.")
         for name in ("gain", "read_noise_e"):
             value = getattr(self, name)
             if value is not None and not value > 0:
-                raise LuckyError(f"{name} is {value}; it must be over 0, or left out.")
+                raise UsageError(f"{name} is {value}; it must be over 0, or left out.")
 
     def _check_windows(self) -> tuple[str, ...]:
         notes = []
@@ -152,7 +152,7 @@ class WavefrontParameters:
         radius = 4 * abs(self.defocus_waves) * self.sampling  # of the donut, in px
         side = min(self.defocus.shape)
         if side < 2 * radius + 2 * self.sampling:
-            raise LuckyError(
+            raise UsageError(
                 f"The defocus window is {side} pixels wide, but {abs(self.defocus_waves):g} waves "
                 f"of defocus make a donut of {2 * radius:.0f} pixels: give it "
                 f"{int(2 * radius + 8 * self.sampling)} or more."
@@ -163,7 +163,7 @@ class WavefrontParameters:
                 "turbulence throws light beyond it. A larger window is better."
             )
         if min(self.focus.shape) < 8 * self.sampling:
-            raise LuckyError(
+            raise UsageError(
                 f"The focus window is {min(self.focus.shape)} pixels wide, under 8 lambda/D "
                 f"({8 * self.sampling:.0f} pixels): the speckles do not fit in it."
             )
