@@ -11,7 +11,7 @@ from typing import Any
 
 from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.execution.processes import fork_executor
-from napari_lucky.fits.gzip_file import is_gzipped
+from napari_lucky.fits.gzip_file import is_packed
 from napari_lucky.frames.frames import parse_range
 from napari_lucky.optics.diffraction import Diffraction
 from napari_lucky.sources.colour import CHOICES
@@ -149,7 +149,7 @@ def executor_on(
         from napari_lucky.execution.cluster import cluster_executor
 
         return cluster_executor(scheduler)
-    if len(frames) == 1 and is_gzipped(Path(frames[0])):
+    if len(frames) == 1 and is_packed(Path(frames[0])):
         return nullcontext()  # threads: a cube that one process unpacks for all
     return fork_executor(meanwhile=import_astropy)
 

@@ -14,6 +14,7 @@ from napari_lucky.fits.file_names import family_of, in_order, natural, stem_of
 from napari_lucky.fits.frame_kind import Kind, kind_in_header, kind_in_name
 from napari_lucky.fits.header_scan import scan
 from napari_lucky.fits.open_images import LeftOut, open_images
+from napari_lucky.fits.where import Condition, matching, on_axes
 from napari_lucky.sources.kinds import source_of
 from napari_lucky.sources.source_image import SourceImage
 
@@ -55,13 +56,19 @@ class Choice:
     odd: list[LeftOut]
 
 
-def choose_frames(paths: list[Path]) -> Choice:
-    """Open the frames among files.
+def choose_frames(paths: list[Path], where: tuple[Condition, ...] = ()) -> Choice:
+    """Open the frames among files; those whose headers meet conditions.
 
     The greatest family of lights is taken; where there is no light, the greatest family of darks,
     flats or biases with all of its kind. Of twins (x.fits, x.fits.gz) the first is taken.
     """
     single, twins = _without_twins(sorted(paths, key=natural))
+    if where:
+        single, others, of_axes = matching(single, where)
+        choice = choose_frames(single)
+        return Choice(
+            on_axes(choice.images, of_axes), [*twins, *others, *choice.left_out], choice.odd
+        )
     families = list(families_of(single))
     lights = [family for family in families if family.kind == "light"]
     if not lights:

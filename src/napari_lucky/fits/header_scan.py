@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from gzip import GzipFile
 from io import BufferedReader, BytesIO, FileIO
 from math import prod
 from pathlib import Path
@@ -20,7 +18,7 @@ from numpy.typing import NDArray
 from napari_lucky.errors import LuckyError
 from napari_lucky.files.open_file import Stamp, open_regular
 from napari_lucky.fits.card_value import CARD
-from napari_lucky.fits.gzip_file import MOST_PACKED, is_gzipped
+from napari_lucky.fits.gzip_file import DAMAGED, MOST_PACKED, PackedStream, is_packed, most_packed
 from napari_lucky.fits.integers import FULL, TOP
 from napari_lucky.fits.telling import LONG, TIMING, tells
 from napari_lucky.sources.kinds import foreign_note
@@ -72,7 +70,7 @@ class Unit(NamedTuple):
         return self.data + self.length + -self.length % BLOCK
 
 
-def units(read: ReadAt, size: int, packed: int = 0) -> Iterator[Unit]:
+def units(read: ReadAt, size: int, packed: int = 0, holds: int = MOST_PACKED) -> Iterator[Unit]:
     """Yield the header-data units of a file, one small read a header; each is within bounds.
 
     Parameters
@@ -80,9 +78,11 @@ def units(read: ReadAt, size: int, packed: int = 0) -> Iterator[Unit]:
     read : callable
         See `ReadAt`.
     size : int
-        Bytes of the file; of a gzipped one what its end says, modulo 4 GiB.
+        Bytes of the file; of a packed one what its end says, modulo 4 GiB.
     packed : int
-        Bytes of the gzipped file; 0 of one that is not.
+        Bytes of the packed file; 0 of one that is not.
+    holds : int
+        Bytes that one of them can hold at most.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def units(read: ReadAt, size: int, packed: int = 0) -> Iterator[Unit]:
     ValueError
         If a header is damaged.
     """
-    at, most = 0, packed * MOST_PACKED if packed else size
+    at, most = 0, packed * holds if packed else size
     for number in range(MOST_UNITS + 1):
         if number and (at == size or (not packed and at > size)):
             return  # some leave out the last padding
@@ -101,7 +101,7 @@ def units(read: ReadAt, size: int, packed: int = 0) -> Iterator[Unit]:
             return  # the end, or what some cameras write after their image
         unit = Unit(at, data, _length(cards), tuple(cards), tuple(telling))
         if data + unit.length > most:
-            told = f"it has {size} bytes" if not packed else f"it has {packed} gzipped bytes"
+            told = f"it has {size} bytes" if not packed else f"it has {packed} packed bytes"
             raise EOFError(f"{told}, but its header asks for {data + unit.length}")
         yield unit
         at = unit.after
@@ -122,23 +122,22 @@ def units_of(path: Path, stamp: Stamp | None = None) -> Iterator[tuple[ReadAt, I
     """
     try:
         with open_regular(path, stamp) as file:
-            size, packed = Stamp.of(file).size, 0
-            source: Any
-            if is_gzipped(path):
+            size = Stamp.of(file).size
+            if holds := most_packed(file):
                 size, packed = _unpacked_size(file), size
-                source = GzipFile(fileobj=file, mode="rb")
-            else:
-                source = BufferedReader(file)
+                stream = PackedStream(file)
+                yield stream.read_at, units(stream.read_at, size, packed, holds)
+                return
+            source = BufferedReader(file)
 
             def read(offset: int, count: int) -> bytes:
                 source.seek(offset)
-                found: bytes = source.read(count)
-                return found
+                return source.read(count)
 
-            yield read, units(read, size, packed)
+            yield read, units(read, size)
     except OSError as error:
         raise LuckyError(f"{path}: cannot be opened ({_said(error)}).") from error
-    except (EOFError, zlib.error) as error:
+    except DAMAGED as error:
         raise LuckyError(f"{path}: truncated: {error}. Copy it again or leave it out.") from error
     except (KeyError, ValueError) as error:
         if isinstance(error, LuckyError):
@@ -172,12 +171,13 @@ def scan(path: Path) -> tuple[tuple[Any, ...], Told]:
     """
     kind: list[Any] = []
     telling: list[bytes] = []
+    packed = is_packed(path)
     with units_of(path) as (_, found):
         for unit in found:
             telling += unit.telling
             # PCOUNT of a compressed image is the length of its heap, different in every file
             kind.append((unit.data, *(c for c in unit.cards if not c.startswith(b"PCOUNT"))))
-            if is_gzipped(path) and unit.length:
+            if packed and unit.length:
                 if next(found, None) is not None:
                     kind.append(path)
                 break
@@ -274,7 +274,7 @@ class HeaderTemplate:
 
 def header_template(path: Path, kind: tuple[Any, ...]) -> HeaderTemplate | None:
     """Return what files with this file's signature must have; None where all sizes differ."""
-    if is_gzipped(path) or any(c.startswith(b"ZIMAGE") for _, *cards in kind for c in cards):
+    if is_packed(path) or any(c.startswith(b"ZIMAGE") for _, *cards in kind for c in cards):
         return None
     headers = []
     with open_regular(path) as file:
@@ -310,7 +310,7 @@ def _places_that_matter(header: bytes) -> NDArray[np.intp]:
 
 
 def _unpacked_size(file: FileIO) -> int:
-    """Return what a gzipped file says at its end: its unpacked size, modulo 4 GiB."""
+    """Return what a gzipped file says at its end, if it does: its unpacked size, modulo 4 GiB."""
     file.seek(-4, os.SEEK_END)
     size = int.from_bytes(file.read(4), "little")
     file.seek(0)
@@ -332,7 +332,7 @@ def _cards_that_matter(read: ReadAt, at: int, begin: bytes) -> tuple[list[bytes]
             raise EOFError("a header has no end")
         for start in range(0, BLOCK, CARD):
             card = block[start : start + CARD]
-            if card.startswith(b"END     "):
+            if is_end(card):
                 return cards, telling, at + (number + 1) * BLOCK
             if _is_structural(card):
                 cards.append(card)
@@ -341,6 +341,12 @@ def _cards_that_matter(read: ReadAt, at: int, begin: bytes) -> tuple[list[bytes]
     else:
         raise ValueError(f"no END in {MOST_BLOCKS * BLOCK // CARD} cards")
     return [], [], at
+
+
+def is_end(card: bytes) -> bool:
+    """Return whether a card ends a header: zeros or the end of a line may be behind END."""
+    behind = card[3:].lstrip(b" ")[:1]
+    return card.startswith(b"END") and not (behind.isalnum() or behind in (b"-", b"_"))
 
 
 def _length(cards: list[bytes]) -> int:

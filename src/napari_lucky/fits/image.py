@@ -13,8 +13,8 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.files.open_file import Stamp, open_regular
-from napari_lucky.fits.card_value import cards_in
+from napari_lucky.fits.axes import Axis, planes_of
+from napari_lucky.fits.card_value import cards_in, value_of
 from napari_lucky.fits.colours import header_colours
-from napari_lucky.fits.gzip_file import Unpacked, gunzip, is_gzipped
+from napari_lucky.fits.gzip_file import Unpacked, most_packed, unpacked_begin
 from napari_lucky.fits.header_scan import (
     BITPIX,
     WHOLE,
@@ -33,6 +34,7 @@ from napari_lucky.fits.header_scan import (
     Unit,
     card_of,
     header_of,
+    is_end,
     numbers_of,
     opened_in_memory,
     units,
@@ -44,7 +46,8 @@ from napari_lucky.fits.tiles import Tiles, compressed
 from napari_lucky.frames.window import Window
 from napari_lucky.sources.source_image import NOTHING, Told
 
-SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz", ".fits.fz", ".fit.fz", ".fz")
+PLAIN, PACKED = (".fits", ".fit", ".fts"), ("", ".gz", ".fz", ".bz2")
+SUFFIXES = (*(plain + packed for packed in PACKED for plain in PLAIN), ".fz")
 SCALING = (b"BSCALE  ", b"BZERO   ", b"BLANK   ")
 """Keywords on which the values of pixels depend."""
 
@@ -71,6 +74,10 @@ class Layout:
         The extension's name with its digits taken out: images of one family are frames.
     level_step : float
         ADU of one level where the file holds levels of a stated full scale, or else 0.
+    step : int
+        Planes of the file from one frame to the next.
+    axis : Axis, optional
+        A fourth axis, of which one place is read.
     """
 
     hdu: int
@@ -81,6 +88,8 @@ class Layout:
     flip: int = 0
     family: str = ""
     level_step: float = 0.0
+    step: int = 1
+    axis: Axis | None = None
 
     @classmethod
     def plain(
@@ -102,6 +111,13 @@ class Layout:
         """Number type of the pixels before levels become ADU."""
         return np.dtype(np.uint16) if self.level_step else self.dtype
 
+    def planes_of(self, frames: Sequence[int]) -> Sequence[int]:
+        """Return which planes of the file frames are."""
+        if self.axis is None:
+            return frames
+        first = self.axis.chosen * self.axis.step
+        return [first + self.step * frame for frame in frames]
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class FitsImage:
@@ -117,6 +133,8 @@ class FitsImage:
         What the file was when its run was opened: with another stamp, it is another file by now.
     told : Told
         What its headers tell of its frames.
+    packed : bool
+        Whether it is packed as a whole.
     """
 
     path: Path
@@ -124,10 +142,11 @@ class FitsImage:
     unpacked: Unpacked | None = None
     stamp: Stamp | None = None
     told: Told = NOTHING
+    packed: bool = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         path = self.path.absolute()  # another process may work elsewhere
-        return FitsImage, (path, self.layout, self.unpacked, self.stamp)
+        return FitsImage, (path, self.layout, self.unpacked, self.stamp, NOTHING, self.packed)
 
     @property
     def colours(self) -> str:
@@ -136,8 +155,8 @@ class FitsImage:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Nothing beside what is told of all files."""
-        return ()
+        """What is read of a fourth axis."""
+        return () if self.layout.axis is None else (self.layout.axis.note,)
 
     @property
     def read_as(self) -> str:
@@ -166,6 +185,7 @@ class FitsImage:
             If the file is gone, was changed, is damaged, or ends before the pixels asked for.
         """
         layout = self.layout
+        planes = layout.planes_of(planes)
         try:
             if layout.offset is None:
                 pixels = self._read_with_astropy(planes, window)
@@ -201,9 +221,9 @@ class FitsImage:
         """Return numbers of the file; those of a plain one only until the next are asked for."""
         if self.unpacked is not None:
             return self.unpacked.read(stored, count, offset)
-        if is_gzipped(self.path):
+        if self.packed:
             end = offset + count * stored.itemsize
-            piece = gunzip(self.path, end, self.stamp)[offset:]
+            piece = memoryview(unpacked_begin(self.path, end, self.stamp))[offset:]
             return np.frombuffer(piece, stored, len(piece) // stored.itemsize)
         rows = scratch(count * stored.itemsize)
         with open_regular(self.path, self.stamp) as file:
@@ -234,7 +254,9 @@ class FitsImage:
         def read(offset: int, size: int) -> bytes:
             return unpacked.read(np.dtype(np.uint8), size, offset).tobytes()
 
-        yield read, units(read, -1, Stamp.at(self.path).size)
+        with open_regular(self.path, self.stamp) as file:
+            size, holds = Stamp.of(file).size, most_packed(file)
+        yield read, units(read, -1, size, holds)
 
 
 def _scaled_rows(
@@ -283,7 +305,9 @@ def _unit(found: Iterator[Unit], number: int) -> Unit:
 
 
 def _header_bytes(read: ReadAt, unit: Unit) -> bytes:
-    return read(unit.begin, unit.data - unit.begin)
+    """Return a header with nothing but blanks behind END."""
+    raw = read(unit.begin, unit.data - unit.begin)
+    return header_of(takewhile(lambda card: not is_end(card), cards_in(raw)))
 
 
 def layouts(path: Path) -> list[Layout]:
@@ -343,35 +367,42 @@ def _layout(path: Path, number: int, unit: Unit, read: ReadAt) -> Layout | None:
     packed, first = compressed(unit), unit.cards[0]
     if first.startswith(b"SIMPLE") and first[10:].split(b"/")[0].strip() != b"T":
         raise ValueError("SIMPLE is not T")
-    if not (packed or first.startswith((b"SIMPLE", b"XTENSION= 'IMAGE "))):
+    if not (packed or first.startswith(b"SIMPLE") or value_of(first) in ("IMAGE", "IUEIMAGE")):
         return None
     raw = _header_bytes(read, unit)
     tiles = Tiles(unit, raw) if packed else None
     axes = tiles.shape if tiles else _sides(unit)
     if len(axes) < 2 or 0 in axes:
         return None
-    if len(axes) > 3 and any(side != 1 for side in axes[:-3]):
-        raise LuckyError(
-            f"{path}: its image has {len(axes)} axes {axes}; a run has three (frame, y, x)."
-        )
-    shape = (axes[-3] if len(axes) > 2 else 1, axes[-2], axes[-1])
     with opened_in_memory(raw) as hdu:
         header = hdu.header
+    try:
+        shape, by, axis = planes_of(axes, header)
+    except LuckyError as error:
+        raise LuckyError(f"{path}: {error}.") from None
     family = re.sub(r"\d+", "#", str(header.get("EXTNAME", "")))
     if step := level_step(header):  # astropy passes over the BLANK of unsigned integers
         offset, float32 = None if packed else unit.data, np.dtype(np.float32)
-        return Layout(number, shape, float32, offset, ">i2", 0x8000, family, step)
+        return Layout(number, shape, float32, offset, ">i2", 0x8000, family, step, by, axis)
     if tiles is None:
         stored = np.dtype(BITPIX[numbers_of(unit.cards)["BITPIX"]])
-        flip = flip_of(header.get("BZERO", 0), header.get("BSCALE", 1), stored)
+        flip = flip_of(_last(header, "BZERO", 0), _last(header, "BSCALE", 1), stored)
         if flip is not None and (stored.kind == "f" or "BLANK" not in header):
-            return Layout.plain(number, shape, stored, unit.data, flip, family)
+            plain = Layout.plain(number, shape, stored, unit.data, flip, family)
+            return replace(plain, step=by, axis=axis)
     row = Window(0, 0, 1, shape[2])  # of which astropy alone knows the final type
     if tiles is not None:
         pixels = tiles.section(read, 0, row)
     else:
         pixels = _scaled_rows(read, unit, 0, shape, row)
-    return Layout(number, shape, pixels.dtype.newbyteorder("="), family=family)
+    dtype = pixels.dtype.newbyteorder("=")
+    return Layout(number, shape, dtype, family=family, step=by, axis=axis)
+
+
+def _last(header: Any, keyword: str, otherwise: Any) -> Any:
+    """Return the value of the last card of a keyword, which astropy takes."""
+    count = header.count(keyword) if keyword in header else 0
+    return header[keyword, count - 1] if count else otherwise
 
 
 def _sides(unit: Unit) -> tuple[int, ...]:

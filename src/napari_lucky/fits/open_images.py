@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from napari_lucky.errors import LuckyError
 from napari_lucky.files.open_file import Stamp
 from napari_lucky.fits import image as fits_image
-from napari_lucky.fits.gzip_file import Unpacked, is_gzipped
+from napari_lucky.fits.gzip_file import Unpacked, is_packed
 from napari_lucky.fits.header_scan import HeaderTemplate, header_template, scan
 from napari_lucky.fits.image import FitsImage, Layout
 from napari_lucky.fits.plain_header import plain_layout
@@ -48,9 +48,10 @@ def open_images(paths: Iterable[Path]) -> tuple[list[SourceImage], list[LeftOut]
         if alike is None:
             try:
                 stamp = _stamp(path)
+                packed = is_packed(path)
                 kind, told = scan(path)
                 if kind not in known:
-                    plain = None if is_gzipped(path) else plain_layout(path, kind)
+                    plain = None if packed else plain_layout(path, kind)
                     known[kind] = [plain] if plain else fits_image.layouts(path)
                 found = known[kind]
                 last = header_template(path, kind), found
@@ -58,11 +59,12 @@ def open_images(paths: Iterable[Path]) -> tuple[list[SourceImage], list[LeftOut]
                 odd.append(LeftOut(path, str(error).removeprefix(f"{path}: "), True))
                 continue
         else:
+            packed = False
             stamp, told = alike
         told = told._replace(settings=seen.setdefault(told.settings, told.settings))
         several = sum(layout.shape[0] for layout in found) > 1
-        unpacked = Unpacked(path, stamp) if several and is_gzipped(path) else None
-        images += [FitsImage(path, layout, unpacked, stamp, told) for layout in found]
+        unpacked = Unpacked(path, stamp) if several and packed else None
+        images += [FitsImage(path, layout, unpacked, stamp, told, packed) for layout in found]
     return images, odd
 
 

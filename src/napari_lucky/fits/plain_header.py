@@ -51,6 +51,8 @@ def plain_layout(path: Path, kind: tuple[Any, ...]) -> Layout | None:
     stored = BITPIX.get(int(values["BITPIX"] or 0))
     if len(axes) not in (2, 3) or stored is None or not all(side > 0 for side in axes):
         return None
+    if len(axes) == 3 and 1 in axes[:2]:  # where frames, rows or columns are others
+        return None
     shape = tuple(int(side) for side in reversed(axes))
     held = math.prod(shape) * abs(int(values["BITPIX"] or 0)) // 8
     if not offset + held <= Stamp.at(path).size < offset + held + BLOCK:

@@ -21,7 +21,6 @@ from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.fits import image as fits_image
 from napari_lucky.fits.choose_frames import choose_frames
 from napari_lucky.fits.file_names import is_frames_name, stem_of
-from napari_lucky.fits.gzip_file import is_gzipped
 from napari_lucky.fits.image import FitsImage
 from napari_lucky.fits.open_images import LeftOut
 from napari_lucky.fits.plain_header import header_bytes
@@ -29,6 +28,7 @@ from napari_lucky.fits.run_notes import notes_of
 from napari_lucky.fits.settings import header_exposure, told_of_each
 from napari_lucky.fits.times import UNKNOWN, cards_time
 from napari_lucky.fits.wcs import place
+from napari_lucky.fits.where import Condition, parse_where
 from napari_lucky.frames.array_like import ArrayLike, size_text
 from napari_lucky.frames.frames import Index, chain_of
 from napari_lucky.frames.window import Window
@@ -106,7 +106,7 @@ class Run(ArrayLike):
         image = as_in_file(self.images[0])
         if not isinstance(image, FitsImage):
             return self.header
-        offset = 0 if is_gzipped(image.path) else image.layout.offset
+        offset = 0 if image.packed else image.layout.offset
         with suppress(OSError):  # told where the header is read
             if (
                 image.layout.hdu == 0
@@ -202,7 +202,12 @@ class Run(ArrayLike):
         return colours if is_mosaic(colours) else ""
 
 
-def open_run(source: str | Path | Sequence[str | Path], colour: str | None = None) -> Run:
+def open_run(
+    source: str | Path | Sequence[str | Path],
+    colour: str | None = None,
+    *,
+    where: str | None = None,
+) -> Run:
     """Open the frames of a run, reading only headers.
 
     Frames come in natural order (AF_2 before AF_10). In a folder, the run is the greatest
@@ -221,6 +226,9 @@ def open_run(source: str | Path | Sequence[str | Path], colour: str | None = Non
         "blue". Of mosaics, which are taken as they are if nothing is given, "superpixel": the
         mean of each cell of 2 x 2 pixels; or "red", "green", "blue": of those of one colour.
         "frames" takes three planes as three frames.
+    where : str, optional
+        Take the frames alone whose headers say so: "EXPTIME=0.01" or "EXPTIME=0.01, FILTER=R";
+        also the place on a fourth axis: "STOKES=Q".
 
     Returns
     -------
@@ -230,8 +238,9 @@ def open_run(source: str | Path | Sequence[str | Path], colour: str | None = Non
     ------
     LuckyError
         If nothing there is a run: no such path, no FITS file, no image, damaged files, frames
-        of different shapes.
+        of different shapes, no frame of which the header says what it should.
     """
+    conditions = parse_where(where) if where else ()
     try:
         paths = [Path(p) for p in ([source] if isinstance(source, (str, Path)) else source)]
     except TypeError:
@@ -242,13 +251,13 @@ def open_run(source: str | Path | Sequence[str | Path], colour: str | None = Non
     if not paths:
         raise UsageError("No frames were given; give a folder, a cube, or several FITS files.")
     if len(paths) == 1 and os.path.isdir(paths[0]):
-        return _open_folder(paths[0]).in_colour(colour)
+        return _open_folder(paths[0], conditions).in_colour(colour)
     for path in paths:  # by os.path, which takes any name for one that is not there
         if os.path.isdir(path):
             raise LuckyError(f"{path} is a folder; give one folder alone, or files.")
         if not os.path.exists(path):
             raise LuckyError(f"{path}: there is no such file or folder.")
-    choice = choose_frames(paths)
+    choice = choose_frames(paths, conditions)
     if choice.odd:
         raise LuckyError(_tell(choice.odd))
     images, odd_shapes = _of_one_shape(choice.images)
@@ -287,10 +296,12 @@ def open_like(source: str | Path | Sequence[str | Path], run: Any) -> Run:
     return master
 
 
-def _open_folder(folder: Path) -> Run:
+def _open_folder(folder: Path, conditions: tuple[Condition, ...]) -> Run:
     try:
         with os.scandir(folder) as inside:  # which knows files from folders without a look
-            entries = [e for e in inside if not e.name.startswith(".") and not e.is_dir()]
+            there = [e for e in inside if not e.name.startswith(".")]
+            entries = [e for e in there if not e.is_dir()]
+            folders = [e.name for e in there if e.is_dir()]
             names = [e.name for e in entries if e.is_file()]
             others = [e.name for e in entries if not e.is_file()]
     except OSError as error:
@@ -303,13 +314,18 @@ def _open_folder(folder: Path) -> Run:
         for name in sorted(others)
         if is_frames_name(name)
     ]
+    if not named and (inside_them := _runs_told(folder, folders)):
+        raise LuckyError(
+            f"{folder}: no file of frames in this folder, but in folders in it: {inside_them}. "
+            "Give one of them."
+        )
     if not named:
         for name in sorted(names):
             if note := foreign_note(name):
                 raise LuckyError(f"{folder}: no file of frames in this folder. {name}: {note}")
         found = f"there are {names_told(names)}" if names else "it is empty"
         raise LuckyError(f"{folder}: no file of frames in this folder ({found}). {READ}.")
-    choice = choose_frames(named)
+    choice = choose_frames(named, conditions)
     if not choice.images:
         raise LuckyError(_tell(choice.odd))
     images, odd_shapes = _of_one_shape(choice.images)
@@ -325,6 +341,17 @@ def _header(image: SourceImage) -> Any:
     if isinstance(image, OfCells):
         place(header, (0, 0), 0.5)
     return header
+
+
+def _runs_told(folder: Path, inside: list[str], most: int = 12) -> str:
+    """Say which folders in a folder hold frames, and how many."""
+    told = []
+    for name in sorted(inside):
+        with suppress(OSError):
+            count = sum(is_frames_name(one) for one in os.listdir(folder / name))
+            told += [f"{readable(name)} ({counted(count, 'file')})"] if count else []
+    more = [f"and {len(told) - most} more"] if len(told) > most else []
+    return ", ".join([*told[:most], *more])
 
 
 def _of_one_shape(images: list[SourceImage]) -> tuple[list[SourceImage], list[LeftOut]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_lucky.fits.card_value import values_in
 from napari_lucky.fits.image import FitsImage, raw_headers
 from napari_lucky.fits.settings import mixture_notes
 from napari_lucky.fits.sound_header import sound_cards
@@ -53,16 +54,25 @@ def file_notes(run: Run) -> list[str]:
 def notes_of(images: Sequence[SourceImage]) -> tuple[str, ...]:
     """Return what headers and names of a run's images make worth saying."""
     own = dict.fromkeys(note for image in images for note in image.notes)
-    return (*own, *_damage_notes(images[0]), *mixture_notes(images), *_order_notes(images))
+    return (*own, *_header_notes(images[0]), *mixture_notes(images), *_order_notes(images))
 
 
-def _damage_notes(first: SourceImage) -> list[str]:
-    """Say which cards of the first header are not as FITS has them."""
+def _header_notes(first: SourceImage) -> list[str]:
+    """Say which cards of the first header are damaged, and what is odd in how pixels are stored."""
     if not isinstance(first, FitsImage):
         return []
     primary, own = raw_headers(first.path, first.layout.hdu)
     told = sound_cards(primary)[1].notes()
-    return told if own == primary else [*told, *sound_cards(own)[1].notes()]
+    told += [] if own == primary else sound_cards(own)[1].notes()
+    values = values_in(own)
+    bits, zero = values.get("BITPIX"), values.get("BZERO")
+    if isinstance(bits, float) and bits < 0 and zero in (32768.0, 2147483648.0):
+        told.append(
+            f"The pixels are floating point, and BZERO = {zero:g} is added to them, as FITS has "
+            "it: the contrast may be nearly gone. It may be left over from unsigned integers; if "
+            "so, remove BZERO and BSCALE from the headers."
+        )
+    return told
 
 
 def _order_notes(images: Sequence[SourceImage]) -> list[str]:

@@ -39,7 +39,7 @@ SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3}
 MOST = 4
 """Values that a sentence shows."""
 ALIKE = 1.02
-"""Exposures and gains whose ratio is less are the same, measured twice."""
+"""Exposures whose ratio is less are the same, measured twice."""
 
 
 def header_setting(cards: bytes, what: str) -> Value:
@@ -95,7 +95,7 @@ def name_setting(stem: str, what: str) -> Value:
 def settings_of(images: Sequence[SourceImage], what: str) -> list[Value]:
     """Return a setting of each file: by its header, or by its name where no header tells it.
 
-    Numbers that differ by a trifle are made one.
+    Exposures that differ by a trifle are made one.
     """
     cards = {image.told.settings for image in images}
     by_cards = {one: header_setting(one, what) for one in cards}
@@ -105,7 +105,7 @@ def settings_of(images: Sequence[SourceImage], what: str) -> list[Value]:
         if name_setting(first, what) is None:
             return given  # nor do others, which have the same letters
         given = [name_setting(stem_of(image.path), what) for image in images]
-    return _rounded(given) if what in ("exposure", "gain") else given
+    return _rounded(given) if what == "exposure" else given
 
 
 def _rounded(values: list[Value]) -> list[Value]:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from napari_lucky.fits.card_value import CARD, NUMBER, cards_in
+from napari_lucky.fits.header_scan import is_end
 from napari_lucky.text import counted
 
 NUMBER_TEXT = rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[ED][+-]?\d+)?"
@@ -91,7 +92,7 @@ def sound_cards(header: bytes, *, structure: bool = True) -> tuple[bytes, Damage
     damage, made = Damage(), list[bytes]()
     dropped = False
     for card in cards_in(header):
-        if card.rstrip(b" \0\r\n") == b"END":
+        if is_end(card):
             break
         card = card.ljust(CARD)
         keyword = card[:8].decode("latin-1").strip()

@@ -120,8 +120,7 @@ class Tiles:
         ValueError, EOFError
             If the tiles that are needed are damaged.
         """
-        lead = [0] * (len(self.shape) - 3) + [plane] * (len(self.shape) > 2)
-        index: tuple[int | slice, ...] = (*lead, *window.slices)
+        index = self._index(plane, window)
         table = read(self.unit.data, self.table["NAXIS2"] * self.row.itemsize)
         tiles = self._tiles(read, np.frombuffer(table, self.row), index)
         found = self._decompressed(table, tiles, index, b"\0")
@@ -130,6 +129,17 @@ class Tiles:
             if again.tobytes() != found.tobytes():
                 raise ValueError("a compressed tile is damaged: it ends too early")
         return found
+
+    def _index(self, plane: int, window: Window) -> tuple[int | slice, ...]:
+        """Return the index of a window of a plane; axes of length 1 may be anywhere."""
+        axes = len(self.shape)
+        long = [k for k in range(axes) if self.shape[k] > 1]
+        y, x = long[-2:] if len(long) > 1 and axes > 2 else (axes - 2, axes - 1)
+        lead = [k for k in range(axes) if k not in (y, x)]
+        places = np.unravel_index(plane, [self.shape[k] for k in lead]) if lead else ()
+        index: dict[int, int | slice] = dict(zip(lead, map(int, places), strict=True))
+        index |= {y: window.slices[0], x: window.slices[1]}
+        return tuple(index[k] for k in range(axes))
 
     def _tiles(
         self, read: ReadAt, rows: NDArray[Any], index: tuple[int | slice, ...]

@@ -1,0 +1,105 @@
+"""Whether files are one run: what differs is said with the counts, and can be chosen."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from napari_lucky import LuckyError, open_run
+from napari_lucky.fits.run_notes import run_notes
+
+
+def write(folder: Path, name: str, **cards) -> None:
+    hdu = fits.PrimaryHDU(np.full((6, 8), int(re.findall(r"\d+", name)[-1]), "u2"))
+    for keyword, value in cards.items():
+        hdu.header[keyword.replace("_", "-")] = value
+    hdu.writeto(folder / name)
+
+
+def mixed(folder: Path) -> None:
+    for k in range(7):
+        write(folder, f"a_{k}.fits", EXPTIME=0.01 if k < 4 else 0.1, FILTER="RG"[k % 2], GAIN=100)
+
+
+CASES = {
+    "exposure": ("EXPTIME", 0.01, 0.1, "exposure: 0.01 s (3 frames), 0.1 s (2 frames)"),
+    "filter": ("FILTER", "Ha", "OIII", "filter: Ha (3 frames), OIII (2 frames)"),
+    "gain": ("GAIN", 100, 101, "gain: 100 (3 frames), 101 (2 frames)"),
+    "binning": ("XBINNING", 1, 2, "binning: 1 (3 frames), 2 (2 frames)"),
+    "target": ("OBJECT", "M15", "M31", "target: M15 (3 frames), M31 (2 frames)"),
+    "camera": ("INSTRUME", "ASI290MM", "QHY5", "camera: ASI290MM (3 frames), QHY5 (2 frames)"),
+}
+NAMES = {
+    "10.0ms_{}": ("100ms_{}", "exposure: 0.01 s (3 frames), 0.1 s (2 frames)"),
+    "M15_{}": ("M31_{}", "target: M15 (3 frames), M31 (2 frames)"),
+    "a_gain100_{}": ("a_gain200_{}", "gain: 100 (3 frames), 200 (2 frames)"),
+    "a_bin1_{}": ("a_bin2_{}", "binning: 1 (3 frames), 2 (2 frames)"),
+}
+
+
+@pytest.mark.parametrize("what", CASES)
+def test_what_differs_in_headers_is_said_and_can_be_chosen(tmp_path, what):
+    keyword, one, other, told = CASES[what]
+    for k in range(5):
+        write(tmp_path, f"a_{k}.fits", **{keyword: one if k < 3 else other})
+    (note,) = run_notes(open_run(tmp_path))
+    assert note.startswith(f"The frames differ in {told}.")
+    choice = re.search(r'--where "(.*?)"', note)[1]
+    run = open_run(tmp_path, where=choice)
+    assert run.shape[0] == 3
+    assert run_notes(run) == [f"Left out a_3.fits, a_4.fits: {keyword} is {other}, not {one}."]
+
+
+@pytest.mark.parametrize("one", NAMES)
+def test_what_differs_in_names_is_said(tmp_path, one):
+    other, told = NAMES[one]
+    for k in range(5):
+        write(tmp_path, (one if k < 3 else other).format(k) + ".fits")
+    (note,) = run_notes(open_run(tmp_path))
+    assert note == f"The frames differ in {told}. Give the files of one run."
+
+
+def test_what_is_measured_twice_does_not_differ(tmp_path):
+    for k, exposure in enumerate((0.01, 0.0100001, 0.00999)):
+        write(tmp_path, f"a_{k}.fits", EXPTIME=exposure, OBJECT=("M 15 ", "m 15", "M 15")[k])
+    assert run_notes(open_run(tmp_path)) == []
+
+
+def test_several_conditions_and_any_card_choose(tmp_path):
+    mixed(tmp_path)
+    assert open_run(tmp_path, where="exptime=0.01, FILTER='g'").files == ["a_1.fits", "a_3.fits"]
+    assert open_run(sorted(tmp_path.iterdir()), where="NAXIS2=6").shape[0] == 7
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ("EXPTIME=5", "no frame has EXPTIME=5: EXPTIME is 0.01 (4 files), 0.1 (3 files)"),
+        ("EXPTIME", "'EXPTIME' is not KEYWORD=VALUE"),
+        ("OBSERVER=me", "No header has a card OBSERVER"),
+    ],
+)
+def test_a_choice_that_leaves_nothing_is_told(tmp_path, where, told):
+    mixed(tmp_path)
+    with pytest.raises(LuckyError, match=re.escape(told)):
+        open_run(tmp_path, where=where)
+
+
+def test_times_that_contradict_the_order_of_names_are_said(tmp_path):
+    for k, second in enumerate((1, 2, 5, 3, 4, 6)):
+        write(tmp_path, f"a_{k}.fits", DATE_OBS=f"2024-01-01T00:00:0{second}")
+    (note,) = run_notes(open_run(tmp_path))
+    assert "1 frame of 6 was taken before" in note
+    assert "first a_3.fits before a_2.fits" in note
+    assert open_run(tmp_path).files == [f"a_{k}.fits" for k in range(6)]
+
+
+def test_a_folder_of_folders_lists_what_is_there(tmp_path):
+    for name, count in {"M15": 3, "darks": 1, "empty": 0}.items():
+        (tmp_path / name).mkdir()
+        for k in range(count):
+            write(tmp_path / name, f"a_{k}.fits")
+    with pytest.raises(LuckyError, match=r"folders in it: M15 \(3 files\), darks \(1 file\)\."):
+        open_run(tmp_path)
