@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_lucky.fits.file_names import family_of, in_order, stem_of
+from napari_lucky.fits.file_names import family_of, in_order, natural, stem_of
 
 ORDERS = {
     "temperature through zero": [
@@ -26,5 +26,5 @@ ORDERS = {
 @pytest.mark.parametrize("what", ORDERS)
 def test_frames_come_in_the_order_of_their_counter(what):
     files = [Path(name) for name in ORDERS[what]]
-    assert in_order(files[::-1]) == files
+    assert in_order(sorted(files, key=natural)) == files
     assert len({family_of(stem_of(path)) for path in files}) == 1

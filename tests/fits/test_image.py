@@ -357,7 +357,7 @@ def test_damaged_bytes_give_a_sentence_or_pixels_but_never_a_traceback(folder, t
     [
         ("text.fits", b"These are my notes, not an image.\n" * 200, "not a FITS file"),
         ("empty.fits", b"", "not a FITS file"),
-        ("text.fits.gz", b"not gzipped at all" * 300, "gzip"),
+        ("text.fits.gz", b"not gzipped at all" * 300, "not a FITS file"),
         ("packed_text.fits.gz", gzip.compress(b"still not an image" * 300), "not a FITS file"),
     ],
 )
@@ -374,13 +374,6 @@ def test_a_header_without_pixels_holds_no_image(tmp_path):
     table = fits.BinTableHDU.from_columns([fits.Column("a", "D", array=np.arange(3.0))])
     fits.HDUList([fits.PrimaryHDU(), table]).writeto(path)
     with pytest.raises(LuckyError, match=r"x\.fits.*no image"):
-        layouts(path)
-
-
-def test_four_real_axes_are_refused(tmp_path):
-    path = tmp_path / "x.fits"
-    fits.PrimaryHDU(np.zeros((2, 3, 20, 30), "i2")).writeto(path)
-    with pytest.raises(LuckyError, match=r"x\.fits.*4 axes"):
         layouts(path)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from napari_lucky.fits.card_value import Value, values_in
 from napari_lucky.fits.choose_frames import families_of
-from napari_lucky.fits.file_names import family_of, in_order, is_frames_name, stem_of
+from napari_lucky.fits.file_names import family_of, in_order, is_frames_name, natural, stem_of
 from napari_lucky.fits.frame_kind import kind_in_header, kind_of_folder
 from napari_lucky.fits.open_images import open_images
 from napari_lucky.fits.run import Run
@@ -118,7 +118,8 @@ def _files_of_frames(folder: Path) -> list[Path]:
             names = [e.name for e in inside if is_frames_name(e.name) and e.is_file()]
     except OSError:
         return []
-    return [folder / name for name in sorted(names) if not name.startswith(".")]
+    paths = [folder / name for name in names if not name.startswith(".")]
+    return sorted(paths, key=natural)
 
 
 def _fitting(run: Run, kind: str, images: list[SourceImage]) -> tuple[tuple[Path, ...], list[str]]:

@@ -78,7 +78,7 @@ def choose_frames(paths: list[Path], where: tuple[Condition, ...] = ()) -> Choic
     elif max(len(family.paths) for family in lights) > 1:
         lights.sort(key=lambda family: -len(family.paths))
         return _greatest(lights, families, twins)
-    paths = in_order([path for family in lights for path in family.paths])
+    paths = sorted((path for family in lights for path in family.paths), key=natural)
     one = Family(paths, lights[0].named, lights[0].kind)
     rest = [family for family in families if family not in lights]
     return _greatest([one], [one, *rest], twins)

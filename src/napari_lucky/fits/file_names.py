@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from napari_lucky.fits.image import SUFFIXES, is_fits_name
 from napari_lucky.sources.kinds import source_of
@@ -56,19 +57,32 @@ def in_order(paths: Sequence[Path]) -> list[Path]:
 
     That is by the number at the end of the names if it counts the frames; else by all their
     numbers, but for measured ones (temperatures, exposures), if the others tell them apart.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path
+        In the order of `natural`.
     """
-    ordered = sorted(paths, key=natural)
-    stems = [stem_of(path) for path in ordered]
+    stems = [stem_of(path) for path in paths]
+    if len(stems) < 2 or (not READING.search(stems[0]) and _same_but_the_last(stems)):
+        return list(paths)
     last = [found[-1] if (found := DIGITS.findall(stem)) else "" for stem in stems]
-    count = len(ordered)
-    if count > 1 and all(last) and not any(map(TIME.search, stems)):
+    if all(last) and not any(map(TIME.search, stems)):
         index = [int(text) for text in last]
-        if len(set(index)) == count and max(index) - min(index) < 2 * count:
-            return [path for _, path in sorted(zip(index, ordered, strict=True))]
+        if len(set(index)) == len(index) and max(index) - min(index) < 2 * len(index):
+            return _by(index, paths)
     counters = [_parts(READING.sub("#", stem.lower())) for stem in stems]
-    if len({str(key) for key in counters}) < count:
-        return ordered
-    return [path for _, path in sorted(zip(counters, ordered, strict=True))]
+    return list(paths) if len(set(map(str, counters))) < len(stems) else _by(counters, paths)
+
+
+def _same_but_the_last(stems: Sequence[str]) -> bool:
+    """Return whether names differ in one number at their end alone, and are sorted by it."""
+    first = stems[0].rstrip("0123456789")
+    return first != stems[0] and all(stem.rstrip("0123456789") == first for stem in stems)
+
+
+def _by(keys: Sequence[Any], paths: Sequence[Path]) -> list[Path]:
+    return [paths[k] for k in sorted(range(len(paths)), key=keys.__getitem__)]
 
 
 def _parts(text: str) -> list[tuple[int, int, str]]:

@@ -26,7 +26,7 @@ try:  # several times as fast, and the same bytes
 except ImportError:
     import zlib  # type: ignore[no-redef]
 
-DAMAGED: tuple[type[Exception], ...] = (EOFError, zlib.error)
+DAMAGED: Any = (EOFError, zlib.error)
 """What packed bytes give that are cut short or changed."""
 MOST_PACKED = 1032
 """Bytes that one gzipped byte can hold at most."""
