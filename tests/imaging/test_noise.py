@@ -5,12 +5,13 @@ import pytest
 from scipy import ndimage
 
 from made_stars import PUPIL, exposed, screens, stars
-from napari_lucky import Window, register
+from napari_lucky import LuckyError, Window, register
 from napari_lucky.calibration import Calibrated
 from napari_lucky.frames import ArrayFrames
 from napari_lucky.imaging.noise import quantisation, sample_noise, step_of
 
 OTHERS = ("brightest", "centroid", "correlation")
+METHODS = (*OTHERS, "template")
 
 
 def still_star(sampling, photons, d_over_r0=0, n=100, side=64, seed=1):
@@ -83,12 +84,29 @@ def test_errors_of_a_small_star_in_turbulence_are_true():
     assert 0.8 < pulls_of(frames, places, "brightest", 1) < 1.25
 
 
-def test_errors_with_three_hot_pixels_in_the_star_are_not_told():
-    """Three side by side are not told from a small star, and hold the correlation."""
-    images, _, rng = still_star(7, 3e4, n=60, side=96)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("rows", "columns"), [((54, 54, 55), (50, 51, 50)), ((45,) * 3, (52, 53, 54))]
+)
+def test_three_hot_pixels_that_touch_do_not_move_a_star(method, rows, columns):
+    """In its wing and beside its core, twice as bright as it is: they are masked."""
+    images, places, rng = still_star(7, 3e4, n=40, side=96)
     frames = exposed(images, 1, rng)
-    frames[:, [54, 54, 55], [50, 51, 50]] += np.float32([936, 1329, 566])
-    made = register(ArrayFrames(frames), Window(0, 0, 96, 96), method="correlation")
+    frames[:, rows, columns] += np.float32([936, 1329, 566])
+    assert 0.75 < pulls_of(ArrayFrames(frames), places, method, 2) < 1.3
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_errors_with_hot_pixels_that_pass_for_a_star_are_not_told(method):
+    """Four in a square are not told from a small star, and hold every method."""
+    images, _, rng = still_star(7, 3e4, n=40, side=96)
+    frames = exposed(images, 1, rng)
+    frames[:, [54, 54, 55, 55], [50, 51, 50, 51]] += np.float32([936, 1329, 866, 1100])
+    try:
+        made = register(ArrayFrames(frames), Window(0, 0, 96, 96), method=method)
+    except LuckyError as error:
+        assert method == "template" and "hot pixels side by side in it" in str(error)
+        return
     assert np.isnan(made.sigma).all()
     assert sum("hot pixels side by side" in note for note in made.notes) == 1
 

@@ -67,14 +67,16 @@ def test_lone_pixels_are_steady_and_alone():
     assert np.array_equal(lone_pixels(*sample_moments(ArrayFrames(frames))), hot)
 
 
-def test_two_hot_pixels_beside_each_other_are_found_and_three_are_not():
+def test_up_to_three_hot_pixels_that_touch_are_found_and_four_are_not():
     rng = np.random.default_rng(3)
     frames = rng.normal(100, 5, (24, 40, 50)).astype(np.float32)
     frames[:, [10, 10, 20, 21], [12, 13, 30, 31]] += (900, 400, 300, 700)
     frames[:, [30, 30, 31], [20, 21, 20]] += (900, 500, 400)
     frames[:, 5, 30:33] += (900, 500, 450)
+    frames[:, [20, 20, 21, 21], [5, 6, 5, 6]] += (900, 500, 400, 600)
     found = np.argwhere(lone_pixels(*sample_moments(ArrayFrames(frames)))).tolist()
-    assert found == [[10, 12], [10, 13], [20, 30], [21, 31]]
+    pairs = [[10, 12], [10, 13], [20, 30], [21, 31]]
+    assert found == [[5, 30], [5, 31], [5, 32], *pairs, [30, 20], [30, 21], [31, 20]]
 
 
 def test_moments_leave_masked_pixels_out():

@@ -117,7 +117,7 @@ def _local_medians(
     if len(places) == 0:
         return np.empty(0)
     padded = np.pad(image, SIDE // 2, mode="reflect")
-    squares = np.lib.stride_tricks.sliding_window_view(padded, (SIDE, SIDE))
+    squares = sliding_window_view(padded, (SIDE, SIDE))
     out = np.empty(len(places))
     for start in range(0, len(places), chunk):
         y, x = np.divmod(places[start : start + chunk], image.shape[1])
@@ -149,6 +149,10 @@ SAMPLE = 24
 """How many frames, spread over the run, the star is looked for in."""
 AROUND = 3
 """Rows around a band that tell of its first and last."""
+GROUP = 3
+"""Hot pixels that touch each other, at most: four in a square are not told from a small star."""
+FALL = 0.7
+"""Beyond a group the light falls by this part of the rise; along a ring of a star's it does not."""
 LEAST_BESIDE = 0.05
 """A pixel is not alone if the mean of the four beside it rises to this part of its own rise: even
 a star of a pixel per lambda/D has more there."""
@@ -207,12 +211,12 @@ def moments(
 def lone_pixels(
     mean: NDArray[np.float32], deviation: NDArray[np.float32], sigma: float = HOT_SIGMA
 ) -> NDArray[np.bool_]:
-    """Find hot pixels in the run itself: bright, alone or in pairs, and steady, as no star is.
+    """Find hot pixels in the run itself: bright, up to three together, and steady, as no star is.
 
     A pixel counts if it is many sigmas above the median of its 5 x 5 neighbours, the brightest
     of the eight around it rises to less than a quarter as much, and the rise is over three
-    times what it varies from frame to frame, where speckles come and go. Two beside each other
-    count if this holds for both but for the other one.
+    times what it varies from frame to frame, where speckles come and go. Two or three that touch
+    count if this holds for each of them but for the others, as long as light falls all around.
 
     Parameters
     ----------
@@ -231,15 +235,26 @@ def lone_pixels(
     bright = (excess > 0) & (excess > sigma * spread) & (excess > 3 * deviation)
     y, x = np.nonzero(bright)
     own = excess[y, x]
-    squares = sliding_window_view(np.pad(excess, 1, mode="reflect"), (3, 3))[y, x].reshape(-1, 9)
-    around = np.sort(np.delete(squares, 4, axis=1), axis=1) < 0.25 * own[:, None]
-    beside = np.sort(squares[:, 1::2], axis=1).cumsum(axis=1) / np.arange(1, 5)
+    around = _squares(excess)[y, x].reshape(-1, 9)
+    rises = np.delete(around, 4, axis=1) >= 0.25 * own[:, None]
+    light = np.delete(_squares(filled)[y, x].reshape(-1, 9), 4, axis=1)
+    rises |= light >= (filled[y, x] - FALL * own)[:, None]
+    beside = np.sort(around[:, 1::2], axis=1).cumsum(axis=1) / np.arange(1, 5)
     dark = beside < (LEAST_BESIDE * own + spread)[:, None]
-    alone, paired = np.zeros((2, *mean.shape), bool)
-    alone[y, x] = around[:, -1] & dark[:, 3]
-    paired[y, x] = around[:, -2] & dark[:, 2]
-    count = ndimage.uniform_filter(paired.astype(np.float32), 3, mode="constant")
-    return np.asarray(alone | (paired & (count > 1.5 / 9)))
+    found = np.zeros(mean.shape, bool)
+    for size in range(1, GROUP + 1):
+        members = np.zeros(mean.shape, bool)
+        members[y, x] = (rises.sum(axis=1) < size) & dark[:, 4 - size]
+        others = np.delete(_squares(members)[y, x].reshape(-1, 9), 4, axis=1)
+        members[y, x] &= ~(rises & ~others).any(axis=1)
+        groups, _ = ndimage.label(members, np.ones((3, 3)))
+        found |= members & (np.bincount(groups.ravel()) == size)[groups]
+    return found
+
+
+def _squares(image: NDArray[Any]) -> NDArray[Any]:
+    """Return the 3 x 3 pixels around each pixel, (y, x, 3, 3)."""
+    return sliding_window_view(np.pad(image, 1, mode="reflect"), (3, 3))
 
 
 def standing_pixels(frames: Frames, sigma: float = HOT_SIGMA, *, job: Job = QUIET) -> BitMask:

@@ -226,7 +226,7 @@ def measure_sampling(frames: Frames, window: Window, *, clipped: float | None = 
 def measure_noise(frames: Frames, window: Window, sampling: Sampling) -> Noise:
     """Measure the noise of a pixel, which is not known of an undersampled star."""
     noise = sample_noise(frames, window)
-    return replace(noise, known=noise.known and not sampling.undersampled)
+    return replace(noise, separate=noise.separate and not sampling.undersampled)
 
 
 def header_sampling(header: Any) -> float | None:

@@ -81,9 +81,10 @@ class Noise:
     dark : float
         ADU², as measured where there is no light to be seen; 0 if it was not. Where most light
         is noise itself, the floor of the polynomial may be less.
-    known : bool
-        Whether errors follow from it: not where fine detail passes for noise, nor where a scene
-        fills the window.
+    separate : bool
+        Whether it could be told from the light: not where fine detail passes for noise.
+    fills : bool
+        Whether a scene goes on beyond the window.
     """
 
     floor: float
@@ -91,12 +92,18 @@ class Noise:
     speckle: float = 0.0
     alike: float = 0.0
     dark: float = 0.0
-    known: bool = True
+    separate: bool = True
+    fills: bool = False
 
     def variance(self, signal: NDArray[np.float32]) -> Floats:
         """Return the variance of pixels with a signal (ADU), in ADU²."""
         light = np.maximum(signal, 0).astype(np.float64)
         return self.floor + self.photon * light + self.speckle * light**2
+
+    @property
+    def known(self) -> bool:
+        """Whether errors follow from it; those of a template do if a scene goes on, too."""
+        return self.separate and not self.fills
 
     @property
     def turbulent(self) -> bool:
@@ -144,12 +151,12 @@ def sample_noise(frames: Frames, window: Window) -> Noise:
         # the star is taken to be well sampled, until the contrary is certain
         certain = apart > SURE * np.hypot(unsure, doubt) if order == ORDERS[1] else True
         if not (unlike & certain).any():
-            known = not _fills(blocks, noise, top) and not _aliased(blocks, noise, least)
-            return replace(noise, known=known)
+            separate = not _aliased(blocks, noise, least)
+            return replace(noise, separate=separate, fills=_fills(blocks, noise, top))
         if not np.isfinite(doubt).all():
             break
         noise, variance, unsure = finer, other, doubt
-    return replace(noise, known=False)
+    return replace(noise, separate=False)
 
 
 def _fills(blocks: list[Block], noise: Noise, top: float) -> bool:

@@ -281,9 +281,10 @@ def _check_sampling(mean: NDArray[np.float32], variance: float) -> None:
     finest = undersampled(mean, variance) if min(mean.shape) >= MIN_SIDE else 0
     if finest:
         raise LuckyError(
-            f"The template method needs a star of at least 2 px per lambda/D. This star has less "
-            f"than {1 / finest:.1f} px: its light has detail of {finest:.2f} cycles/px, which the "
-            "pixels cannot hold. Use the method correlation instead, or centroid."
+            f"The template method needs a star of at least 2 px per lambda/D. The light here has "
+            f"detail of {finest:.2f} cycles/px, which the pixels cannot hold: the star has less "
+            f"than {1 / finest:.1f} px, or there are hot pixels side by side in it. Give a dark, "
+            "or use the method correlation or centroid."
         )
 
 
@@ -423,4 +424,5 @@ class RegisterTemplate(Register, kind="template"):
         fitted = track_template(start.frames, start.focus, start.moves, start.found, job=start.job)
         reasons = np.array(fitted.reasons, object)
         known = (reasons == "") & np.isin(start.reasons, (COSMIC, CUT, NEIGHBOUR))
-        return Tracked(fitted.points, fitted.sigma, np.where(known, start.reasons, reasons))
+        sigma = fitted.sigma if start.noise.separate else np.full_like(fitted.sigma, np.nan)
+        return Tracked(fitted.points, sigma, np.where(known, start.reasons, reasons))
