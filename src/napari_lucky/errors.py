@@ -1,6 +1,10 @@
 """The errors that are meant for the person in front of the screen, and exit statuses."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, ClassVar
 
 from napari_lucky.text import readable
 
@@ -41,3 +45,15 @@ class UsageError(LuckyError):
 
 class NoStarError(LuckyError):
     """There is no star in the run, or none that stands out of the noise."""
+
+
+def check_kind(given: Any, kind: type | tuple[type, ...], what: str, expected: str) -> None:
+    """Raise a `UsageError` unless something is of a kind."""
+    if not isinstance(given, kind):
+        raise UsageError(f"The {what} cannot be a {type(given).__name__}; expected {expected}.")
+
+
+def as_path(given: Any, what: str) -> Path:
+    """Return a path of what was given; raise a `UsageError` if it is none."""
+    check_kind(given, (str, os.PathLike), what, "a path")
+    return Path(given)

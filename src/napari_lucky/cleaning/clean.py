@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari_lucky.cleaning.step import CleaningStep, Scene
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import LuckyError, check_kind
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import chain_of
@@ -76,6 +76,7 @@ def clean(
         If something given cannot be used.
     """
     frames = as_frames(frames)
+    check_kind(steps, (Step, Iterable), "list of steps", "steps such as RemoveOutliers(sigma=6)")
     steps = [steps] if isinstance(steps, Step) else list(steps)
     for given in steps:
         if not isinstance(given, Step):

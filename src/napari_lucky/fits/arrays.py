@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.fits.run import open_like
 from napari_lucky.frames.frames import ArrayFrames, Frames
 
@@ -99,6 +99,26 @@ def as_image(given: ImageLike, what: str = "image") -> NDArray[Any]:
     if frames.shape[0] != 1:
         raise LuckyError(f"The {what} has {frames.shape[0]} frames; expected a single one, (y, x).")
     return frames.read(slice(0, 1))[0]
+
+
+def as_numbers(given: Any, what: str) -> NDArray[np.float64]:
+    """Return numbers, one a frame, (n,).
+
+    Raises
+    ------
+    UsageError
+        If they are no numbers, or not in one row.
+    """
+    try:
+        numbers = np.asarray(given, np.float64)
+    except (TypeError, ValueError):
+        numbers = np.empty(())
+    if numbers.ndim != 1:
+        raise UsageError(
+            f"The {what} cannot be a {type(given).__name__} like this; expected a list of numbers, "
+            "one for each frame."
+        )
+    return numbers
 
 
 def _is_frames(given: Any) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky._version import __version__
-from napari_lucky.errors import LuckyError, UsageError
+from napari_lucky.errors import LuckyError, UsageError, as_path
 from napari_lucky.execution.blocks import blocks_of
 from napari_lucky.files.temporaries import clear_leftovers, temporary_file
 from napari_lucky.fits.inputs import NO_INPUTS, Inputs, check_not_inputs, files_of_frames
@@ -176,7 +176,7 @@ def write_fits(
     LuckyError
         If the file cannot be written, or is an input.
     """
-    path = Path(path)
+    path = as_path(path, "file to write")
     from astropy.io import fits
 
     results = [as_result(one) for one in (results if is_list(results) else [results])]

@@ -16,7 +16,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import LuckyError, UsageError, check_kind
 from napari_lucky.frames.window import Window
 from napari_lucky.optics.atmosphere import (
     FloatArray,
@@ -171,6 +171,12 @@ def simulate_run(
     LuckyError
         If the windows do not fit on the sensor, or the star's light not in the simulated field.
     """
+    check_kind(n, (int, np.integer), "number of frames", "a whole number")
+    check_kind(shape, (tuple, list), "shape", "rows and columns")
+    if len(shape) != 2 or not all(isinstance(side, (int, np.integer)) for side in shape):
+        raise UsageError(f"The shape is {shape!r}; expected two whole numbers, rows and columns.")
+    for number, what in ((d_over_r0, "D/r0"), (photons, "number of photons")):
+        check_kind(number, (int, float, np.number), what, "a number")
     if n < 1 or d_over_r0 < 0 or photons <= 0:
         raise LuckyError("n and photons must be positive, and d_over_r0 must not be negative.")
     focus, defocus = _place_windows(shape, focus_size, defocus_size)

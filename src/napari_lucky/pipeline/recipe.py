@@ -11,7 +11,7 @@ import tomli_w
 from pydantic import Field, field_validator, model_validator
 
 from napari_lucky._version import __version__
-from napari_lucky.errors import LuckyError, UsageError
+from napari_lucky.errors import LuckyError, UsageError, as_path, check_kind
 from napari_lucky.files.open_file import open_regular
 from napari_lucky.files.toml import parse_toml
 from napari_lucky.fits.integers import parse_integer_format
@@ -284,6 +284,7 @@ class Recipe:
 
 def recipe_to_toml(recipe: Recipe) -> str:
     """Return the recipe as TOML text, paths made absolute; a step that is off is absent."""
+    check_kind(recipe, Recipe, "recipe", "a Recipe")
     tables: dict[str, Any] = {"napari-lucky": {"version": __version__}}
     return tomli_w.dumps(tables | {step.table: step.values() for step in recipe.steps})
 
@@ -298,7 +299,7 @@ def read_recipe(path: str | Path) -> Recipe:
     LuckyError
         If the file cannot be read, is not TOML, or says something that is no recipe.
     """
-    path = Path(path)
+    path = as_path(path, "recipe")
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from napari_lucky.errors import DONE, DOUBTFUL, LuckyError, UsageError
+from napari_lucky.errors import DONE, DOUBTFUL, LuckyError, UsageError, as_path, check_kind
 from napari_lucky.files.temporaries import clear_leftovers, locked, temporary_folder
 from napari_lucky.fits.frame_table import table_to_csv
 from napari_lucky.fits.inputs import NO_INPUTS, Inputs, check_not_inputs, inputs_of_recipe
@@ -149,7 +149,8 @@ def write_results(
         If something cannot be written, the folder holds results and `overwrite` is false, or
         one of them is an input; then nothing in it has changed.
     """
-    out = Path(out)
+    check_kind(result, Result, "result", "what process returns")
+    out = as_path(out, "folder of results")
     inputs = {**inputs_of_recipe(result.recipe), **inputs}
 
     def write(folder: Path) -> None:

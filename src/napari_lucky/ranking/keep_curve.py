@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.blocks import blocks_of, map_blocks
 from napari_lucky.execution.job import QUIET, Job
-from napari_lucky.fits.arrays import FramesLike, as_frames
+from napari_lucky.fits.arrays import FramesLike, as_frames, as_numbers
 from napari_lucky.frames.frames import as_float32
 from napari_lucky.frames.window import Window, WindowLike, as_window
 from napari_lucky.imaging.shifts import Shifted, ShiftsLike, as_shifts
@@ -132,6 +132,7 @@ def keep_curve(
     frames, focus = as_frames(frames), as_window(focus)
     shifts, diffraction = as_shifts(shifts, frames.shape[0]), as_diffraction(diffraction)
     focus.check_on(frames.shape, "focus window")
+    quality = as_numbers(quality, "quality")
     if len(quality) != frames.shape[0]:
         raise LuckyError(
             f"There are {len(quality)} qualities for {frames.shape[0]} frames; rank this run."

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError, UsageError
+from napari_lucky.fits.arrays import as_numbers
 from napari_lucky.fits.frame_table import FrameTable
 from napari_lucky.frames.history import Record
 from napari_lucky.ranking.step import Select
@@ -39,7 +40,7 @@ def select(
         is as good as `above`.
     """
     Select(keep=keep, above=above)  # raises if they make no sense
-    quality = np.asarray(quality, np.float64)
+    quality = as_numbers(quality, "quality")
     usable = int(np.isfinite(quality).sum())
     if usable == 0:
         raise LuckyError("No frame has a quality; there is nothing to keep.")

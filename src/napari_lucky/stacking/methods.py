@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.execution.job import QUIET, Job
-from napari_lucky.fits.arrays import FramesLike, as_frames
+from napari_lucky.fits.arrays import FramesLike, as_frames, as_numbers
 from napari_lucky.frames.history import Record, number_ranges, window_numbers
 from napari_lucky.frames.window import Window, WindowLike, as_window
 from napari_lucky.imaging.shifts import ShiftsLike, as_shifts, check_shifts
@@ -109,6 +109,7 @@ def stack(
     shifts = as_shifts(shifts, frames.shape[0])
     by = stack_method(method, subpixel)
     index = frame_index(index, frames.shape[0])
+    quality = None if quality is None else as_numbers(quality, "quality")
     if quality is not None and len(quality) != frames.shape[0]:
         raise LuckyError(
             f"There are {len(quality)} qualities for {frames.shape[0]} frames; rank this run."
