@@ -40,6 +40,7 @@ VALUES = {
     "E": "0.3",
     "INNER,OUTER": "50,56",
     "SIDE": "1",
+    "LOW,HIGH": "100,4000",
     "RADIUS": "25",
     "WAVES": "2",
     "MM": "35",

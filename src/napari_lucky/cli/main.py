@@ -33,6 +33,7 @@ COMMANDS = {
     "flat": "make a master flat and dark, and their picture",
     "figures": "Strehl ratio, FWHM, encircled energy and profile of stacks or frames",
     "wavefront": "the telescope's static wavefront, from focused and defocused star",
+    "export": "write images as TIFF or PNG, or windows as DS9 regions, for other programs",
     "telescope": "save a telescope under a name, list those saved, or remove one",
     "demo": "simulate a run and take it through the whole chain",
 }

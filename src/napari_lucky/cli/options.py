@@ -70,14 +70,15 @@ def add_run(parser: Any, *, finds: bool = False) -> None:
     """Add the options of a run: its frames and the stars' windows, which it may find."""
     add = parser.add_argument
     add("frames", nargs="*", metavar="FRAMES", help="a folder, a cube, or several files")
-    where = "star: centre (row, column, from 0) and side in pixels"
+    where = "star: centre (row, column, from 0) and side in pixels, or a .reg file of DS9"
     told = f"focused {where}{'; found if not given' if finds else ''}"
-    add("--focus", type=from_text(window), metavar="Y,X,SIZE", help=told)
+    focus, defocus = window_named("focus"), window_named("defocus")
+    add("--focus", type=from_text(focus), metavar="Y,X,SIZE", help=told)
     if finds:
         told = f"defocused {where}; find looks for it"
         add("--defocus", type=from_text(window_or_find), metavar="Y,X,SIZE|find", help=told)
     else:
-        add("--defocus", type=from_text(window), metavar="Y,X,SIZE", help=f"defocused {where}")
+        add("--defocus", type=from_text(defocus), metavar="Y,X,SIZE", help=f"defocused {where}")
     add_colour(parser)
 
 
@@ -123,9 +124,26 @@ def window(text: str) -> tuple[int, int, int]:
     return y, x, size
 
 
+def window_named(name: str) -> Callable[[str], tuple[int, int, int]]:
+    """Return what takes Y,X,SIZE, or a file of DS9 regions with a window of this name."""
+
+    def named(text: str) -> tuple[int, int, int]:
+        if not text.lower().endswith(".reg"):
+            return window(text)
+        from napari_lucky.fits.regions import read_windows
+
+        windows = read_windows(text)
+        if name not in windows:
+            raise LuckyError(f"{text}: no region has the text {name}, only {', '.join(windows)}.")
+        found = windows[name]
+        return (*found.centre, max(found.height, found.width))
+
+    return named
+
+
 def window_or_find(text: str) -> tuple[int, int, int] | str:
     """Return (y, x, size) of Y,X,SIZE, or the word find."""
-    return text if text == "find" else window(text)
+    return text if text == "find" else window_named("defocus")(text)
 
 
 def psf(text: str) -> tuple[float, float]:

@@ -29,6 +29,10 @@ EXAMPLES = {
         "wavefront --recipe out/recipe.toml --defocus-pv 2 -o wf",
         "wavefront --stacks focus.fits defocus.fits --defocus-pv 2 -o wf",
     ),
+    "export": (
+        "export out/focus.fits out/defocus.fits --as tiff16 -o pictures",
+        "export out/recipe.toml --as regions -o pictures",
+    ),
     "telescope": (
         "telescope IRSOL --wavelength 633 --focal-ratio 58.6 --pixel-size 5.3",
         "telescope IRSOL --remove",
@@ -41,7 +45,7 @@ EXAMPLES = {
 def add_telling(command: str, parser: Any) -> None:
     """Add --json, --quiet, --log and, where there is an OUT, --skip-existing; end the help."""
     group = parser.add_argument_group("what is told")
-    has_summary = command not in ("telescope", "demo")
+    has_summary = command not in ("export", "telescope", "demo")
     if has_summary:
         group.add_argument(
             "--json", action="store_true", help="print summary.json on stdout instead of text"

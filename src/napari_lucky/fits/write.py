@@ -260,14 +260,16 @@ def _write_image(
     notify: Callable[[str], None],
     version: int,
 ) -> None:
-    coding = None if integers is None else coding_of(_blocks(result.data), integers, result.name)
+    coding = (
+        None if integers is None else coding_of(pixel_blocks(result.data), integers, result.name)
+    )
     header = image_header(result, primary=primary, coding=coding)
     if version > 1:
         header.set("EXTVER", version, "of several with this name", after="EXTNAME")
     file.write(header.tostring().encode("ascii"))
     size = 0
     number = number_type(result)
-    for block in _blocks(result.data):
+    for block in pixel_blocks(result.data):
         stored = (number.encode(block), number.stored)
         if coding is not None:
             stored = coding.encode(block), ">i2"
@@ -277,7 +279,8 @@ def _write_image(
         notify(coding.told)
 
 
-def _blocks(data: NDArray[Any] | SensorImage | Frames) -> Iterator[NDArray[Any]]:
+def pixel_blocks(data: NDArray[Any] | SensorImage | Frames) -> Iterator[NDArray[Any]]:
+    """Yield an image in bands of rows, or a run in blocks of frames; blank frames are NaN."""
     if isinstance(data, np.ndarray):
         if data.ndim != 3:
             yield data
@@ -308,7 +311,7 @@ def float32_holds(data: NDArray[Any] | Frames) -> bool:
     with np.errstate(over="ignore"):
         return all(
             np.array_equal(block, block.astype(np.float32), equal_nan=True)
-            for block in _blocks(data)
+            for block in pixel_blocks(data)
         )
 
 

@@ -43,10 +43,10 @@ def _write(
     inputs = inputs_of_viewer([str(meta.get("name", "")) for _, meta, _ in layers])
 
     def write() -> None:
-        results = [_result(data, meta, kind) for data, meta, kind in layers]
+        results = [result_of(data, meta, kind) for data, meta, kind in layers]
         write_fits(Path(path), results, integers, inputs=inputs)
 
-    return _telling(write, path)
+    return telling(write, path)
 
 
 def write_table(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
@@ -57,10 +57,11 @@ def write_table(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
         table = table_of(meta["features"], meta["metadata"])
         write_text(Path(path), table_to_csv(table, with_history=True), inputs)
 
-    return _telling(write, path)
+    return telling(write, path)
 
 
-def _telling(write: Any, path: str) -> list[str]:
+def telling(write: Any, path: str) -> list[str]:
+    """Do it beside the window; return the path, or nothing and tell what went wrong."""
     from napari_lucky.viewer.background_work import beside
     from napari_lucky.viewer.messages import show_error
 
@@ -72,14 +73,15 @@ def _telling(write: Any, path: str) -> list[str]:
     return [path]
 
 
-def _result(data: Any, meta: Mapping[str, Any], kind: str) -> Any:
+def result_of(data: Any, meta: Mapping[str, Any], kind: str) -> Any:
+    """Return what is written of a layer."""
     name, metadata = str(meta.get("name", "")), meta.get("metadata", {})
     history = tuple(metadata.get("history", ()))
     if kind == "vectors":
         return table_to_hdu(table_of(meta["features"], metadata), name)
     if kind in ("points", "shapes"):
         return coordinates_to_hdu(Coordinates(kind, list(data), name, history))
-    pixels = _pixels(data, meta, kind)
+    pixels = pixels_of(data, meta, kind)
     origin = metadata.get("origin", (0, 0))
     return ImageResult(
         pixels,
@@ -94,7 +96,7 @@ def _result(data: Any, meta: Mapping[str, Any], kind: str) -> Any:
     )
 
 
-def _pixels(data: Any, meta: Mapping[str, Any], kind: str) -> Any:
+def pixels_of(data: Any, meta: Mapping[str, Any], kind: str) -> Any:
     """Return the numbers of an image or of labels; of several resolutions the finest."""
     pixels: Any = data[0] if meta.get("multiscale") else data
     if isinstance(pixels, LazyArray):
