@@ -52,7 +52,8 @@ if TYPE_CHECKING:
 
 _ROOMS = (
     *("calibration", "cleaning", "execution", "fits", "frames", "imaging", "optics", "pipeline"),
-    *("plots", "psf", "ranking", "registration", "stacking", "steps", "viewer", "wavefront"),
+    *("plots", "psf", "ranking", "registration", "sources", "stacking", "steps", "viewer"),
+    "wavefront",
 )
 __getattr__, __dir__, _ = lazy_names(
     __name__,

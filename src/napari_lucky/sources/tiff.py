@@ -5,6 +5,7 @@ Plain pixels are read straight from the file, only the rows of a window; packed 
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ from napari_lucky.sources.kinds import source
 from napari_lucky.sources.plain_pixels import PlainPixels
 from napari_lucky.sources.source_image import PixelForm, Told
 
+MOST_PACKED = 1032
+"""Bytes that one packed byte can hold at most."""
 KEPT = 3
 """Pages that each thread keeps unpacked: the planes of a frame in colour."""
 KINDS = "iuf"
@@ -90,31 +93,41 @@ class PackedPages:
 
     def _page(self, number: int) -> NDArray[Any]:
         """Return a page, (y, x, samples) or (samples, y, x)."""
+        file: OpenTiff | None = getattr(_opened, "file", None)
+        if file is None or file.of != (self.path, self.stamp):
+            file = _opened.file = OpenTiff(self.path, self.stamp)
+        if number not in file.held:
+            pixels = file.tiff.pages[number].asarray()
+            sides = (self.samples, *self.shape) if self.apart else (*self.shape, self.samples)
+            file.held = dict(list(file.held.items())[1 - KEPT :]) | {number: pixels.reshape(sides)}
+        return file.held[number]
+
+
+class OpenTiff:
+    """A file that stays open for its next page, and the pages unpacked last.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    stamp : Stamp
+        What the file was when its run was opened.
+    """
+
+    def __init__(self, path: Path, stamp: Stamp) -> None:
         from tifffile import TiffFile
 
-        held: dict[Any, Any] = getattr(_unpacked, "pages", {})
-        key = (self.path, self.stamp, number)
-        if key not in held:
-            opened = getattr(_unpacked, "file", None)
-            if opened is None or opened[0] != key[:2]:
-                _close()
-                opened = _unpacked.file = (key[:2], TiffFile(self.path))
-            pixels = opened[1].pages[number].asarray()
-            sides = (self.samples, *self.shape) if self.apart else (*self.shape, self.samples)
-            held = dict(list(held.items())[1 - KEPT :]) | {key: pixels.reshape(sides)}
-            _unpacked.pages = held
-        found: NDArray[Any] = held[key]
-        return found
+        self.of = path, stamp
+        self.held: dict[int, NDArray[Any]] = {}
+        self.tiff = TiffFile(path)
+
+    def __del__(self) -> None:
+        if hasattr(self, "tiff"):
+            self.tiff.close()
 
 
-_unpacked = threading.local()
-
-
-def _close() -> None:
-    opened = getattr(_unpacked, "file", None)
-    if opened is not None:
-        opened[1].close()
-    _unpacked.file, _unpacked.pages = None, {}
+_opened = threading.local()
+"""Each thread has its own open file: reading moves its place."""
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what matters is told
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,10 +238,15 @@ def _frames(path: Path, stamp: Stamp, tiff: Any) -> TiffFrames:
         raise LuckyError(f"{path}: its pixels are {what}; expected numbers of 8 to 64 bits.")
     if len(first.shape) < 2 or page.imagedepth != 1:
         raise LuckyError(f"{path}: it holds volumes, axes {first.axes}; expected frames.")
+    if prod(page.shape) * np.dtype(first.dtype).itemsize > MOST_PACKED * stamp.size:
+        raise EOFError(f"its tags tell of {ny} x {nx} pixels, and it has {stamp.size} bytes")
     apart = samples > 1 and page.planarconfig == 2
     used = (0, 1, 2) if samples >= 3 else (0,)
     channels = _channels(first, tiff)
-    numbers = np.arange(sum(prod(series.shape) // (ny * nx * samples) for series in chosen))
+    count = sum(prod(series.shape) // (ny * nx * samples) for series in chosen)
+    if count > stamp.size:
+        raise EOFError(f"its tags tell of {count} frames, and it has {stamp.size} bytes")
+    numbers = np.arange(count)
     if channels > 1:
         numbers = numbers.reshape(_leading(first) * len(chosen))
         numbers = np.moveaxis(numbers, first.axes.index("C"), -1)
@@ -290,6 +308,8 @@ def _offsets(chosen: Sequence[Any], each: int, size: int) -> NDArray[np.int64] |
     for series in chosen:
         if series.dataoffset is not None:
             count = prod(series.shape) * np.dtype(series.dtype).itemsize // each
+            if series.dataoffset + count * each > size:
+                raise EOFError("it ends before its last frame does")
             starts += [series.dataoffset + k * each for k in range(count)]
         elif all(p is not None and p.is_memmappable for p in series.pages):
             starts += [p.dataoffsets[0] for p in series.pages]
@@ -314,7 +334,7 @@ def _check_packing(pixels: PackedPages, page: Any) -> None:
             "to read them, or save the file without compression."
         ) from error
     finally:
-        _close()
+        _opened.file = None
 
 
 def _cards(page: Any) -> dict[str, Any]:
