@@ -11,7 +11,7 @@ import pytest
 from astropy.io import fits
 
 import napari_lucky
-from napari_lucky import Recipe, read_recipe, simulate_run
+from napari_lucky import Recipe, Select, process, read_recipe, simulate_run, write_results
 from napari_lucky.cli.main import parser
 from napari_lucky.cli.recipe_options import recipe_of
 from napari_lucky.ranking.metrics import METRICS
@@ -155,7 +155,8 @@ def blocks(language):
 @pytest.mark.parametrize("text", blocks("toml"))
 def test_recipes_can_be_read(text, tmp_path):
     (tmp_path / "recipe.toml").write_text(text, encoding="utf-8")
-    assert read_recipe(tmp_path / "recipe.toml").input.frames
+    recipe = read_recipe(tmp_path / "recipe.toml")
+    assert recipe.input.frames or "[input]" not in text
 
 
 def names_of(node):
@@ -236,6 +237,13 @@ def test_the_python_of_the_command_line_page_runs(in_a_folder_with_a_run, capsys
     assert 0 < found["figures"].strehl < 1
     assert found["figures"].errors.strehl > 0
     assert "12 of 12 frames" in capsys.readouterr().out
+
+
+def test_the_python_that_reads_results_runs(in_a_folder_with_a_run, capsys):
+    recipe = Recipe("run", Select(keep=3))
+    write_results(process(recipe), "out")
+    exec(compile(python_of("read-results"), "read-results.md", "exec"), {})
+    assert "3 frames" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["arrays", "extend"])
