@@ -75,7 +75,12 @@ def test_the_masters_are_what_is_known(folders, tmp_path, combine):
     field, files = make_masters(
         folders / "flats", tmp_path, folders / "darks", combine=combine, row=5
     )
-    assert [f.name for f in files] == ["master_flat.fits", "master_dark.fits", "flat.png"]
+    assert [f.name for f in files] == [
+        "master_flat.fits",
+        "master_dark.fits",
+        "flat.png",
+        "summary.json",
+    ]
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(f.name for f in files)
     np.testing.assert_allclose(field.response, known(), rtol=1e-6)
     np.testing.assert_allclose(field.light, LEVEL * response(), atol=1e-3)
@@ -103,8 +108,12 @@ def test_without_a_dark_there_is_no_master_dark_and_none_is_taken_off(folders, t
     with pytest.raises(LuckyError, match="already holds results"):
         make_masters(folders / "flats", tmp_path)
     field, files = make_masters(folders / "flats", tmp_path, overwrite=True)
-    assert [f.name for f in files] == ["master_flat.fits", "flat.png"]
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["flat.png", "master_flat.fits"]
+    assert [f.name for f in files] == ["master_flat.fits", "flat.png", "summary.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "flat.png",
+        "master_flat.fits",
+        "summary.json",
+    ]
     assert field.level == pytest.approx(LEVEL + DARK)
     (found,) = read_saved(tmp_path / "master_flat.fits")
     assert [step.name for step in found.history] == ["open", "combine flat", NORMALISED]

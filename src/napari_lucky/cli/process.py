@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from napari_lucky.cli.options import add_frames, add_run, add_scheduler, executor_on, folder
+from napari_lucky.cli.options import (
+    add_frames,
+    add_named_telescope,
+    add_run,
+    add_scheduler,
+    add_telescope_options,
+    executor_on,
+    folder,
+    telescope_input,
+    whole_telescope,
+)
 from napari_lucky.cli.recipe_options import add_step_options, recipe_of
 from napari_lucky.cli.terminal import Meter, say, say_summary, warn
-from napari_lucky.errors import DONE, DOUBTFUL
+from napari_lucky.errors import DONE, DOUBTFUL, NOTHING
 from napari_lucky.execution.job import Job
+
+if TYPE_CHECKING:
+    from napari_lucky.pipeline.recipe import Recipe
 
 ABOUT = """Calibrate, register, rank and stack a run, and the defocused star with it.
 
@@ -23,11 +36,18 @@ def add_process(process: Any) -> None:
     """Add the options of `napari-lucky process`; those of the steps are their own."""
     process.usage = (
         "napari-lucky process FRAMES… [options] -o OUT\n"
+        "       napari-lucky process RUN… --each [options] -o OUT\n"
         "       napari-lucky process --recipe FILE [FRAMES…] [options] -o OUT"
     )
     process.description = ABOUT
     add = process.add_argument
     add_run(process, finds=True)
+    add(
+        "--each",
+        action="store_true",
+        help="each of FRAMES is a run of its own: OUT has a folder of results for each, and a "
+        "table of all, nights.csv",
+    )
     add(
         "--recipe",
         metavar="FILE",
@@ -39,6 +59,8 @@ def add_process(process: Any) -> None:
     add("--overwrite", action="store_true", help="replace results that OUT already holds")
     add_scheduler(process)
     add("-o", "--out", required=True, type=folder, metavar="OUT", help="folder for the results")
+    add_named_telescope(process)
+    add_telescope_options(process)
     add_step_options(process)
 
 
@@ -49,10 +71,13 @@ def run_process(given: argparse.Namespace) -> int:
     from napari_lucky.pipeline.process import process
     from napari_lucky.pipeline.results_folder import check_out, write_results
     from napari_lucky.pipeline.summary import read_summary
-    from napari_lucky.psf.summary import summary
+    from napari_lucky.psf.nights import result_figures
 
+    telescope = whole_telescope(given)
     recipe = recipe_of(given)
-    inputs = {**inputs_of_recipe(recipe), "recipe": given.recipe}
+    if given.each:
+        return _run_each(given, recipe, telescope)
+    inputs = {**inputs_of_recipe(recipe), "recipe": given.recipe, **telescope_input(given)}
     kept = beside(given.out)
     check_out(given.out, given.overwrite, inputs=inputs, beside=[kept])
     meter = Meter()
@@ -67,7 +92,8 @@ def run_process(given: argparse.Namespace) -> int:
             finally:
                 meter.clear()
             notes += result.notes
-            done = summary(result)
+            figures = result_figures(result, telescope)
+            done = figures.pop("done")
             files = write_results(
                 result,
                 given.out,
@@ -75,6 +101,7 @@ def run_process(given: argparse.Namespace) -> int:
                 overwrite=given.overwrite,
                 notify=notes.append,
                 inputs=inputs,
+                figures=figures,
                 done=done,
             )
     except KeyboardInterrupt as interrupt:
@@ -89,3 +116,62 @@ def run_process(given: argparse.Namespace) -> int:
     say(f"{done} Wrote {', '.join(file.name for file in files)} to {given.out}")
     say_summary(read_summary(given.out))
     return DOUBTFUL if result.doubt else DONE
+
+
+def _run_each(given: argparse.Namespace, recipe: Recipe, telescope: dict[str, float]) -> int:
+    from napari_lucky.pipeline.nights import Night, nights_before, process_each
+    from napari_lucky.pipeline.results_folder import check_out
+    from napari_lucky.pipeline.summary import NAME, read_summary
+    from napari_lucky.psf.nights import (
+        TABLE,
+        night_rows,
+        nights_to_text,
+        result_figures,
+        status_of_nights,
+        write_nights,
+    )
+
+    runs = recipe.input.frames
+    inputs = {"runs": runs, "recipe": given.recipe, **telescope_input(given)}
+    again = given.overwrite or given.skip_existing
+    check_out(given.out, again, (TABLE, NAME), inputs)
+    meter = Meter()
+    nights: list[Night] = []
+    notices: list[str] = []
+
+    def told(text: str) -> None:
+        meter.clear()
+        notices.append(text)
+        warn(text)
+
+    try:
+        for night in process_each(
+            runs,
+            recipe,
+            given.out,
+            report=given.report,
+            overwrite=given.overwrite,
+            skip_existing=given.skip_existing,
+            measure=lambda result: result_figures(result, telescope),
+            work=lambda frames: executor_on(given.scheduler, frames),
+            job=Job(progress=meter),
+            notify=told,
+        ):
+            meter.clear()
+            nights.append(night)
+            done = night.summary.get("done", "")
+            say(f"{night.name}: {'done before' if night.status == NOTHING else night.why or done}")
+    except KeyboardInterrupt as interrupt:
+        meter.clear()
+        interrupt.args = (
+            f"{len(nights)} of {len(runs)} runs were done; the same command with --skip-existing "
+            "goes on from there.",
+        )
+        raise
+    rows = night_rows([*nights_before(given.out, nights), *nights], telescope, told)
+    files = write_nights(rows, given.out, notices)
+    for line in nights_to_text(rows):
+        say(line)
+    say(f"Wrote {', '.join(file.name for file in files)} to {given.out}")
+    say_summary(read_summary(given.out))
+    return status_of_nights(nights)

@@ -15,7 +15,7 @@ from napari_lucky.text import one_line
 EXAMPLES = {
     "process": (
         "process run --dark dark.fits --keep 0.05 --report -o out",
-        "process run2 --recipe out/recipe.toml --log log.txt -o out2",
+        "process nights/* --each --skip-existing -o results",
     ),
     "flat": (
         "flat flats --dark darks -o masters",
@@ -23,7 +23,7 @@ EXAMPLES = {
     ),
     "figures": (
         "figures out --telescope IRSOL --report -o figures",
-        "figures out/focus.fits --psf 7,0.3 --json -o figures",
+        "figures results/* --psf 7,0.3 --json -o figures",
     ),
     "wavefront": (
         "wavefront --recipe out/recipe.toml --defocus-pv 2 -o wf",

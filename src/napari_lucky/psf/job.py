@@ -36,6 +36,7 @@ from napari_lucky.optics.telescope_store import (
 from napari_lucky.pipeline.recipe import read_recipe
 from napari_lucky.psf.bootstrap import RESAMPLES, check_resamples
 from napari_lucky.psf.figures import psf_figures
+from napari_lucky.psf.folders import Circles, measure_folders
 from napari_lucky.psf.recipe import PsfRecipe
 from napari_lucky.psf.stacks import on_finer, with_errors
 from napari_lucky.psf.table import FigureRow, sentence
@@ -123,6 +124,10 @@ def measure_psf_files(
     """
     if resamples:
         check_resamples(resamples)
+    if len(paths) > 1 and all(_is_results(Path(path)) for path in paths):
+        return _measure_several(
+            paths, recipe, telescope or {}, diffraction, window, resamples, job, notify
+        )
     folder = Path(paths[0]) if len(paths) == 1 else None
     images, frames, numbers, header = _open(paths, folder, chosen, colour, notify)
     known: Telescope | None = None
@@ -160,6 +165,65 @@ def measure_psf_files(
     return MeasuredImages(tuple(rows), tuple(map(str, paths)), diffraction, known, recipe)
 
 
+def _measure_several(
+    paths: Sequence[str | Path],
+    recipe: PsfRecipe,
+    telescope: Mapping[str, float | None],
+    diffraction: Diffraction | None,
+    window: Window | None,
+    resamples: int,
+    job: Job,
+    notify: Callable[[str], None],
+) -> MeasuredImages:
+    """Measure the stacks of several jobs, with errors, at one aperture for all."""
+    made: dict[Path, MeasuredImages] = {}
+
+    def measure(
+        folder: Path, circles: Circles | None, errors: bool, told: Callable[[str], None]
+    ) -> Sequence[FigureRow]:
+        by = recipe if circles is None else with_circles(recipe, circles)
+        made[folder] = measure_psf_files(
+            [folder],
+            by,
+            telescope=telescope,
+            diffraction=diffraction,
+            window=window,
+            resamples=resamples if errors else 0,
+            job=job,
+            notify=told,
+        )
+        return made[folder].rows
+
+    rows = measure_folders(paths, measure, one_aperture=recipe.aperture is None, notify=notify)
+    if all(row.figures is None for row in rows):
+        raise LuckyError(f"{rows[0].title}: {rows[0].why}")
+    optics = {one.diffraction for one in made.values()}
+    scopes = {one.telescope for one in made.values()}
+    return MeasuredImages(
+        tuple(rows),
+        tuple(map(str, paths)),
+        optics.pop() if len(optics) == 1 else None,
+        scopes.pop() if len(scopes) == 1 else None,
+        recipe,
+    )
+
+
+def with_circles(recipe: PsfRecipe, circles: Circles) -> PsfRecipe:
+    """Return a recipe with these radii, but for a ring or a background that was given."""
+    aperture, ring = circles
+    if recipe.ring is not None or recipe.background is not None:
+        ring = recipe.ring
+    return replace(recipe, aperture=aperture, ring=ring)
+
+
+def figures_of_folder(
+    folder: Path, telescope: Mapping[str, float | None], circles: Circles | None
+) -> tuple[FigureRow, ...]:
+    """Return the figures of a job's stacks, without errors."""
+    by = PsfRecipe() if circles is None else with_circles(PsfRecipe(), circles)
+    return measure_psf_files([folder], by, telescope=telescope, resamples=0).rows
+
+
 def optics_for(
     header: Any, given: Mapping[str, float | None]
 ) -> tuple[Diffraction | None, Telescope | None, tuple[str, ...]]:
@@ -188,6 +252,12 @@ def inputs_of_images(paths: Sequence[str | Path]) -> Inputs:
     """Return what is read to measure images: of a job's results, what the job read as well."""
     files: list[str | Path] = list(paths)
     inputs: dict[str, Any] = {"images": files}
+    if len(files) > 1 and all(_is_results(Path(file)) for file in files):
+        return {
+            f"{what} of {file}": given
+            for file in files
+            for what, given in inputs_of_images([file]).items()
+        }
     if len(files) == 1 and _is_results(folder := Path(files[0])):
         names = ("recipe.toml", "frames.csv", *(f"{name}.fits" for name in STACKS))
         inputs = {"results": [folder / name for name in names]}

@@ -1,0 +1,122 @@
+"""`napari-lucky process --each` and `figures OUT1 OUT2`: nights in a script."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from napari_lucky import simulate_run
+from napari_lucky.cli.main import main
+
+RUNS = {"1/star": (2.0, "2026-11-01T23:00:00"), "2/star": (4.0, "2026-11-03T01:00:00")}
+
+
+def cli(*arguments):
+    try:
+        return main([str(a) for a in arguments])
+    except SystemExit as end:
+        return end.code
+
+
+def rows_of(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two nights of one name, the second with more turbulence, and a damaged one between."""
+    folder = tmp_path_factory.mktemp("nights")
+    for name, (seeing, date) in RUNS.items():
+        made = simulate_run(40, (200, 400), d_over_r0=seeing, photons=1e6, seed=5)
+        header = fits.Header(list({**made.header, "DATE-OBS": date}.items()))
+        (folder / name).mkdir(parents=True)
+        fits.PrimaryHDU(made.frames, header).writeto(folder / name / "cube.fits")
+    (folder / "bad").mkdir()
+    (folder / "bad" / "cube.fits").write_bytes(b"SIMPLE  = no" * 400)
+    return [folder / "1/star", folder / "bad", folder / "2/star"]
+
+
+@pytest.fixture(scope="module")
+def out(runs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("out") / "results"
+    status = cli("process", *runs, "--each", "--focus", "95,316,128", "--keep", "10", "-o", folder)
+    assert status == 3  # of the one that failed; the others are done
+    return folder
+
+
+def test_each_run_has_its_folder_and_the_table_a_row(out, runs):
+    assert {path.name for path in out.iterdir()} == {
+        "1_star", "2_star", "nights.csv", "summary.json",
+    }  # fmt: skip
+    first, bad, second = rows_of(out / "nights.csv")
+    assert [row["run"] for row in (first, bad, second)] == [str(run) for run in runs]
+    assert [row["night"] for row in (first, bad, second)] == ["2026-11-01", "", "2026-11-02"]
+    assert [row["status"] for row in (first, bad, second)] == ["0", "3", "0"]
+    assert "truncated" in bad["left_out"]
+    assert (first["frames"], first["kept"]) == ("40", "10")
+    assert first["aperture_lambda_d"] == second["aperture_lambda_d"] != ""
+    assert float(first["strehl"]) > float(second["strehl"]) > 0.02
+    assert 6.5 < float(first["fwhm_px"]) < float(second["long_exposure_fwhm_px"])
+    for row, (seeing, _) in zip((first, second), RUNS.values(), strict=True):
+        assert float(row["d_over_r0"]) == pytest.approx(seeing, rel=0.4)
+    told = json.loads((out / "summary.json").read_text("utf-8"))
+    assert told["counts"] == {"runs": 3, "done": 2, "failed": 1}
+    assert told["status"] == 3
+    assert [night["name"] for night in told["nights"]] == ["1_star", "bad", "2_star"]
+    assert told["nights"][1]["strehl"] is None
+
+
+def test_what_one_job_gives_is_what_each_gives(out, runs, tmp_path):
+    asked = ["--focus", "95,316,128", "--keep", "10", "-o", tmp_path / "one"]
+    assert cli("process", runs[0], *asked) == 0
+    for name in ("focus", "long_exposure"):
+        ours = fits.getdata(out / "1_star" / f"{name}.fits")
+        np.testing.assert_array_equal(ours, fits.getdata(tmp_path / "one" / f"{name}.fits"))
+    told = json.loads((tmp_path / "one" / "summary.json").read_text("utf-8"))
+    assert told["figures"]["focus"]["strehl"] > told["figures"]["long_exposure"]["strehl"]
+
+
+def test_what_is_done_is_left_alone_and_stays_in_the_table(out, runs, capsys):
+    before = {path: path.stat().st_mtime_ns for path in out.glob("*/*")}
+    good = [runs[0], runs[2]]
+    assert cli("process", *good, "--each", "-o", out) == 2  # there are results
+    assert cli("process", runs[2], "--each", "--skip-existing", "-o", out) == 5
+    told = capsys.readouterr()
+    assert "2_star: done before" in told.out
+    assert [row["name"] for row in rows_of(out / "nights.csv")] == ["1_star", "2_star"]
+    assert cli("process", *runs, "--each", "--skip-existing", "--quiet", "-o", out) == 3
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "truncated" in told.err
+    assert {path: path.stat().st_mtime_ns for path in out.glob("*/*")} == before
+
+
+def test_figures_of_several_jobs_are_named_after_them_and_have_errors(out, tmp_path, capsys):
+    asked = [out / "1_star", out / "2_star", "--bootstrap", "20", "-o", tmp_path / "figures"]
+    assert cli("figures", *asked) == 0
+    rows = rows_of(tmp_path / "figures" / "figures.csv")
+    stacks = ("focus.fits", "long_exposure.fits")
+    assert [row["image"] for row in rows] == [f"{n}_star/{s}" for n in (1, 2) for s in stacks]
+    assert len({row["aperture_px"] for row in rows}) == 1
+    assert all(float(row["strehl_error"]) > 0 and row["resamples"] == "20" for row in rows)
+    alone = [out / "1_star", "--bootstrap", "20", "--aperture", rows[0]["aperture_px"]]
+    ring = f"{rows[0]['ring_inner_px']},{rows[0]['ring_outer_px']}"
+    assert cli("figures", *alone, "--ring", ring, "-o", tmp_path / "alone") == 0
+    one = rows_of(tmp_path / "alone" / "figures.csv")[0]
+    assert {**one, "image": ""} == {**rows[0], "image": ""}
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--add", "3"], "--add and --drop"),
+        (["--shifts", "frames.csv"], "--shifts is of one run"),
+    ],
+)
+def test_what_holds_for_one_run_is_refused(options, says, runs, tmp_path, capsys):
+    assert cli("process", *runs, "--each", *options, "-o", tmp_path / "x") == 2
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
