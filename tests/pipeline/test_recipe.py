@@ -72,6 +72,7 @@ FULL = Recipe(
     start=3,
     stop=190,
     step=2,
+    where="EXPTIME=0.01, FILTER=R",
     colour="superpixel",
     focus=(120, 130, 64),
     defocus=(120, 400, 96),
@@ -266,5 +267,5 @@ def test_a_recipe_takes_a_path_steps_in_any_order_and_each_once():
 def test_a_recipe_comes_back_from_the_history_of_its_steps():
     history = tuple(step.record() for step in FULL.steps)
     given = {name: getattr(FULL.input, name) for name in ("frames", "focus", "defocus")}
-    given |= {"start": 3, "stop": 190, "step": 2, "colour": "superpixel"}
+    given |= {"start": 3, "stop": 190, "step": 2, "colour": "superpixel", "where": FULL.input.where}
     assert recipe_of_history(read_history(history_cards(history)), **given) == FULL

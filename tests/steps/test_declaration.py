@@ -25,7 +25,7 @@ from napari_lucky.steps.registry import STEPS, first_of, load_steps, make_step
 
 OTHER = {
     "input": {"frames": ["/run"], "start": 3, "stop": 90, "step": 2, "focus": [50, 60, 32]}
-    | {"defocus": [50, 160, 64], "colour": "green"},
+    | {"defocus": [50, 160, 64], "colour": "green", "where": "GAIN=1"},
     "calibrate": {"dark": "/d", "flat": "/a,b", "combine": "median", "clip_sigma": 3.5}
     | {"hot_sigma": 7.25, "dead_below": 0.3, "saturation": 4095.0},
     "dust": {

@@ -14,10 +14,15 @@ class Calibrate(Step, table="calibrate", place=10):
 
     calibrated = (raw − dark) / flat, the flat less its dark and divided by its median; see
     `napari_lucky.calibrate`. Without a dark, hot pixels are those that stand still on the sensor.
+    auto takes a dark or a flat beside the run that has its size, exposure, gain and filter.
     """
 
-    dark: str | None = param(None, "A file or a folder of dark frames.", option="--dark", path=True)
-    flat: str | None = param(None, "A file or a folder of flat frames.", option="--flat", path=True)
+    dark: str | None = param(
+        None, "A file or a folder of dark frames, or auto.", option="--dark", path=True
+    )
+    flat: str | None = param(
+        None, "A file or a folder of flat frames, or auto.", option="--flat", path=True
+    )
     combine: Combine = param("mean", "How the frames become one master.")
     clip_sigma: float = param(
         4.0, "Values further off are left out of a master; 0 for none.", "σ", "clip", step=0.5, ge=0

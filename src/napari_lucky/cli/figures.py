@@ -10,6 +10,7 @@ from napari_lucky.cli.options import (
     add_frames,
     add_named_telescope,
     add_telescope_options,
+    add_where,
     folder,
     from_text,
     psf,
@@ -70,6 +71,7 @@ def add_figures(figures: Any) -> None:
     )
     add_frames(figures)
     add_colour(figures)
+    add_where(figures)
     add("--report", action="store_true", help="draw figures.png too")
     add("--overwrite", action="store_true", help="replace figures that OUT already holds")
     add("-o", "--out", required=True, type=folder, metavar="OUT", help="folder for the figures")
@@ -112,6 +114,7 @@ def run_figures(given: argparse.Namespace) -> int:
             chosen=given.range or slice(None),
             resamples=RESAMPLES if given.bootstrap is None else given.bootstrap,
             colour=given.colour,
+            where=given.where,
             job=Job(progress=meter),
             notify=notes.append,
         )

@@ -12,6 +12,7 @@ from typing import Any
 from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.execution.processes import fork_executor
 from napari_lucky.fits.gzip_file import is_packed
+from napari_lucky.fits.where import parse_where
 from napari_lucky.frames.frames import parse_range
 from napari_lucky.optics.diffraction import Diffraction
 from napari_lucky.sources.colour import CHOICES
@@ -80,6 +81,18 @@ def add_run(parser: Any, *, finds: bool = False) -> None:
     else:
         add("--defocus", type=from_text(defocus), metavar="Y,X,SIZE", help=f"defocused {where}")
     add_colour(parser)
+    add_where(parser)
+
+
+def add_where(parser: Any) -> None:
+    """Add the option that chooses frames by their headers."""
+    parser.add_argument(
+        "--where",
+        type=from_text(where),
+        metavar="KEYWORD=VALUE",
+        help="use only the frames whose headers say so, such as EXPTIME=0.01 or "
+        "EXPTIME=0.01,FILTER=R",
+    )
 
 
 def add_colour(parser: Any) -> None:
@@ -144,6 +157,12 @@ def window_named(name: str) -> Callable[[str], tuple[int, int, int]]:
 def window_or_find(text: str) -> tuple[int, int, int] | str:
     """Return (y, x, size) of Y,X,SIZE, or the word find."""
     return text if text == "find" else window_named("defocus")(text)
+
+
+def where(text: str) -> str:
+    """Return a choice of frames by their headers, which can be read."""
+    parse_where(text)
+    return text
 
 
 def psf(text: str) -> tuple[float, float]:

@@ -150,7 +150,7 @@ def recipe_of(given: argparse.Namespace) -> Recipe:
     if given.range is not None:
         chosen = given.range
         changes.update(start=chosen.start, stop=chosen.stop, step=chosen.step)
-    for name in ("focus", "defocus"):
+    for name in ("where", "focus", "defocus"):
         if getattr(given, name) is not None:
             changes[name] = getattr(given, name)
     recipe = recipe.changed(Input, **changes)

@@ -15,6 +15,7 @@ from napari_lucky.fits.frame_kind import kind_in_header, kind_of_folder
 from napari_lucky.fits.open_images import open_images
 from napari_lucky.fits.run import Run
 from napari_lucky.fits.settings import most_common, setting_text, settings_of
+from napari_lucky.sources.colour import as_in_file
 from napari_lucky.sources.source_image import SourceImage
 from napari_lucky.text import counted, readable
 
@@ -152,14 +153,21 @@ def _names(images: Sequence[SourceImage]) -> str:
 
 
 def _differences(run: Run, shape: tuple[int, ...], own: dict[str, Value]) -> str:
-    if shape != run.shape[1:]:
-        return f"it has {shape[0]} x {shape[1]} pixels, the frames {run.shape[1]} x {run.shape[2]}"
+    if shape not in (run.shape[1:], rows_and_columns := _in_file(run)):
+        rows, columns = rows_and_columns
+        return f"it has {shape[0]} x {shape[1]} pixels, the frames {rows} x {columns}"
     for what, value in own.items():
         of_run = most_common(settings_of(run.images, what))
         if value is not None and of_run is not None and not _same(value, of_run):
             texts = [setting_text(what, one) for one in (value, of_run)]
             return f"its {what} is {texts[0]}, that of the frames {texts[1]}"
     return ""
+
+
+def _in_file(run: Run) -> tuple[int, int]:
+    """Return rows and columns of the files: superpixels are of more."""
+    _, rows, columns = as_in_file(run.images[0]).layout.shape
+    return rows, columns
 
 
 def _same(value: Value, other: Value) -> bool:
@@ -170,7 +178,7 @@ def _same(value: Value, other: Value) -> bool:
 
 def _agreement(run: Run, kind: str, images: list[SourceImage]) -> str:
     """Say what of a dark or flat is as in the run, and what is not known."""
-    size = f"of the same {run.shape[1]} x {run.shape[2]} pixels"
+    size = "of the same {} x {} pixels".format(*_in_file(run))
     if kind == "flat":
         return size
     own, of_run = (most_common(settings_of(some, "exposure")) for some in (images, run.images))

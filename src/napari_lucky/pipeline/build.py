@@ -17,7 +17,7 @@ from napari_lucky.calibration.calibrate import (
     calibration_record,
     saturation_level,
 )
-from napari_lucky.calibration.flat import header_history, kind_notes, made_flat
+from napari_lucky.calibration.flat import header_history, made_flat
 from napari_lucky.calibration.masters import DEAD_BELOW, check_shape
 from napari_lucky.calibration.sampling import Sampling, measure_sampling
 from napari_lucky.calibration.saturation import clipping_level, clipping_note
@@ -27,7 +27,7 @@ from napari_lucky.cleaning.dust import RemoveDust
 from napari_lucky.errors import UsageError
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.run import Run, open_like, open_run
-from napari_lucky.fits.run_notes import file_notes, run_notes
+from napari_lucky.fits.run_notes import run_notes
 from napari_lucky.fits.time_table import read_times
 from napari_lucky.fits.times import UNKNOWN
 from napari_lucky.frames.frames import Frames, Subset, View, chain_of, frames_in
@@ -36,6 +36,7 @@ from napari_lucky.frames.sensor_image import BitMask, SensorImage, StoredImage, 
 from napari_lucky.frames.times import frame_exposures, frame_times
 from napari_lucky.frames.window import Window
 from napari_lucky.notices import Level, Notice, info
+from napari_lucky.pipeline.open_masters import open_masters
 from napari_lucky.pipeline.recipe import FIND, Input, ReadShifts, ReadTimes, Recipe
 from napari_lucky.registration.find_defocused import find_defocused
 from napari_lucky.registration.find_star import find_star
@@ -133,9 +134,13 @@ def build_chain(recipe: Recipe, opened: Opened | None = None, *, job: Job = QUIE
     LuckyError
         If something given cannot be used.
     """
-    opened = opened or Opened(open_run(recipe.input.frames, recipe.input.colour))
+    if opened is None:
+        given = recipe.input
+        opened = Opened(open_run(given.frames, given.colour, where=given.where))
     run, saved = opened.run, opened.known
     notes = run_notes(run)
+    held = {"dark": opened.dark, "flat": opened.flat}
+    masters, recipe, told_of_masters = open_masters(recipe, run, held, saved)
     given, wanted = recipe.input, recipe[Calibrate]
     chosen = frames_in(run.shape[0], slice(given.start, given.stop, given.step))
     frames = Subset(run, chosen)
@@ -144,11 +149,11 @@ def build_chain(recipe: Recipe, opened: Opened | None = None, *, job: Job = QUIE
         if window := recipe.window(name):
             window.check_on(frames.shape, f"{name} window")
     saturation = wanted.saturation or saturation_level(run.header_with(b"SATURATE"), run.dtype)
-    notes += [*kind_notes(wanted.dark, "dark"), *kind_notes(wanted.flat, "flat")]
+    notes += told_of_masters
     calibrated = calibrate(
         frames,
-        opened.dark or _open_optional(wanted.dark, run, notes),
-        opened.flat or _open_optional(wanted.flat, run, notes),
+        masters["dark"],
+        masters["flat"],
         combine=wanted.combine,
         clip_sigma=wanted.clip_sigma,
         hot_sigma=wanted.hot_sigma,
@@ -252,14 +257,6 @@ def _spec(window: Window) -> str:
 
 def _same(path: str, other: str) -> bool:
     return Path(path).resolve() == Path(other).resolve()
-
-
-def _open_optional(path: str | None, run: Run, notes: list[str]) -> Run | None:
-    if path is None:
-        return None
-    master = open_like(path, run)
-    notes += file_notes(master)
-    return master
 
 
 INDIFFERENT = ("times", "shifts", "select", "stack", "accept", "output")

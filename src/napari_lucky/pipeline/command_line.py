@@ -10,7 +10,7 @@ from typing import Any
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.pipeline.recipe import FIND, ReadShifts, Recipe
-from napari_lucky.steps.declaration import Param, Step, absolute, params
+from napari_lucky.steps.declaration import NO_PATHS, Param, Step, absolute, params
 from napari_lucky.steps.registry import first_of, has_option, load_steps
 
 DECIDED = ("register", "rank", "select")
@@ -43,6 +43,8 @@ def words_of(recipe: Recipe, out: str = "OUT") -> list[str]:
             "The frames are in no file, so no command line can name them. Save them first."
         )
     words = ["napari-lucky", "process", *given.values()["frames"]]
+    if given.where is not None:
+        words.append(f"--where={given.where}")
     if (given.start, given.stop, given.step) != (None, None, None):
         chosen = ["" if part is None else str(part) for part in (given.start, given.stop)]
         chosen += [] if given.step is None else [str(given.step)]
@@ -103,7 +105,7 @@ def _plain(one: Param, value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return str(value).lower()
-    if one.path and value != "mean":
+    if one.path and value not in NO_PATHS:
         return str(absolute(value))
     return value if isinstance(value, str) else repr(value)
 

@@ -15,10 +15,11 @@ from napari_lucky.errors import LuckyError, UsageError, as_path, check_kind
 from napari_lucky.files.open_file import open_regular
 from napari_lucky.files.toml import parse_toml
 from napari_lucky.fits.integers import parse_integer_format
+from napari_lucky.fits.where import parse_where
 from napari_lucky.frames.history import History
 from napari_lucky.frames.window import Window
 from napari_lucky.sources.colour import Colour
-from napari_lucky.steps.declaration import Step, param, params, short
+from napari_lucky.steps.declaration import NO_PATHS, Step, param, params, short
 from napari_lucky.steps.option_text import changed_step
 from napari_lucky.steps.registry import first_of, load_steps, make_step
 from napari_lucky.text import counted, html_table, stored
@@ -41,6 +42,12 @@ class Input(Step, table="input", place=0):
 
     frames: tuple[str, ...] = param(
         (), "A folder, a cube, or several files.", path=True, hand_made=True, strict=False
+    )
+    where: str | None = param(
+        None,
+        "Only the frames whose headers say so, such as EXPTIME=0.01 or EXPTIME=0.01,FILTER=R.",
+        option="--where",
+        hand_made=True,
     )
     start: int | None = param(None, "The first frame that is used.", hand_made=True)
     stop: int | None = param(None, "One past the last frame that is used.", hand_made=True)
@@ -73,6 +80,13 @@ class Input(Step, table="input", place=0):
     def _square(cls, given: Any) -> Any:
         square = isinstance(given, Window) and given.height == given.width
         return (*given.centre, given.height) if square else given
+
+    @field_validator("where")
+    @classmethod
+    def _is_choice(cls, where: str | None) -> str | None:
+        if where is not None:
+            parse_where(where)
+        return where
 
     @model_validator(mode="after")
     def _windows_have_a_size(self) -> Self:
@@ -278,7 +292,7 @@ class Recipe:
             for step in self.steps
             if step.table != "input"
             for name, one in params(type(step)).items()
-            if one.path and getattr(step, name) not in (None, "mean")
+            if one.path and getattr(step, name) not in (None, *NO_PATHS)
         }
 
 
@@ -336,7 +350,7 @@ def _from_folder(step: Step, folder: Path) -> Step:
     found: dict[str, Any] = {}
     for name, one in params(type(step)).items():
         value = getattr(step, name)
-        if one.path and value not in (None, "mean", ()):
+        if one.path and value not in (None, *NO_PATHS, ()):
             full = [
                 stored(str(folder / p)) for p in ((value,) if isinstance(value, str) else value)
             ]

@@ -11,6 +11,7 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.fits.frame_table import table_from_csv
 from napari_lucky.frames.history import History
 from napari_lucky.pipeline.recipe import ReadShifts, Recipe, read_recipe
+from napari_lucky.steps.declaration import NO_PATHS
 from napari_lucky.steps.registry import first_of, load_steps, make_step
 
 MASTERS = ("dark", "flat")
@@ -36,7 +37,7 @@ def with_calibration(recipe: Recipe) -> tuple[Recipe, list[str]]:
     given = {} if earlier is None else {n: p for n in MASTERS if (p := getattr(earlier, n))}
     if earlier is None or not given:
         return recipe, []
-    there = {name: file for name, file in given.items() if Path(file).exists()}
+    there = {name: file for name, file in given.items() if _is_there(file)}
     notes = [
         f"The shifts of {path.name} were found with the {name} {file}, which is not there: give "
         f"--{name}."
@@ -48,6 +49,10 @@ def with_calibration(recipe: Recipe) -> tuple[Recipe, list[str]]:
         notes.insert(0, f"Took {said}, as when the shifts of {path.name} were found.")
     usual = earlier if own == Calibrate() else own
     return recipe.with_steps(usual.changed(**{name: there.get(name) for name in MASTERS})), notes
+
+
+def _is_there(file: str) -> bool:
+    return file in NO_PATHS or Path(file).exists()
 
 
 def _earlier(path: Path) -> Calibrate | None:

@@ -86,6 +86,7 @@ def measure_psf_files(
     chosen: slice = slice(None),
     resamples: int = RESAMPLES,
     colour: str | None = None,
+    where: str | None = None,
     job: Job = QUIET,
     notify: Callable[[str], None] = ignore_note,
 ) -> MeasuredImages:
@@ -112,6 +113,8 @@ def measure_psf_files(
         Of the bootstrap, where there are frames; 0 for no errors.
     colour : str, optional
         Of frames in colour; see `open_run`.
+    where : str, optional
+        Only the frames whose headers say so; see `open_run`.
     job : Job
         Progress, executor, checkpoint; see `Job`.
     notify : callable, optional
@@ -129,7 +132,7 @@ def measure_psf_files(
             paths, recipe, telescope or {}, diffraction, window, resamples, job, notify
         )
     folder = Path(paths[0]) if len(paths) == 1 else None
-    images, frames, numbers, header = _open(paths, folder, chosen, colour, notify)
+    images, frames, numbers, header = _open(paths, folder, chosen, (colour, where), notify)
     known: Telescope | None = None
     doubts: tuple[str, ...] = ()
     if diffraction is None:
@@ -274,7 +277,7 @@ def _open(
     paths: Sequence[str | Path],
     folder: Path | None,
     chosen: slice,
-    colour: str | None,
+    choice: tuple[str | None, str | None],
     notify: Callable[[str], None],
 ) -> tuple[list[ImageResult], Frames | None, NDArray[np.intp], Any]:
     """Return saved images, or the frames of a run and their numbers; and a header."""
@@ -294,7 +297,8 @@ def _open(
         ]
         if images:
             return images, None, none, images[0].header
-    run = open_run(paths, colour)
+    colour, where = choice
+    run = open_run(paths, colour, where=where)
     for text in run_notes(run):
         notify(text)
     numbers = frames_in(run.shape[0], chosen)

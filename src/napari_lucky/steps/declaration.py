@@ -20,6 +20,8 @@ from napari_lucky.errors import UsageError
 from napari_lucky.frames.history import Record
 from napari_lucky.text import readable
 
+NO_PATHS = ("mean", "auto")
+"""Words that stand in place of a path: the mean of the frames, and what is found beside them."""
 LIMITS = ("gt", "ge", "lt", "le")
 LONG = 60
 """Characters of a wrong value that a sentence shows."""
@@ -251,10 +253,10 @@ class Param:
 
 
 def absolute(path: Any) -> Any:
-    """Return a path in full, as a recipe and the history hold it; "mean" is no path."""
+    """Return a path in full, as a recipe and the history hold it; words are none."""
     if isinstance(path, (list, tuple)):
         return [absolute(one) for one in path]
-    return path if path == "mean" else readable(str(Path(path).absolute()))
+    return path if path in NO_PATHS else readable(str(Path(path).absolute()))
 
 
 def quoted(value: Any) -> str:

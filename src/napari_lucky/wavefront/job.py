@@ -24,6 +24,7 @@ from napari_lucky.pipeline.build import build_chain
 from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.ranking.rank import rank
 from napari_lucky.ranking.step import Rank
+from napari_lucky.steps.declaration import NO_PATHS
 from napari_lucky.wavefront.from_stacks import StackWavefront, measure_wavefront_stacks
 from napari_lucky.wavefront.measure import measure_wavefront
 from napari_lucky.wavefront.observe import noise_from_header
@@ -161,7 +162,8 @@ def measure_wavefront_run(
             "A wavefront needs both windows: --focus and --defocus, each Y,X,SIZE, around the "
             "focused and the defocused star."
         )
-    run = open_run(recipe.input.frames, recipe.input.colour)
+    given = recipe.input
+    run = open_run(given.frames, given.colour, where=given.where)
     task = request.task(run.header, focus, defocus)
     task.check(run.shape)  # what is wrong is said before the work begins
     chain = build_chain(recipe, job=job)
@@ -177,7 +179,7 @@ def measure_wavefront_run(
         )
     wavefront = measure_wavefront(chain.frames, task, quality=quality, job=job)
     inputs: dict[str, Any] = {"frames": _absolute(*recipe.input.frames)}
-    inputs.update({name: _absolute(path)[0] for name, path in _masters(recipe).items()})
+    inputs.update({name: _absolute(path)[0] for name, path in _masters(chain.recipe).items()})
     return MeasuredWavefront(
         wavefront,
         inputs,
@@ -267,7 +269,11 @@ def _stack_in(path: Path) -> tuple[NDArray[np.float32], Any, History]:
 
 
 def _masters(recipe: Recipe) -> dict[str, str]:
-    return {name: path for name in ("dark", "flat") if (path := getattr(recipe[Calibrate], name))}
+    return {
+        name: path
+        for name in ("dark", "flat")
+        if (path := getattr(recipe[Calibrate], name)) not in (None, *NO_PATHS)
+    }
 
 
 def _absolute(*paths: str) -> list[str]:

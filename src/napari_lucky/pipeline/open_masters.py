@@ -1,0 +1,101 @@
+"""The dark and the flat of a job opened: those that are named, or those beside the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_lucky.calibration.flat import kind_notes
+from napari_lucky.calibration.step import Calibrate
+from napari_lucky.errors import LuckyError
+from napari_lucky.fits.beside import FoundCalibration, find_calibration
+from napari_lucky.fits.run import Run, open_like, open_run
+from napari_lucky.fits.run_notes import file_notes
+from napari_lucky.frames.frames import Frames
+from napari_lucky.frames.history import History
+from napari_lucky.notices import info
+from napari_lucky.pipeline.recipe import Recipe
+
+AUTO = "auto"
+MASTERS = ("dark", "flat")
+
+
+def open_masters(
+    recipe: Recipe, run: Any, held: dict[str, Frames | None], done: History
+) -> tuple[dict[str, Frames | None], Recipe, list[str]]:
+    """Open the dark and the flat that a recipe names.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        auto takes what is found beside the run; see `find_calibration`.
+    run : Run or HeldFrames
+    held : dict of str to Frames
+        What is open already: "dark", "flat".
+    done : tuple of Record
+        What was done to the frames.
+
+    Returns
+    -------
+    masters : dict of str to Frames
+        "dark" and "flat"; None where there is none.
+    recipe : Recipe
+        With the path that auto stood for, where one path names it.
+    notes : list of str
+        What was found, left out, or lies there and is not used.
+    """
+    by = recipe[Calibrate]
+    given = {name: getattr(by, name) for name in MASTERS}
+    found = _found(run, given, held, done)
+    opened: dict[str, Frames | None] = {}
+    notes: list[str] = []
+    for name in MASTERS:
+        beside: tuple[Path, ...] = getattr(found, name)
+        if held.get(name) is not None:
+            opened[name] = held[name]
+            continue
+        source: str | Sequence[Path] | None = given[name]
+        if source == AUTO:
+            source = beside or None
+            if beside and (path := _one_path(beside)):
+                recipe = recipe.changed(Calibrate, **{name: path})
+            elif not beside:
+                notes.append(f"No {name} that fits the run was found beside it.")
+        elif source is None and beside:
+            notes.append(
+                f"A {name} that fits lies beside the run and is not used ({_names(beside)}): add "
+                f"--{name} auto."
+            )
+        opened[name] = None if source is None else open_like(source, run)
+        if isinstance(master := opened[name], Run):
+            notes += [*kind_notes(given[name], name), *file_notes(master)]
+    told = [info(note) for note in found.notes] if AUTO in given.values() else []
+    return opened, recipe, [*told, *notes]
+
+
+def _found(
+    run: Any, given: dict[str, str | None], held: dict[str, Frames | None], done: History
+) -> FoundCalibration:
+    """Look beside the run, if anything found there could be used."""
+    free = [name for name in MASTERS if given[name] in (None, AUTO) and held.get(name) is None]
+    calibrated = any(record.name == "calibrate" for record in done)
+    if not free or not isinstance(run, Run) or (calibrated and AUTO not in given.values()):
+        return FoundCalibration()
+    return find_calibration(run)
+
+
+def _names(paths: Sequence[Path]) -> str:
+    return paths[0].name if len(paths) == 1 else f"{paths[0].name} … {paths[-1].name}"
+
+
+def _one_path(paths: Sequence[Path]) -> str:
+    """Return the file or the folder that stands for files; "" if there is none."""
+    if len(paths) == 1:
+        return str(paths[0])
+    folder = paths[0].parent
+    try:
+        alone = {image.path for image in open_run(folder).images} == set(paths)
+    except LuckyError:
+        return ""
+    return str(folder) if alone else ""

@@ -1,0 +1,74 @@
+"""Darks and flats beside a run: taken if asked for, and said if they lie there unused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from napari_lucky import Calibrate, Recipe
+from napari_lucky.pipeline.build import build_chain
+from napari_lucky.pipeline.recipe import Input
+
+SHAPE = (48, 48)
+RANDOM = np.random.default_rng(0)
+
+
+def write(folder: Path, name: str, level: float, **cards) -> None:
+    folder.mkdir(exist_ok=True)
+    y, x = np.indices(SHAPE)
+    star = 3000 * np.exp(-((y - 24) ** 2 + (x - 24) ** 2) / 8) if level == 100 else 0
+    hdu = fits.PrimaryHDU((level + star + RANDOM.normal(0, 3, SHAPE)).astype("u2"))
+    hdu.header.update(cards)
+    hdu.writeto(folder / name)
+
+
+@pytest.fixture
+def run(tmp_path) -> Path:
+    for k in range(8):
+        write(tmp_path / "run", f"M15_{k}.fits", 100, EXPTIME=0.01 if k < 6 else 0.1)
+    for k in range(3):
+        write(tmp_path / "darks", f"dark_{k}.fits", 50, EXPTIME=0.01)
+        write(tmp_path / "darks", f"dark_long_{k}.fits", 900, EXPTIME=0.1)
+        write(tmp_path / "flats", f"flat_{k}.fits", 5050)
+    return tmp_path / "run"
+
+
+def chain_of(run: Path, *steps, **given):
+    return build_chain(Recipe(str(run), *steps, focus=(24, 24, 24), **given))
+
+
+def test_auto_takes_what_fits(run):
+    chain = chain_of(run, Calibrate(dark="auto", flat="auto"))
+    assert np.median(chain.calibrated.dark) == pytest.approx(50, abs=1)
+    assert chain.recipe[Calibrate].flat == str(run.parent / "flats")
+    assert chain.recipe[Calibrate].dark == "auto"  # no one path names it
+    told = "\n".join(chain.notes)
+    assert "a dark of 3 frames" in told
+    assert "dark_long_2.fits beside the run: no dark for it, its exposure is 0.1 s" in told
+    again = build_chain(chain.recipe)
+    assert np.array_equal(again.frames.read(slice(3)), chain.frames.read(slice(3)), equal_nan=True)
+
+
+def test_what_lies_beside_a_run_unused_is_said(run):
+    notes = [note for note in chain_of(run).notes if "is not used" in note]
+    assert len(notes) == 2
+    assert "(dark_0.fits … dark_2.fits): add --dark auto." in notes[0]
+    assert "--flat auto" in notes[1]
+    used = chain_of(run, Calibrate(dark=str(run.parent / "darks" / "dark_0.fits"))).notes
+    assert sum("is not used" in note for note in used) == 1
+
+
+def test_where_none_fits_auto_is_said_and_the_job_goes_on(tmp_path):
+    for k in range(6):
+        write(tmp_path / "alone", f"a_{k}.fits", 100, EXPTIME=0.01)
+    chain = chain_of(tmp_path / "alone", Calibrate(dark="auto"))
+    assert chain.calibrated.dark is None
+    assert "No dark that fits the run was found beside it." in chain.notes
+
+
+def test_frames_are_chosen_by_a_recipe(run):
+    chain = chain_of(run, Calibrate(dark="auto"), where="EXPTIME=0.1")
+    assert chain.files == ["M15_6.fits", "M15_7.fits"]
+    assert np.median(chain.calibrated.dark) == pytest.approx(900, abs=1)
+    assert chain.recipe[Input].where == "EXPTIME=0.1"
