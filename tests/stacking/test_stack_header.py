@@ -212,6 +212,22 @@ def test_times_from_a_table_are_those_of_the_frames_of_a_cube(tmp_path):
     assert [s.inputs["name"] for s in result.table.history if s.name == "read times"] == ["t.csv"]
 
 
+def test_without_exposures_beginnings_are_all_that_is_known(tmp_path):
+    began, _ = exposed_frames(tmp_path / "run")
+    for path in (tmp_path / "run").iterdir():
+        with fits.open(path, mode="update") as hdus:
+            del hdus[0].header["EXPTIME"]
+            hdus[0].header["TIMESYS"] = "TAI"  # 37 s before
+    began = began - 37_000_000
+    result = process(Recipe((str(tmp_path / "run"),), focus=(30, 33, 30)))
+    header = result.images["long_exposure"].header
+    assert header["DATE-END"] == str(began.max())[:19]
+    assert header["DATE-AVG"] == str(began.min() + (began - began.min()).mean())[:19]
+    assert "no exposure" in header.comments["DATE-AVG"]
+    assert (header["TIMESYS"], header["DATE-OBS"]) == ("UTC", str(began.min())[:19])
+    assert not {"EXPTIME", "TIME-OBS"} & set(header)
+
+
 def test_frames_without_a_time_are_counted(tmp_path):
     began, _ = exposed_frames(tmp_path / "run")
     with fits.open(tmp_path / "run" / "frame_011.fits", mode="update") as hdus:
@@ -219,7 +235,7 @@ def test_frames_without_a_time_are_counted(tmp_path):
     result = process(Recipe((str(tmp_path / "run"),), focus=(30, 33, 30)))
     header = result.images["long_exposure"].header
     assert header["DATE-OBS"] == str(began[10])[:19]
-    assert header.comments["DATE-BEG"].endswith("of 11 frames with a time")
+    assert header.comments["DATE-BEG"].endswith("(11 of 12 known)")
 
 
 @pytest.mark.parametrize("header", [None, {"CRPIX1": 3.0}, "text"])

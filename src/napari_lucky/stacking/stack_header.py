@@ -24,6 +24,7 @@ ENDS, MIDDLES = ("END", "STOP"), ("AVG", "MID")
 TOTALS = ("XPOSURE", "TOTALEXP")
 ELAPSED = ("TELAPSE", "ELAPTIME", "TEXPTIME")
 """Durations of one frame, from its beginning to its end."""
+REWRITTEN = ("DATE", "MJD-")
 MJD = np.datetime64("1858-11-17", "us")
 
 
@@ -141,17 +142,24 @@ def _put_times(
     made: Any, begin: NDArray[np.datetime64], seconds: NDArray[np.float64], count: int
 ) -> None:
     """Put when the first frame begins, when the last one ends, and the mean of their middles."""
-    of = "" if len(begin) == count else f", of {len(begin)} frames with a time"
+    of = "" if len(begin) == count else f" ({len(begin)} of {count} known)"
+    if str(made.get("TIMESYS", "UTC")).strip().upper() != "UTC":  # then so are these
+        for keyword in [one for one in made if TIMES.fullmatch(one) and one[:4] not in REWRITTEN]:
+            made.remove(keyword, remove_all=True)
     made["TIMESYS"] = "UTC"
     found = {"BEG": begin.min()}
-    if np.isfinite(seconds).all():
-        exposed = np.rint(seconds * 1e6).astype("timedelta64[us]")
+    told = {"BEG": f"first frame begins{of}", "AVG": "mean of middles", "END": "last frame ends"}
+    known = np.isfinite(seconds).all()
+    if not known:
+        told |= {"AVG": "mean of beginnings, no exposure", "END": "last begins, no exposure"}
+    if known or "DATE-END" not in made:  # else the last one's own header says it
+        exposed = np.rint(1e6 * seconds if known else np.zeros(len(begin)))
+        exposed = exposed.astype("timedelta64[us]")
         since = (begin - begin.min()) + exposed / 2
         found["END"] = (begin + exposed).max()
         found["AVG"] = begin.min() + since.astype(np.int64).mean().astype("timedelta64[us]")
-    told = {"BEG": "first frame begins", "AVG": "mean of the frames' middles", "END": "last ends"}
     for part, time in found.items():
-        made[f"DATE-{part}"] = (short_time(time), f"{told[part]}{of}")
+        made[f"DATE-{part}"] = (short_time(time), told[part])
         if part == "BEG":
             made["DATE-OBS"] = made["DATE-BEG"]
         for keyword in (f"MJD-{part}", "MJD-OBS" if part == "BEG" else ""):
