@@ -18,6 +18,7 @@ from napari_lucky.execution.blocks import blocks_of
 from napari_lucky.frames.frames import Block, Frames, as_float32, blank_frames, chain_of, is_empty
 from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import MIN_SIDE, Window
+from napari_lucky.imaging.connected import connected_to
 from napari_lucky.imaging.convolution import gaussian
 from napari_lucky.imaging.inpainting import fill
 from napari_lucky.imaging.noise import Noise, sample_noise
@@ -335,13 +336,9 @@ def _width_at_half_peak(even: Block, sampling: float, smooth: float) -> tuple[fl
 
     A speckle is as wide as the diffraction-limited PSF; pixel and smoothing widen it.
     """
-    from scipy import ndimage
-
     area = pi / 4 * ((1.03 * sampling) ** 2 + 0.46 + (2.355 * smooth) ** 2)
-    covered = []
-    for image in even:
-        over = image > image.max() / 2
-        parts, _ = ndimage.label(over)
-        covered.append([(parts == parts.flat[image.argmax()]).sum(), over.sum()])
-    around, whole = np.median(covered, axis=0) / area
-    return float(around), float(whole)
+    peak = even.max(axis=(1, 2), keepdims=True)
+    over = even > peak / 2
+    near = connected_to(even.reshape(len(even), -1).argmax(axis=1), over)
+    around, whole = (float(np.median(part.sum(axis=(1, 2)))) / area for part in (near, over))
+    return around, whole

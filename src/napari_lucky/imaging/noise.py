@@ -176,14 +176,12 @@ def _aliased(blocks: list[Block], noise: Noise, least: float) -> bool:
     No star of over 1.5 px per lambda/D has light beyond 0.66 cycles/px, along the diagonals. Of
     an even sky, rounding (the least noise) leaves nothing.
     """
-    from scipy import fft
-
     block = np.concatenate(blocks)
     block = np.nan_to_num(fill(block[:: max(1, len(block) // SPECTRA)])[0])
     down, across = (np.hanning(side + 2)[1:-1].astype(np.float32) for side in block.shape[1:])
     taper = down[:, None] * across
-    detail = np.hypot(fft.fftfreq(len(down))[:, None], fft.rfftfreq(len(across)))
-    finest = fft.rfft2(block * taper)[:, detail > FINEST]
+    detail = np.hypot(np.fft.fftfreq(len(down))[:, None], np.fft.rfftfreq(len(across)))
+    finest = np.fft.rfft2(block * taper)[:, detail > FINEST]
     power = (np.abs(finest) ** 2).mean(axis=1, dtype=np.float64)
     modelled = ((noise.variance(block) - least) * taper**2).sum(axis=(1, 2)).mean()
     unsure = power.std() / np.sqrt(len(power))

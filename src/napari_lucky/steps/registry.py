@@ -14,8 +14,9 @@ from napari_lucky.steps.declaration import Param, Step, params, quoted
 
 STEPS: dict[str, dict[str, type[Step]]] = {}
 """Table → kind → model; a step that is done in one way has the kind ""."""
-HOMES = ("calibration", "cleaning", "registration", "ranking", "stacking", "pipeline")
-"""Rooms whose modules declare steps: a new file there is a new step, kind or metric."""
+HOMES = ("calibration.step", "cleaning", "registration", "ranking", "stacking", "pipeline.recipe")
+"""Modules that declare steps, and rooms whose modules do: a new file in one of these is a new step,
+kind or metric."""
 
 
 def add_step(model: type[Step]) -> None:
@@ -32,7 +33,7 @@ def load_steps() -> dict[str, dict[str, type[Step]]]:
     """Import all modules that declare steps, and return the steps in order."""
     for home in HOMES:
         room = import_module(f"napari_lucky.{home}")
-        for module in iter_modules(room.__path__):
+        for module in iter_modules(getattr(room, "__path__", ())):
             import_module(f"{room.__name__}.{module.name}")
     return STEPS
 
