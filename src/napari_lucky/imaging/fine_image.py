@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, ndimage
 
 FINER = 10.0
 """Points of the fine grid across one lambda/D; ten a period leave nothing to the spline."""
@@ -53,6 +52,8 @@ class FineImage:
 
     def at(self, y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the values at places in pixels, all arrays of one shape; NaN outside."""
+        from scipy import ndimage
+
         places = np.stack([y / self.step[0], x / self.step[1]])
         return np.asarray(ndimage.map_coordinates(self.values, places, order=3, cval=np.nan))
 
@@ -74,8 +75,8 @@ def fine_image(image: NDArray[np.float64], sampling: float) -> FineImage:
     sampling : float
         lambda F#/pixel, in pixels.
     """
-    spectrum = fft.fft2(image)
-    frequency = [fft.fftfreq(side) for side in image.shape]
+    spectrum = np.fft.fft2(image)
+    frequency = [np.fft.fftfreq(side) for side in image.shape]
     passed = np.hypot(frequency[0][:, None], frequency[1]) <= 1 / sampling
     rows, columns = passed.any(axis=1), passed.any(axis=0)
     kept = np.where(passed, spectrum, 0)[np.ix_(rows, columns)] / image.size
@@ -106,8 +107,8 @@ def beyond_optics(image: NDArray[np.float64], sampling: float) -> tuple[NDArray[
     share : float
         Of all frequencies; that of the variance of white noise.
     """
-    frequency = [fft.fftfreq(image.shape[0]), fft.rfftfreq(image.shape[1])]
+    frequency = [np.fft.fftfreq(image.shape[0]), np.fft.rfftfreq(image.shape[1])]
     passed = np.hypot(frequency[0][:, None], frequency[1]) <= 1 / sampling
-    beyond = fft.irfft2(np.where(passed, 0, fft.rfft2(image)), s=image.shape)
-    whole = np.hypot(frequency[0][:, None], fft.fftfreq(image.shape[1])) <= 1 / sampling
+    beyond = np.fft.irfft2(np.where(passed, 0, np.fft.rfft2(image)), s=image.shape)
+    whole = np.hypot(frequency[0][:, None], np.fft.fftfreq(image.shape[1])) <= 1 / sampling
     return np.asarray(beyond), 1 - float(whole.mean())

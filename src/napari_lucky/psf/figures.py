@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.integrate import cumulative_trapezoid
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.arrays import ImageLike, as_image
@@ -332,7 +331,8 @@ class Measure:
         flux = float((star * self._aperture).sum())
         rays, step = rays_from(fine, centre, self._side, self._unit)
         r, mean = np.arange(rays.shape[1]) * step, rays.mean(axis=0)
-        light = cumulative_trapezoid(2 * np.pi * r * mean, r, initial=0)
+        around = 2 * np.pi * r * mean
+        light = np.append(0, np.cumsum(np.diff(r) * (around[1:] + around[:-1]) / 2))
         profile, encircled = (np.interp(self.radius, r, curve) for curve in (mean, light))
         encircled /= encircled[-1]
         widths = widths_at(rays, step, peak / 2)
