@@ -155,6 +155,38 @@ def test_no_turns_a_step_of_the_recipe_off(recipe_file):
     assert found.get(CutNoise) is None
 
 
+@pytest.mark.parametrize(
+    ("options", "changes"),
+    [
+        (["--dark", "off"], {"calibrate": {"dark": None}}),
+        (["--dark=off", "--no-flat"], {"calibrate": {"dark": None, "flat": None}}),
+        (
+            ["--no-dark", "--defocus", "off"],
+            {"calibrate": {"dark": None}, "input": {"defocus": None}},
+        ),
+        (["--no-defocus"], {"input": {"defocus": None}}),
+        (["--no-focus", "--no-integers"], {"input": {"focus": None}, "output": {"integers": None}}),
+        (["--outliers", "off", "other"], {"outliers": None, "input": {"frames": ("other",)}}),
+        (["--outliers=off", "--smooth", "off"], {"outliers": None, "register": {"smooth": None}}),
+        (["--no-keep-above"], {"select": {"above": None}}),
+        (["--dark", "./off"], {"calibrate": {"dark": "./off"}}),
+    ],
+)
+def test_off_undoes_what_a_recipe_says(options, changes, tmp_path):
+    recipe = Recipe(
+        "/run",
+        make_step("calibrate", {"dark": "/d.fits", "flat": "/f.fits"}),
+        RemoveOutliers(),
+        make_step("register", {"smooth": 2.0}),
+        Select(above=5.0),
+        Output(integers="scaled"),
+        focus=(100, 100, 64),
+        defocus=(100, 300, 64),
+    )
+    (tmp_path / "r.toml").write_text(recipe_to_toml(recipe))
+    assert asked("--recipe", tmp_path / "r.toml", *options) == recipe.updated(**changes)
+
+
 SIGMA = "outliers: sigma is {}; it must be a number from 2 to 1000 σ."
 
 

@@ -16,6 +16,7 @@ from napari_lucky.fits.where import parse_where
 from napari_lucky.frames.frames import parse_range
 from napari_lucky.optics.diffraction import Diffraction
 from napari_lucky.sources.colour import CHOICES
+from napari_lucky.steps.option_text import OFF
 
 TELESCOPE = {
     "wavelength_nm": ("--wavelength", "NM", "wavelength in nm"),
@@ -74,11 +75,13 @@ def add_run(parser: Any, *, finds: bool = False) -> None:
     where = "star: centre (row, column, from 0) and side in pixels, or a .reg file of DS9"
     told = f"focused {where}{'; found if not given' if finds else ''}"
     focus, defocus = window_named("focus"), window_named("defocus")
-    add("--focus", type=from_text(focus), metavar="Y,X,SIZE", help=told)
     if finds:
+        add("--focus", type=from_text(or_word(focus, OFF)), metavar="Y,X,SIZE", help=told)
         told = f"defocused {where}; find looks for it"
-        add("--defocus", type=from_text(window_or_find), metavar="Y,X,SIZE|find", help=told)
+        found = or_word(defocus, "find", OFF)
+        add("--defocus", type=from_text(found), metavar="Y,X,SIZE|find", help=told)
     else:
+        add("--focus", type=from_text(focus), metavar="Y,X,SIZE", help=told)
         add("--defocus", type=from_text(defocus), metavar="Y,X,SIZE", help=f"defocused {where}")
     add_colour(parser)
     add_where(parser)
@@ -154,9 +157,9 @@ def window_named(name: str) -> Callable[[str], tuple[int, int, int]]:
     return named
 
 
-def window_or_find(text: str) -> tuple[int, int, int] | str:
-    """Return (y, x, size) of Y,X,SIZE, or the word find."""
-    return text if text == "find" else window_named("defocus")(text)
+def or_word(convert: Callable[[str], Any], *words: str) -> Callable[[str], Any]:
+    """Return what takes a word as it is, and converts any other text."""
+    return lambda text: text if text in words else convert(text)
 
 
 def where(text: str) -> str:

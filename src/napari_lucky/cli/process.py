@@ -29,7 +29,7 @@ ABOUT = """Calibrate, register, rank and stack a run, and the defocused star wit
 Steps are done in the order below, and each has an option with its parameters: by name \
 (--outliers sigma=5,action=replace) or in order (--outliers 5,replace). Alone (--outliers) it \
 turns an optional step on. What is not given stays as in the recipe, or at its default, which \
-stands after the =."""
+stands after the =. --no-NAME and --NAME off undo what a recipe says: --no-dark, --defocus off."""
 
 
 def add_process(process: Any) -> None:

@@ -11,7 +11,7 @@ from napari_lucky.errors import UsageError
 from napari_lucky.pipeline.recipe import Input, Recipe
 from napari_lucky.pipeline.recipe_source import open_recipe
 from napari_lucky.steps.declaration import Param, Step, params
-from napari_lucky.steps.option_text import changed_step, option_values, plain_value
+from napari_lucky.steps.option_text import OFF, changed_step, option_values, plain_value
 from napari_lucky.steps.registry import (
     STEPS,
     family_of,
@@ -103,16 +103,34 @@ def with_values(arguments: Sequence[str]) -> list[str]:
     """Return the arguments with an empty value for an option that stands alone.
 
     `--outliers run` is the step with its defaults, and a run; `--outliers 6` gives a value.
+    What undoes a recipe's is written in one way: `--no-dark` as `--dark=off`, `--outliers off` as
+    `--no-outliers`.
     """
     optional = {f"--{table}" for table in load_steps() if first_of(table).optional}
     optional = {option for option in optional if has_option(option[2:])}
-    closed = list(arguments)
+    closed = _with_off(arguments, optional)
     end = closed.index("--") if "--" in closed else len(closed)
     for k, word in enumerate(closed[:end]):
         following = closed[k + 1] if k + 1 < end else ""
         if word in optional and not _is_value(word[2:], following):
             closed[k] += "="
     return closed
+
+
+def _with_off(arguments: Sequence[str], optional: set[str]) -> list[str]:
+    open_ones = {option for option, (_, one) in own_options().items() if one.nullable}
+    words = list(arguments)
+    written: list[str] = []
+    while words and words[0] != "--":
+        word = words.pop(0)
+        option, _, value = word.partition("=")
+        if option in optional and (value == OFF or (word == option and words[:1] == [OFF])):
+            words = words if value else words[1:]
+            word = f"--no-{option[2:]}"
+        elif word.startswith("--no-") and f"--{word[5:]}" in {*open_ones, "--focus", "--defocus"}:
+            word = f"--{word[5:]}={OFF}"
+        written.append(word)
+    return [*written, *words]
 
 
 def _is_value(table: str, text: str) -> bool:
@@ -152,7 +170,8 @@ def recipe_of(given: argparse.Namespace) -> Recipe:
         changes.update(start=chosen.start, stop=chosen.stop, step=chosen.step)
     for name in ("where", "focus", "defocus"):
         if getattr(given, name) is not None:
-            changes[name] = getattr(given, name)
+            window = getattr(given, name)
+            changes[name] = None if window == OFF else window
     recipe = recipe.changed(Input, **changes)
     asked = options_of_steps(given)
     if "--keep" in asked and "--keep-above" in asked:

@@ -9,6 +9,9 @@ from napari_lucky.errors import UsageError
 from napari_lucky.steps.declaration import Param, Step, params, quoted
 from napari_lucky.steps.registry import first_of, load_steps, make_step, shared_names
 
+OFF = "off"
+"""In place of a value, or of a step's: as if it were not given."""
+
 
 def parse_option(table: str, text: str, last: Step | None = None) -> Step:
     """Return the step that a text means.
@@ -77,9 +80,9 @@ def changed_step(table: str, given: Mapping[str, Any], last: Step | None) -> Ste
 def plain_value(param: Param | None, text: str) -> Any:
     """Return what a text means, as in TOML: 1 is a count, and 1.0 a fraction.
 
-    "auto" and "none" leave a value open where that may be.
+    "auto", "none" and "off" leave a value open where that may be.
     """
-    if param is not None and param.nullable and text in ("auto", "none"):
+    if param is not None and param.nullable and text in ("auto", "none", OFF):
         return None
     if param is not None and param.type is str:
         return text
