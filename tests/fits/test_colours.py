@@ -75,6 +75,17 @@ def test_a_cube_is_in_colour_if_its_header_says_so(tmp_path):
     assert np.allclose(open_run(packed)[0], frames[0].mean(axis=0), atol=1e-3)
 
 
+def test_colours_side_by_side_are_planes_too(tmp_path):
+    frames = np.moveaxis(star(2)[:, :, :20], 1, -1)  # (n, y, x, 3), as pictures are in numpy
+    write(tmp_path, frames)
+    run = open_run(tmp_path)
+    assert run.shape == (2, 20, 64)
+    assert np.allclose(run.read(slice(None), WINDOW), frames[:, 3:14, 5:22].mean(axis=-1))
+    assert np.array_equal(open_run(tmp_path / "frame_001.fits", "blue")[0], frames[1, ..., 2])
+    assert open_run(tmp_path, "frames").shape == (40, 64, 3)
+    assert np.array_equal(open_like(tmp_path / "frame_000.fits", run)[0], run[0])
+
+
 @pytest.mark.parametrize(
     ("cards", "pattern"),
     [

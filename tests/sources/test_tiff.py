@@ -103,7 +103,7 @@ def test_a_folder_of_single_files_is_a_run(tmp_path, stars):
     run = open_run(tmp_path)
     assert run.files == ["AF_2.tif", "AF_9.tif", "AF_10.tif"]
     assert np.array_equal(run.read(slice(None)), stars[[2, 4, 0]])
-    assert [path.name for path, _ in run.left_out] == ["dark.tif"]
+    assert [left.path.name for left in run.left_out] == ["dark.tif"]
 
 
 @pytest.mark.parametrize("keep", [0, 3, 40, 700])

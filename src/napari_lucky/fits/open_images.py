@@ -41,7 +41,7 @@ def open_images(paths: Iterable[Path]) -> tuple[list[SourceImage], list[LeftOut]
             try:
                 images += opens(path)
             except LuckyError as error:
-                odd.append(LeftOut(path, str(error).removeprefix(f"{path}: ")))
+                odd.append(LeftOut(path, str(error).removeprefix(f"{path}: "), True))
             continue
         like, found = last
         alike = None if like is None else like.match(path)

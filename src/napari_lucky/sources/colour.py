@@ -22,6 +22,8 @@ those of one colour; "frames" takes all planes as frames, and mosaics as they ar
 CHOICES: tuple[str, ...] = get_args(Colour)
 PLANES = {"red": (0,), "green": (1,), "blue": (2,), "luminance": (0, 1, 2)}
 LETTERS = {"red": "R", "green": "G", "blue": "B"}
+LEAST_SIDE = 16
+"""Rows and columns of an image whose third axis counts colours; no frame is three pixels wide."""
 OF_MOSAIC = ("BAYERPAT", "XBAYROFF", "YBAYROFF", "COLORTYP", "ROWORDER")
 
 
@@ -151,9 +153,51 @@ class OfCells(OfColour):
         return header
 
 
+@dataclass(frozen=True, eq=False)
+class OfLastAxis(OfColour):
+    """Three planes of an image whose file has the colours of each pixel side by side."""
+
+    @property
+    def colours(self) -> str:
+        """Three planes."""
+        return "RGB"
+
+    @property
+    def layout(self) -> PixelForm:
+        """Three planes, rows and columns."""
+        ny, nx, _ = self.image.layout.shape
+        return PixelForm((3, ny, nx), self.image.layout.dtype, self.image.layout.family)
+
+    def times(self) -> NDArray[np.datetime64] | None:
+        """Return None: what is known is told by the headers."""
+        return None
+
+    def read_into(self, out: NDArray[Any], planes: Sequence[int], window: Window) -> None:
+        """Read some planes, cut to a window, into an array (k, height, width)."""
+        rows = range(window.y0, window.y1)
+        for k, plane in enumerate(planes):
+            pixels = np.empty((*window.shape, 1), self.image.layout.dtype)
+            self.image.read_into(pixels, rows, Window(window.x0, plane, window.width, 1))
+            out[k] = pixels[..., 0]
+
+    def header(self) -> Any:
+        """Return the header of the file."""
+        return self.image.header()
+
+
 def as_in_file(image: Any) -> Any:
     """Return the image as its file has it."""
-    return image.image if isinstance(image, OfColour) else image
+    while isinstance(image, OfColour):
+        image = image.image
+    return image
+
+
+def _turned(images: Sequence[Any]) -> Sequence[Any]:
+    """Return images with their colours as planes, where all have them side by side."""
+    shapes = [image.layout.shape for image in images]
+    if all(nx == 3 and min(n, ny) >= LEAST_SIDE for n, ny, nx in shapes):
+        return [OfLastAxis(image, "") for image in images]
+    return images
 
 
 def coloured(
@@ -184,6 +228,8 @@ def coloured(
     images = [as_in_file(image) for image in images]
     if colour is not None and colour not in CHOICES:
         raise UsageError(f"colour is {colour!r}; it must be one of {', '.join(CHOICES)}.")
+    if colour != "frames":
+        images = list(_turned(images))
     first = images[0]
     pattern = first.colours if is_mosaic(first.colours) else pattern
     planes = has_planes(images, surely=colour not in (None, "frames", "superpixel"))
@@ -220,6 +266,7 @@ def has_planes(images: Sequence[Any], surely: bool = False) -> bool:
     A file of three planes alone may hold three frames, unless it says that they are colours or
     `surely` holds; several files of three planes each are frames in colour.
     """
+    images = _turned(images)
     if all(image.colours == "RGB" for image in images):
         return True
     if any(image.layout.shape[0] != 3 or is_mosaic(image.colours) for image in images):
