@@ -43,7 +43,8 @@ def test_images_and_windows(files, tmp_path, capsys):
     assert export(files / "recipe.toml", "--as", "regions", "-o", out) == 0
     for name, window in {"focus": (30, 40, 20), "defocus": (70, 80, 32)}.items():
         assert window_named(name)(str(out / "recipe.reg")) == window
-    capsys.readouterr()
+    assert export(files, "--as", "png", "--overwrite", "-o", out) == 0  # as of a job's OUT
+    assert capsys.readouterr().out.splitlines()[-1] == f"Wrote focus.png to {out}"
     assert export(*two, "--as", "tiff16", "-o", out) == USAGE
     assert "already holds results" in capsys.readouterr().err
     assert export(*two, "--as", "tiff16", "-o", out, "--overwrite") == 0

@@ -26,7 +26,7 @@ def add_export(export: Any) -> None:
     """Add the options of `napari-lucky export`."""
     export.description = ABOUT
     add = export.add_argument
-    add("files", nargs="+", metavar="FILES", help="FITS files or folders of a run; a recipe.toml")
+    add("files", nargs="+", metavar="FILES", help="files, a run, or the OUT of process; a recipe.toml")
     add("--as", dest="format", required=True, choices=list(FORMATS), help="format")
     add("--limits", type=limits, metavar="LOW,HIGH", help="png: what is black and white, in ADU")
     add("--overwrite", action="store_true", help="replace files that OUT already holds")
@@ -50,7 +50,8 @@ def run_export(given: argparse.Namespace) -> int:
 
     if given.limits is not None and given.format != "png":
         raise UsageError("--limits is of --as png.")
-    sources = [Path(file) for file in given.files]
+    given_paths = [Path(file) for file in given.files]
+    sources = [one for path in given_paths for one in _expanded(path, given.format)]
     names = [_stem(source) + FORMATS[given.format] for source in sources]
     if twice := [name for name, n in Counter(names).items() if n > 1]:
         raise UsageError(f"Several FILES would be written as {twice[0]}; export them one by one.")
@@ -63,6 +64,15 @@ def run_export(given: argparse.Namespace) -> int:
     files = write_folder(given.out, write, names, given.overwrite, inputs)
     say(f"Wrote {', '.join(file.name for file in files)} to {given.out}")
     return DONE
+
+
+def _expanded(path: Path, form: str) -> list[Path]:
+    """Return the files that are meant: of a folder of results its images, or its recipe."""
+    recipe = path / "recipe.toml"
+    if not recipe.is_file():
+        return [path]
+    images = [path / f"{name}.fits" for name in ("focus", "defocus", "long_exposure")]
+    return [recipe] if form == "regions" else [image for image in images if image.is_file()]
 
 
 def _stem(path: Path) -> str:
