@@ -158,10 +158,12 @@ class Run(ArrayLike):
         """What identifies the run in a history: names, and a checksum of names and sizes."""
         paths = [image.path for image in self.images]
         sizes = [image.stamp.size if image.stamp else "" for image in self.images]
+        where = paths[0] if len(set(paths)) == 1 else paths[0].parent
         told = "\n".join(f"{p.name} {size}" for p, size in zip(paths, sizes, strict=True))
         how = {"read_as": self.images[0].read_as, "colour": self.colour}
         return {
             "name": self.name,
+            "path": readable(str(where.absolute())),
             "first": paths[0].name,
             "last": paths[-1].name,
             "frames": self.shape[0],

@@ -28,6 +28,7 @@ from napari_lucky.fits.wcs import place
 from napari_lucky.frames.frames import ArrayFrames, Frames, blank_frames
 from napari_lucky.frames.history import History, history_cards, is_ours
 from napari_lucky.frames.sensor_image import SensorImage, rows_of
+from napari_lucky.frames.told_history import told_cards
 from napari_lucky.frames.window import Window
 from napari_lucky.text import counted, readable
 
@@ -345,7 +346,7 @@ def image_header(result: ImageResult, *, primary: bool = True, coding: Coding | 
     header.extend(source_cards(result), end=True)
     if coding is not None and coding.levels:
         _remove(header, "BUNIT")  # what a reader gets are levels
-    for text in history_cards(history):
+    for text in (*told_cards(history), *history_cards(history)):
         header.add_history(text)
     return header
 

@@ -18,8 +18,9 @@ from napari_lucky.frames.sensor_image import SensorImage, rows_of
 from napari_lucky.frames.window import Window
 from napari_lucky.text import readable
 
-FIRST, MORE, LINE = "lucky> ", "lucky+ ", 72
-"""HISTORY cards hold 72 characters; a step begins with one mark and goes on with the other."""
+FIRST, MORE, TOLD, LINE = "lucky> ", "lucky+ ", "lucky: ", 72
+"""HISTORY cards hold 72 characters; a step begins with the first mark and goes on with
+the second; cards with the third tell the same in words, and are not read back."""
 PARTS: dict[str, type] = {
     "step": str,
     "parameters": dict,
@@ -120,7 +121,7 @@ def read_history(cards: Iterable[str]) -> History:
 
 def is_ours(card: str) -> bool:
     """Return whether a HISTORY card was written by this program."""
-    return bool(re.match(r"lucky[>+] ", card))
+    return bool(re.match(r"lucky[>+:] ", card))
 
 
 FAR = 1 << 31
