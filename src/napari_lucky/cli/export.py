@@ -26,7 +26,7 @@ def add_export(export: Any) -> None:
     """Add the options of `napari-lucky export`."""
     export.description = ABOUT
     add = export.add_argument
-    add("files", nargs="+", metavar="FILES", help="files, a run, or the OUT of process; a recipe.toml")
+    add("files", nargs="+", metavar="FILES", help="files, a run, or OUT of process")
     add("--as", dest="format", required=True, choices=list(FORMATS), help="format")
     add("--limits", type=limits, metavar="LOW,HIGH", help="png: what is black and white, in ADU")
     add("--overwrite", action="store_true", help="replace files that OUT already holds")
