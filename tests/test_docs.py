@@ -60,7 +60,7 @@ def command_lines(text):
 
 def arguments(line):
     """Return the words of a command line; of a synopsis every option, with a value that fits."""
-    line = re.sub(r"\|[^\s\]]+", "", line)  # the first of several
+    line = re.sub(r"\|[^\s\]]+| > \S+$", "", line)  # the first of several; no redirection
     line = line.replace("[", "").replace("]", "")
     for name, value in VALUES.items():
         line = re.sub(rf"(?<![\w-]){name}(?![\w-])", value, line)
@@ -97,7 +97,10 @@ def test_options_that_are_named_exist(path):
     parsers = [sub.complete() for sub in commands.choices.values()]
     known = {option for sub in parsers for option in sub._option_string_actions}
     text = path.read_text("utf-8")
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
+    named = {
+        "--" + name.removeprefix("no-") if "--" + name not in known else "--" + name
+        for name in re.findall(r"(?<![\w-])--([a-z][a-z-]*[a-z])", text)
+    }
     assert named - known - FOREIGN == set()
     process = commands.choices["process"]
     for shown in re.findall(r"`(--[a-z-]+[ =][^`|\\]+)`", text):  # `--low-pass 0.186`
