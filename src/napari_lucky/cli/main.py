@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from napari_lucky._version import __version__
+from napari_lucky.cli.completion import SHELLS, PrintCompletion
 from napari_lucky.cli.telling import add_telling, check_log, command_line, skipped
 from napari_lucky.cli.terminal import (
     CannotPrintError,
@@ -155,6 +156,12 @@ def parser() -> Parser:
         description="Lucky imaging: from a run of FITS frames to the lucky pair.",
     )
     top.add_argument("--version", action="version", version=f"napari-lucky {__version__}")
+    top.add_argument(
+        "--print-completion",
+        choices=SHELLS,
+        action=PrintCompletion,
+        help="print what the shell reads to complete commands and options, and end",
+    )
     commands = top.add_subparsers(dest="command", required=True)
     for name, text in COMMANDS.items():
         commands.add_parser(name, help=text, command=name)
