@@ -61,6 +61,15 @@ def test_what_differs_in_names_is_said(tmp_path, one):
     assert note == f"The frames differ in {told}. Give the files of one run."
 
 
+@pytest.mark.parametrize("name", ["g00{}", "frame_c00{}", "m{}", "a_22-15-0{}s", "x_T-{}_{}"])
+def test_counters_and_times_in_names_are_no_settings(tmp_path, name):
+    for k in range(5):
+        write(tmp_path, name.format(k, k) + ".fits")
+    run = open_run(tmp_path)
+    assert run_notes(run) == []
+    assert run.read(slice(None))[:, 0, 0].tolist() == list(range(5))
+
+
 def test_what_is_measured_twice_does_not_differ(tmp_path):
     for k, exposure in enumerate((0.01, 0.0100001, 0.00999)):
         write(tmp_path, f"a_{k}.fits", EXPTIME=exposure, OBJECT=("M 15 ", "m 15", "M 15")[k])

@@ -30,6 +30,7 @@ REPAIRED = {
     b"DATE-OBS= '2024-01-01 22:10:03,25'": ("DATE-OBS", "2024-01-01T22:10:03.25"),
     b"FILTER  = 'caf\xe9 '": ("FILTER", "caf"),
     b"GAIN    =100": ("GAIN", 100),
+    b"EXTNAME = 'a\tb     '": ("EXTNAME", "a b"),
 }
 LEFT_OUT = {
     b"XPIXSZ  =                  NaN": "XPIXSZ",

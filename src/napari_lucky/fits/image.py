@@ -374,7 +374,7 @@ def _layout(path: Path, number: int, unit: Unit, read: ReadAt) -> Layout | None:
     axes = tiles.shape if tiles else _sides(unit)
     if len(axes) < 2 or 0 in axes:
         return None
-    with opened_in_memory(raw) as hdu:
+    with opened_in_memory(header_of(cards_in(sound_cards(raw)[0]))) as hdu:
         header = hdu.header
     try:
         shape, by, axis = planes_of(axes, header)

@@ -20,7 +20,7 @@ from napari_lucky.text import counted
 CATALOGUES = "ngc|ic|hd|hip|hr|sao|wds|stf|stt|ads|bd|tyc|gj|gl|hat|sh2|abell|ugc|pgc|arp|iau"
 IN_NAMES: dict[str, re.Pattern[str]] = {
     "exposure": re.compile(
-        r"(?<![a-z\d.,])(?P<number>\d+(?:[.,]\d+)?)[ _]?"
+        r"(?<![a-z\d.,])(?<!\d[-:])(?P<number>\d+(?:[.,]\d+)?)[ _]?"
         r"(?P<unit>us|µs|ms|s|secs?|seconds)(?![a-z])",
         re.I,
     ),
@@ -145,20 +145,22 @@ def _mixture(images: Sequence[SourceImage], what: str) -> str:
         frames[alike] += image.layout.shape[0]
     shown = {v.casefold() if isinstance(v, str) else v: v for v in settings_of(images, what)}
     known = [(shown[value], n) for value, n in frames.items() if value is not None]
-    if len(known) < 2:
+    counts_frames = 2 * len(known) > len(images) and not _way_to_choose(images, what)
+    if len(known) < 2 or counts_frames or (what == "target" and len(known) == len(images)):
         return ""
     known.sort(key=lambda one: -one[1])
     counts = [f"{setting_text(what, value)} ({counted(n, 'frame')})" for value, n in known[:MOST]]
     more = [f"{len(known) - MOST} more"] if len(known) > MOST else []
-    choose = _way_to_choose(images, what)
+    choose = _way_to_choose(images, what) or "Give the files of one run."
     return f"The frames differ in {what}: {', '.join([*counts, *more])}. {choose}"
 
 
 def _way_to_choose(images: Sequence[SourceImage], what: str) -> str:
+    """Say how frames are chosen by a header that tells a setting; "" where names tell it."""
     for cards in dict.fromkeys(image.told.settings for image in images):
         values = values_in(cards)
         keyword = next((word for word in SETTINGS[what] if values.get(word) is not None), None)
         if keyword is not None:
             value = setting_text("", values[keyword])
             return f'Choose with --where "{keyword}={value}", or give the files of one run.'
-    return "Give the files of one run."
+    return ""
