@@ -18,6 +18,8 @@ from napari_lucky.steps.registry import (
 )
 from napari_lucky.steps.sentences import default_text
 
+DONE = ("telescope", "psf", "wavefront")
+"""Steps that cannot be turned off by an option: the commands that have them do them."""
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "steps.md"
 HEAD = """# Steps and parameters
 
@@ -25,7 +27,13 @@ Steps are done in this order. Each is a table of a [recipe](command-line.md#reci
 `napari-lucky process`, a class of the Python API, a form in a dock and a record in the history,
 with the same names everywhere. A step that is *optional* is off unless it is given; the others are
 done with their defaults. An option takes parameters by name, as
-`--outliers sigma=5,action=replace`, or in order, as `--outliers 5,replace`.
+`--outliers sigma=5,action=replace`, or in order, as `--outliers 5,replace`; in order, those with an
+option of their own come last.
+
+The last four, from [telescope](#telescope-optional) on, say what is measured on the results.
+`process` keeps them in its recipe, and takes *telescope* for the Strehl ratios of its summary;
+`napari-lucky figures` takes *telescope* and *psf*, `napari-lucky wavefront` *telescope*, *spider*
+and *wavefront*; each has their options.
 
 This page is made by `scripts/reference.py`."""
 
@@ -59,7 +67,7 @@ def _text(model: type[Step]) -> str:
 def _faces(model: type[Step]) -> str:
     table, made = model.table, "" if model.kind else f"`{model.__name__}`, "
     options = [f"`--{table}`"] if has_option(table) else []
-    options += [f"`--no-{table}`"] if model.optional else []
+    options += [f"`--no-{table}`"] if model.optional and table not in DONE else []
     return f"{made}`[{table}]`{', ' if options else ''}{', '.join(options)}"
 
 
@@ -68,7 +76,9 @@ def _table(shown: Iterable[Param]) -> list[str]:
         (
             f"`{one.name}`",
             default_text(one) or ("must be given" if one.required else "–"),
-            one.allowed.removesuffix(f" {one.unit}") if one.unit else one.allowed,
+            one.allowed.removesuffix(f" {one.unit}").removesuffix(" in")
+            if one.unit
+            else one.allowed,
             one.unit,
             one.text,
             f"`{one.option}`" if one.option else "",

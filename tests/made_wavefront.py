@@ -4,12 +4,12 @@ import numpy as np
 
 from napari_lucky import Window
 from napari_lucky.wavefront.from_stacks import StackWavefront
-from napari_lucky.wavefront.result import PerFrame, Pictures, Wavefront, open_pupil
+from napari_lucky.wavefront.result import PerFrame, Pictures, Wavefront
 from napari_lucky.wavefront.task import WavefrontParameters
 
 TASK = WavefrontParameters(
-    Window.centred(30, 100, 32),
-    Window.centred(33, 36, 48),
+    focus=Window.centred(30, 100, 32),
+    defocus=Window.centred(33, 36, 48),
     wavelength_nm=600.0,
     focal_ratio=60.0,
     pixel_um=12.0,
@@ -73,5 +73,4 @@ def made(n=6):
 
 
 def made_of_stacks():
-    pupil = open_pupil(TASK, len(STATIC))
-    return StackWavefront(TASK, STATIC, np.full(12, 0.5), 2.5, -1.5, 1.75, pictures(0), pupil)
+    return StackWavefront(TASK, STATIC, np.full(12, 0.5), 2.5, -1.5, 1.75, pictures(0))

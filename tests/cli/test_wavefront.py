@@ -24,11 +24,13 @@ from napari_lucky import (
     write_fits,
 )
 from napari_lucky.cli.main import main
+from napari_lucky.errors import INPUT, USAGE
 from napari_lucky.fits import ImageResult
 from napari_lucky.frames import Record
-from napari_lucky.optics import save_telescope
+from napari_lucky.optics import Spider, TelescopeRequest, save_telescope
 from napari_lucky.optics.simulation import SIMULATED
 from napari_lucky.steps import LowPassFilter, RegisterCorrelation, RemoveBackground, StackDrizzle
+from napari_lucky.wavefront import WavefrontRequest
 from napari_lucky.wavefront.measure import measure_wavefront
 from napari_lucky.wavefront.task import WavefrontParameters
 
@@ -48,7 +50,7 @@ def run_cli(*arguments):
 def refused(capsys, *arguments):
     """Run a command line that must fail; return the one sentence it says."""
     capsys.readouterr()
-    assert run_cli(*arguments) == 2
+    assert run_cli(*arguments) in (USAGE, INPUT)
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err.count("\n") == 1
@@ -123,7 +125,8 @@ def test_the_files_hold_what_python_measures(done, data, simulated):
     masters = [open_run(data / f"{name}.fits") for name in ("dark", "flat")]
     frames = calibrate(open_run(data / "run"), *masters, saturation=4095)
     focus, defocus = Window.centred(*simulated.focus), Window.centred(*simulated.defocus)
-    task = WavefrontParameters(focus, defocus, 633, 58.6, 12, 1.0, 0.3, modes=15)
+    optics = {"wavelength_nm": 633, "focal_ratio": 58.6, "pixel_um": 12, "obstruction": 0.3}
+    task = WavefrontParameters(focus=focus, defocus=defocus, defocus_waves=1.0, modes=15, **optics)
     wavefront = measure_wavefront(frames, task)
     found = [float(row["coefficient_nm"]) for row in rows_of(done / "zernike.csv")]
     np.testing.assert_allclose(found, wavefront.coefficients_nm, rtol=1e-6, atol=1e-6)
@@ -210,7 +213,7 @@ def test_options_become_a_task(where, tmp_path, capsys, monkeypatch):
     task = seen["task"]
     assert task.defocus_waves == pytest.approx(17.4e6 / (8 * 58.6**2 * 633))
     assert (task.fit_defocus, task.modes, task.choice, task.count) == (True, 22, "ranked", 3)
-    assert (task.seed, task.spider.vanes, task.spider.angle_deg) == (8, 4, 45)
+    assert (task.seed, task.spider.vanes, task.spider.angle) == (8, 4, 45)
     assert seen["shape"] == (3, 64, 128)
     assert seen["quality"].shape == (3,)
 
@@ -280,26 +283,65 @@ def test_a_recipe_gives_run_masters_windows_and_cleaning(
     np.testing.assert_allclose(seen["quality"], quality)
 
 
+def test_a_recipe_gives_telescope_spider_and_what_is_asked_for(
+    simulated, data, tmp_path, monkeypatch
+):
+    """Options go over it: the defocus in mm takes the place of that in waves."""
+    seen = fake(monkeypatch)
+    recipe = Recipe(
+        data / "run",
+        TelescopeRequest(wavelength_nm=633, focal_ratio=58.6, pixel_um=12, obstruction=0.3),
+        Spider(vanes=3, width=0.02),
+        WavefrontRequest(defocus_waves=1, modes=22, choice="all", fit_defocus=True, gain=2.5),
+        focus=simulated.focus,
+        defocus=simulated.defocus,
+    )
+    (tmp_path / "night.toml").write_text(recipe_to_toml(recipe))
+    given = ["--recipe", tmp_path / "night.toml", "-o", tmp_path / "out"]
+    assert run_cli(*given) == 130
+    task = seen["task"]
+    assert (task.wavelength_nm, task.sampling, task.obstruction) == (633, 633e-3 * 58.6 / 12, 0.3)
+    assert task.spider == Spider(vanes=3, width=0.02)
+    assert (task.defocus_waves, task.modes, task.choice, task.gain) == (1, 22, "all", 2.5)
+    assert task.fit_defocus
+    more = ["--defocus-mm", 17.4, "--no-fit-defocus", "--wavefront", "modes=15,gain=auto"]
+    more += ["--focal-length", 29.3, "--diameter", 0.5, "--spider", "4", "--choose", "random"]
+    assert run_cli(*given, *more) == 130
+    task = seen["task"]
+    assert task.focal_ratio == pytest.approx(58.6)
+    assert task.defocus_waves == pytest.approx(17.4e6 / (8 * 58.6**2 * 633))
+    assert (task.modes, task.gain, task.fit_defocus, task.count) == (15, None, False, 200)
+    assert task.spider == Spider(vanes=4, width=0.02)
+    assert run_cli(*given, "--no-spider") == 130
+    assert seen["task"].spider is None
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ([*OPTICS], "Tell the defocus between the two images"),
+        ([*OPTICS], "The defocus between the two images is not given"),
         ([*WAVES], "the wavelength (nm), the focal ratio, the pixel size (um)"),
         ([*OPTICS, "--defocus-pv", 0.1], "the sign of the even modes"),
         ([*OPTICS, "--defocus-pv", 3], "make a donut of 74 pixels"),
-        ([*OPTICS, "--defocus-pv", "nan"], "nan waves"),
-        ([*OPTICS, *WAVES, "--defocus-mm", 3], "not allowed with"),
+        ([*OPTICS, "--defocus-pv", "nan"], "defocus_waves is nan; it must be a number in waves"),
+        ([*OPTICS, *WAVES, "--defocus-mm", 3], "given in waves and in mm; give one"),
         ([*OPTICS[:-4], "--pixel-size", 30, *WAVES], "Nyquist"),
         ([*OPTICS, "--focal-ratio", 0, "--defocus-mm", 3], "focal ratio is 0; it must"),
         ([*OPTICS, *WAVES, "--obstruction", 1.5], "central obstruction is 1.5; give"),
-        ([*OPTICS, *WAVES, "--modes", 2], "Noll 4 to 136"),
-        ([*OPTICS, *WAVES, "--count", 0], "0 frames are too few"),
-        ([*OPTICS, *WAVES, "--seed", -1], "The seed is -1"),
+        ([*OPTICS, *WAVES, "--modes", 2], "modes is 2; it must be a whole number from 4 to 136"),
+        ([*OPTICS, *WAVES, "--count", 0], "count is 0; it must be a whole number from 1"),
+        ([*OPTICS, *WAVES, "--seed", -1], "seed is -1; it must be a whole number from 0"),
         ([*OPTICS, *WAVES, "--choose", "all", "--count", 9], "all frames are taken"),
-        ([*OPTICS, *WAVES, "--spider", "4"], "is not VANES,WIDTH"),
-        ([*OPTICS, *WAVES, "--spider", "4,2"], "a spider has"),
+        (
+            [*OPTICS, *WAVES, "--spider", "4,0.02,45,9"],
+            "one value too many",
+        ),
+        (
+            [*OPTICS, *WAVES, "--spider", "4,2"],
+            "spider: width is 2; it must be a number over 0",
+        ),
         ([*OPTICS, *WAVES, "--frames", "90:"], "frames"),
-        ([*OPTICS, *WAVES, "--telescope", "none"], "no telescope 'none'"),
+        ([*OPTICS, *WAVES, "--telescope", "other"], "no telescope 'other'"),
         ([*OPTICS, *WAVES, "--focal-length", 3], "give one"),
         ([*OPTICS, *WAVES, "--stacks", "a.fits", "b.fits"], "not a run"),
         ([*OPTICS, *WAVES, "--outliers", "1.5"], "sigma is 1.5; it must be a number from 2"),

@@ -36,7 +36,7 @@ def test_a_good_star_is_not_doubted(q):
 
 def test_the_error_of_a_single_image_is_the_scatter():
     image, diffraction = star(3, 1e4, 51), Diffraction(3, 0.3)
-    recipe = PsfRecipe(12, (18, 24))
+    recipe = PsfRecipe(aperture=12, ring=(18, 24))
     made = [psf_figures(noisy(image, seed), diffraction, recipe=recipe) for seed in range(30)]
     for name in ("strehl", "flux", "background"):
         scatter = np.std([getattr(one, name) for one in made], ddof=1)
@@ -54,7 +54,7 @@ def test_each_fault_is_named(q):
     def told(image, recipe=PLAIN):
         return " ".join(measured(image, q, recipe).cautions)
 
-    assert "1.1 lambda/D, under 3" in told(noisy(good), PsfRecipe(1.1 * q))
+    assert "1.1 lambda/D, under 3" in told(noisy(good), PsfRecipe(aperture=1.1 * q))
     for shift, light in (((3, 2), 0.47), ((1.5, 0), 0.47), ((3, 2), 0.12)):
         other = light * np.roll(good, [round(s * q) for s in shift], (0, 1))
         assert "a second maximum" in told(noisy(good + other)), (shift, light)
@@ -101,7 +101,7 @@ def test_a_strehl_ratio_over_1_is_flagged_and_nonsense_refused():
         psf_figures(star(2, side=101), Diffraction(4, 0.3))
     with pytest.raises(LuckyError, match=r"± .* there is no star to measure, or it is too faint"):
         near = Window.centred(63, 63, 20)
-        psf_figures(noisy(star(7, 300)), Diffraction(7), recipe=PsfRecipe(42), window=near)
+        psf_figures(noisy(star(7, 300)), Diffraction(7), recipe=PsfRecipe(aperture=42), window=near)
 
 
 def test_one_aperture_wherever_the_star_is_in_its_window():

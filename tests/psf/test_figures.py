@@ -123,13 +123,13 @@ def test_the_recipe_decides():
     y, x = np.mgrid[:121, :121] - 60
     halo = 2e5 / (2 * np.pi * 20**2) * np.exp(-(x**2 + y**2) / 2 / 20**2)
     seen = image + halo + 7
-    wide, narrow = (psf_figures(seen, diffraction, recipe=PsfRecipe(r)) for r in (52, 20))
-    known = psf_figures(seen, diffraction, recipe=PsfRecipe(52, background=7))
+    wide, narrow = (psf_figures(seen, diffraction, recipe=PsfRecipe(aperture=r)) for r in (52, 20))
+    known = psf_figures(seen, diffraction, recipe=PsfRecipe(aperture=52, background=7))
     truth = (image.max() + halo.max()) / image.max() / 3
     assert narrow.strehl > wide.strehl > known.strehl > truth
     assert known.strehl == pytest.approx(truth, rel=0.04)
     assert known.background == 7
-    assert wide.recipe == PsfRecipe(52, (52, 58.5))
+    assert wide.recipe == PsfRecipe(aperture=52, ring=(52, 58.5))
     points = psf_figures(image, diffraction, recipe=PsfRecipe(integration=0))
     assert 0.95 < points.strehl < 0.99  # a pixel's blur is a loss to who does not know it
 
@@ -163,7 +163,7 @@ def test_the_series_is_the_image_between_its_pixels():
 def test_a_window_says_which_star():
     image, diffraction, _ = star(3, 0, (0, 0), 161)
     two = image + 3 * np.roll(image, (50, 50), (0, 1))
-    recipe = PsfRecipe(20)
+    recipe = PsfRecipe(aperture=20)
     assert psf_figures(two, diffraction, recipe=recipe).centre == pytest.approx(
         (130, 130), abs=0.05
     )
@@ -252,7 +252,7 @@ def test_errors_of_frames_that_are_alike_are_the_scatter_of_runs():
                 np.arange(n),
                 Window(0, 0, 41, 41),
                 diffraction=diffraction,
-                recipe=PsfRecipe(12, (14, 17)),
+                recipe=PsfRecipe(aperture=12, ring=(14, 17)),
                 resamples=30,
                 seed=seed,
             )
@@ -290,12 +290,13 @@ def test_passes_do_not_change_the_errors(noisy, monkeypatch):
 @pytest.mark.parametrize(
     ("recipe", "says"),
     [
-        ({"aperture": 0.5}, "aperture's radius is 0.5"),
-        ({"aperture": np.nan}, "aperture's radius"),
+        ({"aperture": 0.5}, "aperture is 0.5; it must be a number from 1 px"),
+        ({"aperture": np.nan}, "aperture is nan; it must"),
         ({"ring": (30, 30.5)}, "from 30 to 30.5"),
+        ({"ring": (30,)}, "a list of numbers, 2 in all"),
         ({"ring": (30, 40), "background": 0}, "needs no ring"),
-        ({"background": np.inf}, "background is inf"),
-        ({"integration": -1}, "integrates over -1 pixels"),
+        ({"background": np.inf}, "background is inf; it must be a number in ADU"),
+        ({"integration": -1}, "integration is -1; it must be a number from 0 to 10 px"),
     ],
 )
 def test_recipes_that_make_no_sense(recipe, says):
@@ -306,14 +307,14 @@ def test_recipes_that_make_no_sense(recipe, says):
 def test_images_that_cannot_be_measured(noisy):
     image, diffraction, _ = star(5)
     with pytest.raises(LuckyError, match=r"60\.5|edge"):
-        psf_figures(image, diffraction, recipe=PsfRecipe(80))
+        psf_figures(image, diffraction, recipe=PsfRecipe(aperture=80))
     with pytest.raises(LuckyError, match="All pixels"):
         psf_figures(np.full((60, 60), np.nan), diffraction)
     with pytest.raises(LuckyError, match="no star to measure"):
         psf_figures(
             -image,
             diffraction,
-            recipe=PsfRecipe(15, background=0),
+            recipe=PsfRecipe(aperture=15, background=0),
             window=Window(45, 45, 30, 30),
         )
     holes = image.copy()

@@ -8,14 +8,23 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from napari_lucky import Window, open_run, psf_figures, simulate_run, write_fits
+from napari_lucky import (
+    Window,
+    calibrate,
+    open_run,
+    psf_figures,
+    read_recipe,
+    recipe_to_toml,
+    simulate_run,
+    write_fits,
+)
 from napari_lucky.cli.main import main
 from napari_lucky.fits import ImageResult
 from napari_lucky.fits.read_back import read_saved
-from napari_lucky.optics import Diffraction
+from napari_lucky.optics import Diffraction, TelescopeRequest
 from napari_lucky.optics.diffraction import diffraction_psf
 from napari_lucky.optics.simulation import SIMULATED
-from napari_lucky.psf import PsfRecipe
+from napari_lucky.psf import PsfRecipe, PsfRequest
 
 OPTICS = ["--wavelength", 633, "--focal-ratio", 58.6, "--pixel-size", 5.3, "--diameter", 0.45]
 N = 10
@@ -72,6 +81,7 @@ def test_results_are_measured_with_errors_from_their_run(data, tmp_path, capsys)
         "curves.csv",
         "figures.toml",
         "figures.png",
+        "summary.json",
     }
     told = capsys.readouterr()
     assert "focus.fits: A halo beyond the aperture, or in the ring, has about" in told.err
@@ -97,8 +107,9 @@ def test_results_are_measured_with_errors_from_their_run(data, tmp_path, capsys)
     with open(out / "figures.toml", "rb") as file:
         record = tomllib.load(file)
     assert record["telescope"]["obstruction"] == 0.3
-    assert record["recipe"] == {"integration": 1.0}
-    assert record["input"]["images"] == [str(data / "out")]
+    assert record["telescope"]["wavelength_nm"] == 633  # from the header
+    assert record["psf"] == {"integration": 1.0, "resamples": 200}
+    assert record["napari-lucky"]["images"] == [str(data / "out")]
 
 
 def test_without_the_run_errors_are_left_out_only_if_asked(data, tmp_path, capsys):
@@ -106,7 +117,7 @@ def test_without_the_run_errors_are_left_out_only_if_asked(data, tmp_path, capsy
     recipe = tmp_path / "moved" / "recipe.toml"
     recipe.write_text(recipe.read_text().replace(str(data / "run"), str(tmp_path / "gone")))
     given = ["figures", tmp_path / "moved", "--psf", "7,0.3", "-o", tmp_path / "a"]
-    assert run_cli(*given) == 2
+    assert run_cli(*given) == 3
     assert "Errors come from the frames of the run" in capsys.readouterr().err
     assert not (tmp_path / "a").exists()
     assert run_cli(*given, "--bootstrap", 0) == 0
@@ -176,10 +187,50 @@ def test_one_name_has_one_unit(data, tmp_path, capsys):
     image = data / "out" / "focus.fits"
     given = ["figures", image, "--psf", "7,0.3", "-o", tmp_path / "a"]
     assert run_cli(*given, "--pixel-size", 5.3) == 2  # the telescope's
-    assert "--psf says what the telescope would" in capsys.readouterr().err
+    assert "of --psf says what the telescope would" in capsys.readouterr().err
     given = ["figures", image, "--diameter", 450, "-o", tmp_path / "a"]
     assert run_cli(*given) == 2
     assert "in mm, give 0.45 m" in capsys.readouterr().err
+
+
+def test_one_recipe_holds_the_whole_night(data, tmp_path, capsys):
+    """What it asks for is measured as with options, of results, of files and of its own run."""
+    telescope = TelescopeRequest(
+        wavelength_nm=600, focal_ratio=58.6, pixel_um=5.3, diameter_m=0.45, obstruction=0.3
+    )
+    asked = PsfRequest(aperture=30, ring=(31, 40), resamples=0)
+    night = read_recipe(data / "out" / "recipe.toml").with_steps(telescope, asked)
+    (tmp_path / "night.toml").write_text(recipe_to_toml(night))
+    recipe = ["--recipe", tmp_path / "night.toml"]
+    options = ["--wavelength", 600, *OPTICS[2:], "--obstruction", 0.3]
+    options += ["--aperture", 30, "--ring", "31,40", "--bootstrap", 0]
+
+    def measured(out, *given):
+        assert run_cli("figures", *given, "-o", tmp_path / out) == 0
+        return (tmp_path / out / "figures.csv").read_bytes()
+
+    expected = measured("options", data / "out", *options)
+    assert measured("recipe", data / "out", *recipe) == expected
+    again = ["--recipe", tmp_path / "options" / "figures.toml"]
+    assert measured("again", data / "out", *again) == expected
+    assert run_cli("process", *recipe, "-o", tmp_path / "results") == 0
+    assert read_recipe(tmp_path / "results" / "recipe.toml").get(PsfRequest) == asked
+    assert measured("results-alone", tmp_path / "results") == expected
+
+    assert b",40," in measured("over", data / "out", *recipe, "--psf", "aperture=40,ring=41/50")
+    measured("run", *recipe, "--frames", "2:7:2", "--psf", "sampling=7")
+    rows = lines(tmp_path / "run" / "figures.csv")
+    assert [row["frame"] for row in rows] == ["2", "4", "6"]
+    masters = [open_run(data / f"{name}.fits") for name in ("dark", "flat")]
+    frames = calibrate(open_run(data / "run"), *masters)
+    of_one = psf_figures(
+        frames[4], Diffraction(7), recipe=asked.recipe, window=night.window("focus")
+    )
+    assert float(rows[1]["strehl"]) == pytest.approx(of_one.strehl, rel=1e-8)
+    assert float(rows[1]["background_adu"]) == pytest.approx(of_one.background, rel=1e-8)
+    capsys.readouterr()
+    assert run_cli("figures", "--wavelength", 600, "-o", tmp_path / "none") == 2
+    assert "There is nothing to measure" in capsys.readouterr().err
 
 
 def test_saved_images_and_frames_that_cannot_be_measured(simulated, tmp_path, capsys):
@@ -194,7 +245,7 @@ def test_saved_images_and_frames_that_cannot_be_measured(simulated, tmp_path, ca
     assert not second["strehl"]
     assert float(third["strehl"]) == pytest.approx(simulated.truth.strehl[2], rel=0.15)
     assert "Not measured: s1.fits: All pixels of this image are equal" in capsys.readouterr().err
-    assert run_cli("figures", files[1], "--psf", "7", "-o", tmp_path / "b") == 2
+    assert run_cli("figures", files[1], "--psf", "7", "-o", tmp_path / "b") == 3
     assert not (tmp_path / "b").exists()
 
 
@@ -239,9 +290,9 @@ def test_a_telescope_is_saved_listed_used_and_removed(data, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (["--psf", "7", "--wavelength", 500], "--psf says what the telescope would"),
+        (["--psf", "7", "--wavelength", 500], "of --psf says what the telescope would"),
         (["--focal-ratio", 10, "--focal-length", 3], "each tells the other"),
-        (["--psf", "7", "--ring", "50"], "'50' is not INNER,OUTER"),
+        (["--psf", "7", "--ring", "50"], "ring is [50]; it must be a list of numbers, 2 in all"),
         (["--psf", "7", "--ring", "50,40"], "from 50 to 40"),
         (["--psf", "7", "--aperture", 500], "need 562"),
         (["--psf", "7", "--window", "0,0,40"], "window covers rows -20"),
@@ -250,7 +301,7 @@ def test_a_telescope_is_saved_listed_used_and_removed(data, tmp_path, capsys):
     ],
 )
 def test_refusals(data, tmp_path, capsys, given, says):
-    assert run_cli("figures", data / "out", *given, "-o", tmp_path / "a") == 2
+    assert run_cli("figures", data / "out", *given, "-o", tmp_path / "a") in (2, 3)
     assert says in capsys.readouterr().err
     assert not (tmp_path / "a").exists()
 
@@ -291,10 +342,10 @@ def test_without_optics_there_is_no_strehl_ratio(tmp_path, capsys):
 
 @pytest.mark.parametrize("name", ["x" * 5000, "two\nlines.fits"])
 def test_an_odd_name_is_told_in_one_line(name, tmp_path, capsys):
-    assert run_cli("figures", name, "--psf", 7, "-o", tmp_path / "out") == 2
+    assert run_cli("figures", name, "--psf", 7, "-o", tmp_path / "out") == 3
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("napari-lucky: ")
 
 
 def test_what_is_not_there_is_told(tmp_path, capsys):
-    assert run_cli("figures", tmp_path / "none.fits", "--psf", 7, "-o", tmp_path / "out") == 2
+    assert run_cli("figures", tmp_path / "none.fits", "--psf", 7, "-o", tmp_path / "out") == 3

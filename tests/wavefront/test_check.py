@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.signal import fftconvolve
 
-from napari_lucky import LuckyError, Window, calibrate, simulate_run
+from napari_lucky import LuckyError, calibrate, simulate_run
 from napari_lucky.frames import ArrayFrames
 from napari_lucky.optics.simulation import SIMULATED, Camera
 from napari_lucky.wavefront import WavefrontParameters, measure_wavefront
@@ -44,19 +44,19 @@ def run():
 
 def measured(run, **changes):
     task = WavefrontParameters(
-        Window.centred(*run.focus),
-        Window.centred(*run.defocus),
-        633.0,
-        FOCAL_RATIO,
-        12.0,
-        WAVES,
-        OBSTRUCTION,
+        focus=run.focus,
+        defocus=run.defocus,
+        wavelength_nm=633.0,
+        focal_ratio=FOCAL_RATIO,
+        pixel_um=12.0,
+        defocus_waves=WAVES,
+        obstruction=OBSTRUCTION,
         gain=2.0,
         read_noise_e=6.0,
         modes=MODES,
     )
     frames = calibrate(*(ArrayFrames(a) for a in (run.frames, run.dark, run.flat)))
-    return measure_wavefront(frames, replace(task, **changes))
+    return measure_wavefront(frames, task.changed(**changes))
 
 
 @pytest.fixture(scope="module")

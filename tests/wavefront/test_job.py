@@ -5,11 +5,11 @@ import pytest
 from astropy.io import fits
 
 from napari_lucky import Rank, Recipe, Window, calibrate, open_run, rank
-from napari_lucky.optics import Diffraction
+from napari_lucky.optics import Diffraction, TelescopeRequest
+from napari_lucky.wavefront import WavefrontRequest, measure_wavefront_run
 from napari_lucky.wavefront import job as wavefront_job
-from napari_lucky.wavefront.job import WavefrontRequest, measure_wavefront_run
 
-TELESCOPE = {"wavelength_nm": 633.0, "focal_ratio": 24.0, "pixel_um": 5.0, "diameter_m": 0.4}
+TELESCOPE = TelescopeRequest(wavelength_nm=633, focal_ratio=24, pixel_um=5, diameter_m=0.4)
 
 
 class Stop(Exception):
@@ -36,9 +36,9 @@ def test_frames_are_ranked_by_the_recipe_s_psf(tmp_path, monkeypatch):
         raise Stop
 
     monkeypatch.setattr(wavefront_job, "measure_wavefront", fit)
-    request = WavefrontRequest(TELESCOPE, 0.5, options={"choice": "ranked", "count": 3})
+    request = WavefrontRequest(defocus_waves=0.5, choice="ranked", count=3)
     with pytest.raises(Stop):
-        measure_wavefront_run(recipe, request)
+        measure_wavefront_run(recipe.with_steps(TELESCOPE, request))
     expected = rank(
         calibrate(open_run(tmp_path / "run.fits")),
         Window.centred(24, 24, 40),

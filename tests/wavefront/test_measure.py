@@ -26,9 +26,15 @@ STATIC = np.array([STATIC_ABERRATION.get(noll, 0) for noll in range(4, 12)])
 
 def task_of(run, **changes):
     given = WavefrontParameters(
-        Window.centred(*run.focus), Window.centred(*run.defocus), 633.0, 58.6, 5.3, 1.3, 0.3
+        focus=run.focus,
+        defocus=run.defocus,
+        wavelength_nm=633.0,
+        focal_ratio=58.6,
+        pixel_um=5.3,
+        defocus_waves=1.3,
+        obstruction=0.3,
     )
-    return replace(given, **changes)
+    return given.changed(**changes)
 
 
 def calibrated(run, **changes):
@@ -210,7 +216,13 @@ def test_notes(still):
 def test_frames_without_a_star_are_an_error():
     frames = ArrayFrames(np.random.default_rng(0).normal(100, 3, (2, 160, 300)).astype("f4"))
     task = WavefrontParameters(
-        Window(0, 200, 96, 96), Window(0, 0, 144, 144), 633, 58.6, 5.3, 1.3, 0.3
+        focus=Window(0, 200, 96, 96),
+        defocus=Window(0, 0, 144, 144),
+        wavelength_nm=633,
+        focal_ratio=58.6,
+        pixel_um=5.3,
+        defocus_waves=1.3,
+        obstruction=0.3,
     )
     with pytest.raises(LuckyError, match="check that the windows hold"):
         measure_wavefront(frames, task)

@@ -12,6 +12,9 @@ from made_wavefront import TASK, made, made_of_stacks
 from napari_lucky import LuckyError
 from napari_lucky.fits.read_back import read_saved
 from napari_lucky.frames import Record
+from napari_lucky.optics import Spider, TelescopeRequest
+from napari_lucky.pipeline.recipe import recipe_of_history
+from napari_lucky.wavefront import WavefrontRequest
 from napari_lucky.wavefront.job import MeasuredWavefront, tell_fit
 from napari_lucky.wavefront.output import NAMES, write_wavefront
 
@@ -63,11 +66,20 @@ def test_the_map_and_its_header(tmp_path):
     assert "Noll" in told
     assert "LTV1" not in header  # it is no place on the sensor
     (again,) = read_saved(tmp_path / "wavefront.fits")
-    assert [step.name for step in again.history] == ["open", "calibrate", "wavefront"]
-    step = again.history[-1].parameters
-    assert step["wavelength_nm"] == 600
-    assert step["focus"] == [14, 84, 32, 32]
-    assert step["frames"] == 5
+    names = [step.name for step in again.history]
+    assert names == ["open", "calibrate", "telescope", "wavefront"]
+    assert again.history[-2].parameters["wavelength_nm"] == 600
+    facts = again.history[-1].facts
+    assert facts["focus"] == [14, 84, 32, 32]
+    assert facts["frames"] == 5
+    recipe = recipe_of_history(again.history)
+    assert recipe[WavefrontRequest] == WavefrontRequest(
+        defocus_waves=-1.5, modes=15, count=6, seed=5
+    )
+    assert recipe[TelescopeRequest] == TelescopeRequest(
+        wavelength_nm=600, focal_ratio=60, pixel_um=12, obstruction=0.25
+    )
+    assert recipe.get(Spider) is None
 
 
 def test_the_map_has_the_rms_that_is_told(tmp_path):
@@ -122,7 +134,7 @@ def test_a_single_frame_has_no_error(tmp_path):
 
 
 def test_a_fitted_defocus_has_its_error(tmp_path):
-    task = replace(TASK, fit_defocus=True, choice="all")
+    task = TASK.changed(fit_defocus=True, choice="all")
     wavefront = replace(made(), task=task, defocus_waves=-1.52, defocus_sigma=0.01)
     write_wavefront(measured(wavefront), tmp_path)
     told = json.loads((tmp_path / "summary.json").read_text("utf-8"))
@@ -141,7 +153,8 @@ def test_stacks_have_no_frames(tmp_path):
     assert told["figures"]["blur_px"] == 2.5
     assert [row["sigma_nm"] for row in lines(tmp_path / "zernike.csv")] == ["0.5"] * 12
     (again,) = read_saved(tmp_path / "wavefront.fits")
-    assert again.history[-1].name == "wavefront of stacks"
+    assert again.history[-1].name == "wavefront"
+    assert again.history[-1].facts["of"] == "stacks"
 
 
 def test_all_or_nothing(tmp_path, monkeypatch):

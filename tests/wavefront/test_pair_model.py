@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from napari_lucky import LuckyError
-from napari_lucky.optics import Diffraction, diffraction_psf
-from napari_lucky.optics.pupil import Spider, sample_pupil
+from napari_lucky.optics import Diffraction, Spider, diffraction_psf
+from napari_lucky.optics.pupil import sample_pupil
 from napari_lucky.optics.zernikes import noll_orders
 from napari_lucky.wavefront.pair_model import bin_filter, bins_for, make_pair_model
 
@@ -110,7 +110,7 @@ def test_the_pupil_lets_through_what_is_open():
     assert whole == pytest.approx(np.pi / 4, rel=1e-3)
     annulus = sample_pupil(96, 0.3).amplitude.sum() / 96**2
     assert annulus / whole == pytest.approx(0.91, abs=2e-3)
-    vanes = sample_pupil(96, 0.3, Spider(4, 0.02)).amplitude
+    vanes = sample_pupil(96, 0.3, Spider(vanes=4, width=0.02)).amplitude
     assert annulus - vanes.sum() / 96**2 == pytest.approx(4 * 0.35 * 0.02, rel=0.1)
 
 

@@ -11,7 +11,7 @@ from napari_lucky.frames import ArrayFrames, LazyArray
 from napari_lucky.optics import Diffraction, saved_telescopes
 from napari_lucky.optics.diffraction import psf_at
 from napari_lucky.optics.simulation import SIMULATED
-from napari_lucky.psf import PsfRecipe, bootstrap_figures
+from napari_lucky.psf import PsfRecipe, PsfRequest, bootstrap_figures
 
 
 @pytest.fixture(autouse=True)
@@ -56,13 +56,13 @@ def test_an_image_is_measured_as_the_core_measures_it(viewer, hand, star, messag
     np.testing.assert_array_equal(encircled.lines[1].get_ydata(), expected.encircled)
     np.testing.assert_array_equal(star.data, before)
 
-    dock.aperture.value, dock.level.value, dock.integration.value = 12, "100", 0
+    dock.forms["psf"].show(PsfRequest(aperture=12, background=100, integration=0))
     star.name = "other"
     hand.run(dock)
     assert list(dock.rows) == ["star", "other"]
     made = dock.rows["other"].figures
     assert made.strehl == psf_figures(star.data, THREE.diffraction, recipe=made.recipe).strehl
-    assert made.recipe == PsfRecipe(12, None, 100, 0)
+    assert made.recipe == PsfRecipe(aperture=12, background=100, integration=0)
     assert "The apertures differ (4, 8 lambda/D)" in dock.told.text()
     assert len(profile.figure.axes[0].lines) == 3
 
@@ -75,7 +75,7 @@ def test_tables_are_saved_and_nothing_is_overwritten(
     hand.run(dock)
     path = tmp_path / "figures.csv"
     monkeypatch.setattr(
-        "napari_lucky.docks.figures.QFileDialog.getSaveFileName", lambda *_: (str(path), "")
+        "napari_lucky.docks.result_dock.QFileDialog.getSaveFileName", lambda *_: (str(path), "")
     )
     hand.press(dock.table_button)
     with open(path, newline="") as file:
@@ -117,8 +117,8 @@ def test_the_header_and_saved_telescopes_fill_the_boxes(viewer, hand, star, mess
         "obstruction": None,
     }
     assert [choice.beside[name].value for name in ("focal_ratio", "wavelength_nm")] == [
-        "from the header",
-        "",
+        "(header)",
+        "nm",
     ]
     choice.boxes["wavelength_nm"].value = 633
     choice.boxes["obstruction"].value = 0.25
@@ -169,7 +169,7 @@ def test_boxes_are_empty_until_something_is_known(viewer, hand, star, messages):
     dock.image.value = other
     assert choice.given["pixel_um"] == 6.33
     beside = {name: label.value for name, label in choice.beside.items()}
-    assert (beside["pixel_um"], beside["wavelength_nm"]) == ("header: 5", "from the header")
+    assert (beside["pixel_um"], beside["wavelength_nm"]) == ("um (header: 5)", "nm (header)")
     dock.image.value = star  # which has no header
     assert (choice.given["wavelength_nm"], choice.given["pixel_um"]) == (None, 6.33)
     dial(dock, THREE)
@@ -188,7 +188,7 @@ def test_a_frame_of_a_run_and_errors_of_its_stack(viewer, hand, messages):
     focus = next(la for la in viewer.layers if la.name.endswith(" focus"))
     dock = hand.dock("figures")
     assert vars(dock.telescope.telescope) == pytest.approx(vars(SIMULATED))  # from the header
-    dock.image.value, dock.resamples.value = focus, 20
+    dock.image.value, dock.forms["psf"]["resamples"].value = focus, 20
     hand.run(dock)
     assert dock.rows[focus.name].figures.errors.resamples == 0
     assert "6 lambda/D (41.99 px)" in dock.told.text()
@@ -226,9 +226,9 @@ def test_what_cannot_be_measured_is_told(viewer, hand, messages):
     dial(dock, THREE)
     hand.run(dock)
     assert "no star to measure" in messages()[0][1]
-    dock.level.value = "bright"
+    dock.forms["psf"]["ring"].boxes[0].value = 20
     hand.press(dock.run_button)
-    assert "'bright' is no number" in messages()[0][1]
+    assert "ring is (20.0, None); it must be a list of numbers, 2 in all" in messages()[0][1]
     assert not dock.rows
 
 

@@ -9,7 +9,7 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication, QScrollArea, QVBoxLayout, QWidget
 
-from napari_lucky import Select
+from napari_lucky import LuckyError, Select
 from napari_lucky.cleaning.step import Applied, CleaningStep
 from napari_lucky.docks.form import StepForm
 from napari_lucky.docks.number_box import DeclaredNumber
@@ -17,21 +17,27 @@ from napari_lucky.frames.frames import View, as_float32
 from napari_lucky.ranking import METRICS, metric
 from napari_lucky.stacking.mean import stack_mean
 from napari_lucky.stacking.step import StackFrames
-from napari_lucky.steps import LowPassFilter, RemoveOutliers
+from napari_lucky.steps import LowPassFilter, PsfRequest, RemoveOutliers
 from napari_lucky.steps.declaration import Param, param, params
 from napari_lucky.steps.registry import STEPS, load_steps, make_step
 
 KINDS = [(table, kind) for table, kinds in load_steps().items() for kind in kinds]
 HAND_MADE = {"table_file": "/runs/frames.csv", "times_file": "/runs/times.csv"}
 """What a form does not show, and a step must have."""
+INSTEAD = {"background", "defocus_mm"}
+"""Parameters that are given instead of others."""
 
 
 def other_value(one: Param):
     """Return a value that is not the default, of as many digits as there can be."""
+    if one.many:
+        return (20.5, 30.1234567890123456)
     if one.choices:
         return [choice for choice in one.choices if choice != one.default][-1]
     if one.type is bool:
         return not one.default
+    if one.name == "resamples":
+        return 30
     if one.type is int:
         return int(one.limits.get("ge", 0)) + 2
     if one.name == "sampling":
@@ -56,7 +62,8 @@ def test_a_form_gives_back_the_step_shown(qtbot, table, kind):
         assert form.step(**own) is None
     else:
         assert form.step() == make_step(table, {})
-    values = {one.name: other_value(one.either[0] if one.either else one) for one in in_form(model)}
+    shown = [one for one in in_form(model) if one.name not in INSTEAD]
+    values = {one.name: other_value(one.either[0] if one.either else one) for one in shown}
     values |= {"method": kind} if kind else {}
     if table == "low-pass":
         values["cutoff"] = 1.0123456789012345  # of the diffraction limit
@@ -181,7 +188,10 @@ def test_a_step_a_method_and_a_metric_declared_here_are_in_the_docks(viewer, han
             viewer.window.remove_dock_widget("all")
 
 
-@pytest.mark.parametrize("name", ["calibration", "cleaning", "registration", "ranking", "stacking"])
+DOCKS = ["calibration", "cleaning", "registration", "ranking", "stacking", "figures", "wavefront"]
+
+
+@pytest.mark.parametrize("name", DOCKS)
 def test_a_dock_of_300_pixels_is_not_scrolled_sideways(viewer, hand, name):
     dock = hand.dock(name)
     for form in dock.forms.values():
@@ -281,6 +291,48 @@ def test_numbers_are_typed_and_lose_no_digit(qtbot):
     assert box.value == 0.25  # not 0.25000000000000006
     box.native.stepBy(-100)
     assert 0 < box.value < 0.01
+
+
+def test_what_cannot_be_used_is_said_and_the_number_before_stays(viewer, hand, qtbot, messages):
+    dock = hand.dock("figures")
+    form = dock.forms["psf"]
+    typed(qtbot, form["integration"], "11")
+    said = "integration: '11' is not a number from 0 to 10 px. It stays 1 px."
+    assert dock.notes.text() == said
+    assert dock.notes.isVisibleTo(dock)
+    typed(qtbot, form["aperture"], "wide")
+    also = "aperture: 'wide' is not a number from 1 px. It stays auto."
+    assert dock.notes.text().splitlines() == [said, also]
+    typed(qtbot, form["ring"].boxes[1], "5,5")
+    assert dock.notes.text().splitlines()[2].startswith("ring: '5,5' is not a number")
+    viewer.add_image(np.ones((40, 40), np.float32), name="no star")
+    hand.run(dock)  # what was said is still there beside what the job says
+    assert said in dock.notes.text()
+    assert "All pixels of this image are equal" in dock.notes.text()
+    assert (form["integration"].value, form["aperture"].value) == (1.0, None)
+    typed(qtbot, form["integration"], "-1")
+    typed(qtbot, form["integration"], "2")
+    assert "integration" not in dock.notes.text()
+    register = hand.dock("registration")
+    typed(qtbot, register.forms["register"]["smooth"], "100.5")
+    assert "It stays auto." in register.notes.text()
+    count = hand.dock("ranking").cut.form["keep"]
+    typed(qtbot, count.boxes[0], "2")
+    assert "fraction: '2' is not a number over 0 to 1" in hand.dock("ranking").notes.text()
+
+
+def test_two_numbers_in_a_row(qtbot):
+    form = StepForm("psf", tick=False)
+    qtbot.addWidget(form.native)
+    ring = form["ring"]
+    assert (ring.value, ring.boxes[0].native.text()) == (None, "auto")
+    typed(qtbot, ring.boxes[0], "30.5")
+    with pytest.raises(LuckyError, match=r"ring is \(30.5, None\)"):
+        form.step()
+    typed(qtbot, ring.boxes[1], "40")
+    assert form.step() == PsfRequest(ring=(30.5, 40.0))
+    form.show(PsfRequest())
+    assert form.step() == PsfRequest()
 
 
 def test_a_number_is_left_open_and_given_again(qtbot):

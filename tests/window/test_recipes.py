@@ -18,7 +18,15 @@ from napari_lucky.registration.step import Register
 from napari_lucky.registration.wide_correlation import RegisterCorrelation
 from napari_lucky.stacking.drizzle import StackDrizzle
 from napari_lucky.stacking.step import StackFrames
-from napari_lucky.steps import LowPassFilter, RemoveDust, RemoveOutliers
+from napari_lucky.steps import (
+    LowPassFilter,
+    PsfRequest,
+    RemoveDust,
+    RemoveOutliers,
+    Spider,
+    TelescopeRequest,
+    WavefrontRequest,
+)
 from napari_lucky.viewer.from_layers import history_of, windows_of
 from napari_lucky.viewer.to_layers import image_tuple
 
@@ -89,10 +97,15 @@ def stacked(viewer, hand, folder):
 
 def test_a_recipe_saved_replays_the_stack(viewer, hand, messages, folder, stacked, chosen):
     dock, worst = stacked
+    figures = hand.dock("figures")
+    figures.telescope.boxes["wavelength_nm"].value = 550
+    figures.forms["psf"]["aperture"].value = 12.5
     messages()
     hand.press(dock.save_button)
     assert messages() == []
     recipe = read_recipe(chosen)
+    assert recipe[PsfRequest] == PsfRequest(aperture=12.5)
+    assert recipe[TelescopeRequest].wavelength_nm == 550
     assert recipe.input.frames == (str(folder),)
     assert (recipe.input.start, recipe.input.stop) == (1, 12)
     parent = folder.parent
@@ -175,6 +188,10 @@ FULL = Recipe(
     Rank(metric="fwhm", smooth=2.5),
     Select(keep=20, add=(3,), drop=(8,)),
     StackDrizzle(scale=3.0, drop=0.65, subpixel=False),
+    TelescopeRequest(wavelength_nm=550, focal_length_m=20, diameter_m=0.5, pixel_um=4.5),
+    Spider(vanes=3, width=0.02),
+    PsfRequest(aperture=40.5, ring=(41.5, 50), resamples=0),
+    WavefrontRequest(defocus_mm=-3.5, choice="all", modes=22),
     focus=(60, 80, 40),
     defocus=(60, 20, 30),
     start=10,
@@ -185,7 +202,8 @@ FULL = Recipe(
 def test_a_recipe_fills_all_open_docks(viewer, hand, messages, chosen):
     viewer.open_sample("napari-lucky", "simulated")
     chosen.write_text(recipe_to_toml(FULL))
-    names = ("calibration", "cleaning", "registration", "ranking", "stacking", "wavefront")
+    names = ("calibration", "cleaning", "registration", "ranking", "stacking")
+    names += ("wavefront", "figures")
     docks = {name: hand.dock(name) for name in names}
     calibration, cleaning, registration = (docks[name] for name in names[:3])
     cleaning.forms["flicker"].on.value = True
@@ -215,6 +233,14 @@ def test_a_recipe_fills_all_open_docks(viewer, hand, messages, chosen):
     assert ranking.forms["rank"].step() == FULL[Rank]
     assert ranking.forms["select"].step(add=(3,), drop=(8,)) == FULL[Select]
     assert docks["stacking"].forms["stack"].step() == FULL[StackFrames]
+    for name, asked in (("figures", {"psf"}), ("wavefront", {"spider", "wavefront"})):
+        steps = {step.table: step for step in docks[name].requests()}
+        assert set(steps) == {"telescope", *asked}
+        assert all(steps[table] == FULL.table(table) for table in asked)
+        assert steps["telescope"].known == {  # the obstruction is that of the sample's header
+            **{"wavelength_nm": 550, "focal_ratio": 40, "pixel_um": 4.5, "diameter_m": 0.5},
+            "obstruction": pytest.approx(0.3),
+        }
 
 
 def test_frames_that_a_recipe_adds_and_drops_are_so_in_the_next_ranking(viewer, hand, messages):

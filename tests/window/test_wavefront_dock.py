@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from napari.layers import Image, Layer, Shapes
 
-from napari_lucky import LuckyError, Telescope, Window, simulate_run
+from napari_lucky import LuckyError, Recipe, Telescope, Window, simulate_run
 from napari_lucky.frames import ArrayFrames
 from napari_lucky.frames.history import Record
 from napari_lucky.optics import save_telescope
@@ -15,12 +15,14 @@ from napari_lucky.optics.simulation import SIMULATED
 from napari_lucky.optics.telescope_store import known_optics
 from napari_lucky.stacking.methods import stack_record
 from napari_lucky.viewer.to_layers import image_tuple, windows_tuple
+from napari_lucky.wavefront import WavefrontRequest
 from napari_lucky.wavefront.from_stacks import measure_wavefront_stacks
 from napari_lucky.wavefront.measure import measure_wavefront
 from napari_lucky.wavefront.task import WavefrontParameters
 
 SMALL = replace(SIMULATED, focal_ratio=20.0)
 COUNT, MODES, WAVES = 3, 11, 1.0
+ASKED = WavefrontRequest(defocus_waves=WAVES, modes=MODES, count=COUNT, seed=5)
 
 
 @pytest.fixture(autouse=True)
@@ -74,21 +76,20 @@ def opened(viewer, run, frames, windows):
 
 def dialled(hand):
     dock = hand.dock("wavefront")
-    dock.choice.defocus.value, dock.choice.modes.value = WAVES, MODES
-    dock.choice.count.value, dock.choice.seed.value = COUNT, 5
-    dock.choice.telescope.boxes["obstruction"].value = SMALL.obstruction
+    dock.forms["wavefront"].show(ASKED)
+    dock.telescope.boxes["obstruction"].value = SMALL.obstruction
     return dock
 
 
 def task_of(windows, **options):
     return WavefrontParameters(
-        *windows,
-        SMALL.wavelength_nm,
-        SMALL.focal_ratio,
-        SMALL.pixel_um,
-        WAVES,
-        SMALL.obstruction,
-        **{"modes": MODES, "count": COUNT, "seed": 5, **options},
+        focus=windows[0],
+        defocus=windows[1],
+        wavelength_nm=SMALL.wavelength_nm,
+        focal_ratio=SMALL.focal_ratio,
+        pixel_um=SMALL.pixel_um,
+        obstruction=SMALL.obstruction,
+        **dict(ASKED) | options,
     )
 
 
@@ -111,7 +112,7 @@ def test_the_dock_tells_what_the_core_does(
     viewer, hand, opened, frames, windows, messages, tmp_path, monkeypatch
 ):
     dock = dialled(hand)
-    assert dock.choice.telescope.telescope == SMALL  # from the header
+    assert dock.telescope.telescope == SMALL  # from the header
     assert not dock.view.isVisible()
     measure(hand, dock)
     expected = measure_wavefront(frames, task_of(windows, gain=2.0))
@@ -124,7 +125,11 @@ def test_the_dock_tells_what_the_core_does(
     np.testing.assert_array_equal(image.data, expected.image_nm)
     assert image.colormap.name == "RdBu_r"
     assert image.contrast_limits[0] == -image.contrast_limits[1]
-    assert [step.name for step in image.metadata["history"]] == ["simulate", "wavefront"]
+    assert [step.name for step in image.metadata["history"]] == [
+        "simulate",
+        "telescope",
+        "wavefront",
+    ]
     edge = image.translate[1] + image.data.shape[1] * image.scale[1]
     assert edge <= opened.translate[2]  # beside the run, not on it
     kinds = [isinstance(layer, Shapes) for layer in viewer.layers]
@@ -162,7 +167,7 @@ def test_the_dock_tells_what_the_core_does(
 
     path = tmp_path / "zernike.csv"
     monkeypatch.setattr(
-        "napari_lucky.docks.wavefront.QFileDialog.getSaveFileName", lambda *_: (str(path), "")
+        "napari_lucky.docks.result_dock.QFileDialog.getSaveFileName", lambda *_: (str(path), "")
     )
     hand.press(dock.table_button)
     with open(path, newline="", encoding="utf-8") as file:
@@ -186,7 +191,7 @@ def test_the_dock_tells_what_the_core_does(
 
 def test_the_best_frames_are_taken_with_a_warning(viewer, hand, opened, messages):
     dock = dialled(hand)
-    dock.choice.which.value = "best ranked"
+    dock.forms["wavefront"]["choice"].value = "ranked"
     assert "too small" in dock.warning.text()
     measure(hand, dock)
     ((severity, text),) = messages()
@@ -204,11 +209,11 @@ def test_the_best_frames_are_taken_with_a_warning(viewer, hand, opened, messages
     best = np.sort(np.argsort(-shifts.features["quality"].to_numpy())[:COUNT])
     assert dock.view.measured.wavefront.frames.frame.tolist() == best.tolist()
     steps = [step.name for step in viewer.layers["run wavefront"].metadata["history"]]
-    assert steps == ["simulate", "register", "rank", "select", "wavefront"]
+    assert steps == ["simulate", "register", "rank", "select", "telescope", "wavefront"]
 
-    dock.choice.which.value = "all"
+    dock.forms["wavefront"]["choice"].value = "all"
     assert not dock.warning.text()
-    assert not dock.choice.count.visible
+    assert dock.forms["wavefront"]["count"].native.isHidden()
 
 
 def test_windows_of_the_registration_serve(viewer, hand, opened, windows, messages):
@@ -242,18 +247,21 @@ def test_what_cannot_be_measured_is_told(viewer, hand, messages, frames, windows
     assert "needs two windows" in refusal()
     viewer.layers.remove(drawn)
     drawn = viewer.add_layer(Layer.create(*windows_tuple([focus, Window(10, 5, 20, 20)])))
-    assert "Tell the defocus between the two images" in refusal()  # all boxes are empty
-    dock.choice.defocus.value = 1.0
+    assert "The defocus between the two images is not given" in refusal()  # all boxes are empty
+    dock.forms["wavefront"]["defocus_waves"].value = 1.0
     with pytest.raises(LuckyError) as lacking:
         known_optics({})
     assert refusal() == str(lacking.value)  # the command line's sentence
     for name in ("wavelength_nm", "focal_ratio", "pixel_um"):
-        dock.choice.telescope.boxes[name].value = getattr(SMALL, name)
+        dock.telescope.boxes[name].value = getattr(SMALL, name)
     assert "make a donut of" in refusal()
-    dock.choice.defocus.value = 0.1
+    dock.forms["wavefront"]["defocus_waves"].value = 0.1
     assert "sign of the even modes" in refusal()
-    dock.choice.unit.value, dock.choice.defocus.value = "mm", 1.0  # 0.49 waves
-    dock.choice.telescope.boxes["focal_ratio"].value = 10.0
+    asked = dock.forms["wavefront"]
+    asked["defocus_mm"].value = 1.0  # 0.49 waves
+    assert "given in waves and in mm; give one" in refusal()
+    asked["defocus_waves"].value = None
+    dock.telescope.boxes["focal_ratio"].value = 10.0
     assert "too few for the finest speckles" in refusal()
     assert names(viewer) == ["run", drawn.name]
 
@@ -288,17 +296,17 @@ def test_a_saved_telescope_is_chosen(viewer, hand, opened):
     other = Telescope(2.0, 0.2, 550.0, 30.0, 4.5)
     save_telescope("the large one", other)
     dock = hand.dock("wavefront")
-    dock.choice.telescope.named.value = "the large one"
-    dock.choice.vanes.value = 4
-    hand.wait(lambda: dock.choice.width.visible)
-    dock.choice.defocus.value = 1.5
-    task = dock.choice.task(Window(0, 0, 9, 9), Window(0, 9, 9, 9), {})
+    dock.telescope.named.value = "the large one"
+    dock.forms["spider"].on.value = True
+    dock.forms["wavefront"]["defocus_waves"].value = 1.5
+    places = Window(0, 0, 9, 9), Window(0, 9, 9, 9)
+    task = dock._task({}, *places)
     assert (task.wavelength_nm, task.focal_ratio, task.pixel_um) == (550, 30, 4.5)
     assert task.obstruction == 0.2
     assert task.spider.vanes == 4
-    dock.choice.unit.value, dock.choice.defocus.value = "mm", 3.96
-    waves = dock.choice.task(Window(0, 0, 9, 9), Window(0, 9, 9, 9), {}).defocus_waves
-    assert waves == pytest.approx(3.96e6 / (8 * 900 * 550))
+    dock.fill(Recipe(None, *dock.requests()).changed(WavefrontRequest, defocus_mm=3.96))
+    assert dock.forms["wavefront"]["defocus_waves"].value is None
+    assert dock._task({}, *places).defocus_waves == pytest.approx(3.96e6 / (8 * 900 * 550))
 
 
 def test_a_pair_of_stacks_is_measured_the_lesser_way(viewer, hand, run, windows, messages):
@@ -320,7 +328,7 @@ def test_a_pair_of_stacks_is_measured_the_lesser_way(viewer, hand, run, windows,
     dock.source.value = "a pair of stacks"
     assert (dock.focus.value, dock.defocus.value) == tuple(pair)
     for name in ("wavelength_nm", "focal_ratio", "pixel_um"):
-        dock.choice.telescope.boxes[name].value = getattr(SMALL, name)
+        dock.telescope.boxes[name].value = getattr(SMALL, name)
     measure(hand, dock)
     ((severity, text),) = messages()
     assert severity == "warning"

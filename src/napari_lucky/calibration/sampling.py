@@ -102,7 +102,7 @@ class Sampling:
 
     @property
     def smooth(self) -> float:
-        """Standard deviation in pixels of the smoothing for tracking.
+        """Standard deviation in pixels of the smoothing for tracking and ranking.
 
         Where noise hides how fine the detail is that the optics pass, it goes by the finest that
         stands out: by the geometric mean of the measurement and its upper bound.
@@ -112,11 +112,6 @@ class Sampling:
         return (
             smoothing_for(sqrt(self.measured * self.bounds[1])) if self._visible else UNKNOWN_SMOOTH
         )
-
-    @property
-    def rank_smooth(self) -> float:
-        """Standard deviation in pixels of the smoothing for ranking."""
-        return self.smooth
 
     @property
     def _visible(self) -> bool:

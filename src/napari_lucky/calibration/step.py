@@ -43,6 +43,7 @@ class Calibrate(Step, table="calibrate", place=10):
         "Raw pixels of this and more are masked, such as 4095 for 12 bits; from the header's "
         "SATURATE, the file's integers or the run itself if not given.",
         "ADU",
+        empty="auto",
         option="--saturation",
         gt=0,
     )

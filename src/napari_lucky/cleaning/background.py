@@ -214,6 +214,7 @@ class RemoveBackground(CleaningStep, table="background", place=30, optional=True
         "Radius of the discs around the stars; to the windows' corners if not given.",
         "px",
         "disc radius",
+        empty="auto",
         ge=0,
     )
     centre: Literal["window", "speckle"] = param(

@@ -8,66 +8,41 @@ from typing import Any
 from napari_lucky.cli.options import (
     add_colour,
     add_frames,
-    add_named_telescope,
-    add_telescope_options,
     add_where,
     folder,
-    from_text,
-    psf,
     telescope_input,
-    whole_telescope,
-    window,
+)
+from napari_lucky.cli.recipe_options import (
+    add_step_options,
+    options_of_steps,
+    recipe_of,
+    table_of,
 )
 from napari_lucky.cli.terminal import Meter, say, say_summary, warn
 from napari_lucky.errors import UsageError
 from napari_lucky.execution.job import Job
-from napari_lucky.frames.window import Window
+from napari_lucky.pipeline.recipe import Recipe
 
 
 def add_figures(figures: Any) -> None:
     """Add the options of `napari-lucky figures`."""
+    figures.usage = (
+        "napari-lucky figures IMAGES… [options] -o OUT\n"
+        "       napari-lucky figures --recipe FILE [IMAGES…] [options] -o OUT"
+    )
     add = figures.add_argument
     add(
         "images",
-        nargs="+",
+        nargs="*",
         metavar="IMAGES",
         help="the OUT of process (errors come from its run), FITS images, or a run",
     )
-    add_named_telescope(figures)
-    add_telescope_options(figures)
     add(
-        "--psf",
-        type=from_text(psf),
-        metavar="SAMPLING[,OBSTRUCTION]",
-        help="the diffraction-limited PSF, instead of the telescope",
-    )
-    add(
-        "--window",
-        type=from_text(window),
-        metavar="Y,X,SIZE",
-        help="where the star is on the image: centre (row, column, from 0) and side in pixels",
-    )
-    add("--aperture", type=float, metavar="RADIUS", help="of the circle of the flux, in pixels")
-    add(
-        "--ring",
-        type=from_text(_ring),
-        metavar="INNER,OUTER",
-        help="radii of the ring of the background, in pixels",
-    )
-    add("--level", type=float, metavar="ADU", help="the background where it is known; no ring")
-    add(
-        "--integration",
-        type=float,
-        metavar="SIDE",
-        default=1.0,
-        help="side of the square that a pixel integrates over, in pixels; 0: none (1)",
-    )
-    add(
-        "--bootstrap",
-        type=int,
-        metavar="N",
-        help="resamples of the frames for the errors of process's stacks (200); 0: errors of the "
-        "noise alone",
+        "--recipe",
+        metavar="FILE",
+        help="a recipe, as for process: its [telescope] and [psf] are used; without IMAGES the "
+        "frames of its run, calibrated and cleaned. Of the OUT of process, the recipe in it if not "
+        "given",
     )
     add_frames(figures)
     add_colour(figures)
@@ -75,32 +50,21 @@ def add_figures(figures: Any) -> None:
     add("--report", action="store_true", help="draw figures.png too")
     add("--overwrite", action="store_true", help="replace figures that OUT already holds")
     add("-o", "--out", required=True, type=folder, metavar="OUT", help="folder for the figures")
-
-
-def _ring(text: str) -> tuple[float, float]:
-    try:
-        inner, outer = (float(part) for part in text.split(","))
-    except ValueError:
-        raise UsageError(f"{text!r} is not INNER,OUTER: two radii in pixels, as 56,63") from None
-    return inner, outer
+    add_step_options(figures, ("telescope", "psf"), done=("telescope", "psf"))
 
 
 def run_figures(given: argparse.Namespace) -> int:
     """Do `napari-lucky figures`."""
-    from napari_lucky.optics.diffraction import Diffraction
+    from napari_lucky.fits.inputs import inputs_of_recipe
     from napari_lucky.pipeline.results_folder import check_out
     from napari_lucky.pipeline.summary import read_summary
-    from napari_lucky.psf.bootstrap import RESAMPLES
     from napari_lucky.psf.job import inputs_of_images, measure_psf_files
     from napari_lucky.psf.output import NAMES, write_figures
-    from napari_lucky.psf.recipe import PsfRecipe
     from napari_lucky.psf.table import tell_row
 
-    telescope = whole_telescope(given)
-    if given.psf is not None and telescope:
-        raise UsageError("--psf says what the telescope would; leave the telescope's options out.")
-    recipe = PsfRecipe(given.aperture, given.ring, given.level, given.integration)
-    inputs = {**inputs_of_images(given.images), **telescope_input(given)}
+    recipe = _asked(given)
+    read = inputs_of_images(given.images) if given.images else inputs_of_recipe(recipe)
+    inputs = {**read, "recipe": given.recipe, **telescope_input(recipe)}
     check_out(given.out, given.overwrite, NAMES, inputs)
     meter = Meter()
     notes: list[str] = []
@@ -108,13 +72,7 @@ def run_figures(given: argparse.Namespace) -> int:
         measured = measure_psf_files(
             given.images,
             recipe,
-            telescope=telescope,
-            diffraction=None if given.psf is None else Diffraction(*given.psf),
-            window=None if given.window is None else Window.centred(*given.window),
             chosen=given.range or slice(None),
-            resamples=RESAMPLES if given.bootstrap is None else given.bootstrap,
-            colour=given.colour,
-            where=given.where,
             job=Job(progress=meter),
             notify=notes.append,
         )
@@ -132,3 +90,22 @@ def run_figures(given: argparse.Namespace) -> int:
     say(f"{more}wrote {', '.join(file.name for file in files)} to {given.out}")
     say_summary(read_summary(given.out))
     return 0
+
+
+def _asked(given: argparse.Namespace) -> Recipe:
+    from napari_lucky.psf.job import recipe_of_images
+    from napari_lucky.psf.recipe import PsfRequest
+
+    recipe = recipe_of(given, None if given.recipe else recipe_of_images(given.images), "psf")
+    if not given.images and not recipe.input.frames:
+        raise UsageError(
+            "There is nothing to measure: give the OUT of process, FITS images or a run, or a "
+            "--recipe that names its frames."
+        )
+    telescope = [one for one in options_of_steps(given) if table_of(one) == "telescope"]
+    if recipe[PsfRequest].sampling is not None and telescope:
+        raise UsageError(
+            f"{' and '.join(telescope)}: the sampling of --psf says what the telescope would. "
+            "Leave one of them out; --psf sampling=none leaves it to the telescope."
+        )
+    return recipe

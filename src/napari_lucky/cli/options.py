@@ -14,58 +14,18 @@ from napari_lucky.execution.processes import fork_executor
 from napari_lucky.fits.gzip_file import is_packed
 from napari_lucky.fits.where import parse_where
 from napari_lucky.frames.frames import parse_range
-from napari_lucky.optics.diffraction import Diffraction
+from napari_lucky.optics.request import TelescopeRequest
+from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.sources.colour import CHOICES
 from napari_lucky.steps.option_text import OFF
 
-TELESCOPE = {
-    "wavelength_nm": ("--wavelength", "NM", "wavelength in nm"),
-    "focal_ratio": ("--focal-ratio", "RATIO", "focal length over diameter, at the camera"),
-    "pixel_um": ("--pixel-size", "UM", "side of a pixel in um"),
-    "diameter_m": ("--diameter", "M", "of the pupil, in m"),
-    "focal_length_m": ("--focal-length", "M", "in m, instead of the focal ratio"),
-    "obstruction": ("--obstruction", "E", "diameter of the central one over the pupil's"),
-}
 
-
-def add_telescope_options(parser: Any) -> None:
-    """Add the options that tell a telescope; what is not given is None."""
-    for name, (option, metavar, told) in TELESCOPE.items():
-        parser.add_argument(option, dest=name, type=float, metavar=metavar, help=told)
-
-
-def add_named_telescope(parser: Any) -> None:
-    """Add the option that names a saved telescope."""
-    parser.add_argument(
-        "--telescope", metavar="NAME", help="a telescope that was saved; see telescope"
-    )
-
-
-def given_telescope(given: argparse.Namespace) -> dict[str, float]:
-    """Return what the options tell of the telescope."""
-    if given.focal_ratio is not None and given.focal_length_m is not None:
-        raise UsageError("--focal-ratio and --focal-length: each tells the other; give one.")
-    return {name: getattr(given, name) for name in TELESCOPE if getattr(given, name) is not None}
-
-
-def whole_telescope(given: argparse.Namespace) -> dict[str, float]:
-    """Return what the saved telescope that is named and the options tell; these win."""
-    from dataclasses import asdict
-
-    from napari_lucky.optics.telescope_store import named_telescope
-
-    options = given_telescope(given)
-    told = {} if given.telescope is None else asdict(named_telescope(given.telescope))
-    if "focal_length_m" in options:
-        told.pop("focal_ratio", None)
-    return {**told, **options}
-
-
-def telescope_input(given: argparse.Namespace) -> dict[str, Path]:
-    """Return the file that the telescope named is read from."""
+def telescope_input(recipe: Recipe) -> dict[str, Path]:
+    """Return the file that a recipe's telescope is read from, if it is named."""
     from napari_lucky.optics.telescope_store import telescopes_file
 
-    return {} if given.telescope is None else {"telescopes": telescopes_file()}
+    asked = recipe.get(TelescopeRequest)
+    return {} if asked is None or asked.name is None else {"telescopes": telescopes_file()}
 
 
 def add_run(parser: Any, *, finds: bool = False) -> None:
@@ -166,19 +126,6 @@ def where(text: str) -> str:
     """Return a choice of frames by their headers, which can be read."""
     parse_where(text)
     return text
-
-
-def psf(text: str) -> tuple[float, float]:
-    """Return (sampling, obstruction) of SAMPLING[,OBSTRUCTION]."""
-    try:
-        sampling, *more = (float(part) for part in text.split(","))
-        (obstruction,) = more or [0.0]
-    except ValueError:
-        raise UsageError(
-            f"{text!r} is not SAMPLING or SAMPLING,OBSTRUCTION, such as 7 or 7,0.3"
-        ) from None
-    Diffraction(sampling, obstruction)  # raises if they make no sense
-    return sampling, obstruction
 
 
 def executor_on(

@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from napari_lucky.cli.options import (
     add_frames,
-    add_named_telescope,
     add_run,
     add_scheduler,
-    add_telescope_options,
     executor_on,
     folder,
     telescope_input,
-    whole_telescope,
 )
-from napari_lucky.cli.recipe_options import add_step_options, recipe_of
+from napari_lucky.cli.recipe_options import add_step_options, recipe_of_run
 from napari_lucky.cli.terminal import Meter, say, say_summary, warn
 from napari_lucky.errors import DONE, DOUBTFUL, NOTHING
 from napari_lucky.execution.job import Job
+from napari_lucky.optics.request import TelescopeRequest, known_telescope
+from napari_lucky.steps.registry import load_steps, requests
 
 if TYPE_CHECKING:
     from napari_lucky.pipeline.recipe import Recipe
@@ -59,9 +58,9 @@ def add_process(process: Any) -> None:
     add("--overwrite", action="store_true", help="replace results that OUT already holds")
     add_scheduler(process)
     add("-o", "--out", required=True, type=folder, metavar="OUT", help="folder for the results")
-    add_named_telescope(process)
-    add_telescope_options(process)
-    add_step_options(process)
+    others = ("input", *(table for table in requests() if table != "telescope"))
+    tables = [table for table in load_steps() if table not in others]
+    add_step_options(process, tables, done=["telescope"])
 
 
 def run_process(given: argparse.Namespace) -> int:
@@ -73,11 +72,11 @@ def run_process(given: argparse.Namespace) -> int:
     from napari_lucky.pipeline.summary import read_summary
     from napari_lucky.psf.nights import result_figures
 
-    telescope = whole_telescope(given)
-    recipe = recipe_of(given)
+    recipe = recipe_of_run(given)
+    telescope = known_telescope(recipe.get(TelescopeRequest))
     if given.each:
         return _run_each(given, recipe, telescope)
-    inputs = {**inputs_of_recipe(recipe), "recipe": given.recipe, **telescope_input(given)}
+    inputs = {**inputs_of_recipe(recipe), "recipe": given.recipe, **telescope_input(recipe)}
     kept = beside(given.out)
     check_out(given.out, given.overwrite, inputs=inputs, beside=[kept])
     meter = Meter()
@@ -132,7 +131,7 @@ def _run_each(given: argparse.Namespace, recipe: Recipe, telescope: dict[str, fl
     )
 
     runs = recipe.input.frames
-    inputs = {"runs": runs, "recipe": given.recipe, **telescope_input(given)}
+    inputs = {"runs": runs, "recipe": given.recipe, **telescope_input(recipe)}
     again = given.overwrite or given.skip_existing
     check_out(given.out, again, (TABLE, NAME), inputs)
     meter = Meter()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from napari_lucky.errors import UsageError
 from napari_lucky.pipeline.recipe import Input, Recipe
@@ -18,6 +18,7 @@ from napari_lucky.steps.registry import (
     first_of,
     has_option,
     load_steps,
+    make_step,
     own_options,
     shared_names,
 )
@@ -25,35 +26,51 @@ from napari_lucky.steps.sentences import default_text, summary
 
 CHOICE = ("--keep", "--keep-above", "--add", "--drop")
 """Options that say which frames are kept."""
+FEW = 5
+"""So many choices are too many to be named in an option."""
 WORDS = {str: "TEXT", int: "N", float: "NUMBER", bool: "true|false"}
 
 
-def add_step_options(parser: Any, *, skip: Sequence[str] = ()) -> None:
-    """Add the options of every step: a group each, with its parameters in the help."""
+def add_step_options(parser: Any, tables: Sequence[str], *, done: Sequence[str] = ()) -> None:
+    """Add the options of steps: a group each, with its parameters in the help.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+        Of a command.
+    tables : sequence of str
+        The steps.
+    done : sequence of str
+        Steps that the command does in any case, though a recipe may be without them.
+    """
     parser.prepare = with_values
-    for table in load_steps():
-        if table == "input" or table in skip:
-            continue
+    for table in tables:
         first = first_of(table)
-        off = " (off unless you ask for it)" if first.optional else ""
+        optional = first.optional and table not in done
+        off = " (off unless you ask for it)" if optional else ""
         group = parser.add_argument_group(table + off, _escaped(summary(family_of(table))))
         if has_option(table):
             metavar = "METHOD[,NAME=VALUE,…]" if first.kind else "NAME=VALUE,…"
             alone: dict[str, Any] = {"nargs": "?", "const": ""} if first.optional else {}
             group.add_argument(f"--{table}", metavar=metavar, help=_help(table), **alone)
-        for option, (of, one) in own_options().items():
-            if of != table:
-                continue
-            if one.type is bool:  # which stands alone
-                said = _escaped(one.text.rstrip("."))
-                group.add_argument(option, action="store_const", const="true", help=said)
-                continue
+        add_own_options(group, table)
+        if optional:
+            said = "leave out what a recipe asks for"
+            no = f"--no-{table}"
+            group.add_argument(no, action="store_true", default=None, help=said)
+
+
+def add_own_options(group: Any, table: str, *, skip: Sequence[str] = ()) -> None:
+    """Add the options that parameters of a step have for their own."""
+    for option, (of, one) in own_options().items():
+        if of == table and one.name not in skip:
             default = "" if (text := default_text(one)) == "" else f" (default {text})"
             said = _escaped(_sentence(one) + default)
-            group.add_argument(option, metavar=_metavar(one), help=said)
-        if first.optional:
-            said = "leave out what a recipe asks for"
-            group.add_argument(f"--no-{table}", action="store_true", help=said)
+            if one.type is bool:
+                yes_no = argparse.BooleanOptionalAction
+                group.add_argument(option, action=yes_no, default=None, help=_escaped(one.text))
+            else:
+                group.add_argument(option, metavar=_metavar(one), help=said)
 
 
 def _help(table: str) -> str:
@@ -67,7 +84,8 @@ def _help(table: str) -> str:
         lines.append("with each method:")
     indent = "  " if lines else ""
     named = [one for one in params(first).values() if one.name in shared]
-    lines += [indent + _line(one) for one in named if one.option or not one.hand_made]
+    named.sort(key=lambda one: bool(one.option))  # the order in which values are given
+    lines += [indent + _line(one) for one in named if one.option or not one.many]
     return _escaped("\n".join(lines))
 
 
@@ -87,7 +105,9 @@ def _metavar(one: Param) -> str:
     if one.path:
         return "PATH"
     if one.many:
-        return "N,N,…"
+        return "N,N,…" if ... in get_args(one.type) else ",".join("N" * len(get_args(one.type)))
+    if one.choices and len(one.choices) < FEW:
+        return "|".join(map(str, one.choices))
     if one.either:
         return "|".join(part.label.upper() for part in one.either)
     if one.type is str:
@@ -146,39 +166,67 @@ def _is_value(table: str, text: str) -> bool:
     return True
 
 
+def table_of(option: str) -> str:
+    """Return the step that an option is of."""
+    own = own_options().get(option)
+    return own[0] if own else option.removeprefix("--").removeprefix("no-")
+
+
 def options_of_steps(given: argparse.Namespace) -> list[str]:
     """Return the options of steps that were given."""
     options = [f"--{no}{table}" for table in load_steps() for no in ("", "no-")]
     options += [option for option in own_options() if option not in options]
-    return [option for option in options if _given(given, option) not in (None, False)]
+    return [option for option in options if _given(given, option) is not None]
 
 
-def recipe_of(given: argparse.Namespace) -> Recipe:
+def recipe_of(given: argparse.Namespace, start: Recipe | None = None, *done: str) -> Recipe:
     """Return the recipe that the command line asks for: that of --recipe, with the options over it.
+
+    Parameters
+    ----------
+    given : argparse.Namespace
+        The options.
+    start : Recipe, optional
+        What they go over if no recipe is given.
+    *done : str
+        Tables of optional steps that the command does in any case.
+
+    Raises
+    ------
+    LuckyError
+        If options do not go together.
+    """
+    named = _given(given, "recipe")
+    recipe = open_recipe(named) if named else start or Recipe()
+    changes: dict[str, Any] = {}
+    if _given(given, "frames"):
+        changes["frames"] = tuple(given.frames)
+    if _given(given, "range") is not None:
+        chosen = given.range
+        changes.update(start=chosen.start, stop=chosen.stop, step=chosen.step)
+    for name in ("where", "focus", "defocus"):
+        if (value := _given(given, name)) is not None:
+            changes[name] = None if value == OFF else value
+    recipe = recipe.changed(Input, **changes)
+    recipe = recipe.with_steps(*(make_step(table, {}) for table in done if not recipe.table(table)))
+    asked = options_of_steps(given)
+    if "--keep" in asked and "--keep-above" in asked:
+        raise UsageError("--keep and --keep-above: each says where the cut is; give one.")
+    _check_shifts(recipe, asked)
+    for table in load_steps():
+        recipe = with_options(recipe, table, given, asked)
+    return recipe
+
+
+def recipe_of_run(given: argparse.Namespace, *done: str) -> Recipe:
+    """Return the recipe that the command line asks for, of a run; see `recipe_of`.
 
     Raises
     ------
     LuckyError
         If options do not go together, or no frames are given.
     """
-    recipe = open_recipe(given.recipe) if given.recipe else Recipe()
-    changes: dict[str, Any] = {}
-    if given.frames:
-        changes["frames"] = tuple(given.frames)
-    if given.range is not None:
-        chosen = given.range
-        changes.update(start=chosen.start, stop=chosen.stop, step=chosen.step)
-    for name in ("where", "focus", "defocus"):
-        if getattr(given, name) is not None:
-            window = getattr(given, name)
-            changes[name] = None if window == OFF else window
-    recipe = recipe.changed(Input, **changes)
-    asked = options_of_steps(given)
-    if "--keep" in asked and "--keep-above" in asked:
-        raise UsageError("--keep and --keep-above: each says where the cut is; give one.")
-    _check_shifts(recipe, asked)
-    for table in load_steps():
-        recipe = _with_table(recipe, table, given, asked)
+    recipe = recipe_of(given, None, *done)
     if not recipe.input.frames:
         raise UsageError("No frames were given; give a folder, a cube, or several FITS files.")
     return recipe
@@ -202,7 +250,7 @@ def _check_shifts(recipe: Recipe, asked: Sequence[str]) -> None:
         )
 
 
-def _with_table(
+def with_options(
     recipe: Recipe, table: str, given: argparse.Namespace, asked: Sequence[str]
 ) -> Recipe:
     """Return the recipe with what the options of one step say."""
@@ -228,7 +276,8 @@ def _with_table(
             raise UsageError(
                 f"{option} is of the method {' or '.join(kinds)}: add --{table} {kinds[0]}."
             )
-        values[one.name] = plain_value(one, _given(given, option))
+        value = _given(given, option)
+        values[one.name] = value if isinstance(value, bool) else plain_value(one, value)
     if not values and named not in asked:
         return recipe
     made: Step = changed_step(table, values, last)

@@ -6,15 +6,16 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from napari_lucky.cli.options import add_telescope_options, given_telescope
+from napari_lucky.cli.recipe_options import add_own_options, recipe_of
 from napari_lucky.cli.terminal import say, warn
 from napari_lucky.errors import UsageError
+from napari_lucky.optics.request import TelescopeRequest, known_telescope
 
 
 def add_telescope(telescope: Any) -> None:
     """Add the options of `napari-lucky telescope`."""
     telescope.add_argument("name", nargs="?", metavar="NAME", help="none: list all")
-    add_telescope_options(telescope)
+    add_own_options(telescope, "telescope", skip=("name",))
     telescope.add_argument("--remove", action="store_true", help="forget the one of this name")
     telescope.add_argument("--overwrite", action="store_true", help="replace the one of this name")
 
@@ -32,7 +33,7 @@ def run_telescope(given: argparse.Namespace) -> int:
         telescopes_file,
     )
 
-    options = given_telescope(given)
+    options = known_telescope(recipe_of(given).get(TelescopeRequest))
     if given.name is None:
         if options or given.remove:
             raise UsageError("Give the telescope a NAME.")

@@ -8,41 +8,38 @@ from typing import TYPE_CHECKING, Any
 
 from napari_lucky.cli.options import (
     add_frames,
-    add_named_telescope,
     add_run,
     add_scheduler,
-    add_telescope_options,
     executor_on,
     folder,
-    from_text,
     telescope_input,
-    whole_telescope,
 )
-from napari_lucky.cli.recipe_options import add_step_options, options_of_steps, recipe_of
+from napari_lucky.cli.recipe_options import (
+    add_step_options,
+    options_of_steps,
+    recipe_of,
+    recipe_of_run,
+    table_of,
+)
 from napari_lucky.cli.terminal import Meter, say, say_summary, warn
 from napari_lucky.errors import UsageError
 from napari_lucky.execution.job import Job
-from napari_lucky.frames.window import Window
+from napari_lucky.pipeline.recipe import Recipe
+from napari_lucky.steps.registry import load_steps
 
 if TYPE_CHECKING:
-    from napari_lucky.optics.pupil import Spider
-    from napari_lucky.wavefront.job import MeasuredWavefront, WavefrontRequest
+    from napari_lucky.wavefront.job import MeasuredWavefront
 
-CHOICES = ("random", "all", "ranked")
 SMOOTHING = ("noise-cut", "low-pass")
 """Steps that a wavefront's model knows nothing of."""
-UNUSED = ("shifts", "register", "select", "stack", "accept", "output")
+UNUSED = ("shifts", "register", "select", "stack", "accept", "output", "psf")
 """Steps that no wavefront is made with."""
-OF_A_RUN = {
-    "recipe": "--recipe",
-    "range": "--frames",
-    "choose": "--choose",
-    "count": "--count",
-    "scheduler": "--scheduler",
-    "gain": "--gain",
-    "read_noise": "--read-noise",
-}
-"""What says nothing of a pair of stacks, nor do the options of steps."""
+OF_STACKS = ("telescope", "spider", "wavefront")
+"""Steps that a wavefront of a pair of stacks is made with."""
+OF_A_RUN = {"recipe": "--recipe", "range": "--frames", "scheduler": "--scheduler"}
+"""What says nothing of a pair of stacks, beside the options of other steps."""
+OF_FRAMES = ("--choose", "--count", "--gain", "--read-noise")
+"""Options of a wavefront that say nothing of a pair of stacks."""
 
 
 def add_wavefront(wavefront: Any) -> None:
@@ -57,49 +54,9 @@ def add_wavefront(wavefront: Any) -> None:
     add(
         "--recipe",
         metavar="FILE",
-        help="a job's recipe.toml: its frames, windows, dark, flat and cleaning are used",
+        help="a recipe, as for process: its frames, windows, dark, flat and cleaning are used, its "
+        "[telescope], [spider] and [wavefront]",
     )
-    add_named_telescope(wavefront)
-    add_telescope_options(wavefront)
-    add(
-        "--spider",
-        type=from_text(spider),
-        metavar="VANES,WIDTH[,ANGLE]",
-        help="vanes before the pupil, evenly spread: how many, how wide over the pupil's diameter, "
-        "and the first one's angle in degrees from +x (right) to +y (down)",
-    )
-    between = wavefront.add_mutually_exclusive_group()
-    between.add_argument(
-        "--defocus-pv",
-        type=float,
-        metavar="WAVES",
-        help="defocus of the second image against the first, waves peak-to-valley, with its sign",
-    )
-    between.add_argument(
-        "--defocus-mm", type=float, metavar="MM", help="the same as a shift of the focus in mm"
-    )
-    add("--fit-defocus", action="store_true", help="fit it too, from within some 10 %% of that")
-    add(
-        "--gain",
-        type=float,
-        metavar="G",
-        help="of the camera, e-/ADU; from the header (EGAIN) or measured by default",
-    )
-    add(
-        "--read-noise",
-        type=float,
-        metavar="E",
-        help="of the camera, e-; from the header (RDNOISE) or measured by default",
-    )
-    add("--modes", type=int, metavar="N", help="report Noll 4 to this one (36)")
-    add(
-        "--choose",
-        choices=CHOICES,
-        help="which frames: COUNT at random (default), all, or the COUNT best, which biases "
-        "the answer",
-    )
-    add("--count", type=int, metavar="COUNT", help="how many frames (200)")
-    add("--seed", type=int, metavar="SEED", default=0, help="of the choice and the starts (0)")
     add_frames(wavefront)
     add(
         "--stacks",
@@ -111,46 +68,25 @@ def add_wavefront(wavefront: Any) -> None:
     add("--overwrite", action="store_true", help="replace a wavefront that OUT already holds")
     add_scheduler(wavefront)
     add("-o", "--out", required=True, type=folder, metavar="OUT", help="folder for the results")
-    add_step_options(wavefront, skip=(*SMOOTHING, *UNUSED))
-
-
-def spider(text: str) -> Spider:
-    """Return the vanes of VANES,WIDTH[,ANGLE]."""
-    from napari_lucky.optics.pupil import Spider
-
-    try:
-        vanes, width, *more = text.split(",")
-        (angle,) = more or ["0"]
-        made = Spider(int(vanes), float(width), float(angle))
-    except ValueError:
-        raise UsageError(f"{text!r} is not VANES,WIDTH or VANES,WIDTH,ANGLE, as 4,0.02") from None
-    if not (1 <= made.vanes <= 12 and 0 < made.width < 0.3 and abs(made.angle_deg) <= 360):
-        raise UsageError(
-            f"{text!r}: a spider has 1 to 12 vanes, of 0 to 0.3 of the pupil's diameter, and the "
-            "angle is in degrees."
-        )
-    return made
+    tables = [one for one in load_steps() if one not in ("input", *SMOOTHING, *UNUSED)]
+    add_step_options(wavefront, tables, done=("telescope", "wavefront"))
 
 
 def run_wavefront(given: argparse.Namespace) -> int:
     """Do `napari-lucky wavefront`."""
+    from napari_lucky.fits.inputs import inputs_of_recipe
     from napari_lucky.pipeline.results_folder import check_out
     from napari_lucky.pipeline.summary import read_summary
     from napari_lucky.wavefront.output import NAMES, tell_wavefront, write_wavefront
     from napari_lucky.wavefront.summary import sign_note
 
-    request = _asked(given)
-    inputs = {
-        "frames": given.frames,
-        "dark": given.dark,
-        "flat": given.flat,
-        "stacks": given.stacks,
-        **telescope_input(given),
-    }
+    recipe = _of_stacks(given) if given.stacks else _of_run(given)
+    read = {"stacks": given.stacks} if given.stacks else inputs_of_recipe(recipe)
+    inputs = {**read, "recipe": given.recipe, **telescope_input(recipe)}
     check_out(given.out, given.overwrite, NAMES, inputs)
     meter = Meter()
     try:
-        measured = _measure(given, request, meter)
+        measured = _measure(given, recipe, meter)
     finally:
         meter.clear()
     files = write_wavefront(measured, given.out, report=given.report, overwrite=given.overwrite)
@@ -164,50 +100,41 @@ def run_wavefront(given: argparse.Namespace) -> int:
     return 0
 
 
-def _asked(given: argparse.Namespace) -> WavefrontRequest:
-    from napari_lucky.wavefront.job import WavefrontRequest
-
-    if given.choose == "all" and given.count is not None:
-        raise UsageError("--choose all and --count: all frames are taken; leave one of them out.")
-    options = {
-        "spider": given.spider,
-        "fit_defocus": given.fit_defocus,
-        "modes": given.modes,
-        "choice": given.choose,
-        "count": given.count,
-        "seed": given.seed,
-        "gain": given.gain,
-        "read_noise_e": given.read_noise,
-    }
-    known = {name: value for name, value in options.items() if value is not None}
-    return WavefrontRequest(whole_telescope(given), given.defocus_pv, given.defocus_mm, known)
-
-
-def _measure(
-    given: argparse.Namespace, request: WavefrontRequest, meter: Meter
-) -> MeasuredWavefront:
-    from napari_lucky.wavefront.job import measure_wavefront_run, measure_wavefront_stack_files
-
-    if given.stacks:
-        of_run = ["FRAMES"] if given.frames else []
-        of_run += [option for name, option in OF_A_RUN.items() if getattr(given, name) is not None]
-        of_run += options_of_steps(given)
-        if of_run:
-            raise UsageError(
-                f"{' and '.join(of_run)}: --stacks measures one pair of images, not a run; leave "
-                "one out."
-            )
-        windows = [spec and Window.centred(*spec) for spec in (given.focus, given.defocus)]
-        focus, defocus = map(Path, given.stacks)
-        return measure_wavefront_stack_files(
-            focus, defocus, request, (windows[0], windows[1]), job=Job(progress=meter)
+def _of_stacks(given: argparse.Namespace) -> Recipe:
+    of_run = ["FRAMES"] if given.frames else []
+    of_run += [option for name, option in OF_A_RUN.items() if getattr(given, name) is not None]
+    of_run += [
+        option
+        for option in options_of_steps(given)
+        if table_of(option) not in OF_STACKS or option in OF_FRAMES
+    ]
+    if of_run:
+        raise UsageError(
+            f"{' and '.join(of_run)}: --stacks measures one pair of images, not a run; leave one "
+            "out."
         )
-    recipe = recipe_of(given)
+    return recipe_of(given, None, "wavefront")
+
+
+def _of_run(given: argparse.Namespace) -> Recipe:
+    from napari_lucky.wavefront.request import WavefrontRequest
+
+    recipe = recipe_of_run(given, "wavefront")
+    if recipe[WavefrontRequest].choice == "all" and given.count is not None:
+        raise UsageError("--choose all and --count: all frames are taken; leave one of them out.")
     if smoothed := [table for table in SMOOTHING if recipe.table(table)]:
         warn(
             f"The recipe's {' and '.join(smoothed)} {'is' if len(smoothed) == 1 else 'are'} not "
             "used: a wavefront is fitted to frames as the camera took them."
         )
-    recipe = recipe.without(*SMOOTHING, *UNUSED)
+    return recipe.without(*SMOOTHING, *UNUSED)
+
+
+def _measure(given: argparse.Namespace, recipe: Recipe, meter: Meter) -> MeasuredWavefront:
+    from napari_lucky.wavefront.job import measure_wavefront_run, measure_wavefront_stack_files
+
+    if given.stacks:
+        focus, defocus = map(Path, given.stacks)
+        return measure_wavefront_stack_files(focus, defocus, recipe, job=Job(progress=meter))
     with executor_on(given.scheduler, recipe.input.frames) as executor:
-        return measure_wavefront_run(recipe, request, job=Job(progress=meter, executor=executor))
+        return measure_wavefront_run(recipe, job=Job(progress=meter, executor=executor))

@@ -37,6 +37,7 @@ from napari_lucky.docks.jobs import (
     sentence_of,
     tell,
 )
+from napari_lucky.docks.number_box import Editor
 from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.text import plain
 from napari_lucky.viewer.messages import show_warning
@@ -90,6 +91,9 @@ class Dock(QScrollArea):
         )
         # the last results by the names they were to have, and the contrast limits given to them
         self._made: dict[str, tuple[Layer, Any]] = {}
+        self._refused: dict[str, str] = {}
+        """What was typed and cannot be used, by the box's name, until a job has shown it."""
+        self._said: tuple[str, ...] = ()
         self._in_place = False
         self.keeping_up = KeepingUp(self, follows, self._run_again) if follows else None
         self._settings = QSettings("napari-lucky", "docks")
@@ -98,6 +102,11 @@ class Dock(QScrollArea):
             widget.changed.connect(self._remember)
             if self.keeping_up is not None and widget not in quiet:
                 widget.changed.connect(self.keeping_up.changed)
+        for form in self.forms.values():
+            for editor in form.editors:
+                if isinstance(editor, Editor):
+                    editor.refused.connect(partial(self._refuse, editor.name))
+                    editor.changed.connect(partial(self._accept, editor.name))
         self.run_button.changed.connect(lambda: self.attempt(self.run))
         self.cancel_button.changed.connect(self.cancel)
         self._lay_out(explanation)
@@ -147,8 +156,10 @@ class Dock(QScrollArea):
             container.margins = (7, 0, 7, 0)
             for widget in container:
                 narrow(widget.native)
+            beside = {widget.native for widget in _flat(list(container))}
             for label in container.native.findChildren(QLabel):
-                label.setFixedWidth(LABELS)
+                if label not in beside:
+                    label.setFixedWidth(LABELS)
 
     def event(self, event: QEvent) -> bool:
         """End the job when the dock is closed: napari then takes it out of its window."""
@@ -203,11 +214,23 @@ class Dock(QScrollArea):
         What is doubtful is a message of napari's too; those show their first words only, and go
         away.
         """
-        lines = dict.fromkeys([*sentences, *doubts])
-        self.notes.setText(plain("\n".join(lines)))
-        self.notes.setVisible(bool(lines))
+        self._said = (*sentences, *doubts)
+        self._show_notes()
         if doubts:
             show_warning("\n".join(doubts))
+
+    def _show_notes(self) -> None:
+        lines = dict.fromkeys([*self._refused.values(), *self._said])
+        self.notes.setText(plain("\n".join(lines)))
+        self.notes.setVisible(bool(lines))
+
+    def _refuse(self, name: str, sentence: str) -> None:
+        self._refused[name] = sentence
+        self._show_notes()
+
+    def _accept(self, name: str, *_: Any) -> None:
+        if self._refused.pop(name, None) is not None:
+            self._show_notes()
 
     def tell(self, error: Exception) -> None:
         """Show what went wrong, in napari's way and under Run."""
@@ -264,6 +287,7 @@ class Dock(QScrollArea):
 
     def _on_ended(self) -> None:
         self._jobs.clear()
+        self._refused.clear()  # the note of this job shows it
         self.run_button.enabled, self.cancel_button.enabled = True, False
 
     def add(self, layer: LayerTuple) -> Layer:

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import napari
-from magicgui.widgets import Container, FloatSpinBox, LineEdit, PushButton, SpinBox
+from magicgui.widgets import PushButton
 from matplotlib import rc_context
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
-from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, Qt
-from qtpy.QtWidgets import QFileDialog, QLabel
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel
 
 from napari_lucky.docks.choices import (
     LayerCombo,
@@ -25,18 +24,18 @@ from napari_lucky.docks.choices import (
     is_run,
     windows_combo,
 )
-from napari_lucky.docks.dock import Dock
+from napari_lucky.docks.form import StepForm
 from napari_lucky.docks.graphs import rc_colours
+from napari_lucky.docks.result_dock import ResultDock
 from napari_lucky.docks.telescope_choice import TelescopeChoice
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
 from napari_lucky.frames.history import stack_scale
-from napari_lucky.plots.comparison import FIGURES, save_figure
-from napari_lucky.psf.bootstrap import MOST_RESAMPLES, bootstrap_figures
+from napari_lucky.psf.bootstrap import bootstrap_figures
 from napari_lucky.psf.figures import psf_figures
 from napari_lucky.psf.output import save_tables
 from napari_lucky.psf.plots import MOST_CURVES, draw_figures
-from napari_lucky.psf.recipe import PsfRecipe
+from napari_lucky.psf.recipe import PsfRequest
 from napari_lucky.psf.stacks import on_finer, stacked_frames
 from napari_lucky.psf.table import FigureRow, aperture_notes, figure_rows
 from napari_lucky.viewer.from_layers import (
@@ -53,8 +52,11 @@ HEIGHT = 520
 """Pixels that two graphs need."""
 
 
-class FiguresDock(Dock):
+class FiguresDock(ResultDock):
     """Measure a star's image beside the diffraction-limited one; it changes no layer."""
+
+    stem = "figures"
+    of_table = "Write a line for each image measured as CSV, and the curves beside it"
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         self.image = LayerCombo(
@@ -70,48 +72,25 @@ class FiguresDock(Dock):
             "Shapes layer whose first rectangle holds the star's peak; none: the brightest of all",
         )
         self.telescope = TelescopeChoice()
-        self.aperture = _radius("aperture", "aperture (px)", "Radius of the circle of the flux")
-        self.inner = _radius("inner", "ring, inner (px)", "Of the ring whose mean is background")
-        self.outer = _radius("outer", "ring, outer (px)", "Of the ring whose mean is background")
-        self.level = LineEdit(
-            name="level",
-            label="background (ADU)",
-            tooltip="Where it is known, such as 0; then there is no ring. Empty: the ring's mean",
-        )
-        self.integration = FloatSpinBox(
-            name="integration",
-            label="integration (px)",
-            value=1,
-            min=0,
-            max=10,
-            step=0.5,
-            tooltip="Side of the square that a pixel integrates over; 0: none",
-        )
+        self.rows: dict[str, FigureRow] = {}
         self.run_layer = LayerCombo(
             napari_viewer,
             is_run,
             None,
             name="frames",
-            label="errors from run",
+            label="its run",
             nullable=True,
-            tooltip="The calibrated run that the stack is the mean of; none: no errors",
+            tooltip="For errors: the calibrated run that the stack is the mean of; none: errors of "
+            "the noise alone",
         )
         self.shifts = LayerCombo(
             napari_viewer,
             is_registration,
             None,
             name="registration",
-            label="and shifts",
+            label="its shifts",
             nullable=True,
-            tooltip="Its shifts, with the ranking that chose the frames",
-        )
-        self.resamples = SpinBox(
-            name="resamples",
-            label="resamples",
-            value=200,
-            min=10,
-            max=MOST_RESAMPLES,
-            tooltip="Stacks of frames drawn with replacement, whose scatter is the error",
+            tooltip="For errors: the run's shifts, with the ranking that chose the frames",
         )
         super().__init__(
             napari_viewer,
@@ -122,86 +101,37 @@ class FiguresDock(Dock):
                 self.image,
                 self.windows,
                 *self.telescope.widgets,
-                self.aperture,
-                self.inner,
-                self.outer,
-                self.level,
-                self.integration,
-                self.run_layer,
-                self.shifts,
-                self.resamples,
+                StepForm("psf", [self.run_layer, self.shifts], tick=False, title="PSF"),
             ],
             follows=[(self.image, ("data",)), (self.windows, ("data",))],
         )
-        self.rows: dict[str, FigureRow] = {}
-        self._closed = False
-        self._add_results()
-        self.image.changed.connect(self._image_changed)
-        self._image_changed()
-        self._follow_theme()
-        napari_viewer.events.theme.connect(self._follow_theme)
-
-    def _add_results(self) -> None:
         self.told = QLabel("")
         self.told.setWordWrap(True)
         self.told.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.table_button = PushButton(
-            text="Save table…",
-            tooltip="Write a line for each image measured as CSV, and the curves beside it",
-        )
-        self.figure_button = PushButton(text="Save figure…", tooltip="Write it as PNG, PDF or SVG")
-        self.clear_button = PushButton(text="Clear", tooltip="Forget what was measured")
-        for button, action in (
-            (self.table_button, self.save_table),
-            (self.figure_button, self.save_figure),
-            (self.clear_button, self.clear),
-        ):
-            button.changed.connect(lambda _=None, action=action: self.attempt(action))
-        self._result_buttons = Container(
-            widgets=[self.table_button, self.figure_button, self.clear_button],
-            layout="horizontal",
-            labels=False,
-        )
         self.canvas = FigureCanvasQTAgg(Figure(figsize=(4, 6), layout="constrained"))
         self.canvas.setMinimumHeight(HEIGHT)
-        for widget in (self.told, self._result_buttons.native, self.canvas):
-            self.column.addWidget(widget)
+        self.clear_button = PushButton(text="Clear", tooltip="Forget what was measured")
+        self.add_results((self.told, self.canvas), (self.clear_button, self.clear))
         self._show(None)
-
-    def event(self, event: QEvent) -> bool:
-        """Follow the viewer no longer when the dock is closed."""
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self._closed = True
-            self.viewer.events.theme.disconnect(self._follow_theme)
-        return super().event(event)
-
-    def reset_choices(self, *_: Any) -> None:
-        """Take up layers, and telescopes that were saved elsewhere."""
-        super().reset_choices()
-        if not self._closed:
-            self.telescope.reset()
+        self.image.changed.connect(self._image_changed)
+        self._image_changed()
 
     def _image_changed(self, *_: Any) -> None:
         if (layer := self.image.value) is not None:
             self.telescope.take_header(layer.metadata.get("header"))
 
     @property
-    def recipe(self) -> PsfRecipe:
-        """Aperture, ring and pixel, as dialled in.
+    def request(self) -> PsfRequest:
+        """Aperture, ring, pixel and resamples, as dialled in.
 
         Raises
         ------
         LuckyError
             If they make no sense.
         """
-        level = self.level.value.strip()
-        try:
-            background = float(level) if level else None
-        except ValueError:
-            raise LuckyError(f"The background {level!r} is no number of ADU.") from None
-        inner, outer = self.inner.value, self.outer.value
-        ring = (inner, outer) if inner or outer else None
-        return PsfRecipe(self.aperture.value or None, ring, background, self.integration.value)
+        step = self.forms["psf"].step()
+        assert isinstance(step, PsfRequest)
+        return step
 
     def run(self) -> None:
         """Measure the image, with errors if there are frames, and show it."""
@@ -213,9 +143,10 @@ class FiguresDock(Dock):
         window = None if windows is None else windows_of(windows, layer)[0]
         optics, telescope, doubts = self.telescope.optics
         scale = stack_scale(history_of(layer))
-        diffraction, recipe = on_finer(optics, self.recipe, scale)
-        frames = self._frames(layer) if frame is None else None
-        resamples, name = self.resamples.value, layer.name
+        asked = self.request
+        diffraction, recipe = on_finer(optics, asked.recipe, scale)
+        resamples, name = asked.resamples, layer.name
+        frames = self._frames(layer) if frame is None and resamples else None
 
         def work(job: Job) -> FigureRow:
             figures = psf_figures(pixels, diffraction, recipe=recipe, window=window)
@@ -274,7 +205,7 @@ class FiguresDock(Dock):
         self._draw()
         shown = bool(self.rows)
         self.canvas.setVisible(shown)
-        for button in (self.table_button, self.figure_button, self.clear_button):
+        for button in self.result_buttons:
             button.enabled = shown
 
     def _draw(self) -> None:
@@ -286,11 +217,8 @@ class FiguresDock(Dock):
 
     _colours: dict[str, Any] = rc_colours("white", "black")  # replaced, not changed
 
-    def _follow_theme(self, *_: Any) -> None:
-        theme = get_theme(self.viewer.theme)
-        self._set_colours(theme.background.as_hex(), theme.text.as_hex())
-
-    def _set_colours(self, background: str, ink: str) -> None:
+    def set_colours(self, background: str, ink: str) -> None:
+        """Draw in other colours from now on."""
         self._colours = {
             **rc_colours(background, ink),
             "legend.facecolor": background,
@@ -304,33 +232,11 @@ class FiguresDock(Dock):
         self.rows.clear()
         self._show(None)
 
-    def save_table(self) -> None:
-        """Ask where, and write the figures and the curves."""
-        path, _ = QFileDialog.getSaveFileName(self, "Save table", "figures.csv", "Table (*.csv)")
-        if path:
-            save_tables(Path(path), list(self.rows.values()), inputs_of(self.viewer))
+    def write_table(self, path: Path) -> None:
+        """Write the figures, and the curves beside them."""
+        save_tables(path, list(self.rows.values()), inputs_of(self.viewer))
 
-    def save_figure(self) -> None:
-        """Ask where, and write the figure, black on white."""
-        kinds = " ".join(f"*{suffix}" for suffix in FIGURES)
-        path, _ = QFileDialog.getSaveFileName(
-            self, "Save figure", "figures.png", f"Figure ({kinds})"
-        )
-        if path:
-            self._set_colours("white", "black")
-            try:
-                save_figure(Path(path), self.canvas.figure, inputs_of(self.viewer))
-            finally:
-                self._follow_theme()
-
-
-def _radius(name: str, label: str, tooltip: str) -> FloatSpinBox:
-    return FloatSpinBox(
-        name=name,
-        label=label,
-        value=0,
-        min=0,
-        max=10_000,
-        step=1,
-        tooltip=f"{tooltip}, in pixels of the sensor; 0: by the window's size and the noise",
-    )
+    @property
+    def figure(self) -> Figure:
+        """The curves that are drawn."""
+        return self.canvas.figure

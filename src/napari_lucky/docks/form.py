@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from inspect import cleandoc
-from typing import Any
+from typing import Any, get_args
 
 from magicgui.widgets import CheckBox, ComboBox, LineEdit, PushButton, Widget
 from psygnal import Signal
@@ -15,6 +16,7 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
     QGroupBox,
+    QHBoxLayout,
     QLabel,
     QSizePolicy,
     QVBoxLayout,
@@ -42,18 +44,25 @@ class StepForm:
     own : sequence of Widget
         Hand-made widgets that belong to the step. One with the name of a parameter stands in its
         place, and is hidden with it; the form does not read it.
+    tick : bool
+        Whether an optional step has a tick box; without, it is on.
+    title : str
+        Over the group; the step's name if empty.
     """
 
-    def __init__(self, table: str, own: Sequence[Widget] = ()) -> None:
+    def __init__(
+        self, table: str, own: Sequence[Widget] = (), *, tick: bool = True, title: str = ""
+    ) -> None:
         self.table, self.kinds, self.own = table, load_steps()[table], tuple(own)
-        self.native = QGroupBox(table.replace("-", " ").capitalize())
+        self.native = QGroupBox(title or table.replace("-", " ").capitalize())
         self.tooltip = cleandoc(family_of(table).__doc__ or "")
         self.native.setToolTip(self.tooltip)
         self._rows: list[tuple[set[str], QWidget]] = []  # of which kinds
+        self._hidden: set[QWidget | None] = set()
         self._layout = QFormLayout(self.native)
         self._layout.setContentsMargins(6, 6, 6, 6)
         self._layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self.on = Tick(self.native, table) if first_of(table).optional else None
+        self.on = Tick(self.native, table) if tick and first_of(table).optional else None
         self.method: Any = None
         if "" not in self.kinds:
             docs = [f"{kind}: {cleandoc(m.__doc__ or '')}" for kind, m in self.kinds.items()]
@@ -102,7 +111,16 @@ class StepForm:
 
     def _show_kind(self, *_: Any) -> None:
         for kinds, widget in self._rows:
-            widget.setVisible(self.kind in kinds)
+            widget.setVisible(self.kind in kinds and widget not in self._hidden)
+
+    def show_rows(self, names: Collection[str], shown: bool) -> None:
+        """Show or hide rows of parameters, or of hand-made widgets, by their names."""
+        some = [editor for (_, name), editor in self._editors.items() if name in names]
+        some += [widget for widget in self.own if widget.name in names]
+        for editor in some:
+            pair = {self._layout.labelForField(editor.native), editor.native}
+            self._hidden = self._hidden - pair if shown else self._hidden | pair
+        self._show_kind()
 
     @property
     def kind(self) -> str:
@@ -201,6 +219,34 @@ class Text(LineEdit):
         super().set_value(value or "")
 
 
+class NumbersInARow(Editor):
+    """Boxes side by side for a fixed number of numbers; all of them empty leave it open."""
+
+    def __init__(self, param: Param, name: str) -> None:
+        super().__init__(name, QWidget())
+        one = replace(param, default=None, type=get_args(param.type)[0])
+        self.boxes = [DeclaredNumber(one, f"{name}/{k}") for k in range(len(get_args(param.type)))]
+        row = QHBoxLayout(self.native)
+        row.setContentsMargins(0, 0, 0, 0)
+        for box in self.boxes:
+            row.addWidget(box.native)
+            narrow(box.native)
+            box.native.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)  # no room
+            box.changed.connect(lambda _: self.changed.emit(self.value))
+            box.refused.connect(self.refused.emit)
+
+    @property
+    def value(self) -> tuple[Any, ...] | None:
+        """The numbers; None if none is given."""
+        numbers = tuple(box.value for box in self.boxes)
+        return None if all(number is None for number in numbers) else numbers
+
+    @value.setter
+    def value(self, value: Sequence[Any] | None) -> None:
+        for box, number in zip(self.boxes, value or [None] * len(self.boxes), strict=True):
+            box.value = number
+
+
 class OneOfTwo(Editor):
     """Boxes for a number that may be of two kinds, such as a fraction or a count."""
 
@@ -216,6 +262,7 @@ class OneOfTwo(Editor):
             narrow(part.native)
         for box in self.boxes:
             box.changed.connect(partial(self._tell, box))
+            box.refused.connect(self.refused.emit)
         self.pick.changed.connect(self._show_kind)
         self._show_kind()
 
@@ -244,8 +291,10 @@ def editor_of(param: Param, name: str) -> Any:
     """Return the widget for a parameter: it has name, value, changed, tooltip and native."""
     if param.either:
         editor: Any = OneOfTwo(param, name)
+    elif param.many:
+        editor = NumbersInARow(param, name)
     elif param.choices:
-        none = [None] if param.nullable else []
+        none = [(param.empty, None)] if param.nullable else []
         editor = ComboBox(name=name, choices=lambda _: [*none, *param.choices])
     elif param.type is bool:
         editor = CheckBox(name=name)

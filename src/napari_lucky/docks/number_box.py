@@ -10,6 +10,7 @@ from typing import Any
 from magicgui.widgets import LineEdit
 from psygnal import Signal
 from qtpy.QtCore import QTimer
+from qtpy.QtCore import Signal as QtSignal
 from qtpy.QtGui import QValidator
 from qtpy.QtWidgets import QDoubleSpinBox, QWidget
 
@@ -62,6 +63,8 @@ class Editor:
     """
 
     changed = Signal(object)
+    refused = Signal(str)
+    """A sentence on what was typed and cannot be used."""
 
     def __init__(self, name: str, native: QWidget) -> None:
         self.name, self.native = name, native
@@ -80,23 +83,29 @@ class DeclaredNumber(Editor):
     """A box for a parameter that is a number: its unit, its limits, and no digit lost.
 
     Where the number may be left open, an empty box means that; it shows a word, and its value
-    is None.
+    is None. What is typed and not allowed gives way to the number before, and `refused` says so.
     """
 
     native: _Box
 
     def __init__(self, param: Param, name: str) -> None:
-        word = "auto" if "if not given" in param.text else "none"
-        super().__init__(name, _Box(param, word if param.nullable else ""))
-        self._type = param.type
+        super().__init__(name, _Box(param, param.empty if param.nullable else ""))
+        self._param = param
         self.native.valueChanged.connect(lambda _: self.changed.emit(self.value))
+        self.native.refused.connect(self._refuse)
+
+    def _refuse(self, typed: str) -> None:
+        one, what = self._param, repr(typed) if typed else "an empty box"
+        self.refused.emit(
+            f"{one.label}: {what} is not {one.allowed}. It stays {self.native.before}."
+        )
 
     @property
     def value(self) -> float | int | None:
         """The number; None if it is left open."""
         self.native.interpretText()  # what is being typed counts
         shown = self.native.value()
-        return None if shown == OPEN else self._type(shown)
+        return None if shown == OPEN else self._param.type(shown)
 
     @value.setter
     def value(self, value: float | None) -> None:
@@ -116,6 +125,9 @@ class DeclaredNumber(Editor):
 
 class _Box(QDoubleSpinBox):
     """A spin box that reads and writes numbers as Python does."""
+
+    refused = QtSignal(str)
+    """What was typed and gave way to the number before."""
 
     def __init__(self, param: Param, word: str) -> None:
         super().__init__()
@@ -168,6 +180,17 @@ class _Box(QDoubleSpinBox):
     def _typed(self, text: str) -> float | None:
         text = text.removesuffix(self.suffix()).strip()
         return None if text in ("", self.specialValueText()) else float(text)
+
+    def fixup(self, text: str | None) -> str:
+        """Leave what cannot be used as it is; Qt puts the number before in its place."""
+        self.refused.emit((text or "").removesuffix(self.suffix()).strip())
+        return text or ""
+
+    @property
+    def before(self) -> str:
+        """The number that holds while another is typed, as it is shown."""
+        now = self.value()
+        return self.specialValueText() if now == OPEN else self.textFromValue(now) + self.suffix()
 
     def stepBy(self, steps: int) -> None:
         """Go up or down, to the limits at most; down from the least, it is left open."""

@@ -163,7 +163,7 @@ class RankingDock(Dock):
             sampling, used = None, by.smooth
             if used is None:
                 sampling = measure_sampling(frames, focus)
-                used = sampling.rank_smooth
+                used = sampling.smooth
             quality = rank(
                 frames,
                 focus,

@@ -19,6 +19,7 @@ from napari_lucky.docks.choices import (
 from napari_lucky.docks.dock import Dock
 from napari_lucky.docks.form import StepForm
 from napari_lucky.docks.recipe_files import ask_where_to, recipe_of_layer
+from napari_lucky.docks.result_dock import ResultDock
 from napari_lucky.docks.run_all import run_all
 from napari_lucky.docks.stack_layers import stack_layers
 from napari_lucky.errors import LuckyError
@@ -77,7 +78,8 @@ class StackingDock(Dock):
         self.save_button = PushButton(
             text="Save recipe…",
             tooltip="Write down how these frames were calibrated, cleaned, registered and ranked, "
-            "and how they are stacked: a file that “napari-lucky process --recipe” replays",
+            "how they are stacked, and what is dialled in for PSF figures and wavefront: a file "
+            "that “napari-lucky process --recipe” replays",
         )
         super().__init__(
             napari_viewer,
@@ -112,7 +114,10 @@ class StackingDock(Dock):
     def save_recipe(self) -> None:
         """Ask where, and write the recipe that the frames and their shifts record."""
         layer, shifts = self._chosen()
-        recipe, missing = recipe_of_layer(layer, chain_history(layer, shifts), self._step())
+        docks = self.viewer.window.dock_widgets.values()
+        asked = [one for dock in docks if isinstance(dock, ResultDock) for one in dock.requests()]
+        steps = {step.table: step for step in (*asked, self._step())}
+        recipe, missing = recipe_of_layer(layer, chain_history(layer, shifts), *steps.values())
         if (path := ask_where_to(self)) is not None:
             write_text(path, recipe_to_toml(recipe), inputs_of(self.viewer))
             self.note(f"Saved {path}.", doubts=missing)

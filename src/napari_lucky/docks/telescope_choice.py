@@ -7,13 +7,16 @@ from typing import Any
 
 from magicgui.widgets import ComboBox, Container, Label, LineEdit, PushButton, Widget
 
+from napari_lucky.docks.form import narrow, tooltip_of
 from napari_lucky.docks.jobs import attempt, tell
 from napari_lucky.docks.number_box import NumberBox
 from napari_lucky.errors import LuckyError
 from napari_lucky.optics.diffraction import Diffraction
+from napari_lucky.optics.request import TelescopeRequest
 from napari_lucky.optics.telescope import Telescope
 from napari_lucky.optics.telescope_header import header_doubts, header_telescope
 from napari_lucky.optics.telescope_store import (
+    known_optics,
     remove_telescope,
     save_telescope,
     saved_telescopes,
@@ -21,16 +24,12 @@ from napari_lucky.optics.telescope_store import (
     telescope_of,
 )
 from napari_lucky.psf.job import optics_for
+from napari_lucky.steps.declaration import params
 from napari_lucky.viewer.messages import show_warning
 
-UNNAMED, FROM_HEADER = "as below", "from the header"
-BOXES = {
-    "wavelength_nm": ("wavelength (nm)", "Of the light, in nanometres"),
-    "focal_ratio": ("focal ratio", "Focal length over diameter, at the camera"),
-    "pixel_um": ("pixel size (um)", "Side of a pixel, in micrometres"),
-    "diameter_m": ("diameter (m)", "Of the pupil, in metres"),
-    "obstruction": ("obstruction (of 1)", "Diameter of the central obstruction over the pupil's"),
-}
+UNNAMED, FROM_HEADER = "as below", "(header)"
+BOXES = {name: one for name, one in params(TelescopeRequest).items() if not one.hand_made}
+"""The figures that have a box."""
 
 
 class TelescopeChoice:
@@ -49,30 +48,35 @@ class TelescopeChoice:
             choices=lambda _: [UNNAMED, *self._names],  # asked for anew with every new parent
             tooltip="A telescope that was saved; its figures are filled in below",
         )
-        self.boxes = {name: NumberBox(name, label, tip) for name, (label, tip) in BOXES.items()}
-        self.beside = {name: Label(name=f"{name}_from", value="") for name in BOXES}
-        self.name = LineEdit(name="telescope_name", tooltip="What it shall be called")
+        self.boxes = {
+            name: NumberBox(name, f"{one.label} ({one.unit or 'a ratio'})", tooltip_of(one))
+            for name, one in BOXES.items()
+        }
+        self.beside = {
+            name: Label(name=f"{name}_from", value=one.unit) for name, one in BOXES.items()
+        }
+        self.name = LineEdit(
+            name="telescope_name",
+            label="name",
+            tooltip="The telescope's name, to be saved or removed",
+        )
         self.save_button = PushButton(
             text="Save", tooltip="Keep these figures under this name, to be chosen again"
         )
         self.remove_button = PushButton(text="Remove", tooltip="Forget the telescope of this name")
-        row = Container(
-            name="named",
-            widgets=[self.name, self.save_button, self.remove_button],
-            layout="horizontal",
-            labels=False,
-            label="name",
-            tooltip="The telescope's name, to be saved or removed",
-        )
-        row.margins = (0, 0, 0, 0)
-        lines = [_line(box, self.beside[name]) for name, box in self.boxes.items()]
-        self.widgets: list[Widget] = [self.named, *lines, row]
+        buttons = _line("named", " ", self.save_button, self.remove_button)
+        lines = [
+            _line(f"{name}_line", BOXES[name].label, box, self.beside[name])
+            for name, box in self.boxes.items()
+        ]
+        self.widgets: list[Widget] = [self.named, *lines, self.name, buttons]
         self._header: Any = None
         self._told: dict[str, float] = {}
         self._from_header: set[str] = set()
         self.reset()
         self.named.changed.connect(self._chosen)
         for name, box in self.boxes.items():
+            narrow(box.native)  # what stands beside it has room
             box.changed.connect(lambda _=None, name=name: self._typed(name))
         self.save_button.changed.connect(lambda: attempt(self.save))
         self.remove_button.changed.connect(lambda: attempt(self.remove))
@@ -87,6 +91,33 @@ class TelescopeChoice:
             If something typed is no number.
         """
         return {name: box.number for name, box in self.boxes.items()}
+
+    @property
+    def request(self) -> TelescopeRequest | None:
+        """What is in the boxes, as a recipe has it; None if all are empty.
+
+        Raises
+        ------
+        LuckyError
+            If something typed is no number, or no telescope has it.
+        """
+        given: dict[str, Any] = {
+            name: value for name, value in self.given.items() if value is not None
+        }
+        return TelescopeRequest(**given) if given else None
+
+    def show(self, request: TelescopeRequest) -> None:
+        """Show what a recipe says of the telescope; what it leaves open stays.
+
+        Raises
+        ------
+        LuckyError
+            If it names a telescope that is not saved here.
+        """
+        known = known_optics(request.known, needed=())
+        if request.obstruction is None and "obstruction" not in request.known:
+            known.pop("obstruction")
+        self._fill({name: known[name] for name in self.boxes if name in known})
 
     @property
     def telescope(self) -> Telescope:
@@ -143,9 +174,10 @@ class TelescopeChoice:
         doubts = " ".join(header_doubts(self._header))
         for name, label in self.beside.items():
             told = self._told.get(name)
-            label.value, label.tooltip = "", doubts
+            note = ""
             if told is not None:
-                label.value = FROM_HEADER if self._has(name, told) else f"header: {told:.6g}"
+                note = FROM_HEADER if self._has(name, told) else f"(header: {told:.6g})"
+            label.value, label.tooltip = f"{BOXES[name].unit} {note}".strip(), doubts
 
     def _has(self, name: str, told: float) -> bool:
         try:
@@ -199,15 +231,11 @@ class TelescopeChoice:
         self._tell_beside()
 
 
-def _line(box: NumberBox, beside: Label) -> Container:
-    """Return a box with what stands beside it."""
+def _line(name: str, label: str, *widgets: Widget) -> Container:
+    """Return widgets side by side."""
+    tooltip = widgets[0].tooltip
     line = Container(
-        name=f"{box.name}_line",
-        widgets=[box, beside],
-        layout="horizontal",
-        labels=False,
-        label=box.label,
-        tooltip=box.tooltip,
+        name=name, widgets=widgets, layout="horizontal", labels=False, label=label, tooltip=tooltip
     )
     line.margins = (0, 0, 0, 0)
     return line

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import napari
-from magicgui.widgets import ComboBox, Container, PushButton
-from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent
-from qtpy.QtWidgets import QFileDialog, QLabel
+from magicgui.widgets import ComboBox
+from matplotlib.figure import Figure
+from qtpy.QtWidgets import QLabel
 
 from napari_lucky.docks.choices import (
     LayerCombo,
@@ -21,15 +20,16 @@ from napari_lucky.docks.choices import (
     run_combo,
     windows_combo,
 )
-from napari_lucky.docks.dock import Dock
+from napari_lucky.docks.form import StepForm
 from napari_lucky.docks.jobs import Work
-from napari_lucky.docks.wavefront_choice import WavefrontChoice
+from napari_lucky.docks.result_dock import ResultDock
+from napari_lucky.docks.telescope_choice import TelescopeChoice
 from napari_lucky.docks.wavefront_view import WavefrontView
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
 from napari_lucky.fits.write import write_text
 from napari_lucky.frames.window import Window
-from napari_lucky.plots.comparison import FIGURES, save_figure
+from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.viewer.from_layers import (
     chain_history,
     frames_of,
@@ -42,20 +42,26 @@ from napari_lucky.viewer.from_layers import (
 from napari_lucky.viewer.messages import show_warning
 from napari_lucky.viewer.wavefront_layers import stacked_window, stacks_of, wavefront_tuple
 from napari_lucky.wavefront.from_stacks import measure_wavefront_stacks
-from napari_lucky.wavefront.job import LESSER, MeasuredWavefront
+from napari_lucky.wavefront.job import LESSER, MeasuredWavefront, wavefront_parameters
 from napari_lucky.wavefront.measure import measure_wavefront
 from napari_lucky.wavefront.output import zernikes_to_csv
 from napari_lucky.wavefront.summary import mode_rows
+from napari_lucky.wavefront.task import WavefrontParameters
 
 RUN, STACKS = "frames of a run", "a pair of stacks"
+OF_FRAMES = ("choice", "seed", "gain", "read_noise_e")
+"""Parameters that say nothing of a pair of stacks."""
 BIASED = (
     "The best frames are those whose turbulence happens to cancel the telescope's own aberration: "
     "the wavefront comes out too small. Use this to see by how much, not to measure."
 )
 
 
-class WavefrontDock(Dock):
+class WavefrontDock(ResultDock):
     """Fit each frame's pair of images; what stays in the mean is the telescope's."""
+
+    stem = "wavefront"
+    of_table = "Write coefficients and errors as CSV"
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         self.source = ComboBox(
@@ -84,7 +90,8 @@ class WavefrontDock(Dock):
         )
         self.focus = _stack_combo(napari_viewer, "focus")
         self.defocus = _stack_combo(napari_viewer, "defocus")
-        self.choice = WavefrontChoice()
+        self.telescope = TelescopeChoice()
+        asked = StepForm("wavefront", tick=False)
         super().__init__(
             napari_viewer,
             "The telescope's static wavefront from the focused and the defocused star: the "
@@ -96,51 +103,23 @@ class WavefrontDock(Dock):
                 self.registration,
                 self.focus,
                 self.defocus,
-                *self.choice.optics,
-                *self.choice.of_frames,
+                *self.telescope.widgets,
+                StepForm("spider"),
+                asked,
             ],
         )
-        self._closed = False
-        self._add_results()
-        for widget in (self.source, self.choice.which, self.choice.vanes):
+        self.warning = QLabel("")
+        self.warning.setWordWrap(True)
+        self.column.insertWidget(self.column.indexOf(self._buttons.native), self.warning)
+        self.view = WavefrontView()
+        self.add_results([self.view])
+        self.result_buttons.native.hide()
+        for widget in (self.source, asked["choice"]):
             widget.changed.connect(self._show_parameters)
         for widget in (self.source, self.image, self.focus):
             widget.changed.connect(self._take_header)
         self._show_parameters()
         self._take_header()
-        self._follow_theme()
-        napari_viewer.events.theme.connect(self._follow_theme)
-
-    def _add_results(self) -> None:
-        self.warning = QLabel("")
-        self.warning.setWordWrap(True)
-        self.column.insertWidget(2, self.warning)  # between the parameters and Run
-        self.table_button = PushButton(
-            text="Save table…", tooltip="Write coefficients and errors as CSV"
-        )
-        self.figure_button = PushButton(text="Save figure…", tooltip="Write it as PNG, PDF or SVG")
-        self.table_button.changed.connect(lambda: self.attempt(self.save_table))
-        self.figure_button.changed.connect(lambda: self.attempt(self.save_figure))
-        self._result_buttons = Container(
-            widgets=[self.table_button, self.figure_button], layout="horizontal", labels=False
-        )
-        self.view = WavefrontView()
-        self.column.addWidget(self.view)
-        self.column.addWidget(self._result_buttons.native)
-        self._result_buttons.native.hide()
-
-    def event(self, event: QEvent) -> bool:
-        """Follow the viewer no longer when the dock is closed."""
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self._closed = True
-            self.viewer.events.theme.disconnect(self._follow_theme)
-        return super().event(event)
-
-    def reset_choices(self, *_: Any) -> None:
-        """Take up layers, and telescopes that were saved elsewhere."""
-        super().reset_choices()
-        if not self._closed:
-            self.choice.telescope.reset()
 
     @property
     def _from_run(self) -> bool:
@@ -153,14 +132,16 @@ class WavefrontDock(Dock):
             widget.visible = run
         for widget in (self.focus, self.defocus):
             widget.visible = not run
-        self.choice.show(run)
-        self.warning.setText(LESSER if not run else BIASED if self.choice.ranked else "")
+        choice = self.forms["wavefront"]["choice"].value
+        self.forms["wavefront"].show_rows(OF_FRAMES, run)
+        self.forms["wavefront"].show_rows(["count"], run and choice != "all")
+        self.warning.setText(LESSER if not run else BIASED if choice == "ranked" else "")
         self.warning.setVisible(bool(self.warning.text()))
 
     def _take_header(self, *_: Any) -> None:
         layer = self.image.value if self._from_run else self.focus.value
         if layer is not None:
-            self.choice.telescope.take_header(layer.metadata.get("header"))
+            self.telescope.take_header(layer.metadata.get("header"))
 
     def run(self) -> None:
         """Measure the wavefront, add its image, and show what it comes to."""
@@ -176,7 +157,7 @@ class WavefrontDock(Dock):
             self.add(wavefront_tuple(measured, title, like=layer))
             yield
             self.view.show_wavefront(measured, title, rows)
-            self._result_buttons.native.show()
+            self.result_buttons.native.show()
             if measured.notes:  # which the view shows
                 show_warning("\n".join(measured.notes))
 
@@ -188,10 +169,11 @@ class WavefrontDock(Dock):
         if layer is None:
             raise LuckyError("Open a run first: a folder of FITS frames, or a cube.")
         frames, history = frames_of(layer), history_of(layer)
-        task = self.choice.task(*self._windows(layer, shifts), layer.metadata.get("header"))
+        header = layer.metadata.get("header")
+        task = self._task(header, *self._windows(layer, shifts))
         task.check(frames.shape)
-        quality, doubts = None, self.choice.telescope.notes
-        if self.choice.ranked:
+        quality, doubts = None, self.telescope.notes
+        if task.choice == "ranked":
             if shifts is None or not has_step("rank")(shifts):
                 raise LuckyError("To choose the best frames, do Frame ranking first.")
             history = chain_history(layer, shifts)
@@ -203,6 +185,9 @@ class WavefrontDock(Dock):
             return MeasuredWavefront(found, history=history, notes=(*doubts, *found.notes))
 
         return layer, measure
+
+    def _task(self, header: Any, focus: Window, defocus: Window) -> WavefrontParameters:
+        return wavefront_parameters(Recipe(None, *self.requests()), header or {}, focus, defocus)
 
     def _windows(self, layer: Any, shifts: Any) -> tuple[Window, Window]:
         """Return the two windows: those drawn, or else those registered with."""
@@ -225,8 +210,8 @@ class WavefrontDock(Dock):
         layer = self.focus.value
         (focus, defocus), notes = stacks_of(layer, self.defocus.value)
         windows = Window.whole(focus.shape), Window.whole(defocus.shape)
-        task = self.choice.task(*windows, None)  # a header tells the noise of a frame, not of this
-        doubts = self.choice.telescope.notes
+        task = self._task(None, *windows)  # a header tells the noise of a frame, not of this
+        doubts = self.telescope.notes
 
         def measure(job: Job) -> MeasuredWavefront:
             found = measure_wavefront_stacks(focus, defocus, task, job=job)
@@ -234,29 +219,20 @@ class WavefrontDock(Dock):
 
         return layer, measure
 
-    def _follow_theme(self, *_: Any) -> None:
-        theme = get_theme(self.viewer.theme)
-        self.view.set_colours(theme.background.as_hex(), theme.text.as_hex())
+    def set_colours(self, background: str, ink: str) -> None:
+        """Draw in other colours from now on."""
+        self.view.set_colours(background, ink)
 
-    def save_table(self) -> None:
-        """Ask where, and write the coefficients."""
-        path, _ = QFileDialog.getSaveFileName(self, "Save table", "zernike.csv", "Table (*.csv)")
-        if path and self.view.measured is not None:
+    def write_table(self, path: Path) -> None:
+        """Write the coefficients."""
+        if self.view.measured is not None:
             text = zernikes_to_csv(self.view.measured.wavefront)
-            write_text(Path(path), text, inputs_of(self.viewer))
+            write_text(path, text, inputs_of(self.viewer))
 
-    def save_figure(self) -> None:
-        """Ask where, and write the plot shown, black on white."""
-        kinds = " ".join(f"*{suffix}" for suffix in FIGURES)
-        path, _ = QFileDialog.getSaveFileName(
-            self, "Save figure", "wavefront.png", f"Figure ({kinds})"
-        )
-        if path:
-            self.view.set_colours("white", "black")
-            try:
-                save_figure(Path(path), self.view.canvas.figure, inputs_of(self.viewer))
-            finally:
-                self._follow_theme()
+    @property
+    def figure(self) -> Figure:
+        """The plot that is shown."""
+        return self.view.canvas.figure
 
 
 def _stack_combo(viewer: napari.Viewer, star: str) -> LayerCombo:

@@ -31,7 +31,7 @@ from napari_lucky.wavefront.plots import (
     draw_wavefront,
 )
 from napari_lucky.wavefront.result import Wavefront
-from napari_lucky.wavefront.summary import COLUMNS, errors_of, sign_note, wavefront_rows
+from napari_lucky.wavefront.summary import COLUMNS, sign_note, wavefront_rows
 
 HEIGHT = 400
 """Pixels that a plot needs."""
@@ -40,7 +40,7 @@ Draw = Callable[[Any, Any], None]
 
 OF_BOTH: dict[str, Draw] = {
     "coefficients": lambda figure, found: draw_coefficients(
-        figure.subplots(), found.coefficients_nm, errors_of(found)
+        figure.subplots(), found.coefficients_nm, found.sigma_nm
     ),
     "wavefront on the pupil": lambda figure, found: draw_wavefront(figure.subplots(), found),
     "measured, model, residual": lambda figure, found: draw_pictures(

@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         "diffraction": "Diffraction diffraction_psf",
-        "pupil": "Spider",
+        "request": "Spider TelescopeRequest",
         "simulation": "simulate_run",
         "telescope": "Telescope",
         "telescope_store": "named_telescope save_telescope saved_telescopes",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import UsageError
-from napari_lucky.optics.plain_number import plain_number
+from napari_lucky.steps.plain_number import plain_number
 
 MIN_SAMPLING, MAX_SAMPLING = 1.0, 1000.0
 _SAMPLES = 4  # a pixel and axis, in the integral over a pixel: exact to 1e-4 of the peak

@@ -8,29 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_lucky.optics.request import Spider
 from napari_lucky.optics.zernikes import zernike
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Spider:
-    """Vanes that hold the secondary mirror.
-
-    Parameters
-    ----------
-    vanes : int
-        How many, evenly spread; each goes from the middle to the rim.
-    width : float
-        Of a vane, over the pupil's diameter.
-    angle_deg : float
-        Of the first vane, from the x axis (right) towards y (down).
-    """
-
-    vanes: int
-    width: float
-    angle_deg: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +56,7 @@ def sample_pupil(
     is_open = (radius <= 0.5) & (radius >= obstruction / 2)
     if spider is not None:
         for vane in range(spider.vanes):
-            angle = math.radians(spider.angle_deg) + 2 * math.pi * vane / spider.vanes
+            angle = math.radians(spider.angle) + 2 * math.pi * vane / spider.vanes
             along = x * math.cos(angle) + y * math.sin(angle)
             across = y * math.cos(angle) - x * math.sin(angle)
             is_open &= ~((along > 0) & (np.abs(across) <= spider.width / 2))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from napari_lucky.errors import UsageError
 from napari_lucky.optics.diffraction import Diffraction
-from napari_lucky.optics.plain_number import plain_number
 from napari_lucky.optics.telescope_sense import SENSE, impossible
+from napari_lucky.steps.plain_number import plain_number
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ from napari_lucky.pipeline.recipe import FIND, Input, ReadShifts, ReadTimes, Rec
 from napari_lucky.registration.find_defocused import find_defocused
 from napari_lucky.registration.find_star import find_star
 from napari_lucky.registration.step import Register
-from napari_lucky.steps.declaration import params
+from napari_lucky.steps.declaration import Request, params
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,7 +260,7 @@ def _same(path: str, other: str) -> bool:
 
 
 INDIFFERENT = ("times", "shifts", "select", "stack", "accept", "output")
-"""Tables of a recipe that no measurement depends on."""
+"""Tables of a recipe that no measurement depends on; nor on what is measured on the results."""
 
 
 def job_key(chain: Chain) -> str:
@@ -276,7 +276,7 @@ def job_key(chain: Chain) -> str:
     recipe = chain.recipe
     _feed(made, (__version__, np.__version__, scipy.__version__))
     for step in recipe.steps:
-        if step.table not in INDIFFERENT:
+        if step.table not in INDIFFERENT and not isinstance(step, Request):
             _feed(made, (step.table, step.kind))
             for name, one in params(type(step)).items():
                 if not one.path and name not in ("start", "stop", "step"):

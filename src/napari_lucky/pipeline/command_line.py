@@ -13,6 +13,8 @@ from napari_lucky.pipeline.recipe import FIND, ReadShifts, Recipe
 from napari_lucky.steps.declaration import NO_PATHS, Param, Step, absolute, params
 from napari_lucky.steps.registry import first_of, has_option, load_steps
 
+LATER = ("spider", "psf", "wavefront")
+"""Tables of a recipe that other commands take."""
 DECIDED = ("register", "rank", "select")
 """Tables of a recipe that have no say where an earlier job's shifts are read."""
 
@@ -55,7 +57,7 @@ def words_of(recipe: Recipe, out: str = "OUT") -> list[str]:
             words.append(f"--{name}={spec if spec == FIND else _list(spec)}")
     for table in load_steps():
         step = recipe.table(table)
-        if table == "input" or step is None:
+        if table == "input" or table in LATER or step is None:
             continue
         if table not in DECIDED or recipe.get(ReadShifts) is None:
             words += _options(step)
@@ -77,14 +79,17 @@ def _options(step: Step) -> list[str]:
     ]
     if step.kind != usual.kind:
         named.insert(0, step.kind)
-    own = [f"{one.option}={_own_text(one, value)}" for one, value in chosen.values() if one.option]
+    own = [_own_option(one, value) for one, value in chosen.values() if one.option]
     if named:
         return [f"--{step.table}={','.join(named)}", *own]
     return [f"--{step.table}", *own] if usual.optional and has_option(step.table) else own
 
 
-def _own_text(one: Param, value: Any) -> str:
-    return _list(value) if one.many and not one.path else _plain(one, value)
+def _own_option(one: Param, value: Any) -> str:
+    if one.type is bool:  # which stands alone
+        return one.option if value else one.option.replace("--", "--no-", 1)
+    text = _list(value) if one.many and not one.path else _plain(one, value)
+    return f"{one.option}={text}"
 
 
 def _text(one: Param, value: Any) -> str:

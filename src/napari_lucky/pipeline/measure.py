@@ -256,7 +256,7 @@ def survey(
     if sampling is None:
         sampling = measure_sampling(frames, focus)
     smooth = sampling.smooth if smooth is None else smooth
-    rank_smooth = sampling.rank_smooth if rank_smooth is None else rank_smooth
+    rank_smooth = sampling.smooth if rank_smooth is None else rank_smooth
     n = frames.shape[0]
     noise = measure_noise(frames, focus, sampling)
     frames = cached(frames)

@@ -166,7 +166,7 @@ def _smoothing_chosen(chain: Chain, focus: Window) -> tuple[Chain, tuple[str, ..
         recipe = recipe.changed(Register, smooth=sampling.smooth)
         uses.append("tracking")
     if recipe[Rank].smooth is None:
-        recipe = recipe.changed(Rank, smooth=sampling.rank_smooth)
+        recipe = recipe.changed(Rank, smooth=sampling.smooth)
         uses.append("ranking")
     return replace(chain, recipe=recipe, sampling=sampling), sampling.tell(
         recipe[Register].kind, *uses

@@ -37,6 +37,12 @@ LostCount = Annotated[int, Field(ge=0, title="count")]
 S = TypeVar("S", bound=Step)
 
 
+def window_spec(given: Any) -> Any:
+    """Return the (y, x, size) of a square window; anything else as it is."""
+    square = isinstance(given, Window) and given.height == given.width
+    return (*given.centre, given.height) if square else given
+
+
 class Input(Step, table="input", place=0):
     """Which frames of which run, and where the stars are."""
 
@@ -75,11 +81,7 @@ class Input(Step, table="input", place=0):
         hand_made=True,
     )
 
-    @field_validator("focus", "defocus", mode="before")
-    @classmethod
-    def _square(cls, given: Any) -> Any:
-        square = isinstance(given, Window) and given.height == given.width
-        return (*given.centre, given.height) if square else given
+    _specs = field_validator("focus", "defocus", mode="before")(window_spec)
 
     @field_validator("where")
     @classmethod

@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "figures": "psf_figures",
         "job": "measure_psf_files",
         "output": "write_figures",
-        "recipe": "PsfRecipe",
+        "recipe": "PsfRecipe PsfRequest",
         "result": "PsfFigures",
         "surface_mesh": "Surface surface_of",
     },

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.errors import LuckyError, UsageError
+from napari_lucky.errors import LuckyError
 from napari_lucky.execution.blocks import blocks_of, map_blocks
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames
@@ -17,11 +17,10 @@ from napari_lucky.frames.window import Window, WindowLike, as_window
 from napari_lucky.imaging.alike import MOST, alike_over
 from napari_lucky.optics.diffraction import DiffractionLike, as_diffraction
 from napari_lucky.psf.figures import Measure
-from napari_lucky.psf.recipe import PsfRecipe
+from napari_lucky.psf.recipe import PsfRecipe, PsfRequest, check_resamples
 from napari_lucky.psf.result import FloatArray, PsfErrors, PsfFigures
 from napari_lucky.stacking.mean import checked
 
-RESAMPLES, MOST_RESAMPLES = 200, 5000
 PARTS, BRIGHTEST = 12, 12
 """Of each side of the window, and those whose light tells over how many frames they are alike."""
 LONGER = 3.0
@@ -42,7 +41,7 @@ def bootstrap_figures(
     diffraction: DiffractionLike | None = None,
     recipe: PsfRecipe = PsfRecipe(),
     near: Window | None = None,
-    resamples: int = RESAMPLES,
+    resamples: int = PsfRequest().resamples,
     seed: int = 0,
     job: Job = QUIET,
 ) -> PsfFigures:
@@ -169,12 +168,6 @@ def _blocks(
             for start in rng.integers(0, span, round(span / side)):
                 drawn += (place - start) % span < side
     return count
-
-
-def check_resamples(resamples: int) -> None:
-    """Raise a `LuckyError` unless so many resamples make sense."""
-    if not 10 <= resamples <= MOST_RESAMPLES:
-        raise UsageError(f"{resamples} resamples cannot be drawn; take 10 to {MOST_RESAMPLES}.")
 
 
 def _means(

@@ -161,7 +161,7 @@ class Measure:
         within = None if ring is None else (self._distance > ring[0]) & (self._distance <= ring[1])
         self._ring = within
         if recipe.aperture is None:
-            self.recipe = replace(self.recipe, aperture=self._bearable(cut, y, x))
+            self.recipe = self.recipe.changed(aperture=self._bearable(cut, y, x))
         aperture = self.recipe.aperture or 0.0
         step = max(self._unit / FINER, 0.5)
         self.radius = np.append(np.arange(0, aperture - step / 2, step), aperture)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.execution.blocks import blocks_of, map_blocks
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.inputs import Inputs, inputs_of_recipe
@@ -20,10 +20,11 @@ from napari_lucky.fits.read_back import is_ours, read_saved
 from napari_lucky.fits.run import open_run
 from napari_lucky.fits.run_notes import run_notes
 from napari_lucky.fits.write import BESIDE, ImageResult, ignore_note
-from napari_lucky.frames.frames import Frames, frames_in
+from napari_lucky.frames.frames import Frames, Subset, frames_in
 from napari_lucky.frames.window import Window
 from napari_lucky.notices import info
 from napari_lucky.optics.diffraction import Diffraction
+from napari_lucky.optics.request import TelescopeRequest, known_telescope
 from napari_lucky.optics.telescope import Telescope
 from napari_lucky.optics.telescope_header import header_doubts, header_telescope
 from napari_lucky.optics.telescope_store import (
@@ -33,11 +34,11 @@ from napari_lucky.optics.telescope_store import (
     telescope_notes,
     telescope_of,
 )
-from napari_lucky.pipeline.recipe import read_recipe
-from napari_lucky.psf.bootstrap import RESAMPLES, check_resamples
+from napari_lucky.pipeline.build import build_chain
+from napari_lucky.pipeline.recipe import Input, Recipe, read_recipe
 from napari_lucky.psf.figures import psf_figures
 from napari_lucky.psf.folders import Circles, measure_folders
-from napari_lucky.psf.recipe import PsfRecipe
+from napari_lucky.psf.recipe import PsfRecipe, PsfRequest
 from napari_lucky.psf.stacks import on_finer, with_errors
 from napari_lucky.psf.table import FigureRow, sentence
 
@@ -63,30 +64,36 @@ class MeasuredImages:
         The files.
     diffraction : Diffraction or None
         The diffraction-limited PSF on the sensor; None where the optics are not known.
-    telescope : Telescope, optional
-        None where not all of it is known.
-    recipe : PsfRecipe
+    telescope : TelescopeRequest or None
+        All that is known of it, the header's figures included; None where the PSF was given.
+    request : PsfRequest
         As asked for; each row has the radii used.
     """
 
     rows: tuple[FigureRow, ...]
     inputs: tuple[str, ...]
     diffraction: Diffraction | None
-    telescope: Telescope | None
-    recipe: PsfRecipe
+    telescope: TelescopeRequest | None
+    request: PsfRequest
+
+
+@dataclass(frozen=True, eq=False)
+class _Opened:
+    """What is measured: saved images, or else frames of a run by their numbers in it."""
+
+    images: Sequence[ImageResult]
+    header: Any
+    frames: Frames | None = None
+    numbers: Sequence[int | None] = ()
+    name: str = ""
+    notes: Sequence[str] = ()
 
 
 def measure_psf_files(
-    paths: Sequence[str | Path],
-    recipe: PsfRecipe = PsfRecipe(),
+    paths: Sequence[str | Path] = (),
+    recipe: Recipe | None = None,
     *,
-    telescope: Mapping[str, float | None] | None = None,
-    diffraction: Diffraction | None = None,
-    window: Window | None = None,
     chosen: slice = slice(None),
-    resamples: int = RESAMPLES,
-    colour: str | None = None,
-    where: str | None = None,
     job: Job = QUIET,
     notify: Callable[[str], None] = ignore_note,
 ) -> MeasuredImages:
@@ -97,24 +104,15 @@ def measure_psf_files(
     paths : sequence of paths
         The folder of results of an earlier job: its focus.fits and long_exposure.fits are
         measured, with errors from the frames of the run they were made of. Or images that this
-        program saved, one a file or several. Or the frames of a run: a folder, a cube, files.
-    recipe : PsfRecipe
-        Aperture, ring, pixel, in pixels of the image; of a drizzled image, of the sensor.
-    telescope : mapping, optional
-        What is known of it (`telescope_of`); the FITS header tells the rest. Without wavelength,
-        focal ratio and pixel there is no Strehl ratio, which is said.
-    diffraction : Diffraction, optional
-        The diffraction-limited PSF instead.
-    window : Window, optional
-        Where on the images the star is.
+        program saved, one a file or several. Or the frames of a run as they are: a folder, a cube,
+        files. None: the recipe's run, calibrated and cleaned as it says, in its focus window.
+    recipe : Recipe, optional
+        Its `PsfRequest` and `TelescopeRequest` are used, with radii in pixels of the sensor; where
+        the paths are a run, its `colour` and `where` as well. That of the folder of results, or
+        else defaults, if not given. The FITS header fills in what is not known of the telescope.
+        Without wavelength, focal ratio and pixel there is no Strehl ratio, which is said.
     chosen : slice
-        Which frames, where they are a run's.
-    resamples : int
-        Of the bootstrap, where there are frames; 0 for no errors.
-    colour : str, optional
-        Of frames in colour; see `open_run`.
-    where : str, optional
-        Only the frames whose headers say so; see `open_run`.
+        Which frames, where the paths are a run.
     job : Job
         Progress, executor, checkpoint; see `Job`.
     notify : callable, optional
@@ -125,31 +123,39 @@ def measure_psf_files(
     LuckyError
         If something given cannot be used, or nothing could be measured.
     """
-    if resamples:
-        check_resamples(resamples)
+    recipe = recipe_of_images(paths) if recipe is None else recipe
     if len(paths) > 1 and all(_is_results(Path(path)) for path in paths):
-        return _measure_several(
-            paths, recipe, telescope or {}, diffraction, window, resamples, job, notify
-        )
+        return _measure_several(paths, recipe, job, notify)
     folder = Path(paths[0]) if len(paths) == 1 else None
-    images, frames, numbers, header = _open(paths, folder, chosen, (colour, where), notify)
-    known: Telescope | None = None
+    request = recipe.get(PsfRequest) or PsfRequest()
+    window, asked, diffraction = request.near, request.recipe, request.diffraction
+    if paths:
+        opened = _open(paths, folder, chosen, recipe.input)
+    else:
+        opened = _open_run_of(recipe, job)
+        window = window or recipe.window("focus")
+    for note in opened.notes:
+        notify(note)
+    telescope: TelescopeRequest | None = None
+    whole: Telescope | None = None
     doubts: tuple[str, ...] = ()
     if diffraction is None:
-        diffraction, known, doubts = optics_for(header, telescope or {})
-    for image in images:
+        given = known_telescope(recipe.get(TelescopeRequest))
+        diffraction, whole, doubts = optics_for(opened.header, given)
+        telescope = complete_telescope(opened.header, given)
+    for image in opened.images:
         (window or Window.whole(image.shape)).check_on(image.shape)
-    shared = _one_aperture(images, frames, numbers, window, diffraction, recipe)
-    if shared is not recipe:
+    shared = _one_aperture(opened, window, diffraction, asked)
+    if shared is not asked:
         px = f"{shared.aperture or 0:.4g} px"
         if diffraction is not None:
             px = f"{(shared.aperture or 0) / diffraction.sampling:.3g} lambda/D ({px})"
         notify(info(f"All were measured with one aperture, {px}."))
-    rows = [_image_row(image, window, diffraction, shared) for image in images]
-    rows += _measure_run(frames, numbers, window, diffraction, shared, str(paths[0]), job)
-    if folder is not None and _is_results(folder) and resamples:
-        rows = with_errors(folder, images, rows, window, resamples, notify, job)
-    rows = [replace(row, telescope=known) for row in rows]
+    rows = [_image_row(image, window, diffraction, shared) for image in opened.images]
+    rows += _measure_run(opened, range(len(opened.numbers)), window, diffraction, shared, job)
+    if folder is not None and _is_results(folder) and request.resamples:
+        rows = with_errors(folder, opened.images, rows, window, request.resamples, notify, job)
+    rows = [replace(row, telescope=whole) for row in rows]
     lost = [row for row in rows if row.figures is None]
     if len(lost) == len(rows):
         raise LuckyError(f"{rows[0].title}: {rows[0].why}")
@@ -165,39 +171,31 @@ def measure_psf_files(
             f"lambda F#/pixel is {diffraction.sampling:.3g}: under 2 the pixels do not tell the "
             "peak between them, and the Strehl ratio depends on where the star is on its pixel."
         )
-    return MeasuredImages(tuple(rows), tuple(map(str, paths)), diffraction, known, recipe)
+    inputs = tuple(map(str, paths or recipe.input.frames))
+    return MeasuredImages(tuple(rows), inputs, diffraction, telescope, request)
 
 
 def _measure_several(
-    paths: Sequence[str | Path],
-    recipe: PsfRecipe,
-    telescope: Mapping[str, float | None],
-    diffraction: Diffraction | None,
-    window: Window | None,
-    resamples: int,
-    job: Job,
-    notify: Callable[[str], None],
+    paths: Sequence[str | Path], recipe: Recipe, job: Job, notify: Callable[[str], None]
 ) -> MeasuredImages:
-    """Measure the stacks of several jobs, with errors, at one aperture for all."""
+    """Measure the stacks of several jobs, with errors, at one aperture for all.
+
+    Where the recipe says nothing of the telescope, each job's own recipe does.
+    """
+    request = recipe.get(PsfRequest) or PsfRequest()
     made: dict[Path, MeasuredImages] = {}
 
     def measure(
         folder: Path, circles: Circles | None, errors: bool, told: Callable[[str], None]
     ) -> Sequence[FigureRow]:
-        by = recipe if circles is None else with_circles(recipe, circles)
-        made[folder] = measure_psf_files(
-            [folder],
-            by,
-            telescope=telescope,
-            diffraction=diffraction,
-            window=window,
-            resamples=resamples if errors else 0,
-            job=job,
-            notify=told,
-        )
+        by = request if circles is None else with_circles(request, circles)
+        by = by if errors else by.changed(resamples=0)
+        known = recipe.get(TelescopeRequest) or recipe_of_images([folder]).get(TelescopeRequest)
+        asked = Recipe(None, by, *([] if known is None else [known]))
+        made[folder] = measure_psf_files([folder], asked, job=job, notify=told)
         return made[folder].rows
 
-    rows = measure_folders(paths, measure, one_aperture=recipe.aperture is None, notify=notify)
+    rows = measure_folders(paths, measure, one_aperture=request.aperture is None, notify=notify)
     if all(row.figures is None for row in rows):
         raise LuckyError(f"{rows[0].title}: {rows[0].why}")
     optics = {one.diffraction for one in made.values()}
@@ -207,24 +205,27 @@ def _measure_several(
         tuple(map(str, paths)),
         optics.pop() if len(optics) == 1 else None,
         scopes.pop() if len(scopes) == 1 else None,
-        recipe,
+        request,
     )
 
 
-def with_circles(recipe: PsfRecipe, circles: Circles) -> PsfRecipe:
-    """Return a recipe with these radii, but for a ring or a background that was given."""
+def with_circles(request: PsfRequest, circles: Circles) -> PsfRequest:
+    """Return a request with these radii, but for a ring or a background that was given."""
     aperture, ring = circles
-    if recipe.ring is not None or recipe.background is not None:
-        ring = recipe.ring
-    return replace(recipe, aperture=aperture, ring=ring)
+    if request.ring is not None or request.background is not None:
+        ring = request.ring
+    return request.changed(aperture=aperture, ring=ring)
 
 
 def figures_of_folder(
     folder: Path, telescope: Mapping[str, float | None], circles: Circles | None
 ) -> tuple[FigureRow, ...]:
     """Return the figures of a job's stacks, without errors."""
-    by = PsfRecipe() if circles is None else with_circles(PsfRecipe(), circles)
-    return measure_psf_files([folder], by, telescope=telescope, resamples=0).rows
+    plain = PsfRequest(resamples=0)
+    by = plain if circles is None else with_circles(plain, circles)
+    figures: dict[str, Any] = dict(telescope)
+    known = [TelescopeRequest(**figures)] if figures else []
+    return measure_psf_files([folder], Recipe(None, by, *known)).rows
 
 
 def optics_for(
@@ -251,6 +252,23 @@ def optics_for(
     )
 
 
+def complete_telescope(header: Any, given: Mapping[str, float | None]) -> TelescopeRequest:
+    """Return a telescope's figures, those of a header included."""
+    told = header_telescope(header)
+    known = known_optics(told, given, needed=())
+    if "obstruction" not in {**told, **given}:
+        known.pop("obstruction")  # it is no more than assumed
+    figures: dict[str, Any] = {name: float(value) for name, value in known.items()}
+    return TelescopeRequest(**figures)
+
+
+def recipe_of_images(paths: Sequence[str | Path]) -> Recipe:
+    """Return the recipe that a folder of results holds; for other images all is as by default."""
+    if len(paths) == 1 and _is_results(folder := Path(paths[0])):
+        return read_recipe(folder / "recipe.toml")
+    return Recipe()
+
+
 def inputs_of_images(paths: Sequence[str | Path]) -> Inputs:
     """Return what is read to measure images: of a job's results, what the job read as well."""
     files: list[str | Path] = list(paths)
@@ -273,21 +291,14 @@ def _is_results(path: Path) -> bool:
     return all(os.path.isfile(path / name) for name in ("recipe.toml", "frames.csv"))
 
 
-def _open(
-    paths: Sequence[str | Path],
-    folder: Path | None,
-    chosen: slice,
-    choice: tuple[str | None, str | None],
-    notify: Callable[[str], None],
-) -> tuple[list[ImageResult], Frames | None, NDArray[np.intp], Any]:
-    """Return saved images, or the frames of a run and their numbers; and a header."""
-    none = np.array([], np.intp)
+def _open(paths: Sequence[str | Path], folder: Path | None, chosen: slice, given: Input) -> _Opened:
+    """Open saved images, or the frames of a run."""
     if folder is not None and _is_results(folder):
         files = [folder / f"{name}.fits" for name in STACKS]
         images = [_first_image(file) for file in files if os.path.isfile(file)]
         if not images:
             raise LuckyError(f"{folder}: these results hold neither {' nor '.join(STACKS)}.")
-        return images, None, none, images[0].header
+        return _Opened(images, images[0].header)
     files = [Path(path) for path in paths]
     if all(os.path.isfile(file) and is_ours(file) for file in files):
         images = [
@@ -296,13 +307,21 @@ def _open(
             for number, image in enumerate(_images(file))
         ]
         if images:
-            return images, None, none, images[0].header
-    colour, where = choice
-    run = open_run(paths, colour, where=where)
-    for text in run_notes(run):
-        notify(text)
-    numbers = frames_in(run.shape[0], chosen)
-    return [], run, numbers, run.header
+            return _Opened(images, images[0].header)
+    run = open_run(paths, given.colour, where=given.where)
+    index = frames_in(run.shape[0], chosen)
+    numbers = [None] if run.shape[0] == 1 else index.tolist()
+    name = Path(paths[0]).name or str(paths[0])
+    return _Opened([], run.header, Subset(run, index), numbers, name, run_notes(run))
+
+
+def _open_run_of(recipe: Recipe, job: Job) -> _Opened:
+    """Open the frames of a recipe's run, calibrated and cleaned."""
+    if not recipe.input.frames:
+        raise UsageError("There is nothing to measure: the recipe names no frames.")
+    chain = build_chain(recipe, job=job)
+    name = Path(recipe.input.frames[0]).name
+    return _Opened([], chain.header, chain.frames, chain.chosen.tolist(), name, chain.notes)
 
 
 def _images(file: Path) -> list[ImageResult]:
@@ -337,9 +356,7 @@ def _told_cautions(rows: Sequence[FigureRow]) -> list[str]:
 
 
 def _one_aperture(
-    images: Sequence[ImageResult],
-    frames: Frames | None,
-    numbers: NDArray[np.intp],
+    opened: _Opened,
     window: Window | None,
     diffraction: Diffraction | None,
     recipe: PsfRecipe,
@@ -351,10 +368,11 @@ def _one_aperture(
     """
     if recipe.aperture is not None:
         return recipe
+    images, n = opened.images, len(opened.numbers)
     rows = [(_image_row(image, window, diffraction, recipe), image.scale) for image in images]
-    if frames is not None and len(numbers) > 1:
-        some = numbers[np.linspace(0, len(numbers) - 1, min(PILOTS, len(numbers))).astype(int)]
-        made = _measure_run(frames, some, window, diffraction, recipe, "", QUIET)
+    if n > 1:
+        some = np.linspace(0, n - 1, min(PILOTS, n)).astype(int).tolist()
+        made = _measure_run(opened, some, window, diffraction, recipe, QUIET)
         rows += [(row, 1.0) for row in made]
     if len(rows) < 2:
         return recipe
@@ -368,10 +386,10 @@ def _one_aperture(
     )
     if not found:
         return recipe
-    aperture, ring, scale = found[0 if frames is None else len(found) // 2]
+    aperture, ring, scale = found[0 if images else len(found) // 2]
     if ring is not None:
         ring = (ring[0] / scale, ring[1] / scale)
-    return replace(recipe, aperture=aperture, ring=ring)
+    return recipe.changed(aperture=aperture, ring=ring)
 
 
 def _image_row(
@@ -412,18 +430,17 @@ def _row(
 
 
 def _measure_run(
-    frames: Frames | None,
-    numbers: NDArray[np.intp],
+    opened: _Opened,
+    places: Sequence[int],
     window: Window | None,
     diffraction: Diffraction | None,
     recipe: PsfRecipe,
-    source: str,
     job: Job,
 ) -> list[FigureRow]:
-    """Measure each frame of a run."""
-    if frames is None:
+    """Measure frames of a run, by their places among those opened."""
+    if opened.frames is None:
         return []
-    name, run = Path(source).name or source, frames
+    run, name = opened.frames, opened.name
     near = window or Window.whole(run.shape)
     near.check_on(run.shape)
     # circles around a star at the window's edge reach half a window beyond it
@@ -433,19 +450,17 @@ def _measure_run(
     inside = Window(near.y0 - seen.y0, near.x0 - seen.x0, near.height, near.width)
 
     def measure(block: slice) -> list[FigureRow]:
-        pixels = run.read(numbers[block], seen)
+        some = places[block]
+        pixels = run.read(np.array(some, np.intp), seen)
         return [
-            _moved(_row(name, int(number), image, inside, diffraction, recipe), seen)
-            for number, image in zip(numbers[block], pixels, strict=True)
+            _moved(_row(name, opened.numbers[k], image, inside, diffraction, recipe), seen)
+            for k, image in zip(some, pixels, strict=True)
         ]
 
-    blocks = blocks_of(len(numbers), seen.height * seen.width)
-    rows = [
+    blocks = blocks_of(len(places), seen.height * seen.width)
+    return [
         row for made in map_blocks(measure, blocks, what="PSF figures", job=job) for row in made
     ]
-    if run.shape[0] == 1:
-        rows = [replace(row, frame=None) for row in rows]
-    return rows
 
 
 def _moved(row: FigureRow, seen: Window) -> FigureRow:

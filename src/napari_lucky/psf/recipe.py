@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from pydantic import field_validator, model_validator
 
 from napari_lucky.errors import UsageError
-from napari_lucky.optics.plain_number import plain_number
+from napari_lucky.frames.window import Window
+from napari_lucky.optics.diffraction import MAX_SAMPLING, Diffraction
+from napari_lucky.pipeline.recipe import WindowSpec, window_spec
+from napari_lucky.steps.declaration import Request, param
 
 APERTURES = {16: 0.02, 12: 0.05, 8: 0.05, 6: 0.15, 4: 0.25, 3: math.inf}
 """Radii of default apertures in lambda/D, and the noise of the flux over which the next one is
@@ -19,62 +24,75 @@ in pixels at least."""
 SPARE = 0.85
 """Of half the window: what is beyond is left to the star's place, so that the aperture does not
 depend on it."""
+FEWEST_RESAMPLES, MOST_RESAMPLES = 10, 5000
+LEAST_WIDTH = 1.0
+"""Pixels that a ring is wide at least."""
 
 
-@dataclass(frozen=True)
-class PsfRecipe:
+class PsfRecipe(Request):
     """How the figures of a PSF are measured; without it a Strehl ratio says little.
 
-    Parameters
-    ----------
-    aperture : float, optional
-        Radius of the circle whose light is the flux, in pixels. If None, the largest of 16, 12,
-        8, 6, 4 and 3 lambda/D for which the window is large enough, and in whose light the noise
-        is bearable: the same for all images of one kind, wherever in the window the star is.
-    ring : (float, float), optional
-        Inner and outer radius of the ring whose mean is the background, in pixels. If None, from
-        the largest aperture that the window holds, a quarter of that radius wide; from an
-        aperture that was given, an eighth of it wide.
-    background : float, optional
-        ADU a pixel, where it is known; then there is no ring.
-    integration : float
-        Side of the square that a pixel integrates over, in pixels of the image; 0 for none.
-
-    Raises
-    ------
-    LuckyError
-        If one of them makes no sense.
+    See `napari_lucky.psf_figures`.
     """
 
-    aperture: float | None = None
-    ring: tuple[float, float] | None = None
-    background: float | None = None
-    integration: float = 1.0
+    aperture: float | None = param(
+        None,
+        "Radius of the circle whose light is the flux; the largest of 16, 12, 8, 6, 4 and 3 λ/D "
+        "that the window has room for and in which the noise is bearable, if not given.",
+        "px",
+        empty="auto",
+        option="--aperture",
+        ge=1,
+    )
+    ring: tuple[float, float] | None = param(
+        None,
+        "Inner and outer radius of the ring whose mean is the background; around the aperture if "
+        "not given.",
+        "px",
+        "ring",
+        empty="auto",
+        option="--ring",
+        strict=False,
+    )
+    background: float | None = param(
+        None,
+        "The background where it is known, such as 0; then there is no ring.",
+        "ADU",
+        empty="by ring",
+        option="--level",
+    )
+    integration: float = param(
+        1.0,
+        "Side of the square that a pixel integrates over; 0 for none.",
+        "px",
+        step=0.5,
+        option="--integration",
+        ge=0,
+        le=10,
+    )
 
-    def __post_init__(self) -> None:
-        for name, unit in (("aperture", "pix"), ("background", "adu"), ("integration", "pix")):
-            if (given := getattr(self, name)) is not None:
-                object.__setattr__(self, name, plain_number(given, unit, name))
-        if self.aperture is not None and not 1 <= self.aperture < math.inf:
-            raise UsageError(f"The aperture's radius is {self.aperture} pixels; it must be over 1.")
+    @model_validator(mode="after")
+    def _ring_makes_sense(self) -> Self:
         if self.ring is not None:
             inner, outer = self.ring
-            if not 0 < inner < inner + 1 <= outer < math.inf:
+            if not 0 < inner < inner + LEAST_WIDTH <= outer:
                 raise UsageError(
                     f"The background ring is from {inner:g} to {outer:g} pixels; the outer radius "
                     "must be at least 1 px over the inner one."
                 )
             if self.background is not None:
                 raise UsageError("A background that is known needs no ring; give one of the two.")
-        if self.background is not None and not math.isfinite(self.background):
-            raise UsageError(f"The background is {self.background} ADU; give a number.")
-        if not 0 <= self.integration <= 10:
-            raise UsageError(
-                f"A pixel integrates over {self.integration} pixels; it must be 0 to 10. (The "
-                "pixel's size in um belongs to the telescope.)"
-            )
+        return self
 
-    def resolved(self, room: float, unit: float, most: float = math.inf) -> PsfRecipe:
+    def changed(self, **values: Any) -> Self:
+        """Return a copy with other values; ring and background replace each other."""
+        if values.get("background") is not None:
+            values = {"ring": None} | values
+        if values.get("ring") is not None:
+            values = {"background": None} | values
+        return super().changed(**values)
+
+    def resolved(self, room: float, unit: float, most: float = math.inf) -> Self:
         """Return the recipe with its radii filled in.
 
         Parameters
@@ -113,9 +131,90 @@ class PsfRecipe:
                 f"and the background ring need {needed:.4g}. Make them smaller, take a larger "
                 "image, or, if that peak is not the star, say in which window the star is."
             )
-        return replace(self, aperture=float(aperture), ring=ring)
+        return self.changed(aperture=float(aperture), ring=ring)
 
 
 def _inside_ring(radius: float) -> float:
     """Return the largest aperture whose ring ends at a radius."""
     return min(radius / (1 + RING), radius - LEAST_RING)
+
+
+class PsfRequest(PsfRecipe, table="psf", place=230, optional=True):
+    """Measure Strehl ratio, FWHM, encircled energy and profile of a star's image.
+
+    Strehl ratio = ((max I − b) / F) / ((max P − b_P) / F_P), with b the background, F the light in
+    the aperture over it, and P the diffraction-limited PSF, measured alike (Roberts et al. 2004,
+    Proc. SPIE 5490, 504); see `napari_lucky.psf_figures`. Errors are from a bootstrap over the
+    frames of a stack (Efron 1979). Compare only Strehl ratios of one aperture in λ/D; where a halo
+    is wider than the aperture, they come out too great.
+    """
+
+    sampling: float | None = param(
+        None,
+        "Pixels per λ/D (λ F#/pixel) of the diffraction-limited PSF, instead of the telescope.",
+        "px",
+        hand_made=True,
+        ge=1,
+        le=MAX_SAMPLING,
+    )
+    obstruction: float | None = param(
+        None,
+        "Diameter of the central obstruction over the pupil's, beside the sampling; 0 if not "
+        "given.",
+        hand_made=True,
+        ge=0,
+        lt=1,
+    )
+    window: WindowSpec | None = param(
+        None,
+        "Where on the image the star is: centre (y, x) and side; the brightest star of all if not "
+        "given.",
+        "px",
+        option="--window",
+        hand_made=True,
+        strict=False,
+    )
+    resamples: int = param(
+        200,
+        "Stacks of frames drawn with replacement, whose scatter is the error of a stack; 0 for the "
+        "errors of the noise alone, else 10 and more.",
+        option="--bootstrap",
+        step=10,
+        ge=0,
+        le=MOST_RESAMPLES,
+    )
+
+    _window_spec = field_validator("window", mode="before")(window_spec)
+
+    @model_validator(mode="after")
+    def _enough_resamples(self) -> Self:
+        if self.resamples:
+            check_resamples(self.resamples)
+        if self.window is not None:
+            Window.centred(*self.window)
+        return self
+
+    @property
+    def diffraction(self) -> Diffraction | None:
+        """The diffraction-limited PSF, if it is given instead of the telescope."""
+        return (
+            None if self.sampling is None else Diffraction(self.sampling, self.obstruction or 0.0)
+        )
+
+    @property
+    def near(self) -> Window | None:
+        """Where on the image the star is, if that is given."""
+        return None if self.window is None else Window.centred(*self.window)
+
+    @property
+    def recipe(self) -> PsfRecipe:
+        """Aperture, ring and pixel alone."""
+        return PsfRecipe(**{name: getattr(self, name) for name in PsfRecipe.model_fields})
+
+
+def check_resamples(resamples: int) -> None:
+    """Raise a `LuckyError` unless there is a sensible number of resamples."""
+    if not FEWEST_RESAMPLES <= resamples <= MOST_RESAMPLES:
+        raise UsageError(
+            f"{resamples} resamples of the frames; give {FEWEST_RESAMPLES} to {MOST_RESAMPLES}."
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,8 +32,7 @@ def on_finer(
     if scale == 1:
         return diffraction, recipe
     finer = diffraction and replace(diffraction, sampling=diffraction.sampling * scale)
-    return finer, replace(
-        recipe,
+    return finer, recipe.changed(
         aperture=None if recipe.aperture is None else recipe.aperture * scale,
         ring=None if recipe.ring is None else (recipe.ring[0] * scale, recipe.ring[1] * scale),
         integration=recipe.integration * scale,
@@ -83,7 +82,7 @@ def stacked_frames(
 
 def with_errors(
     folder: Path,
-    images: list[ImageResult],
+    images: Sequence[ImageResult],
     rows: list[FigureRow],
     window: Window | None,
     resamples: int,

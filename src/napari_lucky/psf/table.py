@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from napari_lucky._version import __version__
+from napari_lucky.optics.request import TelescopeRequest
 from napari_lucky.optics.telescope import Telescope
+from napari_lucky.psf.recipe import PsfRequest
 from napari_lucky.psf.result import PsfErrors, PsfFigures
 from napari_lucky.text import cell, csv_line
 
@@ -271,19 +273,11 @@ def tell_row(row: FigureRow) -> str:
 
 
 def figures_to_toml(
-    inputs: Sequence[str], recipe: Any, telescope: Telescope | None, diffraction: Any
+    inputs: Sequence[str], request: PsfRequest, telescope: TelescopeRequest | None
 ) -> str:
-    """Return how figures were measured as TOML: images, recipe as asked for, telescope."""
+    """Return how figures were measured, as a recipe that measures these images so again."""
     import tomli_w
 
-    asked = {name: value for name, value in asdict(recipe).items() if value is not None}
-    sections: dict[str, Any] = {
-        "napari-lucky": {"version": __version__},
-        "input": {"images": list(inputs)},
-        "recipe": {n: list(v) if isinstance(v, tuple) else v for n, v in asked.items()},
-    }
-    if diffraction is not None:
-        sections["diffraction"] = asdict(diffraction)
-    if telescope is not None:
-        sections["telescope"] = asdict(telescope)
-    return tomli_w.dumps(sections)
+    told = {"version": __version__, "images": list(inputs)}
+    steps = [step for step in (telescope, request) if step is not None]
+    return tomli_w.dumps({"napari-lucky": told} | {step.table: step.values() for step in steps})

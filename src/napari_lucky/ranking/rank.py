@@ -104,7 +104,7 @@ def rank(
     check_metric(metric, diffraction)
     focus.check_on(frames.shape, "focus window")
     if smooth is None:
-        smooth = measure_sampling(frames, focus).rank_smooth
+        smooth = measure_sampling(frames, focus).smooth
     check_smooth(smooth)
     if shifts is not None:
         frames = followed(frames, moves_of(shifts, focus, reference, frames.shape))

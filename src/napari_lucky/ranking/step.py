@@ -31,6 +31,7 @@ class Rank(Step, table="rank", place=80):
         "if not given.",
         "px",
         "smoothing",
+        empty="auto",
         option="--rank-smooth",
         step=0.5,
         ge=0,

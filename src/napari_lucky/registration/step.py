@@ -95,6 +95,7 @@ class Register(Step, table="register", place=70, kinds=True, default="brightest"
         "frames, if not given; 0 for none.",
         "px",
         "smoothing",
+        empty="auto",
         option="--smooth",
         step=0.5,
         ge=0,

@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 
 from napari_lucky.errors import UsageError
 from napari_lucky.frames.history import Record
+from napari_lucky.steps.plain_number import plain_number
 from napari_lucky.text import readable
 
 NO_PATHS = ("mean", "auto")
@@ -84,12 +85,12 @@ class Step(BaseModel):
         default: str = "",
         **_: Any,
     ) -> None:
-        from napari_lucky.steps.registry import add_step
-
         if table:
             cls.table, cls.place, cls.optional, cls.default = table, place, optional, default
         cls.kind = kind
-        if cls.table and not kinds:
+        if (table or kind) and not kinds:
+            from napari_lucky.steps.registry import add_step
+
             add_step(cls)
 
     @model_validator(mode="before")
@@ -148,12 +149,36 @@ class Step(BaseModel):
         return Record(self.table, self.values(), inputs or {}, facts or {})
 
 
+class Request(Step):
+    """What `process` does not do: a recipe keeps it for what is measured on the results.
+
+    Numbers may be quantities with a unit, such as `633 * astropy.units.nm`.
+    """
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_numbers(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        found = {
+            name: plain_number(values[name], UNITS.get(one.unit, one.unit), name)
+            for name, one in params(cls).items()
+            if hasattr(values.get(name), "to_value")
+        }
+        return values | found
+
+
+UNITS = {"px": "pix", "ADU": "adu", "°": "deg"}
+"""Units as astropy writes them."""
+
+
 def param(
     default: Any,
     text: str,
     unit: str = "",
     label: str = "",
     *,
+    empty: str = "none",
     step: float = 1.0,
     choices: Callable[[], Sequence[Any]] | None = None,
     option: str = "",
@@ -173,6 +198,9 @@ def param(
         Such as "px" or "σ".
     label : str
         In forms; the field's name if empty.
+    empty : str
+        What stands for a value that is left open, in a form and as a word of an option: "auto" if
+        it is found then.
     step : float
         By how much an arrow of its box changes it.
     choices : callable, optional
@@ -188,6 +216,7 @@ def param(
     """
     shown: dict[str, Any] = {
         "unit": unit,
+        "empty": empty,
         "step": step,
         "choices": choices,
         "option": option,
@@ -211,6 +240,7 @@ class Param:
     step: float = 1.0
     choose: Callable[[], Sequence[Any]] | None = None
     nullable: bool = False
+    empty: str = "none"
     option: str = ""
     path: bool = False
     hand_made: bool = False
@@ -249,7 +279,8 @@ class Param:
         words = {float: "a number", int: "a whole number", bool: "true or false"}
         signs = {"gt": "over", "ge": "from", "lt": "under", "le": "to"}
         bounds = [f"{signs[k]} {v:g}" for k, v in self.limits.items()]
-        return " ".join([words.get(self.type, "text"), *bounds, *filter(None, [self.unit])])
+        unit = self.unit and (self.unit if bounds else f"in {self.unit}")
+        return " ".join([words.get(self.type, "text"), *bounds, *filter(None, [unit])])
 
 
 def absolute(path: Any) -> Any:
@@ -288,8 +319,7 @@ def _param(name: str, field: FieldInfo) -> Param:
         "limits": {k: getattr(m, k) for m in field.metadata for k in LIMITS if hasattr(m, k)},
         "step": shown.get("step", 1.0),
         "choose": shown.get("choices"),
-        **{key: shown.get(key, False) for key in ("path", "hand_made")},
-        "option": shown.get("option", ""),
+        **{key: shown[key] for key in ("empty", "option", "path", "hand_made") if key in shown},
     }
     if get_origin(kind) in (Union, types.UnionType):
         parts = [FieldInfo.from_annotation(a) for a in get_args(kind) if a is not type(None)]

@@ -45,7 +45,7 @@ def option_values(table: str, text: str, last: Step | None = None) -> dict[str, 
         given["method"] = items.pop(0).removeprefix("method=")
     model = kinds.get(given.get("method", last.kind if last else ""), first_of(table))
     known, shared = params(model), shared_names(table) if "" not in kinds else set()
-    order = [one for one in known.values() if one.option or not one.hand_made]
+    order = [one for one in known.values() if one.option or not one.many]
     order.sort(key=lambda one: (bool(one.option), one.name in shared))
     for item in items:
         name, equals, value = item.partition("=")
@@ -80,9 +80,9 @@ def changed_step(table: str, given: Mapping[str, Any], last: Step | None) -> Ste
 def plain_value(param: Param | None, text: str) -> Any:
     """Return what a text means, as in TOML: 1 is a count, and 1.0 a fraction.
 
-    "auto", "none" and "off" leave a value open where that may be.
+    "auto", "none" and "off" leave a value open where that may be, as does the word that forms show.
     """
-    if param is not None and param.nullable and text in ("auto", "none", OFF):
+    if param is not None and param.nullable and text in ("auto", "none", OFF, param.empty):
         return None
     if param is not None and param.type is str:
         return text

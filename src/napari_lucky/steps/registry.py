@@ -10,11 +10,14 @@ from pkgutil import iter_modules
 from typing import Any
 
 from napari_lucky.errors import UsageError
-from napari_lucky.steps.declaration import Param, Step, params, quoted
+from napari_lucky.steps.declaration import Param, Request, Step, params, quoted
 
 STEPS: dict[str, dict[str, type[Step]]] = {}
 """Table → kind → model; a step that is done in one way has the kind ""."""
-HOMES = ("calibration.step", "cleaning", "registration", "ranking", "stacking", "pipeline.recipe")
+HOMES = (
+    *("calibration.step", "cleaning", "registration", "ranking", "stacking", "pipeline.recipe"),
+    *("optics.request", "psf.recipe", "wavefront.request"),
+)
 """Modules that declare steps, and rooms whose modules do: a new file in one of these is a new step,
 kind or metric."""
 
@@ -36,6 +39,11 @@ def load_steps() -> dict[str, dict[str, type[Step]]]:
         for module in iter_modules(getattr(room, "__path__", ())):
             import_module(f"{room.__name__}.{module.name}")
     return STEPS
+
+
+def requests() -> tuple[str, ...]:
+    """Return the tables of what is measured on the results, which `process` does not do."""
+    return tuple(table for table in load_steps() if issubclass(first_of(table), Request))
 
 
 def first_of(table: str) -> type[Step]:
@@ -90,10 +98,11 @@ def own_options() -> dict[str, tuple[str, Param]]:
 
 
 def has_option(table: str) -> bool:
-    """Return whether a step has an option with its name.
+    """Return whether a step has an option with its name, which takes all its parameters.
 
-    The input has none; nor has a step whose only parameter has an option of its own.
+    The input has none; nor has a step one of whose parameters has that option for its own, or
+    whose only parameter has another.
     """
     kinds = list(STEPS[table].values())
-    only = [one.option for one in params(kinds[0]).values()] if len(kinds) == 1 else []
-    return table != "input" and not (len(only) == 1 and only[0])
+    own = [one.option for one in params(kinds[0]).values()] if len(kinds) == 1 else []
+    return table != "input" and f"--{table}" not in own and not (len(own) == 1 and own[0])

@@ -29,7 +29,7 @@ def sentences(model: type[Step], values: Mapping[str, Any], error: ValidationErr
     """Return a sentence for each parameter that is wrong: what was given, what is allowed."""
     known = params(model)
     said: dict[str, str] = {}
-    at = " ".join(filter(None, [model.table, model.kind]))
+    at = " ".join(filter(None, [model.table, model.kind])) or model.__name__
     for one in error.errors(include_url=False):
         name = str(one["loc"][0]) if one["loc"] else ""
         if one["type"] == "extra_forbidden":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -17,7 +17,7 @@ from napari_lucky.frames.window import Window
 from napari_lucky.wavefront.frame_fit import Fitted, Floats, Prior, fitted_images
 from napari_lucky.wavefront.observe import measure_noise, observe
 from napari_lucky.wavefront.pair_model import bins_for, make_pair_model
-from napari_lucky.wavefront.result import OpenPupil, Pictures, open_pupil
+from napari_lucky.wavefront.result import Pictures, PupilWavefront
 from napari_lucky.wavefront.search import TIGHT, refit, search
 from napari_lucky.wavefront.static import DEFOCUS_SPREAD, LOOSE_TILT, static_variance
 from napari_lucky.wavefront.task import WavefrontParameters
@@ -30,7 +30,7 @@ BLURS = 9
 
 
 @dataclass(frozen=True, eq=False)
-class StackWavefront:
+class StackWavefront(PupilWavefront):
     """The wavefront that a pair of stacks tells.
 
     Attributes
@@ -38,7 +38,7 @@ class StackWavefront:
     task : WavefrontParameters
     coefficients_nm : ndarray, (k,)
         Noll 4 and on, nm rms.
-    formal_sigma_nm : ndarray, (k,)
+    sigma_nm : ndarray, (k,)
         Errors from the noise alone; the turbulence left is not in them.
     blur_px : float
         Standard deviation of the fitted Gaussian blur, px of the sensor.
@@ -48,33 +48,15 @@ class StackWavefront:
         Weighted squares of the residuals over their number.
     pictures : Pictures
         Stacks and model.
-    pupil : OpenPupil
-        Gives rms, Strehl ratio and image of coefficients.
     """
 
     task: WavefrontParameters
     coefficients_nm: Floats
-    formal_sigma_nm: Floats
+    sigma_nm: Floats
     blur_px: float
     defocus_waves: float
     chi2: float
     pictures: Pictures
-    pupil: OpenPupil
-
-    @property
-    def rms_nm(self) -> float:
-        """Rms wavefront error over the open pupil, nm."""
-        return self.pupil.rms(self.coefficients_nm)
-
-    @property
-    def strehl(self) -> float:
-        """Strehl ratio that the wavefront alone would leave."""
-        return self.pupil.strehl(self.coefficients_nm / self.task.nm_per_rad)
-
-    @property
-    def image_nm(self) -> NDArray[np.float32]:
-        """The wavefront on the pupil, nm; NaN where it is shut."""
-        return self.pupil.image(self.coefficients_nm)
 
 
 @one_blas_thread()
@@ -106,7 +88,7 @@ def measure_wavefront_stacks(
     windows = (Window.whole(focus.shape), Window.whole(defocus.shape))
     wide = max(focus.shape[0], defocus.shape[0]), focus.shape[1] + defocus.shape[1]
     beside = Window(0, focus.shape[1], *defocus.shape)
-    replace(task, focus=windows[0], defocus=beside, choice="all").check((1, *wide))
+    task.changed(focus=windows[0], defocus=beside, choice="all").check((1, *wide))
     last = max(STACK_FITTED, min(task.modes, STACK_FITTED))
     bins, sampling = bins_for(task.sampling), task.sampling
     noise = measure_noise(
@@ -158,7 +140,6 @@ def measure_wavefront_stacks(
         float(fitted.x[-1]),
         fitted.chi2,
         Pictures(0, bins, (seen[0], seen[1]), (as_float32(pictures[0]), as_float32(pictures[1]))),
-        open_pupil(task, told),
     )
 
 

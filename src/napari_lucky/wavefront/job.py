@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from napari_lucky.fits.run import open_run
 from napari_lucky.frames.frames import as_float32
 from napari_lucky.frames.history import History, stack_scale
 from napari_lucky.frames.window import Window
+from napari_lucky.optics.request import Spider, TelescopeRequest, known_telescope
 from napari_lucky.optics.telescope_header import header_telescope
 from napari_lucky.optics.telescope_store import known_optics, telescope_notes
 from napari_lucky.pipeline.build import build_chain
@@ -28,6 +29,7 @@ from napari_lucky.steps.declaration import NO_PATHS
 from napari_lucky.wavefront.from_stacks import StackWavefront, measure_wavefront_stacks
 from napari_lucky.wavefront.measure import measure_wavefront
 from napari_lucky.wavefront.observe import noise_from_header
+from napari_lucky.wavefront.request import WavefrontRequest
 from napari_lucky.wavefront.result import Wavefront
 from napari_lucky.wavefront.task import WavefrontParameters, defocus_waves
 
@@ -71,61 +73,52 @@ class MeasuredWavefront:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class WavefrontRequest:
-    """What is asked for, before the header has told the rest.
+def wavefront_parameters(
+    recipe: Recipe, header: Any, focus: Window, defocus: Window
+) -> WavefrontParameters:
+    """Return what a wavefront is measured with: what a recipe asks for, and a header fills in.
 
     Parameters
     ----------
-    telescope : mapping
-        What is known of it; see `napari_lucky.optics.telescope_store.telescope_of`. It wins over
-        the header.
-    defocus_waves, defocus_mm : float, optional
-        Of the second image against the first, as waves peak-to-valley or as a shift of the focus;
-        one of them.
-    options : mapping
-        Further parameters of `WavefrontParameters`.
+    recipe : Recipe
+        Its `WavefrontRequest`, `TelescopeRequest` and `Spider` are used.
+    header : mapping or astropy.io.fits.Header
+        Of the frames; what is given wins over it.
+    focus, defocus : Window
+        Of the two stars.
+
+    Raises
+    ------
+    LuckyError
+        If the telescope or the defocus is not known.
     """
-
-    telescope: Mapping[str, float | None] = field(default_factory=dict)
-    defocus_waves: float | None = None
-    defocus_mm: float | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if (self.defocus_waves is None) == (self.defocus_mm is None):
-            raise UsageError(
-                "Tell the defocus between the two images, either in waves peak-to-valley or as a "
-                "shift of the focus in mm."
-            )
-
-    def notes(self, header: Any) -> tuple[str, ...]:
-        """Return what is doubtful of the telescope for a run with this header."""
-        return telescope_notes(header, self.telescope)
-
-    def task(self, header: Any, focus: Window, defocus: Window) -> WavefrontParameters:
-        """Return the task for a run with this header.
-
-        Raises
-        ------
-        LuckyError
-            If the telescope is not known well enough.
-        """
-        optics: dict[str, Any] = known_optics(header_telescope(header), self.telescope)
-        optics.pop("diameter_m", None)
-        waves = self.defocus_waves
-        if waves is None:
-            shift = self.defocus_mm or 0.0
-            waves = defocus_waves(shift, optics["focal_ratio"], optics["wavelength_nm"])
-        options = {**self.options, **_noise(header, self.options)}
-        return WavefrontParameters(focus, defocus, defocus_waves=waves, **optics, **options)
+    request = recipe.get(WavefrontRequest) or WavefrontRequest()
+    waves, shift = request.defocus_waves, request.defocus_mm
+    if waves is None and shift is None:
+        raise UsageError(
+            "The defocus between the two images is not given. Give it in waves peak-to-valley, or "
+            "as a shift of the focus in mm."
+        )
+    telescope = known_telescope(recipe.get(TelescopeRequest))
+    optics: dict[str, Any] = known_optics(header_telescope(header), telescope)
+    optics.pop("diameter_m", None)
+    if waves is None:
+        waves = defocus_waves(shift or 0.0, optics["focal_ratio"], optics["wavelength_nm"])
+    given = {name: value for name, value in request if name not in ("defocus_waves", "defocus_mm")}
+    return WavefrontParameters(
+        focus=focus,
+        defocus=defocus,
+        defocus_waves=waves,
+        spider=recipe.get(Spider),
+        **(given | _noise(header, request) | optics),
+    )
 
 
-def _noise(header: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+def _noise(header: Any, request: WavefrontRequest) -> dict[str, Any]:
     """Return the noise for a `WavefrontParameters`: what is given, or else what a header has."""
     found = noise_from_header(header)
     values = {"gain": found.gain, "read_noise_e": found.read_noise_e}
-    given = {name: options[name] for name in values if options.get(name) is not None}
+    given = {name: v for name in values if (v := getattr(request, name)) is not None}
     keywords = [
         keyword
         for name, keyword in (("gain", found.gain_in), ("read_noise_e", found.read_in))
@@ -137,17 +130,14 @@ def _noise(header: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     return {**values, **given, "noise_source": " and ".join(sources)}
 
 
-def measure_wavefront_run(
-    recipe: Recipe, request: WavefrontRequest, *, job: Job = QUIET
-) -> MeasuredWavefront:
+def measure_wavefront_run(recipe: Recipe, *, job: Job = QUIET) -> MeasuredWavefront:
     """Open and calibrate a run as `napari_lucky.process` does, and measure its wavefront.
 
     Parameters
     ----------
     recipe : Recipe
-        Frames, masters and both windows; where frames are ranked, the metric.
-    request : WavefrontRequest
-        Telescope, defocus, and how it is measured.
+        Frames, masters and both windows; where frames are ranked, the metric; and what is asked
+        for: `WavefrontRequest`, `TelescopeRequest`, `Spider`.
     job : Job
         Progress, executor, checkpoint; see `Job`.
 
@@ -164,7 +154,7 @@ def measure_wavefront_run(
         )
     given = recipe.input
     run = open_run(given.frames, given.colour, where=given.where)
-    task = request.task(run.header, focus, defocus)
+    task = wavefront_parameters(recipe, run.header, focus, defocus)
     task.check(run.shape)  # what is wrong is said before the work begins
     chain = build_chain(recipe, job=job)
     quality = None
@@ -178,6 +168,7 @@ def measure_wavefront_run(
             job=job,
         )
     wavefront = measure_wavefront(chain.frames, task, quality=quality, job=job)
+    telescope = known_telescope(recipe.get(TelescopeRequest))
     inputs: dict[str, Any] = {"frames": _absolute(*recipe.input.frames)}
     inputs.update({name: _absolute(path)[0] for name, path in _masters(chain.recipe).items()})
     return MeasuredWavefront(
@@ -186,15 +177,14 @@ def measure_wavefront_run(
         chain.chosen,
         chain.files,
         chain.steps,
-        (*request.notes(run.header), *chain.notes, *wavefront.notes),
+        (*telescope_notes(run.header, telescope), *chain.notes, *wavefront.notes),
     )
 
 
 def measure_wavefront_stack_files(
     focus: Path,
     defocus: Path,
-    request: WavefrontRequest,
-    windows: tuple[Window | None, Window | None] = (None, None),
+    recipe: Recipe,
     *,
     job: Job = QUIET,
 ) -> MeasuredWavefront:
@@ -204,10 +194,9 @@ def measure_wavefront_stack_files(
     ----------
     focus, defocus : pathlib.Path
         The focused and the defocused star's stack, of the same frames with the same shifts.
-    request : WavefrontRequest
-        Telescope, defocus, and how it is measured.
-    windows : pair of Window, optional
-        Where on these images the stars are; the whole images if not given.
+    recipe : Recipe
+        Its `WavefrontRequest`, `TelescopeRequest` and `Spider` are used; and its windows, which
+        say where on these images the stars are: the whole images if not given.
     job : Job
         Progress, executor, checkpoint; see `Job`.
 
@@ -223,21 +212,22 @@ def measure_wavefront_stack_files(
             if step.name == "stack" and step.parameters.get("method") in ("fourier", "median"):
                 notes.append(f"{path.name}: " + NO_MEAN.format(step.parameters["method"]))
     cut, places = [], []
-    for name, image, window in zip(("focus", "defocus"), images, windows, strict=True):
-        place = window or Window.whole(image.shape)
+    for name, image in zip(("focus", "defocus"), images, strict=True):
+        place = recipe.window(name) or Window.whole(image.shape)
         place.check_on(image.shape, f"{name} window")
         cut.append(image[place.slices])
         places.append(place)
-    task = request.task(headers[0], *places)
+    task = wavefront_parameters(recipe, headers[0], *places)
     # the header tells the noise of a frame, not that of a mean
-    task = replace(task, choice="all", gain=None, read_noise_e=None)
+    task = task.changed(choice="all", gain=None, read_noise_e=None)
     wavefront = measure_wavefront_stacks(cut[0], cut[1], task, job=job)
     inputs = {"focus": _absolute(str(focus))[0], "defocus": _absolute(str(defocus))[0]}
+    telescope = known_telescope(recipe.get(TelescopeRequest))
     return MeasuredWavefront(
         wavefront,
         inputs,
         history=histories[0],
-        notes=(*request.notes(headers[0]), *notes, *tell_fit(wavefront)),
+        notes=(*telescope_notes(headers[0], telescope), *notes, *tell_fit(wavefront)),
     )
 
 

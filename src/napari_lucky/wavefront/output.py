@@ -10,16 +10,19 @@ from typing import Any
 import numpy as np
 
 from napari_lucky.fits.write import ImageResult, write_fits, write_text
-from napari_lucky.frames.history import Record, window_numbers
+from napari_lucky.frames.history import History, window_numbers
+from napari_lucky.optics.request import TelescopeRequest
 from napari_lucky.optics.zernikes import zernike_name
 from napari_lucky.pipeline.results_folder import write_folder
 from napari_lucky.pipeline.summary import NAME, summary_of, write_summary
+from napari_lucky.steps.declaration import params
 from napari_lucky.text import cell, csv_line
 from napari_lucky.wavefront.check import FIGURES
 from napari_lucky.wavefront.from_stacks import StackWavefront
 from napari_lucky.wavefront.job import MeasuredWavefront
+from napari_lucky.wavefront.request import WavefrontRequest
 from napari_lucky.wavefront.result import MAP_SAMPLES, PerFrame, Wavefront
-from napari_lucky.wavefront.task import WavefrontParameters
+from napari_lucky.wavefront.task import OPTICS, WavefrontParameters
 
 NAMES = ("zernike.csv", "wavefront.fits", "per_frame.csv", "report.png", NAME)
 CONVENTIONS = (
@@ -92,8 +95,7 @@ def zernikes_to_csv(wavefront: Wavefront | StackWavefront) -> str:
 
 
 def _modes(wavefront: Wavefront | StackWavefront) -> list[tuple[int, float, float]]:
-    sigma = wavefront.sigma_nm if isinstance(wavefront, Wavefront) else wavefront.formal_sigma_nm
-    pairs = zip(wavefront.coefficients_nm, sigma, strict=True)
+    pairs = zip(wavefront.coefficients_nm, wavefront.sigma_nm, strict=True)
     return [(noll, float(value), float(error)) for noll, (value, error) in enumerate(pairs, 4)]
 
 
@@ -152,26 +154,27 @@ def wavefront_image(measured: MeasuredWavefront) -> ImageResult:
         header["DR0"] = (wavefront.d_over_r0, "D over r0 at this wavelength")
     for text in CONVENTIONS:
         header.add_comment(text)
-    steps = (*measured.history, wavefront_step(wavefront))
+    steps = (*measured.history, *wavefront_records(wavefront))
     used = wavefront.used if isinstance(wavefront, Wavefront) else None
     return ImageResult(wavefront.image_nm, "WAVEFRONT", header, steps, combined=used)
 
 
-def wavefront_step(wavefront: Wavefront | StackWavefront) -> Record:
-    """Record how a wavefront was measured."""
-    parameters = {**_telescope(wavefront.task), "modes": 3 + len(wavefront.coefficients_nm)}
-    parameters["defocus_waves"] = wavefront.defocus_waves
-    parameters["fit_defocus"] = wavefront.task.fit_defocus
-    parameters["seed"] = wavefront.task.seed
+def wavefront_records(wavefront: Wavefront | StackWavefront) -> History:
+    """Record how a wavefront was measured: the steps that a recipe has for it."""
+    task = wavefront.task
+    request = WavefrontRequest(**{name: getattr(task, name) for name in params(WavefrontRequest)})
+    telescope = TelescopeRequest(**{name: getattr(task, name) for name in OPTICS})
+    facts: dict[str, Any] = {
+        "modes": 3 + len(wavefront.coefficients_nm),
+        "defocus_waves": wavefront.defocus_waves,
+    }
     if isinstance(wavefront, Wavefront):
-        task = wavefront.task
-        parameters["focus"] = window_numbers(task.focus)
-        parameters["defocus"] = window_numbers(task.defocus)
-        parameters["choice"] = task.choice
-        parameters["count"] = None if task.choice == "all" else task.count
-        parameters["frames"] = wavefront.used
-        return Record("wavefront", parameters)
-    return Record("wavefront of stacks", {**parameters, "blur_px": wavefront.blur_px})
+        windows = {name: window_numbers(getattr(task, name)) for name in ("focus", "defocus")}
+        facts |= {**windows, "frames": wavefront.used}
+    else:
+        facts |= {"of": "stacks", "blur_px": wavefront.blur_px}
+    spider = () if task.spider is None else (task.spider.record(),)
+    return (telescope.record(), *spider, request.record(facts))
 
 
 def _telescope(task: WavefrontParameters) -> dict[str, Any]:
@@ -181,7 +184,7 @@ def _telescope(task: WavefrontParameters) -> dict[str, Any]:
         "focal_ratio": task.focal_ratio,
         "pixel_um": task.pixel_um,
         "obstruction": task.obstruction,
-        "spider": None if spider is None else [spider.vanes, spider.width, spider.angle_deg],
+        "spider": None if spider is None else [spider.vanes, spider.width, spider.angle],
         "sampling_px": task.sampling,
     }
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.optics.pupil import SampledPupil, Spider, sample_pupil
+from napari_lucky.optics.pupil import SampledPupil, sample_pupil
+from napari_lucky.optics.request import Spider
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]

@@ -41,15 +41,12 @@ def draw_wavefront_page(figure: Any, wavefront: Wavefront | StackWavefront) -> N
     """
     if isinstance(wavefront, Wavefront):
         axes = figure.subplot_mosaic([*RESULTS, PICTURES], height_ratios=(3, 3, 2))
-        draw_coefficients(axes["coefficients"], wavefront.coefficients_nm, wavefront.sigma_nm)
         draw_running(axes["running"], wavefront.running_nm)
         draw_mode_variances(axes["modes"], wavefront)
         draw_selection_bias(axes["selection"], wavefront)
     else:
         axes = figure.subplot_mosaic([RESULTS[0], PICTURES], height_ratios=(3, 2))
-        draw_coefficients(
-            axes["coefficients"], wavefront.coefficients_nm, wavefront.formal_sigma_nm
-        )
+    draw_coefficients(axes["coefficients"], wavefront.coefficients_nm, wavefront.sigma_nm)
     draw_wavefront(axes["wavefront"], wavefront)
     draw_pictures([axes[name] for name in PICTURES], wavefront.pictures)
 

@@ -79,8 +79,48 @@ class PerFrame:
     fluxes: Floats
 
 
+class PupilWavefront:
+    """A wavefront as Zernike coefficients on the open pupil: what frames and stacks give alike."""
+
+    task: WavefrontParameters
+    coefficients_nm: Floats
+    """Noll 4 and on, (k,), nm rms."""
+    sigma_nm: Floats
+    """Their errors, (k,)."""
+
+    @property
+    def noll(self) -> NDArray[np.intp]:
+        """Noll indices of the coefficients, (k,)."""
+        return np.arange(4, 4 + len(self.coefficients_nm))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the modes."""
+        return tuple(zernike_name(int(noll)) for noll in self.noll)
+
+    @cached_property
+    def pupil(self) -> OpenPupil:
+        """The pupil that rms, Strehl ratio and image are of."""
+        return open_pupil(self.task, len(self.coefficients_nm))
+
+    @property
+    def rms_nm(self) -> float:
+        """Rms wavefront error over the open pupil, nm."""
+        return self.pupil.rms(self.coefficients_nm)
+
+    @property
+    def strehl(self) -> float:
+        """Strehl ratio that the wavefront alone would leave."""
+        return self.pupil.strehl(self.coefficients_nm / self.task.nm_per_rad)
+
+    @property
+    def image_nm(self) -> NDArray[np.float32]:
+        """The wavefront on the pupil, y down and x right, nm; NaN where it is shut."""
+        return self.pupil.image(self.coefficients_nm)
+
+
 @dataclass(frozen=True, eq=False)
-class Wavefront:
+class Wavefront(PupilWavefront):
     """The telescope's static wavefront, as the frames tell it.
 
     Attributes
@@ -148,16 +188,6 @@ class Wavefront:
         )
 
     @property
-    def noll(self) -> NDArray[np.intp]:
-        """Noll indices of the coefficients, (k,)."""
-        return np.arange(4, 4 + len(self.coefficients_nm))
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the modes."""
-        return tuple(zernike_name(int(noll)) for noll in self.noll)
-
-    @property
     def used(self) -> int:
         """How many frames are averaged."""
         return int(self.frames.good.sum())
@@ -174,21 +204,6 @@ class Wavefront:
             self.d_over_r0 ** (5 / 3) * np.diag(turbulence(len(self.coefficients_nm)))
         )
 
-    @cached_property
-    def pupil(self) -> OpenPupil:
-        """The pupil that rms, Strehl ratio and image are of."""
-        return open_pupil(self.task, len(self.coefficients_nm))
-
-    @property
-    def rms_nm(self) -> float:
-        """Rms wavefront error over the open pupil, nm."""
-        return self.pupil.rms(self.coefficients_nm)
-
-    @property
-    def strehl(self) -> float:
-        """Strehl ratio that the static wavefront alone would leave."""
-        return self.pupil.strehl(self.coefficients_nm / self.task.nm_per_rad)
-
     @property
     def without(self) -> Floats:
         """Rms (nm) and Strehl ratio were each mode taken away, (k, 2)."""
@@ -199,11 +214,6 @@ class Wavefront:
             rad = rest / self.task.nm_per_rad
             out.append((self.pupil.rms(rest), self.pupil.strehl(rad)))
         return np.array(out)
-
-    @property
-    def image_nm(self) -> NDArray[np.float32]:
-        """The static wavefront on the pupil, y down and x right, nm; NaN where it is shut."""
-        return self.pupil.image(self.coefficients_nm)
 
     def keep_curve(self, quality: Floats | None = None) -> tuple[Floats, Floats]:
         """Return fractions kept, and the rms (nm) that the best such fraction of frames gives.

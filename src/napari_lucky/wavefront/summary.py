@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_lucky.optics.zernikes import zernike_name
 from napari_lucky.wavefront.check import FIGURES
@@ -75,20 +74,13 @@ def _told_figures(measured: Wavefront) -> list[tuple[str, str]]:
     ]
 
 
-def errors_of(measured: Measured) -> NDArray[np.float64]:
-    """Return the errors of the coefficients, nm rms; of a pair of stacks those of the noise."""
-    if isinstance(measured, StackWavefront):
-        return measured.formal_sigma_nm
-    return measured.sigma_nm
-
-
 def mode_rows(measured: Measured) -> list[tuple[str, ...]]:
     """Return a row of `COLUMNS` for each mode; of a pair of stacks the last two are empty."""
     rows: list[tuple[str, ...]] = []
     left = [("", "")] * len(measured.coefficients_nm)
     if isinstance(measured, Wavefront):
         left = [(f"{rms:.1f}", f"{strehl:.3f}") for rms, strehl in measured.without]
-    values = zip(measured.coefficients_nm, errors_of(measured), left, strict=True)
+    values = zip(measured.coefficients_nm, measured.sigma_nm, left, strict=True)
     for noll, (value, sigma, rest) in enumerate(values, start=4):
         rows.append((str(noll), zernike_name(noll), f"{value:+.1f}", f"{sigma:.1f}", *rest))
     return rows

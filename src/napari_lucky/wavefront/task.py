@@ -2,87 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any
 
 import numpy as np
+from pydantic import field_validator
 
 from napari_lucky.errors import UsageError
 from napari_lucky.frames.window import Window, as_window
-from napari_lucky.optics.plain_number import plain_number
-from napari_lucky.optics.pupil import Spider
+from napari_lucky.optics.request import Spider
 from napari_lucky.optics.telescope_sense import impossible
+from napari_lucky.steps.declaration import param
 from napari_lucky.wavefront.pair_model import COARSE, bins_for
+from napari_lucky.wavefront.request import WavefrontRequest
 
-Choice = Literal["random", "all", "ranked"]
-CHOICES: tuple[str, ...] = get_args(Choice)
 OPTICS = ("wavelength_nm", "focal_ratio", "pixel_um", "obstruction")
 FITTED = 66
 """The last Noll index that is fitted, whatever is reported: all of radial order 10 and less."""
-MOST_MODES = 136
 LEAST_DEFOCUS = 0.3
 """In waves: below, the two images are too much alike."""
 
 
-@dataclass(frozen=True)
-class WavefrontParameters:
-    """What is measured, and how.
+class WavefrontParameters(WavefrontRequest):
+    """A `WavefrontRequest` with all that it needs: windows, telescope, defocus in waves, noise.
 
-    Parameters
-    ----------
-    focus, defocus : Window or (y, x, size)
-        Of the focused and of the defocused star, on the same frame.
-    wavelength_nm, focal_ratio, pixel_um : float
-        They set the scale: lambda F#/pixel px across lambda/D.
-    obstruction : float
-        Diameter of the central obstruction over the pupil's.
-    defocus_waves : float
-        Of the defocused image against the focused one, waves peak-to-valley, with its sign: it adds
-        pi W (2 rho² - 1) to the phase. `defocus_waves` makes it of mm.
-    fit_defocus : bool
-        Whether it is fitted, one for all frames, from within some 10 % of it.
-    spider : Spider, optional
-        Vanes before the pupil.
-    modes : int
-        Noll 4 to this one are reported; 66 at least are fitted.
-    choice : {"random", "all", "ranked"}
-        Which frames: `count` at random, all, or the `count` of the highest quality, which biases
-        the answer.
-    count : int
-        How many frames.
-    seed : int
-        Of the choice and of the starts.
-    d_over_r0 : float
-        First guess; what the run shows takes its place.
-    gain, read_noise_e : float, optional
-        Of the camera in e-/ADU and e-; measured on the frames if None.
-    noise_source : str
-        Where these two are from.
+    It is made from keywords, those of the request among them; `WavefrontRequest` says what they
+    are. λ F#/pixel px across λ/D set the scale. The obstruction is the central one's diameter over
+    the pupil's. `defocus_waves` must be known; the function of that name makes it of mm.
     """
 
-    focus: Window
-    defocus: Window
-    wavelength_nm: float
-    focal_ratio: float
-    pixel_um: float
-    defocus_waves: float
-    obstruction: float = 0.0
-    fit_defocus: bool = False
-    spider: Spider | None = None
-    modes: int = 36
-    choice: Choice = "random"
-    count: int = 200
-    seed: int = 0
-    d_over_r0: float = 5.0
-    gain: float | None = None
-    read_noise_e: float | None = None
-    noise_source: str = "given"
+    focus: Window = param(..., "Of the focused star, or (y, x, size).")
+    defocus: Window = param(..., "Of the defocused star on the same frame, or (y, x, size).")
+    wavelength_nm: float = param(..., "Of the light.", "nm")
+    focal_ratio: float = param(..., "Focal length over diameter, at the camera.")
+    pixel_um: float = param(..., "Side of a pixel.", "um")
+    defocus_waves: float = param(..., "Of the second image against the first, with its sign.")
+    obstruction: float = param(0.0, "Diameter of the central obstruction over the pupil's.")
+    spider: Spider | None = param(None, "Vanes before the pupil.")
+    d_over_r0: float = param(5.0, "First guess; what the run shows takes its place.", gt=0)
+    noise_source: str = param("given", "Where gain and read noise are from.")
 
-    def __post_init__(self) -> None:
-        for name in ("focus", "defocus"):
-            object.__setattr__(self, name, as_window(getattr(self, name)))
-        for name, unit in (("wavelength_nm", "nm"), ("focal_ratio", ""), ("pixel_um", "um")):
-            object.__setattr__(self, name, plain_number(getattr(self, name), unit, name))
+    @field_validator("focus", "defocus", mode="before")
+    @classmethod
+    def _windows(cls, given: Any) -> Window:
+        return as_window(given)
 
     @property
     def sampling(self) -> float:
@@ -116,8 +78,6 @@ class WavefrontParameters:
     def _check_numbers(self) -> None:
         if why := impossible({name: getattr(self, name) for name in OPTICS}):
             raise UsageError(why)
-        if not (np.isfinite(self.d_over_r0) and self.d_over_r0 > 0):
-            raise UsageError(f"d_over_r0 is {self.d_over_r0}; it must be over 0.")
         if not 0 <= self.obstruction < 0.9:
             raise UsageError(
                 f"The central obstruction is {self.obstruction}; give its diameter over the "
@@ -129,18 +89,6 @@ class WavefrontParameters:
                 f"{LEAST_DEFOCUS} the sign of the even modes (defocus, astigmatism, spherical) "
                 "cannot be known. Take the second image 1 to 3 waves out of focus."
             )
-        if not 4 <= self.modes <= MOST_MODES:
-            raise UsageError(f"{self.modes} Zernikes cannot be told: Noll 4 to {MOST_MODES}.")
-        if self.choice not in CHOICES:
-            raise UsageError(f"Frames are chosen {', '.join(CHOICES)}; not {self.choice!r}.")
-        if self.count < 1:
-            raise UsageError(f"{self.count} frames are too few: 1 or more.")
-        if self.seed < 0:
-            raise UsageError(f"The seed is {self.seed}; it must be 0 or more.")
-        for name in ("gain", "read_noise_e"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise UsageError(f"{name} is {value}; it must be over 0, or left out.")
 
     def _check_windows(self) -> tuple[str, ...]:
         notes = []
