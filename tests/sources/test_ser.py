@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import tifffile
 from astropy.io import fits
 
 from napari_lucky import LuckyError, Window, open_run
@@ -146,5 +147,11 @@ def test_in_a_folder_fits_files_come_first(made_ser, stars, tmp_path):
     assert np.array_equal(open_run(tmp_path).read(slice(5, 7)), stars[:2])
     made_ser(stars, "dark.ser")
     assert open_run(tmp_path).shape[0] == 7
+    tifffile.imwrite(tmp_path / "preview.tif", stars[0, ::2], photometric="minisblack")
+    run = open_run(tmp_path)
+    assert run.shape[0] == 7
+    assert "Left out preview.tif: the frames are read from .ser files." in run_notes(run)
     fits.PrimaryHDU(stars[0]).writeto(tmp_path / "a_1.fits")
-    assert open_run(tmp_path).shape[0] == 1
+    run = open_run(tmp_path)
+    assert run.shape[0] == 1
+    assert "the frames are read from .fits files" in "".join(run_notes(run))

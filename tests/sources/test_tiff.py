@@ -8,6 +8,7 @@ import tifffile
 
 from napari_lucky import LuckyError, Window, open_run
 from napari_lucky.fits.run_notes import run_notes
+from napari_lucky.sources import tiff
 
 WINDOW = Window(3, 5, 11, 17)
 GREY = {"photometric": "minisblack"}
@@ -113,6 +114,18 @@ def test_damaged_files_are_told(tmp_path, stars, keep):
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(LuckyError, match=r"a\.tif: "):
         open_run(path)
+
+
+def test_a_copy_of_a_process_opens_a_packed_file_anew(tmp_path, stars, monkeypatch):
+    """Or copies would move each other's place in it."""
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, stars, compression="zlib", **GREY)
+    run = open_run(path)
+    run.read(slice(0, 1))
+    before = tiff._opened.file
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    assert np.array_equal(run.read(slice(None)), stars)
+    assert tiff._opened.file is not before
 
 
 def test_what_is_no_image_of_numbers_is_told(tmp_path):

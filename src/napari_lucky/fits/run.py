@@ -39,7 +39,7 @@ from napari_lucky.sources.colour import (
     has_planes,
     is_mosaic,
 )
-from napari_lucky.sources.kinds import READ, foreign_note, names_told
+from napari_lucky.sources.kinds import READ, foreign_note, load_sources, names_told, source_of
 from napari_lucky.sources.source_image import SourceImage
 from napari_lucky.text import counted, readable
 
@@ -308,9 +308,7 @@ def _open_folder(folder: Path, conditions: tuple[Condition, ...]) -> Run:
             others = [e.name for e in entries if not e.is_file()]
     except OSError as error:
         raise LuckyError(f"{folder}: the folder cannot be read ({error}).") from error
-    fits_names = [name for name in names if fits_image.is_fits_name(name)]
-    fits_names = fits_names or [name for name in names if is_frames_name(name)]
-    named = [folder / name for name in fits_names]
+    other_kinds, named = _of_one_kind(folder, names)
     no_files = [
         LeftOut(folder / name, "a pipe, a device or a broken link, not a file")
         for name in sorted(others)
@@ -333,8 +331,20 @@ def _open_folder(folder: Path, conditions: tuple[Condition, ...]) -> Run:
     images, odd_shapes = _of_one_shape(choice.images)
     of_run = {image.path for image in images}
     odd_shapes = [one._replace(is_lost=one.path not in of_run) for one in odd_shapes]
-    left_out = (*choice.left_out, *no_files, *choice.odd, *odd_shapes)
+    left_out = (*choice.left_out, *other_kinds, *no_files, *choice.odd, *odd_shapes)
     return Run(tuple(images), left_out, readable(folder.resolve().name), notes_of(images))
+
+
+def _of_one_kind(folder: Path, names: list[str]) -> tuple[list[LeftOut], list[Path]]:
+    """Return the files of frames of other kinds, and those of the first kind that there is."""
+    kinds: dict[Any, list[Path]] = {None: []}  # FITS
+    kinds |= {opens: [] for opens in load_sources().values()}
+    for name in names:
+        if is_frames_name(name):
+            kinds[None if fits_image.is_fits_name(name) else source_of(name)].append(folder / name)
+    first, *others = [paths for paths in kinds.values() if paths] or [[]]
+    reason = f"the frames are read from {first[0].suffix} files" if first else ""
+    return [LeftOut(path, reason) for paths in others for path in sorted(paths)], first
 
 
 def _header(image: SourceImage) -> Any:

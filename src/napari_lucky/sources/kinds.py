@@ -51,7 +51,7 @@ def load_sources() -> dict[str, Callable[[Path], Sequence[SourceImage]]]:
     room = import_module(__name__.rpartition(".")[0])
     for module in iter_modules(room.__path__):
         import_module(f"{room.__name__}.{module.name}")
-    return SOURCES
+    return dict(sorted(SOURCES.items()))
 
 
 def source_of(name: str) -> Callable[[Path], Sequence[SourceImage]] | None:

@@ -6,6 +6,7 @@ Plain pixels are read straight from the file, only the rows of a window; packed 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -94,7 +95,7 @@ class PackedPages:
     def _page(self, number: int) -> NDArray[Any]:
         """Return a page, (y, x, samples) or (samples, y, x)."""
         file: OpenTiff | None = getattr(_opened, "file", None)
-        if file is None or file.of != (self.path, self.stamp):
+        if file is None or file.of != (self.path, self.stamp, os.getpid()):
             file = _opened.file = OpenTiff(self.path, self.stamp)
         if number not in file.held:
             pixels = file.tiff.pages[number].asarray()
@@ -116,7 +117,7 @@ class OpenTiff:
     def __init__(self, path: Path, stamp: Stamp) -> None:
         from tifffile import TiffFile
 
-        self.of = path, stamp
+        self.of = path, stamp, os.getpid()  # a copy of a process must not move its parent's place
         self.held: dict[int, NDArray[Any]] = {}
         self.tiff = TiffFile(path)
 
@@ -330,8 +331,8 @@ def _check_packing(pixels: PackedPages, page: Any) -> None:
             raise
         name = getattr(page.compression, "name", page.compression)
         raise LuckyError(
-            f"{pixels.path}: its pixels are compressed ({name}). Install the package imagecodecs "
-            "to read them, or save the file without compression."
+            f"{pixels.path}: its pixels are packed ({name}, {page.bitspersample} bits). Install "
+            "the package imagecodecs to read them, or save the file without compression."
         ) from error
     finally:
         _opened.file = None
