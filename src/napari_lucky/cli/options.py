@@ -129,16 +129,19 @@ def where(text: str) -> str:
 
 
 def executor_on(
-    scheduler: str | None, frames: Sequence[str]
+    scheduler: str | None, frames: Sequence[str], meanwhile: Callable[[], None] | None = None
 ) -> AbstractContextManager[Executor | None]:
-    """Return where the work on these files is done: on the cluster of a scheduler, or here."""
+    """Return where the work on these files is done: on the cluster of a scheduler, or here.
+
+    What is needed at the end, astropy by default, is imported meanwhile.
+    """
     if scheduler is not None:
         from napari_lucky.execution.cluster import cluster_executor
 
         return cluster_executor(scheduler)
     if len(frames) == 1 and is_packed(Path(frames[0])):
         return nullcontext()  # threads: a cube that one process unpacks for all
-    return fork_executor(meanwhile=import_astropy)
+    return fork_executor(meanwhile=meanwhile or import_astropy)
 
 
 def import_astropy() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from napari_lucky.cli.options import (
@@ -11,6 +14,7 @@ from napari_lucky.cli.options import (
     add_scheduler,
     executor_on,
     folder,
+    import_astropy,
     telescope_input,
 )
 from napari_lucky.cli.recipe_options import add_step_options, recipe_of_run
@@ -70,7 +74,6 @@ def run_process(given: argparse.Namespace) -> int:
     from napari_lucky.pipeline.process import process
     from napari_lucky.pipeline.results_folder import check_out, write_results
     from napari_lucky.pipeline.summary import read_summary
-    from napari_lucky.psf.nights import result_figures
 
     recipe = recipe_of_run(given)
     telescope = known_telescope(recipe.get(TelescopeRequest))
@@ -83,7 +86,7 @@ def run_process(given: argparse.Namespace) -> int:
     notes: list[str] = []
     checkpoint = Checkpoint(kept)
     try:
-        with checkpoint, executor_on(given.scheduler, recipe.input.frames) as executor:
+        with checkpoint, _work(given, recipe.input.frames) as executor:
             try:
                 result = process(
                     recipe, job=Job(progress=meter, executor=executor, checkpoint=checkpoint)
@@ -91,6 +94,8 @@ def run_process(given: argparse.Namespace) -> int:
             finally:
                 meter.clear()
             notes += result.notes
+            from napari_lucky.psf.nights import result_figures  # imported by now, as a rule
+
             figures = result_figures(result, telescope)
             done = figures.pop("done")
             files = write_results(
@@ -115,6 +120,18 @@ def run_process(given: argparse.Namespace) -> int:
     say(f"{done} Wrote {', '.join(file.name for file in files)} to {given.out}")
     say_summary(read_summary(given.out))
     return DOUBTFUL if result.doubt else DONE
+
+
+def _work(
+    given: argparse.Namespace, frames: Sequence[str]
+) -> AbstractContextManager[Executor | None]:
+    return executor_on(given.scheduler, frames, meanwhile=_import_figures)
+
+
+def _import_figures() -> None:
+    """Import what measures the stacks, which takes long."""
+    import_astropy()
+    import napari_lucky.psf.nights  # noqa: F401
 
 
 def _run_each(given: argparse.Namespace, recipe: Recipe, telescope: dict[str, float]) -> int:
@@ -152,7 +169,7 @@ def _run_each(given: argparse.Namespace, recipe: Recipe, telescope: dict[str, fl
             overwrite=given.overwrite,
             skip_existing=given.skip_existing,
             measure=lambda result: result_figures(result, telescope),
-            work=lambda frames: executor_on(given.scheduler, frames),
+            work=lambda frames: _work(given, frames),
             job=Job(progress=meter),
             notify=told,
         ):

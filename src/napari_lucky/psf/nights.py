@@ -111,16 +111,14 @@ def result_figures(result: Result, telescope: Mapping[str, float | None]) -> dic
     Focus and long exposure have one aperture. What cannot be measured is left out.
     """
     images = {n: result.images[n] for n in ("focus", "long_exposure") if n in result.images}
-    made: dict[str, Any] = {"done": summary(result)}
+    made: dict[str, Any] = {}
     if not images:
-        return made
+        return {"done": summary(result, (math.nan, math.nan))}
     header = next(iter(images.values())).header
     diffraction, whole, _ = optics_for(header, telescope)
     tried = {name: _figures(image, diffraction) for name, image in images.items()}
     circles = [one.recipe for one in tried.values() if one is not None]
-    if not circles:
-        return made
-    of = min(circles, key=lambda recipe: recipe.aperture or 0)
+    of = min(circles, key=lambda recipe: recipe.aperture or 0, default=PsfRecipe())
     for name, image in images.items():
         one = tried[name]
         if image.scale == 1 and (one is None or one.recipe != of):
@@ -136,7 +134,8 @@ def result_figures(result: Result, telescope: Mapping[str, float | None]) -> dic
             }
     if "long_exposure" in images:
         made["d_over_r0"] = seeing_of(images["long_exposure"], tried["long_exposure"])
-    return made
+    lucky, mean = (made.get(n, {}).get("fwhm_px", math.nan) for n in ("focus", "long_exposure"))
+    return {"done": summary(result, (lucky, mean)), **made}
 
 
 def _figures(

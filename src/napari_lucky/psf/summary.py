@@ -14,15 +14,22 @@ from napari_lucky.ranking.selection import describe_count
 from napari_lucky.text import counted
 
 
-def summary(result: Result) -> str:
+def summary(result: Result, widths: tuple[float, float] | None = None) -> str:
     """Return a line on a result, such as "Kept 12 of 120 frames (10 %). FWHM 7.3 px, …".
 
-    It measures the widths of the focused stack and of the long exposure.
+    Parameters
+    ----------
+    result : Result
+    widths : (float, float), optional
+        FWHM of the focused stack and of the long exposure in pixels of the sensor, NaN where they
+        are not known; measured if not given.
     """
     table = result.table
     lost = int((~np.isfinite(table.shifts).all(axis=1)).sum())
     told = [f"Kept {describe_count(int(table.selected.sum()), len(table.frame))}."]
-    lucky, mean = (star_width(result.images.get(name)) for name in ("focus", "long_exposure"))
+    lucky, mean = widths or tuple(
+        star_width(result.images.get(name)) for name in ("focus", "long_exposure")
+    )
     if math.isfinite(lucky):
         than = f", long exposure {mean:.3g} px" if math.isfinite(mean) else ""
         told.append(f"FWHM {lucky:.3g} px{than}.")
