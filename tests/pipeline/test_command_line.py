@@ -43,6 +43,8 @@ FULL = Recipe(
     defocus=(60, 20, 30),
     start=10,
     step=2,
+    where="EXPTIME=0.01,FILTER=R",
+    colour="red",
 )
 
 

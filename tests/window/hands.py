@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 DOCKS = {
+    "lead": "Lucky imaging",
     "calibration": "1. Flat calibration",
     "cleaning": "Cleaning (optional)",
     "registration": "2. Speckle registration",

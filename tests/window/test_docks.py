@@ -151,15 +151,22 @@ def test_clicking_a_point_shows_its_frame_and_dragging_moves_the_cut(viewer, han
     assert set(np.flatnonzero(shifts.features["selected"])) == set(np.argsort(-quality)[:kept])
 
 
-def test_two_runs_in_a_row_overwrite_nothing(viewer, hand):
+def test_a_second_run_replaces_the_first_unless_it_is_to_be_kept(viewer, hand):
     viewer.open_sample("napari-lucky", "simulated")
     dock = hand.dock("registration")
     hand.run(dock)
     before = list(viewer.layers)
-    data = [np.array(la.data) for la in before]
+    dock.forms["register"].method.value = "centroid"
     hand.run(dock)
-    assert len({la.name for la in viewer.layers}) == len(before) + 3
-    assert all(la in viewer.layers for la in before)
+    assert list(viewer.layers) == before
+    shifts = layer(viewer, "shifts", Vectors)
+    assert shifts.metadata["history"][-1].parameters["method"] == "centroid"
+    shifts.name = "mine"  # what is renamed is kept, and what is not to be replaced
+    data = [np.array(la.data) for la in before]
+    dock.keep_old.value = True
+    hand.run(dock)
+    new = [la.name for la in viewer.layers if la not in before]
+    assert new == ["sample run registered 2", "sample run tracked 2", "sample run shifts"]
     assert all(
         np.array_equal(la.data, d, equal_nan=True) for la, d in zip(before, data, strict=True)
     )

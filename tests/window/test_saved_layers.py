@@ -113,7 +113,8 @@ def test_every_step_starts_from_what_was_saved(fresh, tmp_path, messages, suffix
     # register from the saved calibrated frames and the saved windows
     calibrated = tmp_path / "calibrated.fits"
     hand = fresh(calibrated, tmp_path / "windows.fits")
-    assert list(layer(hand, "sample windows", Shapes).features["window"]) == ["focus", "defocus"]
+    windows = layer(hand, "sample run windows", Shapes)
+    assert list(windows.features["window"]) == ["focus", "defocus"]
     run_dock(hand, "registration")
     check_shifts(layer(hand, "shifts", Vectors), straight["shifts"], without=["file"])
     assert same(*(d["registered"] for d in (straight, made(hand, "registered"))))

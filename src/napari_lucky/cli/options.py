@@ -9,11 +9,12 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from napari_lucky.errors import LuckyError, UsageError
+from napari_lucky.errors import LuckyError
 from napari_lucky.execution.processes import fork_executor
 from napari_lucky.fits.gzip_file import is_packed
 from napari_lucky.fits.where import parse_where
 from napari_lucky.frames.frames import parse_range
+from napari_lucky.frames.window import parse_window
 from napari_lucky.optics.request import TelescopeRequest
 from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.sources.colour import CHOICES
@@ -91,13 +92,8 @@ def folder(text: str) -> Path:
 
 def window(text: str) -> tuple[int, int, int]:
     """Return (y, x, size) of Y,X,SIZE."""
-    try:
-        y, x, size = (int(part) for part in text.split(","))
-    except ValueError:
-        raise UsageError(
-            f"{text!r} is not Y,X,SIZE: three whole numbers of pixels, such as 140,392,128"
-        ) from None
-    return y, x, size
+    found = parse_window(text)
+    return (*found.centre, found.width)
 
 
 def window_named(name: str) -> Callable[[str], tuple[int, int, int]]:

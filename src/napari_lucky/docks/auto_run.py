@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 from magicgui.widgets import CheckBox
-from napari.layers import Layer, Vectors
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QWidget
 
 from napari_lucky.docks.choices import LayerCombo
-from napari_lucky.viewer.to_layers import LayerTuple
 
 Followed = tuple[LayerCombo, tuple[str, ...]]
 """A choice of layers, and the events of the chosen one that matter."""
@@ -77,22 +74,3 @@ class KeepingUp:
     def stop(self) -> None:
         """Follow nothing any more."""
         self.box.value = False
-
-
-def put_in_place(layer: Layer, new: LayerTuple, limits: Any = None) -> None:
-    """Give a layer the data, features, place and history of a new one of its kind.
-
-    Its contrast as well, if it still has the limits that it was given.
-    """
-    data, meta, _ = new
-    untouched = limits is not None and np.allclose(layer.contrast_limits, limits)
-    layer.metadata = meta["metadata"]
-    layer.data = data
-    if untouched:
-        layer.contrast_limits = meta["contrast_limits"]
-    if "translate" in meta:
-        layer.translate = meta["translate"]
-    if "features" in meta:
-        layer.features = meta["features"]
-    if isinstance(layer, Vectors):
-        layer.refresh_colors()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import groupby
 from threading import Thread
-from typing import Any
+from typing import Any, ClassVar
 
 import napari
-from magicgui.widgets import Container, LineEdit, PushButton, Widget
+from magicgui.widgets import CheckBox, Container, LineEdit, PushButton, Widget
 from napari.layers import Layer
 from qtpy.QtCore import QEvent, QSettings, Qt, QTimer
 from qtpy.QtWidgets import (
@@ -24,7 +25,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_lucky.docks.auto_run import Followed, KeepingUp, put_in_place
+from napari_lucky.docks.auto_run import Followed, KeepingUp
 from napari_lucky.docks.choices import LayerCombo
 from napari_lucky.docks.form import LABELS, StepForm, narrow, pass_wheel_on
 from napari_lucky.docks.jobs import (
@@ -37,13 +38,18 @@ from napari_lucky.docks.jobs import (
     sentence_of,
     tell,
 )
+from napari_lucky.docks.made_layers import made_layers
+from napari_lucky.docks.neighbours import look_at, open_dock, title_of
 from napari_lucky.docks.number_box import Editor
+from napari_lucky.docks.progress_line import ProgressLine, time_text
 from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.text import plain
 from napari_lucky.viewer.messages import show_warning
 from napari_lucky.viewer.opened_recipe import recipe_opened
 from napari_lucky.viewer.to_layers import LayerTuple
 
+MARKS = ("shifts", "tracked", "windows")
+"""What is drawn over a run, by the ends of the layers' names."""
 NARROWEST = 290
 """Pixels that a dock is wide at least, so that numbers in its boxes can be read."""
 
@@ -67,6 +73,9 @@ class Dock(QScrollArea):
         Names of parameters that are not remembered: they are of one run alone.
     """
 
+    next_dock: ClassVar[str] = ""
+    """The dock of the next step, by the name of its command in the manifest."""
+
     def __init__(
         self,
         viewer: napari.Viewer,
@@ -84,16 +93,17 @@ class Dock(QScrollArea):
         self.forms = {form.table: form for form in parameters if isinstance(form, StepForm)}
         self._remembered = [w for w in _flat(parameters) if _is_plain(w)]
         for form in self.forms.values():
-            self._remembered += [one for one in form.editors if one.name not in of_run]
+            self._remembered += form.editors
+        self._remembered = [one for one in self._remembered if one.name not in of_run]
         self.run_button = PushButton(text="Run", tooltip="Start with these parameters")
         self.cancel_button = PushButton(
             text="Cancel", enabled=False, tooltip="Stop the job; nothing is changed"
         )
-        # the last results by the names they were to have, and the contrast limits given to them
-        self._made: dict[str, tuple[Layer, Any]] = {}
         self._refused: dict[str, str] = {}
         """What was typed and cannot be used, by the box's name, until a job has shown it."""
         self._said: tuple[str, ...] = ()
+        self._looked_at: set[frozenset[str]] = set()
+        self._began = 0.0
         self._in_place = False
         self.keeping_up = KeepingUp(self, follows, self._run_again) if follows else None
         self._settings = QSettings("napari-lucky", "docks")
@@ -110,7 +120,7 @@ class Dock(QScrollArea):
         self.run_button.changed.connect(lambda: self.attempt(self.run))
         self.cancel_button.changed.connect(self.cancel)
         self._lay_out(explanation)
-        self.destroyed.connect(partial(_abandon, self._jobs))
+        self.destroyed.connect(partial(abandon, self._jobs))
         with suppress(RuntimeError):  # the system allows no thread
             Thread(target=import_tables, daemon=True).start()  # before a first job has to
 
@@ -143,8 +153,23 @@ class Dock(QScrollArea):
                 self.column.addWidget(self._containers[-1].native)
         if self.forms:
             self._align()
+        self.progress = ProgressLine()
+        self.keep_old = CheckBox(
+            name="keep_old",
+            text="keep old results",
+            tooltip="Add results beside the last ones instead of putting them in their place",
+        )
+        self.next_button = PushButton(text="", tooltip="Open the dock of the next step")
+        self.next_button.changed.connect(lambda: self.attempt(self.go_on))
+        self._end = Container(
+            widgets=[self.keep_old, self.next_button], layout="horizontal", labels=False
+        )
+        self._end.margins = (9, 0, 9, 0)
+        self.next_button.hide()
         self.column.addWidget(self._buttons.native)
+        self.column.addWidget(self.progress)
         self.column.addWidget(self.notes)
+        self.column.addWidget(self._end.native)
         pass_wheel_on(inside)
         self.setWidget(inside)
         self.setWidgetResizable(True)
@@ -232,6 +257,18 @@ class Dock(QScrollArea):
         if self._refused.pop(name, None) is not None:
             self._show_notes()
 
+    def done(self, line: str, *sentences: str, doubts: Sequence[str] = ()) -> None:
+        """Say that a job is done, how long it took, and what comes next."""
+        took = time.monotonic() - self._began
+        self.note(f"{line} It took {time_text(took)}.", *sentences, doubts=doubts)
+        if self.next_dock:
+            self.next_button.text = f"{title_of(self.next_dock)} ▸"
+            self.next_button.show()
+
+    def go_on(self) -> None:
+        """Open the dock of the next step."""
+        open_dock(self.viewer, self.next_dock)
+
     def tell(self, error: Exception) -> None:
         """Show what went wrong, in napari's way and under Run."""
         self.note(sentence_of(error))
@@ -268,7 +305,10 @@ class Dock(QScrollArea):
 
         self.run_button.enabled, self.cancel_button.enabled = False, True
         self.note()
-        self._jobs.append(DockJob(work, finish, self._on_ended, self.tell))
+        self.next_button.hide()
+        self._began = time.monotonic()
+        self.progress.begin()
+        self._jobs.append(DockJob(work, finish, self._on_ended, self.tell, self.progress.report))
         self._jobs[0].start()
 
     def _run_again(self) -> bool:
@@ -288,32 +328,34 @@ class Dock(QScrollArea):
     def _on_ended(self) -> None:
         self._jobs.clear()
         self._refused.clear()  # the note of this job shows it
+        self.progress.end()
         self.run_button.enabled, self.cancel_button.enabled = True, False
 
-    def add(self, layer: LayerTuple) -> Layer:
-        """Put a new layer into the viewer; its name is made unique, nothing is overwritten.
+    def add(self, layer: LayerTuple, *, fresh: bool = False) -> Layer:
+        """Show a result in place of the last one of its name, which a tick keeps.
 
-        An image goes under the windows, points and arrows on top, which it would hide. While the
-        dock keeps up, its last result of this name is given the new one's content instead.
+        Parameters
+        ----------
+        layer : tuple
+            Data, metadata and kind of a layer.
+        fresh : bool
+            Whether it is a layer more in any case: what the user edits is not taken away.
         """
-        layers = self.viewer.layers
-        name = layer[1]["name"]
-        limits = layer[1].get("contrast_limits")
-        last, shown = self._made.get(name, (None, None))
-        if self._in_place and last in layers:
-            put_in_place(last, layer, shown)
-            self._made[name] = last, limits
-            return last
-        data, meta, kind = layer
-        # shown once it is in its place: until then, napari would read and draw its first frame
-        added, place = Layer.create(data, {**meta, "visible": False}, kind), len(layers)
-        if isinstance(added, napari.layers.Image):
-            while place > 0 and not isinstance(layers[place - 1], napari.layers.Image):
-                place -= 1
-        layers.insert(place, added)
-        added.visible = meta.get("visible", True)
-        self._made[name] = added, limits
-        return added
+        replace = self._in_place or not (fresh or self.keep_old.value)
+        return made_layers(self.viewer).add(layer, replace=replace, quiet=self._in_place)
+
+    def hide_marks(self, run: str) -> None:
+        """Hide arrows, points and windows of a run: its stack is shown."""
+        for what in MARKS:
+            if (layer := made_layers(self.viewer).last(f"{run} {what}")) is not None:
+                layer.visible = False
+
+    def look_at(self, layers: Sequence[Layer]) -> None:
+        """Bring layers into view, once: later the user's view is kept."""
+        names = frozenset(layer.name for layer in layers)
+        if layers and names not in self._looked_at:
+            self._looked_at.add(names)
+            look_at(self.viewer, layers)
 
     def frame_shown(self, n: int) -> int:
         """Return which of n frames of a result the slider will show: see `show_frame_of`."""
@@ -344,7 +386,8 @@ class Dock(QScrollArea):
                 continue  # of an older version, or edited: the default holds
 
 
-def _abandon(jobs: list[DockJob], *_: Any) -> None:
+def abandon(jobs: list[DockJob], *_: Any) -> None:
+    """Cancel jobs whose dock is gone."""
     for job in jobs:
         job.abandon()
 

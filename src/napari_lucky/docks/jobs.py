@@ -12,7 +12,7 @@ from napari.utils import progress as progress_bar
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.job import Cancelled, Job
+from napari_lucky.execution.job import Cancelled, Job, Progress, no_progress
 from napari_lucky.viewer.background_work import RUNNING, begin, end
 from napari_lucky.viewer.messages import show_error, show_info
 
@@ -79,6 +79,8 @@ class DockJob(QObject):
         Called on the window's thread at the end, however it came.
     failed : callable
         Called with an error that ended the job.
+    progressed : callable, optional
+        Called as progressed(done, total, what) on the window's thread, now and then.
     """
 
     def __init__(
@@ -87,8 +89,10 @@ class DockJob(QObject):
         done: Done,
         ended: Callable[[], None],
         failed: Callable[[Exception], None],
+        progressed: Progress = no_progress,
     ) -> None:
         super().__init__()
+        self._progressed = progressed
         self._done, self._ended, self._failed = done, ended, failed
         self._pieces: Iterator[None] | None = None  # of the result, while it is being shown
         self._bar: Any = None
@@ -118,10 +122,12 @@ class DockJob(QObject):
     def abandon(self) -> None:
         """Cancel, and call nobody back: the dock is gone."""
         self._done, self._ended, self._failed = (lambda _: iter(())), (lambda: None), tell
+        self._progressed = no_progress
         self._pieces = None
         self._worker.quit()
 
     def _on_progress(self, done: int, total: int, what: str) -> None:
+        self._progressed(done, total, what)
         if what != self._stage:
             self._close_bar()
             self._stage = what

@@ -20,11 +20,12 @@ from napari_lucky.steps.declaration import Step
 from napari_lucky.viewer.from_layers import frames_of
 
 PATTERN = "Recipe (*.toml)"
+OPENED = "Recipe, or a result with its history (*.toml *.fits *.csv)"
 
 
 def ask_where_from(parent: QWidget) -> Path | None:
     """Return the recipe to open; None if the dialog was cancelled."""
-    path, _ = QFileDialog.getOpenFileName(parent, "Open recipe", "", PATTERN)
+    path, _ = QFileDialog.getOpenFileName(parent, "Open recipe", "", OPENED)
     return Path(path) if path else None
 
 
@@ -61,13 +62,19 @@ def recipe_of_layer(layer: Any, history: History, *steps: Step) -> tuple[Recipe,
     else:
         missing.append("The run is in no file; write its path into the recipe.")
     recipe = recipe_of_history(history, **given).with_steps(*steps)
+    return recipe, [*missing, *missing_files(recipe)]
+
+
+def missing_files(recipe: Recipe) -> list[str]:
+    """Return a sentence for each file that a recipe names and that is not there."""
+    missing = []
     for label, path in recipe.paths().items():
         if not Path(path).exists():
             missing.append(
                 f"The {label} “{Path(path).name}” is in no file: save it, and write its path into "
                 "the recipe."
             )
-    return recipe, missing
+    return missing
 
 
 def files_of_run(frames: Frames) -> list[str]:

@@ -104,6 +104,28 @@ class Window:
             )
 
 
+def parse_window(text: str) -> Window:
+    """Return the square window that a text says: Y,X,SIZE, its centre and its side in pixels.
+
+    Raises
+    ------
+    UsageError
+        If it says none.
+    """
+    try:
+        y, x, size = (int(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(
+            f"{text!r} is not Y,X,SIZE: three whole numbers of pixels, such as 140,392,128"
+        ) from None
+    return Window.centred(y, x, size)
+
+
+def window_text(window: Window) -> str:
+    """Return Y,X,SIZE of a window; of an oblong one, with its longer side."""
+    return ",".join(map(str, (*window.centre, max(window.shape))))
+
+
 MIN_SIDE = 8
 WindowLike = Any
 """A `Window`, or (y, x, size): its centre's row and column from 0, and its side, in pixels."""

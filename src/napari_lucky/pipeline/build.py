@@ -34,7 +34,7 @@ from napari_lucky.frames.frames import Frames, Subset, View, chain_of, frames_in
 from napari_lucky.frames.history import History, frame_numbers, open_step, range_step, times_step
 from napari_lucky.frames.sensor_image import BitMask, SensorImage, StoredImage, rows_of
 from napari_lucky.frames.times import frame_exposures, frame_times
-from napari_lucky.frames.window import Window
+from napari_lucky.frames.window import window_text
 from napari_lucky.notices import Level, Notice, info
 from napari_lucky.pipeline.open_masters import open_masters
 from napari_lucky.pipeline.recipe import FIND, Input, ReadShifts, ReadTimes, Recipe
@@ -138,7 +138,7 @@ def build_chain(recipe: Recipe, opened: Opened | None = None, *, job: Job = QUIE
         given = recipe.input
         opened = Opened(open_run(given.frames, given.colour, where=given.where))
     run, saved = opened.run, opened.known
-    notes = run_notes(run)
+    notes = run_notes(run) if isinstance(run, Run) else []
     held = {"dark": opened.dark, "flat": opened.flat}
     masters, recipe, told_of_masters = open_masters(recipe, run, held, saved)
     given, wanted = recipe.input, recipe[Calibrate]
@@ -183,7 +183,7 @@ def build_chain(recipe: Recipe, opened: Opened | None = None, *, job: Job = QUIE
         if found is not None:
             what = "Found the star" if sampling.star else "Put the window on the brightest light"
             how: Level = "info" if sampling.star else "warning"
-            notes.append(Notice(f"{what}: --focus {_spec(found)}", how))
+            notes.append(Notice(f"{what}: --focus {window_text(found)}", how))
     notes += told
     if recipe.input.defocus == FIND:
         disk = None if focus is None else find_defocused(calibrated, focus, job=job)
@@ -191,7 +191,7 @@ def build_chain(recipe: Recipe, opened: Opened | None = None, *, job: Job = QUIE
         notes.append(
             "No defocused star was found; if there is one, give --defocus Y,X,SIZE."
             if disk is None
-            else info(f"Found the defocused star: --defocus {_spec(disk)}")
+            else info(f"Found the defocused star: --defocus {window_text(disk)}")
         )
     steps = (
         *(saved or (open_step(run),)),
@@ -249,10 +249,6 @@ def _light(recipe: Recipe, calibrated: Calibrated, run: Run, job: Job) -> Sensor
     flat = open_like(dust.on, run)
     check_shape(np.broadcast_to(0, flat.shape[1:]), calibrated.shape, "flat with the dust", "run")
     return made_flat(flat, calibrated.dark, by.combine, by.clip_sigma, DEAD_BELOW, job=job)[0]
-
-
-def _spec(window: Window) -> str:
-    return ",".join(map(str, (*window.centre, window.width)))
 
 
 def _same(path: str, other: str) -> bool:

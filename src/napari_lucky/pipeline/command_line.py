@@ -51,6 +51,9 @@ def words_of(recipe: Recipe, out: str = "OUT") -> list[str]:
         chosen = ["" if part is None else str(part) for part in (given.start, given.stop)]
         chosen += [] if given.step is None else [str(given.step)]
         words.append(f"--frames={':'.join(chosen)}")
+    for name in ("where", "colour"):
+        if (text := getattr(given, name)) is not None:
+            words.append(f"--{name}={text}")
     for name in ("focus", "defocus"):
         spec = getattr(given, name)
         if spec is not None:

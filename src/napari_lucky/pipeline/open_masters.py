@@ -58,7 +58,7 @@ def open_masters(
         source: str | Sequence[Path] | None = given[name]
         if source == AUTO:
             source = beside or None
-            if beside and (path := _one_path(beside)):
+            if beside and (path := one_path(beside)):
                 recipe = recipe.changed(Calibrate, **{name: path})
             elif not beside:
                 notes.append(f"No {name} that fits the run was found beside it.")
@@ -89,8 +89,8 @@ def _names(paths: Sequence[Path]) -> str:
     return paths[0].name if len(paths) == 1 else f"{paths[0].name} … {paths[-1].name}"
 
 
-def _one_path(paths: Sequence[Path]) -> str:
-    """Return the file or the folder that stands for files; "" if there is none."""
+def one_path(paths: Sequence[Path]) -> str:
+    """Return the file or the folder that stands for several files; "" if there is none."""
     if len(paths) == 1:
         return str(paths[0])
     folder = paths[0].parent

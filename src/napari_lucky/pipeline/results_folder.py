@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -31,6 +32,10 @@ NAMES = (
     summary.NAME,
 )
 """The summary comes last: where it is, the others are."""
+
+
+UNSAFE = r"[^\w .+-]"
+"""What a folder's name had better not have on some system."""
 
 
 def check_out(
@@ -91,6 +96,28 @@ def _check_names(
                 f"{out / name}: this is a folder, and a result of that name is a file. Move it "
                 "away, or choose another folder for the results."
             )
+
+
+def place_for_results(folder: str | Path, name: str = "") -> Path:
+    """Return where results go if this folder is chosen: it, if it is empty, or else one in it.
+
+    The frames of a run, or what else is in a folder, are never mixed with results.
+
+    Parameters
+    ----------
+    folder : path
+    name : str
+        Of the run; the folder made is called "NAME lucky", with a number if that is there.
+    """
+    folder = Path(folder)
+    with suppress(OSError):
+        if not folder.exists() or all(one.name.startswith(".") for one in folder.iterdir()):
+            return folder
+    stem = f"{re.sub(UNSAFE, '_', name).strip(' .') or 'run'} lucky"
+    place, number = folder / stem, 2
+    while place.exists():
+        place, number = folder / f"{stem} {number}", number + 1
+    return place
 
 
 @contextmanager

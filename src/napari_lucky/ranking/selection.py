@@ -51,8 +51,13 @@ def select(
             raise UsageError(f"Keep {keep} frames: only {usable} frames have a star to rank.")
         count = keep
     else:
-        count = min(usable, max(LEAST_KEPT, int(np.floor(keep * usable + 0.5))))
+        count = kept_of(keep, usable)
     return best_first(quality)[:count]
+
+
+def kept_of(fraction: float, usable: int) -> int:
+    """Return how many of so many frames with a quality a fraction keeps."""
+    return min(usable, max(LEAST_KEPT, int(np.floor(fraction * usable + 0.5))))
 
 
 def _count_above(quality: NDArray[np.float64], above: float) -> int:

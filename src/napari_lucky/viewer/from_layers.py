@@ -189,12 +189,18 @@ def windows_of(shapes: Any, image: Any) -> list[Window]:
     Raises
     ------
     LuckyError
-        If there is no shape in the layer.
+        If there is no shape in the layer, or one that is no rectangle.
     """
     if len(shapes.data) == 0:
         raise LuckyError(
             f"The shapes layer “{shapes.name}” is empty. Draw a rectangle around the focused star, "
             "and a second one around the defocused star if there is one."
+        )
+    kinds = {str(kind) for kind in shapes.shape_type} - {"rectangle"}
+    if kinds:
+        raise LuckyError(
+            f"“{shapes.name}” holds {' and '.join(sorted(kinds))}: a window is a rectangle. Remove "
+            "it, and draw a rectangle around the star."
         )
     windows = []
     for corners in shapes.data:

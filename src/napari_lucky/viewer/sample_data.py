@@ -17,9 +17,10 @@ def make_sample() -> list[LayerTuple]:
     header = fits.Header(list(run.header.items()))
     history = (Record("simulate", {"frames": len(run.frames), "seed": 0}),)
     shared = {"header": header, "history": history}
+    windows = [Window.centred(*run.focus), Window.centred(*run.defocus)]
     return [
         image_tuple(run.dark, "sample dark", visible=False, **shared),
         image_tuple(run.flat, "sample flat", visible=False, **shared),
         image_tuple(ArrayFrames(run.frames), "sample run", **shared),
-        windows_tuple([Window.centred(*run.focus), Window.centred(*run.defocus)], "sample windows"),
+        windows_tuple(windows, "sample run windows"),
     ]

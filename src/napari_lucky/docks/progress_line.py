@@ -1,0 +1,78 @@
+"""Where a job is, in its dock: stage, frames a second, time left."""
+
+from __future__ import annotations
+
+import time
+
+from qtpy.QtWidgets import QLabel, QProgressBar, QVBoxLayout, QWidget
+
+LEAST_SECONDS = 0.5
+"""So long a stage must have lasted before its speed is told."""
+
+
+class ProgressLine(QWidget):
+    """A bar and a line of text, shown while a job runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bar = QProgressBar()
+        self._bar.setTextVisible(False)
+        self._bar.setMaximumHeight(8)
+        self.text = QLabel()
+        self.text.setWordWrap(True)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(6, 0, 6, 0)
+        column.addWidget(self._bar)
+        column.addWidget(self.text)
+        self._stage, self._since, self._first = "", 0.0, 0
+        self.hide()
+
+    def begin(self) -> None:
+        """Show that a job has begun."""
+        self._stage = ""
+        self._bar.setRange(0, 0)  # Qt lets it run to and fro
+        self.text.setText("Beginning …")
+        self.show()
+
+    def report(self, done: int, total: int, what: str) -> None:
+        """Show where the job is; `done` and `total` count frames, as a rule."""
+        now = time.monotonic()
+        if what != self._stage:
+            self._stage, self._since, self._first = what, now, done
+        self._bar.setRange(0, max(total, 1))
+        self._bar.setValue(done)
+        self.text.setText(progress_text(what, done, total, now - self._since, done - self._first))
+
+    def end(self) -> None:
+        """Hide."""
+        self.hide()
+
+
+def progress_text(what: str, done: int, total: int, seconds: float, count: int) -> str:
+    """Return a line such as "Stacking: 340 of 2000, 210 a second, 8 s left".
+
+    Parameters
+    ----------
+    what : str
+        The stage.
+    done, total : int
+        How much of it is done.
+    seconds : float
+        Since when its speed is measured.
+    count : int
+        How many were done since.
+    """
+    told = f"{what[:1].upper()}{what[1:]}: {done} of {total}"
+    if seconds < LEAST_SECONDS or count < 1:
+        return told
+    speed = count / seconds
+    return f"{told}, {speed:.3g} a second, {time_text((total - done) / speed)} left"
+
+
+def time_text(seconds: float) -> str:
+    """Return a time as it is read at a glance."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

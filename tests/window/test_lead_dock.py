@@ -1,0 +1,167 @@
+"""From a folder to the saved pair in the lead dock, and from there to the command line and back."""
+
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from qtpy.QtWidgets import QApplication, QFileDialog
+
+from napari_lucky import Recipe, Select, simulate_run
+from napari_lucky.cli.main import main
+from napari_lucky.docks.lead import LeadDock
+from napari_lucky.pipeline.recipe import read_recipe, recipe_to_toml
+from napari_lucky.registration.centroid import RegisterCentroid
+
+IMAGES = ("focus", "defocus", "long_exposure")
+ALL = {*(f"{name}.fits" for name in IMAGES), "frames.csv", "recipe.toml", "report.png"}
+ALL.add("summary.json")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A run of files with dark and flat beside it."""
+    run = tmp_path_factory.mktemp("night") / "run"
+    run.mkdir()
+    simulated = simulate_run(12)
+    for k, frame in enumerate(simulated.frames):
+        fits.PrimaryHDU(frame).writeto(run / f"AF_{k:02d}.fits")
+    for name in ("dark", "flat"):
+        fits.PrimaryHDU(getattr(simulated, name)).writeto(run / f"{name}.fits")
+    return run
+
+
+def opened(viewer, hand, folder):
+    viewer.open(str(folder), plugin="napari-lucky")
+    dock = hand.dock("lead")
+    hand.wait(lambda: not dock.looking)
+    return dock
+
+
+def pixels(out):
+    return [fits.getdata(Path(out) / f"{name}.fits") for name in IMAGES]
+
+
+def equal(one, other):
+    return all(np.array_equal(*both, equal_nan=True) for both in zip(one, other, strict=True))
+
+
+def test_six_inputs_make_the_saved_pair_of_the_command_line(
+    viewer, hand, messages, folder, monkeypatch, tmp_path
+):
+    dock = opened(viewer, hand, folder)
+    assert dock.masters["dark"].path == str(folder / "dark.fits")
+    assert dock.masters["flat"].path == str(folder / "flat.fits")
+    assert dock.found.text().startswith("dark.fits beside the run: a dark of 1 frame")
+    focus, defocus = dock.stars.windows
+    assert (focus.width, defocus.width) == (128, 192)
+    before = [layer.name for layer in viewer.layers]
+    assert before == ["run", "run windows"]
+    hand.run(dock)
+    assert dock.notes.text().startswith("Kept 10 of 12 frames (83.3 %). FWHM ")
+    made = [layer.name for layer in viewer.layers if layer.name not in before]
+    ends = ["calibrated", "long exposure", "defocus", "focus", "shifts"]
+    assert made == [f"run {end}" for end in ends]
+    shown = [layer.name for layer in viewer.layers if layer.visible]
+    assert shown == ["run defocus", "run focus"]
+
+    out = tmp_path / "saved"
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", staticmethod(lambda *_: str(out)))
+    hand.press(dock.save_button)
+    hand.wait(lambda: not dock.busy)
+    assert {path.name for path in out.iterdir()} == ALL
+    typed = ["process", str(folder), "--defocus", "find"]
+    for name in ("dark", "flat"):
+        typed += [f"--{name}", str(folder / f"{name}.fits")]
+    assert main([*typed, "-o", str(tmp_path / "typed")]) == 0
+    assert equal(pixels(out), pixels(tmp_path / "typed"))
+    assert read_recipe(out / "recipe.toml") == read_recipe(tmp_path / "typed" / "recipe.toml")
+
+    hand.press(dock.command_button)
+    _, *words = shlex.split(QApplication.clipboard().text())
+    assert main([*words[:-1], str(tmp_path / "copied")]) == 0
+    assert equal(pixels(out), pixels(tmp_path / "copied"))
+    dock.keep.number.value = 4
+    recipe = tmp_path / "my.toml"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", staticmethod(lambda *_: (str(recipe), "")))
+    hand.press(dock.recipe_button)
+    hand.run(dock)
+    assert main(["process", "--recipe", str(recipe), "-o", str(tmp_path / "replayed")]) == 0
+    shown = [viewer.layers[f"run {name.replace('_', ' ')}"].data for name in IMAGES]
+    assert equal(shown, pixels(tmp_path / "replayed"))
+    assert dock.notes.text().startswith("Kept 4 of 12 frames (33.3 %).")
+    assert [layer.name for layer in viewer.layers if layer.name not in before] == made
+    dock.keep_old.value = True
+    hand.run(dock)
+    assert "run focus 2" in viewer.layers
+    assert not any("[" in layer.name for layer in viewer.layers)
+    dock.adjust("ranking")
+    ranking = hand.dock("ranking")
+    assert ranking.cut.step().keep == 4
+    assert ranking.registration.value.name == "run shifts 2"
+    assert [text for severity, text in messages() if severity == "error"] == []
+
+
+def test_windows_are_typed_drawn_and_of_one_run_alone(viewer, hand, messages, folder, tmp_path):
+    dock = opened(viewer, hand, folder)
+    windows = viewer.layers["run windows"]
+    windows.data = [windows.data[0] + 10, windows.data[1]]
+    y, x, _ = (int(part) for part in dock.stars.lines["focus"].value.split(","))
+    assert dock.stars.windows[0].centre == (y, x)
+    line = dock.stars.lines["focus"]
+    hand.qtbot.keyClicks(line.native, "")
+    line.native.setText("100, 390, 64")
+    line.native.setModified(True)
+    line.native.editingFinished.emit()
+    corners = windows.data[0]
+    assert corners.min(axis=0).tolist() == [67.5, 357.5]
+    hand.press(dock.command_button)
+    assert "--focus=100,390,64" in QApplication.clipboard().text()
+    windows.add_ellipses([[[20, 20], [20, 60], [60, 60], [60, 20]]])
+    messages()
+    hand.press(dock.run_button)
+    ((severity, text),) = messages()
+    assert (severity, "holds ellipse: a window is a rectangle" in text) == ("error", True)
+    other = tmp_path / "other"
+    other.mkdir()
+    for k in range(9):
+        noise = np.random.default_rng(k).normal(100, 3, (64, 64)).astype(np.float32)
+        fits.PrimaryHDU(noise).writeto(other / f"B_{k}.fits")
+    viewer.open(str(other), plugin="napari-lucky")  # selected, and so chosen
+    assert dock.run_layer.value.name == "other"
+    hand.wait(lambda: not dock.looking)
+    assert [line.value for line in dock.stars.lines.values()] == ["", ""]
+    assert dock.masters["dark"].path is None
+    assert "No star was found" in dock.notes.text()
+
+
+def test_the_sample_and_a_recipe_with_more_than_the_page_shows(viewer, hand, messages, tmp_path):
+    viewer.open_sample("napari-lucky", "simulated")
+    dock = hand.dock("lead")
+    hand.wait(lambda: not dock.looking)
+    assert [edit.path for edit in dock.masters.values()] == ["sample dark", "sample flat"]
+    assert [window.centre for window in dock.stars.windows] == [(120, 400), (132, 144)]
+    recipe = Recipe(None, RegisterCentroid(smooth=2.5), Select(keep=20, drop=(3,)))
+    dock.fill(recipe.changed(type(recipe.input), focus=(120, 400, 128), defocus=(132, 144, 192)))
+    assert "RegisterCentroid(smooth=2.5), Select(drop=(3,))" in dock.with_recipe.text()
+    dock.masters["dark"].line.value = "sample dark"
+    dock.masters["flat"].line.value = "sample flat"
+    hand.run(dock)
+    assert dock.notes.text().startswith("Kept 20 of 60 frames")
+    hand.press(dock.command_button)
+    assert "are in no file" in messages()[-1][1]
+    text = recipe_to_toml(dock._recipe())
+    assert 'method = "centroid"' in text
+    assert "drop = [\n    3,\n]" in text
+
+
+def test_there_is_nothing_to_do_without_a_run(viewer, hand, messages):
+    dock = LeadDock(viewer)
+    for button in (dock.run_button, dock.save_button, dock.command_button):
+        messages()
+        hand.press(button)
+        ((severity, text),) = messages()
+        assert severity == "error"
+        assert text.startswith(("Open a run first", "There is no result"))
+    dock.close()
