@@ -120,3 +120,11 @@ def test_what_holds_for_one_run_is_refused(options, says, runs, tmp_path, capsys
     assert cli("process", *runs, "--each", *options, "-o", tmp_path / "x") == 2
     assert says in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
+
+
+def test_where_every_run_fails_there_is_a_table_that_says_why(tmp_path, capsys):
+    out = tmp_path / "out"
+    assert cli("process", tmp_path / "a", tmp_path / "b", "--each", "--json", "-o", out) == 3
+    told = json.loads(capsys.readouterr().out)
+    assert told["counts"] == {"runs": 2, "done": 0, "failed": 2}
+    assert all("no such file" in row["left_out"] for row in rows_of(out / "nights.csv"))

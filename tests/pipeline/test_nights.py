@@ -22,6 +22,8 @@ from napari_lucky.ranking.step import Select
         (["/a/b_c", "/a_b/c", "/d/c"], ["b_c", "a_b_c", "d_c"]),
         (["/b/a_c", "/a/c", "/d/c"], ["a_c", "a_c_2", "d_c"]),
         (["/"], ["run"]),
+        ([], []),
+        (["/1/cube.fits.gz", "/2/cube.fits", "/2/x.ser"], ["1_cube", "2_cube", "x"]),
     ],
 )
 def test_names_are_told_apart(paths, names):
@@ -57,6 +59,11 @@ def test_results_stay_where_they_are(tmp_path):
     runs = [str(tmp_path / night / "star") for night in "12"]
     assert folders_of(runs, out) == [out / "star", out / "2_star"]
     assert folders_of(runs[1:], out) == [out / "star_2"]
+
+
+def test_results_are_not_put_among_the_frames(tmp_path):
+    runs = [str(tmp_path / name) for name in "ab"]
+    assert folders_of(runs, tmp_path) == [tmp_path / "a_2", tmp_path / "b_2"]
 
 
 def test_what_holds_for_one_run_is_refused_before_any_work(tmp_path):

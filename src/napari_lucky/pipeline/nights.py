@@ -13,6 +13,7 @@ from typing import Any
 from napari_lucky.errors import DONE, INPUT, NOTHING, LuckyError, UsageError
 from napari_lucky.execution.checkpoint import Checkpoint, beside
 from napari_lucky.execution.job import QUIET, Job
+from napari_lucky.fits.file_names import is_frames_name, stem_of
 from napari_lucky.fits.inputs import inputs_of_recipe
 from napari_lucky.fits.write import ignore_note
 from napari_lucky.notices import Notice, level_of
@@ -74,8 +75,12 @@ def names_apart(paths: Sequence[Path]) -> list[str]:
 
     Letters of both cases count as one, as on many file systems.
     """
-    parts = [[p for p in path.absolute().parts if p != path.anchor] or ["run"] for path in paths]
-    deep = [1] * len(parts)
+    full = [path.absolute() for path in paths]
+    parts = [[p for p in path.parts if p != path.anchor] or ["run"] for path in full]
+    for own, path in zip(parts, full, strict=True):
+        if is_frames_name(path.name) and not path.is_dir():
+            own[-1] = stem_of(path)
+    deep, names = [1] * len(parts), list[str]()
     for _ in range(max(map(len, parts), default=0)):
         names = ["_".join(one[-n:]) for one, n in zip(parts, deep, strict=True)]
         folded = [name.casefold() for name in names]
@@ -110,7 +115,7 @@ def folders_of(runs: Sequence[str], out: Path) -> list[Path]:
     for k, path in enumerate(full):
         if path in full[:k]:
             raise UsageError(f"{runs[k]}: this run is given twice.")
-    taken = set()
+    taken = {path.name.casefold() for path in full if path.parent == out.resolve()}
     for folder in sorted(out.iterdir()) if out.is_dir() else []:
         summary = read_summary(folder, "process")
         if summary is not None:
