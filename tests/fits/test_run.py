@@ -386,3 +386,15 @@ def test_of_darks_and_flats_alone_the_kind_with_most_frames_is_opened(tmp_path):
     run = open_run(tmp_path)
     assert values(run) == [1, 2, 3]
     assert set(reasons(run)) == {"flat_1.fits", "flat_2.fits"}
+
+
+def test_of_a_folder_of_lights_and_darks_the_darks_are_taken_where_a_dark_is_wanted(tmp_path):
+    write(tmp_path, *(f"M15_{k}.fits" for k in range(5)), "dark_1.fits", "dark_2.fits", "flat.fits")
+    run = open_run(tmp_path, kind="dark")
+    assert run.files == ["dark_1.fits", "dark_2.fits"]
+    assert reasons(run)["M15_0.fits"] == "no dark by its header or name"
+    assert open_run(tmp_path, kind="flat").files == ["flat.fits"]
+    assert open_run(tmp_path).shape[0] == 5
+    (tmp_path / "plain").mkdir()
+    write(tmp_path / "plain", "a_1.fits", "a_2.fits")
+    assert open_run(tmp_path / "plain", kind="dark").shape[0] == 2

@@ -42,7 +42,7 @@ def test_auto_takes_what_fits(run):
     chain = chain_of(run, Calibrate(dark="auto", flat="auto"))
     assert np.median(chain.calibrated.dark) == pytest.approx(50, abs=1)
     assert chain.recipe[Calibrate].flat == str(run.parent / "flats")
-    assert chain.recipe[Calibrate].dark == "auto"  # no one path names it
+    assert chain.recipe[Calibrate].dark == str(run.parent / "darks")
     told = "\n".join(chain.notes)
     assert "a dark of 3 frames" in told
     assert "dark_long_2.fits beside the run: no dark for it, its exposure is 0.1 s" in told
@@ -72,3 +72,4 @@ def test_frames_are_chosen_by_a_recipe(run):
     assert chain.files == ["M15_6.fits", "M15_7.fits"]
     assert np.median(chain.calibrated.dark) == pytest.approx(900, abs=1)
     assert chain.recipe[Input].where == "EXPTIME=0.1"
+    assert chain.recipe[Calibrate].dark == "auto"  # the folder alone would be the other dark

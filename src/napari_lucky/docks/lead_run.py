@@ -86,7 +86,7 @@ def find_beside(run: Any, layers: dict[str, str]) -> Beside:
         return Beside(layers)
     found = find_calibration(run)
     beside = {name: files for name in MASTERS if (files := getattr(found, name))}
-    paths = {name: one_path(files) or AUTO for name, files in beside.items()}
+    paths = {name: one_path(files, name) or AUTO for name, files in beside.items()}
     return Beside(layers | paths, found.notes)
 
 

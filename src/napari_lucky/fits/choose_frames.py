@@ -56,21 +56,25 @@ class Choice:
     odd: list[LeftOut]
 
 
-def choose_frames(paths: list[Path], where: tuple[Condition, ...] = ()) -> Choice:
+def choose_frames(
+    paths: list[Path], where: tuple[Condition, ...] = (), wanted: Kind = "light"
+) -> Choice:
     """Open the frames among files; those whose headers meet conditions.
 
-    The greatest family of lights is taken; where there is no light, the greatest family of darks,
-    flats or biases with all of its kind. Of twins (x.fits, x.fits.gz) the first is taken.
+    The greatest family of lights, or of the kind that is wanted, is taken; where there is none,
+    lights, or the greatest family of darks, flats or biases with all of its kind. Of twins
+    (x.fits, x.fits.gz) the first is taken.
     """
     single, twins = _without_twins(sorted(paths, key=natural))
     if where:
         single, others, of_axes = matching(single, where)
-        choice = choose_frames(single)
+        choice = choose_frames(single, (), wanted)
         return Choice(
             on_axes(choice.images, of_axes), [*twins, *others, *choice.left_out], choice.odd
         )
     families = list(families_of(single))
-    lights = [family for family in families if family.kind == "light"]
+    lights = [family for family in families if family.kind == wanted]
+    lights = lights or [family for family in families if family.kind == "light"]
     if not lights:
         kinds = [family.kind for family in families for _ in family.paths]
         kind = max(kinds, key=kinds.count)
@@ -122,6 +126,8 @@ def _of_kind(images: list[SourceImage], family: Family) -> tuple[list[SourceImag
 
 
 def _reason(family: Family, chosen: Family, like: str) -> str:
+    if family.kind == "light" != chosen.kind:
+        return f"no {chosen.kind} by its header or name"
     if family.kind != chosen.kind:
         if family.kind == family.named != "light":
             return "a dark, flat or bias by its name"

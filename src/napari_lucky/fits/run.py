@@ -21,6 +21,7 @@ from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.fits import image as fits_image
 from napari_lucky.fits.choose_frames import choose_frames
 from napari_lucky.fits.file_names import is_frames_name, stem_of
+from napari_lucky.fits.frame_kind import Kind
 from napari_lucky.fits.image import FitsImage
 from napari_lucky.fits.open_images import LeftOut
 from napari_lucky.fits.plain_header import header_bytes
@@ -209,6 +210,7 @@ def open_run(
     colour: str | None = None,
     *,
     where: str | None = None,
+    kind: Kind = "light",
 ) -> Run:
     """Open the frames of a run, reading only headers.
 
@@ -231,6 +233,8 @@ def open_run(
     where : str, optional
         Take the frames alone whose headers say so: "EXPTIME=0.01" or "EXPTIME=0.01, FILTER=R";
         also the place on a fourth axis: "STOKES=Q".
+    kind : str
+        "dark" or "flat" takes these of a folder that holds others too.
 
     Returns
     -------
@@ -253,13 +257,13 @@ def open_run(
     if not paths:
         raise UsageError("No frames were given; give a folder, a cube, or several FITS files.")
     if len(paths) == 1 and os.path.isdir(paths[0]):
-        return _open_folder(paths[0], conditions).in_colour(colour)
+        return _open_folder(paths[0], conditions, kind).in_colour(colour)
     for path in paths:  # by os.path, which takes any name for one that is not there
         if os.path.isdir(path):
             raise LuckyError(f"{path} is a folder; give one folder alone, or files.")
         if not os.path.exists(path):
             raise LuckyError(f"{path}: there is no such file or folder.")
-    choice = choose_frames(paths, conditions)
+    choice = choose_frames(paths, conditions, kind)
     if choice.odd:
         raise LuckyError(_tell(choice.odd))
     images, odd_shapes = _of_one_shape(choice.images)
@@ -271,7 +275,7 @@ def open_run(
     return Run(tuple(images), tuple(left_out), readable(name), notes_of(images)).in_colour(colour)
 
 
-def open_like(source: str | Path | Sequence[str | Path], run: Any) -> Run:
+def open_like(source: str | Path | Sequence[str | Path], run: Any, kind: Kind = "light") -> Run:
     """Open a dark or a flat of a run: of its colours, what is used of the run's.
 
     Parameters
@@ -280,6 +284,8 @@ def open_like(source: str | Path | Sequence[str | Path], run: Any) -> Run:
         See `open_run`.
     run : Frames
         Of other frames than a `Run`, and views of one, nothing is known.
+    kind : str
+        See `open_run`.
 
     Raises
     ------
@@ -288,8 +294,8 @@ def open_like(source: str | Path | Sequence[str | Path], run: Any) -> Run:
     """
     *_, like = None, *chain_of(run)
     if not isinstance(like, Run):
-        return open_run(source)
-    master = open_run(source, "frames")
+        return open_run(source, kind=kind)
+    master = open_run(source, "frames", kind=kind)
     ny, nx = master.shape[1:]
     if isinstance(like.images[0], OfCells):
         return master if (ny, nx) == like.shape[1:] else master.in_colour(like.colour, like.pattern)
@@ -298,7 +304,7 @@ def open_like(source: str | Path | Sequence[str | Path], run: Any) -> Run:
     return master
 
 
-def _open_folder(folder: Path, conditions: tuple[Condition, ...]) -> Run:
+def _open_folder(folder: Path, conditions: tuple[Condition, ...], kind: Kind) -> Run:
     try:
         with os.scandir(folder) as inside:  # which knows files from folders without a look
             there = [e for e in inside if not e.name.startswith(".")]
@@ -325,7 +331,7 @@ def _open_folder(folder: Path, conditions: tuple[Condition, ...]) -> Run:
                 raise LuckyError(f"{folder}: no file of frames in this folder. {name}: {note}")
         found = f"there are {names_told(names)}" if names else "it is empty"
         raise LuckyError(f"{folder}: no file of frames in this folder ({found}). {READ}.")
-    choice = choose_frames(named, conditions)
+    choice = choose_frames(named, conditions, kind)
     if not choice.images:
         raise LuckyError(_tell(choice.odd))
     images, odd_shapes = _of_one_shape(choice.images)

@@ -97,8 +97,8 @@ def make_masters(
     Calibrate(combine=combine, clip_sigma=clip_sigma, dead_below=dead_below)  # raises if wrong
     inputs = {"flat": flat, "dark": dark}
     check_out(out, overwrite, NAMES, inputs)
-    run = open_run(flat, colour)
-    dark_run = None if dark is None else open_like(dark, run)
+    run = open_run(flat, colour, kind="flat")
+    dark_run = None if dark is None else open_like(dark, run, "dark")
     for text in run_notes(run) if run.colour else file_notes(run):
         told(text)
     for text in [] if dark_run is None else file_notes(dark_run):

@@ -10,6 +10,7 @@ from napari_lucky.calibration.flat import kind_notes
 from napari_lucky.calibration.step import Calibrate
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.beside import FoundCalibration, find_calibration
+from napari_lucky.fits.frame_kind import Kind
 from napari_lucky.fits.run import Run, open_like, open_run
 from napari_lucky.fits.run_notes import file_notes
 from napari_lucky.frames.frames import Frames
@@ -19,6 +20,7 @@ from napari_lucky.pipeline.recipe import Recipe
 
 AUTO = "auto"
 MASTERS = ("dark", "flat")
+KINDS: dict[str, Kind] = {"dark": "dark", "flat": "flat"}
 
 
 def open_masters(
@@ -46,7 +48,7 @@ def open_masters(
         What was found, left out, or lies there and is not used.
     """
     by = recipe[Calibrate]
-    given = {name: getattr(by, name) for name in MASTERS}
+    given: dict[str, str | None] = {name: getattr(by, name) for name in MASTERS}
     found = _found(run, given, held, done)
     opened: dict[str, Frames | None] = {}
     notes: list[str] = []
@@ -58,7 +60,7 @@ def open_masters(
         source: str | Sequence[Path] | None = given[name]
         if source == AUTO:
             source = beside or None
-            if beside and (path := one_path(beside)):
+            if beside and (path := one_path(beside, name)):
                 recipe = recipe.changed(Calibrate, **{name: path})
             elif not beside:
                 notes.append(f"No {name} that fits the run was found beside it.")
@@ -67,7 +69,7 @@ def open_masters(
                 f"A {name} that fits lies beside the run and is not used ({_names(beside)}): add "
                 f"--{name} auto."
             )
-        opened[name] = None if source is None else open_like(source, run)
+        opened[name] = None if source is None else open_like(source, run, KINDS[name])
         if isinstance(master := opened[name], Run):
             notes += [*kind_notes(given[name], name), *file_notes(master)]
     told = [info(note) for note in found.notes] if AUTO in given.values() else []
@@ -89,13 +91,13 @@ def _names(paths: Sequence[Path]) -> str:
     return paths[0].name if len(paths) == 1 else f"{paths[0].name} … {paths[-1].name}"
 
 
-def one_path(paths: Sequence[Path]) -> str:
+def one_path(paths: Sequence[Path], kind: str) -> str:
     """Return the file or the folder that stands for several files; "" if there is none."""
     if len(paths) == 1:
         return str(paths[0])
     folder = paths[0].parent
     try:
-        alone = {image.path for image in open_run(folder).images} == set(paths)
+        alone = {image.path for image in open_run(folder, kind=KINDS[kind]).images} == set(paths)
     except LuckyError:
         return ""
     return str(folder) if alone else ""
