@@ -75,6 +75,14 @@ def test_a_cube_is_in_colour_if_its_header_says_so(tmp_path):
     assert np.allclose(open_run(packed)[0], frames[0].mean(axis=0), atol=1e-3)
 
 
+def test_a_file_in_colour_among_others_is_left_out(tmp_path):
+    write(tmp_path, star(3)[:, 0])
+    fits.PrimaryHDU(star(1)[0], fits.Header([("CTYPE3", "RGB")])).writeto(tmp_path / "frame_9.fits")
+    run = open_run(tmp_path)
+    assert run.shape == (3, 64, 64)
+    assert run_notes(run) == ["Left out frame_9.fits: it is in colour, the frames are not."]
+
+
 def test_colours_side_by_side_are_planes_too(tmp_path):
     frames = np.moveaxis(star(2)[:, :, :20], 1, -1)  # (n, y, x, 3), as pictures are in numpy
     write(tmp_path, frames)

@@ -394,7 +394,9 @@ def _of_one_shape(images: list[SourceImage]) -> tuple[list[SourceImage], list[Le
 
 
 def _difference(odd: tuple[Any, ...], frames: tuple[Any, ...]) -> str:
-    (shape, family), (expected, of_frames) = odd, frames
+    (shape, family, in_colour), (expected, of_frames, others_in_colour) = odd, frames
+    if in_colour != others_in_colour:
+        return "it is in colour, the frames are not" if in_colour else "it is not in colour"
     if shape == expected:
         return f"its {family or 'unnamed'} image; the frames are {of_frames or 'unnamed'} images"
     return (
@@ -404,7 +406,7 @@ def _difference(odd: tuple[Any, ...], frames: tuple[Any, ...]) -> str:
 
 
 def _kind(image: SourceImage) -> tuple[Any, ...]:
-    return image.layout.shape[1:], image.layout.family
+    return image.layout.shape[1:], image.layout.family, image.colours == "RGB"
 
 
 def _tell(odd: Sequence[LeftOut], most: int = 3) -> str:
