@@ -176,6 +176,9 @@ def test_no_turns_a_step_of_the_recipe_off(recipe_file):
         (["--outliers=off", "--smooth", "off"], {"outliers": None, "register": {"smooth": None}}),
         (["--no-keep-above"], {"select": {"above": None}}),
         (["--dark", "./off"], {"calibrate": {"dark": "./off"}}),
+        (["--dark", "auto", "--flat=auto"], {"calibrate": {"dark": "auto", "flat": "auto"}}),
+        (["--colour", "off"], {"input": {"colour": None}}),
+        (["--colour", "green"], {"input": {"colour": "green"}}),
     ],
 )
 def test_off_undoes_what_a_recipe_says(options, changes, tmp_path):

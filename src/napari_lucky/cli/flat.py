@@ -10,6 +10,7 @@ from napari_lucky.cli.options import add_colour, folder
 from napari_lucky.cli.terminal import Meter, say, say_summary, warn
 from napari_lucky.errors import DONE
 from napari_lucky.execution.job import Job
+from napari_lucky.steps.option_text import OFF
 
 
 def add_flat(flat: Any) -> None:
@@ -38,7 +39,7 @@ def run_flat(given: argparse.Namespace) -> int:
             given.dark,
             combine=given.combine,
             row=given.row,
-            colour=given.colour,
+            colour=None if given.colour == OFF else given.colour,
             overwrite=given.overwrite,
             job=Job(progress=meter),
             notify=notes.append,

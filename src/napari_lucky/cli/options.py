@@ -63,7 +63,7 @@ def add_colour(parser: Any) -> None:
     """Add the option that says what is used of frames in colour."""
     parser.add_argument(
         "--colour",
-        choices=CHOICES,
+        choices=(*CHOICES, OFF),
         metavar="COLOUR",
         help="of frames in colour: luminance (the mean of three planes; the default), red, green "
         "or blue; superpixel: the mean of each 2 x 2 cell of a mosaic, which is else taken as it "

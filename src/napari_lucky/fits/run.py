@@ -376,7 +376,7 @@ def _of_one_shape(images: list[SourceImage]) -> tuple[list[SourceImage], list[Le
     """Keep the images of the shape and extension family that most frames have."""
     frames: Counter[tuple[Any, ...]] = Counter()
     for image in images:
-        frames[_kind(image)] += image.layout.shape[0]
+        frames[_kind(image)] += image.layout.shape[0] // (3 if image.colours == "RGB" else 1)
     kind = max(frames, key=lambda k: (frames[k], math.prod(k[0])))
     of_kind = {image.path for image in images if _kind(image) == kind}
     # previews and masks beside the frames, in the same files, are no other run

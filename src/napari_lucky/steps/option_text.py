@@ -80,10 +80,11 @@ def changed_step(table: str, given: Mapping[str, Any], last: Step | None) -> Ste
 def plain_value(param: Param | None, text: str) -> Any:
     """Return what a text means, as in TOML: 1 is a count, and 1.0 a fraction.
 
-    "auto", "none" and "off" leave a value open where that may be, as does the word that forms show.
+    "auto", "none" and "off" leave a value open where that may be, as does the word that forms show;
+    of a path, "auto" is what is found beside the run.
     """
     if param is not None and param.nullable and text in ("auto", "none", OFF, param.empty):
-        return None
+        return text if text == "auto" and param.path else None
     if param is not None and param.type is str:
         return text
     if param is not None and param.many:
