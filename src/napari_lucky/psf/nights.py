@@ -115,7 +115,9 @@ def result_figures(result: Result, telescope: Mapping[str, float | None]) -> dic
     if not images:
         return {"done": summary(result, (math.nan, math.nan))}
     header = next(iter(images.values())).header
-    diffraction, whole, _ = optics_for(header, telescope)
+    diffraction, whole = None, None
+    with suppress(LuckyError):  # the stacks are good, whatever is wrong with the optics
+        diffraction, whole, _ = optics_for(header, telescope)
     tried = {name: _figures(image, diffraction) for name, image in images.items()}
     circles = [one.recipe for one in tried.values() if one is not None]
     of = min(circles, key=lambda recipe: recipe.aperture or 0, default=PsfRecipe())
