@@ -23,7 +23,7 @@ DONE = ("telescope", "psf", "wavefront")
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "steps.md"
 HEAD = """# Steps and parameters
 
-Steps are done in this order. Each is a table of a [recipe](command-line.md#recipe), an option of
+Steps are done in this order. Each is a table of a [recipe](files.md#recipe), an option of
 `napari-lucky process`, a class of the Python API, a form in a dock and a record in the history,
 with the same names everywhere. A step that is *optional* is off unless it is given; the others are
 done with their defaults. An option takes parameters by name, as

@@ -86,6 +86,7 @@ def test_the_documents_name_command_lines():
     assert {name for name, _ in LINES} >= {
         "README.md",
         "command-line.md",
+        "files.md",
         "coming-from-lucky-processing.md",
     }
     assert len(LINES) > 8
@@ -94,7 +95,7 @@ def test_the_documents_name_command_lines():
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_options_that_are_named_exist(path):
     (commands,) = [a for a in parser()._actions if isinstance(a, argparse._SubParsersAction)]
-    parsers = [sub.complete() for sub in commands.choices.values()]
+    parsers = [parser(), *(sub.complete() for sub in commands.choices.values())]
     known = {option for sub in parsers for option in sub._option_string_actions}
     text = path.read_text("utf-8")
     named = {
@@ -233,10 +234,10 @@ def test_the_python_of_the_readme_runs(in_a_folder_with_a_run):
     assert found["stack"].image.shape == found["window"].shape
 
 
-def test_the_python_of_the_command_line_page_runs(in_a_folder_with_a_run, capsys):
+def test_the_python_of_the_python_page_runs(in_a_folder_with_a_run, capsys):
     found = {}
-    but = ("fork_executor", "measure_wavefront_run")  # a recipe that comes later; a minute of work
-    exec(compile(python_of("command-line", but), "command-line.md", "exec"), found)
+    but = ("measure_wavefront_run", "reference_frame")  # a minute of work; a recipe alone
+    exec(compile(python_of("python", but), "python.md", "exec"), found)
     assert 0 < found["figures"].strehl < 1
     assert found["figures"].errors.strehl > 0
     assert "12 of 12 frames" in capsys.readouterr().out
