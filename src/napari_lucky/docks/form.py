@@ -295,7 +295,9 @@ def editor_of(param: Param, name: str) -> Any:
         editor = NumbersInARow(param, name)
     elif param.choices:
         none = [(param.empty, None)] if param.nullable else []
-        editor = ComboBox(name=name, choices=lambda _: [*none, *param.choices])
+        editor = ComboBox(
+            name=name, choices=lambda _: [*none, *((str(one), one) for one in param.choices)]
+        )
     elif param.type is bool:
         editor = CheckBox(name=name)
         editor.native.setText("")  # it has a label, as all have
