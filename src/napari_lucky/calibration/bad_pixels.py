@@ -24,6 +24,7 @@ from napari_lucky.frames.sensor_image import (
     rows_of,
 )
 from napari_lucky.frames.window import Window
+from napari_lucky.imaging.robust_sigma import robust_sigma
 
 HOT_SIGMA = 8.0
 """A pixel of the dark this many sigmas above its neighbours' median is hot."""
@@ -102,7 +103,7 @@ def _spread_of_excess(dark: SensorImage, usual: float | None) -> float:
     excess = np.concatenate(parts)
     if len(excess) == 0:
         return 1.0
-    spread = float(np.median(np.abs(excess))) / 0.6745
+    spread = float(robust_sigma(excess))
     if spread > 0:
         return spread
     # a dark of whole numbers, nearly all of them equal to their neighbours
@@ -232,7 +233,7 @@ def lone_pixels(
         return np.zeros(mean.shape, bool)
     filled = np.where(np.isfinite(mean), mean, np.nanmedian(mean))
     excess = filled - _local_medians(filled, np.arange(filled.size)).reshape(filled.shape)
-    spread = float(np.median(np.abs(excess))) / 0.6745
+    spread = float(robust_sigma(excess))
     bright = (excess > 0) & (excess > sigma * spread) & (excess > 3 * deviation)
     y, x = np.nonzero(bright)
     own = excess[y, x]

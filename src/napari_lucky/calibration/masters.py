@@ -16,6 +16,7 @@ from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import Frames, as_float32
 from napari_lucky.frames.sensor_image import SensorImage, bands_of, blank_image, median_of
 from napari_lucky.frames.window import Window
+from napari_lucky.imaging.robust_sigma import MAD_OF_SIGMA
 
 DEAD_BELOW = 0.2
 """A pixel of the flat with less than this fraction of the median response is dead."""
@@ -94,7 +95,7 @@ def _combine(block: NDArray[np.float32], method: Combine, clip_sigma: float) -> 
         return block[0]
     if clip_sigma and len(block) > 2:
         off = np.abs(block - np.nanmedian(block, axis=0))
-        own = np.nanmedian(off, axis=0) / 0.6745
+        own = np.nanmedian(off, axis=0) / MAD_OF_SIGMA
         usual = np.nanmedian(np.nanstd(block, axis=0))
         block = np.where(off <= clip_sigma * np.fmax(own, usual), block, np.nan)
     if method == "median":
@@ -149,7 +150,7 @@ def normalised(flat: SensorImage, dark: SensorImage | None, dead_below: float) -
             "Check that dark and flat are not swapped, and that the flat is in ADU, not normalised "
             "by another program."
         )
-    spread = median_of(lambda: (np.abs(light_in(band) - level) for band in bands)) / 0.6745
+    spread = median_of(lambda: (np.abs(light_in(band) - level) for band in bands)) / MAD_OF_SIGMA
     if dark is not None and level < spread:
         raise LuckyError(
             f"The flat is hardly brighter than the dark: the median of flat − dark is {level:.3g} "

@@ -16,6 +16,7 @@ from napari_lucky.frames.frames import Index, View, as_float32
 from napari_lucky.frames.sensor_image import is_large
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.brightest_speckle import track_brightest
+from napari_lucky.imaging.robust_sigma import robust_sigma
 from napari_lucky.steps.declaration import param
 
 MAX_ORDER = 6
@@ -192,7 +193,7 @@ def clipped_fit(
         some = basis[kept]
         terms = np.linalg.lstsq(some.T @ some, some.T @ values[kept], rcond=None)[0]
         off = values - basis @ terms
-        sigma = float(np.median(np.abs(off[kept])) / 0.6745)
+        sigma = float(robust_sigma(off[kept]))
         now = (off <= above * sigma) & (off >= -below * sigma) if sigma > 0 else kept
         if now.sum() < 2 * basis.shape[1] or np.array_equal(now, kept):
             break

@@ -52,6 +52,7 @@ from napari_lucky.frames.sensor_image import (
     window_at,
 )
 from napari_lucky.frames.window import Window
+from napari_lucky.imaging.robust_sigma import MAD_OF_SIGMA
 from napari_lucky.steps.declaration import param
 
 Image = NDArray[np.float32]
@@ -250,7 +251,7 @@ class _RelativeLight(LazyImage):
             )
         level = median_of(lambda: rows_of(light))
         steps = median_of(lambda: (np.abs(np.diff(rows)) for rows in rows_of(light)))
-        noise = steps / (0.6745 * np.sqrt(2))
+        noise = steps / (MAD_OF_SIGMA * np.sqrt(2))
         if not level > noise:
             raise LuckyError(
                 f"There is no light to see the shadows of dust on: the image has a median of "
@@ -284,7 +285,7 @@ def _dark_places(
     middle = median_of(lambda: rows_of(contrast))
     if not np.isfinite(middle):
         return [], SHALLOWEST
-    spread = median_of(lambda: (np.abs(rows - middle) for rows in rows_of(contrast))) / 0.6745
+    spread = median_of(lambda: (np.abs(rows - middle) for rows in rows_of(contrast))) / MAD_OF_SIGMA
     threshold = max(SHALLOWEST, sigma * spread)
     found, depths = [], []
     for band in bands:

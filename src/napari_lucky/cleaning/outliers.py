@@ -16,6 +16,7 @@ from napari_lucky.frames.frames import Block, Frames, Index, View, as_float32
 from napari_lucky.frames.reading import read_around, spread_over
 from napari_lucky.frames.sensor_image import SensorImage, bands_of, blank_image
 from napari_lucky.frames.window import Window
+from napari_lucky.imaging.robust_sigma import robust_sigma
 from napari_lucky.steps.declaration import param
 
 MARGIN = 11
@@ -132,7 +133,7 @@ def pixel_statistics(frames: Frames, *, job: Job = QUIET) -> Usual:
         rest = block[:, 2:-2, 2:-2] - local_median(block)
         rest[np.isnan(rest)] = 0  # masked pixels are no outliers
         middle = np.median(rest, axis=0)
-        deviation = np.median(np.abs(rest - middle), axis=0) / 0.6745
+        deviation = robust_sigma(rest, middle, axis=0)
         return as_float32(np.stack([middle, np.maximum(deviation, np.median(deviation))]))
 
     what = "how pixels vary"

@@ -17,6 +17,7 @@ from napari_lucky.frames.window import Window
 from napari_lucky.imaging.binning import COARSEST, binned
 from napari_lucky.imaging.convolution import gaussian, gaussian_weights
 from napari_lucky.imaging.noise import Noise
+from napari_lucky.imaging.robust_sigma import robust_sigma
 
 CLEAR = 20.0
 """Sigmas; a peak so high is a star's, or a scene's, whatever other noise there is."""
@@ -37,7 +38,7 @@ SCALES = (0.0, 2.0, 4.0)
 """Binned pixels; the mean is smoothed so, for a star alone and for clouds of speckles."""
 STARLIKE, ONE_SIDED = 6.0, 1.9
 """The mean's star is over so many sigmas, and so many times as high as the deepest trough."""
-MAD, STRAY = 1.4826, 4.0
+STRAY = 4.0
 """Light of a frame over so many sigmas of what is usual there is cut to that."""
 LEAST_LIGHT, SURE = 0.4, 3.0
 """A frame without a clear peak has a star if it has this part of the usual light, or less where
@@ -182,7 +183,7 @@ def _is_uneven(frames: Frames, focus: Window, bright: NDArray[np.intp], noise: N
 def _steady_mean(pixels: Block, sigma: float) -> NDArray[np.float32]:
     """Return the mean of frames (y, x) in which no cosmic ray counts for more than noise."""
     middle = np.median(pixels, axis=0)
-    spread = np.maximum(np.median(np.abs(pixels - middle), axis=0) * MAD, sigma) * STRAY
+    spread = np.maximum(robust_sigma(pixels, middle, axis=0), sigma) * STRAY
     return as_float32(np.clip(pixels, middle - spread, middle + spread).mean(axis=0))
 
 

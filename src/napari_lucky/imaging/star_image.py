@@ -13,6 +13,7 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.frames.frames import Block, as_float32, is_empty
 from napari_lucky.imaging.convolution import Beyond, gaussian
 from napari_lucky.imaging.inpainting import fill
+from napari_lucky.imaging.robust_sigma import MAD_OF_SIGMA
 
 SMOOTH = 2.0
 """Default smoothing before the peak is looked for, in pixels."""
@@ -65,7 +66,7 @@ def border_spread(block: Block) -> NDArray[np.float64]:
     """
     places = _border_places(block.shape[1:])
     edge = np.abs(block.reshape(len(block), -1).take(places, axis=1))
-    return np.asarray(_middle(edge) / 0.6745, np.float64)
+    return np.asarray(_middle(edge) / MAD_OF_SIGMA, np.float64)
 
 
 def border(shape: tuple[int, ...]) -> NDArray[np.bool_]:

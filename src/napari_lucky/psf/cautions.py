@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_lucky.imaging.fine_image import FineImage
+from napari_lucky.imaging.robust_sigma import robust_sigma
 from napari_lucky.optics.diffraction import Diffraction
 from napari_lucky.psf.noise import ImageNoise
 from napari_lucky.psf.recipe import APERTURES, FAITHFUL, PsfRecipe
@@ -217,7 +218,7 @@ def of_second_star(
     """
     values, step = rays
     middle = np.median(values, axis=0)
-    spread = 1.4826 * np.median(np.abs(values - middle), axis=0)
+    spread = robust_sigma(values, middle, axis=0)
     y, x = (np.arange(n) * s for n, s in zip(fine.values.shape, fine.step, strict=True))
     distance = np.hypot(y[:, None] - centre[0], x - centre[1])
     radius = np.arange(len(middle)) * step

@@ -12,6 +12,7 @@ from scipy import ndimage
 from napari_lucky.frames.frames import as_float32
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.profiles import peak_pixel
+from napari_lucky.imaging.robust_sigma import robust_sigma
 from napari_lucky.optics.diffraction import Diffraction, psf_at
 
 Place = tuple[int, int]
@@ -46,7 +47,7 @@ def star_place(
     seen = as_float32(image[window.slices]).copy()
     values = seen[np.isfinite(seen)]
     level = float(np.median(values)) if len(values) else 0.0
-    sigma = 1.4826 * float(np.median(np.abs(values - level))) if len(values) else 0.0
+    sigma = float(robust_sigma(values, level)) if len(values) else 0.0
     blur = BLUR if diffraction is None else diffraction.sampling / 4
     peak, beside = psf_at(diffraction or Diffraction(1.0), (1, 2), (0.0, 0.0))[0]
     alone: list[Place] = []

@@ -14,6 +14,7 @@ from napari_lucky.frames.window import Window
 from napari_lucky.imaging.inpainting import fill
 from napari_lucky.imaging.noise import SAMPLE, Noise
 from napari_lucky.imaging.peak_position import Surface
+from napari_lucky.imaging.robust_sigma import robust_sigma
 from napari_lucky.imaging.star_image import background, smoothed
 from napari_lucky.registration.step import Register, Tracked, Tracking
 
@@ -53,7 +54,7 @@ def steady_window(
     if not seen.any():
         return None
     middle = np.median(windows[seen])
-    spread = np.median(np.abs(windows[seen] - middle)) / 0.6745
+    spread = robust_sigma(windows[seen], middle)
     return float(middle) if spread <= STEADY * middle else None
 
 

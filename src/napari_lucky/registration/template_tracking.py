@@ -19,6 +19,7 @@ from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import MIN_SIDE, Window
 from napari_lucky.frames.window_moves import Followed, Moves
 from napari_lucky.imaging.noise import Noise, quantisation
+from napari_lucky.imaging.robust_sigma import robust_sigma
 from napari_lucky.registration.step import Register, Tracked, Tracking
 from napari_lucky.registration.strays import COSMIC, CUT, NEIGHBOUR
 from napari_lucky.registration.template import Template, make_template, undersampled
@@ -405,7 +406,7 @@ def _reasons(
         usual = np.median(flux[lit]) if lit.any() else np.nan
         odd = np.log(chi2)
         middle = np.median(odd[lit]) if lit.any() else np.nan
-        spread = np.median(np.abs(odd[lit] - middle)) / 0.6745 if lit.any() else np.nan
+        spread = robust_sigma(odd[lit], middle) if lit.any() else np.nan
         reason[odd > middle + np.maximum(ODD * spread, np.log(2))] = UNLIKE
         reason[~np.isfinite(place).all(axis=1)] = NO_FIT
         reason[flux < FAINT * usual] = TOO_FAINT

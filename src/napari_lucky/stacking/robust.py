@@ -13,6 +13,7 @@ from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import Frames, as_float32
 from napari_lucky.frames.window import Window, WindowLike, as_window
+from napari_lucky.imaging.robust_sigma import SIGMA_OF_MAD
 from napari_lucky.imaging.shifts import is_shifted
 from napari_lucky.stacking.mean import Stack, checked, stack_of
 from napari_lucky.stacking.step import StackFrames, ToStack
@@ -21,8 +22,6 @@ from napari_lucky.steps.declaration import param
 CLIP = 3.0
 TILE = 1 << 23
 """Values held at a time, 32 MB of float32: the window is cut into tiles of so many."""
-TO_SIGMA = 1.4826
-"""Standard deviation over the median absolute deviation, of a normal distribution."""
 MEDIAN_LOSS = np.pi / 2
 """Variance of a median over that of a mean, of many normally distributed values."""
 
@@ -197,7 +196,7 @@ def _middle_and_sigma(values: NDArray[np.float32]) -> Reduced:
     seen = np.isfinite(ordered).sum(axis=-1, dtype=np.int32)
     middle = _middle(ordered, seen)
     off = np.abs(ordered - middle[..., np.newaxis])
-    sigma = TO_SIGMA * _middle(np.sort(off, axis=-1), seen)
+    sigma = SIGMA_OF_MAD * _middle(np.sort(off, axis=-1), seen)
     even = (sigma == 0) & (seen > 0)
     if even.any():
         sigma[even] = np.nanstd(ordered[even].astype(np.float64), axis=-1)
