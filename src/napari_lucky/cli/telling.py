@@ -44,7 +44,7 @@ EXAMPLES = {
 
 def add_telling(command: str, parser: Any) -> None:
     """Add --json, --quiet, --log and, where there is an OUT, --skip-existing; end the help."""
-    group = parser.add_argument_group("what is told")
+    group = parser.add_argument_group("messages")
     has_summary = command not in ("export", "telescope", "demo")
     if has_summary:
         group.add_argument(
@@ -55,9 +55,9 @@ def add_telling(command: str, parser: Any) -> None:
             action="store_true",
             help="do nothing if OUT holds the results of this command already",
         )
-    group.add_argument("--quiet", action="store_true", help="tell only problems, on stderr")
+    group.add_argument("--quiet", action="store_true", help="print only problems, on stderr")
     group.add_argument(
-        "--log", type=Path, metavar="FILE", help="append all that is told to a file, with times"
+        "--log", type=Path, metavar="FILE", help="append all messages to a file, with times"
     )
     examples = [f"  napari-lucky {example}" for example in EXAMPLES[command]]
     statuses = [f"  {status}: {text}" for status, text in STATUSES.items()]

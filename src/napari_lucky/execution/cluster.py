@@ -58,7 +58,7 @@ def cluster_executor(address: str, patience: float = PATIENCE) -> Iterator[Clust
     if not ADDRESS.fullmatch(address):
         raise UsageError(
             f"{address!r} is no address of a scheduler; give one such as tcp://192.168.0.1:8786, "
-            "which `dask scheduler` tells when it starts."
+            "which `dask scheduler` prints when it starts."
         )
     try:
         from distributed import Client

@@ -357,7 +357,7 @@ def opened_quietly(path: Path) -> Iterator[Any]:
     with units_of(path) as (read, found):
         end = max((unit.after for unit in found), default=0)
         if not end or read(end, 1):
-            raise ValueError("there is more in it than its headers tell")
+            raise ValueError("there is more in it than its headers say")
     with _quiet(), fits.open(path, memmap=False) as hdus:
         yield hdus
 

@@ -45,7 +45,7 @@ def open_masters(
     recipe : Recipe
         With the path that auto stood for, where one path names it.
     notes : list of str
-        What was found, left out, or lies there and is not used.
+        What was found, left out, or is there and not used.
     """
     by = recipe[Calibrate]
     given: dict[str, str | None] = {name: getattr(by, name) for name in MASTERS}
@@ -66,7 +66,7 @@ def open_masters(
                 notes.append(f"No {name} that fits the run was found beside it.")
         elif source is None and beside:
             notes.append(
-                f"A {name} that fits lies beside the run and is not used ({_names(beside)}): add "
+                f"A {name} that fits is beside the run and is not used ({_names(beside)}): add "
                 f"--{name} auto."
             )
         opened[name] = None if source is None else open_like(source, run, KINDS[name])

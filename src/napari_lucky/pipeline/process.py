@@ -250,7 +250,7 @@ def _shifts_from_file(
     saved = table_from_csv(path)
     if recipe.input.focus is None and recipe.input.defocus is None:
         raise UsageError(
-            f"{path} tells shifts, not where the star is: give a window, --focus or --defocus."
+            f"{path} holds shifts, but not where the star is: give a window, --focus or --defocus."
         )
     row = {int(frame): k for k, frame in enumerate(saved.frame)}
     missing = [int(frame) for frame in chosen if int(frame) not in row]

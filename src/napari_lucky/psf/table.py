@@ -245,7 +245,7 @@ def tell_errors(errors: PsfErrors) -> str:
         if errors.alike:
             told += f", in blocks: neighbours are alike over about {errors.alike:.0f} frames"
         if errors.short:
-            told += "; the run is too short to tell the errors well"
+            told += "; the run is too short to know the errors well"
         return told
     return "of the noise in this image"
 

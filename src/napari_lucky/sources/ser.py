@@ -189,7 +189,7 @@ def _truncated(path: Path, count: int, whole: int, rest: int) -> str:
     more = f", and a part of one that is left out ({rest} bytes)" if rest else ""
     told = f"{count} frames" if count > 0 else "no number of frames"
     return (
-        f"{path.name}: the header tells {told}, but the file holds {whole}{more}. It was not "
+        f"{path.name}: the header says {told}, but the file holds {whole}{more}. It was not "
         "closed, or is truncated: it has no time stamps."
     )
 

@@ -240,13 +240,13 @@ def _frames(path: Path, stamp: Stamp, tiff: Any) -> TiffFrames:
     if len(first.shape) < 2 or page.imagedepth != 1:
         raise LuckyError(f"{path}: it holds volumes, axes {first.axes}; expected frames.")
     if prod(page.shape) * np.dtype(first.dtype).itemsize > MOST_PACKED * stamp.size:
-        raise EOFError(f"its tags tell of {ny} x {nx} pixels, and it has {stamp.size} bytes")
+        raise EOFError(f"its tags speak of {ny} x {nx} pixels, and it has {stamp.size} bytes")
     apart = samples > 1 and page.planarconfig == 2
     used = (0, 1, 2) if samples >= 3 else (0,)
     channels = _channels(first, tiff)
     count = sum(prod(series.shape) // (ny * nx * samples) for series in chosen)
     if count > stamp.size:
-        raise EOFError(f"its tags tell of {count} frames, and it has {stamp.size} bytes")
+        raise EOFError(f"its tags speak of {count} frames, and it has {stamp.size} bytes")
     numbers = np.arange(count)
     if channels > 1:
         numbers = numbers.reshape(_leading(first) * len(chosen))

@@ -58,7 +58,7 @@ class Likeness:
         )
         if self.span < FEWEST * self.length:
             said += (
-                " The run is too short to tell them well: take frames over a longer time, with "
+                " The run is too short to know them well: take frames over a longer time, with "
                 "pauses."
             )
         return (said,)
