@@ -291,7 +291,7 @@ def test_a_telescope_is_saved_listed_used_and_removed(data, tmp_path, capsys):
     ("given", "says"),
     [
         (["--psf", "7", "--wavelength", 500], "of --psf says what the telescope would"),
-        (["--focal-ratio", 10, "--focal-length", 3], "each tells the other"),
+        (["--focal-ratio", 10, "--focal-length", 3], "each follows from the other"),
         (["--psf", "7", "--ring", "50"], "ring is [50]; it must be a list of numbers, 2 in all"),
         (["--psf", "7", "--ring", "50,40"], "from 50 to 40"),
         (["--psf", "7", "--aperture", 500], "need 562"),

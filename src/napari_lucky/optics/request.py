@@ -93,8 +93,8 @@ class TelescopeRequest(Request, table="telescope", place=210, optional=True):
     def _one_focal_length(self) -> Self:
         if self.focal_ratio is not None and self.focal_length_m is not None:
             raise UsageError(
-                "The focal ratio and the focal length are both given: each tells the other; give "
-                "one."
+                "The focal ratio and the focal length are both given: each follows from the other; "
+                "give one."
             )
         return self
 
