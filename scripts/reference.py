@@ -18,7 +18,7 @@ from napari_lucky.steps.registry import (
 )
 from napari_lucky.steps.sentences import default_text
 
-DONE = ("telescope", "psf", "wavefront")
+DONE = ("psf", "wavefront")
 """Steps that cannot be turned off by an option: the commands that have them do them."""
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "steps.md"
 HEAD = """# Steps and parameters

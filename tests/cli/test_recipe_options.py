@@ -258,7 +258,7 @@ def test_what_cannot_be_used_is_said_in_one_line(options, says, capsys):
         (
             "process",
             [t for t in load_steps() if t not in ("input", "spider", "psf", "wavefront")],
-            ("telescope",),
+            (),
         ),
         ("figures", ["telescope", "psf"], ("telescope", "psf")),
         (

@@ -11,9 +11,10 @@ from qtpy.QtWidgets import QApplication, QScrollArea, QVBoxLayout, QWidget
 
 from napari_lucky import LuckyError, Select
 from napari_lucky.cleaning.step import Applied, CleaningStep
-from napari_lucky.docks.form import StepForm
+from napari_lucky.docks.form import StepForm, editor_of
 from napari_lucky.docks.number_box import DeclaredNumber
 from napari_lucky.frames.frames import View, as_float32
+from napari_lucky.pipeline.recipe import Input
 from napari_lucky.ranking import METRICS, metric
 from napari_lucky.stacking.mean import stack_mean
 from napari_lucky.stacking.step import StackFrames
@@ -373,6 +374,16 @@ def test_a_whole_number_stays_whole(qtbot):
     assert box.value == 3
     box.native.stepBy(50)
     assert box.value == 6
+
+
+def test_a_choice_is_left_open(qtbot):
+    one = params(Input)["colour"]
+    box = editor_of(one, "colour")
+    qtbot.addWidget(box.native)
+    assert (box.value, box.current_choice) == (None, one.empty)
+    assert box.choices == (None, *one.choices)
+    box.value = "red"
+    assert (box.value, box.current_choice) == ("red", "red")
 
 
 def test_a_tick_turns_a_step_on(hand, viewer):

@@ -64,7 +64,7 @@ def add_process(process: Any) -> None:
     add("-o", "--out", required=True, type=folder, metavar="OUT", help="folder for the results")
     others = ("input", *(table for table in requests() if table != "telescope"))
     tables = [table for table in load_steps() if table not in others]
-    add_step_options(process, tables, done=["telescope"])
+    add_step_options(process, tables)
 
 
 def run_process(given: argparse.Namespace) -> int:
