@@ -137,6 +137,18 @@ def headings(text):
     }
 
 
+def test_menu_paths_are_those_of_napari():
+    """napari puts a single sample into its menu with the plugin's name behind it."""
+    manifest = (ROOT / "src" / "napari_lucky" / "napari.yaml").read_text("utf-8")
+    (sample,) = re.findall(r"^  sample_data:.*?display_name: ([^\n]+)", manifest, re.S | re.M)
+    (plugin,) = re.findall(r"^display_name: (.+)$", manifest, re.M)
+    for path in DOCUMENTS:
+        for shown in re.findall(r"Open\s+Sample\s+▸\s+(.{20})", path.read_text("utf-8")):
+            assert f"{sample} ({plugin})".startswith(shown), path
+        for shown in re.findall(r"Plugins\s+▸\s+(\w+\s+\w+)", path.read_text("utf-8")):
+            assert " ".join(shown.split()) == plugin, path
+
+
 def test_a_line_that_is_not_understood_is_noticed():
     (line,) = command_lines("Use `napari-lucky process run --no-such 1 -o out`.")
     with pytest.raises(SystemExit):

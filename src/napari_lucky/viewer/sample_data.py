@@ -1,4 +1,4 @@
-"""File ▸ Open Sample ▸ Lucky imaging."""
+"""File ▸ Open Sample ▸ Simulated run, focused and defocused star (Lucky imaging)."""
 
 from __future__ import annotations
 
