@@ -189,15 +189,15 @@ def jobs(bench: Bench, folder: Path, run: Path, n: int) -> None:
     viewer.layers.clear()
     bench.row("open the folder, to its first frame", lambda: open_run(viewer, run))
     (raw,) = viewer.layers
-    calibration = bench.dock("1. Flat calibration")
+    calibration = bench.dock("1 Calibrate")
     calibration.dark_path.line.value = f"{folder}/dark.fits"
     calibration.flat_path.line.value = f"{folder}/flat.fits"
     bench.run("calibrate", calibration)
     calibrated = bench.named("calibrated")
     early = f"{scrub_rate(viewer, n):.1f}"
-    registration = bench.dock("2. Speckle registration")
+    registration = bench.dock("2 Register")
     bench.row("place the window", lambda: bench.press(registration, registration.place_button))
-    cleaning = bench.dock("Cleaning (optional)")
+    cleaning = bench.dock("Clean")
     bench.row("find dust", lambda: bench.press(cleaning, cleaning.find_button))
     cleaning.outliers.value, cleaning.flicker.value, cleaning.background.value = 5, 8, "4"
     cleaning.noise_cut.value, cleaning.low_pass.value, cleaning.sampling.value = 3, 1, 7
@@ -216,12 +216,12 @@ def jobs(bench: Bench, folder: Path, run: Path, n: int) -> None:
         if method != "template":
             bench.remove(*REGISTERED)
     registered = bench.named("registered")
-    ranking = bench.dock("3. Frame ranking")
+    ranking = bench.dock("3 Rank")
     ranking.image.value, ranking.registration.value = calibrated, bench.named("shifts")
     bench.run("rank", ranking)
     bench.row("keep-fraction curve", lambda: bench.press(ranking, ranking.curve_button))
     bench.row("move the cut", lambda: setattr(ranking.cut.fraction, "value", 0.07))
-    stacking = bench.dock("4. Stacking")
+    stacking = bench.dock("4 Stack")
     stacking.image.value, stacking.registration.value = calibrated, bench.named("shifts")
     for method in ("mean", "median", "clipped", "weighted", "fourier", "drizzle"):
         stacking.choice.method.value = method

@@ -10,11 +10,11 @@ import napari
 from qtpy.QtWidgets import QApplication
 
 DOCKS = {
-    "calibration": "1. Flat calibration",
-    "cleaning": "Cleaning (optional)",
-    "registration": "2. Speckle registration",
-    "ranking": "3. Frame ranking",
-    "stacking": "4. Stacking",
+    "calibration": "1 Calibrate",
+    "cleaning": "Clean",
+    "registration": "2 Register",
+    "ranking": "3 Rank",
+    "stacking": "4 Stack",
 }
 IMAGES = Path(__file__).parent / "images"
 
@@ -40,7 +40,7 @@ def compare(viewer: napari.Viewer) -> None:
 
 
 def figures(viewer: napari.Viewer) -> None:
-    outer, dock = viewer.window.add_plugin_dock_widget("napari-lucky", "PSF figures", tabify=True)
+    outer, dock = viewer.window.add_plugin_dock_widget("napari-lucky", "PSF", tabify=True)
     layers = {layer.name.rsplit(maxsplit=1)[-1]: layer for layer in viewer.layers}
     dock.run_layer.value, dock.shifts.value = layers["calibrated"], layers["shifts"]
     for name in ("exposure", "focus"):
@@ -57,7 +57,7 @@ def figures(viewer: napari.Viewer) -> None:
 
 
 def wavefront(viewer: napari.Viewer) -> None:
-    outer, dock = viewer.window.add_plugin_dock_widget("napari-lucky", "5. Wavefront", tabify=True)
+    outer, dock = viewer.window.add_plugin_dock_widget("napari-lucky", "5 Wavefront", tabify=True)
     dock.choice.defocus.value, dock.choice.modes.value = 1.8, 36
     dock.choice.which.value = "all"
     dock.run_button.native.click()

@@ -141,7 +141,7 @@ def test_weights_in_proportion_to_the_star_make_the_greatest_signal_to_noise():
 
 def test_what_has_no_quality_cannot_be_weighted():
     for quality in (None, np.full(30, np.nan)):
-        with pytest.raises(LuckyError, match="Frame ranking"):
+        with pytest.raises(LuckyError, match="rank the frames first"):
             quality_weights(quality, np.arange(3))
     with pytest.raises(LuckyError, match="over zero"):
         quality_weights(np.full(30, -1.0), np.arange(3))

@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 DOCKS = {
     "lead": "Lucky imaging",
-    "calibration": "1. Flat calibration",
-    "cleaning": "Cleaning (optional)",
-    "registration": "2. Speckle registration",
-    "ranking": "3. Frame ranking",
-    "stacking": "4. Stacking",
-    "wavefront": "5. Wavefront",
+    "calibration": "1 Calibrate",
+    "cleaning": "Clean",
+    "registration": "2 Register",
+    "ranking": "3 Rank",
+    "stacking": "4 Stack",
+    "wavefront": "5 Wavefront",
     "compare": "Compare",
-    "figures": "PSF figures",
+    "figures": "PSF",
 }
 
 

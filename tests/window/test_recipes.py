@@ -175,7 +175,7 @@ def test_frames_that_were_calibrated_before_they_were_saved_are_no_raw_run(viewe
 def test_nothing_is_saved_without_shifts(hand, messages, chosen):
     hand.press(hand.dock("stacking").save_button)
     ((_, text),) = messages()
-    assert "do Speckle registration first" in text
+    assert "do 2 Register first" in text
     assert not chosen.exists()
 
 

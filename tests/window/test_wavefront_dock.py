@@ -196,7 +196,7 @@ def test_the_best_frames_are_taken_with_a_warning(viewer, hand, opened, messages
     measure(hand, dock)
     ((severity, text),) = messages()
     assert severity == "error"
-    assert "Frame ranking first" in text
+    assert "3 Rank first" in text
 
     hand.run(hand.dock("registration"))
     hand.run(hand.dock("ranking"))

@@ -1,4 +1,4 @@
-"""A dock that keeps up: it runs again when what it works on changes."""
+"""A dock that updates itself: it runs again when what it works on changes."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ DELAY_MS = 400
 """A window that is being dragged tells of every step; the last one counts."""
 
 
-class KeepingUp:
-    """Run again, once changes have come to rest, while the box is ticked.
+class AutoRun:
+    """Run again, once changes have come to rest, while “auto-update” is ticked.
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ class KeepingUp:
         self, owner: QWidget, follows: Sequence[Followed], again: Callable[[], bool]
     ) -> None:
         self.box = CheckBox(
-            name="keep_up",
-            text="keep up",
+            name="auto_update",
+            text="auto-update",
             tooltip="Run again when a parameter or what this works on changes (a window or a dust "
             "spot is moved, the dock before has run); results take the place of the last ones",
         )

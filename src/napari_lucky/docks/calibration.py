@@ -1,4 +1,4 @@
-"""Dock 1, flat calibration: dark, flat and bad pixels out of a run."""
+"""Dock 1, calibrate: dark, flat and bad pixels out of a run."""
 
 from __future__ import annotations
 

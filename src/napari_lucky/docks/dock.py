@@ -25,7 +25,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_lucky.docks.auto_run import Followed, KeepingUp
+from napari_lucky.docks.auto_run import AutoRun, Followed
 from napari_lucky.docks.choices import LayerCombo
 from napari_lucky.docks.form import LABELS, StepForm, narrow, pass_wheel_on
 from napari_lucky.docks.jobs import (
@@ -66,7 +66,7 @@ class Dock(QScrollArea):
     parameters : list of Widget or StepForm
         The parameters, in the order of the work.
     follows : sequence of Followed
-        What it works on and can keep up with; none: it runs only when told.
+        What it works on, for auto-update; none: it has no such box.
     quiet : sequence of Widget
         Parameters that take effect without running again.
     of_run : collection of str
@@ -105,13 +105,13 @@ class Dock(QScrollArea):
         self._looked_at: set[frozenset[str]] = set()
         self._began = 0.0
         self._in_place = False
-        self.keeping_up = KeepingUp(self, follows, self._run_again) if follows else None
+        self.auto_run = AutoRun(self, follows, self._run_again) if follows else None
         self._settings = QSettings("napari-lucky", "docks")
         self._recall()
         for widget in self._remembered:
             widget.changed.connect(self._remember)
-            if self.keeping_up is not None and widget not in quiet:
-                widget.changed.connect(self.keeping_up.changed)
+            if self.auto_run is not None and widget not in quiet:
+                widget.changed.connect(self.auto_run.changed)
         for form in self.forms.values():
             for editor in form.editors:
                 if isinstance(editor, Editor):
@@ -128,8 +128,8 @@ class Dock(QScrollArea):
         label = QLabel(explanation)
         label.setWordWrap(True)
         buttons: list[Widget] = [self.run_button, self.cancel_button]
-        if self.keeping_up is not None:
-            buttons.append(self.keeping_up.box)
+        if self.auto_run is not None:
+            buttons.append(self.auto_run.box)
         self._buttons = Container(widgets=buttons, layout="horizontal", labels=False)
         self.notes = QLabel()
         self.notes.setWordWrap(True)
@@ -190,8 +190,8 @@ class Dock(QScrollArea):
         """End the job when the dock is closed: napari then takes it out of its window."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self.cancel()
-            if self.keeping_up is not None:
-                self.keeping_up.stop()
+            if self.auto_run is not None:
+                self.auto_run.stop()
         return bool(super().event(event))
 
     def showEvent(self, event: Any) -> None:

@@ -1,4 +1,4 @@
-"""Dock 3, frame ranking: how lucky each frame was, where the cut is, and what the hand changed."""
+"""Dock 3, rank: how lucky each frame was, where the cut is, and what the hand changed."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class RankingDock(Dock):
         )
         self.registration = shifts_combo(
             napari_viewer,
-            "Vectors layer from Speckle registration; it gets the quality as feature",
+            "Vectors layer from 2 Register; it gets the quality as feature",
         )
         self.windows = windows_combo(
             napari_viewer,
@@ -144,7 +144,7 @@ class RankingDock(Dock):
         """Measure the quality, draw it, and add the layer of kept frames."""
         layer, shifts = self.image.value, self.registration.value
         if layer is None or shifts is None:
-            raise LuckyError("Ranking needs a run and its shifts: do Speckle registration first.")
+            raise LuckyError("Ranking needs a run and its shifts: do 2 Register first.")
         frames = frames_of(layer)
         history = tuple(s for s in chain_history(layer, shifts) if s.name not in ("rank", "select"))
         table = table_of(shifts.features, shifts.metadata, frames.shape[0], history_of(layer))
@@ -343,7 +343,7 @@ class RankingDock(Dock):
         else:
             by_hand = self._by_hand
             self._forget()
-            self._by_hand = by_hand  # for a ranking that keeps up
+            self._by_hand = by_hand  # for a ranking that updates itself
             self.told.setText("The shifts were made anew: press Run to rank their frames.")
 
     def _by_hand_now(self, ranked: Ranked) -> ManualSelection:

@@ -1,4 +1,4 @@
-"""Dock 2, speckle registration: where the star is in each frame."""
+"""Dock 2, register: where the star is in each frame."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class StackingDock(Dock):
         )
         self.all_button = PushButton(
             text="Run all frames",
-            tooltip="Where some frames were chosen in Flat calibration: register, rank and stack "
+            tooltip="Where some frames were chosen in 1 Calibrate: register, rank and stack "
             "all frames of the run with the same parameters",
         )
         self.save_button = PushButton(
@@ -130,7 +130,7 @@ class StackingDock(Dock):
     def _chosen(self) -> tuple[Any, Any]:
         layer, shifts = self.image.value, self.registration.value
         if layer is None or shifts is None:
-            raise LuckyError("Stacking needs a run and its shifts: do Speckle registration first.")
+            raise LuckyError("Stacking needs a run and its shifts: do 2 Register first.")
         return layer, shifts
 
     def run(self) -> None:
@@ -147,8 +147,7 @@ class StackingDock(Dock):
             if self._in_place:
                 return  # registered anew, not yet ranked
             raise LuckyError(
-                "No frame is kept yet. Do Frame ranking first, or choose "
-                f"“{ALL}” to stack every frame."
+                f"No frame is kept yet. do 3 Rank first, or choose “{ALL}” to stack every frame."
             )
         chosen = replace(
             table, selected=np.isin(np.arange(len(table.frame)), kept), history=history

@@ -85,7 +85,7 @@ class WavefrontDock(ResultDock):
             name="registration",
             label="shifts",
             nullable=True,
-            tooltip="Vectors layer from Speckle registration, for its windows, and for its ranking "
+            tooltip="Vectors layer from 2 Register, for its windows, and for its ranking "
             "where the best frames are chosen; the frames are not shifted",
         )
         self.focus = _stack_combo(napari_viewer, "focus")
@@ -175,7 +175,7 @@ class WavefrontDock(ResultDock):
         quality, doubts = None, self.telescope.notes
         if task.choice == "ranked":
             if shifts is None or not has_step("rank")(shifts):
-                raise LuckyError("To choose the best frames, do Frame ranking first.")
+                raise LuckyError("To choose the best frames, do 3 Rank first.")
             history = chain_history(layer, shifts)
             table = table_of(shifts.features, shifts.metadata, frames.shape[0], history_of(layer))
             quality = table.quality

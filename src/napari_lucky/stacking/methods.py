@@ -137,7 +137,7 @@ def quality_weights(
     own = None if quality is None else quality[index]
     if quality is None or own is None or not np.isfinite(own).all():
         raise LuckyError(
-            "Weights need the quality of every frame that is stacked: do Frame ranking first."
+            "Weights need the quality of every frame that is stacked: rank the frames first."
         )
     if not (own > 0).any():
         raise LuckyError("None of the frames has a quality over zero; weights are made of that.")

@@ -257,7 +257,7 @@ def table_of(
     if any(name not in features for name in ("frame", "dy", "dx")):
         raise LuckyError(
             "This vectors layer is no registration: it has no features frame, dy, dx. "
-            "Choose one that Speckle registration made."
+            "Choose one that the dock 2 Register made."
         )
     frame = np.asarray(features["frame"], np.intp)
     count = len(frame)
@@ -325,7 +325,7 @@ def recipe_of(shifts: Any) -> Recipe:
     names = {step.name for step in history_of(shifts)}
     if not {"register", "rank", "select"} <= names:
         raise LuckyError(
-            f"“{shifts.name}” was not registered and ranked in the docks: do Frame ranking first."
+            f"“{shifts.name}” was not registered and ranked in the docks: do 3 Rank first."
         )
     return recipe_of_history(history_of(shifts))
 

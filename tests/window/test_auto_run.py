@@ -31,7 +31,7 @@ def run(hand, docks, *names):
 def idle(docks):
     return lambda: (
         not any(
-            dock.busy or (dock.keeping_up and dock.keeping_up._timer.isActive())
+            dock.busy or (dock.auto_run and dock.auto_run._timer.isActive())
             for dock in docks.values()
         )
     )
@@ -50,7 +50,7 @@ def test_a_nudged_window_is_followed_by_the_whole_chain(viewer, hand, docks):
     count = len(viewer.layers)
     before = np.array(newest(viewer, "run focus").data)
     for name in CHAIN:
-        docks[name].keeping_up.box.value = True
+        docks[name].auto_run.box.value = True
     focus, defocus = windows_of(windows, run_layer)
     moved = Window(focus.y0 + 6, focus.x0 - 9, focus.height, focus.width)
     windows.data = [rectangle(moved), rectangle(defocus)]
@@ -79,7 +79,7 @@ def test_what_was_chosen_by_hand_outlives_a_nudge_and_nothing_wrong_is_told(
     run(hand, docks, "calibration", *CHAIN)
     docks["ranking"].toggle(3)
     for name in CHAIN:
-        docks[name].keeping_up.box.value = True
+        docks[name].auto_run.box.value = True
     messages()
     windows = newest(viewer, "windows")
     windows.data = [corners + 2 for corners in windows.data]
@@ -94,7 +94,7 @@ def test_a_parameter_is_followed_and_so_is_the_contrast(viewer, hand, docks):
     stack, long = newest(viewer, "run focus"), newest(viewer, "long exposure")
     before, high = list(stack.contrast_limits), long.contrast_limits[1]
     long.contrast_limits = 0, 1000
-    docks["stacking"].keeping_up.box.value = True
+    docks["stacking"].auto_run.box.value = True
     docks["stacking"].which.value = "all (shift-and-add)"
     settle(hand, docks)
     assert stack.contrast_limits[1] < 0.7 * before[1]
@@ -108,7 +108,7 @@ def test_a_dust_spot_that_is_moved_is_followed(viewer, hand, docks):
     hand.press(docks["cleaning"].find_button)
     hand.wait(lambda: not docks["cleaning"].busy)
     run(hand, docks, "cleaning")
-    docks["cleaning"].keeping_up.box.value = True
+    docks["cleaning"].auto_run.box.value = True
     points, cleaned = newest(viewer, "dust"), newest(viewer, "cleaned")
     assert not np.isnan(cleaned.data[0][30, 40])
     places = points.data.copy()
@@ -130,7 +130,7 @@ def test_without_the_box_nothing_follows(viewer, hand, docks):
 
 def test_a_new_registration_ends_an_old_ranking(viewer, hand, docks):
     run(hand, docks, "calibration", "registration", "ranking")
-    docks["registration"].keeping_up.box.value = True
+    docks["registration"].auto_run.box.value = True
     windows = newest(viewer, "windows")
     windows.data = [corners + 8 for corners in windows.data]
     settle(hand, docks)
