@@ -13,7 +13,7 @@ import numpy as np
 
 from napari_lucky.calibration.masters import DEAD_BELOW, combined, freed_of, normalised
 from napari_lucky.calibration.step import Combine
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, ImageLike, as_frames, as_image
 from napari_lucky.fits.run import Run
@@ -73,7 +73,7 @@ class FlatField:
         """Return a row's number from 0, the middle one's for None; raise if there is none."""
         ny = self.response.shape[0]
         if row is not None and not 0 <= row < ny:
-            raise LuckyError(f"The flat has no row {row}; its rows are 0 to {ny - 1}.")
+            raise UsageError(f"The flat has no row {row}; its rows are 0 to {ny - 1}.")
         return ny // 2 if row is None else row
 
 

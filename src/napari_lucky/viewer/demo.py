@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_lucky.calibration.step import Calibrate
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import UsageError
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.image import is_fits_name
 from napari_lucky.fits.write import written_whole
@@ -31,14 +31,14 @@ def make_demo(out: Path, *, overwrite: bool = False, job: Job = QUIET) -> tuple[
 
     Raises
     ------
-    LuckyError
+    UsageError
         If `out` cannot be written, or holds results or a run and `overwrite` is false.
     """
     check_out(out, overwrite)
     run = out / "run"
     known = run.exists()
     if known and not (overwrite and run.is_dir()):
-        raise LuckyError(
+        raise UsageError(
             f"{run} is already there; it is kept. Choose another folder, or give --overwrite to "
             "replace its frames."
         )
@@ -71,7 +71,7 @@ def _check_simulated(run: Path) -> None:
             with open(path, "rb") as file:
                 header = file.read(2880)
             if header.startswith(b"SIMPLE") and b"'SIMULATED" not in header:
-                raise LuckyError(
+                raise UsageError(
                     f"{path}: this is not a simulated frame; it is kept. Choose another folder."
                 )
 
