@@ -4,7 +4,6 @@ Usage: python scripts/reference.py
 """
 
 from collections.abc import Iterable
-from inspect import cleandoc
 from pathlib import Path
 
 from napari_lucky.ranking.metrics import METRICS
@@ -16,7 +15,7 @@ from napari_lucky.steps.registry import (
     load_steps,
     shared_names,
 )
-from napari_lucky.steps.sentences import default_text
+from napari_lucky.steps.sentences import default_text, prose
 
 DONE = ("psf", "wavefront")
 """Steps that cannot be turned off by an option: the commands that have them do them."""
@@ -61,7 +60,7 @@ def _step(table: str) -> list[str]:
 
 
 def _text(model: type[Step]) -> str:
-    return cleandoc(model.__doc__ or "")
+    return prose(model)
 
 
 def _faces(model: type[Step]) -> str:

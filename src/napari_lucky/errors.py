@@ -28,6 +28,15 @@ class LuckyError(ValueError):
 
     Its message is a whole sentence: which file or parameter, what was found, what was
     expected, what to do. The docks and the command line show it as it is, without a traceback.
+
+    Examples
+    --------
+    >>> import napari_lucky as lucky
+    >>> try:
+    ...     lucky.open_run("no such folder")
+    ... except lucky.LuckyError as error:
+    ...     print(type(error).__name__)
+    LuckyError
     """
 
     status: ClassVar[int] = INPUT
@@ -44,7 +53,18 @@ class UsageError(LuckyError):
 
 
 class NoStarError(LuckyError):
-    """There is no star in the run, or none that stands out of the noise."""
+    """There is no star in the run, or none that stands out of the noise.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_lucky as lucky
+    >>> try:
+    ...     lucky.find_star(np.zeros((3, 64, 64)))
+    ... except lucky.NoStarError as error:
+    ...     print(type(error).__name__)
+    NoStarError
+    """
 
 
 def check_kind(given: Any, kind: type | tuple[type, ...], what: str, expected: str) -> None:

@@ -226,8 +226,10 @@ def calibrate(
     dark, flat : Frames, path or array, optional
         One frame or many, in ADU. Without a dark, hot pixels are those that stand alone in
         the mean of the run itself. A master flat is taken as it is; see `flat_field`.
-    combine, clip_sigma
+    combine : {"mean", "median"}
         How many frames become one; see `master`.
+    clip_sigma : float
+        Clipping threshold in standard deviations; see `master`.
     hot_sigma : float
         Threshold for hot pixels; see `hot_pixels`.
     dead_below : float
@@ -251,6 +253,16 @@ def calibrate(
     ------
     LuckyError
         If shapes differ, the flat holds no light, or the frames are calibrated already.
+
+    Examples
+    --------
+    >>> import napari_lucky as lucky
+    >>> run = lucky.simulate_run(12, (128, 256), d_over_r0=2, focus_size=64, defocus_size=96)
+    >>> frames = lucky.calibrate(run.frames, run.dark, run.flat, saturation=4095)
+    >>> frames
+    <Calibrated of ArrayFrames: 12 frames of 128 x 256 px, float32>
+    >>> frames[0].shape
+    (128, 256)
     """
     frames = as_frames(frames)
     dark = None if dark is None else as_frames(dark, "dark", frames)

@@ -99,12 +99,21 @@ def flat_field(
         One frame or many, ADU.
     dark : array, (y, x), or path, optional
         Combined dark of the same exposure, ADU.
-    combine, clip_sigma, job
-        See `master`.
+    combine : {"mean", "median"}
+        How many frames become one; see `master`.
+    clip_sigma : float
+        Clipping threshold in standard deviations; see `master`.
     dead_below : float
         See `master_flat`.
     history : tuple of Record, optional
         The flat's; that of its file's header if None.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
+
+    Returns
+    -------
+    FlatField
+        Relative response (median 1, NaN where dead), and the flat before normalisation.
 
     Raises
     ------

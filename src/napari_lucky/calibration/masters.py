@@ -46,10 +46,10 @@ def master(
         What is taken of the pixels left over.
     clip_sigma : float
         Clipping threshold in standard deviations; 0 for none.
-    what : str
-        What is done, for the person who waits.
     job : Job
         Progress, executor, checkpoint; see `Job`.
+    what : str
+        What is done, for the person who waits.
 
     Returns
     -------
@@ -60,6 +60,15 @@ def master(
     ------
     LuckyError
         If `method` is neither, or `clip_sigma` is negative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_lucky as lucky
+    >>> darks = np.full((5, 32, 32), 100.0)
+    >>> darks[2, 4, 4] = 4000  # a cosmic ray
+    >>> float(lucky.master(darks)[4, 4])
+    100.0
     """
     frames = as_frames(frames)
     return np.asarray(combined(frames, method, clip_sigma, what=what, job=job))

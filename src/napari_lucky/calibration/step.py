@@ -15,6 +15,12 @@ class Calibrate(Step, table="calibrate", place=10):
     calibrated = (raw − dark) / flat, the flat less its dark and divided by its median; see
     `napari_lucky.calibrate`. Without a dark, hot pixels are those that stand still on the sensor.
     auto takes a dark or a flat beside the run that has its size, exposure, gain and filter.
+
+    Examples
+    --------
+    >>> import napari_lucky as lucky
+    >>> lucky.Calibrate(dark="dark.fits", flat="flat.fits").combine
+    'mean'
     """
 
     dark: str | None = param(

@@ -70,10 +70,25 @@ def clean(
     job : Job
         Progress, executor, checkpoint; see `Job`.
 
+    Returns
+    -------
+    Cleaned
+        The frames, cleaned as they are read, and a record of each step.
+
     Raises
     ------
     LuckyError
         If something given cannot be used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_lucky as lucky
+    >>> frames = np.random.default_rng(0).normal(100, 5, (1, 32, 32))
+    >>> frames[0, 16, 16] = 1000  # a cosmic ray
+    >>> cleaned = lucky.clean(frames, lucky.steps.RemoveOutliers(sigma=8))
+    >>> bool(np.isnan(cleaned.frames[0][16, 16]))
+    True
     """
     frames = as_frames(frames)
     check_kind(steps, (Step, Iterable), "list of steps", "steps such as RemoveOutliers(sigma=6)")

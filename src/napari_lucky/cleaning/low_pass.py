@@ -133,7 +133,7 @@ def cutoff_in_pixels(cutoff: float, sampling: float) -> float:
     Returns
     -------
     float
-        cutoff / sampling, in cycles/px.
+        The frequency cutoff / sampling, in cycles/px.
 
     Raises
     ------

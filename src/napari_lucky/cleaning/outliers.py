@@ -108,6 +108,13 @@ def pixel_statistics(frames: Frames, *, job: Job = QUIET) -> Usual:
 
     It works down the sensor in bands of rows, on up to 64 frames spread over the run.
 
+    Parameters
+    ----------
+    frames : Frames
+        Calibrated or raw, ADU.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
+
     Returns
     -------
     Usual
@@ -151,7 +158,24 @@ def count_outliers(
     *,
     job: Job = QUIET,
 ) -> NDArray[np.intp]:
-    """Count the outliers of each frame, or of some, in windows, (n,)."""
+    """Count the outliers of each frame, or of some, in windows, (n,).
+
+    Parameters
+    ----------
+    removed : OutliersRemoved
+        The view that removes them.
+    windows : list of Window
+        Where they are counted.
+    index : ndarray of int, optional
+        Which frames; all if not given.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
+
+    Returns
+    -------
+    ndarray of int, (n,)
+        Outliers in each frame.
+    """
     index = np.arange(removed.shape[0]) if index is None else index
     total = np.zeros(len(index), np.intp)
     for window in windows:

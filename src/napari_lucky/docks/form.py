@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
-from inspect import cleandoc
 from typing import Any, get_args
 
 from magicgui.widgets import CheckBox, ComboBox, LineEdit, PushButton, Widget
@@ -27,6 +26,7 @@ from superqt import QElidingLabel
 from napari_lucky.docks.number_box import DeclaredNumber, Editor
 from napari_lucky.steps.declaration import Param, Step, params
 from napari_lucky.steps.registry import family_of, first_of, load_steps, make_step, shared_names
+from napari_lucky.steps.sentences import prose
 
 LABELS = 92
 """Pixels that labels are wide, so that fields stand in one column; longer ones are elided."""
@@ -55,7 +55,7 @@ class StepForm:
     ) -> None:
         self.table, self.kinds, self.own = table, load_steps()[table], tuple(own)
         self.native = QGroupBox(title or table.replace("-", " ").capitalize())
-        self.tooltip = cleandoc(family_of(table).__doc__ or "")
+        self.tooltip = prose(family_of(table))
         self.native.setToolTip(self.tooltip)
         self._rows: list[tuple[set[str], QWidget]] = []  # of which kinds
         self._hidden: set[QWidget | None] = set()
@@ -65,7 +65,7 @@ class StepForm:
         self.on = Tick(self.native, table) if tick and first_of(table).optional else None
         self.method: Any = None
         if "" not in self.kinds:
-            docs = [f"{kind}: {cleandoc(m.__doc__ or '')}" for kind, m in self.kinds.items()]
+            docs = [f"{kind}: {prose(m)}" for kind, m in self.kinds.items()]
             self.method = ComboBox(
                 name=f"{table}/method",
                 choices=list(self.kinds),

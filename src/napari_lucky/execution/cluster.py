@@ -49,6 +49,11 @@ def cluster_executor(address: str, patience: float = PATIENCE) -> Iterator[Clust
     patience : float
         Seconds in which the scheduler, and a worker of it, must answer.
 
+    Yields
+    ------
+    ClusterExecutor
+        For `Job(executor=...)`.
+
     Raises
     ------
     LuckyError

@@ -36,6 +36,17 @@ class Job:
         is given can be pickled if the frames can.
     checkpoint : Checkpoint, optional
         What was measured before an interrupt, and is measured now.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_lucky as lucky
+    >>> def progress(done, total, what):
+    ...     if done == total:
+    ...         print(what, total)
+    >>> job = lucky.Job(progress=progress)
+    >>> dark = lucky.master(np.full((5, 32, 32), 100.0), job=job, what="dark")
+    dark 32
     """
 
     progress: Progress = no_progress

@@ -46,6 +46,11 @@ def fork_executor(meanwhile: Callable[[], object] = nothing) -> Iterator[ForkExe
     meanwhile : callable
         What this process does once while its copies are at work, such as an import.
 
+    Yields
+    ------
+    ForkExecutor or None
+        For `Job(executor=...)`.
+
     Raises
     ------
     LuckyError

@@ -48,11 +48,21 @@ def as_frames(given: FramesLike, what: str = "frames", like: Any = None) -> Fram
     Returns
     -------
     Frames
+        (n, y, x), read when they are needed.
 
     Raises
     ------
     LuckyError
         If it is anything else, has another number of axes, no frame, or another unit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_lucky as lucky
+    >>> len(lucky.as_frames(np.zeros((32, 32))))  # one image is one frame
+    1
+    >>> lucky.as_frames(np.zeros((5, 32, 32))).shape
+    (5, 32, 32)
     """
     if _is_frames(given):
         return given
@@ -85,6 +95,11 @@ def as_image(given: ImageLike, what: str = "image") -> NDArray[Any]:
         an image.
     what : str
         How an error calls it.
+
+    Returns
+    -------
+    ndarray, (y, x)
+        Masked pixels are NaN.
 
     Raises
     ------

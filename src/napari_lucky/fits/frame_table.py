@@ -137,6 +137,18 @@ def table_to_csv(table: FrameTable, with_history: bool = False) -> str:
     UTC) and the exposure (s), where they are known, last. With its history, two columns come
     before these with the tracked point (y, x), and comment lines (#) with the history and the
     reference come first, so that the whole table can be read back.
+
+    Parameters
+    ----------
+    table : FrameTable
+        What is written.
+    with_history : bool
+        Whether tracked points, history and reference are written too.
+
+    Returns
+    -------
+    str
+        The text of the file.
     """
     text = StringIO()
     if with_history:
@@ -181,6 +193,16 @@ def is_table_csv(path: Path) -> bool:
 
 def table_from_csv(path: str | Path) -> FrameTable:
     """Read a table from a CSV file that `table_to_csv` wrote.
+
+    Parameters
+    ----------
+    path : path
+        The CSV file.
+
+    Returns
+    -------
+    FrameTable
+        With all that the file holds.
 
     Raises
     ------

@@ -239,12 +239,22 @@ def open_run(
     Returns
     -------
     Run
+        Frames (n, y, x) that are read when they are needed; a sequence of images.
 
     Raises
     ------
     LuckyError
         If nothing there is a run: no such path, no FITS file, no image, damaged files, frames
         of different shapes, no frame of which the header says what it should.
+
+    Examples
+    --------
+    >>> import napari_lucky as lucky
+    >>> run = lucky.open_run("run")
+    >>> run.shape
+    (12, 128, 256)
+    >>> run[5].shape, run[10:].shape
+    ((128, 256), (2, 128, 256))
     """
     conditions = parse_where(where) if where else ()
     try:

@@ -176,6 +176,14 @@ def write_fits(
     ------
     LuckyError
         If the file cannot be written, or is an input.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_lucky as lucky
+    >>> lucky.write_fits("image.fits", np.ones((32, 32), np.float32))
+    >>> lucky.open_run("image.fits").shape
+    (1, 32, 32)
     """
     path = as_path(path, "file to write")
     from astropy.io import fits

@@ -38,7 +38,7 @@ class Record:
     Parameters
     ----------
     name : str
-        What was done: "calibrate", "register", "rank", "stack" …
+        What was done, such as "calibrate", "register", "rank" or "stack".
     parameters : dict
         With which settings; plain numbers, strings, lists.
     inputs : dict

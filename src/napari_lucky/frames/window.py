@@ -19,6 +19,15 @@ class Window:
         First row and first column, from 0.
     height, width : int
         Rows and columns, at least 1.
+
+    Examples
+    --------
+    >>> import napari_lucky as lucky
+    >>> window = lucky.Window.centred(60, 200, 64)
+    >>> window
+    Window(y0=28, x0=168, height=64, width=64)
+    >>> window.shape
+    (64, 64)
     """
 
     y0: int

@@ -45,6 +45,11 @@ def peak_pixel(image: NDArray[Any], smooth: float = 0.0) -> tuple[int, int]:
         Standard deviation in pixels of a Gaussian smoothing before the search, so that a hot
         pixel or noise is not taken for the star; 0 for none.
 
+    Returns
+    -------
+    (int, int)
+        (y, x) of the peak.
+
     Raises
     ------
     LuckyError
@@ -87,12 +92,38 @@ def cutout(image: NDArray[Any], centre: tuple[int, int], side: int) -> NDArray[n
 
 
 def row_cut(image: NDArray[Any], peak: tuple[int, int]) -> Profile:
-    """Return the row of pixels through the peak (y, x); offsets are x less the peak's."""
+    """Return the row of pixels through the peak (y, x); offsets are x less the peak's.
+
+    Parameters
+    ----------
+    image : ndarray, (y, x)
+        Masked pixels are NaN.
+    peak : (int, int)
+        (y, x) of the peak; see `peak_pixel`.
+
+    Returns
+    -------
+    Profile
+        Intensities over the offset in x, px.
+    """
     return _line(image[peak[0]], peak[1])
 
 
 def column_cut(image: NDArray[Any], peak: tuple[int, int]) -> Profile:
-    """Return the column of pixels through the peak (y, x); offsets are y less the peak's."""
+    """Return the column of pixels through the peak (y, x); offsets are y less the peak's.
+
+    Parameters
+    ----------
+    image : ndarray, (y, x)
+        Masked pixels are NaN.
+    peak : (int, int)
+        (y, x) of the peak; see `peak_pixel`.
+
+    Returns
+    -------
+    Profile
+        Intensities over the offset in y, px.
+    """
     return _line(image[:, peak[1]], peak[0])
 
 

@@ -23,7 +23,7 @@ class Diffraction:
     Parameters
     ----------
     sampling : float
-        lambda F#/pixel: the width lambda/D on the sensor, in pixels; 1 or more.
+        Pixels per lambda/D: lambda F# / pixel; 1 or more.
     obstruction : float
         Diameter of the central obstruction over the pupil's, 0 to under 1.
 

@@ -166,10 +166,24 @@ def simulate_run(
         Across the pupil, 48 or more; as many as the field of the light needs by default. Images
         are right to 2 % (rms) with 48 and 0.4 % with 80; it takes long and much memory with more.
 
+    Returns
+    -------
+    SimulatedRun
+        Raw frames, dark and flat in ADU, the windows of both stars, and the truth.
+
     Raises
     ------
     LuckyError
         If the windows do not fit on the sensor, or the star's light not in the simulated field.
+
+    Examples
+    --------
+    >>> import napari_lucky as lucky
+    >>> run = lucky.simulate_run(12, (128, 256), d_over_r0=2, focus_size=64, defocus_size=96)
+    >>> run.frames.shape, run.frames.dtype
+    ((12, 128, 256), dtype('uint16'))
+    >>> run.focus, run.defocus  # centre (y, x) and side
+    ((60, 200, 64), (66, 72, 96))
     """
     check_kind(n, (int, np.integer), "number of frames", "a whole number")
     check_kind(shape, (tuple, list), "shape", "rows and columns")

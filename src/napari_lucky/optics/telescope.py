@@ -33,6 +33,15 @@ class Telescope:
     LuckyError
         If there is no such telescope; the sentence names the unit. What is only unusual is said
         by `napari_lucky.optics.telescope_sense.unusual`.
+
+    Examples
+    --------
+    >>> import napari_lucky as lucky
+    >>> telescope = lucky.Telescope(
+    ...     diameter_m=0.45, obstruction=0.3, wavelength_nm=633, focal_ratio=58.6, pixel_um=5.3
+    ... )
+    >>> round(telescope.px_per_lambda_over_d, 2)  # px per lambda/D
+    7.0
     """
 
     diameter_m: float

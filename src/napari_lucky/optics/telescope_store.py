@@ -41,6 +41,11 @@ def saved_telescopes() -> dict[str, Telescope]:
 
     What is no telescope is passed over; see `broken_telescopes`.
 
+    Returns
+    -------
+    dict of str to Telescope
+        By name, sorted.
+
     Raises
     ------
     LuckyError
@@ -93,6 +98,16 @@ def _telescope(name: str, values: Any) -> Telescope:
 
 def named_telescope(name: str) -> Telescope:
     """Return the telescope that was saved under a name.
+
+    Parameters
+    ----------
+    name : str
+        As it was given to `save_telescope`.
+
+    Returns
+    -------
+    Telescope
+        With all its figures.
 
     Raises
     ------

@@ -63,6 +63,11 @@ def zernike(noll: int, rho: NDArray[np.float64], theta: NDArray[np.float64]) -> 
     rho, theta : ndarray
         Polar coordinates, rho = 1 on the rim, theta in rad.
 
+    Returns
+    -------
+    ndarray of float32
+        Of the shape of `rho` and `theta`; rms 1 over the unit disk.
+
     Raises
     ------
     LuckyError
@@ -78,7 +83,18 @@ def zernike(noll: int, rho: NDArray[np.float64], theta: NDArray[np.float64]) -> 
 
 
 def zernike_name(noll: int) -> str:
-    """Return what a mode is called, such as "coma x"; of high orders "n = 8, m = 4, sin"."""
+    """Return what a mode is called, such as "coma x"; of high orders "n = 8, m = 4, sin".
+
+    Parameters
+    ----------
+    noll : int
+        Noll index, 1 or more.
+
+    Returns
+    -------
+    str
+        Its name.
+    """
     if noll in _NAMES:
         return _NAMES[noll]
     n, m = noll_orders(noll)

@@ -56,13 +56,17 @@ def make_masters(
 
     Parameters
     ----------
-    flat, dark : path
+    flat : path
         A file or a folder of frames, ADU.
     out : str or pathlib.Path
         A folder, for master_flat.fits (relative response, median 1, NaN where dead),
         master_dark.fits (ADU) and flat.png.
-    combine, clip_sigma
-        See `master`.
+    dark : path, optional
+        A file or a folder of frames of the same exposure, ADU.
+    combine : {"mean", "median"}
+        How many frames become one; see `master`.
+    clip_sigma : float
+        Clipping threshold in standard deviations; see `master`.
     dead_below : float
         See `master_flat`.
     row : int, optional

@@ -106,6 +106,14 @@ def process(
     ------
     LuckyError
         If something given cannot be used.
+
+    Examples
+    --------
+    >>> import napari_lucky as lucky
+    >>> recipe = lucky.Recipe("run", lucky.Select(keep=4), focus=(60, 200, 64))
+    >>> result = lucky.process(recipe)
+    >>> result.images["focus"].data.shape
+    (64, 64)
     """
     given = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
     given, taken = with_calibration(given)

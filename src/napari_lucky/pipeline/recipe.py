@@ -186,6 +186,15 @@ class Recipe:
         In any order.
     **given : Any
         Of `Input`: start, stop, step, focus, defocus.
+
+    Examples
+    --------
+    >>> import napari_lucky as lucky
+    >>> recipe = lucky.Recipe("run", lucky.Calibrate(dark="dark.fits"), lucky.Select(keep=0.05))
+    >>> recipe[lucky.Select].keep
+    0.05
+    >>> recipe.changed(lucky.Select, keep=25)[lucky.Select].keep
+    25
     """
 
     def __init__(self, frames: Any = None, /, *steps: Step, **given: Any) -> None:
@@ -299,7 +308,25 @@ class Recipe:
 
 
 def recipe_to_toml(recipe: Recipe) -> str:
-    """Return the recipe as TOML text, paths made absolute; a step that is off is absent."""
+    """Return the recipe as TOML text, paths made absolute; a step that is off is absent.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What is written.
+
+    Returns
+    -------
+    str
+        The text of the file.
+
+    Examples
+    --------
+    >>> import napari_lucky as lucky
+    >>> text = lucky.recipe_to_toml(lucky.Recipe("run", lucky.Select(keep=25)))
+    >>> "keep = 25" in text
+    True
+    """
     check_kind(recipe, Recipe, "recipe", "a Recipe")
     tables: dict[str, Any] = {"napari-lucky": {"version": __version__}}
     return tomli_w.dumps(tables | {step.table: step.values() for step in recipe.steps})
@@ -310,10 +337,28 @@ def read_recipe(path: str | Path) -> Recipe:
 
     A name that is not UTF-8 is written with its bytes as numbers, \xe9, and found by them.
 
+    Parameters
+    ----------
+    path : path
+        The TOML file.
+
+    Returns
+    -------
+    Recipe
+        With defaults for what the file does not say.
+
     Raises
     ------
     LuckyError
         If the file cannot be read, is not TOML, or says something that is no recipe.
+
+    Examples
+    --------
+    >>> import napari_lucky as lucky
+    >>> from pathlib import Path
+    >>> written = Path("recipe.toml").write_text("[select]\nkeep = 0.05\n")
+    >>> lucky.read_recipe("recipe.toml")[lucky.Select].keep
+    0.05
     """
     path = as_path(path, "recipe")
     try:
@@ -369,6 +414,11 @@ def recipe_of_history(history: History, **given: Any) -> Recipe:
         Of a layer or a file.
     **given
         Of `Input`, what the history does not say.
+
+    Returns
+    -------
+    Recipe
+        It replays to the same result.
     """
     known = load_steps()
     steps = {r.name: make_step(r.name, r.parameters) for r in history if r.name in known}

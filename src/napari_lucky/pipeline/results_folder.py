@@ -175,6 +175,13 @@ def write_results(
     LuckyError
         If something cannot be written, the folder holds results and `overwrite` is false, or
         one of them is an input; then nothing in it has changed.
+
+    Examples
+    --------
+    >>> import napari_lucky as lucky
+    >>> result = lucky.process(lucky.Recipe("run", lucky.Select(keep=4), focus=(60, 200, 64)))
+    >>> sorted(path.name for path in lucky.write_results(result, "out"))
+    ['focus.fits', 'frames.csv', 'long_exposure.fits', 'recipe.toml', 'summary.json']
     """
     check_kind(result, Result, "result", "what process returns")
     out = as_path(out, "folder of results")

@@ -72,8 +72,10 @@ def bootstrap_figures(
         The frames of the stack, 5 or more.
     window : Window or (y, x, size)
         What of them.
-    diffraction, recipe
+    diffraction : Telescope or Diffraction, optional
         See `psf_figures`.
+    recipe : PsfRecipe
+        Aperture, ring, pixel; see `psf_figures`.
     near : Window, optional
         Where in the window, counted from its first pixel, the star's peak is.
     resamples : int

@@ -103,11 +103,26 @@ def psf_figures(
         Where on the image the star's peak is. Circles may reach beyond it; a default aperture and
         its ring are no larger than half of it, so that it is the same wherever in it the star is.
 
+    Returns
+    -------
+    PsfFigures
+        Strehl ratio, FWHM in px, flux in ADU, curves, errors and cautions.
+
     Raises
     ------
     LuckyError
         If there is no star to measure, its light is lost in the noise, the Strehl ratio is over
         2, or the aperture does not fit on the image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_lucky as lucky
+    >>> y, x = np.mgrid[:128, :128] - 63.5
+    >>> star = 1000 * np.exp(-(y**2 + x**2) / (2 * 4.0**2)) + 10  # a Gaussian: FWHM 2.355 sigma
+    >>> figures = lucky.psf_figures(star)
+    >>> round(figures.fwhm_major, 1)
+    9.4
     """
     pixels = as_image(image)
     window = None if window is None else as_window(window)

@@ -118,6 +118,11 @@ def measure_psf_files(
     notify : callable, optional
         Called with a sentence for the user.
 
+    Returns
+    -------
+    MeasuredImages
+        A row for each image, with its figures or why there are none.
+
     Raises
     ------
     LuckyError

@@ -48,6 +48,11 @@ def write_figures(
     notices : sequence of str
         What was said while they were measured, for summary.json.
 
+    Returns
+    -------
+    list of pathlib.Path
+        The files written.
+
     Raises
     ------
     LuckyError

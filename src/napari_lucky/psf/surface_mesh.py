@@ -61,6 +61,11 @@ def surface_of(
     smooth : float
         For the search of the peak only; see `napari_lucky.imaging.profiles.peak_pixel`.
 
+    Returns
+    -------
+    Surface
+        Vertices (z, y, x) in px, triangles, and an intensity for each vertex.
+
     Raises
     ------
     LuckyError

@@ -124,10 +124,28 @@ def keep_curve(
     job : Job
         Progress, executor, checkpoint; see `Job`. Memory does not grow with the number of frames.
 
+    Returns
+    -------
+    KeepCurve
+        A value of each figure for 1 to n frames kept.
+
     Raises
     ------
     LuckyError
         If no frame has a quality, or the window is not on the sensor.
+
+    Examples
+    --------
+    >>> import napari_lucky as lucky
+    >>> run = lucky.simulate_run(12, (128, 256), d_over_r0=2, focus_size=64, defocus_size=96)
+    >>> frames = lucky.calibrate(run.frames, run.dark, run.flat)
+    >>> tracked = lucky.register(frames, run.focus)
+    >>> quality = lucky.rank(frames, run.focus)
+    >>> curve = lucky.keep_curve(frames, tracked, quality, run.focus)
+    >>> curve.noise.shape  # of the best 1, 2, ... 12 frames
+    (12,)
+    >>> bool(curve.noise[1] > curve.noise[11])
+    True
     """
     frames, focus = as_frames(frames), as_window(focus)
     shifts, diffraction = as_shifts(shifts, frames.shape[0]), as_diffraction(diffraction)

@@ -95,6 +95,16 @@ def rank(
     ------
     LuckyError
         If the metric is unknown or lacks what it needs, or the window is not on the sensor.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_lucky as lucky
+    >>> run = lucky.simulate_run(12, (128, 256), d_over_r0=2, focus_size=64, defocus_size=96)
+    >>> frames = lucky.calibrate(run.frames, run.dark, run.flat)
+    >>> quality = lucky.rank(frames, run.focus, metric="peak")
+    >>> int(np.argmax(quality)) == int(np.argmax(run.truth.strehl))
+    True
     """
     frames, focus = as_frames(frames), as_window(focus)
     diffraction = as_diffraction(diffraction)

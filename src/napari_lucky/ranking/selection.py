@@ -33,11 +33,26 @@ def select(
     above : float, optional
         Keep the frames of this quality and better, however many; `keep` then has no say.
 
+    Returns
+    -------
+    ndarray of int
+        Frame numbers from 0, best first.
+
     Raises
     ------
     LuckyError
         If `keep` or `above` is out of range, more frames are asked for than there are, or none
         is as good as `above`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_lucky as lucky
+    >>> quality = np.array([3.0, 9.0, np.nan, 7.0])
+    >>> lucky.select(quality, 2)
+    array([1, 3])
+    >>> lucky.select(quality, above=3.0)
+    array([1, 3, 0])
     """
     Select(keep=keep, above=above)  # raises if they make no sense
     quality = as_numbers(quality, "quality")
@@ -200,6 +215,11 @@ def apply_selection(
         The changes to that, with numbers of the run.
     frame : ndarray of int, (n,)
         Number of each frame in the run.
+
+    Returns
+    -------
+    ndarray of int
+        Places, best first.
 
     Raises
     ------

@@ -20,6 +20,12 @@ class Rank(Step, table="rank", place=80):
 
     The metrics, with their formulas and sources, are in `napari_lucky.ranking.metrics`. `peak`
     ranks best in turbulence (docs/background/accuracy.md); on the Sun or the Moon take `gradient`.
+
+    Examples
+    --------
+    >>> import napari_lucky as lucky
+    >>> lucky.Rank(metric="peak-over-flux").smooth is None  # by the sampling of the run
+    True
     """
 
     metric: str = param(
@@ -69,6 +75,12 @@ class Select(Step, table="select", place=90):
     """Keep the best frames.
 
     A fraction keeps at least 10 frames, or all if there are fewer; a count keeps what it says.
+
+    Examples
+    --------
+    >>> import napari_lucky as lucky
+    >>> lucky.Select(keep=25).keep
+    25
     """
 
     keep: Fraction | Count = param(

@@ -115,6 +115,11 @@ def find_star(
     job : Job
         Progress, executor, checkpoint; see `Job`.
 
+    Returns
+    -------
+    Window
+        A square around the star.
+
     Raises
     ------
     LuckyError
@@ -122,6 +127,15 @@ def find_star(
     NoStarError
         If all pixels are equal or masked, or no star stands out: of the noise of the mean, and of
         what else is uneven there, a star being much brighter than all but a few pixels.
+
+    Examples
+    --------
+    >>> import napari_lucky as lucky
+    >>> run = lucky.simulate_run(12, (128, 256), d_over_r0=2, focus_size=64, defocus_size=96)
+    >>> frames = lucky.calibrate(run.frames, run.dark, run.flat)
+    >>> window = lucky.find_star(frames, 64)
+    >>> window.height, window.width
+    (64, 64)
     """
     frames = as_frames(frames)
     ny, nx = frames.shape[1:]

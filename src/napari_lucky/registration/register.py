@@ -71,8 +71,8 @@ class Registration:
     sigma : ndarray of float64, (n, 2), optional
         1-sigma errors (y, x) of the points, and so of the shifts, in pixels; see `register`.
     reasons : tuple of str
-        Why a frame has no point; empty if it has one. Read after a colon: "Left out 12 frames
-        (3, 8 …): the star is cut by the sensor's edge."
+        Why a frame has no point; empty if it has one. They are read after a colon, as in "Left
+        out 12 frames (3, 8 …): the star is cut by the sensor's edge" in a message.
     notes : tuple of str
         What is doubtful, in whole sentences.
     sampling : Sampling or None
@@ -174,6 +174,19 @@ def register(
         pixels for the method "template".
     NoStarError
         If no star stands out of the noise.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_lucky as lucky
+    >>> run = lucky.simulate_run(12, (128, 256), d_over_r0=2, focus_size=64, defocus_size=96)
+    >>> frames = lucky.calibrate(run.frames, run.dark, run.flat)
+    >>> tracked = lucky.register(frames, run.focus)
+    >>> tracked.shifts.shape  # (dy, dx) of each frame
+    (12, 2)
+    >>> moved = tracked.shifts - run.truth.shifts
+    >>> bool(np.all(np.std(moved, axis=0) < 1.5))  # the brightest speckle is near the mean place
+    True
     """
     frames, focus = as_frames(frames), as_window(focus)
     by = method_of(method, smooth, reference_frame)

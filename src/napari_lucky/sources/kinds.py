@@ -36,6 +36,16 @@ def source(*suffixes: str) -> Callable[[Open], Open]:
 
     It is called with a path, and returns the images in the file; it raises a `LuckyError` that
     names the file if there are none.
+
+    Parameters
+    ----------
+    *suffixes : str
+        Endings of file names, such as ".ser".
+
+    Returns
+    -------
+    callable
+        A decorator.
     """
 
     def add(opens: Open) -> Open:

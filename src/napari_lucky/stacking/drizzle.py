@@ -66,10 +66,10 @@ def stack_drizzled(
     fraction : float
         Side of the drop over that of its pixel, over 0 to 1. The smaller, the sharper, and the
         less even the coverage.
-    what : str
-        What is done, for the person who waits.
     job : Job
         Progress, executor, checkpoint; see `Job`.
+    what : str
+        What is done, for the person who waits.
 
     Returns
     -------

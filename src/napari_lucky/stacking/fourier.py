@@ -67,11 +67,11 @@ def stack_fourier(
         What of them.
     fraction : float
         Of the frames, for each frequency; over 0 to 1.
-    what : str
-        What is done, for the person who waits.
     job : Job
         Progress, executor, checkpoint; see `Job`. Frames are read and transformed twice, once
         where their spectra fit into memory; the work grows with their number.
+    what : str
+        What is done, for the person who waits.
 
     Returns
     -------

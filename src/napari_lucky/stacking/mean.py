@@ -203,15 +203,29 @@ def stack_mean(
         What of them.
     weights : ndarray, (n,), optional
         A weight for each frame of the run, positive for those stacked; equal if not given.
-    what : str
-        What is done, for the person who waits.
     job : Job
         Progress, executor, checkpoint; see `Job`.
+    what : str
+        What is done, for the person who waits.
+
+    Returns
+    -------
+    Stack
+        Mean in ADU a frame, with variance (ADU²) and coverage, (y, x).
 
     Raises
     ------
     LuckyError
         If there is nothing to stack, or the window is not on the sensor.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_lucky as lucky
+    >>> frames = np.stack([np.full((32, 32), level) for level in (1.0, 2.0, 6.0)])
+    >>> stack = lucky.stack_mean(frames, np.array([0, 1]), (16, 16, 8))
+    >>> stack.image.shape, float(stack.image[0, 0])
+    ((8, 8), 1.5)
     """
     frames, window = as_frames(frames), as_window(window)
     index = checked(frames, index, window)

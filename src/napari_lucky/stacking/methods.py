@@ -94,16 +94,32 @@ def stack(
         Whether frames are shifted by fractions of a pixel; as the method says if not given.
     quality : ndarray, (n,), optional
         Of all frames; only weights need it.
-    what : str
-        What is done, for the person who waits.
     job : Job
         Progress, executor, checkpoint; see `Job`.
+    what : str
+        What is done, for the person who waits.
+
+    Returns
+    -------
+    Stack
+        In ADU a frame, with variance (ADU²) and coverage, (y, x).
 
     Raises
     ------
     LuckyError
         If there is nothing to stack, a frame has no shift or one off the sensor, the window is
         not on the sensor, or the method is none.
+
+    Examples
+    --------
+    >>> import napari_lucky as lucky
+    >>> run = lucky.simulate_run(12, (128, 256), d_over_r0=2, focus_size=64, defocus_size=96)
+    >>> frames = lucky.calibrate(run.frames, run.dark, run.flat)
+    >>> tracked = lucky.register(frames, run.focus)
+    >>> kept = lucky.select(lucky.rank(frames, run.focus), 4)
+    >>> stack = lucky.stack(frames, tracked, kept, run.focus)
+    >>> stack.image.shape, stack.count
+    ((64, 64), 4)
     """
     frames, window = as_frames(frames), as_window(window)
     shifts = as_shifts(shifts, frames.shape[0])
@@ -128,6 +144,20 @@ def quality_weights(
     the greatest ratio of the stack's height to its noise: of sum w s / sqrt(sum w²) the greatest
     is where w = s. So a power of 1 is the best for a quality that is a peak; a greater one
     sharpens further, at the price of noise.
+
+    Parameters
+    ----------
+    quality : ndarray, (n,)
+        Of all frames of the run.
+    index : ndarray of int
+        The frames that are stacked.
+    power : float
+        Of the quality.
+
+    Returns
+    -------
+    ndarray of float64, (n,)
+        0 to 1; 0 for frames that are not stacked.
 
     Raises
     ------
@@ -184,6 +214,19 @@ def stack_pair(
     name, window, stack
         "focus", "defocus" and "long_exposure": all frames with a star, in the focus window,
         unshifted.
+
+    Examples
+    --------
+    >>> import napari_lucky as lucky
+    >>> run = lucky.simulate_run(12, (128, 256), d_over_r0=2, focus_size=64, defocus_size=96)
+    >>> frames = lucky.calibrate(run.frames, run.dark, run.flat)
+    >>> tracked = lucky.register(frames, run.focus)
+    >>> kept = lucky.select(lucky.rank(frames, run.focus), 4)
+    >>> for name, window, stack in lucky.stack_pair(frames, tracked, kept, run.focus, run.defocus):
+    ...     print(name, stack.image.shape)
+    focus (64, 64)
+    defocus (96, 96)
+    long_exposure (64, 64)
     """
     frames = as_frames(calibrated)
     shifts = as_shifts(shifts, frames.shape[0])

@@ -41,7 +41,30 @@ def stack_median(
 
     The variance is pi/2 times that of a mean, with the standard deviation taken as 1.4826 times
     the median absolute deviation, so that outliers do not move it either; both are those of many
-    normally distributed values. Parameters and errors as in `napari_lucky.stack_mean`.
+    normally distributed values.
+
+    Parameters
+    ----------
+    frames : Frames, path or array
+        Calibrated, and shifted where the stack shall be sharp.
+    index : ndarray of int or bool
+        Frames to stack, in any order, or a mask of the run.
+    window : Window or (y, x, size)
+        What of them.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
+    what : str
+        What is done, for the person who waits.
+
+    Returns
+    -------
+    Stack
+        In ADU a frame, with variance (ADU²) and coverage, (y, x).
+
+    Raises
+    ------
+    LuckyError
+        If there is nothing to stack, or the window is not on the sensor.
     """
     frames, window = as_frames(frames), as_window(window)
     return _by_tiles(frames, index, window, _median, what=what, job=job)
@@ -66,15 +89,28 @@ def stack_clipped(
 
     Parameters
     ----------
+    frames : Frames, path or array
+        Calibrated, and shifted where the stack shall be sharp.
+    index : ndarray of int or bool
+        Frames to stack, in any order, or a mask of the run.
+    window : Window or (y, x, size)
+        What of them.
     sigma : float
         At least 2.
-    frames, index, window, what, job
-        As in `napari_lucky.stack_mean`, also for the errors raised.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
+    what : str
+        What is done, for the person who waits.
+
+    Returns
+    -------
+    Stack
+        In ADU a frame, with variance (ADU²) and coverage, (y, x).
 
     Raises
     ------
     LuckyError
-        If sigma is under 2.
+        If sigma is under 2, there is nothing to stack, or the window is not on the sensor.
     """
     frames, window = as_frames(frames), as_window(window)
     StackClipped(sigma=sigma)  # raises if it makes no sense

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
+from inspect import cleandoc
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,6 +17,11 @@ def summary(model: type[Step]) -> str:
     """Return the first line of a step's docstring, without references to the API."""
     first = (model.__doc__ or "").strip().split("\n")[0]
     return re.sub(r"[;,]? see `[^`]*`", "", first)
+
+
+def prose(model: type[Step]) -> str:
+    """Return a step's docstring up to its examples."""
+    return cleandoc(model.__doc__ or "").partition("\n\nExamples\n---")[0]
 
 
 def default_text(one: Param) -> str:

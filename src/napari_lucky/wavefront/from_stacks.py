@@ -79,6 +79,11 @@ def measure_wavefront_stacks(
     job : Job
         Progress, executor, checkpoint; see `Job`.
 
+    Returns
+    -------
+    StackWavefront
+        Coefficients in nm rms, with the errors of noise alone.
+
     Raises
     ------
     LuckyError

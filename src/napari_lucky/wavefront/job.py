@@ -53,9 +53,7 @@ class MeasuredWavefront:
         From frames, or from a pair of stacks.
     inputs : mapping
         What was given: names of files by what they are.
-    total : int
-        Frames given; 0 for stacks.
-    numbers : ndarray of int, (total,)
+    numbers : ndarray of int, (n,)
         Their numbers in the run.
     files : sequence of str
         Their files.
@@ -86,6 +84,11 @@ def wavefront_parameters(
         Of the frames; what is given wins over it.
     focus, defocus : Window
         Of the two stars.
+
+    Returns
+    -------
+    WavefrontParameters
+        For `measure_wavefront`.
 
     Raises
     ------
@@ -140,6 +143,11 @@ def measure_wavefront_run(recipe: Recipe, *, job: Job = QUIET) -> MeasuredWavefr
         for: `WavefrontRequest`, `TelescopeRequest`, `Spider`.
     job : Job
         Progress, executor, checkpoint; see `Job`.
+
+    Returns
+    -------
+    MeasuredWavefront
+        The wavefront, and where it comes from.
 
     Raises
     ------
@@ -199,6 +207,11 @@ def measure_wavefront_stack_files(
         say where on these images the stars are: the whole images if not given.
     job : Job
         Progress, executor, checkpoint; see `Job`.
+
+    Returns
+    -------
+    MeasuredWavefront
+        The wavefront, and where it comes from.
 
     Raises
     ------

@@ -51,6 +51,7 @@ def measure_wavefront(
     Returns
     -------
     Wavefront
+        Coefficients in nm rms with standard errors, D/r0, and what each frame gave.
 
     Raises
     ------

@@ -80,6 +80,12 @@ def noise_from_header(header: Any) -> HeaderNoise:
     Parameters
     ----------
     header : mapping or astropy.io.fits.Header
+        Of the frames.
+
+    Returns
+    -------
+    HeaderNoise
+        Gain in e-/ADU and read noise in e-; None where the header has none.
     """
     gain_in = _keyword(header, GAINS, LEAST_GAIN, MOST_GAIN)
     if gain_in is None and PER_ADU.search(_comment(header, "GAIN")):

@@ -131,5 +131,19 @@ def defocus_waves(shift_mm: float, focal_ratio: float, wavelength_nm: float) -> 
     """Return the defocus in waves peak-to-valley that a shift of the focus by some mm makes.
 
     W = dz / (8 F² lambda).
+
+    Parameters
+    ----------
+    shift_mm : float
+        Of the focus, along the axis, mm; with its sign.
+    focal_ratio : float
+        Focal length over diameter, at the camera.
+    wavelength_nm : float
+        Of the light.
+
+    Returns
+    -------
+    float
+        W, waves peak-to-valley.
     """
     return shift_mm * 1e6 / (8 * focal_ratio**2 * wavelength_nm)
