@@ -21,8 +21,11 @@ class Hand:
     def __init__(self, viewer, qtbot):
         self.viewer, self.qtbot = viewer, qtbot
 
-    def dock(self, name):
-        return self.viewer.window.add_plugin_dock_widget("napari-lucky", DOCKS[name])[1]
+    def dock(self, name, extras=True):
+        dock = self.viewer.window.add_plugin_dock_widget("napari-lucky", DOCKS[name])[1]
+        if getattr(dock, "extras", "") and extras:
+            dock.show_extras.value = True
+        return dock
 
     def press(self, button):
         from qtpy.QtCore import Qt

@@ -153,9 +153,17 @@ def test_clicking_a_point_shows_its_frame_and_dragging_moves_the_cut(viewer, han
 
 def test_a_second_run_replaces_the_first_unless_it_is_to_be_kept(viewer, hand):
     viewer.open_sample("napari-lucky", "simulated")
-    dock = hand.dock("registration")
+    dock = hand.dock("registration", extras=False)
     hand.run(dock)
+    assert [la.name for la in viewer.layers][-2:] == ["sample run tracked", "sample run shifts"]
+    assert "sample run registered" not in viewer.layers
+    dock.show_extras.value = True
+    assert "sample run registered" in viewer.layers
+    dock.show_extras.value = False
     before = list(viewer.layers)
+    assert "It took" in dock.notes.text()
+    hand.press(dock.next_button)
+    assert "3 Rank" in str(list(viewer.window.dock_widgets))
     dock.forms["register"].method.value = "centroid"
     hand.run(dock)
     assert list(viewer.layers) == before
@@ -166,7 +174,7 @@ def test_a_second_run_replaces_the_first_unless_it_is_to_be_kept(viewer, hand):
     dock.keep_old.value = True
     hand.run(dock)
     new = [la.name for la in viewer.layers if la not in before]
-    assert new == ["sample run registered 2", "sample run tracked 2", "sample run shifts"]
+    assert new == ["sample run tracked 2", "sample run shifts"]
     assert all(
         np.array_equal(la.data, d, equal_nan=True) for la, d in zip(before, data, strict=True)
     )

@@ -66,8 +66,9 @@ def test_a_master_layer_chosen_as_flat_loses_the_dark_once(viewer, hand, dock, w
     first, flat = only(viewer, "sample run calibrated"), only(viewer, "sample run master flat")
     names = {la.name for la in viewer.layers}
     dock.flat.value = only(viewer, which)
+    dock.keep_old.value = True
     hand.run(dock)
-    added = {la.name.split(" [")[0]: la for la in viewer.layers if la.name not in names}
+    added = {la.name.removesuffix(" 2"): la for la in viewer.layers if la.name not in names}
     again = added["sample run master flat"]
     np.testing.assert_allclose(again.data, flat.data, rtol=1e-6)
     np.testing.assert_allclose(
@@ -84,9 +85,19 @@ def test_a_master_saved_and_given_as_path_loses_the_dark_once(viewer, hand, dock
     viewer.layers.selection = {flat}
     viewer.layers.save(str(tmp_path / "master.fits"), selected=True)
     dock.flat_path.value = str(tmp_path / "master.fits")
+    dock.keep_old.value = True
     hand.run(dock)
-    added = {la.name.split(" [")[0]: la for la in viewer.layers if la.name not in names}
+    added = {la.name.removesuffix(" 2"): la for la in viewer.layers if la.name not in names}
     np.testing.assert_array_equal(added["sample run master flat"].data, flat.data)
+
+
+def test_what_is_chosen_as_input_is_not_replaced_by_the_result(viewer, hand, dock):
+    flat = only(viewer, "sample run master flat")
+    data, dock.flat.value = flat.data, flat
+    hand.run(dock)
+    assert flat.data is data
+    assert "sample run master flat 2" in viewer.layers
+    assert "sample run calibrated 2" not in viewer.layers
 
 
 def test_without_a_flat_the_picture_goes(hand, dock):

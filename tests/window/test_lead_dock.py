@@ -99,7 +99,13 @@ def test_six_inputs_make_the_saved_pair_of_the_command_line(
     dock.adjust("ranking")
     ranking = hand.dock("ranking")
     assert ranking.cut.step().keep == 4
-    assert ranking.registration.value.name == "run shifts 2"
+    shifts = ranking.registration.value
+    assert shifts.name == "run shifts 2"
+    assert "run focus 2" in viewer.layers
+    features = shifts.features.copy()
+    features["selected"] = ~features["selected"]
+    shifts.features = features  # as a cut that is moved does
+    assert "run focus 2 (stale)" in viewer.layers
     assert [text for severity, text in messages() if severity == "error"] == []
 
 
@@ -154,6 +160,31 @@ def test_the_sample_and_a_recipe_with_more_than_the_page_shows(viewer, hand, mes
     text = recipe_to_toml(dock._recipe())
     assert 'method = "centroid"' in text
     assert "drop = [\n    3,\n]" in text
+
+
+def test_several_runs_and_one_that_fails(viewer, hand, messages, folder, monkeypatch, tmp_path):
+    dock = hand.dock("lead")
+    dock.several.setChecked(True)
+    empty, out = tmp_path / "empty", tmp_path / "out"
+    empty.mkdir()
+    for run in (folder, empty, folder):
+        dock.several.add_run(str(run))
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", staticmethod(lambda *_: str(out)))
+    dock.keep.number.value = 4
+    hand.press(dock.several.process_button)
+    hand.wait(lambda: not dock.busy, timeout=60_000)
+    table = dock.several.table
+    rows = [
+        [table.item(row, column).text() for column in range(table.columnCount())]
+        for row in range(table.rowCount())
+    ]
+    assert [row[1:3] for row in rows] == [["run", "4 of 12"], ["empty", ""]]
+    assert "no FITS file in this folder" in rows[1][-1] or "it is empty" in rows[1][-1]
+    assert {path.name for path in (out / "run").iterdir()} == ALL
+    assert dock.notes.text().startswith(f"Processed 2 runs into {out}.")
+    messages()
+    hand.press(dock.several.process_button)
+    assert "already holds results (nights.csv" in messages()[-1][1]
 
 
 def test_there_is_nothing_to_do_without_a_run(viewer, hand, messages):

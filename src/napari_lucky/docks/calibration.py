@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import napari
@@ -32,6 +33,7 @@ from napari_lucky.frames.frames import ArrayFrames, Frames, Subset, frames_in, p
 from napari_lucky.frames.history import History, Record, open_step, range_step
 from napari_lucky.pipeline.recipe import Input, Recipe, read_recipe
 from napari_lucky.steps.declaration import params
+from napari_lucky.text import counted
 from napari_lucky.viewer.display_array import ShownArray, read_ahead
 from napari_lucky.viewer.from_layers import GIVEN, frames_of, history_of, run_in_colour
 from napari_lucky.viewer.messages import show_info
@@ -46,6 +48,9 @@ Made = tuple[Calibrated, Images, ShownArray, FlatField | None, Record, Limits]
 
 class CalibrationDock(Dock):
     """Make masters from dark and flat frames, and show the run calibrated as it is looked at."""
+
+    next_dock = "registration"
+    extras = "masters and mask"
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         self.image = LayerCombo(
@@ -155,7 +160,8 @@ class CalibrationDock(Dock):
             if calibrated.bad is not None:
                 bad = np.asarray(calibrated.bad, np.uint8)
                 options: dict[str, Any] = {"colormap": "red", "contrast_limits": (0, 1)}
-                self.add(image_tuple(bad, f"{run} bad pixels", **shared, **options))
+                title = f"{run} bad pixels"
+                self.add_extra(title, partial(image_tuple, bad, title, **shared, **options))
                 yield
             steps: History = ()
             if field is not None:
@@ -169,9 +175,9 @@ class CalibrationDock(Dock):
                     own = () if name == "dark" else flat_history or ()
                     limits = contrast[name]
                     how = {**shared, "history": (*own, step, *made)}
-                    self.add(
-                        image_tuple(masters[name], f"{run} {title}", contrast_limits=limits, **how)
-                    )
+                    name_of = f"{run} {title}"
+                    make = partial(image_tuple, masters[name], name_of, contrast_limits=limits)
+                    self.add_extra(name_of, partial(make, **how))
                     yield
             self.graph.show_flat(field)
             yield
@@ -189,10 +195,11 @@ class CalibrationDock(Dock):
             yield
             layer.visible = False
             self.show_frame_of(calibrated.shape[0])
+            masked = []
             if calibrated.masked:
-                masked = f"Masked {calibrated.masked} hot or dead pixels of the sensor."
-                show_info(masked)
-                self.note(masked)
+                masked = [f"Masked {calibrated.masked} hot or dead pixels of the sensor."]
+                show_info(masked[0])
+            self.done(f"Calibrated {counted(calibrated.shape[0], 'frame')}.", *masked)
 
         self.start(work, done)
 

@@ -30,6 +30,7 @@ from napari_lucky.execution.job import Job
 from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.steps.declaration import Step
 from napari_lucky.steps.registry import first_of, load_steps
+from napari_lucky.text import counted
 from napari_lucky.viewer.display_array import ShownArray, read_ahead
 from napari_lucky.viewer.from_layers import frames_of, history_of, spots_of, windows_of
 from napari_lucky.viewer.messages import show_info
@@ -41,6 +42,8 @@ Made = tuple[Cleaned, ShownArray, dict[str, tuple[float, float]]]
 
 class CleaningDock(Dock):
     """Show a run cleaned of dust, outliers, background and noise, as it is looked at."""
+
+    next_dock = "registration"
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         calibrated = has_step("calibrate")
@@ -118,7 +121,7 @@ class CleaningDock(Dock):
             if not spots:
                 self.note(f"No shadow of {radius:g} px stands out there.")
                 return
-            marked = self.add(dust_tuple(spots, f"{base_name(layer)} dust", like=layer))
+            marked = self.add(dust_tuple(spots, f"{base_name(layer)} dust", like=layer), fresh=True)
             yield
             marked.current_size = 2 * radius
             self.spots.value = marked
@@ -177,7 +180,7 @@ class CleaningDock(Dock):
             yield
             layer.visible = False
             self.show_frame_of(cleaned.frames.shape[0])
-            self.note(*cleaned.notes)
+            self.done(f"Cleaned {counted(cleaned.frames.shape[0], 'frame')}.", *cleaned.notes)
             for note in cleaned.notes:
                 show_info(note)
 

@@ -50,6 +50,10 @@ from napari_lucky.viewer.to_layers import LayerTuple
 
 MARKS = ("shifts", "tracked", "windows")
 """What is drawn over a run, by the ends of the layers' names."""
+Extra = tuple[Callable[[], LayerTuple], Callable[[Layer], Any]]
+"""What makes a layer, and what is called with it."""
+WINDOWS = "windows"
+"""The choice of a layer that a dock moves itself."""
 NARROWEST = 290
 """Pixels that a dock is wide at least, so that numbers in its boxes can be read."""
 
@@ -75,6 +79,8 @@ class Dock(QScrollArea):
 
     next_dock: ClassVar[str] = ""
     """The dock of the next step, by the name of its command in the manifest."""
+    extras: ClassVar[str] = ""
+    """What is made beside the result, and added as layers on request only."""
 
     def __init__(
         self,
@@ -104,6 +110,7 @@ class Dock(QScrollArea):
         self._said: tuple[str, ...] = ()
         self._looked_at: set[frozenset[str]] = set()
         self._began = 0.0
+        self._withheld: dict[str, Extra] = {}
         self._in_place = False
         self.auto_run = AutoRun(self, follows, self._run_again) if follows else None
         self._settings = QSettings("napari-lucky", "docks")
@@ -161,9 +168,14 @@ class Dock(QScrollArea):
         )
         self.next_button = PushButton(text="", tooltip="Open the dock of the next step")
         self.next_button.changed.connect(lambda: self.attempt(self.go_on))
-        self._end = Container(
-            widgets=[self.keep_old, self.next_button], layout="horizontal", labels=False
+        self.show_extras = CheckBox(
+            name="show_extras",
+            text=f"show {self.extras}",
+            tooltip="Add as layers what is made beside the result; unticked, they are removed",
         )
+        self.show_extras.changed.connect(self._show_extras)
+        boxes = [self.show_extras, self.keep_old] if self.extras else [self.keep_old]
+        self._end = Container(widgets=[self.next_button, *boxes], labels=False)
         self._end.margins = (9, 0, 9, 0)
         self.next_button.hide()
         self.column.addWidget(self._buttons.native)
@@ -175,8 +187,8 @@ class Dock(QScrollArea):
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
 
-    def _align(self) -> None:
-        """Put the labels beside forms into the forms' column."""
+    def _align(self, width: int = LABELS) -> None:
+        """Put labels into one column: the forms', where there are forms."""
         for container in self._containers:
             container.margins = (7, 0, 7, 0)
             for widget in container:
@@ -184,7 +196,7 @@ class Dock(QScrollArea):
             beside = {widget.native for widget in _flat(list(container))}
             for label in container.native.findChildren(QLabel):
                 if label not in beside:
-                    label.setFixedWidth(LABELS)
+                    label.setFixedWidth(width)
 
     def event(self, event: QEvent) -> bool:
         """End the job when the dock is closed: napari then takes it out of its window."""
@@ -306,6 +318,7 @@ class Dock(QScrollArea):
         self.run_button.enabled, self.cancel_button.enabled = False, True
         self.note()
         self.next_button.hide()
+        self._withheld.clear()
         self._began = time.monotonic()
         self.progress.begin()
         self._jobs.append(DockJob(work, finish, self._on_ended, self.tell, self.progress.report))
@@ -341,8 +354,43 @@ class Dock(QScrollArea):
         fresh : bool
             Whether it is a layer more in any case: what the user edits is not taken away.
         """
+        made = made_layers(self.viewer)
         replace = self._in_place or not (fresh or self.keep_old.value)
-        return made_layers(self.viewer).add(layer, replace=replace, quiet=self._in_place)
+        if made.last(layer[1]["name"]) in self._inputs:
+            replace = False  # it was made of that one
+        return made.add(layer, replace=replace, quiet=self._in_place)
+
+    @property
+    def _inputs(self) -> list[Layer]:
+        """Layers that are chosen here to work on; none of them is replaced."""
+        combos = [one for one in _flat(self._parameters) if isinstance(one, LayerCombo)]
+        return [one.value for one in combos if isinstance(one.value, Layer) and one.name != WINDOWS]
+
+    def add_extra(
+        self, name: str, make: Callable[[], LayerTuple], then: Callable[[Layer], Any] = id
+    ) -> None:
+        """Add a layer if it is asked for, now or later.
+
+        Parameters
+        ----------
+        name : str
+            The layer's.
+        make : callable
+            Returns its data, metadata and kind.
+        then : callable
+            Called with the layer when it is there.
+        """
+        self._withheld[name] = make, then
+        if self.show_extras.value:
+            then(self.add(make()))
+
+    def _show_extras(self, on: bool) -> None:
+        for name, (make, then) in self._withheld.items():
+            last = made_layers(self.viewer).last(name)
+            if on and last is None:
+                then(self.add(make()))
+            elif not on and last is not None:
+                self.viewer.layers.remove(last)
 
     def hide_marks(self, run: str) -> None:
         """Hide arrows, points and windows of a run: its stack is shown."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from magicgui.widgets import Container, FloatSpinBox, Label, SpinBox
+from qtpy.QtWidgets import QAbstractSpinBox
 
 from napari_lucky.ranking.selection import kept_of
 from napari_lucky.ranking.step import Select
@@ -20,6 +21,8 @@ class KeepBox(Container):
         self.percent.native.setSuffix(" %")
         self.percent.native.setDecimals(1)
         self.number = SpinBox(name="number", min=1, max=10**9, value=10, tooltip=text)
+        for box in (self.percent, self.number):
+            box.native.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         self._of = Label(name="of", value="")
         super().__init__(
             name="keep",

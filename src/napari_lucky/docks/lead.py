@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import napari
@@ -15,6 +16,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QLabel, QMenu
 from napari_lucky.calibration.step import Calibrate
 from napari_lucky.docks.choices import base_name, is_windows
 from napari_lucky.docks.dock import Dock, abandon
+from napari_lucky.docks.form import narrow
 from napari_lucky.docks.jobs import DockJob
 from napari_lucky.docks.keep_box import KeepBox
 from napari_lucky.docks.lead_run import (
@@ -27,10 +29,12 @@ from napari_lucky.docks.lead_run import (
     place_stars,
     run_of,
 )
+from napari_lucky.docks.made_layers import made_layers
 from napari_lucky.docks.neighbours import open_dock
 from napari_lucky.docks.path_edit import PathEdit
 from napari_lucky.docks.recipe_files import ask_where_from, ask_where_to, missing_files
 from napari_lucky.docks.result_layers import show_result
+from napari_lucky.docks.several_runs import SeveralRuns
 from napari_lucky.docks.star_boxes import StarBoxes
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
@@ -38,15 +42,19 @@ from napari_lucky.fits.run import Run
 from napari_lucky.fits.run_notes import run_notes
 from napari_lucky.fits.write import write_text
 from napari_lucky.notices import level_of
+from napari_lucky.optics.request import TelescopeRequest, known_telescope
 from napari_lucky.pipeline.command_line import command_of
-from napari_lucky.pipeline.open_masters import MASTERS
+from napari_lucky.pipeline.nights import check_each, process_each
+from napari_lucky.pipeline.open_masters import AUTO, MASTERS
 from napari_lucky.pipeline.process import Result, process
 from napari_lucky.pipeline.recipe import FIND, Input, Recipe, recipe_to_toml
 from napari_lucky.pipeline.recipe_source import open_recipe
-from napari_lucky.pipeline.results_folder import place_for_results, write_results
-from napari_lucky.psf.summary import summary
+from napari_lucky.pipeline.results_folder import check_out, place_for_results, write_results
+from napari_lucky.pipeline.summary import NAME
+from napari_lucky.psf.nights import TABLE, night_cells, night_rows, result_figures, write_nights
 from napari_lucky.ranking.step import Select
 from napari_lucky.steps.declaration import Request
+from napari_lucky.text import counted
 from napari_lucky.viewer.display_array import ShownArray, read_ahead
 from napari_lucky.viewer.from_layers import inputs_of
 from napari_lucky.viewer.opened_recipe import fill_docks
@@ -60,8 +68,10 @@ ADJUST = {
     "stacking": "Stack",
 }
 """Docks of the steps, by the names of their commands."""
-Made = tuple[Result, str, ShownArray, tuple[float, float]]
-"""A result, the line that sums it up, what its layer of frames holds and its contrast."""
+LABELS = 56
+"""Pixels that the labels are wide: they are short words."""
+Made = tuple[Result, dict[str, Any], ShownArray, tuple[float, float]]
+"""A result, its figures, what its layer of frames holds and its contrast."""
 
 
 class LeadDock(Dock):
@@ -86,7 +96,7 @@ class LeadDock(Dock):
         self._result: Result | None = None
         self._made_of: tuple[Any, Recipe] | None = None  # layer and recipe of the result
         self._layers: dict[str, Any] = {}
-        self._line = ""
+        self._figures: dict[str, Any] = {}
         super().__init__(
             napari_viewer,
             "From the run to its lucky pair: calibrate, track the star, keep the sharpest frames, "
@@ -97,7 +107,7 @@ class LeadDock(Dock):
         self.run_button.text = "Process"
         self.run_button.tooltip = "Do the whole chain, with what the run itself suggests"
         self.stars.add = self.add
-        self._align()
+        self._align(LABELS)
         self._add_texts()
         self._add_buttons()
         self.destroyed.connect(partial(abandon, self._placing))
@@ -163,9 +173,15 @@ class LeadDock(Dock):
         recipes = [self.open_button, self.recipe_button]
         self._recipes = Container(widgets=recipes, layout="horizontal", labels=False)
         self._command = Container(widgets=[self.command_button], labels=False)
-        for row in (self.results, self._recipes, self._command):
+        self.several = SeveralRuns()
+        self.several.process_button.changed.connect(lambda: self.attempt(self.process_several))
+        self.column.addWidget(self.several)
+        place = self.column.indexOf(self.progress) + 1  # over the notes, which may be long
+        for row in (self._command, self._recipes, self.results):
             row.margins = (9, 0, 9, 0)
-            self.column.addWidget(row.native)
+            self.column.insertWidget(place, row.native)
+            for button in row:
+                narrow(button.native)
 
     def event(self, event: QEvent) -> bool:
         """Look for nothing any more when the dock is closed."""
@@ -325,6 +341,7 @@ class LeadDock(Dock):
         layer, recipe, opened = self._job()
         self._stop_placing()
         name, shown = base_name(layer), self.frame_shown(layer.data.shape[0])
+        telescope = known_telescope(recipe.get(TelescopeRequest))
         frames = run_of(layer)
         known = run_notes(frames) if isinstance(frames, Run) else []  # told when it was opened
 
@@ -332,15 +349,15 @@ class LeadDock(Dock):
             result = process(recipe, opened, job=job)
             assert result.frames is not None
             data = read_ahead(result.frames, shown)
-            return result, summary(result), data, contrast_of(result.frames)
+            return result, result_figures(result, telescope), data, contrast_of(result.frames)
 
         def done(made: Made) -> Iterator[None]:
-            result, line, data, limits = made
+            result, figures, data, limits = made
             layers: list[Any] = []
             for one in show_result(self, layer, name, result, data, limits):
                 layers.append(one)
                 yield
-            self._line = line
+            self._figures, line = figures, str(figures["done"])
             self._show(layer, recipe, result, layers)
             new = [note for note in result.notes if note not in known]
             doubts = [note for note in new if level_of(note) != "info"]
@@ -355,15 +372,56 @@ class LeadDock(Dock):
         if not self._drawn():
             self.stars.show(layer, focus, defocus)
         self._result, self._made_of = result, (layer, recipe)
-        ends = {"shifts": "shifts", "calibrated": "run", "cleaned": "run"}
-        self._layers = {ends.get(one.name.rsplit(" ", 1)[-1], ""): one for one in layers}
+        self._layers = dict(zip(("run", "shifts"), layers, strict=False))
         layer.visible = False
         if (windows := self.stars.layer) is not None:
             windows.visible = False
         self.hide_marks(base_name(layer))
         self.results.native.show()
         stacks = [one for one in layers if one.visible]
+        titles = [f"{base_name(layer)} {name.replace('_', ' ')}" for name in result.images]
+        made_layers(self.viewer).stacked(self._layers["shifts"], titles)
         self.look_at(stacks)
+
+    def process_several(self) -> None:
+        """Ask where to, and process the runs in the list, with all that is set here."""
+        runs = self.several.runs
+        if not runs:
+            raise LuckyError("There is no run in the list yet: add their folders first.")
+        by = self.process_recipe[Calibrate]
+        recipe = self.process_recipe.changed(
+            Calibrate, dark=by.dark or AUTO, flat=by.flat or AUTO
+        ).changed(Input, frames=(), focus=None, defocus=FIND)
+        if self.keep.keep != recipe[Select].keep:
+            recipe = recipe.changed(Select, keep=self.keep.keep)
+        check_each(recipe)
+        folder = QFileDialog.getExistingDirectory(self, "Folder for the results")
+        if not folder:
+            return
+        check_out(Path(folder), names=(TABLE, NAME))
+        telescope, told = known_telescope(recipe.get(TelescopeRequest)), list[str]()
+
+        def work(job: Job) -> list[tuple[str, ...]]:
+            nights = process_each(
+                runs,
+                recipe,
+                folder,
+                report=True,
+                measure=lambda result: result_figures(result, telescope),
+                job=job,
+                notify=told.append,
+            )
+            rows = night_rows(list(nights), telescope, told.append)
+            write_nights(rows, Path(folder), told)
+            return night_cells(rows)
+
+        def done(cells: list[tuple[str, ...]]) -> Iterator[None]:
+            self.several.show_nights(cells)
+            new = [note for note in told if level_of(note) != "info"]
+            self.done(f"Processed {counted(len(runs), 'run')} into {folder}.", *new)
+            yield
+
+        self.start(work, done)
 
     # --- what can be done with the result
 
@@ -377,11 +435,18 @@ class LeadDock(Dock):
             return
         layer = self._made_of[0] if self._made_of else None
         out = place_for_results(folder, "" if layer is None else base_name(layer))
-        inputs, said, line = inputs_of(self.viewer), list[str](), self._line
+        inputs, said, figures = inputs_of(self.viewer), list[str](), dict(self._figures)
+        line = str(figures.pop("done"))
 
         def work(job: Job) -> list[str]:
             files = write_results(
-                result, out, report=True, notify=said.append, inputs=inputs, done=line
+                result,
+                out,
+                report=True,
+                notify=said.append,
+                inputs=inputs,
+                figures=figures,
+                done=line,
             )
             return [file.name for file in files]
 

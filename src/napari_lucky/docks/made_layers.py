@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import napari
@@ -11,6 +12,8 @@ from napari.layers import Image, Layer, Shapes, Vectors
 
 from napari_lucky.viewer.to_layers import LayerTuple
 
+STALE = " (stale)"
+"""At the end of a stack's name, if shifts or choice of frames have changed since."""
 _of_viewer: WeakKeyDictionary[napari.Viewer, MadeLayers] = WeakKeyDictionary()
 
 
@@ -19,8 +22,16 @@ def made_layers(viewer: napari.Viewer) -> MadeLayers:
     return _of_viewer.setdefault(viewer, MadeLayers(viewer))
 
 
+class Made(NamedTuple):
+    """A result in the viewer."""
+
+    layer: Layer
+    limits: Any  # of its contrast, as it was given
+    name: str  # that it was given
+
+
 class MadeLayers:
-    """Results by the names that they were given, and the contrast limits that they began with.
+    """Results by the names that they were to have.
 
     Parameters
     ----------
@@ -29,12 +40,13 @@ class MadeLayers:
 
     def __init__(self, viewer: napari.Viewer) -> None:
         self._layers = viewer.layers
-        self._made: dict[str, tuple[Layer, Any]] = {}
+        self._made: dict[str, Made] = {}
+        self._watched: dict[Vectors, Watch] = {}
 
     def last(self, name: str) -> Layer | None:
         """Return the last result of a name, if it is still there."""
-        layer, _ = self._made.get(name, (None, None))
-        return layer if layer in self._layers else None
+        made = self._made.get(name)
+        return made.layer if made is not None and made.layer in self._layers else None
 
     def add(self, layer: LayerTuple, *, replace: bool, quiet: bool = False) -> Layer:
         """Show a result.
@@ -51,32 +63,81 @@ class MadeLayers:
         """
         data, meta, kind = layer
         name, limits = meta["name"], meta.get("contrast_limits")
-        last, shown = self.last(name), self._made.get(name, (None, None))[1]
-        if replace and last is not None and (quiet or last.name == name):
-            put_in_place(last, layer, shown)
-            if not quiet:
-                last.visible = meta.get("visible", True)
-            self._made[name] = last, limits
-            return last
+        made = self._made.get(name)
+        if replace and made is not None and made.layer in self._layers:
+            last, known = made.layer, made.layer.name in (made.name, made.name + STALE)
+            if quiet or known:
+                put_in_place(last, layer, made.limits)
+                if known:
+                    last.name = made.name
+                if not quiet:
+                    last.visible = meta.get("visible", True)
+                self._made[name] = Made(last, limits, made.name)
+                return last
         # shown once it is in its place: until then, napari would read and draw its first frame
-        added = Layer.create(data, {**meta, "visible": False, "name": self.free_name(name)}, kind)
+        free = self.free_name(name)
+        added = Layer.create(data, {**meta, "visible": False, "name": free}, kind)
         place = len(self._layers)
         if isinstance(added, Image):  # under the windows, points and arrows, which it would hide
             while place > 0 and not isinstance(self._layers[place - 1], Image):
                 place -= 1
         self._layers.insert(place, added)
         added.visible = meta.get("visible", True)
-        self._made[name] = added, limits
+        self._made[name] = Made(added, limits, free)
         return added
 
     def free_name(self, name: str) -> str:
         """Return a name that no layer has: the name, or the name with a number."""
         taken = {layer.name for layer in self._layers}
-        number = 2
-        free = name
+        free, number = name, 2
         while free in taken:
             free, number = f"{name} {number}", number + 1
         return free
+
+    def stacked(self, shifts: Vectors, names: Sequence[str]) -> None:
+        """Take note that results were made with these shifts: they are marked when these change."""
+        if (old := self._watched.pop(shifts, None)) is not None:
+            old.end()
+        self._watched[shifts] = Watch(shifts, lambda stale: self._mark(names, stale))
+
+    def _mark(self, names: Sequence[str], stale: bool) -> None:
+        for name in names:
+            made = self._made.get(name)
+            if made is not None and made.layer.name in (made.name, made.name + STALE):
+                made.layer.name = made.name + (STALE if stale else "")
+
+
+class Watch:
+    """Shifts, and whether they and the choice of frames are still what they were.
+
+    Parameters
+    ----------
+    shifts : napari.layers.Vectors
+    tell : callable
+        Called as tell(stale) when that may have changed.
+    """
+
+    def __init__(self, shifts: Vectors, tell: Callable[[bool], None]) -> None:
+        self._shifts, self._tell = shifts, tell
+        self._then = self._now()
+        for event in (shifts.events.features, shifts.events.data):
+            event.connect(self._changed)
+
+    def _now(self) -> bytes:
+        features = self._shifts.features
+        return b"".join(
+            np.asarray(features[name]).tobytes()
+            for name in ("dy", "dx", "selected")
+            if name in features
+        )
+
+    def _changed(self, *_: Any) -> None:
+        self._tell(self._now() != self._then)
+
+    def end(self) -> None:
+        """Watch no more."""
+        for event in (self._shifts.events.features, self._shifts.events.data):
+            event.disconnect(self._changed)
 
 
 def put_in_place(layer: Layer, new: LayerTuple, limits: Any = None) -> None:

@@ -42,6 +42,7 @@ from napari_lucky.ranking.selection import (
     ManualSelection,
     apply_selection,
     best_first,
+    describe_count,
     few_frames_notes,
     select_record,
     selection_summary,
@@ -67,6 +68,9 @@ Measured = tuple[NDArray[np.float64], float, Sampling | None]
 
 class RankingDock(Dock):
     """Measure the quality of each frame, show it, and keep the best frames."""
+
+    next_dock = "stacking"
+    extras = "kept frames"
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         self.image = run_combo(
@@ -199,7 +203,9 @@ class RankingDock(Dock):
             found = np.asarray(np.isfinite(table.shifts).all(axis=1))
             unranked = reasons_unranked(found, quality, by.metric)
             smoothing = () if sampling is None else (sampling.smoothing_note("ranking"),)
-            self.note(*smoothing, doubts=frame_notes(numbers, unranked, none, np.inf))
+            ranked = describe_count(int(np.isfinite(quality).sum()), len(quality))
+            doubts = frame_notes(numbers, unranked, none, np.inf)
+            self.done(f"Ranked {ranked}.", *smoothing, doubts=doubts)
 
         self.start(work, done)
 
@@ -308,17 +314,23 @@ class RankingDock(Dock):
             self._kept_layer.data = ShownArray(best)
             self._kept_layer.metadata = {**self._kept_layer.metadata, "history": history}
             return
-        self._kept_layer = self.add(
-            image_tuple(
+        title = f"{base_name(layer)} kept, best first"
+        self.add_extra(
+            title,
+            lambda: image_tuple(
                 best,
-                f"{base_name(layer)} kept, best first",
+                title,
                 header=moved_header(layer.metadata.get("header"), frames, found),
                 history=history,
                 like=layer,
                 contrast_limits=layer.contrast_limits,
                 visible=False,
-            )
+            ),
+            self._hold,
         )
+
+    def _hold(self, layer: Any) -> None:
+        self._kept_layer = layer
 
     def toggle(self, *frames: int) -> None:
         """Keep frames of the layer that are not kept, and drop those that are."""

@@ -41,7 +41,6 @@ from napari_lucky.viewer.to_layers import (
     files_of,
     image_tuple,
     points_tuple,
-    rectangle,
     vectors_tuple,
     windows_tuple,
 )
@@ -51,6 +50,9 @@ SHOWN = "the frame shown"
 
 class RegistrationDock(Dock):
     """Track the star in a window and show the run shifted so that it stands still."""
+
+    next_dock = "ranking"
+    extras = "registered frames"
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         self.image = run_combo(napari_viewer, "Calibrated frames, or raw ones (frame, y, x), ADU")
@@ -100,7 +102,7 @@ class RegistrationDock(Dock):
         """Add an empty layer for windows, ready to be drawn in."""
         layer = self.image.value
         name = f"{base_name(layer)} windows" if layer is not None else "windows"
-        added = self.add(windows_tuple([], name, like=layer))
+        added = self.add(windows_tuple([], name, like=layer), fresh=True)
         added.current_face_color, added.current_edge_color = "transparent", "#ffb000"
         added.events.data.connect(partial(_name_next, added))
         added.mode = "add_rectangle"
@@ -118,11 +120,10 @@ class RegistrationDock(Dock):
             return find_star(frames, scene=scene, job=job)
 
         def done(window: Window) -> Iterator[None]:
-            added = self.add(windows_tuple([window], f"{base_name(layer)} windows", like=layer))
-            others = self.windows.value
+            others, known = self.windows.value, [window]
             if others is not None and len(others.data) > 1:  # keep the user's defocus window
-                second = windows_of(others, layer)[1]
-                added.add_rectangles([rectangle(second)])
+                known.append(windows_of(others, layer)[1])
+            added = self.add(windows_tuple(known, f"{base_name(layer)} windows", like=layer))
             yield
             self.windows.value = added
 
@@ -180,16 +181,18 @@ class RegistrationDock(Dock):
             shifted = Shifted(frames, registration.shifts, subpixel)
             done_to = (*history, shift_step(subpixel))
             shared = {"header": header, "like": layer}
-            self.add(
-                image_tuple(
+            title = f"{base_name(layer)} registered"
+            self.add_extra(
+                title,
+                lambda: image_tuple(
                     shifted,
-                    f"{base_name(layer)} registered",
+                    title,
                     history=done_to,
                     contrast_limits=layer.contrast_limits,
                     visible=False,
                     header=moved_header(header, frames, registration.shifts, subpixel),
                     like=layer,
-                )
+                ),
             )
             yield
             self.add(points_tuple(table, f"{base_name(layer)} tracked", **shared))
@@ -199,7 +202,7 @@ class RegistrationDock(Dock):
             told = [f"Registered {describe_count(int(registration.found.sum()), n)}."]
             if registration.sampling is not None:
                 told.append(registration.sampling.smoothing_note("tracking"))
-            self.note(*told, doubts=notes)
+            self.done(*told, doubts=notes)
 
         self.start(work, done)
 

@@ -119,6 +119,6 @@ def _show(
         for layer_made in stack_layers(result, title, beside, like=layer):
             dock.add(layer_made)
             yield
-    dock.note(
+    dock.done(
         f"Stacked {describe_count(int(table.selected.sum()), len(table.frame))}.", doubts=doubts
     )

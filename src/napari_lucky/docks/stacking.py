@@ -18,6 +18,7 @@ from napari_lucky.docks.choices import (
 )
 from napari_lucky.docks.dock import Dock
 from napari_lucky.docks.form import StepForm
+from napari_lucky.docks.made_layers import made_layers
 from napari_lucky.docks.recipe_files import ask_where_to, recipe_of_layer
 from napari_lucky.docks.result_dock import ResultDock
 from napari_lucky.docks.run_all import run_all
@@ -45,6 +46,8 @@ KEPT, ALL = "kept by ranking", "all (shift-and-add)"
 
 class StackingDock(Dock):
     """Average the kept frames in both windows, and all frames unshifted beside them."""
+
+    next_dock = "wavefront"
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         self.image = run_combo(
@@ -160,13 +163,19 @@ class StackingDock(Dock):
             return stack_results(frames, chosen, focus, defocus, by, header, job=job)
 
         def done(images: dict[str, ImageResult]) -> Iterator[None]:
+            shown, titles = [], []
             for name, result in reversed(images.items()):
-                title = f"{base_name(layer)} {name.replace('_', ' ')}"
-                for made in stack_layers(result, title, self.beside.value, like=layer):
-                    self.add(made)
+                titles.append(f"{base_name(layer)} {name.replace('_', ' ')}")
+                for made in stack_layers(result, titles[-1], self.beside.value, like=layer):
+                    added = self.add(made)
+                    if made[1]["visible"]:
+                        shown.append(added)
                     yield
-
-            self.note(told)
+            made_layers(self.viewer).stacked(shifts, titles)
+            if not self._in_place:
+                self.hide_marks(base_name(layer))
+                self.look_at(shown)
+            self.done(told)
 
         self.start(work, done)
 

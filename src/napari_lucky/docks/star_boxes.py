@@ -49,7 +49,7 @@ class StarBoxes:
         )
         self.buttons = Container(
             name="stars",
-            label="",
+            label=" ",
             widgets=[self.place_button, self.draw_button],
             layout="horizontal",
             labels=False,

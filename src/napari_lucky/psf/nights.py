@@ -224,8 +224,8 @@ def _text(value: Any) -> str:
     return cell(value) if isinstance(value, str) else str(value)
 
 
-def nights_to_text(rows: Sequence[NightRow]) -> list[str]:
-    """Return the table as lines for a terminal."""
+def night_cells(rows: Sequence[NightRow]) -> list[tuple[str, ...]]:
+    """Return the table as it is read at a glance, the head first."""
     head = ("night", "name", "kept", "FWHM px", "Strehl", "D/r0", "lost", "")
     lines: list[tuple[str, ...]] = [head]
     for row in rows:
@@ -238,7 +238,13 @@ def nights_to_text(rows: Sequence[NightRow]) -> list[str]:
         how = {DONE: "", NOTHING: "done before", DOUBTFUL: "doubtful"}.get(status, row.night.why)
         cells = (value["night"], row.night.name, kept, *number.values(), lost, how)
         lines.append(tuple(map(str, cells)))
-    wide = [max(len(line[k]) for line in lines) for k in range(len(head) - 1)]
+    return lines
+
+
+def nights_to_text(rows: Sequence[NightRow]) -> list[str]:
+    """Return the table as lines for a terminal."""
+    lines = night_cells(rows)
+    wide = [max(len(line[k]) for line in lines) for k in range(len(lines[0]) - 1)]
     return [
         "  ".join([*(c.ljust(w) for c, w in zip(line, wide, strict=False)), line[-1]]).rstrip()
         for line in lines

@@ -99,18 +99,25 @@ def show_demo(run: Path, result: Result) -> None:
     header = raw.metadata["header"]
     windows = [w for name in ("focus", "defocus") if (w := result.recipe.window(name))]
     tuples = [
-        windows_tuple(windows),
-        points_tuple(result.table, "tracked speckle", header=header),
-        vectors_tuple(result.table, "shifts", header=header),
+        windows_tuple(windows, f"{raw.name} windows"),
+        points_tuple(result.table, f"{raw.name} tracked", header=header),
+        vectors_tuple(result.table, f"{raw.name} shifts", header=header),
     ]
     for name in ("long_exposure", "defocus", "focus"):
         image = result.images[name]
         shown = {"header": header, "history": image.history, "origin": image.origin}
         tuples.append(
-            image_tuple(np.asarray(image.data), name.replace("_", " "), colormap="inferno", **shown)
+            image_tuple(
+                np.asarray(image.data),
+                f"{raw.name} {name.replace('_', ' ')}",
+                colormap="inferno",
+                **shown,
+            )
         )
     for layer in tuples:
         viewer.add_layer(napari.layers.Layer.create(*layer))
-    viewer.layers["long exposure"].visible = False
+    viewer.layers[f"{raw.name} long exposure"].visible = False
+    viewer.layers.selection.active = raw
+    viewer.window.add_plugin_dock_widget("napari-lucky", "Lucky imaging")
     viewer.dims.set_current_step(0, int(np.nanargmax(result.table.quality)))
     napari.run()
