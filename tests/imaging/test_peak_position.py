@@ -7,7 +7,7 @@ from scipy import special
 from napari_lucky import Window, register
 from napari_lucky.frames import ArrayFrames
 from napari_lucky.imaging.brightest_speckle import track_brightest
-from napari_lucky.imaging.inpainting import fill
+from napari_lucky.imaging.inpainting import fill_by_kriging
 from napari_lucky.imaging.noise import Noise, sample_noise
 from napari_lucky.imaging.peak_position import Surface
 
@@ -126,7 +126,7 @@ def test_holes_are_filled_to_a_part_in_a_thousand(alike):
     holes = np.zeros(light.shape, bool)
     holes[:, 60:63, 64] = holes[:, 70, 58] = True
     holes[1, 64, 70] = not alike
-    filled, excess = fill(np.where(holes, np.float32(np.nan), light))
+    filled, excess = fill_by_kriging(np.where(holes, np.float32(np.nan), light))
     assert np.abs(filled - light).max() < 1
     assert excess.shape == (1 if alike else 3, SIDE, SIDE)
     assert (np.broadcast_to(excess, light.shape) > 0).tolist() == holes.tolist()
@@ -134,12 +134,12 @@ def test_holes_are_filled_to_a_part_in_a_thousand(alike):
 
 def test_a_hole_in_the_midst_of_holes_stays():
     block = np.ones((2, 32, 32), np.float32)
-    assert fill(block) == (block, None)
+    assert fill_by_kriging(block) == (block, None)
     block[:, 10:22, 10:22] = np.nan
-    filled, excess = fill(block)
+    filled, excess = fill_by_kriging(block)
     assert np.isnan(filled[:, 14:18, 14:18]).all() and not excess[:, 14:18, 14:18].any()
     block[:] = np.nan
-    assert np.isnan(fill(block)[0]).all()
+    assert np.isnan(fill_by_kriging(block)[0]).all()
 
 
 def test_the_highest_top_is_found_wherever_the_pixels_are():

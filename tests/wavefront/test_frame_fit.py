@@ -9,8 +9,8 @@ from napari_lucky.frames import ArrayFrames
 from napari_lucky.wavefront.frame_fit import Pair, fitted_images
 from napari_lucky.wavefront.observe import (
     HeaderNoise,
-    Noise,
-    measure_noise,
+    SensorNoise,
+    measure_sensor_noise,
     noise_from_header,
     observe,
 )
@@ -52,7 +52,7 @@ def pixels(model, x, rng, flux=2e5, read=3.0):
 
 def test_a_frame_of_the_model_gives_its_truth_within_its_errors(model, prior, truth):
     rng = np.random.default_rng(0)
-    observed = observe(pixels(model, truth, rng), Noise(np.inf, 3.0, ""), 3, SAMPLING)
+    observed = observe(pixels(model, truth, rng), SensorNoise(np.inf, 3.0, ""), 3, SAMPLING)
     made, tried = search(model, observed, prior, rng, level=1.3, errors=TIGHT)
     assert made.chi2 == pytest.approx(1, abs=0.1)
     assert 1 <= tried <= 6
@@ -70,7 +70,7 @@ def test_flux_and_background_plane_change_nothing(model, prior, truth):
         focus, donut = pixels(model, truth, np.random.default_rng(0))
         slope = np.linspace(0, level, donut.shape[0], dtype=np.float32)[:, None]
         both = (focus * np.float32(flux), donut * np.float32(flux) + slope)
-        observed = observe(both, Noise(np.inf, 3.0 * flux, ""), 3, SAMPLING)
+        observed = observe(both, SensorNoise(np.inf, 3.0 * flux, ""), 3, SAMPLING)
         found.append(refit(model, observed, prior, truth, (1e-6, 1e-6)).x)
     np.testing.assert_allclose(*found, atol=2e-2)
 
@@ -78,7 +78,7 @@ def test_flux_and_background_plane_change_nothing(model, prior, truth):
 def test_masked_pixels_have_no_weight(model, prior, truth):
     focus, donut = pixels(model, truth, np.random.default_rng(0))
     donut[60:64, 40:44] = np.nan
-    observed = observe((focus, donut), Noise(np.inf, 3.0, ""), 3, SAMPLING)
+    observed = observe((focus, donut), SensorNoise(np.inf, 3.0, ""), 3, SAMPLING)
     made = refit(model, observed, prior, truth, TIGHT)
     assert np.isfinite(made.x).all()
     assert observed.masked[1].sum() == 4  # bins that hold a masked pixel
@@ -93,7 +93,7 @@ def test_the_models_error_is_measured(model, prior, truth):
     focus, donut = pixels(model, truth, rng)
     wrong = np.kron(1 + 0.06 * rng.standard_normal((40, 40)), np.ones((3, 3)))
     light = 100 + (donut - 100) * wrong
-    observed = observe((focus, light.astype(np.float32)), Noise(np.inf, 3.0, ""), 3, SAMPLING)
+    observed = observe((focus, light.astype(np.float32)), SensorNoise(np.inf, 3.0, ""), 3, SAMPLING)
     given = (0.05, 0.05)
     errors = errors_of(residual_sums(observed, refit(model, observed, prior, truth, given), given))
     assert errors[0] < 0.03
@@ -107,7 +107,7 @@ def test_turbulence_of_all_frequencies():
     )
     frames = calibrate(*(ArrayFrames(a) for a in (run.frames, run.dark, run.flat)))
     windows = Window.centred(*run.focus), Window.centred(*run.defocus)
-    noise = measure_noise(frames, windows, SAMPLING)
+    noise = measure_sensor_noise(frames, windows, SAMPLING)
     assert noise.gain == pytest.approx(2.0, rel=0.25)  # e-/ADU, as in Camera
     model = make_pair_model((windows[0].shape, windows[1].shape), 6.999, 0.3, 66)
     prior = unknown(66, 3.0, 1.8).prior(fit_defocus=False)
@@ -122,8 +122,8 @@ def test_turbulence_of_all_frequencies():
 def test_noise_is_taken_as_given():
     frames = ArrayFrames(np.zeros((1, 64, 64), np.float32))
     windows = (Window(0, 0, 32, 32), Window(32, 32, 32, 32))
-    assert measure_noise(frames, windows, 7.0, 2.0, 6.0) == Noise(2.0, 3.0, "given")
-    assert str(Noise(2.0, 3.0, "given")) == "gain 2 e-/ADU, read noise 3 ADU (given)"
+    assert measure_sensor_noise(frames, windows, 7.0, 2.0, 6.0) == SensorNoise(2.0, 3.0, "given")
+    assert str(SensorNoise(2.0, 3.0, "given")) == "gain 2 e-/ADU, read noise 3 ADU (given)"
 
 
 def test_the_noise_is_measured_on_the_residuals(model, prior, truth):
@@ -137,7 +137,7 @@ def test_the_noise_is_measured_on_the_residuals(model, prior, truth):
             (one + rng.standard_normal(one.shape) * np.sqrt(9 + one / 2)).astype(np.float32)
             for one in light
         )
-        observed = observe((focus, donut), Noise(np.inf, sky, ""), 3, SAMPLING)
+        observed = observe((focus, donut), SensorNoise(np.inf, sky, ""), 3, SAMPLING)
         fitted = refit(model, observed, prior, truth)
         sums += residual_sums(observed, fitted, (0.05, 0.05))
     foot, slope, errors = noise_of(sums)

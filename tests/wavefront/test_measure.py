@@ -230,11 +230,13 @@ def test_frames_without_a_star_are_an_error():
 
 def test_the_job_can_be_sent_to_another_machine(still):
     from napari_lucky.wavefront.many_frames import FitBlock, PairReader
-    from napari_lucky.wavefront.observe import Noise
+    from napari_lucky.wavefront.observe import SensorNoise
     from napari_lucky.wavefront.pair_model import make_pair_model
 
     task = task_of(still)
-    reader = PairReader(calibrated(still), (task.focus, task.defocus), Noise(2, 3, ""), 3, 7.0)
+    reader = PairReader(
+        calibrated(still), (task.focus, task.defocus), SensorNoise(2, 3, ""), 3, 7.0
+    )
     model = make_pair_model((task.focus.shape, task.defocus.shape), 7.0, 0.3, 15)
     prior = unknown(15, 1.0, 1.3).prior(False)
     fit = FitBlock(reader, model, prior, np.arange(2), np.full((2, 17), np.nan), 5.0, 1, 0)

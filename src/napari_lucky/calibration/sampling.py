@@ -20,7 +20,7 @@ from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import MIN_SIDE, Window
 from napari_lucky.imaging.connected import connected_to
 from napari_lucky.imaging.convolution import gaussian
-from napari_lucky.imaging.inpainting import fill
+from napari_lucky.imaging.inpainting import fill_by_kriging
 from napari_lucky.imaging.noise import Noise, sample_noise
 from napari_lucky.imaging.power_spectrum import COARSEST, FINEST, cut_off, mean_power
 from napari_lucky.imaging.star_image import border, border_spread, levelled
@@ -219,7 +219,7 @@ def measure_sampling(frames: Frames, window: Window, *, clipped: float | None = 
     return replace(found, wide=_width_at_half_peak(even, widest, smooth), fills=_fills(even))
 
 
-def measure_noise(frames: Frames, window: Window, sampling: Sampling) -> Noise:
+def noise_if_sampled(frames: Frames, window: Window, sampling: Sampling) -> Noise:
     """Measure the noise of a pixel, which is not known of an undersampled star."""
     noise = sample_noise(frames, window)
     return replace(noise, separate=noise.separate and not sampling.undersampled)
@@ -265,7 +265,7 @@ def _sample(
         spoiled = np.isnan(block)
         shared &= spoiled.all(axis=0)
         holes.append(spoiled.sum(axis=(1, 2)))
-        light = np.nan_to_num(fill(levelled(block))[0])
+        light = np.nan_to_num(fill_by_kriging(levelled(block))[0])
         if level is not None and np.isfinite(level):
             spoiled |= np.asarray(calibrated.frames.read(sample[part], window))[lit] >= level
         clear.append([not _spoiled(*both) for both in zip(light, spoiled, strict=True)])

@@ -1,4 +1,9 @@
-"""Masked pixels filled from those around them."""
+"""Masked pixels filled from those around them.
+
+In one of three ways, for speed or for what follows: `fill_by_kriging` keeps the top of a star, for
+its place; `fill_from_neighbours` takes a simple mean, for what is interpolated or transformed anew
+in each frame; `fill_deep` leaves no hole, for sums over an aperture.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +27,7 @@ SEEN = 0.5
 _SIDE = 2 * REACH + 1
 
 
-def fill(block: Block) -> tuple[Block, NDArray[np.float32] | None]:
+def fill_by_kriging(block: Block) -> tuple[Block, NDArray[np.float32] | None]:
     """Fill masked pixels by the best linear estimate from their neighbours (kriging).
 
     A mean of neighbours would flatten the star there, and move its top by hundredths of a
@@ -106,24 +111,32 @@ def _weights(pattern: bytes) -> NDArray[np.float32]:
     return weights.reshape(_SIDE, _SIDE)
 
 
-def fill_holes(image: NDArray[np.float32]) -> NDArray[np.float32]:
+def fill_from_neighbours(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return an image whose masked pixels have the mean of their neighbours that are not masked.
 
     Those at the corners count half. Where all eight are masked, so is the result.
     """
-    y, x = holes_of(image)
+    y, x, means = means_of_holes(image)
     if len(y) == 0:
         return image
     filled = image.copy()
-    near = ~deep_holes(y, x, image.shape)
-    y, x = y[near], x[near]
-    filled[y, x] = means_around(image[np.newaxis], np.zeros(len(y), np.intp), y, x)
+    filled[y, x] = means
     return filled
 
 
-def holes_of(image: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return where pixels are masked, y and x."""
-    return np.divmod(np.flatnonzero(~np.isfinite(image)), image.shape[1])
+def means_of_holes(
+    image: NDArray[np.float32],
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """Return where pixels are masked, y and x, and the means of what is around them.
+
+    Those are NaN where all eight neighbours are masked, as deep in a hole.
+    """
+    y, x = np.divmod(np.flatnonzero(~np.isfinite(image)), image.shape[1])
+    means = np.full(len(y), np.nan)
+    near = np.flatnonzero(~_deep_holes(y, x, image.shape))
+    where = np.zeros(len(near), np.intp), y[near], x[near]
+    means[near] = means_around(image[np.newaxis], *where)
+    return y, x, means
 
 
 BESIDE = np.array([(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx])
@@ -147,7 +160,7 @@ def means_around(
     return np.where(weight > 0, total / np.where(weight > 0, weight, 1), np.nan)
 
 
-def deep_holes(
+def _deep_holes(
     y: NDArray[np.intp], x: NDArray[np.intp], shape: tuple[int, ...]
 ) -> NDArray[np.bool_]:
     """Return which masked pixels are in a line that is masked whole with those beside it."""
@@ -160,11 +173,9 @@ def _deep(at: NDArray[np.intp], lines: int, pixels: int) -> NDArray[np.bool_]:
     return np.asarray(whole[:-2] & whole[1:-1] & whole[2:])
 
 
-def filled(image: NDArray[np.floating]) -> NDArray[np.float64]:
+def fill_deep(image: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return an image whose masked pixels have the mean of their neighbours, however deep."""
-    from napari_lucky.imaging.inpainting import fill_holes
-
     whole: NDArray[np.float32] = np.asarray(image, np.float32)
     while np.isnan(whole).any() and not np.isnan(whole).all():
-        whole = fill_holes(whole)
+        whole = fill_from_neighbours(whole)
     return np.where(np.isnan(image), whole, image).astype(np.float64)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_lucky.frames.frames import as_float32
 from napari_lucky.imaging.convolution import correlate
-from napari_lucky.imaging.inpainting import deep_holes, holes_of, means_around
+from napari_lucky.imaging.inpainting import means_around, means_of_holes
 
 MARGIN = 6
 """Pixels around an image that the interpolation kernel needs."""
@@ -43,12 +43,9 @@ def interpolate(image: NDArray[np.float32], rest: NDArray[np.float64]) -> NDArra
     ndarray of float32, (y, x)
     """
     weights = kernel(float(rest[0])), kernel(float(rest[1]))
-    y, x = holes_of(image)
+    y, x, means = means_of_holes(image)
     if len(y) == 0:
         return _convolve(image, weights)
-    means = np.full(len(y), np.nan)
-    near = ~deep_holes(y, x, image.shape)
-    means[near] = means_around(image[np.newaxis], np.zeros(near.sum(), np.intp), y[near], x[near])
     unknown = np.isnan(means)  # deep in a hole; beyond the sensor's edge as a rule
     filled = image.copy()
     filled[y, x] = np.where(unknown, 0, means)

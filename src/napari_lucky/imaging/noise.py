@@ -14,7 +14,7 @@ from napari_lucky.execution.blocks import blocks_of
 from napari_lucky.frames.frames import Block, Frames, View, as_float32, chain_of
 from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import Window
-from napari_lucky.imaging.inpainting import fill
+from napari_lucky.imaging.inpainting import fill_by_kriging
 from napari_lucky.imaging.star_image import background, border, without_slope
 
 SAMPLE = 64
@@ -177,7 +177,7 @@ def _aliased(blocks: list[Block], noise: Noise, least: float) -> bool:
     an even sky, rounding (the least noise) leaves nothing.
     """
     block = np.concatenate(blocks)
-    block = np.nan_to_num(fill(block[:: max(1, len(block) // SPECTRA)])[0])
+    block = np.nan_to_num(fill_by_kriging(block[:: max(1, len(block) // SPECTRA)])[0])
     down, across = (np.hanning(side + 2)[1:-1].astype(np.float32) for side in block.shape[1:])
     taper = down[:, None] * across
     detail = np.hypot(np.fft.fftfreq(len(down))[:, None], np.fft.rfftfreq(len(across)))

@@ -109,7 +109,7 @@ class Surface:
             Of a pixel.
         excess : ndarray of float32, (1 or k, y, x), optional
             By how much the variance is larger, as a factor less 1; see
-            `napari_lucky.imaging.inpainting.fill`.
+            `napari_lucky.imaging.inpainting.fill_by_kriging`.
         """
         # the light is not cut at 0, so that its noise cancels in the sum
         variance = noise.floor + noise.photon * self._pixels

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_lucky.errors import LuckyError
 from napari_lucky.frames.frames import Block, as_float32, is_empty
 from napari_lucky.imaging.convolution import Beyond, gaussian
-from napari_lucky.imaging.inpainting import fill
+from napari_lucky.imaging.inpainting import fill_by_kriging
 from napari_lucky.imaging.robust_sigma import MAD_OF_SIGMA
 
 SMOOTH = 2.0
@@ -220,7 +220,7 @@ class Light:
     pixels : ndarray of float32, (k, y, x)
         Background off, masked pixels filled; 0 far within masked regions.
     excess : ndarray of float32, (1 or k, y, x), or None
-        See `napari_lucky.imaging.inpainting.fill`.
+        See `napari_lucky.imaging.inpainting.fill_by_kriging`.
     empty : ndarray of bool, (k,)
         Whether all pixels of a frame are equal or masked: it has no light.
     level : ndarray of float32, (k,)
@@ -240,7 +240,7 @@ def light_of(block: Block) -> Light:
 
 def light_over(block: Block, level: NDArray[np.float32], empty: NDArray[np.bool_]) -> Light:
     """Return the light in a block of frames whose background (k,) and emptiness are known."""
-    pixels, excess = fill(block - level[:, None, None])
+    pixels, excess = fill_by_kriging(block - level[:, None, None])
     if excess is not None and (deep := ~np.isfinite(pixels)).any():
         pixels = np.where(deep, smoothed(pixels, FILL), pixels)
     return Light(pixels, excess, empty, level)

@@ -10,6 +10,7 @@ import scipy.special
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
+from napari_lucky.optics.pupil import SampledPupil, sample_pupil
 from napari_lucky.optics.telescope import Telescope
 
 FloatArray = NDArray[np.float32]
@@ -19,14 +20,19 @@ MIN_SAMPLES, MAX_SAMPLES = 48, 80
 
 
 @dataclass(frozen=True, eq=False)
-class Pupil:
-    """Samples of the annular pupil: transmission, and polar coordinates with the rim at rho = 1."""
+class FieldPupil(SampledPupil):
+    """The annular pupil, sampled so that the images have a whole number of pixels.
 
-    amplitude: FloatArray
-    rho: NDArray[np.float64]
-    theta: NDArray[np.float64]
-    diameter: float  # in samples
-    field: int  # side of the focal field, in px
+    Attributes
+    ----------
+    diameter : float
+        In samples.
+    field : int
+        Side of the images in pixels.
+    """
+
+    diameter: float
+    field: int
 
 
 def pupil_samples(d_over_r0: float, defocus_waves: float) -> int:
@@ -45,27 +51,20 @@ def pupil_samples(d_over_r0: float, defocus_waves: float) -> int:
     return max(samples, MIN_SAMPLES)
 
 
-def make_pupil(telescope: Telescope, samples: int) -> Pupil:
+def make_pupil(telescope: Telescope, samples: int) -> FieldPupil:
     """Sample the pupil; the field is a whole number of px and the pupil's diameter follows."""
     scale = telescope.px_per_lambda_over_d
     if scale < 2:
         raise LuckyError(f"{scale:.2f} pixels per lambda/D undersample the speckles: 2 or more.")
     field = round(samples * scale)
     diameter = field / scale
-    n = math.ceil(diameter) + 2
-    centres = (np.arange(n) - (n - 1) / 2) * 2 / diameter
-    y, x = np.meshgrid(centres, centres, indexing="ij")
-    # A sample on an edge lets through the part of it that is open, counted on 8 x 8 points.
-    # That averaging dims the image far from the star; the Laplacian makes up for it.
-    fine = (np.arange(8 * n) - (8 * n - 1) / 2) / 4 / diameter
-    radius = np.hypot(fine[:, None], fine)
-    is_open = (radius <= 1) & (radius >= telescope.obstruction)
-    amplitude = is_open.reshape(n, 8, n, 8).mean(axis=(1, 3), dtype=np.float32)
-    amplitude -= scipy.ndimage.laplace(amplitude, mode="constant") / 24
-    return Pupil(amplitude, np.hypot(y, x), np.arctan2(y, x), diameter, field)
+    sampled = sample_pupil(diameter, telescope.obstruction, fine=8, dtype=np.float32)
+    return FieldPupil(
+        sampled.amplitude, sampled.rho, sampled.theta, sampled.places, diameter, field
+    )
 
 
-def disk_samples(pupil: Pupil) -> tuple[NDArray[np.intp], int]:
+def disk_samples(pupil: FieldPupil) -> tuple[NDArray[np.intp], int]:
     """Return the samples (flat) of the whole disk, the open ones first, and how many are open.
 
     What the obstruction hides makes no light, but a Zernike coefficient is of the full disk.
@@ -75,7 +74,7 @@ def disk_samples(pupil: Pupil) -> tuple[NDArray[np.intp], int]:
     return np.append(shown, np.flatnonzero((pupil.rho <= 1) & ~is_open)), len(shown)
 
 
-def screen_factor(pupil: Pupil, outer_scale: float) -> NDArray[np.float64]:
+def screen_factor(pupil: FieldPupil, outer_scale: float) -> NDArray[np.float64]:
     """Return the Cholesky factor of the phase covariance of the disk's samples, at D/r0 = 1.
 
     von Karman covariance as in Assemat & Wilson (2006, Opt. Express 14, 988), `outer_scale` in
@@ -97,7 +96,7 @@ def screen_factor(pupil: Pupil, outer_scale: float) -> NDArray[np.float64]:
 def phase_screens(
     rng: np.random.Generator,
     n: int,
-    pupil: Pupil,
+    pupil: FieldPupil,
     factor: NDArray[np.float64],
     hidden: np.random.Generator | None = None,
 ) -> FloatArray:
@@ -116,7 +115,7 @@ def phase_screens(
     return screens.reshape(n, *pupil.amplitude.shape)
 
 
-def psfs(phases: FloatArray, pupil: Pupil) -> FloatArray:
+def psfs(phases: FloatArray, pupil: FieldPupil) -> FloatArray:
     """Turn phases (n, y, x) into PSFs (n, field, field) of unit total flux, pixel-integrated.
 
     The intensity is computed at 2 px per lambda/D, which holds all of its frequencies. Padding

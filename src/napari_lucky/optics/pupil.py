@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ class SampledPupil:
 
     Attributes
     ----------
-    amplitude : ndarray of float64, (n, n)
+    amplitude : ndarray of float, (n, n)
         How much of each sample is open.
     rho, theta : ndarray of float64, (n, n)
         Polar coordinates, rho = 1 on the rim.
@@ -29,7 +30,7 @@ class SampledPupil:
         Of rows and columns, in pupil diameters, 0 in the middle.
     """
 
-    amplitude: Floats
+    amplitude: NDArray[Any]
     rho: Floats
     theta: Floats
     places: Floats
@@ -45,12 +46,29 @@ class SampledPupil:
 
 
 def sample_pupil(
-    samples: int, obstruction: float = 0.0, spider: Spider | None = None
+    diameter: float,
+    obstruction: float = 0.0,
+    spider: Spider | None = None,
+    fine: int = 16,
+    dtype: type[np.floating] = np.float64,
 ) -> SampledPupil:
-    """Sample the pupil; a sample on an edge counts by the part of it that is open."""
-    n, fine = samples + 2, 16
-    places = (np.arange(n) - (n - 1) / 2) / samples
-    dense = (np.arange(fine * n) - (fine * n - 1) / 2) / (fine * samples)
+    """Sample the pupil; a sample on an edge counts by the part of it that is open.
+
+    Parameters
+    ----------
+    diameter : float
+        In samples.
+    obstruction : float
+        Diameter of the central obstruction over the pupil's.
+    spider : Spider, optional
+    fine : int
+        The open part of a sample is counted on so many points along each axis.
+    dtype : type
+        Of the amplitude.
+    """
+    n = math.ceil(diameter) + 2
+    places: Floats = np.asarray((np.arange(n) - (n - 1) / 2) / diameter)
+    dense = (np.arange(fine * n) - (fine * n - 1) / 2) / (fine * diameter)
     y, x = dense[:, None], dense[None, :]
     radius = np.hypot(y, x)
     is_open = (radius <= 0.5) & (radius >= obstruction / 2)
@@ -60,7 +78,7 @@ def sample_pupil(
             along = x * math.cos(angle) + y * math.sin(angle)
             across = y * math.cos(angle) - x * math.sin(angle)
             is_open &= ~((along > 0) & (np.abs(across) <= spider.width / 2))
-    amplitude = is_open.reshape(n, fine, n, fine).mean(axis=(1, 3))
+    amplitude = is_open.reshape(n, fine, n, fine).mean(axis=(1, 3), dtype=dtype)
     # A sample is a square: its own transform dims the image far from the star, by
     # sinc(angle / n) along each axis. To second order the Laplacian makes up for it.
     padded = np.pad(amplitude, 1)

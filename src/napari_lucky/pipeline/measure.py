@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.calibration.calibrate import bright_frames, calibrated_in, saturated_frames
-from napari_lucky.calibration.sampling import Sampling, measure_noise, measure_sampling
+from napari_lucky.calibration.sampling import Sampling, measure_sampling, noise_if_sampled
 from napari_lucky.errors import UsageError
 from napari_lucky.execution.blocks import blocks_of, map_blocks_checkpointed
 from napari_lucky.execution.job import QUIET, Job
@@ -258,7 +258,7 @@ def survey(
     smooth = sampling.smooth if smooth is None else smooth
     rank_smooth = sampling.smooth if rank_smooth is None else rank_smooth
     n = frames.shape[0]
-    noise = measure_noise(frames, focus, sampling)
+    noise = noise_if_sampled(frames, focus, sampling)
     frames = cached(frames)
     calibrated = calibrated_in(frames)
 

@@ -14,7 +14,7 @@ from napari_lucky.fits.arrays import ImageLike, as_image
 from napari_lucky.frames.frames import is_empty
 from napari_lucky.frames.window import Window, WindowLike, as_window
 from napari_lucky.imaging.fine_image import FINER, FineImage, fine_image
-from napari_lucky.imaging.inpainting import filled
+from napari_lucky.imaging.inpainting import fill_deep
 from napari_lucky.imaging.profiles import cutout
 from napari_lucky.optics.diffraction import Diffraction, DiffractionLike, as_diffraction, psf_at
 from napari_lucky.psf.cautions import (
@@ -334,7 +334,7 @@ class Measure:
             if 0 <= row < self._side and 0 <= column < self._side:
                 cut[row, column] = np.nan
         holes = ~np.isfinite(cut)
-        return (filled(np.where(holes, np.nan, cut)) if holes.any() else cut), holes
+        return (fill_deep(np.where(holes, np.nan, cut)) if holes.any() else cut), holes
 
     def _measure(self, cut: FloatArray, background: float | None) -> _Measured:
         half = self._side // 2

@@ -1,4 +1,8 @@
-"""The noise in a single image of a star, and what stands out of it that no optics make."""
+"""The noise in a single image of a star, and what stands out of it that no optics make.
+
+Of one image, not of a run: its ring and what is beyond the optics' cut-off, whatever lambda/D is in
+pixels. `napari_lucky.imaging.noise` needs frames, and differences of their pixels.
+"""
 
 from __future__ import annotations
 

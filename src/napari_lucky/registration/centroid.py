@@ -11,7 +11,7 @@ from napari_lucky.execution.blocks import blocks_of
 from napari_lucky.frames.frames import Block, Frames, as_float32, is_empty
 from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import Window
-from napari_lucky.imaging.inpainting import fill
+from napari_lucky.imaging.inpainting import fill_by_kriging
 from napari_lucky.imaging.noise import SAMPLE, Noise
 from napari_lucky.imaging.peak_position import Surface
 from napari_lucky.imaging.robust_sigma import robust_sigma
@@ -113,7 +113,7 @@ def track_centroid(
 
 def _image(block: Block, smooth: float) -> tuple[Block, Block, NDArray[np.float32] | None]:
     """Return the smoothed light, the light, and the excess of its variance where it is filled."""
-    light, excess = fill(block - background(block)[:, None, None])
+    light, excess = fill_by_kriging(block - background(block)[:, None, None])
     image = smoothed(light, smooth)
     if smooth == 0 and (holes := ~np.isfinite(light)).any():
         image = np.where(holes, smoothed(light, FILL), image)

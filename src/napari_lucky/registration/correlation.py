@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_lucky.errors import UsageError
 from napari_lucky.frames.frames import Block, Frames, as_float32, is_empty
 from napari_lucky.frames.window import Window
-from napari_lucky.imaging.inpainting import fill
+from napari_lucky.imaging.inpainting import fill_by_kriging
 from napari_lucky.imaging.noise import Noise
 from napari_lucky.imaging.peak_position import LEAST_WIDTH, Surface, sigma_of
 from napari_lucky.imaging.shifts import Shifted
@@ -120,7 +120,7 @@ def make_reference(image: Block, smooth: float) -> Reference:
 
 def rough_image(image: Block, smooth: float) -> Block:
     """Return an image (1, y, x) without background, smoothed but for the last pixel, (y, x)."""
-    light, _ = fill(image - background(image)[:, None, None])
+    light, _ = fill_by_kriging(image - background(image)[:, None, None])
     return smoothed(np.nan_to_num(light), sqrt(max(smooth**2 - LEAST_WIDTH**2, 0)))[0]
 
 
@@ -170,7 +170,7 @@ def correlate_over(
     noise: Noise | None = None,
 ) -> NDArray[np.float64]:
     """Find the shifts of frames that have light and whose background (k,) is known."""
-    light, excess = fill(block - level[:, None, None])
+    light, excess = fill_by_kriging(block - level[:, None, None])
     light = light if excess is None else np.nan_to_num(light)
     correlation = correlation_of(light, reference)
     start, top = peaks(correlation)

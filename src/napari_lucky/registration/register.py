@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.calibration.calibrate import without_standing
-from napari_lucky.calibration.sampling import Sampling, measure_noise, measure_sampling
+from napari_lucky.calibration.sampling import Sampling, measure_sampling, noise_if_sampled
 from napari_lucky.calibration.saturation import unmasked_notes
 from napari_lucky.errors import NoStarError
 from napari_lucky.execution.blocks import BUDGET, blocks_of, map_blocks_checkpointed
@@ -213,7 +213,7 @@ def register(
         return np.concatenate(list(done))
 
     if seen is None:
-        noise = measure_noise(frames, focus, sampling or measure_sampling(frames, focus))
+        noise = noise_if_sampled(frames, focus, sampling or measure_sampling(frames, focus))
         found = run(lambda block: track_brightest(block, smooth, noise), "tracking the speckle")
     else:
         noise, found = seen

@@ -27,7 +27,7 @@ from napari_lucky.registration.template_fit import (
     LARGEST_REST,
     Fit,
     fit,
-    measure_noise,
+    noise_of_residuals,
     whole_shifts,
     without_background,
     without_cosmics,
@@ -202,7 +202,7 @@ def learn(
             break
         place = made.place
         clean = without_cosmics(block, template, made)  # and hot pixels
-        noise = measure_noise(clean[good], template, made.part(good), least)
+        noise = noise_of_residuals(clean[good], template, made.part(good), least)
         mean = _average(clean[good], np.nanmean)
         template = make_template(mean, place[good], noise)
         moved = np.abs(whole + place - last)[good]

@@ -15,7 +15,7 @@ from napari_lucky.frames.frames import Frames, as_float32
 from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import Window, WindowLike, as_window
 from napari_lucky.imaging.convolution import correlate
-from napari_lucky.imaging.inpainting import fill_holes
+from napari_lucky.imaging.inpainting import fill_from_neighbours
 from napari_lucky.imaging.shifts import is_shifted
 from napari_lucky.stacking.mean import Stack, checked, stack_mean, stack_of
 from napari_lucky.stacking.step import StackFrames, ToStack
@@ -379,7 +379,7 @@ class _Padded:
         return np.asarray(scipy.fft.rfft2(light)).reshape(len(light), -1)
 
     def _filled(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        filled = fill_holes(image)
+        filled = fill_from_neighbours(image)
         return np.where(np.isfinite(filled), filled, self.mean)
 
     def amplitudes(self, spectra: NDArray[np.complex64]) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from napari_lucky.fits.arrays import ImageLike, as_image
 from napari_lucky.frames.frames import ArrayFrames, as_float32
 from napari_lucky.frames.window import Window
 from napari_lucky.wavefront.frame_fit import Fitted, Floats, Prior, fitted_images
-from napari_lucky.wavefront.observe import measure_noise, observe
+from napari_lucky.wavefront.observe import measure_sensor_noise, observe
 from napari_lucky.wavefront.pair_model import bins_for, make_pair_model
 from napari_lucky.wavefront.result import Pictures, PupilWavefront
 from napari_lucky.wavefront.search import TIGHT, refit, search
@@ -96,7 +96,7 @@ def measure_wavefront_stacks(
     task.changed(focus=windows[0], defocus=beside, choice="all").check((1, *wide))
     last = max(STACK_FITTED, min(task.modes, STACK_FITTED))
     bins, sampling = bins_for(task.sampling), task.sampling
-    noise = measure_noise(
+    noise = measure_sensor_noise(
         ArrayFrames(_side_by_side(focus, defocus, wide)),
         (windows[0], beside),
         sampling,

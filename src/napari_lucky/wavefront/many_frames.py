@@ -14,7 +14,7 @@ from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.frames.frames import Frames, as_float32
 from napari_lucky.frames.window import Window
 from napari_lucky.wavefront.frame_fit import Fitted, Floats, Prior
-from napari_lucky.wavefront.observe import Noise, observe
+from napari_lucky.wavefront.observe import SensorNoise, observe
 from napari_lucky.wavefront.pair_model import PairModel
 from napari_lucky.wavefront.search import (
     TIGHT,
@@ -91,7 +91,7 @@ class PairReader:
 
     frames: Frames
     windows: tuple[Window, Window]
-    noise: Noise
+    noise: SensorNoise
     bins: int
     sampling: float
 
@@ -304,7 +304,7 @@ def _noise_of(fit: FitBlock, fits: Fits, good: NDArray[np.bool_]) -> FitBlock:
         foot, slope, (focused, defocused) = noise_of(fits.sums[good].sum(axis=0))
         read = fit.reader.bins * np.sqrt(max(foot, 0))
         gain = 1 / slope if slope > 0 else np.inf
-        noise = Noise(gain, float(read), "measured on the residuals of the fits")
+        noise = SensorNoise(gain, float(read), "measured on the residuals of the fits")
     errors = min(float(focused), MOST_WEIGHT), min(float(defocused), MOST_WEIGHT)
     return replace(fit, reader=replace(fit.reader, noise=noise), errors=errors)
 

@@ -15,7 +15,7 @@ from napari_lucky.wavefront.correlation import likeness
 from napari_lucky.wavefront.doubts import doubts
 from napari_lucky.wavefront.frame_fit import Floats, fitted_images
 from napari_lucky.wavefront.many_frames import FitBlock, Fits, PairReader, fit_run
-from napari_lucky.wavefront.observe import measure_noise
+from napari_lucky.wavefront.observe import measure_sensor_noise
 from napari_lucky.wavefront.pair_model import PairModel, bins_for, make_pair_model
 from napari_lucky.wavefront.result import PerFrame, Pictures, Wavefront, open_pupil
 from napari_lucky.wavefront.search import TIGHT
@@ -64,7 +64,7 @@ def measure_wavefront(
     if saturated:
         notes.append(f"{saturated} frames with saturated pixels in a window were left out.")
     windows = (task.focus, task.defocus)
-    noise = measure_noise(
+    noise = measure_sensor_noise(
         frames, windows, task.sampling, task.gain, task.read_noise_e, task.noise_source
     )
     reader = PairReader(frames, windows, noise, bins_for(task.sampling), task.sampling)

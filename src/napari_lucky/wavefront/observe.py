@@ -24,8 +24,11 @@ SAMPLE = 16
 
 
 @dataclass(frozen=True)
-class Noise:
+class SensorNoise:
     """Variance of a calibrated pixel of v ADU: read_adu² + v / gain.
+
+    The two constants of a camera, as headers give them, for the weights of a fit;
+    `napari_lucky.imaging.noise.Noise` is what frames show, with the sky and the speckles in it.
 
     Attributes
     ----------
@@ -112,14 +115,14 @@ def _comment(header: Any, keyword: str) -> str:
     return str(comments[keyword]) if comments is not None and keyword in header else ""
 
 
-def measure_noise(
+def measure_sensor_noise(
     frames: Frames,
     windows: tuple[Window, Window],
     sampling: float,
     gain: float | None = None,
     read_noise_e: float | None = None,
     source: str = "given",
-) -> Noise:
+) -> SensorNoise:
     """Return the noise of calibrated frames, measured where it is not given.
 
     The image has no detail finer than lambda/D. So where a sensor has four pixels and more across
@@ -141,7 +144,7 @@ def measure_noise(
         Where that is from.
     """
     if gain and read_noise_e:
-        return Noise(gain, read_noise_e / gain, source)
+        return SensorNoise(gain, read_noise_e / gain, source)
     n = frames.shape[0]
     index = np.unique(np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.intp))
     light, square = [], []
@@ -158,24 +161,30 @@ def measure_noise(
     if sampling < OVERSAMPLED:
         foot = _usual(s)
         if not gain:
-            return Noise(np.inf, float(np.sqrt(foot)), "measured on the windows' borders")
+            return SensorNoise(np.inf, float(np.sqrt(foot)), "measured on the windows' borders")
         foot -= max(float(np.median(v)), 0) / gain
         read = float(np.sqrt(max(foot, 0)))
-        return Noise(gain, read, f"gain {source}, read noise measured")
+        return SensorNoise(gain, read, f"gain {source}, read noise measured")
     levels, variances, counts = _by_level(v, s)
     if gain:
         foot = float(np.average(variances - levels / gain, weights=counts / variances**2))
-        return Noise(gain, float(np.sqrt(max(foot, 0))), f"gain {source}, read noise measured")
+        return SensorNoise(
+            gain, float(np.sqrt(max(foot, 0))), f"gain {source}, read noise measured"
+        )
     slope, foot = np.polyfit(levels, variances, 1, w=np.sqrt(counts) / variances)
     if slope <= 0:
-        return Noise(np.inf, float(np.sqrt(_usual(s))), "measured; it does not grow with the light")
+        return SensorNoise(
+            np.inf, float(np.sqrt(_usual(s))), "measured; it does not grow with the light"
+        )
     if foot <= 0 and not read_noise_e:
-        return Noise(np.inf, float(np.sqrt(_usual(s))), "measured; its line has no foot")
+        return SensorNoise(np.inf, float(np.sqrt(_usual(s))), "measured; its line has no foot")
     if read_noise_e:
-        return Noise(
+        return SensorNoise(
             float(1 / slope), float(read_noise_e * slope), f"gain measured, read noise {source}"
         )
-    return Noise(float(1 / slope), float(np.sqrt(max(foot, 0))), "measured on fine differences")
+    return SensorNoise(
+        float(1 / slope), float(np.sqrt(max(foot, 0))), "measured on fine differences"
+    )
 
 
 def _finest(block: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -212,7 +221,7 @@ def _usual(squares: NDArray[np.float32]) -> float:
 
 def observe(
     pixels: tuple[NDArray[np.float32], NDArray[np.float32]],
-    noise: Noise,
+    noise: SensorNoise,
     bins: int,
     sampling: float,
 ) -> Observed:
@@ -225,7 +234,7 @@ def observe(
     ----------
     pixels : pair of ndarray of float32, (y, x)
         Focused and defocused window, calibrated, masked pixels NaN.
-    noise : Noise
+    noise : SensorNoise
     bins : int
         Pixels that a bin is wide.
     sampling : float
@@ -237,7 +246,7 @@ def observe(
 
 
 def _observe_one(
-    window: NDArray[np.float32], noise: Noise, bins: int, sampling: float
+    window: NDArray[np.float32], noise: SensorNoise, bins: int, sampling: float
 ) -> tuple[Any, ...]:
     rows, columns = (side // bins for side in window.shape)
     part = window[: rows * bins, : columns * bins].astype(np.float64)
