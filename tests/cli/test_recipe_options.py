@@ -321,8 +321,10 @@ def test_a_job_as_by_default_takes_no_scipy(tmp_path):
     code = (
         "import sys\nimport napari_lucky as lucky\nframes, dark, *focus = sys.argv[1:]\n"
         "focus = tuple(map(int, focus))\n"
-        "lucky.process(lucky.Recipe(frames, lucky.Calibrate(dark=dark), focus=focus))\n"
-        "assert not {'scipy.fft', 'scipy.ndimage'} & set(sys.modules)"
+        "made = lucky.process(lucky.Recipe(frames, lucky.Calibrate(dark=dark), focus=focus))\n"
+        "from napari_lucky.psf.nights import result_figures\n"
+        "assert result_figures(made, {})['focus']['fwhm_px'] > 0\n"
+        "assert not {'scipy.fft', 'scipy.ndimage', 'scipy.special'} & set(sys.modules)"
     )
     words = tmp_path / "cube.fits", tmp_path / "dark.fits", *map(str, simulated.focus)
     subprocess.run([sys.executable, "-c", code, *words], check=True)

@@ -15,6 +15,7 @@ from napari_lucky.optics.diffraction import psf_at
 from napari_lucky.optics.simulation import SIMULATED
 from napari_lucky.optics.zernikes import zernike
 from napari_lucky.psf import PsfRecipe, bootstrap_figures
+from napari_lucky.psf.place import COARSEST
 from napari_lucky.psf.table import tell_errors
 
 PLACES = [(0.0, 0.0), (0.37, -0.44), (0.5, 0.5)]
@@ -379,3 +380,8 @@ def test_a_hot_pixel_at_the_edge_is_not_the_star(q, optics):
     # a star that is cut by the edge is no hot pixel
     with pytest.raises(LuckyError, match="pixels from the image's edge"):
         psf_figures(image[int(centre[0]) :], asked)
+
+
+def test_the_coarsest_neighbour_is_that_of_the_pattern():
+    peak, beside = psf_at(Diffraction(1.0), (1, 2), (0.0, 0.0))[0]
+    assert beside / peak == pytest.approx(COARSEST, rel=1e-12)

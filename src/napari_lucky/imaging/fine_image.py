@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_lucky.imaging.spline import spline_at
+
 FINER = 10.0
 """Points of the fine grid across one lambda/D; ten a period leave nothing to the spline."""
 
@@ -52,10 +54,7 @@ class FineImage:
 
     def at(self, y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the values at places in pixels, all arrays of one shape; NaN outside."""
-        from scipy import ndimage
-
-        places = np.stack([y / self.step[0], x / self.step[1]])
-        return np.asarray(ndimage.map_coordinates(self.values, places, order=3, cval=np.nan))
+        return spline_at(self.values, y / self.step[0], x / self.step[1])
 
 
 def fine_image(image: NDArray[np.float64], sampling: float) -> FineImage:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_lucky.imaging.fine_image import FineImage
+from napari_lucky.imaging.maxima import greatest_around
 from napari_lucky.imaging.robust_sigma import robust_sigma
 from napari_lucky.optics.diffraction import Diffraction
 from napari_lucky.psf.noise import ImageNoise
@@ -224,7 +224,7 @@ def of_second_star(
     radius = np.arange(len(middle)) * step
     near = (distance >= BEYOND * q) & (distance <= radius[-1])
     side = [max(3, round(APART * q / s)) for s in fine.step]
-    top = near & (fine.values == ndimage.maximum_filter(fine.values, side))
+    top = near & (fine.values == greatest_around(fine.values, side))
     height = fine.values[top] - np.interp(distance[top], radius, middle)
     sigma = np.hypot(np.interp(distance[top], radius, spread), noise)
     order = np.argsort(height)[::-1]

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_lucky.frames.frames import as_float32
 from napari_lucky.frames.window import Window
+from napari_lucky.imaging.connected import connected_to
+from napari_lucky.imaging.convolution import gaussian
 from napari_lucky.imaging.profiles import peak_pixel
 from napari_lucky.imaging.robust_sigma import robust_sigma
 from napari_lucky.optics.diffraction import Diffraction, psf_at
@@ -24,6 +25,8 @@ SHARPER = 0.5
 """Of what optics give to the best neighbour of a peak: less is no light."""
 BLUR = 1.0
 """Pixels of the Gaussian with which a peak is looked for where the optics are not known."""
+COARSEST = 0.13721652253082622
+"""What the neighbour of a peak has of it with one pixel across lambda/D; see `psf_at`."""
 
 
 def star_place(
@@ -49,7 +52,10 @@ def star_place(
     level = float(np.median(values)) if len(values) else 0.0
     sigma = float(robust_sigma(values, level)) if len(values) else 0.0
     blur = BLUR if diffraction is None else diffraction.sampling / 4
-    peak, beside = psf_at(diffraction or Diffraction(1.0), (1, 2), (0.0, 0.0))[0]
+    beside = COARSEST
+    if diffraction is not None:
+        top, next_to = psf_at(diffraction, (1, 2), (0.0, 0.0))[0]
+        beside = next_to / top
     alone: list[Place] = []
     while True:
         y, x = peak_pixel(seen, blur)
@@ -58,7 +64,7 @@ def star_place(
         row, column = np.unravel_index(int(near.argmax()), near.shape)
         at = (top + int(row), left + int(column))
         height, best = float(seen[at]) - level, _best_neighbour(seen, at) - level
-        lone = height > SURE * sigma and best < SHARPER * beside / peak * height
+        lone = height > SURE * sigma and best < SHARPER * beside * height
         if not lone or len(alone) == MOST_ALONE:
             return (y + window.y0, x + window.x0), alone
         seen[at] = np.nan
@@ -69,10 +75,11 @@ def width_at(image: NDArray[Any], place: Place, window: Window) -> float:
     """Return about the FWHM of a star in pixels, 1 or more, from the area over half its peak."""
     seen = as_float32(image[window.slices])
     level = float(np.nanmedian(seen))
-    star = ndimage.gaussian_filter(np.where(np.isfinite(seen), seen - level, 0.0), BLUR)
-    at = place[0] - window.y0, place[1] - window.x0
-    parts, _ = ndimage.label(star > star[at] / 2)
-    area = float((parts == parts[at]).sum())
+    light = as_float32(np.where(np.isfinite(seen), seen - level, 0.0))
+    star = gaussian(light[np.newaxis], BLUR)
+    y, x = place[0] - window.y0, place[1] - window.x0
+    seed = np.array([y * star.shape[2] + x])
+    area = float(connected_to(seed, star > star[0, y, x] / 2).sum())
     return math.sqrt(max(4 * area / math.pi - (2.3548 * BLUR) ** 2, 1.0))
 
 
