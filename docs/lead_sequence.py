@@ -58,7 +58,7 @@ def film(run: Path, out: Path, size: tuple[int, int]) -> Film:
     until(lambda: not dock.looking)
     film.shot("dock")
     dock.run_button.native.click()
-    until(lambda: "left" in dock.progress.text.text() or not dock.busy)
+    until(lambda: " of " in dock.progress.text.text() or not dock.busy)
     film.shot("process")
     until(lambda: not dock.busy)
     film.shot("done")
@@ -78,8 +78,8 @@ def main(*given: str) -> None:
     from napari_lucky import simulate_run
 
     with tempfile.TemporaryDirectory() as folder:
-        run = Path(folder) / "AF"
-        run.mkdir()
+        run = Path(folder) / "night" / "AF"
+        run.mkdir(parents=True)
         simulated = simulate_run(200)
         for k, frame in enumerate(simulated.frames):
             fits.PrimaryHDU(frame).writeto(run / f"AF_{k:03d}.fits")

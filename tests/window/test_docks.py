@@ -7,6 +7,7 @@ from napari.utils import progress
 from napari_lucky import Window, simulate_run
 from napari_lucky.frames import LazyArray
 from napari_lucky.registration.centroid import RegisterCentroid
+from napari_lucky.registration.step import RegisterBrightest
 from napari_lucky.steps import RemoveOutliers, StackDrizzle
 from napari_lucky.viewer.from_layers import windows_of
 from napari_lucky.viewer.to_layers import image_tuple, windows_tuple
@@ -269,18 +270,24 @@ def test_parameters_are_remembered(viewer, hand):
     cleaning = hand.dock("cleaning").forms
     cleaning["outliers"].on.value, cleaning["outliers"]["sigma"].value = True, 7.125
     cleaning["low-pass"]["sampling"].value = 6.0
-    hand.dock("ranking").forms["select"]["keep"].value = 1  # one frame, not all of them
+    hand.dock("ranking").forms["select"]["keep"].value = 1
     hand.dock("stacking").forms["stack"].method.value = "drizzle"
     hand.dock("stacking").forms["stack"]["scale"].value = 3.0
     viewer.window.remove_dock_widget("all")
-    again = hand.dock("registration").forms["register"]
+    dock = hand.dock("registration")
+    again = dock.forms["register"]
     assert again.step() == RegisterCentroid(smooth=3.5)
+    said = "register/method = centroid, register/smooth = 3.5".replace("/", " ")
+    assert dock.notes.text() == f"Remembered from before: {said}."
+    assert "bold" in again["smooth"].native.styleSheet()
+    hand.press(dock.reset_button)
+    assert again.step().changed() == RegisterBrightest()
+    assert dock.reset_button.visible is False
     cleaning = hand.dock("cleaning").forms
     assert cleaning["outliers"].step() == RemoveOutliers(sigma=7.125)
     assert cleaning["low-pass"].step() is None  # off, and its numbers are kept
     assert cleaning["low-pass"]["sampling"].value == 6.0
-    keep = hand.dock("ranking").forms["select"].step().keep
-    assert (keep, type(keep)) == (1, int)
+    assert hand.dock("ranking").forms["select"].step().keep == 0.1  # the cut is of one run
     assert hand.dock("stacking").forms["stack"].step() == StackDrizzle(scale=3.0)
 
 

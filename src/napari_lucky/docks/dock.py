@@ -27,7 +27,7 @@ from qtpy.QtWidgets import (
 
 from napari_lucky.docks.auto_run import AutoRun, Followed
 from napari_lucky.docks.choices import LayerCombo
-from napari_lucky.docks.form import LABELS, StepForm, narrow, pass_wheel_on
+from napari_lucky.docks.form import LABELS, NARROW, StepForm, narrow, pass_wheel_on
 from napari_lucky.docks.jobs import (
     END,
     DockJob,
@@ -114,6 +114,9 @@ class Dock(QScrollArea):
         self._in_place = False
         self.auto_run = AutoRun(self, follows, self._run_again) if follows else None
         self._settings = QSettings("napari-lucky", "docks")
+        boxes = [one for form in self.forms.values() for one in form.editors]
+        plain = [one for one in self._remembered if one not in boxes]
+        self._usual = [(one, one.value) for one in (*boxes, *plain)]
         self._recall()
         for widget in self._remembered:
             widget.changed.connect(self._remember)
@@ -127,6 +130,10 @@ class Dock(QScrollArea):
         self.run_button.changed.connect(lambda: self.attempt(self.run))
         self.cancel_button.changed.connect(self.cancel)
         self._lay_out(explanation)
+        for widget, _ in self._usual:
+            widget.changed.connect(lambda *_: self._changed_boxes())
+        if differ := self._changed_boxes():
+            self.note(f"Remembered from before: {', '.join(differ)}.")
         self.destroyed.connect(partial(abandon, self._jobs))
         with suppress(RuntimeError):  # the system allows no thread
             Thread(target=import_tables, daemon=True).start()  # before a first job has to
@@ -175,7 +182,9 @@ class Dock(QScrollArea):
         )
         self.show_extras.changed.connect(self._show_extras)
         boxes = [self.show_extras, self.keep_old] if self.extras else [self.keep_old]
-        self._end = Container(widgets=[self.next_button, *boxes], labels=False)
+        self.reset_button = PushButton(text="Reset parameters")
+        self.reset_button.changed.connect(self.reset)
+        self._end = Container(widgets=[self.next_button, *boxes, self.reset_button], labels=False)
         self._end.margins = (9, 0, 9, 0)
         self.next_button.hide()
         self.column.addWidget(self._buttons.native)
@@ -276,6 +285,24 @@ class Dock(QScrollArea):
         if self.next_dock:
             self.next_button.text = f"{title_of(self.next_dock)} ▸"
             self.next_button.show()
+
+    def reset(self, *_: Any) -> None:
+        """Give all parameters their default values."""
+        for widget, value in self._usual:
+            widget.value = value
+
+    def _changed_boxes(self) -> list[str]:
+        """Mark the boxes whose values differ from the defaults, and say which they are."""
+        differ = []
+        for widget, value in self._usual:
+            other = widget.value != value
+            if other:
+                differ.append(f"{widget.name.replace('/', ' ')} = {widget.value}")
+            if (native := getattr(widget, "native", None)) is not None:
+                native.setStyleSheet(f"{NARROW}; font-weight: {'bold' if other else 'normal'}")
+        self.reset_button.visible = bool(differ)
+        self.reset_button.tooltip = "Set to the defaults: " + ", ".join(differ)
+        return differ
 
     def go_on(self) -> None:
         """Open the dock of the next step."""

@@ -304,6 +304,10 @@ class LeadDock(Dock):
         windows.visible = True
         self.viewer.layers.selection.active = windows
         windows.mode = "add_rectangle"
+        self.note(
+            "Draw a rectangle around the focused star on the canvas, then another around the "
+            "defocused star, if there is one."
+        )
 
     def _layer(self) -> Any:
         layer = self.run_layer.value

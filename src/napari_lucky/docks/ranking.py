@@ -99,7 +99,7 @@ class RankingDock(Dock):
                 self.cut.form,
             ],
             quiet=self.cut.form.editors,
-            of_run=[self.cut.above_box.name],  # a quality
+            of_run=[editor.name for editor in self.cut.form.editors],
             follows=[(self.image, ("data",)), (self.registration, ("data",))],
         )
         self._ranked: Ranked | None = None
