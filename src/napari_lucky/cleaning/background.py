@@ -105,7 +105,7 @@ class BackgroundRemoved(View):
             raise LuckyError(
                 f"Frame {frame}: the discs around the stars leave {len(rows)} pixels to fit a "
                 f"background of order {self.order} to. Give the discs a smaller radius, such as "
-                "--background 2,40, or take a lower order."
+                "--background 2,40, or use a lower order."
             )
         basis = self._vander(y, 0)[rows][:, j] * self._vander(x, 1)[columns][:, k]
         terms = np.zeros((self.order + 1, self.order + 1))
