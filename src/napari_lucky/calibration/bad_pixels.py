@@ -91,8 +91,7 @@ def _parts_of(
 
 def _spread_of_excess(dark: SensorImage, usual: float | None) -> float:
     """Return the usual difference of a pixel from its neighbours' median, from a lattice."""
-    step = max(int(np.sqrt(dark.shape[0] * dark.shape[1] / SAMPLED)), 1)
-    step -= step > 1 and step % 2 == 0  # an odd one sees odd and even columns alike
+    step = _lattice_step(dark.shape)
     parts = []
     for band, top, filled, bad in _parts_of(dark, usual):
         lattice = np.zeros(filled.shape, bool)
@@ -109,6 +108,12 @@ def _spread_of_excess(dark: SensorImage, usual: float | None) -> float:
     # a dark of whole numbers, nearly all of them equal to their neighbours
     small = excess[np.abs(excess) <= 1]
     return (float(np.std(small)) if len(small) else 0.0) or 1.0
+
+
+def _lattice_step(shape: tuple[int, ...]) -> int:
+    """Return the step in pixels of a lattice of at least `SAMPLED`."""
+    step = max(int(np.sqrt(shape[0] * shape[1] / SAMPLED)), 1)
+    return step - (step > 1 and step % 2 == 0)  # an odd one sees odd and even columns alike
 
 
 def _local_medians(
@@ -130,7 +135,7 @@ def _local_medians(
     return out
 
 
-def _least_nearby(image: NDArray[np.float64], block: int = 8) -> NDArray[np.float64]:
+def _least_nearby(image: NDArray[Any], block: int = 8) -> NDArray[Any]:
     """Return for each pixel a value that no pixel of the 5 x 5 around it is under.
 
     The least of the blocks that touch its own: where a pixel is not over that by a threshold, it
@@ -202,10 +207,12 @@ def moments(
     done = map_blocks(read, ones, job=job, what="looking over the run")
     for image in done:
         has = np.isfinite(image)
-        value = np.where(has, image, 0).astype(np.float64)
         good += has
+        value = image.astype(np.float64)
+        if not has.all():
+            value[~has] = 0
         total += value
-        squares += value**2
+        squares += np.square(value, out=value)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = total / good
         variance = np.maximum(squares / good - mean**2, 0)
@@ -227,17 +234,21 @@ def lone_pixels(
     mean, deviation : ndarray, (y, x)
         From `sample_moments`.
     sigma : float
-        Threshold in standard deviations of such differences over the sensor.
+        Threshold in standard deviations of such differences, taken on a lattice as by
+        `hot_pixels`.
     """
     if not np.isfinite(mean).any():
         return np.zeros(mean.shape, bool)
-    filled = np.where(np.isfinite(mean), mean, np.nanmedian(mean))
-    excess = filled - _local_medians(filled, np.arange(filled.size)).reshape(filled.shape)
-    spread = float(robust_sigma(excess))
-    bright = (excess > 0) & (excess > sigma * spread) & (excess > 3 * deviation)
-    y, x = np.nonzero(bright)
-    own = excess[y, x]
-    around = _squares(excess)[y, x].reshape(-1, 9)
+    good = np.isfinite(mean)
+    filled = mean if good.all() else np.where(good, mean, np.nanmedian(mean))
+    spread = float(robust_sigma(_excess_on_lattice(filled)))
+    least = np.maximum(sigma * spread, np.nan_to_num(3 * deviation, nan=np.inf))
+    candidates = np.flatnonzero(filled > _least_nearby(filled) + least)
+    own = filled.ravel()[candidates] - _local_medians(filled, candidates)
+    bright = candidates[(own > 0) & (own > least.ravel()[candidates])]
+    y, x = np.divmod(bright, mean.shape[1])
+    around = _excess_around(filled, y, x)
+    own = around[:, 4]
     rises = np.delete(around, 4, axis=1) >= 0.25 * own[:, None]
     light = np.delete(_squares(filled)[y, x].reshape(-1, 9), 4, axis=1)
     rises |= light >= (filled[y, x] - FALL * own)[:, None]
@@ -251,6 +262,30 @@ def lone_pixels(
         members[y, x] &= ~(rises & ~others).any(axis=1)
         found |= members & (_touching(members) == size)
     return found
+
+
+def _excess_on_lattice(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how far some pixels, spread over an image, are over their neighbours' median."""
+    step = _lattice_step(image.shape)
+    lattice = np.arange(image.size).reshape(image.shape)[::step, ::step].ravel()
+    return np.asarray(image.ravel()[lattice] - _local_medians(image, lattice))
+
+
+def _excess_around(
+    image: NDArray[np.float32], y: NDArray[np.intp], x: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """Return how far the 3 x 3 pixels around each place are over their neighbours' median, (k, 9).
+
+    Beyond the edge they are mirrored there, as by `_squares`.
+    """
+    rows, columns = (
+        np.abs((n - 1) - np.abs((n - 1) - (at[:, None] + [-1, 0, 1])))
+        for n, at in zip(image.shape, (y, x), strict=True)
+    )
+    places = (rows[:, :, None] * image.shape[1] + columns[:, None, :]).reshape(-1, 9)
+    some, which = np.unique(places, return_inverse=True)
+    excess = image.ravel()[some] - _local_medians(image, some)
+    return np.asarray(excess[which].reshape(places.shape))
 
 
 def _touching(members: NDArray[np.bool_]) -> NDArray[np.intp]:

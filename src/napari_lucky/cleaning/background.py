@@ -36,6 +36,19 @@ class Disc(NamedTuple):
     radius: float
 
 
+class Basis:
+    """Nearly orthogonal functions on pixels, so that the normal equations lose nothing.
+
+    Parameters
+    ----------
+    values : ndarray of float64, (n, m)
+    """
+
+    def __init__(self, values: NDArray[np.float64]) -> None:
+        self.values = values
+        self.normal = values.T @ values
+
+
 @dataclass(frozen=True, eq=False)
 class BackgroundRemoved(View):
     """Frames less a two-dimensional polynomial, fitted to each outside discs around the stars.
@@ -62,6 +75,8 @@ class BackgroundRemoved(View):
     order: int = 4
     follow: Window | None = None
     _fitted: dict[int, NDArray[np.float64]] = field(default_factory=dict, init=False)
+    _shared: list[tuple[bytes, Basis]] = field(default_factory=list, init=False)
+    """The last frame's used pixels and their basis: most frames have the same."""
 
     def __post_init__(self) -> None:
         RemoveBackground(order=self.order)
@@ -107,7 +122,12 @@ class BackgroundRemoved(View):
                 f"background of order {self.order} to. Give the discs a smaller radius, such as "
                 "--background 2,40, or use a lower order."
             )
-        basis = self._vander(y, 0)[rows][:, j] * self._vander(x, 1)[columns][:, k]
+        key, shared = np.packbits(used).tobytes(), self._shared[:]
+        if shared and shared[0][0] == key:
+            basis = shared[0][1]
+        else:
+            basis = Basis(self._vander(y, 0)[rows][:, j] * self._vander(x, 1)[columns][:, k])
+            self._shared[:] = [(key, basis)]
         terms = np.zeros((self.order + 1, self.order + 1))
         # starlight only adds, so what is above goes sooner
         fitted, sigma = clipped_fit(basis, values[used].astype(np.float64), ABOVE, BELOW, ROUNDS)
@@ -163,7 +183,7 @@ def discs_around(windows: Iterable[Window | None], radius: float | None = None) 
 
 
 def clipped_fit(
-    basis: NDArray[np.float64],
+    basis: Basis,
     values: NDArray[np.float64],
     above: float,
     below: float,
@@ -173,8 +193,8 @@ def clipped_fit(
 
     Parameters
     ----------
-    basis : ndarray, (n, m)
-        Nearly orthogonal functions, so that the normal equations lose nothing.
+    basis : Basis
+        n pixels of m functions.
     values : ndarray, (n,)
         What is fitted.
     above, below : float
@@ -189,14 +209,20 @@ def clipped_fit(
         Standard deviation of what is kept, from its median absolute value.
     """
     kept = np.ones(len(values), bool)
+    functions, normal = basis.values, basis.normal
+    projected = functions.T @ values
     for _ in range(rounds):
-        some = basis[kept]
-        terms = np.linalg.lstsq(some.T @ some, some.T @ values[kept], rcond=None)[0]
-        off = values - basis @ terms
+        terms = np.linalg.lstsq(normal, projected, rcond=None)[0]
+        off = values - functions @ terms
         sigma = float(robust_sigma(off[kept]))
         now = (off <= above * sigma) & (off >= -below * sigma) if sigma > 0 else kept
-        if now.sum() < 2 * basis.shape[1] or np.array_equal(now, kept):
+        changed = np.flatnonzero(now != kept)
+        if now.sum() < 2 * functions.shape[1] or len(changed) == 0:
             break
+        some = functions[changed]
+        signed = some * np.where(now[changed], 1.0, -1.0)[:, np.newaxis]
+        normal = normal + signed.T @ some
+        projected = projected + signed.T @ values[changed]
         kept = now
     return np.asarray(terms), sigma
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.calibration.masters import DEAD_BELOW
-from napari_lucky.cleaning.background import Disc, clipped_fit
+from napari_lucky.cleaning.background import Basis, Disc, clipped_fit
 from napari_lucky.errors import LuckyError
 from napari_lucky.frames.sensor_image import At, LazyImage, SensorImage, is_large, window_at
 from napari_lucky.frames.window import Window
@@ -218,5 +218,5 @@ def light_around(image: SensorImage, spot: DustShadow) -> Pixels:
         return np.full(distance.shape, np.nan)
     basis = np.stack([np.broadcast_to(term, distance.shape) for term in terms], axis=-1)
     # other dust, stars and cosmic rays are far off
-    fitted, _ = clipped_fit(basis[ring], free[ring], OFF, OFF, ROUNDS)
+    fitted, _ = clipped_fit(Basis(basis[ring]), free[ring], OFF, OFF, ROUNDS)
     return np.asarray(basis @ fitted)
