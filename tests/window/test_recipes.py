@@ -263,3 +263,30 @@ def test_a_file_that_is_no_recipe_is_said_and_fills_nothing(hand, messages, chos
     ((severity, text),) = messages()
     assert severity == "error"
     assert "sigma is 1.0; it must be a number from 2 to 1000" in text
+
+
+def test_auto_in_a_recipe_is_the_dark_beside_the_run(viewer, hand, messages, folder):
+    viewer.open(str(folder), plugin="napari-lucky")
+    dock = hand.dock("calibration")
+    dock.fill(Recipe(None, Calibrate(dark="auto", flat="auto")))
+    assert (dock.dark_path.path, dock.flat_path.path) == ("auto", "auto")
+    hand.run(dock)
+    (calibrated,) = [layer for layer in viewer.layers if layer.name.endswith("calibrated")]
+    step = calibrated.metadata["history"][-1]
+    for name in ("dark", "flat"):
+        assert step.parameters[name] == str(folder.parent / f"{name}.fits")
+        assert f"{name}.fits beside the run" in dock.notes.text()
+    by_name = np.array(calibrated.data[3])
+    for name in ("dark", "flat"):
+        getattr(dock, f"{name}_path").line.value = step.parameters[name]
+    hand.run(dock)
+    (again,) = [layer for layer in viewer.layers if layer.name.endswith("calibrated")]
+    np.testing.assert_array_equal(again.data[3], by_name)
+
+    messages()
+    (folder.parent / "dark.fits").rename(folder.parent / "other.fits.old")
+    dock.fill(Recipe(None, Calibrate(dark="auto")))
+    hand.run(dock)
+    ((severity, text),) = messages()
+    assert severity == "error"
+    assert text.startswith("No dark that fits the run was found beside it")

@@ -20,30 +20,37 @@ from napari_lucky.calibration.calibrate import (
 )
 from napari_lucky.calibration.flat import FlatField, flat_steps
 from napari_lucky.calibration.step import Calibrate
-from napari_lucky.docks.choices import LayerCombo, base_name, is_image, is_run
+from napari_lucky.docks.choices import LayerCombo, base_name, is_run
 from napari_lucky.docks.dock import Dock
 from napari_lucky.docks.flat_graph import FlatGraph
 from napari_lucky.docks.form import StepForm, editor_of
-from napari_lucky.docks.path_edit import PathEdit
-from napari_lucky.docks.recipe_files import ask_where_from, source_of
+from napari_lucky.docks.master_source import (
+    chosen_master,
+    find_auto,
+    master_source,
+    opened_master,
+)
+from napari_lucky.docks.recipe_files import ask_where_from
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
-from napari_lucky.fits.run import open_like
-from napari_lucky.frames.frames import ArrayFrames, Frames, Subset, frames_in, parse_range
+from napari_lucky.frames.frames import ArrayFrames, Subset, frames_in, parse_range
 from napari_lucky.frames.history import History, Record, open_step, range_step
 from napari_lucky.pipeline.recipe import Input, Recipe, read_recipe
 from napari_lucky.steps.declaration import params
 from napari_lucky.text import counted
 from napari_lucky.viewer.display_array import ShownArray, read_ahead
-from napari_lucky.viewer.from_layers import GIVEN, frames_of, history_of, run_in_colour
+from napari_lucky.viewer.from_layers import frames_of, history_of, run_in_colour
 from napari_lucky.viewer.messages import show_info
 from napari_lucky.viewer.opened_recipe import fill_docks
 from napari_lucky.viewer.to_layers import contrast_of, image_tuple
 
 Images = dict[str, NDArray[np.float32]]
 Limits = dict[str, tuple[float, float]]
-Made = tuple[Calibrated, Images, ShownArray, FlatField | None, Record, Limits]
-"""The calibrated run, its masters, what its layer holds, the flat, the record, contrast limits."""
+Made = tuple[
+    Calibrated, Images, ShownArray, FlatField | None, Record, Limits, Calibrate, tuple[str, ...]
+]
+"""The calibrated run, its masters, what its layer holds, the flat, the record, contrast limits,
+the step, and what was found beside the run."""
 
 
 class CalibrationDock(Dock):
@@ -68,12 +75,12 @@ class CalibrationDock(Dock):
         )
         self.colour = editor_of(params(Input)["colour"], "colour")
         self.colour.label = "colour"
-        self.dark, self.dark_path = _source(napari_viewer, "dark")
-        self.flat, self.flat_path = _source(napari_viewer, "flat")
+        self.dark, self.dark_path = master_source(napari_viewer, "dark")
+        self.flat, self.flat_path = master_source(napari_viewer, "flat")
         self.open_button = PushButton(
             text="Open recipe…",
             tooltip="Fill this dock and the others that are open from a recipe: the recipe.toml "
-            "of a job, or one saved in Stacking",
+            "of a job, or one saved in 4 Stack",
         )
         super().__init__(
             napari_viewer,
@@ -116,20 +123,21 @@ class CalibrationDock(Dock):
         if self.frames.value.strip():
             chosen = frames_in(frames.shape[0], parse_range(self.frames.value))
             frames, before = Subset(frames, chosen), (*before, range_step(chosen))
-        dark, dark_name = _chosen(self.dark, self.dark_path)
-        flat, flat_name = _chosen(self.flat, self.flat_path)
+        dark, dark_name = chosen_master(self.dark, self.dark_path)
+        flat, flat_name = chosen_master(self.flat, self.flat_path)
         of_layer = flat is not None and not isinstance(flat, str)
         flat_history = history_of(self.flat.value) if of_layer else None
-        by = self.forms["calibrate"].step(dark=dark_name, flat=flat_name)
-        assert isinstance(by, Calibrate)
-        saturation = by.saturation or saturation_level(header, frames.dtype)
+        asked = self.forms["calibrate"].step(dark=dark_name, flat=flat_name)
+        assert isinstance(asked, Calibrate)
+        saturation = asked.saturation or saturation_level(header, frames.dtype)
         shown = self.frame_shown(frames.shape[0])
 
         def work(job: Job) -> Made:
+            by, beside = find_auto(asked, frames)
             calibrated = calibrate(
                 frames,
-                _opened(dark, frames),
-                _opened(flat, frames),
+                opened_master(beside.dark or dark, frames, "dark"),
+                opened_master(beside.flat or flat, frames, "flat"),
                 saturation=saturation,
                 history=before,
                 flat_history=flat_history,
@@ -151,10 +159,11 @@ class CalibrationDock(Dock):
                 field = FlatField(masters["flat"], masters.get("light"))
                 _ = field.level, field.rms, field.dead  # kept from now on: it takes a while
             step = calibration_record(calibrated, by)  # with checksums
-            return calibrated, masters, read_ahead(calibrated, shown), field, step, contrast
+            data = read_ahead(calibrated, shown)
+            return calibrated, masters, data, field, step, contrast, by, beside.notes
 
         def done(result: Made) -> Iterator[None]:
-            calibrated, masters, data, field, step, contrast = result
+            calibrated, masters, data, field, step, contrast, by, found = result
             run = base_name(layer)
             shared: dict[str, Any] = {"history": (step,), "like": layer, "visible": False}
             if calibrated.bad is not None:
@@ -199,7 +208,7 @@ class CalibrationDock(Dock):
             if calibrated.masked:
                 masked = [f"Masked {calibrated.masked} hot or dead pixels of the sensor."]
                 show_info(masked[0])
-            self.done(f"Calibrated {counted(calibrated.shape[0], 'frame')}.", *masked)
+            self.done(f"Calibrated {counted(calibrated.shape[0], 'frame')}.", *masked, *found)
 
         self.start(work, done)
 
@@ -219,36 +228,3 @@ class CalibrationDock(Dock):
         parts = ["" if number is None else str(number) for number in given]
         self.colour.value = recipe.input.colour
         self.frames.value = ":".join(parts) if any(parts) else ""
-
-
-def _source(viewer: napari.Viewer, name: str) -> tuple[LayerCombo, PathEdit]:
-    combo = LayerCombo(
-        viewer,
-        is_image,
-        lambda layer: (
-            layer.name.lower().rstrip("0123456789 []").endswith(name) and "master" not in layer.name
-        ),
-        name=name,
-        label=f"{name} layer",
-        nullable=True,
-        tooltip=f"Layer with the {name}, an image or a run of frames, ADU; or give a path below",
-    )
-    edit = PathEdit(
-        f"{name}_path",
-        "or path",
-        f"File, or folder of frames, with the {name}, ADU",
-    )
-    return combo, edit
-
-
-def _chosen(combo: LayerCombo, edit: PathEdit) -> tuple[Frames | str | None, str | None]:
-    if edit.path is not None:
-        GIVEN.add(edit.path)
-        return edit.path, edit.path
-    if combo.value is not None:
-        return frames_of(combo.value), source_of(combo.value)
-    return None, None
-
-
-def _opened(source: Frames | str | None, frames: Frames) -> Frames | None:
-    return open_like(source, frames) if isinstance(source, str) else source

@@ -9,7 +9,7 @@ from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
 from qtpy.QtCore import QTimer
 
-LEFT, RIGHT, TOP, BOTTOM, BETWEEN = 0.72, 0.12, 0.3, 0.48, 0.72
+LEFT, RIGHT, TOP, BOTTOM, BETWEEN = 0.62, 0.1, 0.25, 0.42, 0.62
 """Inches around and between axes; a layout that measures its texts takes as long as drawing."""
 
 

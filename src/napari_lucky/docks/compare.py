@@ -8,7 +8,7 @@ from typing import Any
 
 import napari
 import numpy as np
-from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, PushButton, SpinBox
+from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, PushButton, SpinBox
 from napari.layers import Layer
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QTimer
@@ -18,6 +18,7 @@ from napari_lucky.docks.choices import has_step, is_image
 from napari_lucky.docks.comparison import ComparisonCanvas
 from napari_lucky.docks.dock import Dock
 from napari_lucky.docks.jobs import attempt
+from napari_lucky.docks.larger import Graph
 from napari_lucky.docks.layer_checks import LayerChecks
 from napari_lucky.docks.surface_view import SurfaceView
 from napari_lucky.errors import LuckyError
@@ -60,7 +61,7 @@ class CompareDock(Dock):
         )
         self.smooth = FloatSpinBox(
             name="smooth",
-            label="smoothing (px)",
+            label="smooth (px)",
             value=2.0,
             min=0,
             max=MOST_SMOOTH,
@@ -95,19 +96,21 @@ class CompareDock(Dock):
                 self.profile,
                 self.side,
                 self.smooth,
-                _row("drawing", self.same, self.log, self.normalise),
-                _row("figure", self.surface_button, self.save_button),
+                self.same,
+                self.log,
+                self.normalise,
+                self.surface_button,
+                self.save_button,
             ],
         )
         self.run_button.text = "Average runs"
         self.run_button.tooltip = "Add the mean of all frames of each ticked run as a layer"
-        self._containers[0].margins = (0, 0, 0, 0)  # so that the rows fit into the narrowest dock
         self.layers = LayerChecks(napari_viewer, is_image, _likely, self._layers_changed)
         self.layers.setToolTip("Layers that are compared")
         self.layers.setFixedHeight(100)
         self.canvas = ComparisonCanvas(self._schedule)
         self.column.insertWidget(1, self.layers)
-        self.column.addWidget(self.canvas)
+        self.column.addWidget(Graph(self.canvas, "Compare"))
         self._timer = QTimer(self, singleShot=True, interval=WAIT)
         self._timer.timeout.connect(self._draw)
         self._followed: list[Layer] = []
@@ -256,16 +259,6 @@ class CompareDock(Dock):
         )
         if path:
             self.canvas.save(Path(path), inputs_of(self.viewer))
-
-
-def _row(name: str, *widgets: Any) -> Container:
-    """Return widgets side by side, as one parameter."""
-    tooltip = "How it is drawn, and what is made of it"
-    row = Container(
-        name=name, widgets=widgets, layout="horizontal", labels=False, tooltip=tooltip, label=" "
-    )
-    row.margins = (0, 0, 0, 0)
-    return row
 
 
 def _likely(layers: list[Layer]) -> list[Layer]:

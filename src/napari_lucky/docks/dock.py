@@ -18,8 +18,10 @@ from qtpy.QtCore import QEvent, QSettings, Qt, QTimer
 from qtpy.QtWidgets import (
     QDockWidget,
     QFrame,
+    QHBoxLayout,
     QLabel,
     QMainWindow,
+    QPushButton,
     QScrollArea,
     QVBoxLayout,
     QWidget,
@@ -28,6 +30,7 @@ from qtpy.QtWidgets import (
 from napari_lucky.docks.auto_run import AutoRun, Followed
 from napari_lucky.docks.choices import LayerCombo
 from napari_lucky.docks.form import LABELS, NARROW, StepForm, narrow, pass_wheel_on
+from napari_lucky.docks.help_page import show_help
 from napari_lucky.docks.jobs import (
     END,
     DockJob,
@@ -38,10 +41,12 @@ from napari_lucky.docks.jobs import (
     sentence_of,
     tell,
 )
+from napari_lucky.docks.larger import SMALL
 from napari_lucky.docks.made_layers import made_layers
-from napari_lucky.docks.neighbours import look_at, open_dock, title_of
+from napari_lucky.docks.neighbours import look_at, open_dock, title_of, title_of_dock
 from napari_lucky.docks.number_box import Editor
 from napari_lucky.docks.progress_line import ProgressLine, time_text
+from napari_lucky.docks.wrapped_text import WrappedText
 from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.text import plain
 from napari_lucky.viewer.messages import show_warning
@@ -139,23 +144,18 @@ class Dock(QScrollArea):
             Thread(target=import_tables, daemon=True).start()  # before a first job has to
 
     def _lay_out(self, explanation: str) -> None:
-        label = QLabel(explanation)
-        label.setWordWrap(True)
         buttons: list[Widget] = [self.run_button, self.cancel_button]
         if self.auto_run is not None:
             buttons.append(self.auto_run.box)
         self._buttons = Container(widgets=buttons, layout="horizontal", labels=False)
-        self.notes = QLabel()
-        self.notes.setWordWrap(True)
-        self.notes.setTextFormat(Qt.TextFormat.PlainText)
-        self.notes.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.notes = WrappedText()
         self.notes.hide()
         inside = QWidget()
         outer = QVBoxLayout(inside)
         self.column = QVBoxLayout()  # not aligned to the top: Qt cuts wrapped text of such a layout
         outer.addLayout(self.column)
         outer.addStretch(1)
-        self.column.addWidget(label)
+        self.column.addWidget(self._top(explanation))
         # the containers are kept: magicgui's native widgets do not keep them alive
         self._containers = []
         for is_form, some in groupby(self._parameters, lambda one: isinstance(one, StepForm)):
@@ -165,8 +165,7 @@ class Dock(QScrollArea):
             else:
                 self._containers.append(Container(widgets=list(some)))
                 self.column.addWidget(self._containers[-1].native)
-        if self.forms:
-            self._align()
+        self._align()
         self.progress = ProgressLine()
         self.keep_old = CheckBox(
             name="keep_old",
@@ -195,6 +194,25 @@ class Dock(QScrollArea):
         self.setWidget(inside)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
+
+    def _top(self, explanation: str) -> QWidget:
+        """Return what the dock does, and a button for its help."""
+        label = QLabel(explanation)
+        label.setWordWrap(True)
+        self.help_button = QPushButton("?")
+        self.help_button.setStyleSheet(SMALL)
+        self.help_button.setToolTip("Open the help on this dock")
+        self.help_button.clicked.connect(lambda: self.attempt(self.show_help))
+        top = QWidget()
+        row = QHBoxLayout(top)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(label, 1)
+        row.addWidget(self.help_button, 0, Qt.AlignmentFlag.AlignTop)
+        return top
+
+    def show_help(self) -> None:
+        """Show the page on this dock in a window."""
+        show_help(self, title_of_dock(type(self)))
 
     def _align(self, width: int = LABELS) -> None:
         """Put labels into one column: the forms', where there are forms."""

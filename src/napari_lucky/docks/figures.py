@@ -13,8 +13,6 @@ from magicgui.widgets import PushButton
 from matplotlib import rc_context
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel
 
 from napari_lucky.docks.choices import (
     LayerCombo,
@@ -26,8 +24,10 @@ from napari_lucky.docks.choices import (
 )
 from napari_lucky.docks.form import StepForm
 from napari_lucky.docks.graphs import rc_colours
+from napari_lucky.docks.larger import Graph
 from napari_lucky.docks.result_dock import ResultDock
 from napari_lucky.docks.telescope_choice import TelescopeChoice
+from napari_lucky.docks.wrapped_text import WrappedText
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
 from napari_lucky.frames.history import stack_scale
@@ -105,13 +105,12 @@ class FiguresDock(ResultDock):
             ],
             follows=[(self.image, ("data",)), (self.windows, ("data",))],
         )
-        self.told = QLabel("")
-        self.told.setWordWrap(True)
-        self.told.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.told = WrappedText()
         self.canvas = FigureCanvasQTAgg(Figure(figsize=(4, 6), layout="constrained"))
         self.canvas.setMinimumHeight(HEIGHT)
         self.clear_button = PushButton(text="Clear", tooltip="Forget what was measured")
-        self.add_results((self.told, self.canvas), (self.clear_button, self.clear))
+        self.graph = Graph(self.canvas, "PSF")
+        self.add_results((self.told, self.graph), (self.clear_button, self.clear))
         self._show(None)
         self.image.changed.connect(self._image_changed)
         self._image_changed()
@@ -201,10 +200,10 @@ class FiguresDock(ResultDock):
             told = f"<b>{escape(row.title)}</b><table>{cells}</table>"
             if differ := aperture_notes(list(self.rows.values())):
                 told += f"<p>{escape(differ)}</p>"
-        self.told.setText(told)
+        self.told.setHtml(told)
         self._draw()
         shown = bool(self.rows)
-        self.canvas.setVisible(shown)
+        self.graph.setVisible(shown)
         for button in self.result_buttons:
             button.enabled = shown
 

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_lucky.calibration.flat import FlatField
 from napari_lucky.docks.canvas import PiecewiseCanvas
 from napari_lucky.docks.graphs import rc_colours
+from napari_lucky.docks.larger import Graph
 from napari_lucky.plots.flat import FlatDrawing
 
 
@@ -33,8 +34,10 @@ class FlatGraph(QWidget):
         self._colours: dict[str, Any] = {}
         self._form = Container(widgets=[self.row])  # kept: its native widget does not keep it
         column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self._form.native)
-        column.addWidget(self.canvas)
+        self.larger = Graph(self.canvas, "Flat")
+        column.addWidget(self.larger)
         self.row.changed.connect(self._show_row)
         self.hide()
 

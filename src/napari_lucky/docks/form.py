@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
+from napari_lucky.docks.elided_combo import elide
 from napari_lucky.docks.number_box import DeclaredNumber, Editor
 from napari_lucky.steps.declaration import Param, Step, params
 from napari_lucky.steps.registry import family_of, first_of, load_steps, make_step, shared_names
@@ -321,8 +322,7 @@ def narrow(native: QWidget) -> None:
         return
     native.setStyleSheet(NARROW)
     if isinstance(native, QComboBox):
-        policies = QComboBox.SizeAdjustPolicy
-        native.setSizeAdjustPolicy(policies.AdjustToMinimumContentsLengthWithIcon)
+        elide(native)
     policy = QSizePolicy.Policy
     native.setSizePolicy(policy.Ignored, policy.Fixed)
 

@@ -24,7 +24,8 @@ from napari_lucky.ranking.keep_curve import KeepCurve
 def rc_colours(background: str, ink: str) -> dict[str, Any]:
     """Return matplotlib's settings for drawing with an ink on a background."""
     inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
-    return {"axes.facecolor": background, **dict.fromkeys(inked, ink)}
+    small = {"font.size": 8}  # a dock is narrow
+    return {"axes.facecolor": background, **small, **dict.fromkeys(inked, ink)}
 
 
 HEIGHT = 340

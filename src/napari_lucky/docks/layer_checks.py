@@ -40,6 +40,8 @@ class LayerChecks(QListWidget):
         self._on_change = on_change
         self._by_user = False
         self.layers: list[Layer] = []
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.itemChanged.connect(self._ticked)
 
     @property
@@ -67,6 +69,7 @@ class LayerChecks(QListWidget):
         self.clear()
         for layer in self.layers:
             item = QListWidgetItem(layer.name)
+            item.setToolTip(layer.name)
             item.setCheckState(ON if layer in ticked else OFF)
             self.addItem(item)
         blocker.unblock()

@@ -26,12 +26,21 @@ def open_dock(viewer: napari.Viewer, name: str) -> Any:
 
 def title_of(name: str) -> str:
     """Return the title of a dock in napari's menu, by the name of its command."""
+    command = f"napari-lucky.{name}"
+    return next(str(one.display_name) for one in _declared().widgets if one.command == command)
+
+
+def title_of_dock(kind: type) -> str:
+    """Return the title of a dock in napari's menu, by its class."""
+    made_by = f"{kind.__module__}:{kind.__name__}"
+    return next(str(one.title) for one in _declared().commands if one.python_name == made_by)
+
+
+def _declared() -> Any:
+    """Return what this plugin declares to napari."""
     from npe2 import PluginManager
 
-    manifest = PluginManager.instance().get_manifest("napari-lucky")
-    command = f"napari-lucky.{name}"
-    widgets = manifest.contributions.widgets or ()
-    return next(str(one.display_name) for one in widgets if one.command == command)
+    return PluginManager.instance().get_manifest("napari-lucky").contributions
 
 
 def look_at(viewer: napari.Viewer, layers: Sequence[Any]) -> None:

@@ -178,8 +178,8 @@ class _Box(QDoubleSpinBox):
         return state, text or "", at
 
     def _typed(self, text: str) -> float | None:
-        text = text.removesuffix(self.suffix()).strip()
-        return None if text in ("", self.specialValueText()) else float(text)
+        word, number = self.specialValueText(), text.removesuffix(self.suffix()).strip()
+        return None if number in ("", word) or text.strip() == word else float(number)
 
     def fixup(self, text: str | None) -> str:
         """Leave what cannot be used as it is; Qt puts the number before in its place."""

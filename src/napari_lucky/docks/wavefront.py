@@ -9,7 +9,6 @@ from typing import Any
 import napari
 from magicgui.widgets import ComboBox
 from matplotlib.figure import Figure
-from qtpy.QtWidgets import QLabel
 
 from napari_lucky.docks.choices import (
     LayerCombo,
@@ -25,6 +24,7 @@ from napari_lucky.docks.jobs import Work
 from napari_lucky.docks.result_dock import ResultDock
 from napari_lucky.docks.telescope_choice import TelescopeChoice
 from napari_lucky.docks.wavefront_view import WavefrontView
+from napari_lucky.docks.wrapped_text import WrappedText
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
 from napari_lucky.fits.write import write_text
@@ -108,8 +108,7 @@ class WavefrontDock(ResultDock):
                 asked,
             ],
         )
-        self.warning = QLabel("")
-        self.warning.setWordWrap(True)
+        self.warning = WrappedText()
         self.column.insertWidget(self.column.indexOf(self._buttons.native), self.warning)
         self.view = WavefrontView()
         self.add_results([self.view])

@@ -13,14 +13,17 @@ from matplotlib.figure import Figure
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QAbstractItemView,
-    QLabel,
+    QHeaderView,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
+from napari_lucky.docks.form import narrow
 from napari_lucky.docks.graphs import rc_colours
+from napari_lucky.docks.larger import Graph
+from napari_lucky.docks.wrapped_text import WrappedText
 from napari_lucky.wavefront.job import MeasuredWavefront
 from napari_lucky.wavefront.plots import (
     draw_coefficients,
@@ -67,23 +70,29 @@ class WavefrontView(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.measured: MeasuredWavefront | None = None
-        self.told = QLabel("")
-        self.told.setWordWrap(True)
-        self.told.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.told = WrappedText()
         self.plot = ComboBox(
             name="plot", label="plot", choices=list(OF_BOTH), tooltip="What is drawn below"
         )
+        narrow(self.plot.native)
         self._form = Container(widgets=[self.plot])  # kept: its native widget does not keep it
         self.canvas = FigureCanvasQTAgg(Figure(figsize=(4, 3.6), layout="constrained"))
         self.canvas.setMinimumHeight(HEIGHT)
         self.table = QTableWidget(0, len(COLUMNS))
-        self.table.setHorizontalHeaderLabels(COLUMNS)
+        self.table.setHorizontalHeaderLabels(
+            [one.replace(" without", "\nwithout") for one in COLUMNS]
+        )
         self.table.verticalHeader().hide()
+        header, how = self.table.horizontalHeader(), QHeaderView.ResizeMode
+        header.setMinimumSectionSize(24)
+        header.setSectionResizeMode(how.ResizeToContents)
+        header.setSectionResizeMode(COLUMNS.index("mode"), how.Stretch)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setMinimumHeight(240)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.told, self._form.native, self.canvas, self.table):
+        graph = Graph(self.canvas, "Wavefront")
+        for widget in (self.told, self._form.native, graph, self.table):
             column.addWidget(widget)
         self._colours: dict[str, Any] = rc_colours("white", "black")
         self.plot.changed.connect(self._draw)
@@ -103,7 +112,7 @@ class WavefrontView(QWidget):
             Of the modes, from `mode_rows`.
         """
         self.measured = measured
-        self.told.setText(_html(measured, title))
+        self.told.setHtml(_html(measured, title))
         self._fill(rows)
         kept = self.plot.value
         with self.plot.changed.blocked():
@@ -117,7 +126,6 @@ class WavefrontView(QWidget):
         """Draw in other colours from now on."""
         self._colours = {
             **rc_colours(background, ink),
-            "font.size": 8,  # a dock is narrow
             "legend.facecolor": background,
             "legend.edgecolor": ink,
         }
@@ -130,10 +138,10 @@ class WavefrontView(QWidget):
         for row, cells in enumerate(rows):
             for column, text in enumerate(cells):
                 item = QTableWidgetItem(text)
+                item.setToolTip(text)
                 if COLUMNS[column] != "mode":
                     item.setTextAlignment(numbers)
                 self.table.setItem(row, column, item)
-        self.table.resizeColumnsToContents()
 
     def _draw(self, *_: Any) -> None:
         self.canvas.figure.clear()

@@ -139,11 +139,11 @@ class Comparison:
             )
             axes = axes_at(x, y, cell, cell, self.panels[0].axes if self.panels else None)
             axes.tick_params(labelleft=column == 0, labelbottom=k + columns >= len(names))
-            self.panels.append(_Panel(axes, _shortened(name, cell), look, _style(k)))
+            self.panels.append(_Panel(axes, shortened(name, cell), look, _style(k)))
         wide = width - PROFILE_LEFT - RIGHT
         self.axes = axes_at(PROFILE_LEFT, PROFILE_BELOW, wide, PROFILE_HEIGHT)
         self.lines = [
-            self._line(_shortened(name, width / keys - 40), k) for k, name in enumerate(names)
+            self._line(shortened(name, width / keys - 40), k) for k, name in enumerate(names)
         ]
         self._label(keys)
 
@@ -275,7 +275,7 @@ def _style(number: int) -> dict[str, Any]:
     return {"color": COLOURS[number % len(COLOURS)], "linestyle": dashes}
 
 
-def _shortened(name: str, width: float) -> str:
+def shortened(name: str, width: float) -> str:
     """Return a name that fits into some pixels, its middle left out if need be."""
     most = max(int(width / 7), 8)
     if len(name) <= most:

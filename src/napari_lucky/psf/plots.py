@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_lucky.fits.write import written_whole
-from napari_lucky.plots.comparison import COLOURS
+from napari_lucky.plots.comparison import COLOURS, shortened
 from napari_lucky.plots.panels import KEPT, LEFT
 from napari_lucky.psf.result import PsfFigures
 from napari_lucky.psf.table import FigureRow
@@ -53,7 +53,7 @@ def draw_profiles(axes: Any, rows: Sequence[FigureRow]) -> None:
     Where the optics of an image are not known, over the radius in pixels, beginning with 1.
     """
     unit = _unit(rows)
-    for colour, figures, title in _curves(rows):
+    for colour, figures, title in _curves(axes, rows):
         r = _radius(figures, unit)
         if colour == COLOURS[0] and unit != PIXELS:
             axes.plot(r, figures.perfect_profile, color=LEFT, linestyle="--", label=PERFECT)
@@ -73,7 +73,7 @@ def draw_profiles(axes: Any, rows: Sequence[FigureRow]) -> None:
 def draw_encircled(axes: Any, rows: Sequence[FigureRow]) -> None:
     """Draw the light within a radius over that in the aperture."""
     unit = _unit(rows)
-    for colour, figures, title in _curves(rows):
+    for colour, figures, title in _curves(axes, rows):
         r = _radius(figures, unit)
         if colour == COLOURS[0] and unit != PIXELS:
             axes.plot(r, figures.perfect_encircled, color=LEFT, linestyle="--", label=PERFECT)
@@ -88,6 +88,8 @@ def draw_encircled(axes: Any, rows: Sequence[FigureRow]) -> None:
 
 PERFECT = "diffraction-limited"
 PIXELS = "px"
+NAME = 0.6
+"""Of the figure's width, for a name in a legend."""
 
 
 def _unit(rows: Sequence[FigureRow]) -> str:
@@ -131,8 +133,9 @@ def _numbers(rows: Sequence[FigureRow]) -> list[int]:
     return [k if row.frame is None else row.frame for k, row in enumerate(rows)]
 
 
-def _curves(rows: Sequence[FigureRow]) -> list[tuple[str, Any, str]]:
-    return [(COLOURS[k], row.figures, row.title) for k, row in enumerate(rows)]
+def _curves(axes: Any, rows: Sequence[FigureRow]) -> list[tuple[str, Any, str]]:
+    room = NAME * axes.figure.bbox.width
+    return [(COLOURS[k], row.figures, shortened(row.title, room)) for k, row in enumerate(rows)]
 
 
 def _band(axes: Any, r: Any, value: Any, error: Any, colour: str) -> None:
@@ -144,6 +147,7 @@ def _legend(axes: Any, place: str) -> None:
     handles, _ = axes.get_legend_handles_labels()
     if handles:
         legend = axes.legend(loc=place, fontsize="small")
+        legend.set_in_layout(False)  # a curve needs the room more than a name
         for text in legend.get_texts():
             text.set_parse_math(False)  # a name may hold a $
 

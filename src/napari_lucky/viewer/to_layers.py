@@ -18,6 +18,7 @@ from napari_lucky.frames.lazy_array import LazyArray
 from napari_lucky.frames.times import time_text
 from napari_lucky.frames.window import Window
 from napari_lucky.psf.surface_mesh import Surface
+from napari_lucky.viewer.colours import colours_of
 from napari_lucky.viewer.display_array import ShownArray
 
 LayerTuple = tuple[Any, dict[str, Any], str]
@@ -95,6 +96,7 @@ def image_tuple(
         "translate": [*translate[:-2], *(translate[-2:] + first * scale[-2:])],
         **units,
         **options,
+        "colormap": colours_of(options.get("colormap", "gray")),
     }
     if "contrast_limits" not in meta:
         frames = data.frames if isinstance(data, LazyArray) else data

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import Locator
 from numpy.typing import NDArray
 
 from napari_lucky.fits.write import written_whole
@@ -20,7 +21,6 @@ FIRST = 4
 """The Noll index of the first coefficient."""
 NAMED = 11
 """The last Noll index that is called by its name; further ones by their number alone."""
-MOST_TICKS = 40
 PLANES = ("focused", "defocused")
 RESULTS = [
     ["coefficients"] * 4 + ["wavefront"] * 2,
@@ -59,9 +59,26 @@ def draw_coefficients(
     axes.bar(noll, coefficients_nm, color=LEFT, width=0.8)
     axes.errorbar(noll, coefficients_nm, sigma_nm, fmt="none", ecolor=KEPT, capsize=2)
     axes.axhline(0, color=LEFT, linewidth=0.8)
-    shown = noll[:: -(-len(noll) // MOST_TICKS)]
-    axes.set_xticks(shown, [_title(int(one)) for one in shown], rotation=90, fontsize="small")
+    axes.xaxis.set_major_locator(_ModesWithRoom(noll))
+    axes.xaxis.set_major_formatter(lambda one, _: _title(round(one)))
+    axes.tick_params("x", labelrotation=90, labelsize="small")
     axes.set_ylabel("Zernike (Noll) coefficient (nm rms)")
+
+
+class _ModesWithRoom(Locator):
+    """Ticks at modes: as many of them as have room for their names, in any width."""
+
+    def __init__(self, noll: NDArray[np.intp]) -> None:
+        self._noll = noll
+
+    def __call__(self) -> list[float]:
+        axis: Any = self.axis
+        line = 1.2 * axis.label.get_size() * axis.axes.figure.dpi / 72
+        most = max(int(axis.axes.bbox.width / line), 1)
+        return [float(one) for one in self._noll[:: -(-len(self._noll) // most)]]
+
+    def tick_values(self, vmin: float, vmax: float) -> list[float]:
+        return self()
 
 
 def draw_running(axes: Any, running_nm: NDArray[np.float64]) -> None:
