@@ -148,8 +148,8 @@ def test_what_is_in_no_file_is_said(viewer, hand, messages, chosen):
     hand.press(hand.dock("stacking").save_button)
     ((severity, text),) = messages()
     assert severity == "warning"
-    assert "The run is in no file" in text
-    assert "The dark “sample dark” is in no file" in text
+    assert "The run is not in a file" in text
+    assert "The dark “sample dark” is not in a file" in text
     recipe = read_recipe(chosen)
     assert recipe.input.frames == ()
     focus, defocus = windows_of(newest(viewer, "windows"), newest(viewer, "calibrated"))

@@ -36,8 +36,8 @@ class AutoRun:
         self.box = CheckBox(
             name="auto_update",
             text="auto-update",
-            tooltip="Run again when a parameter or what this works on changes (a window or a dust "
-            "spot is moved, the dock before has run); results take the place of the last ones",
+            tooltip="Run again when a parameter or the input changes (a window or a dust spot is "
+            "moved, the dock before has run); new results replace the last ones",
         )
         self._follows, self._again = follows, again
         self._heard: list[Any] = []

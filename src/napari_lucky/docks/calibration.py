@@ -70,8 +70,8 @@ class CalibrationDock(Dock):
         self.frames = LineEdit(
             name="frames",
             label="frames",
-            tooltip="START:STOP or START:STOP:STEP, frames from 0: dial in parameters on a few, "
-            "then empty it and run on all",
+            tooltip="START:STOP or START:STOP:STEP, frames from 0: try parameters on a few, then "
+            "empty it and run on all",
         )
         self.colour = editor_of(params(Input)["colour"], "colour")
         self.colour.label = "colour"
@@ -84,8 +84,8 @@ class CalibrationDock(Dock):
         )
         super().__init__(
             napari_viewer,
-            "Subtract the dark, divide by the flat, mask bad pixels. The result is computed "
-            "frame by frame as it is looked at.",
+            "Subtract the dark, divide by the flat, mask bad pixels. Each frame is computed when "
+            "you look at it.",
             [
                 self.image,
                 self.frames,

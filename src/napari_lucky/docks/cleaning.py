@@ -93,8 +93,8 @@ class CleaningDock(Dock):
         ]
         super().__init__(
             napari_viewer,
-            "What dark and flat leave: dust, outlier pixels, stray light, noise. All is off unless "
-            "you tick it; the result is computed as it is looked at.",
+            "Remove what dark and flat leave: dust, outlier pixels, stray light, noise. All is "
+            "off unless you tick it. Each frame is computed when you look at it.",
             [self.image, self.windows, dust, *others],
             follows=[
                 (self.image, ("data",)),
@@ -119,7 +119,7 @@ class CleaningDock(Dock):
 
         def done(spots: tuple[DustShadow, ...]) -> Iterator[None]:
             if not spots:
-                self.note(f"No shadow of {radius:g} px stands out there.")
+                self.note(f"No shadow of {radius:g} px was found.")
                 return
             marked = self.add(dust_tuple(spots, f"{base_name(layer)} dust", like=layer), fresh=True)
             yield

@@ -66,8 +66,8 @@ class CompareDock(Dock):
             min=0,
             max=MOST_SMOOTH,
             step=0.5,
-            tooltip="Standard deviation of the Gaussian smoothing with which the peak is looked "
-            "for; what is shown is not smoothed",
+            tooltip="Standard deviation of the Gaussian smoothing used to find the peak; the "
+            "picture is not smoothed",
         )
         self.same = CheckBox(
             name="same", text="same contrast", tooltip="One scale for all images; off: each its own"
@@ -78,12 +78,12 @@ class CompareDock(Dock):
         self.normalise = CheckBox(
             name="normalise",
             text="normalise",
-            tooltip="Divide each profile by its greatest value; the drawing alone",
+            tooltip="Divide each profile by its greatest value, in the drawing only",
         )
         self.surface_button = PushButton(
             text="3-D surface",
-            tooltip="Show the selected layer, if it is ticked, or else the first that is, as a "
-            "surface around its peak",
+            tooltip="Show the selected layer, if it is ticked, otherwise the first ticked one, as "
+            "a surface around its peak",
         )
         self.save_button = PushButton(
             text="Save figure…", tooltip="Write the figure as PNG, PDF or SVG, black on white"

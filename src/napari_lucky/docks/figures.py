@@ -56,7 +56,7 @@ class FiguresDock(ResultDock):
     """Measure a star's image beside the diffraction-limited one; it changes no layer."""
 
     stem = "figures"
-    of_table = "Write a line for each image measured as CSV, and the curves beside it"
+    of_table = "Write a row for each image measured as CSV, and the curves beside it"
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         self.image = LayerCombo(
@@ -94,9 +94,9 @@ class FiguresDock(ResultDock):
         )
         super().__init__(
             napari_viewer,
-            "Strehl ratio, FWHM, encircled energy and radial profile of a star's image, measured "
-            "as those of the diffraction-limited PSF are. Each Run adds a line to the table; "
-            "compare Strehl ratios of one aperture.",
+            "Strehl ratio, FWHM, encircled energy and radial profile of a star's image, beside "
+            "those of the diffraction-limited PSF. Each Run adds a row to the table; compare only "
+            "Strehl ratios of one aperture.",
             [
                 self.image,
                 self.windows,

@@ -83,7 +83,7 @@ class RankingDock(Dock):
         )
         self.windows = windows_combo(
             napari_viewer,
-            "Shapes layer with another window than registered with: its first rectangle holds "
+            "Shapes layer with another window than the registration's: its first rectangle holds "
             "the focused star; none: as registered",
         )
         self.cut = CutChoice()
@@ -186,7 +186,9 @@ class RankingDock(Dock):
             quality, used, sampling = result
             show_smoothing(self.forms["rank"]["smooth"], sampling, "ranking")
             if shifts not in self.viewer.layers:
-                raise LuckyError(f"“{shifts.name}” was removed meanwhile; nothing was ranked.")
+                raise LuckyError(
+                    f"“{shifts.name}” was removed in the meantime; nothing was ranked."
+                )
             self.cut.select(quality)  # raises before anything is changed
             numbers = frame_numbers(np.arange(len(quality)), history)
             by_hand = self._by_hand if self._in_place else self._wanted
@@ -233,7 +235,9 @@ class RankingDock(Dock):
 
         def done(curve: KeepCurve) -> Iterator[None]:
             if self._live is not ranked:
-                raise LuckyError("The frames were ranked anew meanwhile; no curve was drawn.")
+                raise LuckyError(
+                    "The frames were ranked again in the meantime; no curve was drawn."
+                )
             self.graph.show_curve(curve)
             yield
 
@@ -357,7 +361,7 @@ class RankingDock(Dock):
             by_hand = self._by_hand
             self._forget()
             self._by_hand = by_hand  # for a ranking that updates itself
-            self.told.setText("The shifts were made anew: press Run to rank their frames.")
+            self.told.setText("The shifts are new: press Run to rank their frames.")
 
     def _by_hand_now(self, ranked: Ranked) -> ManualSelection:
         """Return the changes by hand, with those in the features: some tables tell nobody."""

@@ -60,7 +60,7 @@ def recipe_of_layer(layer: Any, history: History, *steps: Step) -> tuple[Recipe,
         *_, run = chain_of(frames)
         given["colour"] = run.colour or None
     else:
-        missing.append("The run is in no file; write its path into the recipe.")
+        missing.append("The run is not in a file; write its path into the recipe.")
     recipe = recipe_of_history(history, **given).with_steps(*steps)
     return recipe, [*missing, *missing_files(recipe)]
 
@@ -71,7 +71,8 @@ def missing_files(recipe: Recipe) -> list[str]:
     for label, path in recipe.paths().items():
         if not Path(path).exists():
             missing.append(
-                f"The {label} “{Path(path).name}” is in no file: save it, and write its path into "
+                f"The {label} “{Path(path).name}” is not in a file: save it, and write its path "
+                "into "
                 "the recipe."
             )
     return missing

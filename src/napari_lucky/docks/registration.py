@@ -220,7 +220,7 @@ class RegistrationDock(Dock):
             return step, step
         place = int(frame_places(np.array([int(which)]), history_of(layer))[0])
         if not 0 <= place < layer.data.shape[0]:
-            raise LuckyError(f"Frame {which} cannot be the reference: “{layer.name}” has it not.")
+            raise LuckyError(f"Frame {which} cannot be the reference: it is not in “{layer.name}”.")
         return step, step.changed(reference_frame=str(place))
 
     def fill(self, recipe: Recipe) -> None:

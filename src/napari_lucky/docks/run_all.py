@@ -66,8 +66,8 @@ def run_all(
     frames = whole_run(some)
     if frames.shape[0] == some.shape[0]:
         raise LuckyError(
-            f"“{layer.name}” has all frames of its run already: press Run. To dial in parameters "
-            "on a few, give a range in 1 Calibrate."
+            f"“{layer.name}” has all frames of its run already: press Run. To try parameters on a "
+            "few, give a range in 1 Calibrate."
         )
     recipe = recipe_of(shifts)
     steps = tuple(step for step in history_of(layer) if step.name != "choose frames")

@@ -58,7 +58,7 @@ class StackingDock(Dock):
         )
         self.windows = windows_combo(
             napari_viewer,
-            "Shapes layer with other windows than those registered with: first rectangle focused "
+            "Shapes layer with other windows than the registration's: first rectangle focused "
             "star, second defocused star; none: as registered",
         )
         self.which = ComboBox(
@@ -80,8 +80,8 @@ class StackingDock(Dock):
         )
         self.save_button = PushButton(
             text="Save recipe…",
-            tooltip="Write down how these frames were calibrated, cleaned, registered and ranked, "
-            "how they are stacked, and what is dialled in for PSF figures and wavefront: a file "
+            tooltip="Save how these frames were calibrated, cleaned, registered and ranked, how "
+            "they are stacked, and the parameters of PSF figures and wavefront: a file "
             "that “napari-lucky process --recipe” replays",
         )
         super().__init__(
@@ -150,7 +150,7 @@ class StackingDock(Dock):
             if self._in_place:
                 return  # registered anew, not yet ranked
             raise LuckyError(
-                f"No frame is kept yet. do 3 Rank first, or choose “{ALL}” to stack every frame."
+                f"No frame is kept yet: do 3 Rank first, or choose “{ALL}” to stack every frame."
             )
         chosen = replace(
             table, selected=np.isin(np.arange(len(table.frame)), kept), history=history

@@ -221,7 +221,7 @@ class TelescopeChoice:
         saved = saved_telescopes()
         if name not in saved:
             self.reset()
-            raise LuckyError(f"The telescope “{name}” was removed meanwhile.")
+            raise LuckyError(f"The telescope “{name}” was removed in the meantime.")
         self._fill(vars(saved[name]))
         self.name.value = name
 

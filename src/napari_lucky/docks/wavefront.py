@@ -68,8 +68,8 @@ class WavefrontDock(ResultDock):
             name="source",
             label="from",
             choices=[RUN, STACKS],
-            tooltip="Each frame's pair of images is fitted by itself; a pair of stacks is for when "
-            "the frames are gone",
+            tooltip="Fit the pair of images of each frame; use a pair of stacks only if the "
+            "frames are gone",
         )
         self.image = run_combo(napari_viewer, "Calibrated frames, not shifted (frame, y, x), ADU")
         self.windows = windows_combo(
