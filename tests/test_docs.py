@@ -276,6 +276,12 @@ def test_the_python_of_a_how_to_page_runs(name, tmp_path, monkeypatch):
     assert name != "arrays" or Path("focus.fits").exists()
 
 
+def test_the_python_page_has_every_name_of_the_package():
+    text = (ROOT / "docs" / "reference" / "python.md").read_text("utf-8")
+    shown = {name.rsplit(".", 1)[1] for name in re.findall(r"^::: (\S+)$", text, re.M)}
+    assert set(napari_lucky.__all__) - {"__version__"} <= shown
+
+
 def test_the_reference_page_is_what_its_script_gives():
     """`python scripts/reference.py` writes it anew."""
     script = runpy.run_path(str(ROOT / "scripts" / "reference.py"))
