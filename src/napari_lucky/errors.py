@@ -13,7 +13,7 @@ STATUSES = {
     DONE: "done",
     UNSAID: "done, but stdout cannot be written",
     USAGE: "the command line or a value cannot be used, or OUT cannot be written",
-    INPUT: "an input cannot be used: not there, damaged, of another shape, without a star",
+    INPUT: "an input cannot be used: missing, damaged, of another shape, without a star",
     DOUBTFUL: "done, but doubtful: more than --max-lost of the frames are damaged or have no star",
     NOTHING: "nothing to do: OUT holds the results (--skip-existing)",
     129: "ended by SIGHUP",

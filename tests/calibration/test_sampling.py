@@ -81,7 +81,7 @@ def test_faint_speckles_are_smoothed_by_the_detail_that_is_seen(seed):
     assert found.px is None
     assert found.smooth == pytest.approx(7 / 3, rel=0.25)
     told = found.smoothing_note("tracking")
-    assert "px for tracking, by the finest detail that stands out of the noise: the" in told
+    assert "px for tracking, from the finest detail above the noise: the" in told
 
 
 @pytest.mark.parametrize(("photons", "looked_at"), [(3e4, 64), (3e3, 80)])

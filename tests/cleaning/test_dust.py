@@ -203,8 +203,8 @@ def test_mean_light_has_no_cosmic_rays_and_no_blank_frames():
         (np.random.default_rng(1).normal(2, 10, SHAPE), "Give a flat"),
         (-light(), "no light"),
         (np.zeros(SHAPE), "no light"),
-        (np.full(SHAPE, np.nan), "too little"),
-        (light()[:30, :30], "too little"),
+        (np.full(SHAPE, np.nan), "too small"),
+        (light()[:30, :30], "too small"),
     ],
 )
 def test_an_image_without_light_is_told(image, told):

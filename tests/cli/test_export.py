@@ -56,7 +56,7 @@ def test_images_and_windows(files, tmp_path, capsys):
     [
         (["focus.fits", "--as", "jpeg"], "invalid choice", USAGE),
         (["focus.fits", "--as", "png", "--limits", "5,1"], "is not LOW,HIGH", USAGE),
-        (["focus.fits", "--as", "tiff", "--limits", "1,5"], "--limits is of --as png", USAGE),
+        (["focus.fits", "--as", "tiff", "--limits", "1,5"], "--limits is only for --as png", USAGE),
         (["absent.fits", "--as", "tiff"], "no such file", INPUT),
         (["cube.fits", "--as", "regions"], "cube.fits", INPUT),
         (["focus.fits", "x/focus.fits", "--as", "tiff"], "Several FILES would be", USAGE),

@@ -536,7 +536,7 @@ def bad_frames(kind, folder, simulated, data):
     [
         ("nothing there", "absent: there is no such file"),
         ("an empty folder", "it is empty"),
-        ("no FITS", "no file of frames in this folder (there are 1 .txt)"),
+        ("no FITS", "no frames in this folder (there are 1 .txt)"),
         ("text named .fits", "AF_1.fits: this is not a FITS file"),
         ("an empty file", "AF_1.fits: this is not a FITS file"),
         ("NAXIS=0", "AF_1.fits: this FITS file holds no image"),
@@ -651,7 +651,7 @@ def test_a_flat_without_light(data, tmp_path, capsys):
 
 def test_a_bad_recipe(data, tmp_path, capsys):
     for text, says in [
-        ("keep = 1", "keep stands alone"),
+        ("keep = 1", "keep is not in a table"),
         ("[select]\nkeep = 2.0", "keep is 2.0"),
         ("[rank]\nluck = 1", "no 'luck'"),
         ("[input]\nfocus = [1, 2]", "focus is [1, 2]; it must be a list of whole numbers"),
@@ -799,7 +799,7 @@ def test_shifts_from_an_earlier_job(data, tmp_path, capsys):
     choices = [["--keep", "2"], ["--keep-above", "5"], ["--add", "2"], ["--drop", "2"]]
     for choice in choices:
         told = refused(capsys, data / "run", *shifts, *choice, "-o", tmp_path / "x")
-        assert f"{choice[0]}: --shifts says already" in told
+        assert f"{choice[0]}: --shifts has this already" in told
     replay = ["--recipe", later / "recipe.toml", "--drop", "2", "-o", tmp_path / "x"]
     assert run_cli("process", *replay) == 2
     assert "--drop" in capsys.readouterr().err

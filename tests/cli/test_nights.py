@@ -113,7 +113,7 @@ def test_figures_of_several_jobs_are_named_after_them_and_have_errors(out, tmp_p
     ("options", "says"),
     [
         (["--add", "3"], "--add and --drop"),
-        (["--shifts", "frames.csv"], "--shifts is of one run"),
+        (["--shifts", "frames.csv"], "--shifts belongs to one run"),
     ],
 )
 def test_what_holds_for_one_run_is_refused(options, says, runs, tmp_path, capsys):

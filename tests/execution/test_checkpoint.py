@@ -86,7 +86,7 @@ def test_what_was_measured_is_not_measured_again(tmp_path):
     assert computed == BLOCKS[5:]
     assert (told[0], told[-1]) == ((80, N), (N, N))
     assert len(notes) == 1
-    assert "Went on from frame 80 of 160" in notes[0]
+    assert "Continued from frame 80 of 160" in notes[0]
     assert list(tmp_path.iterdir()) == []  # gone with the job's end
 
 
@@ -114,7 +114,7 @@ def test_a_damaged_file_is_not_used_and_told(tmp_path, damage):
     path.write_bytes(path.read_bytes()[:-40] if damage is None else damage)
     results, computed, _, notes = go_on(path)
     assert computed == BLOCKS
-    assert ["not measurements that can be used" in note for note in notes] == [True]
+    assert ["these measurements cannot be used" in note for note in notes] == [True]
     np.testing.assert_array_equal(results[0], np.sqrt(np.arange(N)))
 
 
@@ -135,7 +135,7 @@ def test_what_others_keep_there_stays(tmp_path, keep):
     assert path.read_bytes() == before
     results, computed, _, notes = go_on(path)
     assert computed == BLOCKS[5:]
-    assert ["Went on from frame 80" in note for note in notes] == [False, True]
+    assert ["Continued from frame 80" in note for note in notes] == [False, True]
     np.testing.assert_array_equal(results[0], np.sqrt(np.arange(N)))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
@@ -334,7 +334,7 @@ def test_a_job_goes_on_to_the_same_bits(run, tmp_path, method, what):
     interrupted(recipe, path, what, frame=1)
     with Checkpoint(path) as checkpoint:
         again = process(recipe, job=Job(checkpoint=checkpoint))
-    assert sum("Went on from frame" in note for note in again.notes) == 1
+    assert sum("Continued from frame" in note for note in again.notes) == 1
     assert_same(whole, again)
     assert not path.exists()
 
@@ -347,7 +347,7 @@ def test_what_measurements_do_not_depend_on_may_change(run, tmp_path, change):
     interrupted(recipe_of(run), path)
     with Checkpoint(path) as checkpoint:
         again = process(recipe_of(run, **change), job=Job(checkpoint=checkpoint))
-    assert any("Went on" in note for note in again.notes)
+    assert any("Continued from" in note for note in again.notes)
     assert_same(process(recipe_of(run, **change)), again)
 
 
@@ -408,7 +408,7 @@ def test_with_all_cleaning_a_job_goes_on_too(run, tmp_path):
     interrupted(recipe, path, frame=1)
     with Checkpoint(path) as checkpoint:
         again = process(recipe, job=Job(checkpoint=checkpoint))
-    assert sum("Went on from frame" in note for note in again.notes) == 1
+    assert sum("Continued from frame" in note for note in again.notes) == 1
     chain = build_chain(recipe)
     key = job_key(chain)
     chain.frames.read(slice(0, 2))
@@ -500,7 +500,7 @@ def test_a_killed_job_leaves_no_result_and_goes_on_to_the_same_files(
     assert (tmp_path / "out.measured.npz").exists()
     assert not out.exists() or not RESULTS & {p.name for p in out.iterdir()}
     assert main(command(run, out)) == 0
-    assert "Went on from frame" in capsys.readouterr().err
+    assert "Continued from frame" in capsys.readouterr().err
     ours = contents(out) if when == "measuring" else {n: (out / n).read_bytes() for n in RESULTS}
     assert ours == full
     assert not (tmp_path / "out.measured.npz").exists()
@@ -517,5 +517,5 @@ def test_an_interrupt_tells_what_is_kept(run, full, tmp_path, capsys, monkeypatc
     assert "nothing was written" not in told
     assert [p.name for p in tmp_path.iterdir()] == ["out.measured.npz"]
     assert main(command(run, tmp_path / "out")) == 0
-    assert "Went on from frame 64" in capsys.readouterr().err
+    assert "Continued from frame 64" in capsys.readouterr().err
     assert contents(tmp_path / "out") == full

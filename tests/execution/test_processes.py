@@ -142,7 +142,7 @@ def test_a_copy_that_is_killed_is_told(executor):
             os.kill(os.getpid(), signal.SIGKILL)
         return block.start
 
-    with pytest.raises(LuckyError, match="was killed, as the system does for lack of memory"):
+    with pytest.raises(LuckyError, match="was killed, probably for lack of memory"):
         list(map_blocks(die, ONES, job=Job(executor=executor)))
 
 

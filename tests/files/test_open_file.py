@@ -115,7 +115,7 @@ def test_a_frame_replaced_within_a_folder_is_told_and_another_run_is_not_disturb
     assert np.array_equal(run.read(slice(None)), FRAMES[:4])
     shutil.copyfile(tmp_path / "f_4.fits", tmp_path / "f_2.fits")
     assert np.array_equal(run.read(slice(0, 2)), FRAMES[:2])
-    with pytest.raises(LuckyError, match=r"f_2\.fits: .*written anew since the run was opened"):
+    with pytest.raises(LuckyError, match=r"f_2\.fits: .*changed after the run was opened"):
         run.read(slice(None))
 
 

@@ -68,7 +68,7 @@ def test_a_cube_is_in_colour_if_its_header_says_so(tmp_path):
     fits.PrimaryHDU(frames[0]).writeto(plain)
     run = open_run(plain)
     assert np.array_equal(run.read(slice(None)), frames[0])
-    assert "three planes are taken as three frames" in run_notes(run)[0]
+    assert "three planes are read as three frames" in run_notes(run)[0]
     assert np.array_equal(open_run(plain, "green")[0], frames[0, 1])
     packed = tmp_path / "rgb.fits.fz"
     fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(frames[0], header)]).writeto(packed)
@@ -194,7 +194,7 @@ def test_a_job_takes_run_and_dark_of_one_colour(tmp_path):
 
 def test_wrong_colours_are_told(tmp_path):
     write(tmp_path, star(2))
-    with pytest.raises(LuckyError, match="they are no mosaic"):
+    with pytest.raises(LuckyError, match="are not a mosaic"):
         open_run(tmp_path, "superpixel")
     with pytest.raises(LuckyError, match="colour is 'pink'; it must be one of luminance, red"):
         open_run(tmp_path, "pink")

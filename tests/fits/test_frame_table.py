@@ -105,7 +105,7 @@ def test_times_and_exposures_come_back(tmp_path, through):
 
 @pytest.mark.parametrize(
     ("cell", "told"),
-    [("27.11.2026", "27.11.2026"), ("2026-11-27", "no date with a time"), ("0", "over 0")],
+    [("27.11.2026", "27.11.2026"), ("2026-11-27", "not a date with a time"), ("0", "over 0")],
 )
 def test_a_time_that_is_none_is_told(tmp_path, cell, told):
     column = "exposure" if cell == "0" else "time"
@@ -260,8 +260,8 @@ def test_errors_are_the_last_columns():
     ("column", "value", "says"),
     [
         ("frame", "3", "frame 3 is in it twice"),
-        ("frame", "9" * 30, "is no number that a frame can have"),
-        ("frame", "-1", "is no number that a frame can have"),
+        ("frame", "9" * 30, "is not a frame number"),
+        ("frame", "-1", "is not a frame number"),
         ("selected", "2", "selected is '2', and must be 0 or 1"),
         ("selected", "yes", "selected is 'yes'"),
         ("selected", "", "selected is ''"),

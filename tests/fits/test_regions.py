@@ -58,10 +58,10 @@ def test_regions_of_ds9_are_read(tmp_path):
     [
         ("", "no box and no circle"),
         ('fk5\nbox(83.6,22.0,3",3",0)', "its coordinates are fk5"),
-        ("image\nbox(10,20,5,5,30)", "cannot be turned by 30 degrees"),
-        ("image\nbox(a,b,5,5)", "is no region of DS9"),
-        ("box(3,4)", "is no region of DS9"),
-        ("circle(3,4,1e999)", "is no region of DS9"),
+        ("image\nbox(10,20,5,5,30)", "cannot be rotated by 30 degrees"),
+        ("image\nbox(a,b,5,5)", "is not a DS9 region"),
+        ("box(3,4)", "is not a DS9 region"),
+        ("circle(3,4,1e999)", "is not a DS9 region"),
     ],
 )
 def test_what_holds_no_window_is_told(text, told, tmp_path):

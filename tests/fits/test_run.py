@@ -317,10 +317,10 @@ def test_frames_of_two_shapes_half_and_half_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (lambda p: p, "no file of frames in this folder (it is empty)"),
+        (lambda p: p, "no frames in this folder (it is empty)"),
         (
             lambda p: (p / "a.txt").write_text("x") and p,
-            "no file of frames in this folder (there are 1 .txt)",
+            "no frames in this folder (there are 1 .txt)",
         ),
         (lambda p: p / "nothing_here", "there is no such file or folder"),
         (lambda p: [p / "a1.fits", p / "a2.fits"], "a1.fits: there is no such file"),

@@ -83,5 +83,5 @@ def test_three_numbers_are_centre_and_side():
     "given", [(1, 2), (0, 0, 40, 40), (1.5, 2, 8), "140,392,128", 5, None, ("a", "b", "c")]
 )
 def test_what_is_no_window_is_refused_in_a_sentence(given):
-    with pytest.raises(LuckyError, match=r"is no window\. Give \(y, x, size\), three whole"):
+    with pytest.raises(LuckyError, match=r"is not a window\. Give \(y, x, size\), three whole"):
         as_window(given)

@@ -56,5 +56,5 @@ def test_a_telescope_has_a_diffraction_limited_psf():
     assert as_diffraction(telescope) == telescope.diffraction
     assert as_diffraction(telescope.diffraction) is not None
     assert as_diffraction(None) is None
-    with pytest.raises(LuckyError, match=r"7 is no telescope\. Give a Telescope, a Diffraction"):
+    with pytest.raises(LuckyError, match=r"7 is not a telescope\. Give a Telescope, a Diffraction"):
         as_diffraction(7)

@@ -60,7 +60,7 @@ def test_what_differs_is_told(made, tmp_path):
     text = saved.read_text().replace("flat.fits", "gone.fits")
     saved.write_text(text)
     notes = stacked(folder, saved).notes
-    assert any(note.endswith("gone.fits, which is not there: give --flat.") for note in notes)
+    assert any(note.endswith("gone.fits, which is missing: give --flat.") for note in notes)
     cube = str(folder / "cube.fits")
     clean = process(Recipe(cube, RemoveOutliers(), Select(keep=4), focus=FOCUS))
     saved.write_text(table_to_csv(clean.table, with_history=True))

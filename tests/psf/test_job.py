@@ -187,7 +187,7 @@ def test_one_name_has_one_unit(data, tmp_path, capsys):
     image = data / "out" / "focus.fits"
     given = ["figures", image, "--psf", "7,0.3", "-o", tmp_path / "a"]
     assert run_cli(*given, "--pixel-size", 5.3) == 2  # the telescope's
-    assert "of --psf says what the telescope would" in capsys.readouterr().err
+    assert "--psf gives the sampling already" in capsys.readouterr().err
     given = ["figures", image, "--diameter", 450, "-o", tmp_path / "a"]
     assert run_cli(*given) == 2
     assert "in mm, give 0.45 m" in capsys.readouterr().err
@@ -290,7 +290,7 @@ def test_a_telescope_is_saved_listed_used_and_removed(data, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (["--psf", "7", "--wavelength", 500], "of --psf says what the telescope would"),
+        (["--psf", "7", "--wavelength", 500], "--psf gives the sampling already"),
         (["--focal-ratio", 10, "--focal-length", 3], "each follows from the other"),
         (["--psf", "7", "--ring", "50"], "ring is [50]; it must be a list of numbers, 2 in all"),
         (["--psf", "7", "--ring", "50,40"], "from 50 to 40"),

@@ -12,9 +12,9 @@ from napari_lucky.sources.kinds import load_sources
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("run.avi", "a video, which is not read: convert it to SER"),
+        ("run.avi", "a video, which cannot be read: convert it to SER"),
         ("RUN.MP4", "a video"),
-        ("IMG_1.CR2", "a camera's raw file, which is not read: convert it to FITS or TIFF"),
+        ("IMG_1.CR2", "a camera's raw file, which cannot be read: convert it to FITS or TIFF"),
         ("a.png", "its pixels have 8 bits or a tone curve"),
         ("a.adv", "export it as FITS or SER"),
         ("a.xisf", "save it as FITS"),

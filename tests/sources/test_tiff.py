@@ -85,7 +85,7 @@ def test_a_hyperstack_has_frames_and_channels(tmp_path, stars):
     run = open_run(two)
     assert np.array_equal(run.read(slice(None)), stars)
     assert run_notes(run) == [
-        "two.tif: it has 2 channels, and the first is read; save the channels apart for the others."
+        "two.tif: it has 2 channels, and the first is read; save the others as separate files."
     ]
 
 

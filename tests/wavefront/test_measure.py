@@ -207,7 +207,7 @@ def test_notes(still):
     notes = task_of(still, choice="ranked", defocus=Window(0, 0, 160, 160)).check(frames.shape)
     assert any("selection" in note for note in notes)
     (note,) = task_of(still, pixel_um=18.8).check(frames.shape)
-    assert "lambda F#/pixel is 1.97" in note
+    assert "The sampling is 1.97 px per lambda/D" in note
     assert "weak" in note
     notes = task_of(still, defocus=Window.centred(80, 200, 144)).check(frames.shape)
     assert any("overlap" in note for note in notes)

@@ -12,7 +12,7 @@ def test_figures_of_frames_are_told():
     wavefront = made()
     told = dict(wavefront_rows(wavefront))
     assert told["rms wavefront error"] == f"{wavefront.rms_nm:.1f} nm"
-    assert told["Strehl ratio it leaves"] == f"{wavefront.strehl:.3f}"
+    assert told["Strehl ratio from static aberrations"] == f"{wavefront.strehl:.3f}"
     assert told["D/r0"] == "3.25 ± 0.12"
     assert told["defocus between the images"] == "-1.5 waves, as given"
     assert told["frames averaged"] == "5; 1 failed, 2 saturated"

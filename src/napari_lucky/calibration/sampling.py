@@ -147,9 +147,7 @@ class Sampling:
         px = self.px
         smoothing = f"Smoothing {self.smooth:g} px for {' and '.join(uses)}"
         if px is None:
-            why = (
-                "by the finest detail that stands out of the noise" if self._visible else "a guess"
-            )
+            why = "from the finest detail above the noise" if self._visible else "a guess"
             return (
                 f"{smoothing}, {why}: the sampling could not be measured in the frames, and the "
                 "header does not give it. If you know it, smooth by a third of lambda/D."

@@ -85,7 +85,10 @@ def clipping_note(level: float, masked: bool) -> str:
         f"The star is clipped: many of its pixels are at {level:g} ADU, the greatest value there."
     )
     if masked:
-        return f"{clipped} They are masked (--saturation {level:g}); give more if they are right."
+        return (
+            f"{clipped} They are masked (--saturation {level:g}); give a higher value if they are "
+            "valid."
+        )
     return (
         f"{clipped} They are not masked: set the saturation to {level:g} ADU in the calibration "
         f"(--saturation {level:g})."

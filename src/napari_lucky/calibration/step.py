@@ -31,7 +31,12 @@ class Calibrate(Step, table="calibrate", place=10):
     )
     combine: Combine = param("mean", "How the frames become one master.")
     clip_sigma: float = param(
-        4.0, "Values further off are left out of a master; 0 for none.", "σ", "clip", step=0.5, ge=0
+        4.0,
+        "Values further from the median are left out of a master; 0 for none.",
+        "σ",
+        "clip",
+        step=0.5,
+        ge=0,
     )
     hot_sigma: float = param(
         8.0, "Pixels that stand out by more are hot.", "σ", "hot over", step=0.5, gt=0
@@ -46,8 +51,8 @@ class Calibrate(Step, table="calibrate", place=10):
     )
     saturation: float | None = param(
         None,
-        "Raw pixels of this and more are masked, such as 4095 for 12 bits; from the header's "
-        "SATURATE, the file's integers or the run itself if not given.",
+        "Raw pixels at or above this value are masked, such as 4095 for 12 bits; by default from "
+        "the header's SATURATE, the file's integers or the run itself.",
         "ADU",
         empty="auto",
         option="--saturation",

@@ -95,7 +95,9 @@ def clean(
     steps = [steps] if isinstance(steps, Step) else list(steps)
     for given in steps:
         if not isinstance(given, Step):
-            raise LuckyError(f"{given!r} is no step; give steps such as RemoveOutliers(sigma=6).")
+            raise LuckyError(
+                f"{given!r} is not a step; give steps such as RemoveOutliers(sigma=6)."
+            )
     windows = [None if one is None else as_window(one) for one in windows]
     scene = Scene(tuple(windows), light, job)
     chain: Any = frames

@@ -245,8 +245,8 @@ class _RelativeLight(LazyImage):
         if known < max(100, size / 100) or min(light.shape) < 4 * radius:
             raise LuckyError(
                 f"An image of {light.shape[0]} x {light.shape[1]} pixels, "
-                f"{known / size:.0%} of them free of stars and not masked, is too little "
-                f"to find dust spots of {radius:g} pixels radius on. Look for smaller ones, or "
+                f"{known / size:.0%} of them free of stars and not masked, is too small to find "
+                f"dust spots of {radius:g} pixels radius on. Look for smaller ones, or "
                 "make the discs around the stars smaller."
             )
         level = median_of(lambda: rows_of(light))
@@ -254,7 +254,7 @@ class _RelativeLight(LazyImage):
         noise = steps / (MAD_OF_SIGMA * np.sqrt(2))
         if not level > noise:
             raise LuckyError(
-                f"There is no light to see the shadows of dust on: the image has a median of "
+                "There is no light to see the shadows of dust on: the image has a median of "
                 f"{level:g} and a noise of {noise:g} a pixel. Give a flat, or the run with its "
                 "background."
             )
@@ -402,7 +402,7 @@ class RemoveDust(CleaningStep, table="dust", place=20, optional=True):
         10.0, "Radius of a shadow; measure the dark disc on the flat.", "px", ge=1, le=10_000
     )
     action: Literal["divide", "mask"] = param(
-        "divide", "Divide by how much light they let through, or mask them."
+        "divide", "Divide by their transmission, or mask them."
     )
     on: str = param(
         "mean",
@@ -414,7 +414,7 @@ class RemoveDust(CleaningStep, table="dust", place=20, optional=True):
     )
     spots: tuple[SpotSpec, ...] = param(
         (),
-        "Shadows that are known, (y, x, radius); then none are looked for.",
+        "Known shadows, (y, x, radius); then dust is not looked for.",
         hand_made=True,
         strict=False,
     )
@@ -446,8 +446,8 @@ class RemoveDust(CleaningStep, table="dust", place=20, optional=True):
     def _note(self, count: int) -> str:
         if count == 0:
             return (
-                f"Dust: no shadow of {self.radius:g} px stands out there. The flat may have "
-                "taken it out already; or try another radius."
+                f"Dust: no shadow of {self.radius:g} px was found. The flat may have removed it "
+                "already; otherwise try another radius."
             )
         done = "divided out" if self.action == "divide" else "masked"
         return f"Dust: {count} shadow{'' if count == 1 else 's'} {done}."

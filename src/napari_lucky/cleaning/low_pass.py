@@ -178,7 +178,7 @@ class LowPassFilter(CleaningStep, table="low-pass", place=60, optional=True):
         le=100,
     )
     sampling: float | None = param(
-        None, "Pixels per λ/D on the sensor: λ F#/pixel.", "px", step=0.5, ge=0.1, le=1000
+        None, "Pixels per λ/D on the sensor.", "px", step=0.5, ge=0.1, le=1000
     )
 
     @model_validator(mode="after")

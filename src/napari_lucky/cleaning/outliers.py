@@ -244,7 +244,7 @@ class RemoveOutliers(CleaningStep, table="outliers", place=40, optional=True):
         6.0, "Threshold over the noise around the pixel.", "σ", step=0.5, ge=2, le=1000
     )
     action: Literal["mask", "replace"] = param(
-        "mask", "Mask these pixels, or put the median around them in their place."
+        "mask", "Mask these pixels, or replace them by the median around them."
     )
 
     def apply(self, frames: Any, scene: Scene) -> Applied:
@@ -264,7 +264,7 @@ class RemoveFlicker(CleaningStep, table="flicker", place=41, optional=True):
         6.0, "Threshold over the pixel's usual spread.", "σ", step=0.5, ge=2, le=1000
     )
     action: Literal["mask", "replace"] = param(
-        "mask", "Mask these pixels, or put the median around them in their place."
+        "mask", "Mask these pixels, or replace them by the median around them."
     )
 
     def apply(self, frames: Any, scene: Scene) -> Applied:

@@ -14,7 +14,7 @@ from napari_lucky.errors import DONE, LuckyError, UsageError
 
 FORMATS = {"tiff": ".tif", "tiff16": ".tif", "png": ".png", "regions": ".reg"}
 """Formats, and how their files are called."""
-ABOUT = """Write images for programs that read no FITS, or windows for DS9.
+ABOUT = """Write images for programs that do not read FITS, or windows for DS9.
 
 tiff is of 32 bits, as exact as the FITS file. tiff16 is scaled to 16 bits: level 0 is masked, and \
 the description says how levels become ADU. png is for looking, with the contrast in which napari \
@@ -49,7 +49,7 @@ def run_export(given: argparse.Namespace) -> int:
     from napari_lucky.pipeline.results_folder import write_folder
 
     if given.limits is not None and given.format != "png":
-        raise UsageError("--limits is of --as png.")
+        raise UsageError("--limits is only for --as png.")
     given_paths = [Path(file) for file in given.files]
     sources = [one for path in given_paths for one in _expanded(path, given.format)]
     names = [_stem(source) + FORMATS[given.format] for source in sources]

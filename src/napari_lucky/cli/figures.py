@@ -41,8 +41,8 @@ def add_figures(figures: Any) -> None:
         "--recipe",
         metavar="FILE",
         help="a recipe, as for process: its [telescope] and [psf] are used; without IMAGES the "
-        "frames of its run, calibrated and cleaned. Of the OUT of process, the recipe in it if not "
-        "given",
+        "frames of its run, calibrated and cleaned. For the OUT of process, its own recipe by "
+        "default",
     )
     add_frames(figures)
     add_colour(figures)
@@ -105,7 +105,7 @@ def _asked(given: argparse.Namespace) -> Recipe:
     telescope = [one for one in options_of_steps(given) if table_of(one) == "telescope"]
     if recipe[PsfRequest].sampling is not None and telescope:
         raise UsageError(
-            f"{' and '.join(telescope)}: the sampling of --psf says what the telescope would. "
-            "Leave one of them out; --psf sampling=none leaves it to the telescope."
+            f"{' and '.join(telescope)}: --psf gives the sampling already. Give only one of them; "
+            "--psf sampling=none uses the telescope."
         )
     return recipe

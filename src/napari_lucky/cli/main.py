@@ -160,7 +160,7 @@ def parser() -> Parser:
         "--print-completion",
         choices=SHELLS,
         action=PrintCompletion,
-        help="print what the shell reads to complete commands and options, and end",
+        help="print the script that makes the shell complete commands and options",
     )
     commands = top.add_subparsers(dest="command", required=True)
     for name, text in COMMANDS.items():

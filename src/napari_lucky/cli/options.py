@@ -54,7 +54,7 @@ def add_where(parser: Any) -> None:
         "--where",
         type=from_text(where),
         metavar="KEYWORD=VALUE",
-        help="use only the frames whose headers say so, such as EXPTIME=0.01 or "
+        help="use only the frames whose headers match, such as EXPTIME=0.01 or "
         "EXPTIME=0.01,FILTER=R",
     )
 
@@ -66,8 +66,8 @@ def add_colour(parser: Any) -> None:
         choices=(*CHOICES, OFF),
         metavar="COLOUR",
         help="of frames in colour: luminance (the mean of three planes; the default), red, green "
-        "or blue; superpixel: the mean of each 2 x 2 cell of a mosaic, which is else taken as it "
-        "is; frames: planes are frames",
+        "or blue; superpixel: the mean of each 2 x 2 cell of a mosaic, otherwise used as it is; "
+        "frames: planes are frames",
     )
 
 
@@ -86,7 +86,7 @@ def from_text(convert: Callable[[str], Any]) -> Callable[[str], Any]:
 def folder(text: str) -> Path:
     """Return the folder OUT."""
     if not text.strip():
-        raise argparse.ArgumentTypeError("give a folder; a dot is the one you are in")
+        raise argparse.ArgumentTypeError("give a folder; . is the current one")
     return Path(text)
 
 

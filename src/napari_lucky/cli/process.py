@@ -31,8 +31,9 @@ ABOUT = """Calibrate, register, rank and stack a run, and the defocused star wit
 
 Steps are done in the order below, and each has an option with its parameters: by name \
 (--outliers sigma=5,action=replace) or in order (--outliers 5,replace). Alone (--outliers) it \
-turns an optional step on. What is not given stays as in the recipe, or at its default, which \
-stands after the =. --no-NAME and --NAME off undo what a recipe says: --no-dark, --defocus off."""
+turns an optional step on. Parameters that are not given keep the value of the recipe, or the \
+default shown after the =. --no-NAME and --NAME off undo what a recipe says: \
+--no-dark, --defocus off."""
 
 
 def add_process(process: Any) -> None:
@@ -48,7 +49,7 @@ def add_process(process: Any) -> None:
     add(
         "--each",
         action="store_true",
-        help="each of FRAMES is a run of its own: OUT has a folder of results for each, and a "
+        help="each of FRAMES is a separate run: OUT has a folder of results for each, and a "
         "table of all, nights.csv",
     )
     add(
@@ -111,8 +112,8 @@ def run_process(given: argparse.Namespace) -> int:
     except KeyboardInterrupt as interrupt:
         if checkpoint.kept:
             interrupt.args = (
-                f"no result was written. What was measured is kept in {checkpoint.path}: the same "
-                "command goes on from there.",
+                f"no result was written. The measurements are kept in {checkpoint.path}: the same "
+                "command continues from there.",
             )
         raise
     for note in notes:
@@ -181,7 +182,7 @@ def _run_each(given: argparse.Namespace, recipe: Recipe, telescope: dict[str, fl
         meter.clear()
         interrupt.args = (
             f"{len(nights)} of {len(runs)} runs were done; the same command with --skip-existing "
-            "goes on from there.",
+            "continues from there.",
         )
         raise
     rows = night_rows([*nights_before(given.out, nights), *nights], telescope, told)

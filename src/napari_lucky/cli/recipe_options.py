@@ -211,7 +211,7 @@ def recipe_of(given: argparse.Namespace, start: Recipe | None = None, *done: str
     recipe = recipe.with_steps(*(make_step(table, {}) for table in done if not recipe.table(table)))
     asked = options_of_steps(given)
     if "--keep" in asked and "--keep-above" in asked:
-        raise UsageError("--keep and --keep-above: each says where the cut is; give one.")
+        raise UsageError("--keep and --keep-above both set the cut; give one.")
     _check_shifts(recipe, asked)
     for table in load_steps():
         recipe = with_options(recipe, table, given, asked)
@@ -245,8 +245,8 @@ def _check_shifts(recipe: Recipe, asked: Sequence[str]) -> None:
     twice += [option for option in (*CHOICE, "--reference") if option in asked]
     if twice:
         raise UsageError(
-            f"{' and '.join(twice)}: --shifts says already which frames, and where. Leave one out, "
-            "or edit the column selected of that table."
+            f"{' and '.join(twice)}: --shifts has this already. Leave one of them out, or edit "
+            "the column selected of that table."
         )
 
 
@@ -274,7 +274,7 @@ def with_options(
         if one.name not in params(model):
             kinds = [kind for kind, other in STEPS[table].items() if one.name in params(other)]
             raise UsageError(
-                f"{option} is of the method {' or '.join(kinds)}: add --{table} {kinds[0]}."
+                f"{option} belongs to the method {' or '.join(kinds)}: add --{table} {kinds[0]}."
             )
         value = _given(given, option)
         values[one.name] = value if isinstance(value, bool) else plain_value(one, value)

@@ -66,5 +66,5 @@ def tell_telescope(telescope: Any) -> str:
     return (
         f"{telescope.wavelength_nm:g} nm, f/{telescope.focal_ratio:g}, pixel "
         f"{telescope.pixel_um:g} um, diameter {telescope.diameter_m:g} m, obstruction "
-        f"{telescope.obstruction:g}; lambda F#/pixel {telescope.px_per_lambda_over_d:.4g} px"
+        f"{telescope.obstruction:g}; sampling {telescope.px_per_lambda_over_d:.4g} px per lambda/D"
     )

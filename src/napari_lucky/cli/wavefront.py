@@ -62,7 +62,7 @@ def add_wavefront(wavefront: Any) -> None:
         "--stacks",
         nargs=2,
         metavar=("FOCUS", "DEFOCUS"),
-        help="the lesser way, where the frames are gone: from one pair of stacks",
+        help="fit one pair of stacks; less accurate, only if the frames are gone",
     )
     add("--report", action="store_true", help="draw report.png too")
     add("--overwrite", action="store_true", help="replace a wavefront that OUT already holds")

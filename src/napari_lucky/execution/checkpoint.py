@@ -108,7 +108,7 @@ class Checkpoint:
             try:
                 found, passes = _read(path)
             except Exception as error:  # whatever a damaged file may give
-                told = f"{path}: not measurements that can be used ({error}); the file is kept."
+                told = f"{path}: these measurements cannot be used ({error}); the file is kept."
                 self.notes.append(Notice(told, file=path))
                 continue
             if found == self._key():
@@ -133,8 +133,8 @@ class Checkpoint:
         self._passes[self._now] = (done, result)
         if done and not self._found:  # the passes that follow had not begun
             told = (
-                f"Went on from frame {done} of {blocks[-1].stop} ({name}): what an interrupted "
-                f"job had measured stood in {self.path}."
+                f"Continued from frame {done} of {blocks[-1].stop} ({name}): the measurements of "
+                f"an interrupted job were in {self.path}."
             )
             self.notes.append(info(told, self.path))
         return done, result

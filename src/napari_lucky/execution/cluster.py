@@ -62,7 +62,8 @@ def cluster_executor(address: str, patience: float = PATIENCE) -> Iterator[Clust
     """
     if not ADDRESS.fullmatch(address):
         raise UsageError(
-            f"{address!r} is no address of a scheduler; give one such as tcp://192.168.0.1:8786, "
+            f"{address!r} is not the address of a scheduler; give one such as "
+            "tcp://192.168.0.1:8786, "
             "which `dask scheduler` prints when it starts."
         )
     try:
@@ -87,8 +88,8 @@ def cluster_executor(address: str, patience: float = PATIENCE) -> Iterator[Clust
             yield ClusterExecutor(client)
         except KilledWorker as error:
             raise LuckyError(
-                f"{address}: worker after worker died over the same frames, as they do for lack of "
-                "memory; look at the workers' logs."
+                f"{address}: several workers died on the same frames, probably for lack of "
+                "memory; look at their logs."
             ) from error
         except CancelledError as error:
             raise LuckyError(

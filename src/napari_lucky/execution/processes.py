@@ -81,7 +81,7 @@ class Copy:
             good, answer = pickle.loads(_receive(self.answers))
         except (EOFError, OSError) as error:
             raise LuckyError(
-                "A process of this job was killed, as the system does for lack of memory."
+                "A process of this job was killed, probably for lack of memory."
             ) from error
         if not good:
             raise answer

@@ -74,7 +74,7 @@ def check_unchanged(file: FileIO, expected: Stamp | None) -> None:
     if now.size != expected.size:
         changed = f"it has {now.size} bytes, and had {expected.size} when the run was opened"
     else:
-        changed = "it was written anew since the run was opened"
+        changed = "it was changed after the run was opened"
     raise OSError(f"{changed}; open the run again")
 
 

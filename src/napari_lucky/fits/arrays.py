@@ -156,7 +156,7 @@ def _stacked(images: Sequence[Any], what: str) -> Any:
     except ValueError as error:
         if isinstance(error, LuckyError):
             raise
-        raise LuckyError(f"Not all {what} have one shape; give images of one shape.") from error
+        raise LuckyError(f"The {what} have different shapes; give images of one shape.") from error
 
 
 def _array_of(given: Any, what: str) -> Any:

@@ -41,7 +41,7 @@ class Axis:
         """Say which of its places is read, and how to choose another."""
         names = ", ".join(self.places[:8]) + (" …" if len(self.places) > 8 else "")
         return (
-            f"The image has a fourth axis, {self.name}, of {len(self.places)} places ({names}); "
+            f"The image has a fourth axis, {self.name}, of {len(self.places)} positions ({names}); "
             f'{self.places[self.chosen]} is read. Choose with --where "{self.name}='
             f'{self.places[(self.chosen + 1) % len(self.places)]}".'
         )

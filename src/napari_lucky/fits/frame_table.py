@@ -256,7 +256,7 @@ def _check_numbers(frames: Iterable[int]) -> None:
     seen: set[int] = set()
     for frame in frames:
         if not 0 <= frame <= MOST_FRAME:
-            raise ValueError(f"{frame} is no number that a frame can have")
+            raise ValueError(f"{frame} is not a frame number")
         if frame in seen:
             raise ValueError(f"frame {frame} is in it twice")
         seen.add(frame)

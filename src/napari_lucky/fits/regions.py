@@ -118,8 +118,8 @@ def _window(path: Path, shape: str, numbers: str) -> Window:
         else:
             width, height = sizes[:2]
             if len(sizes) > 2 and sizes[2] % 90:
-                raise LuckyError(f"{path}: a window cannot be turned by {sizes[2]:g} degrees.")
+                raise LuckyError(f"{path}: a window cannot be rotated by {sizes[2]:g} degrees.")
         width, height = max(round(width), 1), max(round(height), 1)
         return Window(round(y - (height + 1) / 2), round(x - (width + 1) / 2), height, width)
     except (ValueError, IndexError, OverflowError) as error:
-        raise LuckyError(f"{path}: {shape}({numbers}) is no region of DS9 ({error}).") from error
+        raise LuckyError(f"{path}: {shape}({numbers}) is not a DS9 region ({error}).") from error

@@ -332,15 +332,15 @@ def _open_folder(folder: Path, conditions: tuple[Condition, ...], kind: Kind) ->
     ]
     if not named and (inside_them := _runs_told(folder, folders)):
         raise LuckyError(
-            f"{folder}: no file of frames in this folder, but in folders in it: {inside_them}. "
+            f"{folder}: no frames in this folder, but in folders in it: {inside_them}. "
             "Give one of them."
         )
     if not named:
         for name in sorted(names):
             if note := foreign_note(name):
-                raise LuckyError(f"{folder}: no file of frames in this folder. {name}: {note}")
+                raise LuckyError(f"{folder}: no frames in this folder. {name}: {note}")
         found = f"there are {names_told(names)}" if names else "it is empty"
-        raise LuckyError(f"{folder}: no file of frames in this folder ({found}). {READ}.")
+        raise LuckyError(f"{folder}: no frames in this folder ({found}). {READ}.")
     choice = choose_frames(named, conditions, kind)
     if not choice.images:
         raise LuckyError(_tell(choice.odd))

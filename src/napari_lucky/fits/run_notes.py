@@ -68,8 +68,9 @@ def _header_notes(first: SourceImage) -> list[str]:
     bits, zero = values.get("BITPIX"), values.get("BZERO")
     if isinstance(bits, float) and bits < 0 and zero in (32768.0, 2147483648.0):
         told.append(
-            f"The pixels are floating point, and BZERO = {zero:g} is added to them, as FITS has "
-            "it: the contrast may be nearly gone. It may be left over from unsigned integers; if "
+            f"The pixels are floating point, and BZERO = {zero:g} is added to them, as the FITS "
+            "standard says: the contrast may be nearly gone. It may be left over from unsigned "
+            "integers; if "
             "so, remove BZERO and BSCALE from the headers."
         )
     return told

@@ -84,7 +84,7 @@ def text_time(text: str) -> Time:
         return found
     there = datetime.fromisoformat(text)
     if there.tzinfo is None:
-        raise ValueError(f"{text!r} is no date with a time")
+        raise ValueError(f"{text!r} is not a date with a time")
     return np.datetime64(there.astimezone(UTC).replace(tzinfo=None), "us")
 
 

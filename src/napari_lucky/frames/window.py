@@ -154,7 +154,7 @@ def as_window(given: WindowLike) -> Window:
         y, x, size = (index(number) for number in given)
     except (TypeError, ValueError):
         raise UsageError(
-            f"{given!r} is no window. Give (y, x, size), three whole numbers: row and column of "
+            f"{given!r} is not a window. Give (y, x, size), three whole numbers: row and column of "
             "its centre and its side in pixels; or Window(y0, x0, height, width)."
         ) from None
     return Window.centred(y, x, size)

@@ -73,7 +73,7 @@ def as_diffraction(given: DiffractionLike | None) -> Diffraction | None:
     if found is None or isinstance(found, Diffraction):
         return found
     raise UsageError(
-        f"{given!r} is no telescope. Give a Telescope, a Diffraction(sampling, obstruction), or "
+        f"{given!r} is not a telescope. Give a Telescope, a Diffraction(sampling, obstruction), or "
         "None where the optics are not known."
     )
 

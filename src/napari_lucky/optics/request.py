@@ -62,7 +62,7 @@ class TelescopeRequest(Request, table="telescope", place=210, optional=True):
     )
     focal_length_m: float | None = param(
         None,
-        "At the camera, instead of the focal ratio; it needs the diameter beside it.",
+        "At the camera, instead of the focal ratio; it needs the diameter too.",
         "m",
         "focal length",
         option="--focal-length",
@@ -71,8 +71,8 @@ class TelescopeRequest(Request, table="telescope", place=210, optional=True):
     )
     obstruction: float | None = param(
         None,
-        "Diameter of the central obstruction over the pupil's; 0 if nothing gives it, which is "
-        "said.",
+        "Diameter of the central obstruction over the pupil's; 0 if nothing gives it, with a "
+        "notice.",
         empty="not known",
         step=0.05,
         option="--obstruction",

@@ -91,7 +91,7 @@ class _Reading:
 
     def _take(self, name: str, value: float, cards: str) -> None:
         if why := impossible({name: value}):
-            self.doubts.append(f"The header's {cards} passed over: {why[0].lower()}{why[1:]}")
+            self.doubts.append(f"The header's {cards} ignored: {why[0].lower()}{why[1:]}")
         else:
             self.values[name] = value
 
@@ -125,7 +125,7 @@ class _Reading:
         both = binned is not None and bare is not None and binning > 1
         if both and math.isclose(binned or 0, bare or 0, rel_tol=1e-3):
             self.doubts.append(
-                f"The header's XPIXSZ and {card} are passed over: both are {bare:g} um, with a "
+                f"The header's XPIXSZ and {card} are ignored: both are {bare:g} um, with a "
                 f"binning of {binning:g}; one should be the pixel after binning."
             )
             return
@@ -135,7 +135,7 @@ class _Reading:
         rows = self._length("YPIXSZ", "um", "um") if binned is not None else None
         if rows is not None and not math.isclose(rows, side, rel_tol=1e-3):
             self.doubts.append(
-                f"The header's XPIXSZ and YPIXSZ are passed over: {side:g} and {rows:g} um; "
+                f"The header's XPIXSZ and YPIXSZ are ignored: {side:g} and {rows:g} um; "
                 "pixels must be square."
             )
             return

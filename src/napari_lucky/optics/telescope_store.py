@@ -89,7 +89,7 @@ def _telescope(name: str, values: Any) -> Telescope:
         isinstance(value, (int, float)) and not isinstance(value, bool) for value in values.values()
     )
     if not numbers or set(values) != set(FIELDS):
-        raise LuckyError(f"[{name}] is no telescope; expected the numbers {', '.join(FIELDS)}.")
+        raise LuckyError(f"[{name}] is not a telescope; expected the numbers {', '.join(FIELDS)}.")
     try:
         return Telescope(**{key: float(value) for key, value in values.items()})
     except LuckyError as error:
@@ -147,12 +147,13 @@ def save_telescope(name: str, telescope: Telescope, *, overwrite: bool = False) 
     """
     if not name.strip() or name != name.strip() or not name.isprintable():
         raise UsageError(
-            f"{name!r} is no name for a telescope: give characters that can be printed, without "
-            "blanks at its ends."
+            f"{name!r} cannot be the name of a telescope: give printable characters, without "
+            "blanks at the ends."
         )
     if len(name) > MOST_CHARACTERS:
         raise UsageError(
-            f"The telescope's name has {len(name)} characters; {MOST_CHARACTERS} are the most."
+            f"The telescope's name has {len(name)} characters; at most {MOST_CHARACTERS} are "
+            "allowed."
         )
     with _file_alone() as path:
         entries = _entries()
@@ -274,7 +275,7 @@ def known_optics(
         values.update(given)
         if focal is not None:
             if values.get("diameter_m", 0) <= 0:
-                raise UsageError("A focal length needs the telescope's diameter beside it.")
+                raise UsageError("A focal length needs the telescope's diameter too.")
             values["focal_ratio"] = focal / values["diameter_m"]
     if missing := [told for name, told in NAMES.items() if name in needed and name not in values]:
         raise UsageError(
@@ -304,6 +305,6 @@ def telescope_notes(header: Any, given: Mapping[str, float | None]) -> tuple[str
     if "obstruction" not in told and given.get("obstruction") is None:
         notes.append(
             "The central obstruction is not known and was taken as 0. Give it, even if it is 0: "
-            "it decides what the diffraction-limited image is."
+            "the diffraction-limited image depends on it."
         )
     return (*notes, *unusual(known_optics(told, given)))

@@ -197,7 +197,7 @@ def frame_notes(
     if (bright := frame[saturated]).size:
         notes.append(
             f"Masked the saturated pixels ({saturation:g} ADU and more) of the star "
-            f"in {_tell(bright)}; the quality found there is not to be trusted."
+            f"in {_tell(bright)}; do not trust their quality."
         )
     return notes
 

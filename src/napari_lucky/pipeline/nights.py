@@ -152,9 +152,9 @@ def check_each(recipe: Recipe) -> None:
     """
     by = recipe[Select]
     if recipe.get(ReadShifts) is not None:
-        raise UsageError("--shifts is of one run; leave it out with --each.")
+        raise UsageError("--shifts belongs to one run; leave it out with --each.")
     if by.add or by.drop:
-        raise UsageError("--add and --drop are of one run's frames; leave them out with --each.")
+        raise UsageError("--add and --drop choose frames of one run; leave them out with --each.")
 
 
 def process_each(

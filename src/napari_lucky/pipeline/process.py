@@ -160,7 +160,7 @@ def _check_number(chain: Chain, found: int, what: str) -> None:
     least = chain.recipe[Accept].min_frames
     if found < least:
         raise LuckyError(
-            f"{chain.run.name}: this run has {found} {what}; {least} at least are asked for "
+            f"{chain.run.name}: this run has {found} {what}; {least} at least are required "
             "(--min-frames)."
         )
 

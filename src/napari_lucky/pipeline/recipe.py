@@ -51,19 +51,18 @@ class Input(Step, table="input", place=0):
     )
     where: str | None = param(
         None,
-        "Only the frames whose headers say so, such as EXPTIME=0.01 or EXPTIME=0.01,FILTER=R.",
+        "Only the frames whose headers match, such as EXPTIME=0.01 or EXPTIME=0.01,FILTER=R.",
         option="--where",
         hand_made=True,
     )
     start: int | None = param(None, "The first frame that is used.", hand_made=True)
     stop: int | None = param(None, "One past the last frame that is used.", hand_made=True)
-    step: int | None = param(None, "From each frame to the next.", hand_made=True, ge=1)
+    step: int | None = param(None, "Step from one frame to the next.", hand_made=True, ge=1)
     colour: Colour | None = param(
         None,
-        "Of frames in colour, what is used: of three planes luminance (their mean) if not given, "
-        "or red, green, blue; of a mosaic, taken as it is if not given, superpixel (the mean of "
-        "each cell of 2 x 2 pixels) or the pixels of one colour in it. frames takes planes as "
-        "frames.",
+        "What is used of frames in colour. Of three planes: luminance (their mean, the default), "
+        "red, green or blue. Of a mosaic, used as it is by default: superpixel (the mean of each "
+        "cell of 2 x 2 pixels), or the pixels of one colour. frames: each plane is a frame.",
         option="--colour",
         hand_made=True,
     )
@@ -107,8 +106,8 @@ class ReadTimes(Step, table="times", place=64, optional=True):
 
     times_file: str = param(
         ...,
-        "A CSV file with a column time (ISO, UTC), and frame or file if not a line a frame; "
-        "exposure (s) may be there too.",
+        "A CSV file with a column time (ISO, UTC), a column frame or file unless there is one "
+        "line a frame, and optionally exposure (s).",
         label="times",
         option="--times",
         path=True,
@@ -130,7 +129,7 @@ class Accept(Step, table="accept", place=190):
     """
 
     min_frames: int = param(
-        1, "With fewer frames that show a star nothing is made.", option="--min-frames", ge=1
+        1, "With fewer frames that show a star, nothing is written.", option="--min-frames", ge=1
     )
     max_lost: LostFraction | LostCount = param(
         0.5,
@@ -204,7 +203,7 @@ class Recipe:
         for step in steps:
             if not isinstance(step, Step):
                 raise UsageError(
-                    f"{step!r} is no step; give steps such as Calibrate(dark='dark.fits')."
+                    f"{step!r} is not a step; give steps such as Calibrate(dark='dark.fits')."
                 )
         own = {step.table: step for step in steps}
         if len(own) < len(steps):
@@ -371,7 +370,7 @@ def read_recipe(path: str | Path) -> Recipe:
     steps = []
     for table, values in tables.items():
         if not isinstance(values, dict):
-            raise UsageError(f"{path}: {table} stands alone; a recipe has only tables.")
+            raise UsageError(f"{path}: {table} is not in a table; a recipe has only tables.")
         if table not in known:
             raise UsageError(f"{path}: a recipe has no table [{table}], only {', '.join(known)}.")
         try:

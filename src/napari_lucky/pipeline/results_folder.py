@@ -93,7 +93,7 @@ def _check_names(
     for name in present:
         if (out / name).is_dir():
             raise UsageError(
-                f"{out / name}: this is a folder, and a result of that name is a file. Move it "
+                f"{out / name}: this is a folder, but a result needs a file of that name. Move it "
                 "away, or choose another folder for the results."
             )
 

@@ -39,7 +39,7 @@ def with_calibration(recipe: Recipe) -> tuple[Recipe, list[str]]:
         return recipe, []
     there = {name: file for name, file in given.items() if _is_there(file)}
     notes = [
-        f"The shifts of {path.name} were found with the {name} {file}, which is not there: give "
+        f"The shifts of {path.name} were found with the {name} {file}, which is missing: give "
         f"--{name}."
         for name, file in given.items()
         if name not in there

@@ -55,7 +55,7 @@ def of_aperture(recipe: PsfRecipe, usual: PsfRecipe | None, sampling: float) -> 
     if radius < FAITHFUL - 1e-6:
         said.append(
             f"the aperture is {radius:.2g} lambda/D, under {FAITHFUL:g}: much of the star's light "
-            "is outside, and the Strehl ratio is too great"
+            "is outside, and the Strehl ratio is too high"
         )
     elif usual is not None and usual.aperture and usual.aperture > (recipe.aperture or 0) + 1e-6:
         why = (
@@ -173,19 +173,20 @@ def of_outliers(
         if distance[most] <= CORE * q:
             return [
                 "the star's core is sharper or flatter than optics make it: a hot pixel, a cosmic "
-                "ray or clipping, or lambda F#/pixel is in truth smaller"
+                "ray or clipping, or the sampling is smaller than given"
             ]
         if height >= HOT_LIGHT * flux:
             return [
-                f"a pixel {distance[most]:.3g} px from the peak stands {height:.4g} ADU over what "
-                f"optics make, {height / flux:.1%} of the flux: a hot pixel or a cosmic ray; mask "
+                f"a pixel {distance[most]:.3g} px from the peak stands {height:.4g} ADU above "
+                f"what optics can make, {height / flux:.1%} of the flux: a hot pixel or a cosmic "
+                "ray; mask "
                 "it"
             ]
     if noise.roughness > UNEVEN:
         return [
             f"the star's top is uneven by {noise.roughness:.1%} of its peak, finer than optics "
             "make it: it was clipped before a flat was divided, there is a hot pixel in it, or "
-            "lambda F#/pixel is in truth smaller; mask saturated pixels with --saturation"
+            "the sampling is smaller than given; mask saturated pixels with --saturation"
         ]
     return []
 

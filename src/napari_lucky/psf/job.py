@@ -173,8 +173,9 @@ def measure_psf_files(
         notify(note)
     if diffraction is not None and diffraction.sampling < 2:
         notify(
-            f"lambda F#/pixel is {diffraction.sampling:.3g}: under 2 the pixels do not tell the "
-            "peak between them, and the Strehl ratio depends on where the star is on its pixel."
+            f"The sampling is {diffraction.sampling:.3g} px per lambda/D: under 2 the pixels do "
+            f"not show the peak between them, and the Strehl ratio depends on where the star is on "
+            "its pixel."
         )
     inputs = tuple(map(str, paths or recipe.input.frames))
     return MeasuredImages(tuple(rows), inputs, diffraction, telescope, request)

@@ -151,7 +151,7 @@ class PsfRequest(PsfRecipe, table="psf", place=230, optional=True):
 
     sampling: float | None = param(
         None,
-        "Pixels per λ/D (λ F#/pixel) of the diffraction-limited PSF, instead of the telescope.",
+        "Sampling of the diffraction-limited PSF, px per λ/D, instead of the telescope.",
         "px",
         hand_made=True,
         ge=1,

@@ -60,7 +60,7 @@ def stacked_frames(
     """
     made = [step.parameters | step.facts for step in history if step.name == "stack"]
     if not made:
-        raise LuckyError("This image is no stack: errors come from the frames of a stack.")
+        raise LuckyError("This image is not a stack: errors come from the frames of a stack.")
     step = made[-1]
     if step["method"] != "mean":
         raise LuckyError(
@@ -101,7 +101,7 @@ def with_errors(
     saved = table_from_csv(folder / "frames.csv")
     if len(saved.frame) != len(chain.chosen) or (saved.frame != chain.chosen).any():
         raise LuckyError(
-            f"{folder}: frames.csv is of other frames than recipe.toml; errors need both as "
+            f"{folder}: frames.csv belongs to other frames than recipe.toml; errors need both as "
             "`napari-lucky process` left them. Give --bootstrap 0 to measure without errors."
         )
     made = []

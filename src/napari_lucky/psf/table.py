@@ -187,7 +187,7 @@ def figure_rows(figures: PsfFigures, arcsec_per_px: float | None = None) -> list
     perfect: list[tuple[str, str]] = []
     if diffraction is not None:
         strehl = f"{told('strehl', '')}, {aperture_note(figures)}"
-        size = f"lambda F#/pixel {diffraction.sampling:.4g} px"
+        size = f"sampling {diffraction.sampling:.4g} px per lambda/D"
         hidden = f"obstruction {diffraction.obstruction:.3g}"
         perfect = [("diffraction-limited", f"{size}, {hidden}, {pixel}")]
     return [

@@ -124,13 +124,14 @@ def check_metric(name: str, diffraction: Diffraction | None = None) -> None:
     """Raise a `LuckyError` unless there is such a metric, and it has what it needs."""
     if name not in METRICS:
         raise UsageError(
-            f"Frames are ranked by {', '.join(METRICS)}; not by {name!r}. A metric of your own "
-            "must be registered before."
+            f"Frames are ranked by {', '.join(METRICS)}; not by {name!r}. Register your own "
+            "metric first."
         )
     if METRICS[name].needs_diffraction and diffraction is None:
         raise UsageError(
-            f"Ranking by {name} needs the diffraction-limited PSF: give lambda F#/pixel in pixels, "
-            "and the central obstruction if there is one (--rank NAME,sampling=7,obstruction=0.3)."
+            f"Ranking by {name} needs the diffraction-limited PSF: give the sampling in px per "
+            f"lambda/D, and the central obstruction if there is one (--rank "
+            "NAME,sampling=7,obstruction=0.3)."
         )
 
 

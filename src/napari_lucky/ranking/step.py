@@ -29,7 +29,7 @@ class Rank(Step, table="rank", place=80):
     """
 
     metric: str = param(
-        DEFAULT_METRIC, "What makes a frame a good one.", choices=lambda: list(METRICS)
+        DEFAULT_METRIC, "How the quality of a frame is measured.", choices=lambda: list(METRICS)
     )
     smooth: float | None = param(
         None,
@@ -45,14 +45,14 @@ class Rank(Step, table="rank", place=80):
     )
     sampling: float | None = param(
         None,
-        "Pixels per λ/D (λ F#/pixel), for metrics that compare with the diffraction-limited PSF.",
+        "Pixels per λ/D, for metrics that compare with the diffraction-limited PSF.",
         "px",
         step=0.5,
         ge=1,
         le=MAX_SAMPLING,
     )
     obstruction: float = param(
-        0.0, "Diameter of the central obstruction over the pupil's.", step=0.05, ge=0, lt=1
+        0.0, "Diameter of the central obstruction over the pupil's (0–1).", step=0.05, ge=0, lt=1
     )
 
     @model_validator(mode="after")

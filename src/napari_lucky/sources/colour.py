@@ -238,7 +238,7 @@ def coloured(
     if planes:
         if colour == "superpixel":
             raise LuckyError(
-                f"{first.path}: the frames have three planes, they are no mosaic: give the colour "
+                f"{first.path}: the frames have three planes and are not a mosaic: give the colour "
                 "luminance, red, green or blue."
             )
         return [OfPlanes(image, colour or "luminance") for image in images], colour or "luminance"
@@ -291,12 +291,12 @@ def colour_notes(images: Sequence[Any], colour: str) -> list[str]:
         ]
     if is_mosaic(first.colours):
         return [
-            f"{name}: a mosaic ({first.colours}), not debayered: it is taken as it is. The colour "
+            f"{name}: a mosaic ({first.colours}), not debayered: it is used as it is. The colour "
             "superpixel makes one pixel of each cell of 2 x 2."
         ]
     if len(images) == 1 and first.layout.shape[0] == 3 and colour != "frames":
         return [
-            f"{name}: three planes are taken as three frames. If they are colours, give the "
+            f"{name}: three planes are read as three frames. If they are colours, give the "
             "colour luminance, red, green or blue."
         ]
     return []

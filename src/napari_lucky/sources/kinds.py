@@ -73,7 +73,9 @@ def source_of(name: str) -> Callable[[Path], Sequence[SourceImage]] | None:
 def foreign_note(name: str) -> str | None:
     """Return what to do with a file that other programs open, by its name; None of any other."""
     found = FOREIGN.get(Path(name).suffix.lower())
-    return None if found is None else f"this is {found[0]}, which is not read: {found[1]}. {READ}."
+    if found is None:
+        return None
+    return f"this is {found[0]}, which cannot be read: {found[1]}. {READ}."
 
 
 def names_told(names: Iterable[str]) -> str:

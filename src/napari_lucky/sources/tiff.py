@@ -240,13 +240,13 @@ def _frames(path: Path, stamp: Stamp, tiff: Any) -> TiffFrames:
     if len(first.shape) < 2 or page.imagedepth != 1:
         raise LuckyError(f"{path}: it holds volumes, axes {first.axes}; expected frames.")
     if prod(page.shape) * np.dtype(first.dtype).itemsize > MOST_PACKED * stamp.size:
-        raise EOFError(f"its tags speak of {ny} x {nx} pixels, and it has {stamp.size} bytes")
+        raise EOFError(f"its tags say {ny} x {nx} pixels, but it has {stamp.size} bytes")
     apart = samples > 1 and page.planarconfig == 2
     used = (0, 1, 2) if samples >= 3 else (0,)
     channels = _channels(first, tiff)
     count = sum(prod(series.shape) // (ny * nx * samples) for series in chosen)
     if count > stamp.size:
-        raise EOFError(f"its tags speak of {count} frames, and it has {stamp.size} bytes")
+        raise EOFError(f"its tags say {count} frames, but it has {stamp.size} bytes")
     numbers = np.arange(count)
     if channels > 1:
         numbers = numbers.reshape(_leading(first) * len(chosen))
@@ -254,8 +254,8 @@ def _frames(path: Path, stamp: Stamp, tiff: Any) -> TiffFrames:
         if channels != 3:
             numbers = numbers[..., 0]
             notes.append(
-                f"{path.name}: it has {channels} channels, and the first is read; save the "
-                "channels apart for the others."
+                f"{path.name}: it has {channels} channels, and the first is read; save the others "
+                "as separate files."
             )
         numbers = numbers.ravel()
     order = "<" if tiff.byteorder == "<" else ">"
@@ -268,7 +268,7 @@ def _frames(path: Path, stamp: Stamp, tiff: Any) -> TiffFrames:
     else:
         found = [int(p.index) for series in chosen for p in series.pages]
         if len(found) != len(numbers) and channels in (0, 1, 3):
-            raise LuckyError(f"{path}: its pages and its frames do not agree in number.")
+            raise LuckyError(f"{path}: its numbers of pages and of frames differ.")
         packed = tuple(found[k] for k in numbers)
         pixels = PackedPages(path, stamp, packed, (ny, nx), **how)
         _check_packing(pixels, page)
@@ -331,7 +331,8 @@ def _check_packing(pixels: PackedPages, page: Any) -> None:
             raise
         name = getattr(page.compression, "name", page.compression)
         raise LuckyError(
-            f"{pixels.path}: its pixels are packed ({name}, {page.bitspersample} bits). Install "
+            f"{pixels.path}: its pixels are compressed ({name}, {page.bitspersample} bits). "
+            "Install "
             "the package imagecodecs to read them, or save the file without compression."
         ) from error
     finally:

@@ -35,7 +35,7 @@ class StackWeighted(StackFrames, kind="weighted"):
     """The mean, weighted with the quality to a power; see `quality_weights`."""
 
     power: float = param(
-        1.0, "A greater one sharpens, at the price of noise.", step=0.5, gt=0, le=10
+        1.0, "A greater power sharpens more, but adds noise.", step=0.5, gt=0, le=10
     )
 
     def stack(self, given: ToStack) -> Stack:
@@ -56,7 +56,7 @@ def stack_method(method: Method, subpixel: bool | None = None) -> StackFrames:
     step = parse_option("stack", method) if isinstance(method, str) else method
     if not isinstance(step, StackFrames):
         raise UsageError(
-            f"{method!r} is no way to stack; give a text such as 'mean', or a step such as "
+            f"{method!r} is not a way to stack; give a text such as 'mean', or a step such as "
             "StackDrizzle(scale=2.0)."
         )
     return step if subpixel is None else step.changed(subpixel=subpixel)

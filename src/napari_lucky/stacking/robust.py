@@ -259,7 +259,9 @@ class StackMedian(StackFrames, kind="median"):
 class StackClipped(StackFrames, kind="clipped"):
     """The mean of the values within sigma of the median; not where the star itself varies."""
 
-    sigma: float = param(CLIP, "Values further off are left out.", "σ", step=0.5, ge=2, le=1000)
+    sigma: float = param(
+        CLIP, "Values further from the median are left out.", "σ", step=0.5, ge=2, le=1000
+    )
 
     def stack(self, given: ToStack) -> Stack:
         """Return the clipped mean; see `stack_clipped`."""

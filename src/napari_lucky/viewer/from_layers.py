@@ -64,8 +64,8 @@ def run_in_colour(layer: Any, colour: str) -> Run:
     frames = frames_of(layer)
     if not isinstance(frames, Run):
         raise LuckyError(
-            f"The layer “{layer.name}” is no run as it was opened: of which colour its pixels are "
-            "cannot be changed any more. Leave the colour out."
+            f"The layer “{layer.name}” is not a run as it was opened, so its colour cannot be "
+            "changed any more. Leave the colour out."
         )
     return frames.in_colour(colour)
 
@@ -141,8 +141,8 @@ def chain_history(layer: Any, shifts: Any) -> History:
     if registered and run != registered:
         raise LuckyError(
             f"The shifts “{shifts.name}” are of {_origin(registered)}, the layer “{layer.name}” "
-            f"is of {_origin(run)}. Choose shifts and frames that belong together, or "
-            "register anew."
+            f"is of {_origin(run)}. Choose shifts and frames that belong together, or register "
+            "again."
         )
     steps = [step for step in of_shifts if step.name in ("register", "read shifts", "rank")]
     if selected := [step for step in of_shifts if step.name == "select"]:
@@ -256,7 +256,7 @@ def table_of(
     """
     if any(name not in features for name in ("frame", "dy", "dx")):
         raise LuckyError(
-            "This vectors layer is no registration: it has no features frame, dy, dx. "
+            "This vectors layer is not a registration: it has no features frame, dy, dx. "
             "Choose one that the dock 2 Register made."
         )
     frame = np.asarray(features["frame"], np.intp)

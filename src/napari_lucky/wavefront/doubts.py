@@ -66,7 +66,7 @@ def doubts(
     error, expected = float(errors.max()), expected_error(d_over_r0, last_noll)
     if error > max(REFUSED * expected, REFUSED_OVER):
         raise LuckyError(
-            f"These are not the images of a star with these figures: the model is wrong by "
+            "These are not the images of a star with these figures: the model is wrong by "
             f"{error:.0%} of the light, where turbulence of D/r0 = {d_over_r0:.1f} explains "
             f"{expected:.0%}. A wavefront needs a single point of light, not a double star or an "
             "extended object; otherwise check wavelength, focal ratio, pixel, obstruction and "
@@ -74,7 +74,7 @@ def doubts(
         )
     if chi2 < LEAST_CHI2:
         raise LuckyError(
-            f"chi² is {chi2:.2g}, far under 1: the noise that was taken is too large, or the "
+            f"chi² is {chi2:.2g}, far under 1: the noise assumed is too large, or the "
             "windows hold an extended object instead of a star. Check the gain and the read noise, "
             "and that there is nothing but the star in the windows."
         )

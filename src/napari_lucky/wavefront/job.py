@@ -34,13 +34,13 @@ from napari_lucky.wavefront.result import Wavefront
 from napari_lucky.wavefront.task import WavefrontParameters, defocus_waves
 
 LESSER = (
-    "From a pair of stacks this is the lesser way: turbulence that the blur does not take up is in "
-    "the coefficients, and the errors are those of noise alone. Measure the frames if they are "
-    "still there."
+    "A pair of stacks is less accurate than its frames: turbulence that the blur does not "
+    "describe goes into the coefficients, and the errors are those of noise alone. Measure the "
+    "frames if you still have them."
 )
 UNFIT = 3.0
 """Over this chi2 the model of a blurred wavefront does not make the stacks."""
-NO_MEAN = "stacked by {}: no mean of its frames, so that no wavefront makes this image."
+NO_MEAN = "stacked by {}: this is not the mean of its frames, so no wavefront makes this image."
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,7 +250,7 @@ def tell_fit(wavefront: StackWavefront) -> tuple[str, ...]:
         return ()
     return (
         f"The fit failed: chi² is {wavefront.chi2:.3g}, over {UNFIT:g}: no blurred wavefront "
-        "makes these stacks. Do not use this one; measure the frames, or stack more of them.",
+        "matches these stacks. Do not use this one; measure the frames, or stack more of them.",
     )
 
 
@@ -259,8 +259,8 @@ def _stack_in(path: Path) -> tuple[NDArray[np.float32], Any, History]:
     run = open_run([path])
     if run.shape[0] != 1:
         raise UsageError(
-            f"{path}: this is no stack but {run.shape[0]} frames; leave --stacks out to measure "
-            "them."
+            f"{path}: this is a run of {run.shape[0]} frames, not a stack; leave --stacks out to "
+            "measure it."
         )
     history = header_history(run)
     if stack_scale(history) != 1:

@@ -90,7 +90,7 @@ def measure_wavefront(
     if good.sum() < 20:
         notes.append(
             f"Only {int(good.sum())} frames are averaged: turbulence is not averaged out, and the "
-            "standard errors are themselves unsure."
+            "standard errors are themselves uncertain."
         )
     d_over_r0 = static.strength**0.6
     notes += doubts(fits, good, d_over_r0, task.last_fitted, figures)

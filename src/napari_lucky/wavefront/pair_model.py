@@ -165,8 +165,9 @@ def bins_for(sampling: float) -> int:
     """
     if sampling < COARSEST:
         raise LuckyError(
-            f"lambda F#/pixel is {sampling:.2f}: the sensor has fewer than {COARSEST:g} pixels "
-            "across lambda/D, too few for the finest speckles (Nyquist's limit is 2). Check the "
+            f"The sampling is {sampling:.2f} px per lambda/D: the sensor has fewer than "
+            f"{COARSEST:g} pixels across lambda/D, too few for the finest speckles (Nyquist's "
+            f"limit is 2). Check the "
             "wavelength, the focal ratio and the pixel; a wavefront needs a slower beam."
         )
     return max(1, int(sampling * FINEST))

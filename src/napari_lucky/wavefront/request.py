@@ -40,12 +40,12 @@ class WavefrontRequest(Request, table="wavefront", place=240, optional=True):
     )
     fit_defocus: bool = param(
         False,
-        "Fit the defocus too, one for all frames, from within some 10 % of what is given.",
+        "Fit the defocus too, one for all frames, from a value that is right to some 10 %.",
         option="--fit-defocus",
     )
     modes: int = param(
         36,
-        "The last Zernike that is reported, by Noll's index; 66 at least are fitted.",
+        "Report Zernike terms 4 to this one (Noll); at least 66 are fitted.",
         label="last Zernike",
         option="--modes",
         ge=4,
@@ -53,7 +53,7 @@ class WavefrontRequest(Request, table="wavefront", place=240, optional=True):
     )
     choice: Literal["random", "all", "ranked"] = param(
         "random",
-        "Which frames: so many at random, all, or the best ranked, which biases the answer.",
+        "Which frames: a number at random, all, or the best ranked, which biases the result.",
         label="frames",
         option="--choose",
     )
@@ -64,10 +64,12 @@ class WavefrontRequest(Request, table="wavefront", place=240, optional=True):
         option="--count",
         ge=1,
     )
-    seed: int = param(0, "Of the choice and of the starts of the fits.", option="--seed", ge=0)
+    seed: int = param(
+        0, "Of the random choice and of the starts of the fits.", option="--seed", ge=0
+    )
     gain: float | None = param(
         None,
-        "Of the camera; from the header (EGAIN), or else measured in the frames, if not given.",
+        "Of the camera; by default from the header (EGAIN), otherwise measured in the frames.",
         "e-/ADU",
         empty="auto",
         step=0.1,
@@ -76,7 +78,7 @@ class WavefrontRequest(Request, table="wavefront", place=240, optional=True):
     )
     read_noise_e: float | None = param(
         None,
-        "Of the camera; from the header (RDNOISE), or else measured in the frames, if not given.",
+        "Of the camera; by default from the header (RDNOISE), otherwise measured in the frames.",
         "e-",
         "read noise",
         empty="auto",

@@ -19,7 +19,7 @@ def wavefront_rows(measured: Measured) -> list[tuple[str, str]]:
     """Return names and values of what a wavefront comes to."""
     lines = [
         ("rms wavefront error", f"{measured.rms_nm:.1f} nm"),
-        ("Strehl ratio it leaves", f"{measured.strehl:.3f}"),
+        ("Strehl ratio from static aberrations", f"{measured.strehl:.3f}"),
     ]
     if isinstance(measured, StackWavefront):
         return [

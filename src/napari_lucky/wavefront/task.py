@@ -94,8 +94,8 @@ class WavefrontParameters(WavefrontRequest):
         notes = []
         if self.sampling < COARSE:
             notes.append(
-                f"lambda F#/pixel is {self.sampling:.2f}, under {COARSE:g} pixels across lambda/D: "
-                "the sensor does not see the finest speckles, and the answer is weak."
+                f"The sampling is {self.sampling:.2f} px per lambda/D, under {COARSE:g}: the "
+                f"sensor does not resolve the finest speckles, and the result is weak."
             )
         radius = 4 * abs(self.defocus_waves) * self.sampling  # of the donut, in px
         side = min(self.defocus.shape)
