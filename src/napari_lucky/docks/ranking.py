@@ -57,6 +57,7 @@ from napari_lucky.viewer.from_layers import (
     chain_history,
     frames_of,
     history_of,
+    recipe_of,
     recorded_windows_of,
     table_of,
     windows_of,
@@ -116,6 +117,8 @@ class RankingDock(Dock):
         for editor in self.cut.form.editors:
             editor.changed.connect(self._cut_changed)
         self._name_metrics()
+        self.registration.changed.connect(self.restore)
+        self.restore()
 
     def _add_hand(self) -> None:
         """Add what changes the kept frames by hand: graph, buttons, table."""
@@ -193,14 +196,9 @@ class RankingDock(Dock):
             numbers = frame_numbers(np.arange(len(quality)), history)
             by_hand = self._by_hand if self._in_place else self._wanted
             self._wanted = ManualSelection()
-            self._forget()
             done_by = by.changed(smooth=float(used))
-            self._ranked = Ranked(layer, shifts, focus, quality, done_by, history, numbers)
-            self.curve_button.enabled = True
-            shifts.events.features.connect(self._features_changed)
             none = np.zeros(len(quality), bool)
-            self.graph.show_quality(quality, 1, none, none, numbers)
-            self.table.frames.show(files_of(frames), quality, none, numbers)
+            self._show(Ranked(layer, shifts, focus, quality, done_by, history, numbers))
             yield
             self._choose(by_hand)
             found = np.asarray(np.isfinite(table.shifts).all(axis=1))
@@ -211,6 +209,40 @@ class RankingDock(Dock):
             self.done(f"Ranked {ranked}.", *smoothing, doubts=doubts)
 
         self.start(work, done)
+
+    def _show(self, ranked: Ranked) -> None:
+        """Show a ranking, nothing chosen yet."""
+        self._forget()
+        self._ranked = ranked
+        self.curve_button.enabled = True
+        ranked.shifts.events.features.connect(self._features_changed)
+        quality, numbers = ranked.quality, ranked.numbers
+        none = np.zeros(len(quality), bool)
+        self.graph.show_quality(quality, 1, none, none, numbers)
+        self.table.frames.show(files_of(frames_of(ranked.layer)), quality, none, numbers)
+
+    def restore(self, *_: Any) -> None:
+        """Show the ranking that the chosen shifts hold already, with its cut."""
+        layer, shifts = self.image.value, self.registration.value
+        if self._ranked is not None or layer is None or shifts is None:
+            return
+        try:
+            recipe = recipe_of(shifts)
+            whole = chain_history(layer, shifts)
+            n = frames_of(layer).shape[0]
+            table = table_of(shifts.features, shifts.metadata, n, history_of(layer))
+        except LuckyError:
+            return  # not ranked, or of another run: told when Run is pressed
+        focus = recorded_windows_of(shifts)[0]
+        if focus is None or not np.isfinite(table.quality).any():
+            return
+        by, cut = recipe[Rank], recipe[Select]
+        self.forms["rank"].show(by)
+        self.cut.form.show(cut)
+        history = tuple(step for step in whole if step.name not in ("rank", "select"))
+        numbers = frame_numbers(np.arange(n), history)
+        self._show(Ranked(layer, shifts, focus, table.quality, by, history, numbers))
+        self._change_by_hand(ManualSelection(cut.add, cut.drop))
 
     def _forget(self) -> None:
         """Let go of the last ranking."""
