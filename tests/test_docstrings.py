@@ -2,6 +2,7 @@
 
 import doctest
 import inspect
+import re
 
 import numpy as np
 import pytest
@@ -42,6 +43,13 @@ def test_docstrings_are_numpydoc():
         errors = validate(name)["errors"]
         wrong += [f"{name}: {code} {text}" for code, text in errors if code in checks]
     assert not wrong, "\n".join(wrong)
+
+
+def test_what_is_raised_is_documented():
+    functions = [one for one in map(inspect.unwrap, public().values()) if inspect.isfunction(one)]
+    raising = [one for one in functions if re.search(r"^ +raise \w", inspect.getsource(one), re.M)]
+    assert len(raising) > 20
+    assert [one for one in raising if "Raises\n" not in one.__doc__] == []
 
 
 @pytest.fixture(scope="module")
