@@ -15,7 +15,7 @@ SIDE = 128
 WHOLE = Window(0, 0, SIDE, SIDE)
 READ, GAIN = 6.0, 2.0  # e-, e-/ADU
 FREQUENCY = 2 * np.pi * np.fft.fftfreq(SIDE)
-SHIFTS = np.random.default_rng(7).uniform(-6, 6, (300, 2))
+SHIFTS = np.random.default_rng(7).uniform(-6, 6, (150, 2))
 
 
 def speckles():

@@ -1,5 +1,6 @@
 """Real napari windows, with docks whose buttons are really pressed."""
 
+import gc
 import os
 import sys
 
@@ -9,6 +10,18 @@ from hands import Hand
 
 if sys.platform == "linux" and not os.environ.get("DISPLAY"):
     collect_ignore_glob = ["test_*.py", "real/*"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def imports_apart():
+    """Keep what is imported out of the garbage collections, of which each window has several."""
+    import napari._qt.qt_main_window
+    import napari.viewer  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

@@ -127,7 +127,7 @@ def test_points_and_windows_come_back_with_their_history(viewer, tmp_path, messa
 
 def test_a_run_is_not_saved_over_itself(viewer, tmp_path, messages):
     path = tmp_path / "own.fits"
-    fits.PrimaryHDU(np.arange(600, dtype=np.uint16).reshape(3, 10, 20)).writeto(path)
+    fits.PrimaryHDU(np.arange(800, dtype=np.uint16).reshape(4, 10, 20)).writeto(path)
     before = path.read_bytes()
     viewer.open(str(path), plugin="napari-lucky")
     viewer.layers.selection = set(viewer.layers)
