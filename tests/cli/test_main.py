@@ -2,7 +2,6 @@
 
 import csv
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +21,7 @@ from napari_lucky.registration.step import Register
 from napari_lucky.steps import Output
 from napari_lucky.steps.registry import load_steps
 from systems import on_posix
+from written_files import contents as replayed
 
 METHODS = tuple(load_steps()["register"])
 N = 12
@@ -63,13 +63,6 @@ def same_fits(one, two):
 def contents(folder):
     """Return every file's bytes, hidden ones too."""
     return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-def replayed(folder):
-    """Return every file's bytes, but for the summary (how the job was asked for) and DATE."""
-    written = re.compile(rb"DATE    = '[^']*'")
-    found = {p: written.sub(b"", content) for p, content in contents(folder).items()}
-    return {p: content for p, content in found.items() if p.name != "summary.json"}
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from napari_lucky.execution.job import Cancelled, Job
 from napari_lucky.pipeline.build import INDIFFERENT, build_chain, job_key
 from napari_lucky.steps.declaration import params
 from systems import on_posix
+from written_files import contents
 
 N, FRAMES = 160, 8
 BLOCKS = blocks_of(N, 1 << 14)  # 16 frames a block
@@ -300,10 +301,6 @@ def command(run, out):
     return [str(a) for a in ["process", folder / "run", *masters, *window, "-o", out]]
 
 
-def contents(folder):
-    return {p.name: p.read_bytes() for p in folder.iterdir()}
-
-
 def assert_same(one, other):
     np.testing.assert_array_equal(one.table.shifts, other.table.shifts)
     np.testing.assert_array_equal(one.table.quality, other.table.quality)
@@ -468,7 +465,7 @@ def full(run, tmp_path_factory):
 
 SCRIPT = """
 import os, signal, sys
-from napari_lucky.cli import main as cli
+from napari_lucky.cli import main as cli, terminal
 from napari_lucky.execution import checkpoint
 from napari_lucky.pipeline import results_folder as outputs
 
@@ -482,7 +479,7 @@ def at_ranking(self, done, total, what):
         die()
 
 if sys.argv[1] == "measuring":
-    cli.Meter.__call__ = at_ranking
+    terminal.Meter.__call__ = at_ranking
 else:
     outputs.write_text = die
 cli.main(sys.argv[2:])
@@ -501,7 +498,7 @@ def test_a_killed_job_leaves_no_result_and_goes_on_to_the_same_files(
     assert not out.exists() or not RESULTS & {p.name for p in out.iterdir()}
     assert main(command(run, out)) == 0
     assert "Continued from frame" in capsys.readouterr().err
-    ours = contents(out) if when == "measuring" else {n: (out / n).read_bytes() for n in RESULTS}
+    ours = contents(out) if when == "measuring" else {n: contents(out)[n] for n in RESULTS}
     assert ours == full
     assert not (tmp_path / "out.measured.npz").exists()
 

@@ -1,7 +1,6 @@
 """`napari-lucky demo`: the sample on disk, through the whole chain."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from napari_lucky.execution.job import Job
 from napari_lucky.fits import table_from_csv
 from napari_lucky.pipeline.results_folder import NAMES
 from napari_lucky.viewer.demo import make_demo
+from written_files import contents
 
 
 @pytest.fixture(autouse=True)
@@ -31,12 +31,6 @@ def no_display(monkeypatch):
 def made(tmp_path_factory):
     out = tmp_path_factory.mktemp("demo") / "deep" / "out"
     return out, *make_demo(out)
-
-
-def contents(folder):
-    """Return every file's bytes, but for when a FITS file was written."""
-    found = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-    return {name: re.sub(rb"DATE    = '[^']*'", b"", bytes_) for name, bytes_ in found.items()}
 
 
 @pytest.fixture(scope="module")
