@@ -131,6 +131,24 @@ def test_mosaics_are_taken_as_they_are_or_cell_by_cell(tmp_path, cards, pattern)
     assert np.allclose(open_run(tmp_path, "green").read(slice(None)), np.mean(greens, axis=0))
 
 
+def test_mosaics_that_differ_are_told_and_each_read_by_its_own(tmp_path):
+    frames = star(4)[:, 0]
+    write(tmp_path, frames, {"BAYERPAT": "RGGB"})
+    fits.setval(tmp_path / "frame_003.fits", "BAYERPAT", value="BGGR")
+    red = open_run(tmp_path, "red")
+    assert np.array_equal(red.read([0, 3]), [frames[0, ::2, ::2], frames[3, 1::2, 1::2]])
+    for run in (red, open_run(tmp_path)):
+        assert "differ in their mosaic: RGGB (3 files), BGGR (1 file)." in run_notes(run)[-1]
+
+
+def test_planes_that_are_frames_on_request_are_not_said_again(tmp_path):
+    write(tmp_path, star(1))
+    assert "three planes are read as three frames" in run_notes(open_run(tmp_path))[0]
+    run = open_run(tmp_path, "frames")
+    assert run_notes(run) == []
+    assert run.inputs["colour"] == "frames"
+
+
 def test_headers_that_say_something_else_are_no_colours():
     shape = (1, 10, 10)
     for card in ("BAYERPAT= 'RRRR'", "BAYERPAT= 'XTRANS'", "COLORTYP= 'MONO'", "CTYPE3  = 'RGB'"):

@@ -5,12 +5,15 @@ import pytest
 from napari_lucky.fits.frame_kind import kind_in_header, kind_in_name, kind_of_folder
 
 NAMES = {
-    "dark": "dark DARK dark_30ms my_dark darkframe masterdark dark1 Dark_ASI290MM_10ms L_Dark_300s",
-    "flat": "Flat master_flat flat-2024-01-01 MasterFlat_V FlatWizard_001 skyflat_3 FLAT_Ha_001",
-    "bias": "bias biasframe_2 BIAS_gain0 offset offset_001 MasterOffset",
+    "dark": "dark DARK dark_30ms my_dark darkframe masterdark dark1 Dark_ASI290MM_10ms L_Dark_300s "
+    "vegadark_1 capdark dark_cover_closed_3 dark_test_2",
+    "flat": "Flat master_flat flat-2024-01-01 MasterFlat_V FlatWizard_001 skyflat_3 FLAT_Ha_001 "
+    "dflat_1 tflat0001 domeflats_2 flat_evening_4",
+    "bias": "bias biasframe_2 BIAS_gain0 offset offset_001 MasterOffset zero_003 Zeros",
     "dark flat": "DARKFLAT_001 flat_dark_001 dark_for_flat",
     "light": "Light_Offset=10_001 light_-5C_001 Lights_dark_cloud",
     None: "M15_1 Dark_Doodad_001 DarkDoodad_1 darkness flatiron_building biased deflated offset-5 "
+    "M15_no_dark_1 vega-without-flat nodark_1 zero_crossing_2 "
     "Offset=10 M15_offset-5_001 M31_-10.0C_0001",
 }
 HEADERS = {

@@ -87,7 +87,7 @@ def test_several_conditions_and_any_card_choose(tmp_path):
     [
         ("EXPTIME=5", "no frame has EXPTIME=5: EXPTIME is 0.01 (4 files), 0.1 (3 files)"),
         ("EXPTIME", "'EXPTIME' is not KEYWORD=VALUE"),
-        ("OBSERVER=me", "No header has a card OBSERVER"),
+        ("OBSERVER=me", "no header has a card OBSERVER"),
     ],
 )
 def test_a_choice_that_leaves_nothing_is_told(tmp_path, where, told):
@@ -96,12 +96,34 @@ def test_a_choice_that_leaves_nothing_is_told(tmp_path, where, told):
         open_run(tmp_path, where=where)
 
 
+def test_values_with_a_comma_can_be_chosen(tmp_path):
+    for k in range(6):
+        exposure, name = ("0,01", "M 42, core") if k < 4 else ("0,1", "R=2, V")
+        write(tmp_path, f"a_{k}.fits", EXPTIME=exposure, OBJECT=name)
+    (first, *_) = run_notes(open_run(tmp_path))
+    assert '--where "EXPTIME=0,01"' in first
+    for where in ("EXPTIME=0,01", "OBJECT=M 42, core", "EXPTIME=0,01, OBJECT=M 42, core,NAXIS=2"):
+        run = open_run(tmp_path, where=where)
+        assert run.shape[0] == 4
+        assert run.inputs["where"] == where
+
+
+def test_what_is_left_out_is_told_in_one_sentence(tmp_path):
+    for k in range(4):
+        write(tmp_path, f"a_{k}.fits")
+    (tmp_path / "a_4.fits").write_bytes((tmp_path / "a_3.fits").read_bytes()[:2900])
+    (tmp_path / "a_5.fits").write_bytes(b"")
+    assert [note.partition(": ")[2] for note in run_notes(open_run(tmp_path))] == [
+        "truncated: it has 2900 bytes, but its header asks for 2976.",
+        "this is not a FITS file (it does not begin with SIMPLE).",
+    ]
+
+
 def test_times_that_contradict_the_order_of_names_are_said(tmp_path):
     for k, second in enumerate((1, 2, 5, 3, 4, 6)):
         write(tmp_path, f"a_{k}.fits", DATE_OBS=f"2024-01-01T00:00:0{second}")
     (note,) = run_notes(open_run(tmp_path))
-    assert "1 frame of 6 was taken before" in note
-    assert "first a_3.fits before a_2.fits" in note
+    assert "(DATE-OBS): a_3.fits was taken before a_2.fits. The order" in note
     assert open_run(tmp_path).files == [f"a_{k}.fits" for k in range(6)]
 
 

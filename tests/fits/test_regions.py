@@ -59,9 +59,9 @@ def test_regions_of_ds9_are_read(tmp_path):
         ("", "no box and no circle"),
         ('fk5\nbox(83.6,22.0,3",3",0)', "its coordinates are fk5"),
         ("image\nbox(10,20,5,5,30)", "cannot be rotated by 30 degrees"),
-        ("image\nbox(a,b,5,5)", "is not a DS9 region"),
-        ("box(3,4)", "is not a DS9 region"),
-        ("circle(3,4,1e999)", "is not a DS9 region"),
+        ("image\nbox(a,b,5,5)", r"box\(a,b,5,5\) is not understood; expected box\(x,y,width"),
+        ("box(3,4)", "is not understood"),
+        ("circle(3,4,1e999)", r"expected circle\(x,y,radius\) in pixels"),
     ],
 )
 def test_what_holds_no_window_is_told(text, told, tmp_path):

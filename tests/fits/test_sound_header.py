@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from napari_lucky import open_run
+from napari_lucky import LuckyError, open_run
 from napari_lucky.calibration.calibrate import saturation_level
 from napari_lucky.fits.header_scan import BLOCK
 from napari_lucky.fits.run_notes import run_notes
@@ -20,6 +20,7 @@ REPAIRED = {
     b"ORIGIN  = 'CASA 4.7.0 (r38335)\n'": ("ORIGIN", "CASA 4.7.0 (r38335)"),
     b"OBSERVER= Smith": ("OBSERVER", "Smith"),
     b"OBJECT  = 'M 15": ("OBJECT", "M 15"),
+    b"OBJECT  = 'Barnard''s star": ("OBJECT", "Barnard's star"),
     b"GAIN.SPE=                  1.5 / x": ("GAIN_SPE", 1.5),
     b"P.I.    = 'Latham  '": ("P_I_", "Latham"),
     b"exptime =                  2.5": ("EXPTIME", 2.5),
@@ -109,6 +110,39 @@ def test_all_of_them_together_are_written_by_every_way(tmp_path):
     notes = run_notes(run)
     assert sum("damaged header card" in note for note in notes) == 2
     assert "Repaired" in notes[0]
+
+
+SCALED = {
+    b"BZERO   = 32768,0": 1,
+    b"BZERO   = '32768'": 0,
+    b"BZERO   = 3.2768e4": 1,
+    b"BLANK   = -32768,0": 1,
+}
+
+
+@pytest.mark.parametrize("card", SCALED)
+def test_cards_that_scale_pixels_are_repaired_too(tmp_path, card):
+    stored = write(tmp_path, card, b"BSCALE  = 1,0").read_bytes().split(b"BZERO   ")
+    path = tmp_path / "f_0.fits"  # the sound BZERO of unsigned integers is taken out
+    path.write_bytes(stored[0] + b"COMMENT " + b"BZERO   ".join(stored[1:]))
+    run = open_run(path)
+    below = 0 if card.startswith(b"BZERO") else 32768
+    assert np.array_equal(run.read(slice(None))[0], IMAGE.astype("f8") - below)
+    (note,) = run_notes(run)
+    assert note.startswith(f"Repaired {1 + SCALED[card]} damaged header card")
+
+
+@pytest.mark.parametrize("card", [b"BSCALE  = NaN", b"BZERO   = abc", b"BZERO   ="])
+def test_pixels_without_a_known_scale_are_refused(tmp_path, card):
+    with pytest.raises(
+        LuckyError, match=rf"f_0\.fits: its header is damaged \({card[:6].decode()}"
+    ):
+        open_run(write(tmp_path, card))
+
+
+def test_a_text_is_told_in_quotation_marks(tmp_path):
+    (note,) = run_notes(open_run(write(tmp_path, b"EGAIN   = abc")))
+    assert "EGAIN = abc is read as EGAIN = 'abc'." in note
 
 
 def test_what_another_program_put_into_a_header_is_made_sound_when_it_is_written():

@@ -59,6 +59,13 @@ def test_what_lies_beside_a_run_unused_is_said(run):
     assert sum("is not used" in note for note in used) == 1
 
 
+def test_a_light_given_as_a_dark_is_said(run):
+    for k in range(2):
+        write(run.parent / "lights", f"star_{k}.fits", 100, IMAGETYP="Light Frame")
+    notes = chain_of(run, Calibrate(dark=str(run.parent / "lights"))).notes
+    assert "lights is given as the dark, but its header says that it is a light." in notes
+
+
 def test_where_none_fits_auto_is_said_and_the_job_goes_on(tmp_path):
     for k in range(6):
         write(tmp_path / "alone", f"a_{k}.fits", 100, EXPTIME=0.01)

@@ -19,6 +19,7 @@ def test_all_results_of_a_job_give_its_recipe(tmp_path):
     cube = tmp_path / "cube.fits"
     fits.PrimaryHDU(simulated.frames).writeto(cube)
     windows = {"focus": (60, 144, 64), "defocus": (68, 48, 64)}
+    windows["where"] = "NAXIS1=192"
     given = Recipe(str(cube), Select(keep=4), StackDrizzle(scale=1.5), start=1, stop=11, **windows)
     result = process(given)
     out = tmp_path / "out"

@@ -94,7 +94,10 @@ def test_a_preview_beside_the_frames_is_passed_over(tmp_path, stars):
         file.write(stars[0, ::4, ::4], metadata=None, **GREY)
         for frame in stars:
             file.write(frame, contiguous=False, metadata=None, **GREY)
-    assert np.array_equal(open_run(tmp_path / "a.tif").read(slice(None)), stars)
+    run = open_run(tmp_path / "a.tif")
+    assert np.array_equal(run.read(slice(None)), stars)
+    rows, columns = stars[0, ::4, ::4].shape
+    assert run_notes(run)[0] == f"Left out other images in the TIFF file ({rows} x {columns})."
 
 
 def test_a_folder_of_single_files_is_a_run(tmp_path, stars):

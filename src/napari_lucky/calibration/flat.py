@@ -16,6 +16,8 @@ from napari_lucky.calibration.step import Combine
 from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, ImageLike, as_frames, as_image
+from napari_lucky.fits.card_value import values_in
+from napari_lucky.fits.frame_kind import kind_in_header
 from napari_lucky.fits.run import Run
 from napari_lucky.frames.frames import Frames
 from napari_lucky.frames.history import FIRST, History, Record, read_history
@@ -201,8 +203,21 @@ def check_kind(frames: Frames, kind: str, history: History | None = None) -> Non
             )
 
 
-def kind_notes(path: str | Path | None, kind: str) -> list[str]:
-    """Return a sentence if what is given as dark or flat is called as the other one."""
+def kind_notes(path: str | Path | None, kind: str, frames: Any = None) -> list[str]:
+    """Return a sentence if what is given as dark or flat is called as the other one, or a light.
+
+    Parameters
+    ----------
+    path : path, optional
+    kind : str
+        "dark" or "flat": as what it is given.
+    frames : Run, optional
+        What is there; its header may say that it is a light.
+    """
+    cards = values_in(frames.images[0].told.settings) if isinstance(frames, Run) else {}
+    if kind_in_header(cards) == "light":
+        told = f"{frames.name} is given as the {kind}, but its header says that it is a light."
+        return [Notice(told, file=path or "")]
     other = "flat" if kind == "dark" else "dark"
     name = "" if path is None else Path(path).name
     if not SAYS[other].search(name) or SAYS[kind].search(name):

@@ -18,7 +18,8 @@ IN_HEADERS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
 )
 WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 """Words of a name: what separators, numbers and capitals part."""
-BEFORE = "(?:master|super|sky|dome|twilight|twi|lamp|panel|led|auto|my|raw|mean|median|norm)?"
+BEFORE = "(?:(?!no|un|de)[a-z]+)?"
+"""Words are joined to a kind as in masterdark, skyflat and vegadark."""
 AFTER = "(?:s|es|frames?|fields?|wizard|lib|library|current|panel|cal|master)?"
 IN_NAMES: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("dark flat", re.compile(f"{BEFORE}(?:darkflat|flatdark){AFTER}")),
@@ -27,8 +28,12 @@ IN_NAMES: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("bias", re.compile(f"{BEFORE}bias{AFTER}")),
 )
 LIGHT = re.compile(r"(?:light|science|object)(?:s|frames?)?")
-OFFSET = re.compile(r"[^a-z]*(?:master|super|my)?[ _-]?offsets?(?:[ _-]?frames?)?[_ ]*\d*", re.I)
+OFFSET = re.compile(
+    r"[^a-z]*(?:master|super|my)?[ _-]?(?:offset|zero)s?(?:[ _-]?frames?)?[_ ]*\d*", re.I
+)
 """A whole name that is an offset, as biases are called too; else it is the camera's setting."""
+WITHOUT = {"no", "non", "not", "without", "minus"}
+"""Words of a name that deny the kind behind them."""
 PLAIN = {"master", "super", "frame", "frames", "field", "fields", "wizard", "lib", "library"}
 PLAIN |= {"current", "dark", "flat", "bias", "for", "of", "exp", "exposure", "gain", "iso", "bin"}
 PLAIN |= {"temp", "temperature", "offset", "sec", "secs", "min", "light", "sky", "dome", "twilight"}
@@ -37,6 +42,8 @@ PLAIN |= {"red", "green", "blue", "lum", "luminance", "clear", "filter", "sii", 
 PLAIN |= {"asi", "zwo", "qhy", "qsi", "sbig", "atik", "moravian", "cam", "camera", "ccd", "cmos"}
 PLAIN |= {"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"}
 PLAIN |= {"small", "large", "short", "long", "before", "after", "east", "west", "left", "right"}
+PLAIN |= {"evening", "morning", "dusk", "dawn", "start", "begin", "end", "full", "test", "white"}
+PLAIN |= {"cap", "cover", "covered", "closed", "shutter"}
 PLAIN |= {"raw", "calibrated", "cal", "calib", "calibration", "img", "image", "capture", "fits"}
 """Words of three letters or more that follow in names of darks and flats; others name a target."""
 
@@ -68,7 +75,8 @@ def kind_in_name(stem: str) -> Kind | None:
     found = {}
     for k, word in enumerate(words):
         for kind, said in IN_NAMES:
-            if said.fullmatch(word) and not _names_a_target(words[k + 1 : k + 2]):
+            denied = k and words[k - 1] in WITHOUT
+            if said.fullmatch(word) and not denied and not _names_a_target(words[k + 1 : k + 2]):
                 found[kind] = True
                 break
     if {"dark", "flat"} <= found.keys():

@@ -198,8 +198,7 @@ def told_by(telling: Iterable[bytes]) -> Told:
 def _no_fits(name: str) -> str:
     """Return what to do with a file that is no FITS file."""
     return foreign_note(name) or (
-        "this is not a FITS file, although its name says so (it does not begin with SIMPLE). "
-        "Remove it or choose another."
+        "this is not a FITS file (it does not begin with SIMPLE). Remove it or choose another."
     )
 
 

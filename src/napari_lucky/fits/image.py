@@ -273,7 +273,8 @@ def _scaled_rows(
     made |= {"NAXIS": 2, "NAXIS1": nx, "NAXIS2": window.height}
     scaling = [card for card in unit.cards if card.startswith(SCALING)]
     scaling = [card for card in scaling if not card.startswith(b"BLANK") or _is_whole(card)]
-    header = header_of([*(card_of(*card) for card in made.items()), *scaling])
+    sound = cards_in(sound_cards(b"".join(scaling))[0])
+    header = header_of([*(card_of(*card) for card in made.items()), *sound])
     with opened_in_memory(header, rows) as hdu:
         return np.asarray(hdu.section[:, window.x0 : window.x1])
 
@@ -374,7 +375,11 @@ def _layout(path: Path, number: int, unit: Unit, read: ReadAt) -> Layout | None:
     axes = tiles.shape if tiles else _sides(unit)
     if len(axes) < 2 or 0 in axes:
         return None
-    with opened_in_memory(header_of(cards_in(sound_cards(raw)[0]))) as hdu:
+    sound, damage = sound_cards(raw)
+    for card in damage.left_out:
+        if card.startswith(("BSCALE", "BZERO")):
+            raise ValueError(f"{card} is not a number")
+    with opened_in_memory(header_of(cards_in(sound))) as hdu:
         header = hdu.header
     try:
         shape, by, axis = planes_of(axes, header)

@@ -121,5 +121,10 @@ def _window(path: Path, shape: str, numbers: str) -> Window:
                 raise LuckyError(f"{path}: a window cannot be rotated by {sizes[2]:g} degrees.")
         width, height = max(round(width), 1), max(round(height), 1)
         return Window(round(y - (height + 1) / 2), round(x - (width + 1) / 2), height, width)
+    except LuckyError:
+        raise
     except (ValueError, IndexError, OverflowError) as error:
-        raise LuckyError(f"{path}: {shape}({numbers}) is not a DS9 region ({error}).") from error
+        raise LuckyError(
+            f"{path}: {shape}({numbers}) is not understood; expected {shape}"
+            f"({'x,y,radius' if shape.lower() == 'circle' else 'x,y,width,height,0'}) in pixels."
+        ) from error

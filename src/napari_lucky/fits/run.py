@@ -61,6 +61,8 @@ class Run(ArrayLike):
         What headers and names make worth saying; see `run_notes`.
     colour : str
         What the pixels are of frames in colour, such as "luminance"; see `Colour`.
+    where : str
+        By which the frames were chosen; see `open_run`.
     """
 
     is_sent_once: ClassVar[bool] = True  # a cluster's workers keep it
@@ -70,6 +72,7 @@ class Run(ArrayLike):
     name: str
     notes: tuple[str, ...] = ()
     colour: str = ""
+    where: str = ""
 
     def __repr__(self) -> str:
         text = f"<Run {self.name!r}: {size_text(self)}, {counted(len(self.images), 'file')}"
@@ -161,7 +164,7 @@ class Run(ArrayLike):
         sizes = [image.stamp.size if image.stamp else "" for image in self.images]
         where = paths[0] if len(set(paths)) == 1 else paths[0].parent
         told = "\n".join(f"{p.name} {size}" for p, size in zip(paths, sizes, strict=True))
-        how = {"read_as": self.images[0].read_as, "colour": self.colour}
+        how = {"read_as": self.images[0].read_as, "colour": self.colour, "where": self.where}
         return {
             "name": self.name,
             "path": readable(str(where.absolute())),
@@ -267,7 +270,8 @@ def open_run(
     if not paths:
         raise UsageError("No frames were given; give a folder, a cube, or several FITS files.")
     if len(paths) == 1 and os.path.isdir(paths[0]):
-        return _open_folder(paths[0], conditions, kind).in_colour(colour)
+        run = _open_folder(paths[0], conditions, kind)
+        return replace(run.in_colour(colour), where=where or "")
     for path in paths:  # by os.path, which takes any name for one that is not there
         if os.path.isdir(path):
             raise LuckyError(f"{path} is a folder; give one folder alone, or files.")
@@ -282,7 +286,8 @@ def open_run(
         raise LuckyError(_tell(strange))
     left_out = [*choice.left_out, *odd_shapes]  # other extensions of the frames' own files
     name = stem_of(paths[0]) if len(paths) == 1 else paths[0].resolve().parent.name
-    return Run(tuple(images), tuple(left_out), readable(name), notes_of(images)).in_colour(colour)
+    run = Run(tuple(images), tuple(left_out), readable(name), notes_of(images))
+    return replace(run.in_colour(colour), where=where or "")
 
 
 def open_like(source: str | Path | Sequence[str | Path], run: Any, kind: Kind = "light") -> Run:

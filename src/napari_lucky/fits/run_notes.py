@@ -17,7 +17,7 @@ from napari_lucky.fits.times import cards_time
 from napari_lucky.notices import Notice
 from napari_lucky.sources.colour import colour_notes
 from napari_lucky.sources.source_image import SourceImage
-from napari_lucky.text import counted, readable
+from napari_lucky.text import readable
 
 if TYPE_CHECKING:
     from napari_lucky.fits.run import Run
@@ -43,7 +43,7 @@ def file_notes(run: Run) -> list[str]:
         more = f" and {len(paths) - 3} more" if paths[3:] else ""
         notices.append(
             Notice(
-                f"Left out {names}{more}: {reason}.",
+                f"Left out {names}{more}: {reason.partition('. ')[0].removesuffix('.')}.",
                 "warning" if is_lost else "info",
                 paths[0] if len(paths) == 1 else paths[0].parent,
             )
@@ -86,8 +86,8 @@ def _order_notes(images: Sequence[SourceImage]) -> list[str]:
     if len(late) == 0:
         return []
     before, after = (readable(images[late[0] + k].path.name) for k in (0, 1))
+    more = f", and so on in {len(late)} places" if len(late) > 1 else ""
     return [
-        f"The order of the names is not that of the times (DATE-OBS): {counted(len(late), 'frame')}"
-        f" of {len(images)} was taken before the one that comes before it, first {after} before"
-        f" {before}. The order of the names is kept."
+        f"The order of the names is not that of the times (DATE-OBS): {after} was taken before"
+        f" {before}{more}. The order of the names is kept."
     ]

@@ -47,7 +47,7 @@ OF_AXIS = re.compile(
 )
 ISO = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ] *(\d\d:\d\d:\d\d)(?:[.,](\d*))?)? *Z?")
 STRUCTURAL = re.compile(
-    r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|[PG]COUNT|GROUPS|BSCALE|BZERO|BLANK|END|TFIELDS|THEAP"
+    r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|[PG]COUNT|GROUPS|END|TFIELDS|THEAP"
     r"|Z(IMAGE|TENSION|SIMPLE|EXTEND|BLOCKED|BITPIX|NAXIS\d*|[PG]COUNT|TILE\d+|CMPTYPE|NAME\d+)"
     r"|Z(VAL\d+|MASKCMP|QUANTIZ|DITHER0|SCALE|ZERO|BLANK)"
     r"|T(FORM|TYPE|UNIT|DIM|NULL|SCAL|ZERO|DISP)\d+"
@@ -140,7 +140,8 @@ def _sound(card: bytes, damage: Damage) -> list[bytes]:
         return []
     new = _written(name, value, comment)
     if not _same(found, value) or name != keyword.decode("latin-1").strip():
-        damage.repaired.append(f"{_shown(card)} is read as {name} = {value}")
+        quoted = f"'{value}'" if isinstance(value, str) else value
+        damage.repaired.append(f"{_shown(card)} is read as {name} = {quoted}")
     return new
 
 
@@ -180,7 +181,7 @@ def _clean_keyword(name: str) -> str:
 def _meant(given: bytes) -> Any:
     """Return the value that is meant: a number, a text, true or false; None if there is none."""
     text = given.decode("latin-1")
-    if found := re.match(r"\s*'((?:[^']|'')*)'", text):
+    if found := re.match(r"\s*'((?:[^']|'')*)'(?!')", text):
         return _printable(found[1].replace("''", "'")).rstrip()
     if text.lstrip().startswith("'"):  # not closed
         return _printable(text.lstrip()[1:]).rstrip().replace("''", "'")

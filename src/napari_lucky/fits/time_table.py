@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_lucky.errors import LuckyError
 from napari_lucky.files.open_file import open_text
 from napari_lucky.fits.times import DAYS, UNKNOWN, exposures_of, header_time, times_of
-from napari_lucky.text import from_cell, readable
+from napari_lucky.text import counted, from_cell, readable
 
 TIMES = ("time", "mjd", "jd")
 SEPARATORS = ",;\t"
@@ -58,11 +58,13 @@ def read_times(path: str | Path, files: Sequence[str]) -> TakenTimes:
         with open_text(path) as file:
             lines = [line for line in file if line.strip() and not line.startswith("#")]
         head, rows = _rows(lines)
+        if any(len(row) < len(head) for row in rows):
+            raise ValueError("a line has fewer columns than the heading")
         column = {name: [row[k].strip() for row in rows] for k, name in enumerate(head)}
         times = _times(column)
         exposures = exposures_of(column.get("exposure", [""] * len(times)))
         place = _places(column, len(times), files)
-    except (OSError, ValueError, IndexError, OverflowError, csv.Error) as error:
+    except (OSError, ValueError, OverflowError, csv.Error) as error:
         raise LuckyError(
             f"{path}: this is not a table of times ({error}); expected CSV with a column time, "
             "such as 2026-11-27T21:03:04.125 (UTC), or one time a line."
@@ -98,7 +100,9 @@ def _times(column: dict[str, list[str]]) -> NDArray[np.datetime64]:
 def _places(column: dict[str, list[str]], n: int, files: Sequence[str]) -> NDArray[np.intp]:
     """Return which frame of the run each line is of."""
     if "frame" in column:
-        place = np.array([int(text) for text in column["frame"]], np.intp)
+        if wrong := [text for text in column["frame"] if not text.isdecimal()]:
+            raise ValueError(f"{wrong[0]!r} is not a frame number")
+        place = np.array(column["frame"], np.intp)
         if outside := [k for k in place.tolist() if not 0 <= k < len(files)]:
             raise ValueError(f"it has frame {outside[0]}, the run has {len(files)}, from 0")
     elif "file" in column:
@@ -110,7 +114,10 @@ def _places(column: dict[str, list[str]], n: int, files: Sequence[str]) -> NDArr
     elif n == len(files):
         place = np.arange(n)
     else:
-        raise ValueError(f"it has {n} times, the run has {len(files)} frames; add a column frame")
+        raise ValueError(
+            f"it has {counted(n, 'time')}, the run has {counted(len(files), 'frame')}; add a "
+            "column frame"
+        )
     if len(set(place.tolist())) < n:
         raise ValueError("a frame is in it twice")
     return place

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -82,10 +83,11 @@ def text_time(text: str) -> Time:
         return UNKNOWN
     if not np.isnat(found := header_time({"DATE-OBS": text})):
         return found
-    there = datetime.fromisoformat(text)
-    if there.tzinfo is None:
-        raise ValueError(f"{text!r} is not a date with a time")
-    return np.datetime64(there.astimezone(UTC).replace(tzinfo=None), "us")
+    with suppress(ValueError):
+        there = datetime.fromisoformat(text)
+        if there.tzinfo is not None:
+            return np.datetime64(there.astimezone(UTC).replace(tzinfo=None), "us")
+    raise ValueError(f"{text!r} is not a date with a time")
 
 
 def times_of(texts: Iterable[str]) -> NDArray[np.datetime64]:

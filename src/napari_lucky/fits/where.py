@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,6 +18,9 @@ from napari_lucky.fits.open_images import LeftOut
 from napari_lucky.fits.telling import SETTINGS
 from napari_lucky.sources.source_image import SourceImage
 from napari_lucky.text import counted, readable
+
+NEXT = re.compile(r",(?=[^,=]*[^,=\s][^,=]*=)")
+"""A comma before another KEYWORD=; any other is of a value, such as 0,01 or M 42, core."""
 
 
 class Condition(NamedTuple):
@@ -48,7 +52,7 @@ def parse_where(text: str) -> tuple[Condition, ...]:
         If it is no such text.
     """
     found = []
-    for part in text.split(","):
+    for part in NEXT.split(text):
         keyword, equals, value = part.partition("=")
         keyword = " ".join(keyword.upper().removeprefix("HIERARCH ").split())
         if not (equals and keyword and value.strip()):
@@ -109,7 +113,10 @@ def on_axes(images: list[SourceImage], conditions: tuple[Condition, ...]) -> lis
     """
     for one in conditions:
         if not any(_has_axis(image, one) for image in images):
-            raise LuckyError(f"No header has a card {one.keyword}; see --where {one.keyword}=….")
+            where = images[0].path.parent
+            raise LuckyError(
+                f"{where}: no header has a card {one.keyword}, so --where cannot choose by it."
+            )
         images = [_on_axis(image, one) for image in images]
     return images
 

@@ -107,7 +107,7 @@ def make_masters(
         told(text)
     for text in [] if dark_run is None else file_notes(dark_run):
         told(text)
-    for text in (*kind_notes(flat, "flat"), *kind_notes(dark, "dark")):
+    for text in (*kind_notes(flat, "flat", run), *kind_notes(dark, "dark", dark_run)):
         told(text)
     check_kind(run, "flat")
     if dark_run is not None:

@@ -57,9 +57,11 @@ def open_recipe(path: str | Path) -> Recipe:
 def inputs_in(history: History) -> tuple[dict[str, Any], list[str]]:
     """Return what a history says of a recipe's `Input`, and what a recipe cannot say of it.
 
-    That is which frames of the run were used, as far as an even range says it, and the windows.
+    That is which frames of the run were used, as far as an even range says it, of which colour,
+    and the windows.
     """
-    given: dict[str, Any] = {}
+    opened = next((step.inputs for step in history if step.name == "open"), {})
+    given = {name: opened[name] for name in ("where", "colour") if opened.get(name)}
     missing = []
     ranges = [step.parameters for step in history if step.name == "choose frames"]
     if ranges:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.files.open_file import Stamp
 from napari_lucky.frames.window import Window
 from napari_lucky.sources.source_image import PixelForm, SourceImage, Told
+from napari_lucky.text import counted
 
 Colour = Literal["luminance", "red", "green", "blue", "superpixel", "frames"]
 """Of three planes their mean or one of them; of a mosaic the mean of each cell of 2 x 2 pixels, or
@@ -218,7 +220,8 @@ def coloured(
     -------
     images : list of SourceImage
     colour : str
-        "" where the images have no colours, or are a mosaic that is taken as it is.
+        "" where the images have no colours, or are a mosaic that is taken as it is; "frames"
+        where three planes are three frames because that was asked for.
 
     Raises
     ------
@@ -233,7 +236,9 @@ def coloured(
     first = images[0]
     pattern = first.colours if is_mosaic(first.colours) else pattern
     planes = has_planes(images, surely=colour not in (None, "frames", "superpixel"))
-    if colour == "frames" or (colour is None and not planes):
+    if colour == "frames":
+        return images, "frames" if has_planes(images, surely=True) else ""
+    if colour is None and not planes:
         return images, ""
     if planes:
         if colour == "superpixel":
@@ -252,7 +257,8 @@ def coloured(
         raise LuckyError(f"{first.path}: the mosaic {pattern} has no {colour} pixels.")
     if min(first.layout.shape[1:]) < 2:
         raise LuckyError(f"{first.path}: the frames are too small for cells of 2 x 2 pixels.")
-    return [OfCells(image, colour, pattern) for image in images], colour
+    own = [image.colours if is_mosaic(image.colours) else pattern for image in images]
+    return [OfCells(image, colour, of) for image, of in zip(images, own, strict=True)], colour
 
 
 def is_mosaic(colours: str) -> bool:
@@ -276,6 +282,20 @@ def has_planes(images: Sequence[Any], surely: bool = False) -> bool:
 
 def colour_notes(images: Sequence[Any], colour: str) -> list[str]:
     """Return what the user should know of the colours of images that `coloured` returned."""
+    return [*_colours_read(images, colour), *_mixed_mosaics(images)]
+
+
+def _mixed_mosaics(images: Sequence[Any]) -> list[str]:
+    """Say if the files hold mosaics of different patterns."""
+    patterns = Counter(as_in_file(image).colours or "none" for image in images)
+    if len(patterns) < 2 or not any(map(is_mosaic, patterns)):
+        return []
+    counts = ", ".join(f"{one} ({counted(n, 'file')})" for one, n in patterns.most_common(4))
+    return [f"The frames differ in their mosaic: {counts}. Give the files of one run."]
+
+
+def _colours_read(images: Sequence[Any], colour: str) -> list[str]:
+    """Say what is read of frames in colour."""
     first = images[0]
     name = first.path.name
     if isinstance(first, OfPlanes):
@@ -294,7 +314,9 @@ def colour_notes(images: Sequence[Any], colour: str) -> list[str]:
             f"{name}: a mosaic ({first.colours}), not debayered: it is used as it is. The colour "
             "superpixel makes one pixel of each cell of 2 x 2."
         ]
-    if len(images) == 1 and first.layout.shape[0] == 3 and colour != "frames":
+    if colour == "frames" or first.read_as.startswith("SER"):
+        return []
+    if len(images) == 1 and first.layout.shape[0] == 3:
         return [
             f"{name}: three planes are read as three frames. If they are colours, give the "
             "colour luminance, red, green or blue."

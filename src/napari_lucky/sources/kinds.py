@@ -15,7 +15,10 @@ from napari_lucky.sources.source_image import SourceImage
 Open = TypeVar("Open", bound=Callable[[Path], Sequence[SourceImage]])
 SOURCES: dict[str, Callable[[Path], Sequence[SourceImage]]] = {}
 """End of a name, in small letters → what opens such a file."""
-READ = "Frames are read from FITS (.fits, .fit, .fts, .fz, .gz), SER (.ser) and TIFF (.tif, .tiff)"
+READ = (
+    "Frames are read from FITS (.fits, .fit, .fts, also packed: .gz, .bz2, .fz), SER (.ser) and "
+    "TIFF (.tif, .tiff)"
+)
 SER = "convert it to SER (PIPP, Siril and others do)"
 LINEAR = "convert it to FITS or TIFF with linear pixels (Siril does)"
 CURVE = "its pixels have 8 bits or a tone curve; save the frames as FITS, SER or TIFF"

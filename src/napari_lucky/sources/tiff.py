@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from napari_lucky.errors import LuckyError
 from napari_lucky.files.open_file import Stamp, open_regular
 from napari_lucky.frames.window import Window
+from napari_lucky.notices import info
 from napari_lucky.sources.file_header import header_from, told_of
 from napari_lucky.sources.kinds import source
 from napari_lucky.sources.plain_pixels import PlainPixels
@@ -229,7 +230,7 @@ def _frames(path: Path, stamp: Stamp, tiff: Any) -> TiffFrames:
         raise LuckyError(f"{path}: this TIFF file holds no image.")
     kind = kinds.most_common(1)[0][0]
     chosen = [series for series in tiff.series if _kind(series) == kind]
-    first, notes = chosen[0], []
+    first, notes = chosen[0], _others_note(tiff.series, kind)
     if first.is_multifile:
         raise LuckyError(f"{path}: its frames are in other files; give these files, or the folder.")
     page = first.keyframe
@@ -277,6 +278,15 @@ def _frames(path: Path, stamp: Stamp, tiff: Any) -> TiffFrames:
     colours = "RGB" if len(used) == 3 else ""
     told = f"TIFF, {first.dtype}, {colours or 'mono'}"
     return TiffFrames(pixels, colours, _cards(page), told, tuple(notes))
+
+
+def _others_note(series: Sequence[Any], kind: tuple[Any, ...]) -> list[str]:
+    """Say which images of a file are left out, in the same words for each file of a run."""
+    others = [one for one in series if _kind(one) != kind]
+    if not others:
+        return []
+    shapes = dict.fromkeys(" x ".join(map(str, one.shape)) for one in others)
+    return [info(f"Left out other images in the TIFF file ({', '.join(shapes)}).")]
 
 
 def _kind(series: Any) -> tuple[Any, ...]:
