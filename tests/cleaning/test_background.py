@@ -86,3 +86,12 @@ def test_bad_arguments_are_told(order, radius, told):
         BackgroundRemoved(ArrayFrames(np.ones((1, *SHAPE))), (Disc(80, 120, radius),), order).read(
             slice(None)
         )
+
+
+def test_frames_with_other_masks_are_fitted_as_if_alone():
+    frames = polynomial(4) + RNG.normal(0, 3, (4, *SHAPE))
+    frames[1:3, 20:60, 30:90] = np.nan
+    together = BackgroundRemoved(ArrayFrames(frames), (), 4).model(slice(None))
+    for frame, model in zip(frames, together, strict=True):
+        alone = BackgroundRemoved(ArrayFrames(frame[None]), (), 4)
+        np.testing.assert_array_equal(alone.model(slice(None))[0], model)

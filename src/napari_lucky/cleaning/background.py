@@ -85,7 +85,11 @@ class BackgroundRemoved(View):
 
     def read(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
         """Return frames less their background, (k, y, x), cut to the window."""
-        return as_float32(self.frames.read(frames, window)) - self.model(frames, window)
+        block = as_float32(self.frames.read(frames, window))
+        if block.shape[1:] == self.shape[1:]:  # all that a fit needs
+            for k, image in zip(np.arange(self.shape[0])[frames].tolist(), block, strict=True):
+                self._terms(k, image)
+        return block - self.model(frames, window)
 
     def model(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
         """Return the backgrounds themselves, (k, y, x), cut to the window."""
@@ -99,17 +103,17 @@ class BackgroundRemoved(View):
         side = self.shape[1 + axis]
         return np.asarray(legendre.legvander(2 * pixels / max(side - 1, 1) - 1, self.order))
 
-    def _terms(self, frame: int) -> NDArray[np.float64]:
+    def _terms(self, frame: int, whole: NDArray[np.float32] | None = None) -> NDArray[np.float64]:
         """Return the coefficients (order + 1, order + 1) of a frame, fitted once."""
         if frame not in self._fitted:
-            self._fitted[frame] = self._fit(frame)
+            self._fitted[frame] = self._fit(frame, whole)
         return self._fitted[frame]
 
-    def _fit(self, frame: int) -> NDArray[np.float64]:
+    def _fit(self, frame: int, whole: NDArray[np.float32] | None) -> NDArray[np.float64]:
         _, ny, nx = self.shape
         step = max(1, int(np.sqrt(ny * nx / SAMPLES)))
         y, x = np.arange(step // 2, ny, step), np.arange(step // 2, nx, step)
-        values, star = self._look(frame, y, x)
+        values, star = self._look(frame, y, x, whole)
         used = np.isfinite(values)
         dy, dx = self._moved(star)
         for disc in self.discs:
@@ -136,12 +140,20 @@ class BackgroundRemoved(View):
         return terms
 
     def _look(
-        self, frame: int, y: NDArray[np.intp], x: NDArray[np.intp]
+        self,
+        frame: int,
+        y: NDArray[np.intp],
+        x: NDArray[np.intp],
+        image: NDArray[np.float32] | None,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Return a frame's pixels on a grid, and those of the window that is followed.
 
-        Of a large sensor, only the grid's rows and that window are read.
+        Of a large sensor, only the grid's rows and that window are read; nothing if the whole
+        image is given.
         """
+        if image is not None:
+            star = None if self.follow is None else image[self.follow.slices]
+            return image[np.ix_(y, x)], star
         nx, whole = self.shape[2], Window.whole(self.shape)
         parts = [Window(int(row), 0, 1, nx) for row in y] if is_large(self.shape) else [whole]
         read = [as_float32(self.frames.read(np.array([frame]), part))[0] for part in parts]
