@@ -238,3 +238,11 @@ def test_frames_csv_of_another_run_is_refused(fresh, run_on_disk, tmp_path, mess
     assert severity == "error"
     assert "BF_001.fits" in text
     assert "AF_001.fits" in text
+
+    table, saved = layer(hand, "frames", Vectors), tmp_path / "again.ecsv"
+    hand.viewer.layers.selection = {table}
+    assert hand.viewer.layers.save(str(saved), selected=True) == [str(saved)]
+    (back,) = hand.viewer.open(str(saved), plugin="napari-lucky")
+    assert np.array_equal(back.data, table.data, equal_nan=True)
+    assert back.features.equals(table.features)
+    assert back.metadata["history"] == table.metadata["history"]

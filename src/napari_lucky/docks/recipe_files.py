@@ -20,7 +20,7 @@ from napari_lucky.steps.declaration import Step
 from napari_lucky.viewer.from_layers import frames_of
 
 PATTERN = "Recipe (*.toml)"
-OPENED = "Recipe, or a result with its history (*.toml *.fits *.csv)"
+OPENED = "Recipe, or a result with its history (*.toml *.fits *.csv *.ecsv)"
 
 
 def ask_where_from(parent: QWidget) -> Path | None:

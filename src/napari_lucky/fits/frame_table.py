@@ -244,7 +244,7 @@ def table_from_csv(path: str | Path) -> FrameTable:
 
 
 def _check_rows(rows: Sequence[Mapping[str, str]]) -> None:
-    _check_numbers(int(row["frame"]) for row in rows)
+    check_numbers(int(row["frame"]) for row in rows)
     for row in rows:
         if row["selected"].strip() not in ("0", "1"):
             raise ValueError(
@@ -252,7 +252,8 @@ def _check_rows(rows: Sequence[Mapping[str, str]]) -> None:
             )
 
 
-def _check_numbers(frames: Iterable[int]) -> None:
+def check_numbers(frames: Iterable[int]) -> None:
+    """Raise a ValueError if one is in it twice, or no frame can have it."""
     seen: set[int] = set()
     for frame in frames:
         if not 0 <= frame <= MOST_FRAME:
@@ -300,7 +301,7 @@ def table_from_hdu(hdu: Any) -> FrameTable:
     """Read back what `table_to_hdu` made."""
     data, header = hdu.data, hdu.header
     errors = [data[name] for name in ERRORS if name in data.names]
-    _check_numbers(map(int, data["frame"]))
+    check_numbers(map(int, data["frame"]))
     return FrameTable(
         np.array(data["frame"], np.intp),
         [str(name).encode("ascii").decode("unicode_escape") for name in data["file"]],

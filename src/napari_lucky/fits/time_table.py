@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.files.open_file import open_text
+from napari_lucky.fits.table_file import is_ecsv, numbers_of, read_ecsv, texts_of
 from napari_lucky.fits.times import DAYS, UNKNOWN, exposures_of, header_time, times_of
 from napari_lucky.text import counted, from_cell, readable
 
@@ -36,7 +37,7 @@ class TakenTimes:
 
 
 def read_times(path: str | Path, files: Sequence[str]) -> TakenTimes:
-    """Read when the frames of a run were taken from a CSV file.
+    """Read when the frames of a run were taken from a CSV or ECSV file.
 
     A column `time` (ISO, UTC), `mjd` or `jd`, and if not each frame has a line, in order, a column
     `frame` (its number in the run, from 0) or `file`. A column `exposure` holds seconds. A file of
@@ -55,12 +56,7 @@ def read_times(path: str | Path, files: Sequence[str]) -> TakenTimes:
     """
     path = Path(path)
     try:
-        with open_text(path) as file:
-            lines = [line for line in file if line.strip() and not line.startswith("#")]
-        head, rows = _rows(lines)
-        if any(len(row) < len(head) for row in rows):
-            raise ValueError("a line has fewer columns than the heading")
-        column = {name: [row[k].strip() for row in rows] for k, name in enumerate(head)}
+        column = _columns(path)
         times = _times(column)
         exposures = exposures_of(column.get("exposure", [""] * len(times)))
         place = _places(column, len(times), files)
@@ -72,6 +68,23 @@ def read_times(path: str | Path, files: Sequence[str]) -> TakenTimes:
     time, exposure = np.full(len(files), UNKNOWN), np.full(len(files), np.nan)
     time[place], exposure[place] = times, exposures
     return TakenTimes(time, exposure)
+
+
+def _columns(path: Path) -> dict[str, list[str]]:
+    if is_ecsv(path):
+        table = read_ecsv(path)
+        column = {name.lower(): texts_of(table[name]) for name in table.colnames}
+        if not set(column) & set(TIMES):
+            raise ValueError(f"its columns are {', '.join(column)[:80]}")
+        if "exposure" in column:
+            column["exposure"] = [repr(float(one)) for one in numbers_of(table["exposure"], "s")]
+        return column
+    with open_text(path) as file:
+        lines = [line for line in file if line.strip() and not line.startswith("#")]
+    head, rows = _rows(lines)
+    if any(len(row) < len(head) for row in rows):
+        raise ValueError("a line has fewer columns than the heading")
+    return {name: [row[k].strip() for row in rows] for k, name in enumerate(head)}
 
 
 def _rows(lines: Sequence[str]) -> tuple[list[str], list[list[str]]]:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from napari_lucky.calibration.sampling import measure_sampling
 from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.execution.job import QUIET, Job
-from napari_lucky.fits.frame_table import FrameTable, table_from_csv
+from napari_lucky.fits.frame_table import FrameTable
+from napari_lucky.fits.table_file import read_table
 from napari_lucky.fits.write import ImageResult
 from napari_lucky.frames.frames import Frames
 from napari_lucky.frames.history import History, shifts_step
@@ -255,7 +256,7 @@ def _shifts_from_file(
     And what is doubtful of it.
     """
     path = Path(recipe[ReadShifts].table_file)
-    saved = table_from_csv(path)
+    saved = read_table(path)
     if recipe.input.focus is None and recipe.input.defocus is None:
         raise UsageError(
             f"{path} holds shifts, but not where the star is: give a window, --focus or --defocus."

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.fits.frame_table import is_table_csv, table_from_csv
 from napari_lucky.fits.image import is_fits_name
 from napari_lucky.fits.read_back import is_ours, read_saved
+from napari_lucky.fits.table_file import is_table, read_table
 from napari_lucky.frames.history import History, frame_numbers, recorded_windows
 from napari_lucky.frames.window import Window
 from napari_lucky.pipeline.recipe import Recipe, read_recipe, recipe_of_history
@@ -41,8 +41,8 @@ def open_recipe(path: str | Path) -> Recipe:
     if is_fits_name(path.name):
         found = read_saved(path) if is_ours(path) else []
         history = next((one.history for one in found if one.history), ())
-    elif path.suffix.lower() == ".csv" and is_table_csv(path):
-        history = table_from_csv(path).history
+    elif is_table(path):
+        history = read_table(path).history
     if history is None:
         return read_recipe(path)
     if not any(step.name in ("calibrate", "register") for step in history):

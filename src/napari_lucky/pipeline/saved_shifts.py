@@ -8,7 +8,7 @@ from typing import Any
 from napari_lucky.calibration.step import Calibrate
 from napari_lucky.cleaning.step import CleaningStep
 from napari_lucky.errors import LuckyError
-from napari_lucky.fits.frame_table import table_from_csv
+from napari_lucky.fits.table_file import read_table
 from napari_lucky.frames.history import History
 from napari_lucky.pipeline.recipe import ReadShifts, Recipe, read_recipe
 from napari_lucky.steps.declaration import NO_PATHS
@@ -57,7 +57,7 @@ def _is_there(file: str) -> bool:
 
 def _earlier(path: Path) -> Calibrate | None:
     """Return the calibration that shifts were found with, as far as that is known."""
-    for record in table_from_csv(path).history:
+    for record in read_table(path).history:
         if record.name == "calibrate":
             try:
                 step = make_step("calibrate", record.parameters)

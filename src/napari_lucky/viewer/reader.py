@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Reader = Callable[[str | Sequence[str]], "list[LayerTuple]"]
 NOTHING: list[LayerTuple] = [(None,)]  # type: ignore[list-item]  # npe2's sign for "no layer"
 FOREIGN = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".npy", ".zarr", ".n5", ".csv"}
+NO_IMAGES = (".csv", ".ecsv", ".toml")
+"""Of tables and recipes, beside images."""
 
 
 def get_reader(path: str | Sequence[str]) -> Reader | None:
@@ -35,10 +37,10 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
 
 
 def _is_readable(path: Path) -> bool:
-    if path.suffix.lower() == ".csv":
-        from napari_lucky.fits.frame_table import is_table_csv
+    if path.suffix.lower() in (".csv", ".ecsv"):
+        from napari_lucky.fits.table_file import is_table
 
-        return is_table_csv(path)
+        return is_table(path)
     if path.suffix.lower() == ".toml":
         from napari_lucky.pipeline.recipe import is_recipe
 
@@ -120,7 +122,7 @@ def results_in(folder: Path) -> list[Path]:
         return []
     names.sort(key=lambda name: (name.startswith("focus."), name.startswith("defocus.")))
     images = [folder / name for name in names if is_fits_name(name)]
-    beside = [folder / name for name in names if name.endswith((".csv", ".toml"))]
+    beside = [folder / name for name in names if name.endswith(NO_IMAGES)]
     return [*images, *filter(_is_readable, beside)] if images else []
 
 
@@ -136,13 +138,13 @@ def are_results(paths: Sequence[Path]) -> bool:
 
 
 def _is_result(path: Path) -> bool:
-    return path.suffix.lower() in (".csv", ".toml") or (is_fits_name(path.name) and is_ours(path))
+    return path.suffix.lower() in NO_IMAGES or (is_fits_name(path.name) and is_ours(path))
 
 
 def _open_saved(path: Path, opened: Opened) -> None:
     from napari_lucky.pipeline.recipe import read_recipe
 
-    if path.suffix.lower() == ".csv":
+    if path.suffix.lower() in (".csv", ".ecsv"):
         opened.layers.append(_table_layer(path))
     elif path.suffix.lower() == ".toml":
         opened.recipe = read_recipe(path), path
@@ -167,11 +169,11 @@ def _opened_run(paths: list[Path]) -> Opened:
 
 
 def _table_layer(path: Path) -> LayerTuple:
-    from napari_lucky.fits.frame_table import table_from_csv
+    from napari_lucky.fits.table_file import read_table
     from napari_lucky.frames.history import shifts_step
     from napari_lucky.viewer.to_layers import vectors_tuple
 
-    table = table_from_csv(path)
+    table = read_table(path)
     if not table.history:  # as `process` writes it: what is known is the file
         table = replace(table, history=(shifts_step(path, int(table.selected.sum())),))
     layer: LayerTuple = vectors_tuple(table, readable(path.stem))

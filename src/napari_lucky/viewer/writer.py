@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.fits.frame_table import table_to_csv, table_to_hdu
+from napari_lucky.fits.frame_table import table_to_hdu
 from napari_lucky.fits.inputs import Inputs
 from napari_lucky.fits.integers import SAVED_AS, IntegerFormat
 from napari_lucky.fits.read_back import Coordinates, coordinates_to_hdu
+from napari_lucky.fits.table_file import table_text
 from napari_lucky.fits.write import ImageResult, float32_holds, write_fits, write_text
 from napari_lucky.frames.frames import ArrayFrames
 from napari_lucky.frames.history import stack_scale
@@ -50,12 +51,12 @@ def _write(
 
 
 def write_table(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
-    """Write the shifts and quality that a vectors layer carries as CSV; return the path."""
+    """Write the shifts and quality that a vectors layer carries as CSV or ECSV; return the path."""
     inputs = inputs_of_viewer([str(meta.get("name", ""))])
 
     def write() -> None:
         table = table_of(meta["features"], meta["metadata"])
-        write_text(Path(path), table_to_csv(table, with_history=True), inputs)
+        write_text(Path(path), table_text(table, Path(path)), inputs)
 
     return telling(write, path)
 
