@@ -156,7 +156,8 @@ def exposed_frames(folder, n=12):
             del header["DATE-END"], header["DATE-AVG"]
             header["DATE-OBS"], header["EXPTIME"] = str(began[k]), exposed[k]
             header["MJD-OBS"], header["TELAPSE"] = 60310.0, 0.3
-            header["TIME-OBS"] = str(began[k])[11:]
+            header["TIME-OBS"] = header["UTSTART"] = str(began[k])[11:]
+            header["FRAME_NO"] = k
     return began, exposed
 
 
@@ -178,7 +179,8 @@ def test_the_first_the_last_and_the_mean_of_the_kept_frames(tmp_path):
         }.items():  # fmt: skip
             assert abs((Time(header[keyword], scale="utc") - time).to_value("s")) < 1e-5
         assert header["MJD-OBS"] == pytest.approx(start.min().mjd, abs=1e-9)
-        assert header["TIME-OBS"] == str(began[kept].min())[11:]
+        assert header["TIME-OBS"] == header["UTSTART"] == str(began[kept].min())[11:]
+        assert "FRAME_NO" not in header
         assert header["EXPTIME"] == pytest.approx(exposed[kept].mean())
         assert header["XPOSURE"] == header["TOTALEXP"] == pytest.approx(exposed[kept].sum())
         assert (header["NCOMBINE"], "TELAPSE" in header) == (len(kept), False)

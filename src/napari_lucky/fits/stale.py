@@ -19,7 +19,10 @@ OF_THE_FILE = {
     *("SATURATE", "CBLACK", "CWHITE", "NCOMBINE"),
 }
 """What file it was, and the levels of its raw numbers."""
-NUMBERED = {*("FRAMENUM", "FRAMENO", "FRAMEID", "FRAMENR", "IMAGENUM", "IMGNUM", "SEQNUM")}
+NUMBERED = {
+    *("FRAMENUM", "FRAMENO", "FRAME_NO", "FRAMEID", "FRAMENR", "IMAGENUM", "IMGNUM", "SEQNUM"),
+    *("EXPNUM", "EXPID"),
+}
 """Number of one frame."""
 AXES = re.compile(
     r"Z?NAXIS\d*|T(TYPE|FORM|UNIT|DIM|BCOL|SCAL|ZERO|NULL|DISP|CTYP|CUNI|CRVL|CDLT|CRPX|CROT)\d.*"

@@ -17,7 +17,7 @@ from napari_lucky.frames.times import frame_exposures, frame_times, short_time
 from napari_lucky.imaging.shifts import applied_shifts
 
 TIMES = re.compile(
-    r"(DATE|TIME|UTC?|MJD|JD|HJD|BJD|LST|ST)([-_](OBS|BEG|END|AVG|MID|LOC|UTC|START|STRT|STOP))?"
+    r"(DATE|TIME|UTC?|MJD|JD|HJD|BJD|LST|ST)([-_]?(OBS|BEG|END|AVG|MID|LOC|UTC|START|STRT|STA|STOP))?"
 )
 """Keywords of the time when a frame was taken."""
 ENDS, MIDDLES = ("END", "STOP"), ("AVG", "MID")
