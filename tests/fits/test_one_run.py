@@ -124,6 +124,7 @@ def test_times_that_contradict_the_order_of_names_are_said(tmp_path):
         write(tmp_path, f"a_{k}.fits", DATE_OBS=f"2024-01-01T00:00:0{second}")
     (note,) = run_notes(open_run(tmp_path))
     assert "(DATE-OBS): a_3.fits was taken before a_2.fits. The order" in note
+    assert (note.level, note.file) == ("warning", str(tmp_path))
     assert open_run(tmp_path).files == [f"a_{k}.fits" for k in range(6)]
 
 

@@ -274,7 +274,10 @@ def open_run(
         return replace(run.in_colour(colour), where=where or "")
     for path in paths:  # by os.path, which takes any name for one that is not there
         if os.path.isdir(path):
-            raise LuckyError(f"{path} is a folder; give one folder alone, or files.")
+            raise LuckyError(
+                f"{path} is a folder; give one folder alone, or files. The command line takes "
+                "several runs with --each."
+            )
         if not os.path.exists(path):
             raise LuckyError(f"{path}: there is no such file or folder.")
     choice = choose_frames(paths, conditions, kind)

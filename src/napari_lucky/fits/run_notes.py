@@ -48,7 +48,10 @@ def file_notes(run: Run) -> list[str]:
                 paths[0] if len(paths) == 1 else paths[0].parent,
             )
         )
-    return [*notices, *run.notes]
+    paths = dict.fromkeys(image.path for image in run.images)
+    where = next(iter(paths)) if len(paths) == 1 else next(iter(paths)).parent
+    own = [one if isinstance(one, Notice) else Notice(one, file=where) for one in run.notes]
+    return [*notices, *own]
 
 
 def notes_of(images: Sequence[SourceImage]) -> tuple[str, ...]:
