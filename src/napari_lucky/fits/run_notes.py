@@ -48,8 +48,8 @@ def file_notes(run: Run) -> list[str]:
                 paths[0] if len(paths) == 1 else paths[0].parent,
             )
         )
-    paths = dict.fromkeys(image.path for image in run.images)
-    where = next(iter(paths)) if len(paths) == 1 else next(iter(paths)).parent
+    files = list(dict.fromkeys(image.path for image in run.images))
+    where = files[0] if len(files) == 1 else files[0].parent
     own = [one if isinstance(one, Notice) else Notice(one, file=where) for one in run.notes]
     return [*notices, *own]
 
