@@ -58,8 +58,8 @@ def figures(viewer: napari.Viewer) -> None:
 
 def wavefront(viewer: napari.Viewer) -> None:
     outer, dock = viewer.window.add_plugin_dock_widget("napari-lucky", "5 Wavefront", tabify=True)
-    dock.choice.defocus.value, dock.choice.modes.value = 1.8, 36
-    dock.choice.which.value = "all"
+    form = dock.forms["wavefront"]
+    form["defocus_waves"].value, form["modes"].value, form["choice"].value = 1.8, 36, "all"
     dock.run_button.native.click()
     while dock.busy:
         settle(0.05)

@@ -38,6 +38,8 @@ from napari_lucky.wavefront.summary import COLUMNS, sign_note, wavefront_rows
 
 HEIGHT = 400
 """Pixels that a plot needs."""
+MODE, LEAST_NAME = COLUMNS.index("mode"), 100
+"""The column of names, and pixels that it has at least."""
 Draw = Callable[[Any, Any], None]
 
 
@@ -64,6 +66,23 @@ OF_FRAMES: dict[str, Draw] = {
 PLOTS = {**OF_BOTH, **OF_FRAMES}
 
 
+class ModeTable(QTableWidget):
+    """A table whose names of modes have the room that the numbers leave."""
+
+    def fit(self) -> None:
+        """Give the names their room."""
+        header, view = self.horizontalHeader(), self.viewport()
+        if header is None or view is None:
+            return
+        numbers = sum(header.sectionSize(k) for k in range(len(COLUMNS)) if k != MODE)
+        header.resizeSection(MODE, max(view.width() - numbers, LEAST_NAME))
+
+    def resizeEvent(self, event: Any) -> None:
+        """Give the names their room in the new width."""
+        super().resizeEvent(event)
+        self.fit()
+
+
 class WavefrontView(QWidget):
     """A measured wavefront; hidden without one."""
 
@@ -78,16 +97,15 @@ class WavefrontView(QWidget):
         self._form = Container(widgets=[self.plot])  # kept: its native widget does not keep it
         self.canvas = FigureCanvasQTAgg(Figure(figsize=(4, 3.6), layout="constrained"))
         self.canvas.setMinimumHeight(HEIGHT)
-        self.table = QTableWidget(0, len(COLUMNS))
-        self.table.setHorizontalHeaderLabels(
-            [one.replace(" without", "\nwithout") for one in COLUMNS]
-        )
+        self.table = ModeTable(0, len(COLUMNS))
+        self.table.setHorizontalHeaderLabels([one.replace(" ", "\n") for one in COLUMNS])
         self.table.verticalHeader().hide()
         header, how = self.table.horizontalHeader(), QHeaderView.ResizeMode
         header.setMinimumSectionSize(24)
         header.setSectionResizeMode(how.ResizeToContents)
-        header.setSectionResizeMode(COLUMNS.index("mode"), how.Stretch)
+        header.setSectionResizeMode(MODE, how.Interactive)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.table.setWordWrap(False)
         self.table.setMinimumHeight(240)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -142,6 +160,7 @@ class WavefrontView(QWidget):
                 if COLUMNS[column] != "mode":
                     item.setTextAlignment(numbers)
                 self.table.setItem(row, column, item)
+        self.table.fit()
 
     def _draw(self, *_: Any) -> None:
         self.canvas.figure.clear()

@@ -88,7 +88,7 @@ def draw_encircled(axes: Any, rows: Sequence[FigureRow]) -> None:
 
 PERFECT = "diffraction-limited"
 PIXELS = "px"
-NAME = 0.6
+NAME = 0.42
 """Of the figure's width, for a name in a legend."""
 
 
