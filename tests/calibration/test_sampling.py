@@ -39,7 +39,7 @@ def test_the_sampling_is_measured_through_turbulence_and_noise(sampling, d_over_
     found = measured(exposed(speckles(sampling, d_over_r0), photons, rng))
     assert found.px == pytest.approx(sampling, rel=0.12)
     assert found.star
-    assert found.smooth == found.rank_smooth == pytest.approx(max(1, sampling / 3), rel=0.12)
+    assert found.smooth == pytest.approx(max(1, sampling / 3), rel=0.12)
 
 
 def test_hot_pixels_and_bad_ones_do_not_matter():
@@ -67,7 +67,7 @@ def test_what_cannot_be_measured_is_said():
     none = measured(np.full((3, 128, 128), 7.0, np.float32))
     for found in (faint, dark, none):
         assert found.px is None
-        assert found.smooth == found.rank_smooth == 1.5
+        assert found.smooth == 1.5
         (told,) = found.tell("brightest", "tracking", "ranking")
         assert told.startswith("Smoothing 1.5 px for tracking and ranking, a guess: the sampling")
         assert "could not be measured" in told
