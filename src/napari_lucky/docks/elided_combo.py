@@ -7,6 +7,8 @@ from typing import Any
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePainter, QToolTip
 
+from napari_lucky.text import plain
+
 OPENS = (QEvent.Type.MouseButtonPress, QEvent.Type.KeyPress)
 AROUND = 24
 """Pixels that a list needs beside its texts."""
@@ -58,7 +60,7 @@ def shown_text(combo: QComboBox) -> str:
 def tooltip_of_choice(combo: QComboBox) -> str:
     """Return a combo box's tooltip, under the whole name of its choice if that has no room."""
     whole = str(combo.currentText())
-    lines = [whole] if shown_text(combo) != whole else []
+    lines = [plain(whole)] if shown_text(combo) != whole else []
     return "\n".join([*lines, combo.toolTip()])
 
 

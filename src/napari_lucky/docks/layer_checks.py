@@ -10,6 +10,8 @@ from napari.layers import Layer
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
+from napari_lucky.text import plain
+
 ON, OFF = Qt.CheckState.Checked, Qt.CheckState.Unchecked
 
 
@@ -69,7 +71,7 @@ class LayerChecks(QListWidget):
         self.clear()
         for layer in self.layers:
             item = QListWidgetItem(layer.name)
-            item.setToolTip(layer.name)
+            item.setToolTip(plain(layer.name))
             item.setCheckState(ON if layer in ticked else OFF)
             self.addItem(item)
         blocker.unblock()
