@@ -11,6 +11,8 @@ from qtpy.QtCore import QTimer
 
 LEFT, RIGHT, TOP, BOTTOM, BETWEEN = 0.62, 0.1, 0.25, 0.42, 0.62
 """Inches around and between axes; a layout that measures its texts takes as long as drawing."""
+SMALL = 8
+"""Points of the texts: a dock is narrow."""
 
 
 class PiecewiseCanvas(FigureCanvasQTAgg):
@@ -29,6 +31,11 @@ class PiecewiseCanvas(FigureCanvasQTAgg):
         self._pieces: Iterator[None] = iter(())
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._draw_piece)
+
+    def shrink_numbers(self) -> None:
+        """Let numbers at the axes be as small as the rest; matplotlib makes them when it draws."""
+        for axes in self.figure.axes:
+            axes.tick_params(labelsize=SMALL)
 
     def draw_idle(self) -> None:
         """Draw the figure when the window has time, from the beginning if it is half drawn."""

@@ -66,6 +66,7 @@ class FlatGraph(QWidget):
             self.canvas.figure.clear()
             with rc_context(self._colours):
                 self.drawing = FlatDrawing(self.canvas.figure, self._field, self.row.value)
+            self.canvas.shrink_numbers()
         self.canvas.draw_idle()
 
     def _show_row(self, row: int) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib import rc_context
 from numpy.typing import NDArray
 
-from napari_lucky.docks.canvas import BETWEEN, RIGHT, PiecewiseCanvas
+from napari_lucky.docks.canvas import BETWEEN, RIGHT, SMALL, PiecewiseCanvas
 from napari_lucky.plots.panels import (
     draw_keep_curve,
     draw_quality,
@@ -24,7 +24,7 @@ from napari_lucky.ranking.keep_curve import KeepCurve
 def rc_colours(background: str, ink: str) -> dict[str, Any]:
     """Return matplotlib's settings for drawing with an ink on a background."""
     inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
-    small = {"font.size": 8}  # a dock is narrow
+    small = {"font.size": SMALL}
     return {"axes.facecolor": background, **small, **dict.fromkeys(inked, ink)}
 
 
@@ -108,6 +108,7 @@ class QualityGraph(PiecewiseCanvas):
             if self.curve is not None:
                 self._under = under[0]
                 self._right, self._line = draw_keep_curve(self._under, self.curve, self._count)
+        self.shrink_numbers()
         self.draw_idle()
 
     def set_colours(self, background: str, ink: str) -> None:
