@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 from napari_lucky import Window, register
 from napari_lucky.frames import ArrayFrames
 from napari_lucky.imaging.noise import Noise
-from napari_lucky.registration.correlation import correlate, make_reference
+from napari_lucky.registration.correlation import correlate_frames, make_reference
 from napari_lucky.registration.wide_correlation import WideReference, correlate_with, reference_for
 
 SHAPE = (300, 341)
@@ -54,7 +54,7 @@ def test_shifts_and_errors_are_those_of_all_pixels(masked):
     wide = reference_for(first, 2.0, NOISE)
     assert isinstance(wide, WideReference)
     found = correlate_with(block, wide, NOISE)
-    exact = correlate(block, make_reference(first, 2.0), NOISE)
+    exact = correlate_frames(block, make_reference(first, 2.0), NOISE)
     assert np.abs(found[:, :2] - SHIFTS).max() < 0.1
     # noise in the rest of the reference is not correlated here
     assert np.abs(found[:, :2] - exact[:, :2]).max() < 3 * exact[:, 2:].max()
@@ -82,7 +82,9 @@ def test_light_all_over_is_correlated_whole_and_does_not_wrap():
     frames = np.stack([scene[100:400, 100:441], scene[130:430, 60:401], scene[95:395, 120:461]])
     wide = reference_for(frames[:1].astype(np.float32), 2.0, NOISE)
     found = correlate_with(frames.astype(np.float32), wide, NOISE)
-    exact = correlate(frames.astype(np.float32), make_reference(frames[:1].astype(np.float32), 2.0))
+    exact = correlate_frames(
+        frames.astype(np.float32), make_reference(frames[:1].astype(np.float32), 2.0)
+    )
     np.testing.assert_allclose(found[:, :2], exact[:, :2], atol=0.02)
     # what leaves the window pulls the maximum a little
     np.testing.assert_allclose(found[:, :2], [[0, 0], [30, -40], [-5, 20]], atol=0.2)

@@ -10,7 +10,7 @@ from napari_lucky.imaging.star_image import levelled
 from napari_lucky.optics import Diffraction
 from napari_lucky.plots.panels import KEPT
 from napari_lucky.ranking import METRICS, metric
-from napari_lucky.viewer.from_layers import frames_of, recipe_of, recorded_windows_of
+from napari_lucky.viewer.from_layers import frames_of, recipe_of_shifts, recorded_windows_of
 
 
 @pytest.fixture
@@ -151,5 +151,7 @@ def test_what_a_metric_needs_is_asked_for_and_recorded(ranked, messages):
     ranked.hand.run(ranked.dock)
     assert messages() == []
     assert (ranked.step["sampling"], ranked.step["obstruction"]) == (6, 0.25)
-    assert recipe_of(ranked.shifts)[Rank].diffraction == Diffraction(6, 0.25)  # all frames get it
+    assert recipe_of_shifts(ranked.shifts)[Rank].diffraction == Diffraction(
+        6, 0.25
+    )  # all frames get it
     assert np.isfinite(ranked.shifts.features["quality"]).all()

@@ -9,7 +9,6 @@ from typing import Any
 import napari
 import numpy as np
 from magicgui.widgets import LineEdit, PushButton
-from napari.utils.theme import get_theme
 from numpy.typing import NDArray
 
 from napari_lucky.calibration.calibrate import (
@@ -31,6 +30,7 @@ from napari_lucky.docks.master_source import (
     opened_master,
 )
 from napari_lucky.docks.recipe_files import ask_where_from
+from napari_lucky.docks.theme import follow_theme
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
 from napari_lucky.frames.frames import ArrayFrames, Subset, frames_in, parse_range
@@ -101,12 +101,7 @@ class CalibrationDock(Dock):
         self.open_button.changed.connect(lambda: self.attempt(self.open_recipe))
         self.graph = FlatGraph()
         self.column.addWidget(self.graph)
-        self._follow_theme()
-        napari_viewer.events.theme.connect(self._follow_theme)
-
-    def _follow_theme(self, *_: Any) -> None:
-        theme = get_theme(self.viewer.theme)
-        self.graph.set_colours(theme.background.as_hex(), theme.text.as_hex())
+        follow_theme(napari_viewer, self.graph.set_colours)
 
     def run(self) -> None:
         """Make the masters and add the calibrated layer."""

@@ -10,7 +10,6 @@ import napari
 import numpy as np
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, PushButton, SpinBox
 from napari.layers import Layer
-from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QFileDialog
 
@@ -21,6 +20,7 @@ from napari_lucky.docks.jobs import attempt
 from napari_lucky.docks.larger import Graph
 from napari_lucky.docks.layer_checks import LayerChecks
 from napari_lucky.docks.surface_view import SurfaceView
+from napari_lucky.docks.theme import follow_theme
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
 from napari_lucky.frames.window import Window
@@ -120,9 +120,8 @@ class CompareDock(Dock):
             widget.changed.connect(self._schedule)
         self.surface_button.changed.connect(lambda: attempt(self.show_surface))
         self.save_button.changed.connect(lambda: attempt(self.save_figure))
-        napari_viewer.events.theme.connect(self._follow_theme)
         napari_viewer.dims.events.point.connect(self._schedule)
-        self._follow_theme()
+        self._leave_theme = follow_theme(napari_viewer, self.canvas.set_colours)
         self.layers.reset_choices()
 
     def event(self, event: QEvent) -> bool:
@@ -131,7 +130,7 @@ class CompareDock(Dock):
             self._closed = True
             self._timer.stop()
             self._follow([])
-            self.viewer.events.theme.disconnect(self._follow_theme)
+            self._leave_theme()
             self.viewer.dims.events.point.disconnect(self._schedule)
             self._surface_view.close()
         return super().event(event)
@@ -163,10 +162,6 @@ class CompareDock(Dock):
     def _schedule(self, *_: Any) -> None:
         if not self._timer.isActive():
             self._timer.start()
-
-    def _follow_theme(self, *_: Any) -> None:
-        theme = get_theme(self.viewer.theme)
-        self.canvas.set_colours(theme.background.as_hex(), theme.text.as_hex())
 
     def _draw(self) -> None:
         if self.isVisible():

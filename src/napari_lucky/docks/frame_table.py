@@ -114,7 +114,7 @@ class FrameModel(QAbstractTableModel):
         return COLUMNS[index.column()] == KEPT
 
 
-class FrameTable(QTableView):
+class FrameTableView(QTableView):
     """The table; a click on a row shows its frame.
 
     Parameters

@@ -8,7 +8,6 @@ from typing import Any
 import napari
 import numpy as np
 from magicgui.widgets import Container, PushButton
-from napari.utils.theme import get_theme
 from numpy.typing import NDArray
 from qtpy.compat import isalive
 
@@ -23,11 +22,12 @@ from napari_lucky.docks.choices import (
 from napari_lucky.docks.cut_choice import CutChoice
 from napari_lucky.docks.dock import Dock
 from napari_lucky.docks.form import StepForm, tooltip_of
-from napari_lucky.docks.frame_table import FrameTable
+from napari_lucky.docks.frame_table import FrameTableView
 from napari_lucky.docks.graphs import QualityGraph
 from napari_lucky.docks.jobs import tell
 from napari_lucky.docks.larger import Graph
 from napari_lucky.docks.ranking_result import Ranked
+from napari_lucky.docks.theme import follow_theme
 from napari_lucky.docks.wrapped_text import WrappedText
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
@@ -57,7 +57,7 @@ from napari_lucky.viewer.from_layers import (
     chain_history,
     frames_of,
     history_of,
-    recipe_of,
+    recipe_of_shifts,
     recorded_windows_of,
     table_of,
     windows_of,
@@ -111,8 +111,7 @@ class RankingDock(Dock):
         self._kept_layer: Any = None
         self._writing = False
         self._add_hand()
-        self._follow_theme()
-        napari_viewer.events.theme.connect(self._follow_theme)
+        follow_theme(napari_viewer, self.graph.set_colours)
         napari_viewer.dims.events.current_step.connect(self._name_toggle)
         for editor in self.cut.form.editors:
             editor.changed.connect(self._cut_changed)
@@ -143,7 +142,7 @@ class RankingDock(Dock):
         self._hand_buttons = Container(
             widgets=[self.curve_button, self.toggle_button, self.undo_button], labels=False
         )
-        self.table = FrameTable(self._show_frame, self.toggle)
+        self.table = FrameTableView(self._show_frame, self.toggle)
         graph = Graph(self.graph, "Quality of the frames")
         for widget in (self.told, graph, self._hand_buttons.native, self.table):
             self.column.addWidget(widget)
@@ -227,7 +226,7 @@ class RankingDock(Dock):
         if self._ranked is not None or layer is None or shifts is None:
             return
         try:
-            recipe = recipe_of(shifts)
+            recipe = recipe_of_shifts(shifts)
             whole = chain_history(layer, shifts)
             n = frames_of(layer).shape[0]
             table = table_of(shifts.features, shifts.metadata, n, history_of(layer))
@@ -404,10 +403,6 @@ class RankingDock(Dock):
         selected = np.asarray(features.get("selected", self._kept[place]), bool)
         edited = ranked.numbers[place[inside & (selected != self._kept[place])]].tolist()
         return self._by_hand.toggled(edited, self._cut, ranked.numbers)
-
-    def _follow_theme(self, *_: Any) -> None:
-        theme = get_theme(self.viewer.theme)
-        self.graph.set_colours(theme.background.as_hex(), theme.text.as_hex())
 
     def _cut_changed(self, *_: Any) -> None:
         if (ranked := self._live) is None:

@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 import napari
 from magicgui.widgets import Container, PushButton, Widget
 from matplotlib.figure import Figure
-from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QFileDialog
 
 from napari_lucky.docks.dock import Dock
 from napari_lucky.docks.form import StepForm
 from napari_lucky.docks.telescope_choice import TelescopeChoice
+from napari_lucky.docks.theme import follow_theme, theme_colours
 from napari_lucky.optics.request import TelescopeRequest
 from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.plots.comparison import FIGURES, save_figure
@@ -78,8 +78,7 @@ class ResultDock(Dock):
         *first, last = view
         for widget in (*first, self.result_buttons.native, last):
             self.column.addWidget(widget)
-        self._follow_theme()
-        self.viewer.events.theme.connect(self._follow_theme)
+        self._leave_theme = follow_theme(self.viewer, self.set_colours)
 
     @property
     def figure(self) -> Figure:
@@ -109,7 +108,7 @@ class ResultDock(Dock):
         """Follow the viewer no longer when the dock is closed."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self._closed = True
-            self.viewer.events.theme.disconnect(self._follow_theme)
+            self._leave_theme()
         return super().event(event)
 
     def reset_choices(self, *_: Any) -> None:
@@ -117,10 +116,6 @@ class ResultDock(Dock):
         super().reset_choices()
         if not self._closed:
             self.telescope.reset()
-
-    def _follow_theme(self, *_: Any) -> None:
-        theme = get_theme(self.viewer.theme)
-        self.set_colours(theme.background.as_hex(), theme.text.as_hex())
 
     def save_table(self) -> None:
         """Ask where, and write the table."""
@@ -141,4 +136,4 @@ class ResultDock(Dock):
             try:
                 save_figure(Path(path), self.figure, inputs_of(self.viewer))
             finally:
-                self._follow_theme()
+                self.set_colours(*theme_colours(self.viewer))

@@ -24,7 +24,7 @@ from napari_lucky.pipeline.process import stack_results
 from napari_lucky.ranking.selection import describe_count
 from napari_lucky.stacking.stack_header import moved_header
 from napari_lucky.stacking.step import StackFrames
-from napari_lucky.viewer.from_layers import frames_of, history_of, recipe_of
+from napari_lucky.viewer.from_layers import frames_of, history_of, recipe_of_shifts
 from napari_lucky.viewer.to_layers import files_of, image_tuple, vectors_tuple
 
 Made = tuple[FrameTable, dict[str, ImageResult], tuple[str, ...]]
@@ -69,7 +69,7 @@ def run_all(
             f"“{layer.name}” has all frames of its run already: press Run. To try parameters on a "
             "few, give a range in 1 Calibrate."
         )
-    recipe = recipe_of(shifts)
+    recipe = recipe_of_shifts(shifts)
     steps = tuple(step for step in history_of(layer) if step.name != "choose frames")
     header = layer.metadata.get("header")
     everything = np.arange(frames.shape[0])

@@ -11,6 +11,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "output": "write_figures",
         "recipe": "PsfRecipe PsfRequest",
         "result": "PsfFigures",
-        "surface_mesh": "Surface surface_of",
+        "surface_mesh": "SurfaceMesh surface_of",
     },
 )

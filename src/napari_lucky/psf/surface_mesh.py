@@ -18,7 +18,7 @@ SURFACE_HEIGHT = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Surface:
+class SurfaceMesh:
     """Triangles between the pixels of an image.
 
     Parameters
@@ -41,7 +41,7 @@ def surface_of(
     side: int = SURFACE_SIDE,
     height: float = SURFACE_HEIGHT,
     smooth: float = 0.0,
-) -> Surface:
+) -> SurfaceMesh:
     """Make a surface of an image around its peak.
 
     With the lowest and highest pixel of the square, a pixel of intensity I has the height::
@@ -63,7 +63,7 @@ def surface_of(
 
     Returns
     -------
-    Surface
+    SurfaceMesh
         Vertices (z, y, x) in px, triangles, and an intensity for each vertex.
 
     Raises
@@ -82,7 +82,7 @@ def surface_of(
     z = height * side * (values - low) / (high - low if high > low else 1.0)
     y, x = np.nonzero(good)
     place = (y + peak[0] - side // 2, x + peak[1] - side // 2)
-    return Surface(np.column_stack([z, *place]).astype(np.float32), faces, values)
+    return SurfaceMesh(np.column_stack([z, *place]).astype(np.float32), faces, values)
 
 
 def _triangles(good: NDArray[np.bool_]) -> NDArray[np.int32]:

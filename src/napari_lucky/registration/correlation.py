@@ -131,7 +131,7 @@ def _holding(energy: NDArray[np.float32], axis: int) -> slice:
     return slice(int(first), int(last) + 1)
 
 
-def correlate(
+def correlate_frames(
     block: Block, reference: Reference, noise: Noise | None = None
 ) -> NDArray[np.float64]:
     """Find the shift that brings each frame of a block onto a reference.

@@ -23,7 +23,7 @@ from napari_lucky.imaging.star_image import background, peaks, smoothed
 from napari_lucky.registration.correlation import (
     Reference,
     check_reference_frame,
-    correlate,
+    correlate_frames,
     correlate_over,
     correlation_of,
     make_reference,
@@ -124,13 +124,13 @@ def _shifts_of(
 def correlate_with(
     block: Block, reference: Reference | WideReference, noise: Noise | None = None
 ) -> NDArray[np.float64]:
-    """Find the shift that brings each frame onto a reference; see `correlate`.
+    """Find the shift that brings each frame onto a reference; see `correlate_frames`.
 
     In a wide window, the maximum of the correlation is looked for in the binned frames, and
     then in the whole pixels of the box around there.
     """
     if isinstance(reference, Reference):
-        return correlate(block, reference, noise)
+        return correlate_frames(block, reference, noise)
     level = background(block)
     rough = binned(block, reference.bins)
     light = np.nan_to_num(rough - level[:, None, None], copy=False)

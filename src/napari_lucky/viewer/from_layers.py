@@ -314,7 +314,7 @@ def _spread(values: NDArray[Any], at: NDArray[np.intp], into: NDArray[Any]) -> N
     return into
 
 
-def recipe_of(shifts: Any) -> Recipe:
+def recipe_of_shifts(shifts: Any) -> Recipe:
     """Return the parameters with which shifts were registered and ranked.
 
     Raises

@@ -17,7 +17,7 @@ from napari_lucky.frames.history import History, frame_places
 from napari_lucky.frames.lazy_array import LazyArray
 from napari_lucky.frames.times import time_text
 from napari_lucky.frames.window import Window
-from napari_lucky.psf.surface_mesh import Surface
+from napari_lucky.psf.surface_mesh import SurfaceMesh
 from napari_lucky.viewer.colours import colours_of
 from napari_lucky.viewer.display_array import ShownArray
 
@@ -199,7 +199,7 @@ def _tracked(table: FrameTable) -> NDArray[np.float64]:
     return np.column_stack([frame_places(table.frame, table.history), table.points])
 
 
-def surface_tuple(surface: Surface, name: str, *, like: Any = None) -> LayerTuple:
+def surface_tuple(surface: SurfaceMesh, name: str, *, like: Any = None) -> LayerTuple:
     """Return a surface layer over its place on the image; heights are in pixels, as wide as x's."""
     scale, translate, _ = _place(like, 2)
     meta = {
