@@ -1,6 +1,8 @@
 """The sampling of a run, in pixels per lambda/D: measured, or from the header's optics.
 
 Smoothing before tracking and ranking goes by it: a third of lambda/D, and a pixel at least.
+
+What the constants do is measured by ``benchmarks/smoothing.py``.
 """
 
 from __future__ import annotations

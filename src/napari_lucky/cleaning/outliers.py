@@ -1,4 +1,7 @@
-"""Outlier pixels: those that stand alone in a frame, or that flicker over the run."""
+"""Outlier pixels: those that stand alone in a frame, or that flicker over the run.
+
+What the constants do is measured by ``benchmarks/cleaning.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Running a job over blocks of frames: threads, progress, cancelling, bounded memory."""
+"""Running a job over blocks of frames: threads, progress, cancelling, bounded memory.
+
+What the constants do is measured by ``benchmarks/speed.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Images of a whole sensor in little memory: masks in bits, and masters in a temporary file."""
+"""Images of a whole sensor in little memory: masks in bits, and masters in a temporary file.
+
+What the constants do is measured by ``benchmarks/memory.py``.
+"""
 
 from __future__ import annotations
 

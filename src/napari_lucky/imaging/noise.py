@@ -1,4 +1,7 @@
-"""The noise of a pixel: a model of its variance, and how it is measured from the frames."""
+"""The noise of a pixel: a model of its variance, and how it is measured from the frames.
+
+What the constants do is measured by ``benchmarks/pulls.py``.
+"""
 
 from __future__ import annotations
 

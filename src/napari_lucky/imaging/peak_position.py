@@ -11,6 +11,8 @@ computed exactly at any p, not interpolated. Noise of variance var(r) moves its 
 
 (propagation of errors to first order; e.g. Thompson, Larson & Webb 2002 for the least-squares
 case). In the sampled sum nothing depends on where p is between the pixels if W is a pixel or more.
+
+What the constants do is measured by ``benchmarks/pulls.py``.
 """
 
 from __future__ import annotations

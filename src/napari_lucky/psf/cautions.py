@@ -1,4 +1,7 @@
-"""When a Strehl ratio cannot be trusted: sentences on what is seen in the image."""
+"""When a Strehl ratio cannot be trusted: sentences on what is seen in the image.
+
+What the constants do is measured by ``benchmarks/figures.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The figures of a PSF: Strehl ratio with its recipe, FWHM, encircled energy, radial profile."""
+"""The figures of a PSF: Strehl ratio with its recipe, FWHM, encircled energy, radial profile.
+
+What the constants do is measured by ``benchmarks/figures.py``.
+"""
 
 from __future__ import annotations
 

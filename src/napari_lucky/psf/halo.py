@@ -1,4 +1,7 @@
-"""The light of a star's halo that is beyond the aperture, or was taken for background."""
+"""The light of a star's halo that is beyond the aperture, or was taken for background.
+
+What the constants do is measured by ``benchmarks/figures.py``.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 Of one image, not of a run: its ring and what is beyond the optics' cut-off, whatever lambda/D is in
 pixels. `napari_lucky.imaging.noise` needs frames, and differences of their pixels.
+
+What the constants do is measured by ``benchmarks/figures.py``.
 """
 
 from __future__ import annotations

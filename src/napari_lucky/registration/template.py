@@ -7,6 +7,8 @@ By the whole pixels of s the window is moved; for the rest, T is expanded into i
 
 so that a frame enters the fit by its products with 16 images alone. T is limited to the band
 in which it has signal, so that at half a pixel the expansion is as good as exact.
+
+What the constants do is measured by ``benchmarks/pulls.py``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Each frame's shift from a template, by least squares weighted with the noise."""
+"""Each frame's shift from a template, by least squares weighted with the noise.
+
+What the constants do is measured by ``benchmarks/registration.py``.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ The fits hold these figures fixed. Once the frames are fitted, the images are as
 rather have: the squares are taken as quadratic about the fits, in the figures, the static mean and
 each frame's wavefront together, and their minimum is a Gauss-Newton step away. What a wavefront can
 take up of a wrong figure is so taken off, and what is left is the figure's own.
+
+What the constants do is measured by ``benchmarks/wavefront.py``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Whether fitted frames can be believed: chi² against 1, the error of the model, the turbulence."""
+"""Whether fitted frames can be believed: chi² against 1, the error of the model, the turbulence.
+
+What the constants do is measured by ``benchmarks/wavefront.py``.
+"""
 
 from __future__ import annotations
 

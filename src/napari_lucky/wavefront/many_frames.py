@@ -1,4 +1,7 @@
-"""The fits of many frames, in rounds."""
+"""The fits of many frames, in rounds.
+
+What the constants do is measured by ``benchmarks/wavefront.py``.
+"""
 
 from __future__ import annotations
 

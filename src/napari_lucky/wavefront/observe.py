@@ -1,4 +1,7 @@
-"""What a wavefront is fitted to: windows on bins, their noise, and where the star is."""
+"""What a wavefront is fitted to: windows on bins, their noise, and where the star is.
+
+What the constants do is measured by ``benchmarks/wavefront.py``.
+"""
 
 from __future__ import annotations
 

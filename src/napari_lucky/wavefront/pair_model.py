@@ -2,6 +2,8 @@
 
 The pupil is sampled and taken to the windows' own pixels by a matrix Fourier transform (Soummer
 et al. 2007, Opt. Express 15, 15935), so that no pixel is computed that is not compared.
+
+What the constants do is measured by ``benchmarks/wavefront.py``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""From where a frame's fit starts, and when it is good enough."""
+"""From where a frame's fit starts, and when it is good enough.
+
+What the constants do is measured by ``benchmarks/wavefront.py``.
+"""
 
 from __future__ import annotations
 

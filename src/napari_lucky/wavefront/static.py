@@ -9,6 +9,8 @@ covariance P_i. Both m and t are then those that make the data likeliest (empiri
 
 with P the mean of P_i: Newton's step of the likelihood, and EM's. The modes of the second are Noll
 4 to 21; what is not modelled leaks into the highest.
+
+What the constants do is measured by ``benchmarks/wavefront.py``.
 """
 
 from __future__ import annotations
