@@ -106,8 +106,8 @@ class ReadTimes(Step, table="times", place=64, optional=True):
 
     times_file: str = param(
         ...,
-        "A CSV or ECSV file with a column time (ISO, UTC), a column frame or file unless there is one "
-        "line a frame, and optionally exposure (s).",
+        "A CSV or ECSV file with a column time (ISO, UTC), a column frame or file unless there is "
+        "one line a frame, and optionally exposure (s).",
         label="times",
         option="--times",
         path=True,
@@ -118,7 +118,11 @@ class ReadShifts(Step, table="shifts", place=65, optional=True):
     """Take the shifts and the choice of frames from an earlier job; nothing is registered then."""
 
     table_file: str = param(
-        ..., "The frames.csv of that job, or its table saved as ECSV.", label="shifts", option="--shifts", path=True
+        ...,
+        "The frames.csv of that job, or its table saved as ECSV.",
+        label="shifts",
+        option="--shifts",
+        path=True,
     )
 
 
