@@ -348,7 +348,7 @@ def test_a_recipe_gives_telescope_spider_and_what_is_asked_for(
         ([*OPTICS, *WAVES, "--low-pass", "1.5"], "unrecognized arguments: --low-pass"),
         ([*OPTICS, *WAVES, "--focus", "5,5,32"], "The focus window covers rows"),
         ([*OPTICS, *WAVES, "--focus", "5,5"], "is not Y,X,SIZE"),
-        ([*OPTICS, *WAVES, "--scheduler", "nowhere"], "no address of a scheduler"),
+        ([*OPTICS, *WAVES, "--scheduler", "nowhere"], "not the address of a scheduler"),
     ],
 )
 def test_refusals(given, says, where, tmp_path, capsys):
@@ -366,7 +366,7 @@ def test_what_is_missing_is_asked_for(where, tmp_path, capsys):
         says = refused(capsys, *absent, *option, *OPTICS, *WAVES, *out)
         assert f"{option[0].partition('=')[0]}: --stacks measures one pair" in says
     run = ["--stacks", where[0], where[0]]
-    assert "no stack but 7 frames" in refused(capsys, *run, *OPTICS, *WAVES, *out)
+    assert "a run of 7 frames, not a stack" in refused(capsys, *run, *OPTICS, *WAVES, *out)
 
 
 def test_frames_that_are_all_saturated(where, tmp_path, capsys):

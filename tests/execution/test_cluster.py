@@ -298,7 +298,10 @@ def test_a_function_is_sent_once_and_each_block_is_small(executor, run):
 
 @pytest.mark.parametrize("address", ["", "host", "host:8786", "tcp://host", "tcp://:1", "8786"])
 def test_what_is_no_address_is_refused(address):
-    with pytest.raises(LuckyError, match="no address of a scheduler"), cluster_executor(address):
+    with (
+        pytest.raises(LuckyError, match="not the address of a scheduler"),
+        cluster_executor(address),
+    ):
         pass
 
 
@@ -347,7 +350,7 @@ def test_scheduler_on_the_command_line(cluster, recipe, tmp_path, capsys):
     assert main([*arguments, *there]) == 0
     assert contents(tmp_path / "here") == contents(tmp_path / "there")
     assert main([*arguments, str(tmp_path / "out"), "--scheduler", "nowhere"]) == 2
-    assert "no address of a scheduler" in capsys.readouterr().err
+    assert "not the address of a scheduler" in capsys.readouterr().err
 
 
 def test_a_scheduler_that_is_gone_is_not_waited_for():

@@ -58,4 +58,4 @@ def test_the_first_dock_takes_a_plane_of_frames_in_colour(viewer, hand, frames, 
     assert recipe.input.colour == "green"
     dock.colour.value = "superpixel"
     hand.press(dock.run_button)
-    hand.wait(lambda: "no mosaic" in dock.notes.text())
+    hand.wait(lambda: "not a mosaic" in dock.notes.text())

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import Locator
 from numpy.typing import NDArray
 
 from napari_lucky.fits.write import written_whole
@@ -59,26 +58,27 @@ def draw_coefficients(
     axes.bar(noll, coefficients_nm, color=LEFT, width=0.8)
     axes.errorbar(noll, coefficients_nm, sigma_nm, fmt="none", ecolor=KEPT, capsize=2)
     axes.axhline(0, color=LEFT, linewidth=0.8)
-    axes.xaxis.set_major_locator(_ModesWithRoom(noll))
+    axes.xaxis.set_major_locator(_modes_with_room(noll))
     axes.xaxis.set_major_formatter(lambda one, _: _title(round(one)))
     axes.tick_params("x", labelrotation=90, labelsize="small")
     axes.set_ylabel("Zernike (Noll) coefficient (nm rms)")
 
 
-class _ModesWithRoom(Locator):
-    """Ticks at modes: as many of them as have room for their names, in any width."""
+def _modes_with_room(noll: NDArray[np.intp]) -> Any:
+    """Return a locator of ticks at modes: as many as have room for their names, in any width."""
+    from matplotlib.ticker import Locator
 
-    def __init__(self, noll: NDArray[np.intp]) -> None:
-        self._noll = noll
+    class ModesWithRoom(Locator):
+        def __call__(self) -> list[float]:
+            axis: Any = self.axis
+            line = 1.2 * axis.label.get_size() * axis.axes.figure.dpi / 72
+            most = max(int(axis.axes.bbox.width / line), 1)
+            return [float(one) for one in noll[:: -(-len(noll) // most)]]
 
-    def __call__(self) -> list[float]:
-        axis: Any = self.axis
-        line = 1.2 * axis.label.get_size() * axis.axes.figure.dpi / 72
-        most = max(int(axis.axes.bbox.width / line), 1)
-        return [float(one) for one in self._noll[:: -(-len(self._noll) // most)]]
+        def tick_values(self, vmin: float, vmax: float) -> list[float]:
+            return self()
 
-    def tick_values(self, vmin: float, vmax: float) -> list[float]:
-        return self()
+    return ModesWithRoom()
 
 
 def draw_running(axes: Any, running_nm: NDArray[np.float64]) -> None:
