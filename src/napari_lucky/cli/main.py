@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _answered(work: Callable[[], int], command: str = "") -> int:
-    """Return the exit status of some work; what ends it is told in a sentence."""
+    """Return the exit status of some work; if it fails, print why."""
     try:
         with ended_as_interrupted():
             return work()

@@ -1,4 +1,4 @@
-"""Options of every command that say what is told and where, and the end of its help."""
+"""Options that every command has for its messages and their place, and the end of its help."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command line needs of a terminal: what is told where, lines as wide, progress."""
+"""Output to a terminal: messages, as wide as its lines, and progress."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ class CannotPrintError(Exception):
 
 @dataclass(frozen=True)
 class Voice:
-    """What is told, and where.
+    """Which messages are printed, and where.
 
     Parameters
     ----------
     quiet : bool
-        Whether only problems are told.
+        Whether only problems are printed.
     json : bool
         Whether stdout has the summary alone.
     log : file, optional
-        Where all is told, with times.
+        The log of all messages, with times.
     """
 
     quiet: bool = False
