@@ -1,5 +1,6 @@
 """Header cards that are not as FITS has them: repaired or left out, said, and never written on."""
 
+import gzip
 import re
 from pathlib import Path
 
@@ -112,9 +113,45 @@ def test_all_of_them_together_are_written_by_every_way(tmp_path):
     assert "Repaired" in notes[0]
 
 
+@pytest.mark.parametrize("packing", ["", ".gz"])
+def test_damaged_cards_of_later_files_are_said_with_their_names(tmp_path, packing):
+    good = b"DATE-OBS= '2026-11-27T01:02:03.5'", b"EXPTIME =                 0.01"
+    for k, (date, exposure) in enumerate(
+        [
+            good,
+            (good[0], b"EXPTIME =                 0,01"),
+            (b"DATE-OBS= '2026-11-31T01:02:03.5'", b"EXPTIME =                  NaN"),
+            (b"DATE-OBS= '2026-11-27T01:02:04,5'", good[1]),
+            (b"DATE-OBS= '2026-11-27T01:02:05,5'", good[1]),
+            good,
+        ]
+    ):
+        same = b"GAIN    =              1.5\x01", b"SATURATE=                 4095"
+        path = write(tmp_path, *same, date, exposure, name=f"f_{k}.fits")
+        if packing:
+            (tmp_path / f"f_{k}.fits.gz").write_bytes(gzip.compress(path.read_bytes()))
+            path.unlink()
+    run = open_run(tmp_path)
+    first, repaired, left_out, *_ = run_notes(run)
+    assert first == "Repaired 1 damaged header card: GAIN = 1.5? is read as GAIN = 1.5."
+    names = f"f_1.fits{packing}, f_2.fits{packing}, f_3.fits{packing} and 1 more: "
+    assert repaired.startswith(
+        f"{names}Repaired 2 damaged header cards: EXPTIME = 0,01 is read as EXPTIME = 0.01; DATE-"
+    )
+    assert left_out.startswith(
+        f"{names}Left out 2 damaged header cards: DATE-OBS = '2026-11-31T01:02:03.5'; EXPTIME = N"
+    )
+    times = run.times()
+    assert np.isnat(times).tolist() == [False, False, True, False, False, False]
+    assert times[3] == np.datetime64("2026-11-27T01:02:04.5")
+    exposures = run.exposures()
+    assert np.isnan(exposures[2])
+    assert np.delete(exposures, 2).tolist() == [0.01] * 5
+
+
 SCALED = {
     b"BZERO   = 32768,0": 1,
-    b"BZERO   = '32768'": 0,
+    b"BZERO   = '32768'": 1,
     b"BZERO   = 3.2768e4": 1,
     b"BLANK   = -32768,0": 1,
 }
@@ -138,6 +175,12 @@ def test_pixels_without_a_known_scale_are_refused(tmp_path, card):
         LuckyError, match=rf"f_0\.fits: its header is damaged \({card[:6].decode()}"
     ):
         open_run(write(tmp_path, card))
+
+
+def test_a_time_with_a_z_is_nothing_to_say(tmp_path):
+    run = open_run(write(tmp_path, b"DATE-OBS= '2026-11-27T01:02:03.5Z'"))
+    assert run_notes(run) == []
+    assert run.header["DATE-OBS"] == "2026-11-27T01:02:03.5"
 
 
 def test_a_text_is_told_in_quotation_marks(tmp_path):

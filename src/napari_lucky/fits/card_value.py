@@ -16,6 +16,12 @@ def cards_in(header: bytes) -> Iterator[bytes]:
     return (header[start : start + CARD] for start in range(0, len(header), CARD))
 
 
+def is_end(card: bytes) -> bool:
+    """Return whether a card ends a header: zeros or the end of a line may be behind END."""
+    behind = card[3:].lstrip(b" ")[:1]
+    return card.startswith(b"END") and not (behind.isalnum() or behind in (b"-", b"_"))
+
+
 def keyword_of(card: bytes) -> str:
     """Return the keyword of a card, in capitals; of ESO's long ones without HIERARCH."""
     text = card.decode("latin-1")

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.files.open_file import Stamp, open_regular
-from napari_lucky.fits.card_value import CARD
+from napari_lucky.fits.card_value import CARD, cards_in, is_end
 from napari_lucky.fits.gzip_file import DAMAGED, MOST_PACKED, PackedStream, is_packed, most_packed
 from napari_lucky.fits.integers import FULL, TOP
+from napari_lucky.fits.sound_header import unsound_cards
 from napari_lucky.fits.telling import LONG, TIMING, tells
 from napari_lucky.sources.kinds import foreign_note
 from napari_lucky.sources.source_image import Told
@@ -56,6 +57,8 @@ class Unit(NamedTuple):
         Its structural cards, raw.
     telling : tuple of bytes
         Its cards that tell what the frame is, raw.
+    header : bytes
+        All of its cards up to END, raw.
     """
 
     begin: int
@@ -63,6 +66,7 @@ class Unit(NamedTuple):
     length: int
     cards: tuple[bytes, ...]
     telling: tuple[bytes, ...] = ()
+    header: bytes = b""
 
     @property
     def after(self) -> int:
@@ -96,10 +100,12 @@ def units(read: ReadAt, size: int, packed: int = 0, holds: int = MOST_PACKED) ->
         if number and (at == size or (not packed and at > size)):
             return  # some leave out the last padding
         begin = b"XTENSION=" if number else b"SIMPLE  ="
-        cards, telling, data = _cards_that_matter(read, at, begin)
+        header, data = _header(read, at, begin)
+        cards = [card for card in cards_in(header) if _is_structural(card)]
         if not cards:
             return  # the end, or what some cameras write after their image
-        unit = Unit(at, data, _length(cards), tuple(cards), tuple(telling))
+        telling = tuple(card for card in cards_in(header) if tells(card))
+        unit = Unit(at, data, _length(cards), tuple(cards), telling, header)
         if data + unit.length > most:
             told = f"it has {size} bytes" if not packed else f"it has {packed} packed bytes"
             raise EOFError(f"{told}, but its header asks for {data + unit.length}")
@@ -171,10 +177,12 @@ def scan(path: Path) -> tuple[tuple[Any, ...], Told]:
     """
     kind: list[Any] = []
     telling: list[bytes] = []
+    damaged: list[bytes] = []
     packed = is_packed(path)
     with units_of(path) as (_, found):
         for unit in found:
             telling += unit.telling
+            damaged += unsound_cards(cards_in(unit.header))
             # PCOUNT of a compressed image is the length of its heap, different in every file
             kind.append((unit.data, *(c for c in unit.cards if not c.startswith(b"PCOUNT"))))
             if packed and unit.length:
@@ -183,15 +191,16 @@ def scan(path: Path) -> tuple[tuple[Any, ...], Told]:
                 break
     if not kind:
         raise LuckyError(f"{path}: {_no_fits(path.name)}")
-    return tuple(kind), told_by(telling)
+    return tuple(kind), told_by(telling, damaged)
 
 
-def told_by(telling: Iterable[bytes]) -> Told:
-    """Return what cards tell of frames, those of the time apart."""
+def told_by(telling: Iterable[bytes], damaged: Iterable[bytes] = ()) -> Told:
+    """Return what cards tell of frames, those of the time apart, and which are damaged."""
     cards = list(telling)
     return Told(
         b"".join(card for card in cards if card[:8] not in TIMING),
         b"".join(card for card in cards if card[:8] in TIMING),
+        b"".join(damaged),
     )
 
 
@@ -217,6 +226,8 @@ class KnownHeader(NamedTuple):
         Of the bytes that must be the same.
     bytes : bytes
         These bytes.
+    cards : ndarray of bytes, (n,)
+        Its cards up to END.
     settings, times : tuple of int
         Where the cards begin that make `Told`.
     """
@@ -225,6 +236,7 @@ class KnownHeader(NamedTuple):
     length: int
     places: NDArray[np.intp]
     bytes: bytes
+    cards: NDArray[np.bytes_]
     settings: tuple[int, ...]
     times: tuple[int, ...]
 
@@ -256,7 +268,7 @@ class HeaderTemplate:
                 stamp = Stamp.of(file)
                 if stamp.size != self.size:
                     return None
-                settings, times = [], []
+                settings, times, damaged = [], [], list[bytes]()
                 for known in self.headers:
                     file.seek(known.begin)
                     header = file.read(known.length)
@@ -264,11 +276,14 @@ class HeaderTemplate:
                         return None
                     if np.frombuffer(header, np.uint8)[known.places].tobytes() != known.bytes:
                         return None
+                    cards = np.frombuffer(header, known.cards.dtype, len(known.cards))
+                    own = np.flatnonzero(cards != known.cards).tolist()
+                    damaged += unsound_cards(header[CARD * k : CARD * k + CARD] for k in own)
                     settings += [header[start : start + CARD] for start in known.settings]
                     times += [header[start : start + CARD] for start in known.times]
         except OSError:  # told where its signature is read
             return None
-        return stamp, Told(b"".join(settings), b"".join(times))
+        return stamp, Told(b"".join(settings), b"".join(times), b"".join(damaged))
 
 
 def header_template(path: Path, kind: tuple[Any, ...]) -> HeaderTemplate | None:
@@ -290,10 +305,12 @@ def header_template(path: Path, kind: tuple[Any, ...]) -> HeaderTemplate | None:
 def _known(begin: int, header: bytes) -> KnownHeader:
     places = _places_that_matter(header)
     there = np.frombuffer(header, np.uint8)[places].tobytes()
+    count = next(k for k, card in enumerate(cards_in(header)) if is_end(card))
+    cards = np.frombuffer(header, f"S{CARD}", count)
     starts = [k for k in range(0, len(header), CARD) if tells(header[k : k + CARD])]
     times = tuple(k for k in starts if header[k : k + 8] in TIMING)
     settings = tuple(k for k in starts if k not in times)
-    return KnownHeader(begin, len(header), places, there, settings, times)
+    return KnownHeader(begin, len(header), places, there, cards, settings, times)
 
 
 def _places_that_matter(header: bytes) -> NDArray[np.intp]:
@@ -316,36 +333,23 @@ def _unpacked_size(file: FileIO) -> int:
     return size
 
 
-def _cards_that_matter(read: ReadAt, at: int, begin: bytes) -> tuple[list[bytes], list[bytes], int]:
-    """Return the structural and the telling cards of the header that begins here, and its end.
+def _header(read: ReadAt, at: int, begin: bytes) -> tuple[bytes, int]:
+    """Return the cards up to END of the header that begins here, and where its data begin.
 
     None where none begins.
     """
-    cards: list[bytes] = []
-    telling: list[bytes] = []
+    blocks: list[bytes] = []
     for number in range(MOST_BLOCKS):
         block = read(at + number * BLOCK, BLOCK)
         if not number and not block.startswith(begin):
-            break
+            return b"", at
         if len(block) < BLOCK:
             raise EOFError("a header has no end")
-        for start in range(0, BLOCK, CARD):
-            card = block[start : start + CARD]
-            if is_end(card):
-                return cards, telling, at + (number + 1) * BLOCK
-            if _is_structural(card):
-                cards.append(card)
-            elif tells(card):
-                telling.append(card)
-    else:
-        raise ValueError(f"no END in {MOST_BLOCKS * BLOCK // CARD} cards")
-    return [], [], at
-
-
-def is_end(card: bytes) -> bool:
-    """Return whether a card ends a header: zeros or the end of a line may be behind END."""
-    behind = card[3:].lstrip(b" ")[:1]
-    return card.startswith(b"END") and not (behind.isalnum() or behind in (b"-", b"_"))
+        end = next((k for k in range(0, BLOCK, CARD) if is_end(block[k : k + CARD])), None)
+        blocks.append(block[:end])
+        if end is not None:
+            return b"".join(blocks), at + (number + 1) * BLOCK
+    raise ValueError(f"no END in {MOST_BLOCKS * BLOCK // CARD} cards")
 
 
 def _length(cards: list[bytes]) -> int:

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import islice, takewhile
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,6 @@ from napari_lucky.fits.header_scan import (
     Unit,
     card_of,
     header_of,
-    is_end,
     numbers_of,
     opened_in_memory,
     units,
@@ -235,7 +234,7 @@ class FitsImage:
         out = np.empty((len(planes), *window.shape), self.layout.read_as)
         with self._units() as (read, found):
             unit = _unit(found, self.layout.hdu)
-            tiles = Tiles(unit, _header_bytes(read, unit)) if compressed(unit) else None
+            tiles = Tiles(unit, _header_bytes(unit)) if compressed(unit) else None
             for k, plane in enumerate(planes):
                 if tiles is not None:
                     out[k] = tiles.section(read, plane, window)
@@ -305,10 +304,9 @@ def _unit(found: Iterator[Unit], number: int) -> Unit:
     return unit
 
 
-def _header_bytes(read: ReadAt, unit: Unit) -> bytes:
+def _header_bytes(unit: Unit) -> bytes:
     """Return a header with nothing but blanks behind END."""
-    raw = read(unit.begin, unit.data - unit.begin)
-    return header_of(takewhile(lambda card: not is_end(card), cards_in(raw)))
+    return header_of(cards_in(unit.header))
 
 
 def layouts(path: Path) -> list[Layout]:
@@ -370,7 +368,7 @@ def _layout(path: Path, number: int, unit: Unit, read: ReadAt) -> Layout | None:
         raise ValueError("SIMPLE is not T")
     if not (packed or first.startswith(b"SIMPLE") or value_of(first) in ("IMAGE", "IUEIMAGE")):
         return None
-    raw = _header_bytes(read, unit)
+    raw = _header_bytes(unit)
     tiles = Tiles(unit, raw) if packed else None
     axes = tiles.shape if tiles else _sides(unit)
     if len(axes) < 2 or 0 in axes:
@@ -460,9 +458,9 @@ def raw_headers(path: Path, hdu: int) -> tuple[bytes, bytes]:
     LuckyError
         If the file is gone or damaged.
     """
-    with units_of(path) as (read, found):
-        primary = _header_bytes(read, _unit(found, 0))
-        return primary, _header_bytes(read, _unit(found, hdu - 1)) if hdu else primary
+    with units_of(path) as (_, found):
+        primary = _header_bytes(_unit(found, 0))
+        return primary, _header_bytes(_unit(found, hdu - 1)) if hdu else primary
 
 
 def is_fits_name(name: str) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_lucky.fits.card_value import values_in
+from napari_lucky.fits.card_value import cards_in, values_in
 from napari_lucky.fits.image import FitsImage, raw_headers
 from napari_lucky.fits.settings import mixture_notes
 from napari_lucky.fits.sound_header import sound_cards
@@ -57,7 +57,8 @@ def file_notes(run: Run) -> list[str]:
 def notes_of(images: Sequence[SourceImage]) -> tuple[str, ...]:
     """Return what headers and names of a run's images make worth saying."""
     own = dict.fromkeys(note for image in images for note in image.notes)
-    return (*own, *_header_notes(images[0]), *mixture_notes(images), *_order_notes(images))
+    headers = (*_header_notes(images[0]), *_damage_notes(images))
+    return (*own, *headers, *mixture_notes(images), *_order_notes(images))
 
 
 def _header_notes(first: SourceImage) -> list[str]:
@@ -77,6 +78,25 @@ def _header_notes(first: SourceImage) -> list[str]:
             "so, remove BZERO and BSCALE from the headers."
         )
     return told
+
+
+def _damage_notes(images: Sequence[SourceImage], most: int = 3) -> list[str]:
+    """Say which files have damaged cards that the first one has not, and show those of a few."""
+    known = set(cards_in(images[0].told.damaged))
+    found: dict[Path, bytes] = {}
+    for image in images[1:]:
+        if image.told.damaged and not known.issuperset(cards_in(image.told.damaged)):
+            found[image.path] = image.told.damaged
+    found.pop(images[0].path, None)
+    if not found:
+        return []
+    names = [readable(path.name) for path in found]
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    shown = dict.fromkeys(
+        card for cards in [*found.values()][:most] for card in cards_in(cards) if card not in known
+    )
+    damage = sound_cards(b"".join(shown))[1]
+    return [f"{', '.join(names[:most])}{more}: {note}" for note in damage.notes()]
 
 
 def _order_notes(images: Sequence[SourceImage]) -> list[str]:

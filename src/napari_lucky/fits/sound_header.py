@@ -13,12 +13,12 @@ import warnings
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from napari_lucky.fits.card_value import CARD, NUMBER, cards_in
-from napari_lucky.fits.header_scan import is_end
+from napari_lucky.fits.card_value import CARD, NUMBER, cards_in, is_end
 from napari_lucky.text import counted
 
 NUMBER_TEXT = rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[ED][+-]?\d+)?"
@@ -41,10 +41,13 @@ TEXTS = re.compile(
 )
 DATES = re.compile(r"DATE.*")
 AXES = re.compile(r"WCSAXES[A-Z]?")
-"""Keywords whose values the standard wants as numbers, texts, dates, and a whole number."""
+WANTED = {"float": FLOATS, "axes": AXES, "date": DATES, "text": TEXTS}
+"""Keywords whose values the standard wants as numbers, a whole number, dates and texts."""
 OF_AXIS = re.compile(
     r"(?:CRPIX|CRVAL|CDELT|CROTA|CRDER|CSYER|CTYPE|CUNIT|CNAME|PV|PS|PC|CD)(\d+)(?:_(\d+))?[A-Z]?"
 )
+ALIKE = bytes.maketrans(b"023456789", b"1" * 9)
+"""Digits, which matter in dates and steps of coordinates alone."""
 ISO = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ] *(\d\d:\d\d:\d\d)(?:[.,](\d*))?)? *Z?")
 STRUCTURAL = re.compile(
     r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|[PG]COUNT|GROUPS|END|TFIELDS|THEAP"
@@ -120,8 +123,34 @@ def sound_header(header: Any) -> Any:
     return fits.Header.fromstring(sound_cards(b"".join(raw), structure=False)[0])
 
 
+def unsound_cards(cards: Iterable[bytes]) -> list[bytes]:
+    """Return those of some raw cards that are not sound."""
+    return [card for card in cards if not _is_sound(_pattern_of(card))]
+
+
+def _pattern_of(card: bytes) -> bytes:
+    """Return a card that is sound if this one is, the same one for many numbers and texts."""
+    return card if card.startswith((b"DATE", b"CDELT")) else card.translate(ALIKE)
+
+
+@lru_cache(maxsize=4096)
+def _is_sound(card: bytes) -> bool:
+    """Return whether a card is sound."""
+    if STRUCTURAL.fullmatch(card[:8].decode("latin-1").strip()):
+        return True
+    damage = Damage()
+    _mended(card, damage)
+    return not damage.repaired and not damage.left_out
+
+
 def _sound(card: bytes, damage: Damage) -> list[bytes]:
-    """Return the sound card made of one, or none."""
+    """Return the sound cards made of one, or none."""
+    mended = _mended(card, damage)
+    return _written(*mended) if isinstance(mended, tuple) else mended
+
+
+def _mended(card: bytes, damage: Damage) -> list[bytes] | tuple[str, Any, str]:
+    """Return a card that is sound, or none, or keyword, value and comment to be written anew."""
     if card.startswith(COMMENTARY) or (card[8:9] != b"=" and not card.startswith(b"HIERARCH ")):
         return _commentary(card, damage)
     keyword, given = _parted(card)
@@ -138,11 +167,10 @@ def _sound(card: bytes, damage: Damage) -> list[bytes]:
     if value is None or not name or name == "END":
         damage.left_out.append(_shown(card))
         return []
-    new = _written(name, value, comment)
     if not _same(found, value) or name != keyword.decode("latin-1").strip():
         quoted = f"'{value}'" if isinstance(value, str) else value
         damage.repaired.append(f"{_shown(card)} is read as {name} = {quoted}")
-    return new
+    return name, value, comment
 
 
 def _parted(card: bytes) -> tuple[bytes, bytes]:
@@ -205,34 +233,42 @@ def _suits(keyword: str, found: re.Match[bytes]) -> bool:
     """Return whether a value is of the kind that the standard wants of its keyword."""
     kind = next((kind for kind in ("text", "logical", "number", "complex") if found[kind]), "")
     number = float(found["number"].replace(b"D", b"E")) if kind == "number" else 0.0
-    if FLOATS.fullmatch(keyword):
+    wanted = _wanted(keyword)
+    if wanted == "float":
         zero = keyword.startswith("CDELT") and number == 0
         negative = keyword.startswith(("CRDER", "CSYER")) and number < 0
         return kind == "number" and not zero and not negative
-    if AXES.fullmatch(keyword):
+    if wanted == "axes":
         return kind == "number" and number.is_integer() and b"." not in found["number"]
-    if DATES.fullmatch(keyword):
+    if wanted == "date":
         text = (found["text"] or b"''")[1:-1].decode("ascii").rstrip()
         return kind == "text" and text == _date(text)
-    return kind == "text" if TEXTS.fullmatch(keyword) else math.isfinite(number)
+    return kind == "text" if wanted == "text" else math.isfinite(number)
+
+
+@lru_cache(maxsize=4096)
+def _wanted(keyword: str) -> str:
+    """Return the kind of value that the standard wants of a keyword; "" for any."""
+    return next((kind for kind, of in WANTED.items() if of.fullmatch(keyword)), "")
 
 
 def _as_wanted(keyword: str, value: Any) -> Any:
     """Return a value of the kind that the standard wants of its keyword; None if it is none."""
     if value is None:
         return None
-    if FLOATS.fullmatch(keyword) or AXES.fullmatch(keyword):
+    wanted = _wanted(keyword)
+    if wanted in ("float", "axes"):
         if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
             value = _meant(value.encode("latin-1"))
         if type(value) not in (int, float):
             return None
-        if AXES.fullmatch(keyword):
+        if wanted == "axes":
             return int(value) if value == int(value) else None
         zero = keyword.startswith("CDELT") and value == 0
         return None if zero or (keyword.startswith(("CRDER", "CSYER")) and value < 0) else value
-    if DATES.fullmatch(keyword):
+    if wanted == "date":
         return _date(str(value))
-    if TEXTS.fullmatch(keyword):
+    if wanted == "text":
         return str(value)
     return value
 
@@ -258,7 +294,10 @@ def _same(found: re.Match[bytes] | None, value: Any) -> bool:
         return False
     if found["number"]:
         return not isinstance(value, str)
-    return bool(found["text"] or found["logical"] or found["complex"])
+    if found["text"]:
+        text = found["text"][1:-1].decode("ascii").replace("''", "'").rstrip()
+        return value in (text, text.removesuffix("Z"))  # of UTC, behind a time
+    return bool(found["logical"] or found["complex"])
 
 
 def _written(keyword: str, value: Any, comment: str) -> list[bytes]:

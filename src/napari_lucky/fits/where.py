@@ -136,9 +136,9 @@ def _on_axis(image: SourceImage, one: Condition) -> SourceImage:
 def _values(path: Path, keywords: set[str]) -> dict[str, Value]:
     """Return the values of keywords in a file's headers: of each the first."""
     values: dict[str, Value] = {}
-    with units_of(path) as (read, found):
+    with units_of(path) as (_, found):
         for unit in found:
-            for card in cards_in(read(unit.begin, unit.data - unit.begin)):
+            for card in cards_in(unit.header):
                 if (keyword := keyword_of(card)) in keywords:
                     values.setdefault(keyword, value_of(card))
     return values

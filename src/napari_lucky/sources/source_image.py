@@ -23,10 +23,13 @@ class Told(NamedTuple):
         files of a run.
     times : bytes
         Those that tell when it was taken.
+    damaged : bytes
+        Those that are not as FITS has them, of a file of a known kind where they are its own.
     """
 
     settings: bytes = b""
     times: bytes = b""
+    damaged: bytes = b""
 
 
 NOTHING = Told()
