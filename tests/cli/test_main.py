@@ -498,7 +498,8 @@ def bad_frames(kind, folder, simulated, data):
             truncated(write(folder / "AF_2.fits", image))
             return [write(folder / "AF_1.fits", image), folder / "AF_2.fits"]
         case "truncated cube":
-            truncated(write(folder / "cube.fits", simulated.frames), 500_000)
+            cube = write(folder / "cube.fits", simulated.frames)
+            truncated(cube, cube.stat().st_size - 100_000)
             return [folder / "cube.fits"]
         case "truncated gz":
             whole = write(folder / "cube.fits.gz", simulated.frames)

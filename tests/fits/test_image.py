@@ -2,6 +2,7 @@
 
 import gzip
 import random
+import re
 import shutil
 import warnings
 from collections.abc import Callable
@@ -306,14 +307,51 @@ def test_a_file_shortened_after_opening_gives_a_sentence(folder, tmp_path, name,
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.55, 0.7])
-@pytest.mark.parametrize("name", ["u2.fits", "u2.fits.gz", "scaled_i2.fits", "scaled_i2.fits.gz",
-                                  "single.fits", "single.fits.gz", "rice_u2.fits.fz",
-                                  "extensions_u2.fits", "blank_i2.fits"])  # fmt: skip
-def test_a_truncated_file_is_refused_when_it_is_opened(folder, tmp_path, name, share):
+@pytest.mark.parametrize("name", ["u2.fits.gz", "scaled_i2.fits.gz", "single.fits",
+                                  "single.fits.gz", "rice_u2.fits.fz"])  # fmt: skip
+def test_a_truncated_file_without_a_whole_frame_is_refused(folder, tmp_path, name, share):
     path = Path(shutil.copy(folder / name, tmp_path))
     without_its_end(path, share)
     with pytest.raises(LuckyError, match=name):
         open_run(path)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.4, 0.55, 0.7, 0.999])
+@pytest.mark.parametrize("name", ["u2.fits", "scaled_i2.fits", "blank_i2.fits",
+                                  "extensions_u2.fits"])  # fmt: skip
+def test_of_a_truncated_file_the_whole_frames_are_read(folder, tmp_path, name, share):
+    whole = open_run(folder / name)
+    path = Path(shutil.copy(folder / name, tmp_path))
+    without_its_end(path, share)
+    size = path.stat().st_size
+    image = whole.images[0]
+    each = image.layout.shape[1] * image.layout.shape[2] * abs(whole.header["BITPIX"]) // 8
+    if len(whole.images) == 1:
+        count = max(size - 2880, 0) // each
+    else:  # the primary header, and an extension a frame
+        with fits.open(folder / name) as hdus:
+            count = sum(hdu.fileinfo()["datLoc"] + each <= size for hdu in hdus[1:])
+    if not count:
+        with pytest.raises(LuckyError, match="truncated"):
+            open_run(path)
+        return
+    run = open_run(path)
+    assert run.shape == (count, *whole.shape[1:])
+    np.testing.assert_array_equal(run.read(slice(None)), whole.read(slice(count)))
+    if count < len(whole):
+        assert run.missing == (len(whole) - count if len(whole.images) == 1 else 1)
+        assert re.match(rf"{name}: truncated: its last (\d+ frames are|frame is) not", run.notes[0])
+    assert run.header["BITPIX"] == whole.header["BITPIX"]
+
+
+def test_of_a_truncated_cube_in_colour_the_frames_are_whole(tmp_path):
+    planes = pixels("u2", (12, 20, 30))
+    path = tmp_path / "x.fits"
+    fits.PrimaryHDU(planes, fits.Header({"CTYPE3": "RGB"})).writeto(path)
+    path.write_bytes(path.read_bytes()[: 2880 + 2 * 20 * 30 * 8])
+    run = open_run(path, "green")
+    np.testing.assert_array_equal(run.read(slice(None)), planes[[1, 4]])
+    assert run.missing == 2
 
 
 @pytest.mark.parametrize("name", ["u2.fits", "u2.fits.gz", "scaled_i2.fits", "rice_u2.fits.fz"])

@@ -74,7 +74,9 @@ class Unit(NamedTuple):
         return self.data + self.length + -self.length % BLOCK
 
 
-def units(read: ReadAt, size: int, packed: int = 0, holds: int = MOST_PACKED) -> Iterator[Unit]:
+def units(
+    read: ReadAt, size: int, packed: int = 0, holds: int = MOST_PACKED, cut: bool = False
+) -> Iterator[Unit]:
     """Yield the header-data units of a file, one small read a header; each is within bounds.
 
     Parameters
@@ -87,6 +89,8 @@ def units(read: ReadAt, size: int, packed: int = 0, holds: int = MOST_PACKED) ->
         Bytes of the packed file; 0 of one that is not.
     holds : int
         Bytes that one of them can hold at most.
+    cut : bool
+        Whether the last unit may be cut short.
 
     Raises
     ------
@@ -100,13 +104,21 @@ def units(read: ReadAt, size: int, packed: int = 0, holds: int = MOST_PACKED) ->
         if number and (at == size or (not packed and at > size)):
             return  # some leave out the last padding
         begin = b"XTENSION=" if number else b"SIMPLE  ="
-        header, data = _header(read, at, begin)
+        try:
+            header, data = _header(read, at, begin)
+        except EOFError:
+            if cut and number:
+                return
+            raise
         cards = [card for card in cards_in(header) if _is_structural(card)]
         if not cards:
             return  # the end, or what some cameras write after their image
         telling = tuple(card for card in cards_in(header) if tells(card))
         unit = Unit(at, data, _length(cards), tuple(cards), telling, header)
         if data + unit.length > most:
+            if cut:
+                yield unit
+                return
             told = f"it has {size} bytes" if not packed else f"it has {packed} packed bytes"
             raise EOFError(f"{told}, but its header asks for {data + unit.length}")
         yield unit
@@ -117,8 +129,12 @@ def units(read: ReadAt, size: int, packed: int = 0, holds: int = MOST_PACKED) ->
 
 
 @contextmanager
-def units_of(path: Path, stamp: Stamp | None = None) -> Iterator[tuple[ReadAt, Iterator[Unit]]]:
+def units_of(
+    path: Path, stamp: Stamp | None = None, *, cut: bool = False
+) -> Iterator[tuple[ReadAt, Iterator[Unit]]]:
     """Open a file; give what reads from it, unpacked, and its header-data units.
+
+    The data of the last unit may be cut short if `cut` says so.
 
     Raises
     ------
@@ -132,7 +148,7 @@ def units_of(path: Path, stamp: Stamp | None = None) -> Iterator[tuple[ReadAt, I
             if holds := most_packed(file):
                 size, packed = _unpacked_size(file), size
                 stream = PackedStream(file)
-                yield stream.read_at, units(stream.read_at, size, packed, holds)
+                yield stream.read_at, units(stream.read_at, size, packed, holds, cut)
                 return
             source = BufferedReader(file)
 
@@ -140,7 +156,7 @@ def units_of(path: Path, stamp: Stamp | None = None) -> Iterator[tuple[ReadAt, I
                 source.seek(offset)
                 return source.read(count)
 
-            yield read, units(read, size)
+            yield read, units(read, size, cut=cut)
     except OSError as error:
         raise LuckyError(f"{path}: cannot be opened ({_said(error)}).") from error
     except DAMAGED as error:

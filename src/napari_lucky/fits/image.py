@@ -134,6 +134,8 @@ class FitsImage:
         What its headers tell of its frames.
     packed : bool
         Whether it is packed as a whole.
+    missing : int
+        Frames at the end of a truncated file that are not whole.
     """
 
     path: Path
@@ -142,10 +144,12 @@ class FitsImage:
     stamp: Stamp | None = None
     told: Told = NOTHING
     packed: bool = False
+    missing: int = 0
 
     def __reduce__(self) -> tuple[Any, ...]:
         path = self.path.absolute()  # another process may work elsewhere
-        return FitsImage, (path, self.layout, self.unpacked, self.stamp, NOTHING, self.packed)
+        own = (self.unpacked, self.stamp, NOTHING, self.packed, self.missing)
+        return FitsImage, (path, self.layout, *own)
 
     @property
     def colours(self) -> str:
@@ -154,8 +158,12 @@ class FitsImage:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is read of a fourth axis."""
-        return () if self.layout.axis is None else (self.layout.axis.note,)
+        """What is read of a fourth axis, and of a truncated file."""
+        notes = [] if self.layout.axis is None else [self.layout.axis.note]
+        if self.missing:
+            frames = "frame is" if self.missing == 1 else f"{self.missing} frames are"
+            notes.append(f"{self.path.name}: truncated: its last {frames} not whole and left out.")
+        return tuple(notes)
 
     @property
     def read_as(self) -> str:
@@ -245,7 +253,7 @@ class FitsImage:
     @contextmanager
     def _units(self) -> Iterator[tuple[ReadAt, Iterator[Unit]]]:
         if self.unpacked is None:
-            with units_of(self.path, self.stamp) as opened:
+            with units_of(self.path, self.stamp, cut=self.missing > 0) as opened:
                 yield opened
             return
         unpacked = self.unpacked
@@ -309,8 +317,10 @@ def _header_bytes(unit: Unit) -> bytes:
     return header_of(cards_in(unit.header))
 
 
-def layouts(path: Path) -> list[Layout]:
+def layouts(path: Path, *, cut: bool = False) -> list[Layout]:
     """Return the layout of every image in a file, its headers parsed with astropy.
+
+    The data of the last one may be cut short if `cut` says so.
 
     Raises
     ------
@@ -319,7 +329,7 @@ def layouts(path: Path) -> list[Layout]:
     """
     found: list[Layout] = []
     try:
-        with _quiet(), units_of(path) as (read, inside):
+        with _quiet(), units_of(path, cut=cut) as (read, inside):
             for number, unit in enumerate(inside):
                 if layout := _layout(path, number, unit, read):
                     found.append(layout)
@@ -458,7 +468,7 @@ def raw_headers(path: Path, hdu: int) -> tuple[bytes, bytes]:
     LuckyError
         If the file is gone or damaged.
     """
-    with units_of(path) as (_, found):
+    with units_of(path, cut=True) as (_, found):
         primary = _header_bytes(_unit(found, 0))
         return primary, _header_bytes(_unit(found, hdu - 1)) if hdu else primary
 

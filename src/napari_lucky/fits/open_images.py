@@ -13,6 +13,7 @@ from napari_lucky.fits.gzip_file import Unpacked, is_packed
 from napari_lucky.fits.header_scan import HeaderTemplate, header_template, scan
 from napari_lucky.fits.image import FitsImage, Layout
 from napari_lucky.fits.plain_header import plain_layout
+from napari_lucky.fits.truncated import open_truncated
 from napari_lucky.sources.kinds import source_of
 from napari_lucky.sources.source_image import SourceImage
 
@@ -56,7 +57,10 @@ def open_images(paths: Iterable[Path]) -> tuple[list[SourceImage], list[LeftOut]
                 found = known[kind]
                 last = header_template(path, kind), found
             except LuckyError as error:
-                odd.append(LeftOut(path, str(error).removeprefix(f"{path}: "), True))
+                if whole := open_truncated(path):
+                    images += whole
+                else:
+                    odd.append(LeftOut(path, str(error).removeprefix(f"{path}: "), True))
                 continue
         else:
             packed = False

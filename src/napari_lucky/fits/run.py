@@ -189,6 +189,11 @@ class Run(ArrayLike):
             k += count
         return out
 
+    @property
+    def missing(self) -> int:
+        """Frames at the end of truncated files that are not whole."""
+        return sum(getattr(as_in_file(image), "missing", 0) for image in self.images)
+
     def in_colour(self, colour: str | None, pattern: str = "") -> Run:
         """Return the run with pixels of another colour; see `open_run`.
 

@@ -136,7 +136,7 @@ def _on_axis(image: SourceImage, one: Condition) -> SourceImage:
 def _values(path: Path, keywords: set[str]) -> dict[str, Value]:
     """Return the values of keywords in a file's headers: of each the first."""
     values: dict[str, Value] = {}
-    with units_of(path) as (_, found):
+    with units_of(path, cut=True) as (_, found):
         for unit in found:
             for card in cards_in(unit.header):
                 if (keyword := keyword_of(card)) in keywords:

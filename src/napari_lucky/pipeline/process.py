@@ -152,7 +152,7 @@ def process(
         long_exposure=long_exposure,
         job=job,
     )
-    damaged = sum(left.is_lost for left in chain.run.left_out)
+    damaged = sum(left.is_lost for left in chain.run.left_out) + getattr(chain.run, "missing", 0)
     result = Result(images, table, recipe, tuple(notes), clean, damaged)
     return replace(result, notes=(*notes, result.doubt)) if result.doubt else result
 
