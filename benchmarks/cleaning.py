@@ -3,7 +3,7 @@
     python benchmarks/cleaning.py [--frames 100 500] [--folder /tmp]
 
 The runs are those of `memory.py`. The time a frame is the slope between the short run and the
-long one, so that what is done once (imports, masters, where dust is) does not count; it is told
+long one, so that what is done once (imports, masters, where dust is) does not count; it is given
 apart, as the time of the short run less its frames'.
 """
 

@@ -71,7 +71,7 @@ class Counting(Executor):
         self.back[what] += len(pickle.dumps(done.result(), protocol=5))
 
 
-def job(run: Path, options: dict, executor, progress=lambda *told: None) -> np.ndarray:
+def job(run: Path, options: dict, executor, progress=lambda *_: None) -> np.ndarray:
     """Process a run; return seconds: wall, processor here, processors of the workers."""
     begun = clocks(executor)
     lucky.process(
@@ -92,7 +92,7 @@ def bytes_read() -> int:
     return int(Path("/proc/self/io").read_text().split()[1])
 
 
-def tell_times(runs: list[Path], lengths: list[int], options: dict, address: str) -> None:
+def print_times(runs: list[Path], lengths: list[int], options: dict, address: str) -> None:
     print("| where | wall, a frame (ms) | processor here (ms) | workers' (ms) | once (s) |")
     print("|---|---:|---:|---:|---:|")
     for name, place in [
@@ -111,7 +111,7 @@ def tell_times(runs: list[Path], lengths: list[int], options: dict, address: str
         print(f"| {name} | {wall:.2f} | {here:.2f} | {there:.2f} | {once:.1f} |", flush=True)
 
 
-def tell_bytes(run: Path, n: int, options: dict, address: str) -> None:
+def print_bytes(run: Path, n: int, options: dict, address: str) -> None:
     with cluster.cluster_executor(address) as executor:
         counting = Counting(executor)
 
@@ -133,7 +133,7 @@ def tell_bytes(run: Path, n: int, options: dict, address: str) -> None:
 
 
 def tell_tasks(address: str) -> None:
-    """Tell what a task costs that does nothing."""
+    """Print what a task costs that does nothing."""
     with cluster.cluster_executor(address) as executor:
         blocks = [slice(k, k + 1) for k in range(EMPTY)]
         executor.bundle = 1  # a task a block
@@ -156,16 +156,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=given.folder) as name:
         folder = Path(name)
         with multiprocessing.get_context("spawn").Pool(1) as other:
-            frames, told = other.apply(make, (folder,))
-        words = dict(option.removeprefix("--").split("=") for option in told)
+            frames, options = other.apply(make, (folder,))
+        words = dict(option.removeprefix("--").split("=") for option in options)
         options = {key: words[key] for key in ("dark", "flat")}
         for key in ("focus", "defocus"):
             options[key] = tuple(map(int, words[key].split(",")))
         runs = [link_run(folder, frames, n) for n in given.frames]
         with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as made:
             address = made.scheduler_address
-            tell_times(runs, given.frames, options, address)
-            tell_bytes(runs[1], given.frames[1], options, address)
+            print_times(runs, given.frames, options, address)
+            print_bytes(runs[1], given.frames[1], options, address)
             tell_tasks(address)
         read = []
         for run in runs:

@@ -1,4 +1,4 @@
-"""PSF figures against known truth: bias of the Strehl ratio, errors told, time.
+"""PSF figures against known truth: bias of the Strehl ratio, stated errors, time.
 
     python benchmarks/figures.py [--frames 60] [--runs 40] [--run shared/data/simulated_run]
 
@@ -7,7 +7,7 @@
 2. Noise-free stacks of simulated turbulence: the Strehl ratio over the true one, in windows of
    128 and 256 px, as it is and with the halo's light.
 3. A faint star with apertures of 3 to 6 lambda/D: bias and scatter in noise and in turbulence.
-4. Runs of a steady star in noise: the scatter of the figures over the error told, in the mean.
+4. Runs of a steady star in noise: the scatter of the figures over the error stated, in the mean.
 5. Stacks of frames moved by parts of a pixel: the same for the errors of the noise in one image.
 
 With --run, the Strehl ratios of the frames of a run of files with dark.fits, flat.fits and
@@ -42,7 +42,7 @@ def main() -> None:
     tell_noise()
     tell_turbulence(given.frames)
     tell_faint(given.frames)
-    tell_errors(given.runs)
+    print_errors(given.runs)
     tell_stack_noise(given.runs)
     if given.run:
         tell_run(given.run)
@@ -155,7 +155,7 @@ def tell_faint(frames):
 
 
 def in_noise(photons, recipe, diffraction, rng):
-    """Tell mean and scatter of 40 Strehl ratios, and how many were refused: under 3 sigma."""
+    """Print mean and scatter of 40 Strehl ratios, and how many were refused: under 3 sigma."""
     made, near = [], lucky.Window.centred(64, 64, 127)
     for k in range(40):
         y, x = PLACES[k % 9]
@@ -167,9 +167,9 @@ def in_noise(photons, recipe, diffraction, rng):
     return f"{np.mean(made):.2f} ± {np.std(made):.2f}{lost}"
 
 
-def tell_errors(runs):
+def print_errors(runs):
     n, side = 60, 96
-    print(f"\nScatter over {runs} runs of {n} frames, over the mean error told\n")
+    print(f"\nScatter over {runs} runs of {n} frames, over the mean error stated\n")
     names = ("strehl", "fwhm_major", "fwhm_minor", "flux", "background")
     print(f"| photons | {' | '.join(names)} |\n|---:|{'---:|' * len(names)}")
     rng = np.random.default_rng(1)
@@ -195,7 +195,7 @@ def tell_errors(runs):
 
 def tell_stack_noise(runs):
     n, side = 20, 96
-    print(f"\nScatter over {runs} stacks of {n} moved frames, over the noise told of one image\n")
+    print(f"\nScatter over {runs} stacks of {n} moved frames, over the noise stated of one image\n")
     names = ("strehl", "flux", "background")
     print(f"| photons | px per lambda/D | {' | '.join(names)} |\n|---:|---:|{'---:|' * len(names)}")
     rng = np.random.default_rng(5)

@@ -5,7 +5,7 @@
 The run is that of `memory.py`: twenty frames of 1280 x 1024 (uint16), the rest hard links to them.
 A floor reads the same bytes, calibrates them, moves them with a kernel of the same length and adds
 or sorts them: loops in C, compiled by `cc` as the script starts (with numpy where there is no
-compiler), transforms of scipy. It has no masks, checks, notes or weights. Told are CPU seconds of
+compiler), transforms of scipy. It has no masks, checks, notes or weights. Given are CPU seconds of
 all threads (and, for whole jobs, of all processes), never wall time, the least of some turns in
 which floor and program follow each other; the first turn, which fills caches, does not count.
 """
@@ -234,16 +234,18 @@ def scenarios(folder, n):
     """Yield name, frames, floor and program of each line of the table."""
     with multiprocessing.get_context("spawn").Pool(1) as other:
         frames, options = other.apply(make, (folder,))
-    told = dict(option[2:].split("=") for option in options)
+    asked = dict(option[2:].split("=") for option in options)
     windows = {}
     for name in ("focus", "defocus"):
-        y, x, side = map(int, told[name].split(","))
+        y, x, side = map(int, asked[name].split(","))
         windows[name] = lucky.Window.centred(y, x, side)
     path = link_run(folder, frames, max(n, 1000))
     files = sorted(path.iterdir())
     run = lucky.open_run(path)
-    dark, flat = (np.asarray(lucky.as_frames(told[one])[0], np.float32) for one in ("dark", "flat"))
-    calibrated = lucky.calibrate(run, told["dark"], told["flat"])
+    dark, flat = (
+        np.asarray(lucky.as_frames(asked[one])[0], np.float32) for one in ("dark", "flat")
+    )
+    calibrated = lucky.calibrate(run, asked["dark"], asked["flat"])
     code = compiled(folder)
     print(f"Floors by {'C' if code else 'numpy'}, numpy and scipy; {n} frames.\n")
     floor, far = (

@@ -4,7 +4,7 @@
 
 The star is an Airy pattern with an obstruction of 0.3, integrated over square pixels, with lambda
 F#/pixel = 2 (sampled just well enough), 3, 5, 7 and 12; on a pixel, on a corner, and between
-both. It is moved by fractions from -1/2 to 1/2 in steps of 1/4 in both directions. Told are the
+both. It is moved by fractions from -1/2 to 1/2 in steps of 1/4 in both directions. Given are the
 greatest error anywhere, the core included, at each sampling (per cent of the peak), the greatest
 error of the flux in the window (with 7), the noise of the result over that of the image (of white
 noise, mean over all fractions), and the time for a window of 128 px. `napari_lucky.imaging.shifts`

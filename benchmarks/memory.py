@@ -110,10 +110,10 @@ def family_of(pid: int) -> list[int]:
 def share_of(pid: int) -> float:
     """Return a process's memory in MB, what it shares with others in parts."""
     try:
-        told = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:
         return 0.0
-    (pss,) = (line.split()[1] for line in told.splitlines() if line.startswith("Pss:"))
+    (pss,) = (line.split()[1] for line in rollup.splitlines() if line.startswith("Pss:"))
     return int(pss) * 1024 / 1e6
 
 
@@ -166,7 +166,7 @@ def measure_large(folder: Path) -> float:
     near, far = ["--focus=1000,2000,64"], ["--focus=5000,6666,64"]
     print("| run | peak memory (MB) |\n|---|---:|")
     most = 0.0
-    for k, (run, told, options) in enumerate(
+    for k, (run, label, options) in enumerate(
         (
             ("run_24", "6 x 24 Mpx, window given", near),
             ("run_24", "6 x 24 Mpx, star looked for", []),
@@ -180,7 +180,7 @@ def measure_large(folder: Path) -> float:
         )
     ):
         peak = measure_memory(folder / run, folder / f"out_{k}", options)
-        print(f"| {told} | {peak:.0f} |", flush=True)
+        print(f"| {label} | {peak:.0f} |", flush=True)
         most = max(most, peak)
     return most
 

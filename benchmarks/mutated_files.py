@@ -247,13 +247,13 @@ def read_here(path: Path) -> dict:
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, MemoryError):
-                return {"outcome": "memory", "told": str(error)}
+                return {"outcome": "memory", "says": str(error)}
             cause = cause.__cause__ or cause.__context__
-        return {"outcome": "refused", "told": str(error), "images": images}
+        return {"outcome": "refused", "says": str(error), "images": images}
     except MemoryError:
-        return {"outcome": "memory", "told": ""}
+        return {"outcome": "memory", "says": ""}
     except Exception as error:
-        return {"outcome": "traceback", "told": repr(error)}
+        return {"outcome": "traceback", "says": repr(error)}
     return {"outcome": "read", "images": images}
 
 
@@ -269,7 +269,7 @@ def read_with_astropy(path: Path) -> dict:
                     pixels = hdu.data
                     images[str(number)] = digest(pixels.reshape(-1, *pixels.shape[-2:]))
     except (Exception, MemoryError) as error:
-        return {"outcome": "refused", "told": repr(error), "images": images}
+        return {"outcome": "refused", "says": repr(error), "images": images}
     return {"outcome": "read", "images": images}
 
 

@@ -2,11 +2,11 @@
 
     python benchmarks/pulls.py [--frames 80] [--sampling 1.4 1.6 2 2.5 3.5 7]
 
-A pull is the error of a shift over the error that is told; true errors have pulls 1 wide. Stars and
+A pull is the error of a shift over its stated error; true errors have pulls 1 wide. Stars and
 a planet that do not change are moved by known fractions of a pixel and exposed, with photon noise,
 sky of 20 e and read noise of 5 e. Each cell has one number for 500, 3,000 and 30,000 photons a
 frame (the planet has 100 times as many): the width is half of what holds the middle 68 % of the
-pulls; "-" stands for errors that are not told, and "none" for a star that is refused or not found.
+pulls; "-" stands for errors that are not known, and "none" for a star that is refused or not found.
 """
 
 import argparse

@@ -6,7 +6,7 @@
 1. A speckle pattern that does not change, in photon and read noise (6 e-): rms error of the
    shifts over the Cramér-Rao bound for a known pattern, after the common offset is off, as
    the mean over y and x; how many are over a pixel off; mean and width of the pulls (error
-   over the error told).
+   over the stated error).
 2. Width of the pulls of every method for this pattern and for an Airy pattern at
    lambda F# / pixel = 3, without and with 1 % of the sensor's pixels masked.
 3. Turbulence: Strehl ratio of the stack of the 10 % of the frames that are truly best, with
@@ -138,11 +138,11 @@ def tell_static(n, peak, side, drift):
         if made.sigma is not None:
             some = (error - np.nanmean(error, axis=0)) / made.sigma
             pulls = f"{np.nanmean(some):.2f} / {np.nanstd(some):.2f}"
-        tell_row(name, peak, drift, error, least, pulls, f"{took:.2f}")
+        print_row(name, peak, drift, error, least, pulls, f"{took:.2f}")
     few = frames[:: max(1, n // 200)]
     if drift == 0:  # none of these follows
         for name, method in others().items():
-            tell_row(name, peak, drift, method(few) - places[:: max(1, n // 200)], least, "", "")
+            print_row(name, peak, drift, method(few) - places[:: max(1, n // 200)], least, "", "")
 
 
 def tell_pulls(n):
@@ -156,19 +156,19 @@ def tell_pulls(n):
                 rng = np.random.default_rng(peak)
                 frames, places = static_run(n, peak, SIDE, 0, rng, pattern)
                 frames[:, rng.random((SIDE, SIDE)) < masked] = np.nan
-                told = []
+                cells = []
                 for method in METHODS:
                     made = register(
                         ArrayFrames(frames), Window(0, 0, SIDE, SIDE), method=method, smooth=smooth
                     )
                     error = made.points - places
                     pulls = (error - np.nanmean(error, axis=0)) / made.sigma
-                    told.append(f"{np.nanstd(pulls):.2f}")
-                row = f"| {name} | {smooth:g} | {100 * masked:g} | {peak} | {' | '.join(told)} |"
+                    cells.append(f"{np.nanstd(pulls):.2f}")
+                row = f"| {name} | {smooth:g} | {100 * masked:g} | {peak} | {' | '.join(cells)} |"
                 print(row, flush=True)
 
 
-def tell_row(name, peak, drift, error, least, pulls, took):
+def print_row(name, peak, drift, error, least, pulls, took):
     lost = int(np.isnan(error[:, 0]).sum())
     error = error - np.nanmedian(error, axis=0)
     gross = int((np.hypot(*error.T) > 1).sum())
@@ -213,8 +213,8 @@ def tell_turbulence(n):
                 if method is not brightest_pixel:  # from the reference's place, not the star's
                     shifts[kept] -= SIDE // 2
                 found.append(strehl(images, shifts, kept, perfect))
-            told = " | ".join(f"{value:.4f}" for value in found)
-            print(f"| {d_over_r0} | {photons:.0e} | {best:.4f} | {told} | {lost} |", flush=True)
+            cells = " | ".join(f"{value:.4f}" for value in found)
+            print(f"| {d_over_r0} | {photons:.0e} | {best:.4f} | {cells} | {lost} |", flush=True)
 
 
 def main() -> None:

@@ -78,8 +78,8 @@ def whole_job(folder: Path, runs: list[Path], options: list[str], repeats: int) 
     ratio = statistics.median(job / cat for job, cat in pairs)
     slope = 1e3 * (min(times[many]) - min(times[few])) / (n[1] - n[0])
     print("| what | least (s) | median (s) | peak memory (MB) |\n|---|---:|---:|---:|")
-    told = ["`cat` the run", "start Python, import numpy and astropy", f"`{few}`", f"`{many}`"]
-    for name, text in zip(names, told, strict=True):
+    labels = ["`cat` the run", "start Python, import numpy and astropy", f"`{few}`", f"`{many}`"]
+    for name, text in zip(names, labels, strict=True):
         peak = f"{peaks[name]:.0f}" if name in peaks else ""
         took = times[name]
         print(f"| {text} | {min(took):.2f} | {statistics.median(took):.2f} | {peak} |")
@@ -90,7 +90,7 @@ def whole_job(folder: Path, runs: list[Path], options: list[str], repeats: int) 
         (f"memory for {n[1] - n[0]} frames more (MB)", more, MORE_MB),
         ("peak memory (MB)", max(peaks.values()), MOST_MB),
     ]
-    return tell(bounds)
+    return report(bounds)
 
 
 def whole_frames(folder: Path) -> int:
@@ -150,7 +150,7 @@ def whole_frames(folder: Path) -> int:
     print(f"| read, calibrate and correlate | {1e3 * correlate / WHOLE:.2f} |")
     print(f"| the same after a look for the brightest speckle of each frame | {each:.2f} |")
     print(f"| stack a tenth of them, a frame stacked | {1e3 * stack / len(kept):.2f} |")
-    return tell(
+    return report(
         [
             ("calibrating and correlating over a transform", correlate / fft, 3),
             ("stacking a tenth over reading and calibrating all", stack / reading, 1),
@@ -158,7 +158,7 @@ def whole_frames(folder: Path) -> int:
     )
 
 
-def tell(bounds: list[tuple[str, float, float]]) -> int:
+def report(bounds: list[tuple[str, float, float]]) -> int:
     """Print figures beside their bounds; return how many are missed."""
     print("\n| figure | measured | wanted at most |\n|---|---:|---:|")
     for name, figure, bound in bounds:

@@ -10,7 +10,7 @@ possible: the truly best tenth of the noise-free frames, brought together by the
 points. Fourier-lucky's fraction is chosen so that the noise of its background, far from the
 star, is that of the mean of the best tenth, and their Strehl ratios are compared.
 
-Pulls: a still star in noise is stacked again and again, with the same shifts; told is the scatter
+Pulls: a still star in noise is stacked again and again, with the same shifts; given is the scatter
 of the stacks over the error bar, in the star and in the sky.
 """
 
@@ -113,8 +113,8 @@ def print_strehl(runs, frames):
                 ]
             )
         low, high = np.min(rows, axis=0), np.max(rows, axis=0)
-        told = [f"{a:.3f}–{b:.3f}" for a, b in zip(low, high, strict=True)]
-        print(f"| {d_over_r0} | {' | '.join(told)} |", flush=True)
+        cells = [f"{a:.3f}–{b:.3f}" for a, b in zip(low, high, strict=True)]
+        print(f"| {d_over_r0} | {' | '.join(cells)} |", flush=True)
 
 
 def print_pulls(runs=40):
@@ -136,11 +136,11 @@ def print_pulls(runs=40):
                 noisy = ArrayFrames(rng.normal(light, np.sqrt(np.array(light) / 2 + 9)))
                 made.append(stack(noisy, shifts, every, window, method=method, quality=quality))
             images = np.array([stack.image for stack in made], float)
-            told = np.mean([stack.variance for stack in made], axis=0)
+            stated = np.mean([stack.variance for stack in made], axis=0)
             scale = made[0].scale
-            radius = np.hypot(*((np.indices(told.shape) + 0.5) / scale - 0.5 - 20))
+            radius = np.hypot(*((np.indices(stated.shape) + 0.5) / scale - 0.5 - 20))
             star, sky = (
-                np.sqrt(images[:, part].var(axis=0, ddof=1).mean() / told[part].mean())
+                np.sqrt(images[:, part].var(axis=0, ddof=1).mean() / stated[part].mean())
                 for part in (radius < 3, radius > 10)
             )
             flux = (images.mean(axis=0) - 100).sum() / scale**2 / (5000 * 2 * np.pi * 4) - 1
@@ -186,8 +186,8 @@ def print_cost(few=200, many=2000):
         found = []
         for n in (few, many):
             command = [sys.executable, __file__, "--once", method, str(n)]
-            told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-            seconds, peak = map(float, told.split())
+            output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            seconds, peak = map(float, output.split())
             found.append((1e3 * seconds / n, peak))
         (a, b), (c, d) = found
         print(f"| {method} | {a:.2f} | {c:.2f} | {b:.0f} | {d:.0f} |", flush=True)

@@ -2,7 +2,7 @@
 
     xvfb-run -a -s "-screen 0 1500x1000x24" python benchmarks/viewer.py [--frames 2000]
 
-For every job of the docks, the longest time between two ticks of a timer of 5 ms is told, once
+For every job of the docks, the longest time between two ticks of a timer of 5 ms is given, once
 while the job works and once from its end until its layers are drawn: so long the window stood
 still. Of the latter, the processor time that the window's own thread took stands beside it; the
 rest is waiting. What napari itself takes to add one image stands at the top.

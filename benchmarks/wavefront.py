@@ -53,13 +53,13 @@ def main() -> None:
     if given.design:
         return design()
     calm = {"d_over_r0": 0, "photons": 1.2e5, "seed": 12, "samples": 96}
-    tell("calm, dark sky", *simulated(6, camera=Camera(sky_adu=5), **calm), fit_defocus=True)
-    tell("calm, stray light", *simulated(6, **calm), fit_defocus=True)
+    report("calm, dark sky", *simulated(6, camera=Camera(sky_adu=5), **calm), fit_defocus=True)
+    report("calm, stray light", *simulated(6, **calm), fit_defocus=True)
     run = simulated(given.frames, d_over_r0=5.6, photons=6e5, seed=11, samples=80)
-    made = tell("D/r0 = 5.6", *run)
-    tell("D/r0 = 5.6, defocus fitted", *run, fit_defocus=True)
+    made = report("D/r0 = 5.6", *run)
+    report("D/r0 = 5.6, defocus fitted", *run, fit_defocus=True)
     if given.run:
-        tell(given.run.name, *of_files(given.run))
+        report(given.run.name, *of_files(given.run))
     fraction, rms = made.keep_curve()
     print("\n| best frames kept | rms (nm) |\n|---:|---:|")
     for share in (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0):
@@ -72,11 +72,11 @@ def main() -> None:
 def design():
     for waves in (0.5, 1.0, 1.8, 2.5):
         run = simulated(40, d_over_r0=5.6, photons=6e5, seed=21, samples=64, defocus_waves=waves)
-        tell(f"{waves:g} waves", *run)
+        report(f"{waves:g} waves", *run)
     for photons in (5e4, 1e5, 3e5):
-        tell(f"{photons:.0e} photons", *simulated(40, photons=photons, seed=22, samples=64))
+        report(f"{photons:.0e} photons", *simulated(40, photons=photons, seed=22, samples=64))
     for strength in (3, 8):
-        tell(f"D/r0 = {strength}", *simulated(40, d_over_r0=strength, seed=23, samples=64))
+        report(f"D/r0 = {strength}", *simulated(40, d_over_r0=strength, seed=23, samples=64))
 
 
 def hard(n):
@@ -134,14 +134,20 @@ def simulated(n, defocus_waves=1.8, **given):
 
 
 def of_files(folder):
-    truth, told = np.load(folder / "truth.npz"), json.loads((folder / "truth.json").read_text())
+    truth, facts = (
+        np.load(folder / "truth.npz"),
+        json.loads((folder / "truth.json").read_text()),
+    )
     run, dark, flat = (
         lucky.open_run(str(path)) for path in (folder, folder / "dark.fits", folder / "flat.fits")
     )
     frames = lucky.calibrate(run, dark, flat, saturation=4095)
-    windows = lucky.Window.centred(*told["focus"], 128), lucky.Window.centred(*told["defoc"], 224)
-    static = {int(noll): value for noll, value in told["noll_rad"].items()}
-    return frames, windows, truth["coeffs"], static_of(static), told["defocus_waves_pv"]
+    windows = (
+        lucky.Window.centred(*facts["focus"], 128),
+        lucky.Window.centred(*facts["defoc"], 224),
+    )
+    static = {int(noll): value for noll, value in facts["noll_rad"].items()}
+    return frames, windows, truth["coeffs"], static_of(static), facts["defocus_waves_pv"]
 
 
 def static_of(aberration):
@@ -152,7 +158,7 @@ def task_of(windows, waves, **given):
     return lucky.wavefront.WavefrontParameters(*windows, 633.0, 58.6, 5.3, waves, 0.3, **given)
 
 
-def tell(name, frames, windows, truth, static, waves, fit_defocus=False):
+def report(name, frames, windows, truth, static, waves, fit_defocus=False):
     start = 1.05 * waves if fit_defocus else waves  # which is what the fit has to find
     task = task_of(windows, start, fit_defocus=fit_defocus)
     wall, processor = time.perf_counter(), time.process_time()

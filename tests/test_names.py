@@ -83,7 +83,7 @@ def test_natural_order_with_numbers_of_any_length(tmp_path, digits):
     assert run.read(slice(None))[:, 0, 0].tolist() == list(range(len(numbers)))
 
 
-def test_a_frame_number_of_30_digits_in_a_table_is_told(tmp_path):
+def test_a_frame_number_of_30_digits_in_a_table_is_reported(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text(f"{','.join(COLUMNS)}\n{'9' * 30},a.fits,0,0,1,1\n")
     with pytest.raises(LuckyError, match=r"t\.csv: this is not a table of frames"):

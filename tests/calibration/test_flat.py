@@ -219,7 +219,7 @@ def test_a_flat_freed_of_its_dark_is_normalised_alone(folders, tmp_path):
     assert made.dark[0, 0] == DARK  # which the run does lose
 
 
-def test_a_master_flat_that_is_all_dead_is_told():
+def test_a_master_flat_that_is_all_dead_is_reported():
     with pytest.raises(LuckyError, match=r"no pixel with a response of 0\.9"):
         flat_field(ArrayFrames(np.full(SHAPE, 0.5)), dead_below=0.9, history=(Record(NORMALISED),))
 

@@ -47,7 +47,7 @@ def test_flat_has_median_one_and_its_dead_pixels_are_masked_not_divided_by():
     np.testing.assert_allclose(flat[good] / response[good], flat[0, 0] / response[0, 0], rtol=1e-5)
 
 
-def test_flat_without_light_is_told():
+def test_flat_without_light_is_reported():
     with pytest.raises(LuckyError, match="swapped"):
         master_flat(np.full((4, 4), 100.0), np.full((4, 4), 200.0))
     with pytest.raises(LuckyError, match="4 x 4"):
@@ -94,7 +94,7 @@ def test_calibration_of_integers_goes_below_zero_without_wrapping():
     assert np.all(made == -10)
 
 
-def test_masters_of_another_shape_are_told():
+def test_masters_of_another_shape_are_reported():
     with pytest.raises(LuckyError, match="dark has 4 x 5 pixels"):
         Calibrated(ArrayFrames(np.zeros((2, 8, 8))), np.zeros((4, 5), np.float32))
 

@@ -68,7 +68,7 @@ def test_what_cannot_be_measured_is_said():
     for found in (faint, dark, none):
         assert found.px is None
         assert found.smooth == 1.5
-        (told,) = found.tell("brightest", "tracking", "ranking")
+        (told,) = found.notes("brightest", "tracking", "ranking")
         assert told.startswith("Smoothing 1.5 px for tracking and ranking, a guess: the sampling")
         assert "could not be measured" in told
         assert found.star  # nothing speaks against it
@@ -113,10 +113,10 @@ def test_the_header_is_asked_where_the_frames_do_not_tell():
     sure = Sampling(3.5, (3.4, 3.6), px)
     assert sure.smooth == 1.17
     assert "header's optics give 7.0: check" in sure.smoothing_note("tracking")
-    assert sure.doubts("brightest", "tracking") == sure.tell("brightest", "tracking")
+    assert sure.doubts("brightest", "tracking") == sure.notes("brightest", "tracking")
     right = Sampling(7.1, (7, 7.2), px)
     told = "Smoothing 2.37 px for tracking: the sampling measured in the frames is 7.1 px per"
-    assert right.tell("brightest", "tracking") == (f"{told} lambda/D.",)
+    assert right.notes("brightest", "tracking") == (f"{told} lambda/D.",)
     assert right.doubts("brightest", "tracking") == ()
 
 
@@ -128,7 +128,7 @@ def test_a_surface_without_fine_detail_is_no_star():
     found = measured(np.stack([rng.normal(ground, 5) for _ in range(12)]).astype(np.float32))
     assert found.fills
     assert not found.star
-    assert "fills the window" in found.tell_light()
+    assert "fills the window" in found.light_note()
 
 
 def scenes():
@@ -152,10 +152,10 @@ def test_what_is_no_star_is_said(name, sampling):
     images = np.stack([fftconvolve(scene, psf, "same") for psf in speckles(sampling, 4, 6)])
     found = measured(exposed(images / scene.sum(), 1e7, np.random.default_rng(2)))
     assert not found.star
-    (told,) = found.tell("brightest")
+    (told,) = found.notes("brightest")
     assert "not look like a star" in told
     assert "--register correlation" in told
-    assert found.tell("correlation") == ()
+    assert found.notes("correlation") == ()
 
 
 @pytest.mark.parametrize("d_over_r0", [0, 5, 12])

@@ -68,7 +68,7 @@ def test_the_model_is_what_was_taken_off():
     np.testing.assert_allclose(rest, made.read(slice(None)), atol=1e-3)
 
 
-def test_discs_reach_the_corners_of_windows_unless_told():
+def test_discs_reach_the_corners_of_windows_unless_reported():
     windows = [Window.centred(80, 120, 60), None, Window.centred(50, 40, 80)]
     assert discs_around(windows) == (
         Disc(80, 120, pytest.approx(60 / 2**0.5)),
@@ -81,7 +81,7 @@ def test_discs_reach_the_corners_of_windows_unless_told():
     ("order", "radius", "told"),
     [(7, 40, "0 to 6"), (4, -1, "0 pixels"), (4, 400, "a smaller radius")],
 )
-def test_bad_arguments_are_told(order, radius, told):
+def test_bad_arguments_are_reported(order, radius, told):
     with pytest.raises(LuckyError, match=told):
         BackgroundRemoved(ArrayFrames(np.ones((1, *SHAPE))), (Disc(80, 120, radius),), order).read(
             slice(None)

@@ -46,7 +46,7 @@ def test_off_costs_nothing(run):
     assert (made.steps, made.history, made.notes, made.views) == ((), (), (), {})
 
 
-def test_everything_on_is_a_chain_in_the_order_told(run):
+def test_everything_on_is_a_chain_in_the_order_reported(run):
     made = clean(
         run,
         [

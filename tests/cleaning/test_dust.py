@@ -207,7 +207,7 @@ def test_mean_light_has_no_cosmic_rays_and_no_blank_frames():
         (light()[:30, :30], "too small"),
     ],
 )
-def test_an_image_without_light_is_told(image, told):
+def test_an_image_without_light_is_reported(image, told):
     with pytest.raises(LuckyError, match=told):
         find_dust(image, RADIUS, 5)
 
@@ -216,7 +216,7 @@ def test_an_image_without_light_is_told(image, told):
     ("most", "radius", "told"),
     [(0, 5, "count is 0"), (5, 0, "radius"), (5, np.nan, "radius"), (5, np.inf, "radius")],
 )
-def test_bad_parameters_are_told(most, radius, told):
+def test_bad_parameters_are_reported(most, radius, told):
     with pytest.raises(LuckyError, match=told):
         find_dust(light(), radius, most)
 
@@ -231,13 +231,13 @@ def test_bad_parameters_are_told(most, radius, told):
         (DustShadow(5, 5, np.inf), "over 0"),
     ],
 )
-def test_spots_off_the_sensor_are_told(spot, told):
+def test_spots_off_the_sensor_are_reported(spot, told):
     with pytest.raises(LuckyError, match=told):
         DustRemoved(ArrayFrames(np.ones((2, *SHAPE))), (spot,))
     with pytest.raises(LuckyError, match=told):
         transmission(light(), [spot])
 
 
-def test_a_transmission_of_another_sensor_is_told():
+def test_a_transmission_of_another_sensor_is_reported():
     with pytest.raises(LuckyError, match="transmission of the dust"):
         DustRemoved(ArrayFrames(np.ones((2, *SHAPE))), (), np.ones((5, 5), np.float32))

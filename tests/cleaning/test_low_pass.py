@@ -103,7 +103,7 @@ def test_a_cutoff_of_1_is_where_the_telescope_passes_nothing_more():
 
 
 @pytest.mark.parametrize("cutoff", [0, -0.1, 0.009, 1.1, np.nan, np.inf])
-def test_cutoffs_that_make_no_sense_are_told(cutoff):
+def test_cutoffs_that_make_no_sense_are_reported(cutoff):
     with pytest.raises(LuckyError, match="cycles/px"):
         check_low_pass(cutoff)
     with pytest.raises(LuckyError, match="cycles/px"):
@@ -120,6 +120,6 @@ def test_cutoffs_that_make_no_sense_are_told(cutoff):
         (1, np.nan, "sampling"),
     ],
 )
-def test_units_that_make_no_sense_are_told(cutoff, sampling, told):
+def test_units_that_make_no_sense_are_reported(cutoff, sampling, told):
     with pytest.raises(LuckyError, match=told):
         cutoff_in_pixels(cutoff, sampling)

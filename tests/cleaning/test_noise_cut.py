@@ -151,7 +151,7 @@ def test_a_small_window_costs_a_little_more_than_itself():
 
 
 @pytest.mark.parametrize("sigma", [0, -1, 10.5, np.nan, np.inf])
-def test_thresholds_that_make_no_sense_are_told(sigma):
+def test_thresholds_that_make_no_sense_are_reported(sigma):
     with pytest.raises(LuckyError, match="a number over 0 to 10 σ"):
         CutNoise(sigma=sigma)
     if sigma:
@@ -160,6 +160,6 @@ def test_thresholds_that_make_no_sense_are_told(sigma):
 
 
 @pytest.mark.parametrize("tile", [0, 6, 63])
-def test_tiles_that_make_no_sense_are_told(tile):
+def test_tiles_that_make_no_sense_are_reported(tile):
     with pytest.raises(LuckyError, match="must be even"):
         NoiseCut(ArrayFrames(np.ones((1, 64, 64))), 3, tile)

@@ -117,7 +117,7 @@ def test_the_local_median_forgets_two_outliers():
     np.testing.assert_array_equal(local_median(block), np.full((1, 5, 5), 3))
 
 
-def test_bad_arguments_are_told():
+def test_bad_arguments_are_reported():
     with pytest.raises(LuckyError, match="2 to 1000"):
         OutliersRemoved(ArrayFrames(NOISE), sigma=1)
     with pytest.raises(LuckyError, match="too few"):

@@ -62,7 +62,9 @@ def test_images_and_windows(files, tmp_path, capsys):
         (["focus.fits", "x/focus.fits", "--as", "tiff"], "Several FILES would be", USAGE),
     ],
 )
-def test_what_cannot_be_used_is_told(arguments, told, status, files, tmp_path, capsys, monkeypatch):
+def test_what_cannot_be_used_is_reported(
+    arguments, told, status, files, tmp_path, capsys, monkeypatch
+):
     monkeypatch.chdir(files)
     assert export(*arguments, "-o", tmp_path / "out") == status
     assert told in capsys.readouterr().err

@@ -745,7 +745,7 @@ def test_a_full_disk(limit, again, full, simulated, data, tmp_path):
 # --- neighbours
 
 
-def test_neighbours_in_the_folder_are_left_out_and_told(simulated, data, tmp_path, capsys):
+def test_neighbours_in_the_folder_are_left_out_and_reported(simulated, data, tmp_path, capsys):
     run = tmp_path / "run"
     shutil.copytree(data / "run", run)
     write(run / "AF_13.fits", simulated.frames[0, :150])

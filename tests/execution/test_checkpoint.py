@@ -100,7 +100,7 @@ def test_a_job_may_be_interrupted_again_and_again(tmp_path):
     np.testing.assert_array_equal(results[0], np.sqrt(np.arange(N)))
 
 
-def test_a_job_of_another_key_is_not_used_and_told(tmp_path):
+def test_a_job_of_another_key_is_not_used_and_reported(tmp_path):
     path = tmp_path / "measured.npz"
     begin_and_stop(path)
     _, computed, _, notes = go_on(path, "another")
@@ -109,7 +109,7 @@ def test_a_job_of_another_key_is_not_used_and_told(tmp_path):
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a file of arrays", None])
-def test_a_damaged_file_is_not_used_and_told(tmp_path, damage):
+def test_a_damaged_file_is_not_used_and_reported(tmp_path, damage):
     path = tmp_path / "measured.npz"
     begin_and_stop(path)
     path.write_bytes(path.read_bytes()[:-40] if damage is None else damage)
@@ -232,7 +232,7 @@ def test_passes_of_one_name_are_not_mistaken_for_each_other(tmp_path):
     np.testing.assert_array_equal(second, -np.arange(N))
 
 
-def test_a_place_that_cannot_be_written_is_told_and_ends_no_job(tmp_path):
+def test_a_place_that_cannot_be_written_is_reported_and_ends_no_job(tmp_path):
     (tmp_path / "file").write_text("no folder")
     with Checkpoint(tmp_path / "file" / "measured.npz", every=0) as checkpoint:
         checkpoint.begin(lambda: "key")

@@ -173,7 +173,7 @@ def test_a_worker_killed_in_mid_run_changes_no_bit(cluster, executor, recipe):
     assert_same(process(recipe), result)
 
 
-def test_frames_that_kill_every_worker_are_told(cluster):
+def test_frames_that_kill_every_worker_are_reported(cluster):
     with (
         pytest.raises(LuckyError, match="several workers died"),
         cluster_executor(cluster.scheduler_address, 20) as executor,

@@ -122,7 +122,7 @@ class OfTwo(Exception):
 
 
 @pytest.mark.parametrize("local", [True, False])
-def test_an_error_that_cannot_be_sent_is_told(executor, local):
+def test_an_error_that_cannot_be_sent_is_reported(executor, local):
     class Local(Exception):
         pass
 
@@ -134,7 +134,7 @@ def test_an_error_that_cannot_be_sent_is_told(executor, local):
         list(map_blocks(fail, ONES, job=Job(executor=executor)))
 
 
-def test_a_copy_that_is_killed_is_told(executor):
+def test_a_copy_that_is_killed_is_reported(executor):
     here = os.getpid()
 
     def die(block: slice) -> int:
@@ -222,7 +222,7 @@ def test_keywords_are_passed_on(executor):
     assert [future.result() for future in made] == [10, 11, 12, 13, 14]
 
 
-def test_half_an_answer_is_told():
+def test_half_an_answer_is_reported():
     answers, there = os.pipe()
     os.write(there, (1000).to_bytes(8, "little") + bytes(10))
     os.close(there)

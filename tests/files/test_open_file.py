@@ -52,7 +52,7 @@ def fill_up(monkeypatch, free: int) -> None:
     monkeypatch.setattr(gzipped, "TemporaryFile", Full)
 
 
-def test_after_a_full_temporary_folder_frames_are_right_or_told(tmp_path, monkeypatch):
+def test_after_a_full_temporary_folder_frames_are_right_or_reported(tmp_path, monkeypatch):
     path = tmp_path / "cube.fits.gz"
     path.write_bytes(gzip.compress(write(tmp_path / "cube.fits", FRAMES).read_bytes(), 1))
     run = open_run(path)
@@ -79,7 +79,7 @@ def test_a_gzipped_cube_unpacks_behind_what_was_read_before(tmp_path):
         assert np.array_equal(run.read(slice(k, k + 1))[0], FRAMES[k])
 
 
-def test_a_gzipped_cube_overwritten_when_it_is_half_unpacked_is_told(tmp_path):
+def test_a_gzipped_cube_overwritten_when_it_is_half_unpacked_is_reported(tmp_path):
     path = write(tmp_path / "cube.fits.gz", FRAMES, second=1000)
     run = open_run(path)
     assert np.array_equal(run.read(slice(0, 2)), FRAMES[:2])
@@ -93,7 +93,7 @@ def test_a_gzipped_cube_overwritten_when_it_is_half_unpacked_is_told(tmp_path):
 @pytest.mark.parametrize(
     "name", ["a.fits", "scaled.fits", "a.fits.gz", "cube.fits.gz", "a.fits.fz"]
 )
-def test_a_frame_replaced_by_one_of_the_same_size_is_told(tmp_path, name):
+def test_a_frame_replaced_by_one_of_the_same_size_is_reported(tmp_path, name):
     frames = FRAMES if name.startswith("cube") else FRAMES[0]
     path = write(tmp_path / name, frames, second=1000)
     run = open_run(path)
@@ -107,7 +107,7 @@ def test_a_frame_replaced_by_one_of_the_same_size_is_told(tmp_path, name):
     assert np.array_equal(open_run(path).read(slice(0, 1))[0].shape, frames.shape[-2:])
 
 
-def test_a_frame_replaced_within_a_folder_is_told_and_another_run_is_not_disturbed(tmp_path):
+def test_a_frame_replaced_within_a_folder_is_reported_and_another_run_is_not_disturbed(tmp_path):
     for k in range(4):
         write(tmp_path / f"f_{k}.fits", FRAMES[k], second=1000)
     run = open_run(tmp_path)

@@ -131,7 +131,7 @@ def test_mosaics_are_taken_as_they_are_or_cell_by_cell(tmp_path, cards, pattern)
     assert np.allclose(open_run(tmp_path, "green").read(slice(None)), np.mean(greens, axis=0))
 
 
-def test_mosaics_that_differ_are_told_and_each_read_by_its_own(tmp_path):
+def test_mosaics_that_differ_are_reported_and_each_read_by_its_own(tmp_path):
     frames = star(4)[:, 0]
     write(tmp_path, frames, {"BAYERPAT": "RGGB"})
     fits.setval(tmp_path / "frame_003.fits", "BAYERPAT", value="BGGR")
@@ -210,7 +210,7 @@ def test_a_job_takes_run_and_dark_of_one_colour(tmp_path):
     assert np.allclose(found["green"], frames[window][:, 1].mean(axis=0) - 20, atol=0.1)
 
 
-def test_wrong_colours_are_told(tmp_path):
+def test_wrong_colours_are_reported(tmp_path):
     write(tmp_path, star(2))
     with pytest.raises(LuckyError, match="are not a mosaic"):
         open_run(tmp_path, "superpixel")

@@ -87,7 +87,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_damaged_file_is_told_when_it_is_opened(tmp_path, name):
+def test_a_damaged_file_is_reported_when_it_is_opened(tmp_path, name):
     path = tmp_path / "a.fits"
     path.write_bytes(CASES[name])
     with pytest.raises(LuckyError, match=r"a\.fits: "):
@@ -122,7 +122,7 @@ def test_one_bad_file_does_not_stop_a_folder(tmp_path, kind):
         open_run(bad)
 
 
-def test_a_header_without_an_end_in_a_great_file_is_told_at_once(tmp_path):
+def test_a_header_without_an_end_in_a_great_file_is_reported_at_once(tmp_path):
     """The file has holes where it would be read on."""
     for name, begin in (("a.fits", without_end(plain())), ("b.fits", plain())):
         with open(tmp_path / name, "wb") as file:
@@ -167,7 +167,7 @@ def test_a_gzipped_tile_that_unpacks_without_end_is_not_unpacked(tmp_path):
 
 
 @pytest.mark.parametrize("at", [0.3, 0.6, 0.95])
-def test_a_short_hcompress_tile_is_told_and_never_read_beyond(tmp_path, at):
+def test_a_short_hcompress_tile_is_reported_and_never_read_beyond(tmp_path, at):
     """Zeros or ones behind what is left must not make a picture."""
     image = np.random.default_rng(0).poisson(300, (24, 32)).astype("i2")
     whole = packed("HCOMPRESS_1", image, tile_shape=(24, 32))
@@ -180,7 +180,7 @@ def test_a_short_hcompress_tile_is_told_and_never_read_beyond(tmp_path, at):
         open_run(path).read(slice(None))
 
 
-def test_a_damaged_file_of_ones_own_is_told(tmp_path):
+def test_a_damaged_file_of_ones_own_is_reported(tmp_path):
     """What this program wrote is read back with astropy, once it is known to be within bounds."""
     path = tmp_path / "a.fits"
     hdu = fits.PrimaryHDU(IMAGE)

@@ -107,7 +107,7 @@ def test_times_and_exposures_come_back(tmp_path, through):
     ("cell", "told"),
     [("27.11.2026", "27.11.2026"), ("2026-11-27", "not a date with a time"), ("0", "over 0")],
 )
-def test_a_time_that_is_none_is_told(tmp_path, cell, told):
+def test_a_time_that_is_none_is_reported(tmp_path, cell, told):
     column = "exposure" if cell == "0" else "time"
     text = f"frame,file,dy,dx,quality,selected,{column}\n0,a.fits,1,2,3,1,{cell}\n"
     (tmp_path / "t.csv").write_text(text)
@@ -235,7 +235,7 @@ def test_no_file_and_a_folder_are_no_tables(tmp_path):
         None,
     ],
 )
-def test_a_foreign_csv_is_told(tmp_path, content):
+def test_a_foreign_csv_is_reported(tmp_path, content):
     if content is not None:
         (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(LuckyError, match=r"t\.csv: this is not a table of frames"):

@@ -399,7 +399,7 @@ def test_damaged_bytes_give_a_sentence_or_pixels_but_never_a_traceback(folder, t
         ("packed_text.fits.gz", gzip.compress(b"still not an image" * 300), "not a FITS file"),
     ],
 )
-def test_what_is_no_fits_file_is_told(tmp_path, name, content, told):
+def test_what_is_no_fits_file_is_reported(tmp_path, name, content, told):
     path = tmp_path / name
     path.write_bytes(content)
     for look in (signature, open_run):

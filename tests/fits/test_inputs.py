@@ -160,7 +160,7 @@ def test_what_appears_while_a_job_runs_is_safe_too(night, monkeypatch):
     assert [p.name for p in out.iterdir()] == ["focus.fits"]
 
 
-def test_a_folder_of_a_result_s_name_is_told_before_anything_is_replaced(night):
+def test_a_folder_of_a_result_s_name_is_reported_before_anything_is_replaced(night):
     result = process(Recipe((str(night / "run"),), focus=(24, 24, 32)))
     out = night / "out"
     (out / "report.png").mkdir(parents=True)

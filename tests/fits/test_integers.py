@@ -132,7 +132,7 @@ def test_levels_come_back_as_adu(tmp_path):
     np.testing.assert_array_equal(cube.data.read(np.array([2]))[0], run.read(slice(2, 3))[0])
 
 
-def test_nothing_is_told_where_nothing_was_cut(tmp_path):
+def test_nothing_is_reported_where_nothing_was_cut(tmp_path):
     told = []
     write_fits(tmp_path / "x.fits", [ImageResult(image(low=0.0))], LEVELS, told.append)
     write_fits(tmp_path / "y.fits", [ImageResult(image())], IntegerFormat(), told.append)

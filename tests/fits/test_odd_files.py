@@ -128,7 +128,7 @@ def test_of_a_fourth_axis_one_place_is_read_and_another_can_be_chosen(
         open_run(tmp_path / "a.fits", where=f"{choice.partition('=')[0]}=nowhere")
 
 
-def test_five_long_axes_are_told(tmp_path):
+def test_five_long_axes_are_reported(tmp_path):
     (tmp_path / "a.fits").write_bytes(raw(FOUR[None].repeat(2, 0)))
     with pytest.raises(LuckyError, match=r"a\.fits: its image has 5 axes \(2, 4, 2, 12, 16\)"):
         open_run(tmp_path / "a.fits")
@@ -140,7 +140,7 @@ def test_an_offset_left_on_floating_point_pixels_is_said(tmp_path):
     assert "BZERO = 32768 is added" in told
 
 
-def test_a_packed_file_that_ends_too_early_is_told(tmp_path):
+def test_a_packed_file_that_ends_too_early_is_reported(tmp_path):
     for name, content in {"a": gzip.compress(PLAIN), "b": bz2.compress(PLAIN)}.items():
         path = tmp_path / f"{name}.fits"
         path.write_bytes(content[: len(content) // 2])

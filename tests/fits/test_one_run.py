@@ -90,7 +90,7 @@ def test_several_conditions_and_any_card_choose(tmp_path):
         ("OBSERVER=me", "no header has a card OBSERVER"),
     ],
 )
-def test_a_choice_that_leaves_nothing_is_told(tmp_path, where, told):
+def test_a_choice_that_leaves_nothing_is_reported(tmp_path, where, told):
     mixed(tmp_path)
     with pytest.raises(LuckyError, match=re.escape(told)):
         open_run(tmp_path, where=where)
@@ -108,7 +108,7 @@ def test_values_with_a_comma_can_be_chosen(tmp_path):
         assert run.inputs["where"] == where
 
 
-def test_what_is_left_out_is_told_in_one_sentence(tmp_path):
+def test_what_is_left_out_is_reported_in_one_sentence(tmp_path):
     for k in range(4):
         write(tmp_path, f"a_{k}.fits")
     (tmp_path / "a_4.fits").write_bytes((tmp_path / "a_3.fits").read_bytes()[:2900])

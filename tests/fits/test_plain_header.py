@@ -85,7 +85,7 @@ def test_what_fits_does_not_allow_is_left_to_astropy(tmp_path, old, new):
     assert plain(path) is None
 
 
-def test_a_run_whose_file_is_gone_is_told(tmp_path):
+def test_a_run_whose_file_is_gone_is_reported(tmp_path):
     path = tmp_path / "a.fits"
     fits.PrimaryHDU(np.zeros((5, 7), "u2")).writeto(path)
     run = open_run(path)

@@ -64,7 +64,7 @@ def test_regions_of_ds9_are_read(tmp_path):
         ("circle(3,4,1e999)", r"expected circle\(x,y,radius\) in pixels"),
     ],
 )
-def test_what_holds_no_window_is_told(text, told, tmp_path):
+def test_what_holds_no_window_is_reported(text, told, tmp_path):
     (tmp_path / "w.reg").write_text(text)
     with pytest.raises(LuckyError, match=rf"w\.reg: .*{told}"):
         read_windows(tmp_path / "w.reg")

@@ -329,7 +329,7 @@ def test_frames_of_two_shapes_half_and_half_are_refused(tmp_path):
     ],
     ids=["empty", "no FITS", "missing", "missing files", "nothing", "two folders"],
 )
-def test_a_source_without_frames_is_told(tmp_path, make, told):
+def test_a_source_without_frames_is_reported(tmp_path, make, told):
     with pytest.raises(LuckyError, match=re.escape(told)):
         open_run(make(tmp_path))
 
@@ -343,7 +343,7 @@ def test_a_folder_with_damaged_files_only_names_them(tmp_path):
 
 @not_as_root
 @on_posix
-def test_a_folder_that_may_not_be_read_is_told(tmp_path):
+def test_a_folder_that_may_not_be_read_is_reported(tmp_path):
     tmp_path.chmod(0)
     with pytest.raises(LuckyError, match="cannot be read"):
         open_run(tmp_path)

@@ -37,7 +37,7 @@ def test_pixels_come_back(data, tmp_path):
     assert np.ptp(levels[~masked]) in (0, 65533)
 
 
-def test_a_place_that_cannot_be_written_and_an_input_are_told(tmp_path):
+def test_a_place_that_cannot_be_written_and_an_input_are_reported(tmp_path):
     with pytest.raises(LuckyError, match="cannot be written"):
         write_tiff(tmp_path / "no" / "a.tif", IMAGE)
     (tmp_path / "a.tif").write_bytes(b"mine")

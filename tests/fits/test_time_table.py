@@ -56,7 +56,7 @@ def test_frames_without_a_line_have_no_time(tmp_path):
         ("mjd\nlate\n1\n2", "late"),
     ],
 )
-def test_what_is_no_table_of_times_is_told(text, told, tmp_path):
+def test_what_is_no_table_of_times_is_reported(text, told, tmp_path):
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(LuckyError, match=rf"t\.csv: this is not a table of times .*{told}"):
         read_times(tmp_path / "t.csv", FILES)

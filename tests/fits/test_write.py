@@ -424,7 +424,7 @@ def test_which_files_are_ours(tmp_path):
 
 
 @pytest.mark.parametrize("length", [0, 100, 3000, 6000])
-def test_a_damaged_result_is_told_when_it_is_opened(tmp_path, length):
+def test_a_damaged_result_is_reported_when_it_is_opened(tmp_path, length):
     path = tmp_path / "x.fits"
     for result in (ImageResult(image()), ImageResult(image((2, 40, 60)))):
         write_fits(path, [result])
@@ -480,7 +480,7 @@ def test_a_write_that_fails_leaves_nothing_and_the_old_file_intact(
 @pytest.mark.parametrize("write", [
     lambda path: write_fits(path, [ImageResult(image())]), lambda path: write_text(path, "text")
 ], ids=["fits", "text"])  # fmt: skip
-def test_a_place_that_cannot_be_written_is_told(tmp_path, write):
+def test_a_place_that_cannot_be_written_is_reported(tmp_path, write):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("x")
     for path in (tmp_path / "no" / "x", tmp_path / "folder", tmp_path / "file" / "x"):

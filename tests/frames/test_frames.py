@@ -194,11 +194,11 @@ def test_ranges_are_pythons_slices(text, chosen):
 
 
 @pytest.mark.parametrize("text", ["", "3", "a:b", "1:2:3:4", "1:9:0", "9:1:-1", "1.5:3"])
-def test_what_is_no_range_is_told(text):
+def test_what_is_no_range_is_reported(text):
     with pytest.raises(LuckyError, match="START:STOP:STEP"):
         parse_range(text)
 
 
-def test_a_range_without_frames_is_told():
+def test_a_range_without_frames_is_reported():
     with pytest.raises(LuckyError, match=r"20:30 chooses none of the run's 10 frames"):
         frames_in(10, parse_range("20:30"))

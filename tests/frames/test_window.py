@@ -67,7 +67,7 @@ def test_a_window_on_the_frame_is_accepted(window):
         (Window(0, 0, 10, 0), "10 x 0 pixels"),
     ],
 )
-def test_a_window_off_the_frame_or_too_small_is_told(window, told):
+def test_a_window_off_the_frame_or_too_small_is_reported(window, told):
     with pytest.raises(LuckyError, match=f"^The focus window .*{told}"):
         window.check_on(FRAME, "focus window")
 

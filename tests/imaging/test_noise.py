@@ -70,7 +70,7 @@ def test_errors_of_a_faint_star_in_eight_bits_are_true():
         assert 0.8 < pulls_of(frames, places, method, 1) < 1.25, method
 
 
-def test_errors_of_a_faint_undersampled_star_are_not_told():
+def test_errors_of_a_faint_undersampled_star_are_not_reported():
     """Its detail is lost in the noise of a frame, but not in that of the run."""
     images, places, rng = still_star(1.6, 2e3, n=60)
     for method in OTHERS:
@@ -97,7 +97,7 @@ def test_three_hot_pixels_that_touch_do_not_move_a_star(method, rows, columns):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_errors_with_hot_pixels_that_pass_for_a_star_are_not_told(method):
+def test_errors_with_hot_pixels_that_pass_for_a_star_are_not_reported(method):
     """Four in a square are not told from a small star, and hold every method."""
     images, _, rng = still_star(7, 3e4, n=40, side=96)
     frames = exposed(images, 1, rng)
@@ -121,7 +121,7 @@ def test_the_step_of_numbers():
     assert quantisation(frames, Window(20, 20, 8, 8)) == 0
 
 
-def test_errors_on_a_scene_that_fills_the_window_are_not_told_but_by_the_template():
+def test_errors_on_a_scene_that_fills_the_window_are_not_reported_but_by_the_template():
     """What comes into the window moves the other methods' points more than noise does."""
     rng = np.random.default_rng(0)
     scene = 2000 * (1 + ndimage.gaussian_filter(rng.normal(size=(160, 160)), 4, mode="wrap") * 2)
@@ -157,7 +157,7 @@ def test_errors_are_not_known_where_noise_decides_what_is_brighter(method):
     assert known[::2].any() == (method == "correlation")  # which knows both spots
 
 
-def test_errors_where_noise_decides_in_most_frames_are_not_told():
+def test_errors_where_noise_decides_in_most_frames_are_not_reported():
     images, _, rng = still_star(3.5, 400, n=30)
     made = register(
         ArrayFrames(exposed(images, 1, rng)), Window(0, 0, 64, 64), method="correlation", smooth=1.2

@@ -48,7 +48,7 @@ def test_a_masked_pixel_is_no_peak_where_all_else_is_below_zero():
     assert peak_pixel(image) == peak_pixel(image, 2.0) == (12, 14)
 
 
-def test_an_image_without_pixels_is_told():
+def test_an_image_without_pixels_is_reported():
     with pytest.raises(LuckyError, match="masked"):
         peak_pixel(np.full((9, 9), np.nan))
     with pytest.raises(LuckyError, match="smoothing"):

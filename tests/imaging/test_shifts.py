@@ -91,7 +91,7 @@ def test_a_frame_without_a_shift_is_masked():
     assert (made[0] == 1).all()
 
 
-def test_shifts_of_another_run_are_told():
+def test_shifts_of_another_run_are_reported():
     with pytest.raises(LuckyError, match="3 shifts for 2 frames"):
         Shifted(ArrayFrames(np.ones((2, 9, 9))), np.zeros((3, 2)))
 

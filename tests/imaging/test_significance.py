@@ -159,7 +159,7 @@ def test_the_command_line_ends_with_a_status_of_its_own_and_writes_nothing(tmp_p
         assert not (tmp_path / "out").exists()
 
 
-def test_what_is_left_out_is_neither_ranked_nor_stacked_and_is_told_in_one_line(tmp_path):
+def test_what_is_left_out_is_neither_ranked_nor_stacked_and_is_reported_in_one_line(tmp_path):
     rng = np.random.default_rng(8)
     images = cloud(3, 4, 20)
     images[[2, 9]] = 0

@@ -46,7 +46,7 @@ def test_the_first_dark_ring_is_where_it_should_be():
         ((7.0, float("nan")), "obstruction is nan"),
     ],
 )
-def test_what_makes_no_sense_is_told(values, told):
+def test_what_makes_no_sense_is_reported(values, told):
     with pytest.raises(LuckyError, match=told):
         Diffraction(*values)
 

@@ -68,7 +68,7 @@ def test_names_that_cannot_be_used(file, name):
 @pytest.mark.parametrize(
     "text", ["[small", f"a = {'[' * 5000}{']' * 5000}", "a = 0x" + "f" * 9000, "a = " + "9" * 400]
 )
-def test_a_broken_file_is_told_and_kept(file, text):
+def test_a_broken_file_is_reported_and_kept(file, text):
     file.parent.mkdir()
     file.write_text(text)
     for action in (saved_telescopes, lambda: save_telescope("other", SMALL)):
@@ -78,7 +78,7 @@ def test_a_broken_file_is_told_and_kept(file, text):
 
 
 @on_posix
-def test_a_pipe_in_its_place_is_told(file):
+def test_a_pipe_in_its_place_is_reported(file):
     file.parent.mkdir()
     os.mkfifo(file)
     for action in (saved_telescopes, lambda: save_telescope("other", SMALL)):
@@ -97,7 +97,7 @@ def test_a_pipe_in_its_place_is_told(file):
         ),
     ],
 )
-def test_a_broken_entry_is_told_and_blocks_no_other(file, text, says, capsys):
+def test_a_broken_entry_is_reported_and_blocks_no_other(file, text, says, capsys):
     file.parent.mkdir()
     file.write_text(text)
     save_telescope("other", SMALL)
@@ -238,7 +238,7 @@ def test_units_and_binning_of_a_header():
     assert "binning of 2" in header_doubts(header)[0]
 
 
-def test_cards_that_make_no_sense_are_told():
+def test_cards_that_make_no_sense_are_reported():
     header = {"APTDIA": 0.45, "FOCALLEN": 26.37, "WAVELEN": 0.633, "FOCRATIO": 58.6}
     assert header_telescope(header) == {"focal_ratio": 58.6}
     diameter, wavelength = header_doubts(header)
@@ -247,7 +247,7 @@ def test_cards_that_make_no_sense_are_told():
     assert "in micrometres, give 633 nm" in wavelength
 
 
-def test_what_is_given_wins_and_what_lacks_is_told():
+def test_what_is_given_wins_and_what_lacks_is_reported():
     header = {"wavelength_nm": 500.0, "pixel_um": 3.75, "focal_ratio": 8.0}
     given = {"wavelength_nm": 550.0, "diameter_m": 0.2, "focal_length_m": 3.0, "pixel_um": None}
     assert telescope_of(header, given) == SMALL

@@ -73,7 +73,7 @@ def test_a_quality_takes_the_place_of_a_fraction():
     assert read(command_of(Recipe("/r", Select(keep=5, above=0.25))))[Select].above == 0.25
 
 
-def test_what_no_option_says_is_told():
+def test_what_no_option_says_is_reported():
     spots = Recipe("/r", RemoveDust(spots=((30.0, 40.0, 7.5),)))
     with pytest.raises(LuckyError, match="save the recipe, and give it to"):
         command_of(spots)

@@ -26,7 +26,7 @@ from napari_lucky.ranking.step import Select
         (["/1/cube.fits.gz", "/2/cube.fits", "/2/x.ser"], ["1_cube", "2_cube", "x"]),
     ],
 )
-def test_names_are_told_apart(paths, names):
+def test_names_are_reported_apart(paths, names):
     assert names_apart([Path(path) for path in paths]) == names
 
 

@@ -279,7 +279,7 @@ def test_blank_frames_change_nothing_but_the_table(dtype, calibrated, method, me
     assert registered.facts["frames_without_star"] == 2
 
 
-def test_frames_left_out_are_told_by_their_number_in_the_run(tmp_path):
+def test_frames_left_out_are_reported_by_their_number_in_the_run(tmp_path):
     frames, _, _ = spots(20)
     frames[4:12] = 5
     cube = write(tmp_path / "cube.fits", frames)
@@ -312,7 +312,7 @@ def test_no_frame_at_all_has_an_image(value, dark, tmp_path):
         process(recipe)
 
 
-def test_saturated_pixels_are_masked_and_told(tmp_path):
+def test_saturated_pixels_are_masked_and_reported(tmp_path):
     frames = spots(12, noise=0)[0].astype(np.uint16)
     frames[:, 30, 30] = 900  # a hot pixel in saturation is not the star
     dark = np.zeros(frames.shape[1:], np.float32)
@@ -360,7 +360,7 @@ def test_masked_pixels_are_counted(tmp_path):
     assert np.isfinite(result.images["focus"].data[5:-5, 5:-5]).all()
 
 
-def test_the_star_that_was_found_is_told_and_written_into_the_recipe(tmp_path):
+def test_the_star_that_was_found_is_reported_and_written_into_the_recipe(tmp_path):
     frames, _, _ = spots(12)
     recipe = Recipe((write(tmp_path / "cube.fits", frames),))
     result = process(recipe)
@@ -464,7 +464,7 @@ def test_the_defocused_star_may_follow_later_from_the_saved_shifts(tmp_path):
         np.testing.assert_array_equal(both.images[name].data, whole.images[name].data)
 
 
-def test_shifts_that_do_not_belong_to_the_run_are_told(tmp_path):
+def test_shifts_that_do_not_belong_to_the_run_are_reported(tmp_path):
     frames, _, _ = spots(6)
     cube = write(tmp_path / "cube.fits", frames)
     table = replace(process(Recipe((cube,), Select(keep=2), focus=FOCUS)).table, sigma=None)
@@ -523,7 +523,7 @@ def test_a_job_with_all_cleaning_on_replays_to_the_same_bits(tmp_path):
         np.testing.assert_array_equal(again.images[name].data, image.data)
 
 
-def test_frames_without_a_quality_are_told(tmp_path):
+def test_frames_without_a_quality_are_reported(tmp_path):
     cube = write(tmp_path / "cube.fits", spots(20)[0])
     quality = process(Recipe((cube,), Rank(metric="peak"), focus=FOCUS)).table.quality
     bright = np.sort(quality)[3]

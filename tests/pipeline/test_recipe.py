@@ -206,19 +206,19 @@ def test_windows_are_centred_on_their_pixel():
         ("[register]\nmethod = 'eye'", "'eye'"),
     ],
 )
-def test_what_is_no_recipe_is_told_with_file_and_key(tmp_path, text, told):
+def test_what_is_no_recipe_is_reported_with_file_and_key(tmp_path, text, told):
     with pytest.raises(LuckyError, match=r"recipe\.toml.*" + re.escape(told)):
         read(tmp_path, text)
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe[input]", b"\x00\x01\x02"])
-def test_bytes_that_are_no_text_are_told(tmp_path, content):
+def test_bytes_that_are_no_text_are_reported(tmp_path, content):
     (tmp_path / "recipe.toml").write_bytes(content)
     with pytest.raises(LuckyError, match=r"recipe\.toml: this is not a TOML file"):
         read_recipe(tmp_path / "recipe.toml")
 
 
-def test_a_recipe_that_is_not_there_or_a_folder_is_told(tmp_path):
+def test_a_recipe_that_is_not_there_or_a_folder_is_reported(tmp_path):
     for path in (tmp_path / "nothing.toml", tmp_path):
         with pytest.raises(LuckyError, match=f"{path.name}: the recipe cannot be read"):
             read_recipe(path)

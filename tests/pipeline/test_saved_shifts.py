@@ -47,7 +47,7 @@ def test_they_are_taken_from_the_table_s_history_or_the_recipe_beside_it(made, t
             np.testing.assert_array_equal(later.images[name].data, whole.images[name].data)
 
 
-def test_what_differs_is_told(made, tmp_path):
+def test_what_differs_is_reported(made, tmp_path):
     folder, whole = made
     saved = tmp_path / "shifts.csv"
     saved.write_text(table_to_csv(whole.table, with_history=True))

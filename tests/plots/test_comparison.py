@@ -63,7 +63,7 @@ def test_lines_are_the_profiles_or_normalised(log):
 @pytest.mark.parametrize("log", [False, True])
 @pytest.mark.parametrize("normalise", [False, True])
 def test_layers_without_light_or_pixels_are_no_trouble(log, normalise):
-    dark, nothing = compared("dark", 0), Compared("a $ b $ c", told="All pixels are masked.")
+    dark, nothing = compared("dark", 0), Compared("a $ b $ c", note="All pixels are masked.")
     made = drawn([dark, nothing], Look(side=32, log=log, normalise=normalise, same=True))
     assert not made.panels[1].image.get_visible()
     assert len(made.lines[1].get_xdata()) == 0

@@ -16,7 +16,7 @@ from napari_lucky.optics.simulation import SIMULATED
 from napari_lucky.optics.zernikes import zernike
 from napari_lucky.psf import PsfRecipe, bootstrap_figures
 from napari_lucky.psf.place import COARSEST
-from napari_lucky.psf.table import tell_errors
+from napari_lucky.psf.table import describe_errors
 
 PLACES = [(0.0, 0.0), (0.37, -0.44), (0.5, 0.5)]
 
@@ -262,7 +262,7 @@ def test_errors_of_frames_that_are_alike_are_the_scatter_of_runs():
     told = np.sqrt(np.mean([figures.errors.strehl**2 for figures in made]))
     assert 0.65 < told / scatter < 1.5
     assert np.median([figures.errors.alike for figures in made]) == pytest.approx(5, abs=2)
-    assert "neighbours are alike over about" in tell_errors(made[0].errors)
+    assert "neighbours are alike over about" in describe_errors(made[0].errors)
     assert not made[0].errors.short
 
 

@@ -341,11 +341,11 @@ def test_without_optics_there_is_no_strehl_ratio(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("name", ["x" * 5000, "two\nlines.fits"])
-def test_an_odd_name_is_told_in_one_line(name, tmp_path, capsys):
+def test_an_odd_name_is_reported_in_one_line(name, tmp_path, capsys):
     assert run_cli("figures", name, "--psf", 7, "-o", tmp_path / "out") == 3
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("napari-lucky: ")
 
 
-def test_what_is_not_there_is_told(tmp_path, capsys):
+def test_what_is_not_there_is_reported(tmp_path, capsys):
     assert run_cli("figures", tmp_path / "none.fits", "--psf", 7, "-o", tmp_path / "out") == 3

@@ -53,7 +53,7 @@ def test_a_flat_image_is_a_flat_surface():
     assert (surface_of(np.full((20, 20), 7.0), 8).vertices[:, 0] == 0).all()
 
 
-def test_too_few_pixels_are_told(image):
+def test_too_few_pixels_are_reported(image):
     with pytest.raises(LuckyError, match="masked"):
         surface_of(np.full((20, 20), np.nan))
     lone = np.full((20, 20), np.nan)

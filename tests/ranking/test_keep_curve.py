@@ -66,13 +66,13 @@ def test_noise_falls_as_the_root_of_the_frames(stars):
     np.testing.assert_allclose(noise[[3, 15, 48]] * np.sqrt([4, 16, 49]), 3, rtol=0.05)
 
 
-def test_the_best_frame_is_the_sharpest_and_the_fewest_are_told(stars):
+def test_the_best_frame_is_the_sharpest_and_the_fewest_are_reported(stars):
     curve = keep_curve(*stars, FOCUS)
     assert curve.peak_over_flux.argmax() < 3
     assert np.all(np.diff(curve.fwhm[5:]) > 0)
-    assert curve.tell(1).startswith("1 of 49 frames (2.04 %): peak/flux 0.0")
-    assert curve.tell(25).startswith("25 of 49 frames (51 %): peak/flux")
-    assert f"noise {curve.noise[24]:.2g} ADU" in curve.tell(25)
+    assert curve.describe(1).startswith("1 of 49 frames (2.04 %): peak/flux 0.0")
+    assert curve.describe(25).startswith("25 of 49 frames (51 %): peak/flux")
+    assert f"noise {curve.noise[24]:.2g} ADU" in curve.describe(25)
     assert curve.fraction[-1] == 1
 
 
@@ -99,7 +99,7 @@ def test_the_strehl_ratio_is_the_true_one():
     same = keep_curve(ArrayFrames(perfect), np.zeros((3, 2)), np.ones(3), whole, diffraction=psf)
     np.testing.assert_allclose(same.strehl, 1, rtol=0.02)
     quality = rank(images, whole)
-    assert (quality.argmax(), "Strehl ratio" in curve.tell(3)) == (truth.strehl.argmax(), True)
+    assert (quality.argmax(), "Strehl ratio" in curve.describe(3)) == (truth.strehl.argmax(), True)
 
 
 def test_it_can_be_cancelled(stars):
@@ -115,7 +115,7 @@ def test_it_can_be_cancelled(stars):
         )
 
 
-def test_what_cannot_be_measured_is_told(stars):
+def test_what_cannot_be_measured_is_reported(stars):
     frames, shifts, quality = stars
     with pytest.raises(LuckyError, match="No frame has a quality"):
         keep_curve(frames, shifts, np.full(N, np.nan), FOCUS)

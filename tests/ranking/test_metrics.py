@@ -129,7 +129,7 @@ def test_a_metric_of_ones_own_may_need_the_psf(own):
         rank(frames, whole, metric="own")
 
 
-def test_what_a_metric_must_not_be_is_told(own):
+def test_what_a_metric_must_not_be_is_reported(own):
     with pytest.raises(LuckyError, match="'peak' already"):
         metric("peak")
 

@@ -92,12 +92,12 @@ def test_frames_without_quality_are_neither_kept_nor_counted():
 
 
 @pytest.mark.parametrize("keep", [0, -1, 0.0, 2.0, -0.5, np.nan, True, "1"])
-def test_what_cannot_be_kept_is_told(keep):
+def test_what_cannot_be_kept_is_reported(keep):
     with pytest.raises(LuckyError, match="eep"):
         select(np.arange(5.0), keep)
 
 
-def test_an_unknown_metric_is_told(blurred):
+def test_an_unknown_metric_is_reported(blurred):
     with pytest.raises(LuckyError, match="sum-of-squares"):
         rank(blurred[0], WINDOW, metric="beauty")
 
@@ -111,7 +111,7 @@ def test_all_frames_from_a_quality_on_are_kept(above, kept):
     assert select(quality, above=above).tolist() == kept
 
 
-def test_a_quality_that_none_has_is_told_with_the_best():
+def test_a_quality_that_none_has_is_reported_with_the_best():
     with pytest.raises(LuckyError, match=r"quality of 9 or more; the best has 4\.25"):
         select(np.array([1.0, np.nan, 4.25]), above=9.0)
     for above in (np.nan, np.inf):

@@ -38,7 +38,7 @@ def test_frames_are_added_and_dropped_and_come_best_first(add, drop, kept):
         ((), (12, 18), "keep one"),
     ],
 )
-def test_frames_that_cannot_be_changed_are_told(add, drop, told):
+def test_frames_that_cannot_be_changed_are_reported(add, drop, told):
     with pytest.raises(LuckyError, match=told):
         apply_selection(QUALITY, CUT, ManualSelection(add, drop), FRAME)
 
@@ -72,7 +72,7 @@ def test_changes_between_a_cut_and_a_choice():
     np.testing.assert_array_equal(by_hand.apply(KEPT, FRAME), kept)
 
 
-def test_the_count_is_told():
+def test_the_count_is_reported():
     cut = np.arange(40) < 24
     kept = cut.copy()
     kept[[30, 31, 0]] = True, True, False

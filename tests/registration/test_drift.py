@@ -91,7 +91,7 @@ def test_a_star_that_drifts_on_behind_a_cloud_is_found_again():
     assert np.abs(error - np.median(error, axis=0)).max() < 0.5
 
 
-def test_a_star_that_leaves_the_sensor_is_told():
+def test_a_star_that_leaves_the_sensor_is_reported():
     points = [150, 300] + np.linspace(0, 1, N)[:, None] * np.array([0.0, 200.0])
     made = register(ArrayFrames(run_of(points)), Window(118, 268, 64, 64), method="template")
     gone = points[:, 1] > 425

@@ -42,7 +42,7 @@ def test_on_a_small_sensor_the_window_is_smaller():
 
 
 @pytest.mark.parametrize("value", [5.0, np.nan])
-def test_frames_without_anything_are_told(value):
+def test_frames_without_anything_are_reported(value):
     with pytest.raises(LuckyError, match="equal or masked"):
         find_star(ArrayFrames(np.full((3, 50, 50), value, np.float32)))
 
@@ -53,7 +53,7 @@ def test_the_window_is_as_large_as_the_star_needs():
     assert find_star(ArrayFrames(run_with_star(100, 150, sigma=20.0)), 96).shape == (96, 96)
 
 
-def test_frames_too_small_are_told():
+def test_frames_too_small_are_reported():
     with pytest.raises(LuckyError, match="at least 8 x 8"):
         find_star(ArrayFrames(np.zeros((3, 50, 5), np.float32)))
 

@@ -84,7 +84,7 @@ def test_frames_without_a_star_are_flagged(method):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("value", [np.nan, 7.0])
-def test_a_run_without_any_star_is_told(method, value):
+def test_a_run_without_any_star_is_reported(method, value):
     with pytest.raises(LuckyError, match="No star in rows 20 to 79"):
         register(ArrayFrames(np.full((4, *SHAPE), value, np.float32)), FOCUS, method=method)
 
@@ -98,7 +98,7 @@ def test_a_run_without_any_star_is_told(method, value):
         ({"focus": Window(10, 10, 4, 64)}, "at least 8"),
     ],
 )
-def test_bad_arguments_are_told(arguments, told):
+def test_bad_arguments_are_reported(arguments, told):
     with pytest.raises(LuckyError, match=told):
         register(ArrayFrames(run_of(POINTS[:2])), **{"focus": FOCUS, **arguments})
 
@@ -152,7 +152,7 @@ def test_the_mean_is_the_least_noisy_reference():
 @pytest.mark.parametrize(
     ("reference", "told"), [("40", "0 to 39"), ("-1", "not '-1'"), ("x", "mean")]
 )
-def test_a_reference_frame_that_is_none_is_told(reference, told):
+def test_a_reference_frame_that_is_none_is_reported(reference, told):
     with pytest.raises(LuckyError, match=told):
         register(
             ArrayFrames(run_of(POINTS)), FOCUS, method="correlation", reference_frame=reference

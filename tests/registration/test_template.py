@@ -59,7 +59,7 @@ WHOLE = Window(0, 0, SIDE, SIDE)
 
 
 @pytest.mark.parametrize("peak", [400, 2800, 27000])
-def test_errors_are_at_the_cramer_rao_bound_and_told_truly(peak):
+def test_errors_are_at_the_cramer_rao_bound_and_reported_truly(peak):
     made = register(ArrayFrames(run_of(SHIFTS, peak)), WHOLE, method="template")
     error = made.points - SHIFTS
     error -= error.mean(axis=0)
@@ -83,7 +83,7 @@ def test_masked_and_hot_pixels_do_not_move_the_star():
     assert np.abs(error).max() < 0.05
 
 
-def test_frames_that_cannot_be_registered_are_told_and_left_out():
+def test_frames_that_cannot_be_registered_are_reported_and_left_out():
     frames = run_of(SHIFTS[:80], 2800)
     rng = np.random.default_rng(2)
     noise = rng.normal(0, READ / GAIN, (4, SIDE, SIDE))
@@ -186,7 +186,7 @@ def test_faint_frames_of_the_template_do_not_stay_where_they_are():
 
 
 @pytest.mark.parametrize(("sampling", "d_over_r0"), [(1.2, 0), (1.5, 0), (1.5, 8), (1.75, 3)])
-def test_an_undersampled_star_is_told(sampling, d_over_r0):
+def test_an_undersampled_star_is_reported(sampling, d_over_r0):
     frames, _, _ = seen(sampling, d_over_r0, 1e5)
     with pytest.raises(LuckyError, match=r"at least 2 px per lambda/D.* correlation"):
         register(ArrayFrames(frames), Window.whole(frames.shape), method="template", smooth=1)

@@ -119,7 +119,7 @@ def test_stamps_that_are_none_are_no_times(made_ser, stars):
         (30, b"\0\0\1\0", "truncated"),
     ],
 )
-def test_damaged_files_are_told(made_ser, stars, at, value, told):
+def test_damaged_files_are_reported(made_ser, stars, at, value, told):
     path = made_ser(stars)
     whole = bytearray(path.read_bytes())
     whole[at : at + len(value)] = value
@@ -131,7 +131,7 @@ def test_damaged_files_are_told(made_ser, stars, at, value, told):
         open_run(path)
 
 
-def test_a_file_that_changes_is_told(made_ser, stars):
+def test_a_file_that_changes_is_reported(made_ser, stars):
     path = made_ser(stars)
     run = open_run(path)
     path.write_bytes(path.read_bytes()[:1000])

@@ -111,7 +111,7 @@ def test_a_folder_of_single_files_is_a_run(tmp_path, stars):
 
 
 @pytest.mark.parametrize("keep", [0, 3, 40, 700])
-def test_damaged_files_are_told(tmp_path, stars, keep):
+def test_damaged_files_are_reported(tmp_path, stars, keep):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, stars, **GREY)
     path.write_bytes(path.read_bytes()[:keep])
@@ -131,7 +131,7 @@ def test_a_copy_of_a_process_opens_a_packed_file_anew(tmp_path, stars, monkeypat
     assert tiff._opened.file is not before
 
 
-def test_what_is_no_image_of_numbers_is_told(tmp_path):
+def test_what_is_no_image_of_numbers_is_reported(tmp_path):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, np.zeros((4, 8, 9), np.complex64), **GREY)
     with pytest.raises(LuckyError, match="complex64"):

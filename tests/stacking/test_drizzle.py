@@ -113,7 +113,7 @@ def test_the_variance_is_true_in_a_bright_core_too(n):
     assert np.sqrt(told[~core].mean() / true[~core].mean()) == pytest.approx(1, abs=0.07)
 
 
-def test_a_scale_or_a_drop_of_no_use_is_told():
+def test_a_scale_or_a_drop_of_no_use_is_reported():
     frames = ArrayFrames(np.ones((2, 48, 52), np.float32))
     for (scale, drop), told in (
         ((2.5, 0.7), "1.5, 2.0, 3.0"),

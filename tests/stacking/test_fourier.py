@@ -101,7 +101,7 @@ def test_a_run_of_one_frame_is_that_frame_with_no_variance():
     assert np.isnan(made.variance).all()
 
 
-def test_a_fraction_that_is_none_is_told():
+def test_a_fraction_that_is_none_is_reported():
     for fraction in (0.0, 1.2):
         with pytest.raises(LuckyError, match="over 0 to 1"):
             stack_fourier(

@@ -70,7 +70,7 @@ def test_the_pair_has_the_same_frames_and_the_same_shifts():
     np.testing.assert_allclose(made["long_exposure"].image, long_exposure, rtol=1e-6)
 
 
-def test_nothing_to_stack_is_told():
+def test_nothing_to_stack_is_reported():
     with pytest.raises(LuckyError, match="nothing to stack"):
         stack_mean(ArrayFrames(FRAMES), np.array([], int), WINDOW)
 

@@ -60,7 +60,7 @@ def test_a_text_names_a_method_and_its_numbers(text, name, numbers):
         ("drizzle,2,0.5,true,1", "one value too many"),
     ],
 )
-def test_what_is_no_method_is_told(text, told):
+def test_what_is_no_method_is_reported(text, told):
     with pytest.raises(LuckyError, match=told):
         stack_method(text)
 
@@ -130,7 +130,7 @@ def test_a_mask_chooses_the_frames_that_are_true_in_it(name):
         (np.array([3, 4, 3]), "Frame 3 is given twice"),
     ],
 )
-def test_frames_that_cannot_be_stacked_are_told(index, told):
+def test_frames_that_cannot_be_stacked_are_reported(index, told):
     with pytest.raises(LuckyError, match=told):
         stack(ArrayFrames(FRAMES), SHIFTS, index, WINDOW)
     with pytest.raises(LuckyError, match=told):
@@ -139,14 +139,14 @@ def test_frames_that_cannot_be_stacked_are_told(index, told):
 
 @pytest.mark.parametrize("name", STACKS)
 @pytest.mark.parametrize(("shift", "told"), [(1e12, "off the sensor"), (np.nan, "no shift")])
-def test_shifts_that_leave_nothing_are_told(name, shift, told):
+def test_shifts_that_leave_nothing_are_reported(name, shift, told):
     shifts = SHIFTS.copy()
     shifts[5] = shift, 0
     with pytest.raises(LuckyError, match=f"Frame 5 .*{told}"):
         stack(ArrayFrames(FRAMES), shifts, EVERY, WINDOW, method=name, quality=QUALITY)
 
 
-def test_shifts_out_of_the_window_are_told():
+def test_shifts_out_of_the_window_are_reported():
     with pytest.raises(LuckyError, match="out of the window"):
         stack(ArrayFrames(FRAMES), np.full((24, 2), 40.0), EVERY, WINDOW)
 

@@ -106,6 +106,6 @@ def test_tiles_cover_the_window_once_and_hold_no_more_than_asked():
     assert seen.sum() == 12 * 16
 
 
-def test_a_clip_that_takes_good_values_is_told():
+def test_a_clip_that_takes_good_values_is_reported():
     with pytest.raises(LuckyError, match="from 2"):
         stack_clipped(ArrayFrames(noise(3)), np.arange(3), WINDOW, sigma=1.5)

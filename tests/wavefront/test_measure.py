@@ -197,7 +197,7 @@ def test_which_frames(still):
         ({"gain": -1.0}, "gain is -1"),
     ],
 )
-def test_wrong_input_is_told(still, changes, told):
+def test_wrong_input_is_reported(still, changes, told):
     with pytest.raises(LuckyError, match=told):
         measure_wavefront(calibrated(still), task_of(still, **changes))
 

@@ -15,7 +15,7 @@ from napari_lucky.frames import Record
 from napari_lucky.optics import Spider, TelescopeRequest
 from napari_lucky.pipeline.recipe import recipe_of_history
 from napari_lucky.wavefront import WavefrontRequest
-from napari_lucky.wavefront.job import MeasuredWavefront, tell_fit
+from napari_lucky.wavefront.job import MeasuredWavefront, fit_notes
 from napari_lucky.wavefront.output import NAMES, write_wavefront
 
 FILES = [f"AF_{k:02d}.fits" for k in range(12)]
@@ -82,7 +82,7 @@ def test_the_map_and_its_header(tmp_path):
     assert recipe.get(Spider) is None
 
 
-def test_the_map_has_the_rms_that_is_told(tmp_path):
+def test_the_map_has_the_rms_that_is_reported(tmp_path):
     """A hand-made sum over the open samples; those on the rims count by half, hence 1 %."""
     wavefront = made()
     write_wavefront(measured(wavefront), tmp_path)
@@ -177,7 +177,7 @@ def test_all_or_nothing(tmp_path, monkeypatch):
     assert not (out / "report.png").exists()  # of the older one
 
 
-def test_stacks_that_do_not_fit_are_told():
-    assert tell_fit(made_of_stacks()) == ()
-    (told,) = tell_fit(replace(made_of_stacks(), chi2=10.4))
+def test_stacks_that_do_not_fit_are_reported():
+    assert fit_notes(made_of_stacks()) == ()
+    (told,) = fit_notes(replace(made_of_stacks(), chi2=10.4))
     assert "chi² is 10.4" in told

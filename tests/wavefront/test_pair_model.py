@@ -114,7 +114,7 @@ def test_the_pupil_lets_through_what_is_open():
     assert annulus - vanes.sum() / 96**2 == pytest.approx(4 * 0.35 * 0.02, rel=0.1)
 
 
-def test_too_few_pixels_are_told():
+def test_too_few_pixels_are_reported():
     assert [bins_for(q) for q in (1.5, 1.97, 2.3, 4.0, 7.0, 10.0)] == [1, 1, 1, 1, 3, 4]
     with pytest.raises(LuckyError, match="Nyquist"):
         bins_for(1.49)

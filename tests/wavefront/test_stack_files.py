@@ -66,7 +66,7 @@ def test_the_command_line_stacks_by_each_method(method, cube, tmp_path):
         assert one[name] == two[name]
 
 
-def test_what_is_no_method_is_told_on_the_command_line(cube, tmp_path, capsys):
+def test_what_is_no_method_is_reported_on_the_command_line(cube, tmp_path, capsys):
     assert main(["process", str(cube), "--stack", "sum", "-o", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err
     assert "stack: the method is 'sum'; it must be one of mean, clipped, drizzle" in said

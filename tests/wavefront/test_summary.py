@@ -8,7 +8,7 @@ from napari_lucky.optics import Spider
 from napari_lucky.wavefront.summary import COLUMNS, mode_rows, sign_note, wavefront_rows
 
 
-def test_figures_of_frames_are_told():
+def test_figures_of_frames_are_reported():
     wavefront = made()
     told = dict(wavefront_rows(wavefront))
     assert told["rms wavefront error"] == f"{wavefront.rms_nm:.1f} nm"
@@ -19,7 +19,7 @@ def test_figures_of_frames_are_told():
     assert told["noise"] == "2 e-/ADU, 3 ADU: told"
 
 
-def test_each_mode_is_told_with_its_error_and_what_is_left_without_it():
+def test_each_mode_is_reported_with_its_error_and_what_is_left_without_it():
     wavefront = made()
     rows = mode_rows(wavefront)
     assert [len(row) for row in rows] == [len(COLUMNS)] * len(STATIC)

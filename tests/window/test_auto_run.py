@@ -73,7 +73,7 @@ def test_a_nudged_window_is_followed_by_the_whole_chain(viewer, hand, docks):
     np.testing.assert_array_equal(registered.data[3], Shifted(frames, shifts).read(slice(3, 4))[0])
 
 
-def test_what_was_chosen_by_hand_outlives_a_nudge_and_nothing_wrong_is_told(
+def test_what_was_chosen_by_hand_outlives_a_nudge_and_nothing_wrong_is_reported(
     viewer, hand, docks, messages
 ):
     run(hand, docks, "calibration", *CHAIN)
@@ -135,7 +135,7 @@ def test_a_new_registration_ends_an_old_ranking(viewer, hand, docks):
     windows.data = [corners + 8 for corners in windows.data]
     settle(hand, docks)
     assert np.isnan(newest(viewer, "shifts").features["quality"]).all()
-    assert "press Run" in docks["ranking"].told.text()
+    assert "press Run" in docks["ranking"].summary.text()
 
 
 def test_all_frames_with_one_click(viewer, hand, docks, messages):
@@ -173,7 +173,7 @@ def test_all_frames_with_one_click(viewer, hand, docks, messages):
     assert messages() == []
 
 
-def test_all_frames_of_all_frames_is_told(viewer, hand, docks, messages):
+def test_all_frames_of_all_frames_is_reported(viewer, hand, docks, messages):
     run(hand, docks, "calibration", *CHAIN)
     messages()
     hand.press(docks["stacking"].all_button)

@@ -125,7 +125,7 @@ def test_dust_is_divided_out(viewer, hand, dock):
     assert min(brighter) > 1.01
 
 
-def test_nothing_chosen_is_told(viewer, hand, dock, messages):
+def test_nothing_chosen_is_reported(viewer, hand, dock, messages):
     hand.press(dock.run_button)
     assert any("Everything is off" in text for _, text in messages())
     assert not [layer for layer in viewer.layers if "cleaned" in layer.name]

@@ -122,10 +122,10 @@ def test_what_cannot_be_shown_says_so_in_its_panel(viewer, hand, dock, layers, m
     viewer.add_image(np.zeros((9, 96, 128)), name="longer")
     viewer.dims.set_current_step(0, 7)
     panel = dock.canvas.comparison.panels[1]
-    hand.wait(lambda: "the run has 5" in panel._told.get_text().replace("\n", " "))
+    hand.wait(lambda: "the run has 5" in panel._note.get_text().replace("\n", " "))
     assert not panel.image.get_visible()
     run.data = np.full((8, 96, 128), np.nan)
-    hand.wait(lambda: "masked" in dock.canvas.comparison.panels[1]._told.get_text())
+    hand.wait(lambda: "masked" in dock.canvas.comparison.panels[1]._note.get_text())
     assert messages() == []
 
 
@@ -231,7 +231,7 @@ def test_average_adds_the_mean_of_the_runs_ticked(viewer, hand, dock, layers, fr
     assert "tick a run" in text
 
 
-def test_nothing_ticked_is_told(hand, messages):
+def test_nothing_ticked_is_reported(hand, messages):
     dock = hand.dock("compare")
     for button in (dock.run_button, dock.surface_button, dock.save_button):
         hand.press(button)

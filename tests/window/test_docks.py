@@ -202,7 +202,9 @@ def test_cancel_ends_a_job_of_hours_and_changes_nothing(
     assert any("Cancelled" in text for _, text in messages())
 
 
-def test_an_error_in_the_worker_is_told_in_a_sentence(viewer, hand, slow_frames, add_run, messages):
+def test_an_error_in_the_worker_is_reported_in_a_sentence(
+    viewer, hand, slow_frames, add_run, messages
+):
     add_run(slow_frames(n=2000, error=OSError("the disk is gone")), Window(10, 10, 40, 40))
     dock = hand.dock("registration")
     hand.run(dock)
@@ -212,7 +214,7 @@ def test_an_error_in_the_worker_is_told_in_a_sentence(viewer, hand, slow_frames,
     assert dock.run_button.enabled
 
 
-def test_a_dark_of_another_shape_is_told(viewer, hand, add_run, slow_frames, messages):
+def test_a_dark_of_another_shape_is_reported(viewer, hand, add_run, slow_frames, messages):
     add_run(slow_frames(n=3, seconds=0), Window(10, 10, 40, 40))
     viewer.add_image(np.zeros((32, 48), np.float32), name="dark")
     dock = hand.dock("calibration")
@@ -255,7 +257,7 @@ def test_missing_things_are_asked_for(hand, messages):
         assert not dock.busy
 
 
-def test_a_window_over_the_edge_is_told(viewer, hand, slow_frames, add_run, messages):
+def test_a_window_over_the_edge_is_reported(viewer, hand, slow_frames, add_run, messages):
     add_run(slow_frames(n=3, seconds=0), Window(40, 40, 40, 40))
     hand.run(hand.dock("registration"))
     ((_, text),) = messages()
@@ -356,7 +358,7 @@ def test_shifts_of_another_run_are_refused_and_histories_are_the_frames_own(
         assert "belong together" in text
 
 
-def test_shifts_removed_while_ranking_are_told(viewer, hand, slow_frames, add_run, messages):
+def test_shifts_removed_while_ranking_are_reported(viewer, hand, slow_frames, add_run, messages):
     frames = slow_frames(n=600)
     add_run(frames, Window(10, 10, 40, 40))
     frames.seconds = 0

@@ -47,7 +47,7 @@ def test_an_image_is_measured_as_the_core_measures_it(viewer, hand, star, messag
     (row,) = dock.rows.values()
     expected = psf_figures(star.data, THREE.diffraction)
     assert row.figures.strehl == expected.strehl == pytest.approx(1, abs=1e-3)
-    assert f"{expected.strehl:.4g}" in dock.told.text()
+    assert f"{expected.strehl:.4g}" in dock.summary.text()
     hand.wait(dock.canvas.isVisible)
     profile, encircled = dock.canvas.figure.axes
     perfect, drawn = (line.get_ydata() for line in profile.lines)
@@ -63,7 +63,7 @@ def test_an_image_is_measured_as_the_core_measures_it(viewer, hand, star, messag
     made = dock.rows["other"].figures
     assert made.strehl == psf_figures(star.data, THREE.diffraction, recipe=made.recipe).strehl
     assert made.recipe == PsfRecipe(aperture=12, background=100, integration=0)
-    assert "The apertures differ (4, 8 lambda/D)" in dock.told.text()
+    assert "The apertures differ (4, 8 lambda/D)" in dock.summary.text()
     assert len(profile.figure.axes[0].lines) == 3
 
 
@@ -156,7 +156,7 @@ def test_boxes_are_empty_until_something_is_known(viewer, hand, star, messages):
     (row,) = dock.rows.values()
     assert np.isnan(row.figures.strehl)
     assert row.figures.fwhm_major == pytest.approx(psf_figures(star.data).fwhm_major)
-    assert "not known: it needs wavelength" in dock.told.text()
+    assert "not known: it needs wavelength" in dock.summary.text()
     assert [axes.get_xlabel() for axes in dock.canvas.figure.axes] == ["radius (px)"] * 2
     hand.press(dock.clear_button)
 
@@ -191,8 +191,8 @@ def test_a_frame_of_a_run_and_errors_of_its_stack(viewer, hand, messages):
     dock.image.value, dock.forms["psf"]["resamples"].value = focus, 20
     hand.run(dock)
     assert dock.rows[focus.name].figures.errors.resamples == 0
-    assert "6 lambda/D (41.99 px)" in dock.told.text()
-    assert "A halo beyond the aperture" in dock.told.text()
+    assert "6 lambda/D (41.99 px)" in dock.summary.text()
+    assert "A halo beyond the aperture" in dock.summary.text()
 
     messages()
     dock.run_layer.value = run
@@ -205,7 +205,7 @@ def test_a_frame_of_a_run_and_errors_of_its_stack(viewer, hand, messages):
     figures = dock.rows[focus.name].figures
     assert figures.errors.resamples == 20
     assert 0 < figures.errors.strehl < 0.2 * figures.strehl
-    assert "±" in dock.told.text()
+    assert "±" in dock.summary.text()
 
     viewer.dims.set_current_step(0, 3)
     dock.image.value = run
@@ -218,7 +218,7 @@ def test_a_frame_of_a_run_and_errors_of_its_stack(viewer, hand, messages):
     assert 0 < row.figures.strehl < 1
 
 
-def test_what_cannot_be_measured_is_told(viewer, hand, messages):
+def test_what_cannot_be_measured_is_reported(viewer, hand, messages):
     dock = hand.dock("figures")
     hand.press(dock.run_button)
     assert "no image to measure" in messages()[0][1]

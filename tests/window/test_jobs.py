@@ -148,7 +148,7 @@ def test_cancel_ends_every_job_and_python_is_as_before(viewer, hand, slow_frames
     assert sys.getswitchinterval() == usual
 
 
-def test_a_file_that_goes_bad_later_is_told_once_and_the_slider_goes_on(
+def test_a_file_that_goes_bad_later_is_reported_once_and_the_slider_goes_on(
     viewer, hand, folder, messages
 ):
     (layer,) = viewer.open(str(folder), plugin="napari-lucky")

@@ -33,7 +33,7 @@ def drag_in_curve(ranked, fractions):
         ["mousePress"] + ["mouseMove"] * (len(fractions) - 1), fractions, strict=True
     ):
         ranked.mouse(kind, graph._under, fraction, middle)
-        told.append((graph._count, graph._under.get_title(), ranked.dock.told.text()))
+        told.append((graph._count, graph._under.get_title(), ranked.dock.summary.text()))
     ranked.mouse("mouseRelease", graph._under, fractions[-1], middle)
     return told
 
@@ -60,13 +60,13 @@ def test_the_curve_drawn_is_of_the_stacks_and_moves_the_cut(ranked, messages):
     assert np.all(np.diff(noise.get_ydata()[5:]) < 0)
 
     assert graph._line.get_xdata()[0] == pytest.approx(10 / n)
-    assert graph._under.get_title() == graph.curve.tell(10)
+    assert graph._under.get_title() == graph.curve.describe(10)
     assert graph._under.get_title().startswith("10 of 60 frames (16.7 %): peak/flux 0.0")
     ranked.hand.wait(lambda: graph.height() >= 500)
     told = drag_in_curve(ranked, [10 / n, 20 / n, 40 / n])
     for (count, title, kept), wanted in zip(told, (10, 20, 40), strict=True):
         assert abs(count - wanted) <= 2
-        assert title == graph.curve.tell(count)  # while the mouse drags
+        assert title == graph.curve.describe(count)  # while the mouse drags
         assert kept.startswith(f"{count} of {n} frames (")
     count = told[-1][0]
     assert ranked.kept == set(ranked.order[:count])
@@ -78,9 +78,9 @@ def test_the_curve_drawn_is_of_the_stacks_and_moves_the_cut(ranked, messages):
     count = len(ranked.kept)
     assert 23 <= count <= 27
     assert graph._line.get_xdata()[0] == pytest.approx(count / n)
-    assert graph._under.get_title() == graph.curve.tell(count)
+    assert graph._under.get_title() == graph.curve.describe(count)
     dock.cut.keep_box.value = 33
-    assert graph._under.get_title() == graph.curve.tell(33)
+    assert graph._under.get_title() == graph.curve.describe(33)
 
 
 def test_with_the_sampling_it_is_the_strehl_ratio(ranked):

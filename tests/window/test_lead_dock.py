@@ -99,7 +99,7 @@ def test_six_inputs_make_the_saved_pair_of_the_command_line(
     dock.adjust("ranking")
     ranking = hand.dock("ranking")
     assert ranking.cut.step().keep == 4
-    assert "4 of 12 frames" in ranking.told.text()  # shown without Run
+    assert "4 of 12 frames" in ranking.summary.text()  # shown without Run
     shifts = ranking.registration.value
     assert shifts.name == "run shifts 2"
     assert "run focus 2" in viewer.layers

@@ -68,7 +68,7 @@ def test_a_recipe_fills_docks_that_are_opened_before_and_after_it(viewer, hand, 
     assert messages() == [("info", "Filled the docks from my recipe.toml. It is of /runs/night.")]
 
 
-def test_a_recipe_with_a_mistake_is_told_and_other_files_are_left_to_others(tmp_path, messages):
+def test_a_recipe_with_a_mistake_is_reported_and_other_files_are_left_to_others(tmp_path, messages):
     from napari_lucky.viewer.reader import get_reader
 
     (tmp_path / "bad.toml").write_text("[select]\nkeep = 'many'\n")
@@ -79,7 +79,7 @@ def test_a_recipe_with_a_mistake_is_told_and_other_files_are_left_to_others(tmp_
     assert "bad.toml" in messages()[0][1]
 
 
-def test_a_damaged_result_is_told_and_the_others_open(viewer, out, tmp_path, messages):
+def test_a_damaged_result_is_reported_and_the_others_open(viewer, out, tmp_path, messages):
     folder, _ = out
     broken = tmp_path / "OUT"
     broken.mkdir()

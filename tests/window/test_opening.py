@@ -18,7 +18,7 @@ def run(tmp_path):
     return folder, frames
 
 
-def test_a_folder_is_one_lazy_layer_and_neighbours_are_told(viewer, run, messages):
+def test_a_folder_is_one_lazy_layer_and_neighbours_are_reported(viewer, run, messages):
     folder, frames = run
     (layer,) = viewer.open(str(folder), plugin="napari-lucky")
     assert layer.data.shape == (12, 20, 30)
@@ -78,7 +78,7 @@ def test_bad_input_gives_a_sentence_and_no_layer(viewer, tmp_path, messages, wha
     assert str(path) in text
 
 
-def test_saving_where_one_cannot_is_told(viewer, run, messages, tmp_path):
+def test_saving_where_one_cannot_is_reported(viewer, run, messages, tmp_path):
     folder, _ = run
     viewer.open(str(folder), plugin="napari-lucky")
     messages()

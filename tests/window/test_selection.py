@@ -111,7 +111,7 @@ def test_frames_above_a_quality_are_kept(ranked, messages):
     cut.above_box.value = wanted
     assert ranked.kept == set(ranked.order[:18])
     assert ranked.step["above"] == wanted
-    assert ranked.dock.told.text() == "18 of 60 frames (30 %) kept"
+    assert ranked.dock.summary.text() == "18 of 60 frames (30 %) kept"
     ranked.drag(25)
     count = len(ranked.kept)
     assert 23 <= count <= 27
@@ -120,7 +120,7 @@ def test_frames_above_a_quality_are_kept(ranked, messages):
     assert ranked.quality[ranked.order[count]] < above <= ranked.quality[ranked.order[count - 1]]
     assert messages() == []
     cut.above_box.value = 1e9
-    assert "the best has" in ranked.dock.told.text()
+    assert "the best has" in ranked.dock.summary.text()
     assert len(ranked.kept) == count  # as before
     ranked.hand.run(ranked.dock)
     ((severity, text),) = messages()
@@ -139,7 +139,7 @@ def test_a_click_in_the_graph_keeps_and_drops(ranked, how):
     assert ranked.viewer.dims.current_step[0] == frame  # only a plain click shows the frame
     expected = set(ranked.order[1:10]) | {worst}
     assert ranked.kept == expected
-    assert ranked.dock.told.text() == (
+    assert ranked.dock.summary.text() == (
         "10 of 60 frames (16.7 %) kept: 10 by the cut, 1 added, 1 dropped"
     )
     assert (ranked.step["add"], ranked.step["drop"]) == ([worst], [best])
@@ -154,7 +154,7 @@ def test_a_click_in_the_graph_keeps_and_drops(ranked, how):
     np.testing.assert_allclose(faces[worst], to_rgb(KEPT))
     np.testing.assert_allclose(faces[best], to_rgb(LEFT))
     ranked.click(worst, **how)  # and back
-    assert ranked.dock.told.text() == (
+    assert ranked.dock.summary.text() == (
         "9 of 60 frames (15 %) kept: 10 by the cut, 1 dropped; few for a stack"
     )
 
@@ -238,7 +238,7 @@ def test_a_choice_written_into_the_features_is_followed(ranked):
     ranked.shifts.features = features
     expected = set(ranked.order[1:10]) | {ranked.order[-1]}
     assert set(ranked.shown_kept()) == expected
-    assert ranked.dock.told.text() == (
+    assert ranked.dock.summary.text() == (
         "10 of 60 frames (16.7 %) kept: 10 by the cut, 1 added, 1 dropped"
     )
     assert (ranked.step["add"], ranked.step["drop"]) == ([ranked.order[-1]], [ranked.order[0]])

@@ -148,11 +148,11 @@ def test_the_dock_tells_what_the_core_does(
         f"{expected.d_over_r0:.2f}",
         "The sign of the defocus is taken as given",
     ):
-        assert told in dock.view.told.text()
+        assert told in dock.view.summary.text()
     ((severity, text),) = messages()
     assert severity == "warning"
     assert "Only 3 frames are averaged" in text
-    assert all(note in dock.view.told.text() for note in text.splitlines())
+    assert all(note in dock.view.summary.text() for note in text.splitlines())
 
     hand.wait(dock.view.canvas.isVisible)
     assert [bar.get_height() for bar in dock.view.canvas.figure.axes[0].patches] == pytest.approx(
@@ -225,7 +225,7 @@ def test_windows_of_the_registration_serve(viewer, hand, opened, windows, messag
     assert dock._windows(opened, dock.registration.value) == windows
 
 
-def test_what_cannot_be_measured_is_told(viewer, hand, messages, frames, windows):
+def test_what_cannot_be_measured_is_reported(viewer, hand, messages, frames, windows):
     dock = hand.dock("wavefront")
 
     def refusal():

@@ -157,9 +157,9 @@ def _least_nearby(image: NDArray[Any], block: int = 8) -> NDArray[Any]:
 SAMPLE = 24
 """How many frames, spread over the run, the star is looked for in."""
 AROUND = 3
-"""Rows around a band that tell of its first and last."""
+"""Rows around a band that decide on its first and last."""
 GROUP = 3
-"""Hot pixels that touch each other, at most: four in a square are not told from a small star."""
+"""Hot pixels that touch each other, at most: four in a square may be a small star."""
 FALL = 0.7
 """Beyond a group the light falls by this part of the rise; along a ring of a star's it does not."""
 LEAST_BESIDE = 0.05
@@ -191,7 +191,7 @@ def moments(
     frames : Frames
         (n, y, x) in ADU.
     empty : ndarray of bool, (n,), optional
-        Which are blank, where a part of them does not tell; see `empty_frames`.
+        Which are blank, where a part of them does not show it; see `empty_frames`.
     job : Job
         Progress, executor, checkpoint; see `Job`.
     """

@@ -200,7 +200,7 @@ def saturation_level(header: Any, dtype: np.dtype[Any]) -> float:
 
 
 FEWEST = 8
-"""Fewer frames do not tell what stands still from a star."""
+"""Fewer frames do not distinguish what stands still from a star."""
 
 
 def calibrate(

@@ -31,9 +31,9 @@ from napari_lucky.frames.sensor_image import (
 from napari_lucky.notices import Notice
 
 SUBTRACTED, NORMALISED = "subtract dark", "normalise flat"
-"""Names of the steps that tell what was done to a flat already."""
+"""Names of the steps that say what was done to a flat already."""
 TYPES = ("IMAGETYP", "FRAMETYP", "OBSTYPE", "IMGTYPE", "FRAME")
-"""Keywords with which headers tell what a frame is."""
+"""Keywords with which headers say what a frame is."""
 SAYS = {"dark": re.compile("dark|bias|offset", re.I), "flat": re.compile("flat", re.I)}
 
 
@@ -183,7 +183,7 @@ def check_kind(frames: Frames, kind: str, history: History | None = None) -> Non
     Parameters
     ----------
     frames : Frames
-        With a header, which may tell; see `TYPES`.
+        With a header, which may say it; see `TYPES`.
     kind : str
         "dark" or "flat": as what it is given.
     history : tuple of Record, optional
@@ -214,16 +214,16 @@ def kind_notes(path: str | Path | None, kind: str, frames: Any = None) -> list[s
     frames : Run, optional
         What is there; its header may say that it is a light.
     """
-    cards = values_in(frames.images[0].told.settings) if isinstance(frames, Run) else {}
+    cards = values_in(frames.images[0].header_cards.settings) if isinstance(frames, Run) else {}
     if kind_in_header(cards) == "light":
-        told = f"{frames.name} is given as the {kind}, but its header says that it is a light."
-        return [Notice(told, file=path or "")]
+        text = f"{frames.name} is given as the {kind}, but its header says that it is a light."
+        return [Notice(text, file=path or "")]
     other = "flat" if kind == "dark" else "dark"
     name = "" if path is None else Path(path).name
     if not SAYS[other].search(name) or SAYS[kind].search(name):
         return []
-    told = f"{name} is given as the {kind}: check that dark and flat are not swapped."
-    return [Notice(told, file=path or "")]
+    text = f"{name} is given as the {kind}: check that dark and flat are not swapped."
+    return [Notice(text, file=path or "")]
 
 
 def _header_with(frames: Frames, keyword: str) -> Mapping[str, Any]:
@@ -246,10 +246,10 @@ def flat_steps(
     dark : mapping, optional
         What identifies the dark that was taken off.
     """
-    told: dict[str, Any] = {"rms": field.rms, "dead_pixels": field.dead}
+    facts: dict[str, Any] = {"rms": field.rms, "dead_pixels": field.dead}
     if field.light is None:  # it was given so
-        return (Record(NORMALISED, told),)
-    told["median"] = field.level
+        return (Record(NORMALISED, facts),)
+    facts["median"] = field.level
     combined = Record("combine flat", dict(parameters))
     subtracted = () if dark is None else (Record(SUBTRACTED, inputs=dict(dark)),)
-    return (combined, *subtracted, Record(NORMALISED, told))
+    return (combined, *subtracted, Record(NORMALISED, facts))

@@ -30,7 +30,7 @@ from napari_lucky.notices import info
 from napari_lucky.optics.telescope_header import header_telescope
 
 SAMPLES, FEWEST, FRAME_PIXELS = (64, 256), 8, 1 << 14
-"""Frames at most, the second time if the first do not tell, and at least, that the sampling is
+"""Frames at most, the second time if the first are not enough, and at least, that the sampling is
 measured in; there are fewer of more pixels than this."""
 WHOLE = 4
 """Frames at least whose star has no clipped or masked pixels: their edges would be measured."""
@@ -65,7 +65,7 @@ class Sampling:
     measured : float
         From the cut-off of the run's mean power spectrum, in pixels.
     bounds : (float, float)
-        Between which it is, as far as the power spectrum tells.
+        Between which it is, as far as the power spectrum shows.
     header : float, optional
         From wavelength, focal ratio and pixel in the header, in pixels.
     wide : (float, float)
@@ -94,7 +94,7 @@ class Sampling:
 
     @property
     def undersampled(self) -> bool:
-        """Whether the light has detail too fine for the noise to be told from it."""
+        """Whether the light has detail too fine for the noise to be distinguished from it."""
         return self.bounds[1] < LEAST_SAMPLING
 
     @property
@@ -117,10 +117,10 @@ class Sampling:
 
     @property
     def _visible(self) -> bool:
-        """Whether detail stands out of the noise that tells about how fine it is."""
+        """Whether detail stands out of the noise, which shows about how fine it is."""
         return self.bounds[1] < min(VISIBLE * self.measured, COARSEST)
 
-    def tell(self, method: str, *uses: str) -> tuple[str, ...]:
+    def notes(self, method: str, *uses: str) -> tuple[str, ...]:
         """Return sentences on the smoothing and on light that does not look like a star's.
 
         Parameters
@@ -130,15 +130,15 @@ class Sampling:
         uses : str
             What the smoothing is for: "tracking" or "ranking", or both.
         """
-        light = () if self.star or method == "correlation" else (self.tell_light(),)
+        light = () if self.star or method == "correlation" else (self.light_note(),)
         smoothing = self.smoothing_note(*uses) if uses else ""
         if self.sure and not self._header_is_wrong:
             smoothing = info(smoothing)
         return (*((smoothing,) if uses else ()), *light)
 
     def doubts(self, method: str, *uses: str) -> tuple[str, ...]:
-        """Return what `tell` does, of the smoothing only where frames and header disagree."""
-        return self.tell(method, *(uses if self.sure and self._header_is_wrong else ()))
+        """Return what `notes` does, of the smoothing only where frames and header disagree."""
+        return self.notes(method, *(uses if self.sure and self._header_is_wrong else ()))
 
     @property
     def _header_is_wrong(self) -> bool:
@@ -159,12 +159,12 @@ class Sampling:
                 f"{smoothing}: by the header's optics the sampling is {px:.1f} px per lambda/D; "
                 "it could not be measured in the frames."
             )
-        told = f"{smoothing}: the sampling measured in the frames is {px:.1f} px per lambda/D"
+        text = f"{smoothing}: the sampling measured in the frames is {px:.1f} px per lambda/D"
         if self._header_is_wrong:
-            told += f", while the header's optics give {self.header:.1f}: check the header"
-        return f"{told}."
+            text += f", while the header's optics give {self.header:.1f}: check the header"
+        return f"{text}."
 
-    def tell_light(self) -> str:
+    def light_note(self) -> str:
         """Return a sentence on light that does not look like a star's."""
         found = (
             "the light fills the window up to its border"
@@ -183,7 +183,7 @@ def smoothing_for(sampling: float) -> float:
 
 
 def measure_sampling(frames: Frames, window: Window, *, clipped: float | None = None) -> Sampling:
-    """Measure the sampling in up to 64 frames spread over a run, or 256 if these do not tell.
+    """Measure the sampling in up to 64 frames spread over a run, or 256 if these are not enough.
 
     Optics pass no frequency over D/lambda, so the mean power spectrum of the frames falls to
     that of the noise at 1/q cycles/px, with q pixels per lambda/D;
@@ -202,18 +202,18 @@ def measure_sampling(frames: Frames, window: Window, *, clipped: float | None = 
         Raw ADU from which the light is clipped, infinity if it is not, or if clipped pixels are
         masked; by default, what `napari_lucky.calibration.saturation.clipping_level` finds.
     """
-    told = header_sampling(_header_of(frames))
+    stated = header_sampling(_header_of(frames))
     frames = calibrated_in(frames) or frames
     for most in SAMPLES:
         block, whole = _sample(frames, window, clipped, most)
         if len(block) == 0:
-            return Sampling(np.nan, (0.0, np.inf), told)
+            return Sampling(np.nan, (0.0, np.inf), stated)
         clear = mean_power(block[whole]) if whole.sum() >= min(WHOLE, len(whole)) else None
         value, *bounds = (np.nan, FINEST, COARSEST) if clear is None else cut_off(*clear)
-        found = Sampling(value, (bounds[0], bounds[1]), told)
+        found = Sampling(value, (bounds[0], bounds[1]), stated)
         if found.px is not None or frames.shape[0] <= len(block):
             break
-    widest = max(bounds[1] if found.px is None else found.px, told or 0)
+    widest = max(bounds[1] if found.px is None else found.px, stated or 0)
     smooth = smoothing_for(widest)
     even = gaussian(block, smooth)
     return replace(found, wide=_width_at_half_peak(even, widest, smooth), fills=_fills(even))
@@ -227,9 +227,9 @@ def noise_if_sampled(frames: Frames, window: Window, sampling: Sampling) -> Nois
 
 def header_sampling(header: Any) -> float | None:
     """Return the pixels per lambda/D that a header's optics give, if it has them all."""
-    told = header_telescope(header)
+    optics = header_telescope(header)
     try:
-        return told["wavelength_nm"] * 1e-3 * told["focal_ratio"] / told["pixel_um"]
+        return optics["wavelength_nm"] * 1e-3 * optics["focal_ratio"] / optics["pixel_um"]
     except KeyError:
         return None
 

@@ -1,4 +1,4 @@
-"""The level at which a camera clips, found in the frames where no header tells it."""
+"""The level at which a camera clips, found in the frames where no header gives it."""
 
 from __future__ import annotations
 

@@ -112,9 +112,9 @@ def clean(
             history.append(applied.step.record(applied.facts))
             done.append(applied.step)
             notes[step.table] = applied.note
-    told = [
+    texts = [
         note()
         for table, note in notes.items()
         if note and any(view is views[table] for view in chain_of(chain))
     ]
-    return Cleaned(chain, tuple(history), tuple(done), views, tuple(told))
+    return Cleaned(chain, tuple(history), tuple(done), views, tuple(texts))

@@ -32,7 +32,7 @@ is 2.6 times at most where lambda F#/pixel is 2, and less where it is more."""
 LOOK = 20
 """Frames, spread over the run, whose outliers are counted where no windows are given."""
 SAMPLE = 64
-"""Frames, spread over the run, that tell how each pixel usually varies."""
+"""Frames, spread over the run, that show how each pixel usually varies."""
 BAND = 1 << 20
 """Pixels of all those frames that are looked at together."""
 

@@ -60,7 +60,7 @@ def run_figures(given: argparse.Namespace) -> int:
     from napari_lucky.pipeline.summary import read_summary
     from napari_lucky.psf.job import inputs_of_images, measure_psf_files
     from napari_lucky.psf.output import NAMES, write_figures
-    from napari_lucky.psf.table import tell_row
+    from napari_lucky.psf.table import describe_row
 
     recipe = _asked(given)
     read = inputs_of_images(given.images) if given.images else inputs_of_recipe(recipe)
@@ -85,7 +85,7 @@ def run_figures(given: argparse.Namespace) -> int:
         warn(note)
     good = [row for row in measured.rows if row.figures is not None]
     for row in good[:3]:
-        say(tell_row(row))
+        say(describe_row(row))
     more = f"{len(good)} images; " if len(good) > 3 else ""
     say(f"{more}wrote {', '.join(file.name for file in files)} to {given.out}")
     say_summary(read_summary(given.out))

@@ -27,7 +27,7 @@ def add_flat(flat: Any) -> None:
 
 def run_flat(given: argparse.Namespace) -> int:
     """Do `napari-lucky flat`."""
-    from napari_lucky.pipeline.masters_folder import make_masters, tell_flat
+    from napari_lucky.pipeline.masters_folder import describe_flat, make_masters
     from napari_lucky.pipeline.summary import read_summary
 
     meter = Meter()
@@ -48,6 +48,6 @@ def run_flat(given: argparse.Namespace) -> int:
         meter.clear()
     for note in notes:
         warn(note)
-    say(f"{tell_flat(field)}; wrote {', '.join(file.name for file in files)} to {given.out}")
+    say(f"{describe_flat(field)}; wrote {', '.join(file.name for file in files)} to {given.out}")
     say_summary(read_summary(given.out))
     return DONE

@@ -13,15 +13,15 @@ from typing import Any, NoReturn
 
 from napari_lucky._version import __version__
 from napari_lucky.cli.completion import SHELLS, PrintCompletion
-from napari_lucky.cli.telling import add_telling, check_log, command_line, skipped
+from napari_lucky.cli.message_options import add_message_options, check_log, command_line, skipped
 from napari_lucky.cli.terminal import (
     CannotPrintError,
     HelpFormatter,
     end_stdout,
+    messages_to,
     note,
     say_summary,
     shown_on,
-    telling,
     warn,
 )
 from napari_lucky.errors import DONE, STATUSES, UNSAID, LuckyError
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             end_stdout()  # where --help was printed
             raise
         check_log(given)
-        with telling(given.quiet, getattr(given, "json", False), given.log):
+        with messages_to(given.quiet, getattr(given, "json", False), given.log):
             note(command_line(arguments))
             status = _answered(lambda: _run(given), given.command)
             note(f"exit status {status}: {STATUSES.get(status, '')}")
@@ -74,10 +74,10 @@ def _answered(work: Callable[[], int], command: str = "") -> int:
         warn(f"napari-lucky: {error}", "error")
         return _failed(command, str(error), error.status)
     except KeyboardInterrupt as interrupt:
-        status, told = status_of(interrupt)
+        status, text = status_of(interrupt)
         left = " ".join(map(str, interrupt.args)) or "nothing was written."
-        warn(f"napari-lucky: {told}; {left}", "error")
-        return _failed(command, f"{told}; {left}", status)
+        warn(f"napari-lucky: {text}; {left}", "error")
+        return _failed(command, f"{text}; {left}", status)
 
 
 def _failed(command: str, why: str, status: int) -> int:
@@ -122,7 +122,7 @@ class Parser(argparse.ArgumentParser):
         """Return the parser with its command's options."""
         if self._command:
             _of_command(self._command, "add")(self)
-            add_telling(self._command, self)
+            add_message_options(self._command, self)
             self._command = ""
         return self
 

@@ -34,15 +34,15 @@ def add_run(parser: Any, *, finds: bool = False) -> None:
     add = parser.add_argument
     add("frames", nargs="*", metavar="FRAMES", help="a folder, a cube, or several files")
     where = "star: centre (row, column, from 0) and side in pixels, or a .reg file of DS9"
-    told = f"focused {where}{'; found if not given' if finds else ''}"
+    words = f"focused {where}{'; found if not given' if finds else ''}"
     focus, defocus = window_named("focus"), window_named("defocus")
     if finds:
-        add("--focus", type=from_text(or_word(focus, OFF)), metavar="Y,X,SIZE", help=told)
-        told = f"defocused {where}; find looks for it"
+        add("--focus", type=from_text(or_word(focus, OFF)), metavar="Y,X,SIZE", help=words)
+        words = f"defocused {where}; find looks for it"
         found = or_word(defocus, "find", OFF)
-        add("--defocus", type=from_text(found), metavar="Y,X,SIZE|find", help=told)
+        add("--defocus", type=from_text(found), metavar="Y,X,SIZE|find", help=words)
     else:
-        add("--focus", type=from_text(focus), metavar="Y,X,SIZE", help=told)
+        add("--focus", type=from_text(focus), metavar="Y,X,SIZE", help=words)
         add("--defocus", type=from_text(defocus), metavar="Y,X,SIZE", help=f"defocused {where}")
     add_colour(parser)
     add_where(parser)

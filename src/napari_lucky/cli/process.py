@@ -156,7 +156,7 @@ def _run_each(given: argparse.Namespace, recipe: Recipe, telescope: dict[str, fl
     nights: list[Night] = []
     notices: list[str] = []
 
-    def told(text: str) -> None:
+    def report(text: str) -> None:
         meter.clear()
         notices.append(text)
         warn(text)
@@ -172,7 +172,7 @@ def _run_each(given: argparse.Namespace, recipe: Recipe, telescope: dict[str, fl
             measure=lambda result: result_figures(result, telescope),
             work=lambda frames: _work(given, frames),
             job=Job(progress=meter),
-            notify=told,
+            notify=report,
         ):
             meter.clear()
             nights.append(night)
@@ -185,7 +185,7 @@ def _run_each(given: argparse.Namespace, recipe: Recipe, telescope: dict[str, fl
             "continues from there.",
         )
         raise
-    rows = night_rows([*nights_before(given.out, nights), *nights], telescope, told)
+    rows = night_rows([*nights_before(given.out, nights), *nights], telescope, report)
     files = write_nights(rows, given.out, notices)
     for line in nights_to_text(rows):
         say(line)

@@ -39,9 +39,9 @@ def run_telescope(given: argparse.Namespace) -> int:
             raise UsageError("Give the telescope a NAME.")
         saved = saved_telescopes()
         for name, one in saved.items():
-            say(f"{name}: {tell_telescope(one)}")
-        for told in broken_telescopes().values():
-            warn(told)
+            say(f"{name}: {describe_telescope(one)}")
+        for problem in broken_telescopes().values():
+            warn(problem)
         if not saved:
             say(f"No telescope was saved yet; they are kept in {telescopes_file()}")
         return 0
@@ -51,17 +51,17 @@ def run_telescope(given: argparse.Namespace) -> int:
     if not options:
         if given.name not in {**saved_telescopes(), **broken_telescopes()}:
             raise UsageError(f"There is no telescope {given.name!r}; give its figures to save it.")
-        say(f"{given.name}: {tell_telescope(named_telescope(given.name))}")
+        say(f"{given.name}: {describe_telescope(named_telescope(given.name))}")
         return 0
     telescope = telescope_of(options)
     path = save_telescope(given.name, telescope, overwrite=given.overwrite)
     for note in telescope_notes(None, options):
         warn(note)
-    say(f"Saved {given.name}: {tell_telescope(telescope)}; in {Path(path)}")
+    say(f"Saved {given.name}: {describe_telescope(telescope)}; in {Path(path)}")
     return 0
 
 
-def tell_telescope(telescope: Any) -> str:
+def describe_telescope(telescope: Any) -> str:
     """Return a telescope's figures in a line."""
     return (
         f"{telescope.wavelength_nm:g} nm, f/{telescope.focal_ratio:g}, pixel "

@@ -40,7 +40,7 @@ def wrapped(line: str, width: int) -> list[str]:
 
 
 class CannotPrintError(Exception):
-    """What was done cannot be told on stdout."""
+    """What was done cannot be printed on stdout."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ _voice = Voice()
 
 
 @contextmanager
-def telling(quiet: bool, as_json: bool, log: Path | None) -> Iterator[None]:
-    """Tell meanwhile what is asked for, and write all into a log.
+def messages_to(quiet: bool, as_json: bool, log: Path | None) -> Iterator[None]:
+    """Print meanwhile the messages that are asked for, and write all into a log.
 
     Raises
     ------

@@ -77,7 +77,7 @@ def run_wavefront(given: argparse.Namespace) -> int:
     from napari_lucky.fits.inputs import inputs_of_recipe
     from napari_lucky.pipeline.results_folder import check_out
     from napari_lucky.pipeline.summary import read_summary
-    from napari_lucky.wavefront.output import NAMES, tell_wavefront, write_wavefront
+    from napari_lucky.wavefront.output import NAMES, describe_wavefront, write_wavefront
     from napari_lucky.wavefront.summary import sign_note
 
     recipe = _of_stacks(given) if given.stacks else _of_run(given)
@@ -92,9 +92,8 @@ def run_wavefront(given: argparse.Namespace) -> int:
     files = write_wavefront(measured, given.out, report=given.report, overwrite=given.overwrite)
     for note in measured.notes:
         warn(note)
-    say(
-        f"{tell_wavefront(measured)}; wrote {', '.join(file.name for file in files)} to {given.out}"
-    )
+    wrote = ", ".join(file.name for file in files)
+    say(f"{describe_wavefront(measured)}; wrote {wrote} to {given.out}")
     say(sign_note(measured.wavefront))
     say_summary(read_summary(given.out))
     return 0

@@ -14,7 +14,7 @@ from napari_lucky.docks.choices import LayerCombo
 Followed = tuple[LayerCombo, tuple[str, ...]]
 """A choice of layers, and the events of the chosen one that matter."""
 DELAY_MS = 400
-"""A window that is being dragged tells of every step; the last one counts."""
+"""A window that is being dragged reports every step; the last one counts."""
 
 
 class AutoRun:

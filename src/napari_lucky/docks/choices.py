@@ -24,9 +24,9 @@ class LayerCombo(ComboBox):
     viewer : napari.Viewer
         Whose layers.
     accept : callable
-        Tells for a layer whether it may be chosen.
+        Returns for a layer whether it may be chosen.
     prefer : callable, optional
-        Tells for a layer whether it is the likely choice; the newest such layer is chosen until
+        Returns for a layer whether it is the likely choice; the newest such layer is chosen until
         the user chooses another.
     **options
         Of magicgui's ComboBox: name, label, tooltip, nullable.

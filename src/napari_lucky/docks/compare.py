@@ -180,11 +180,11 @@ class CompareDock(Dock):
             image, frame = image_at(layer, self.viewer.dims.point)
             peak = peak_pixel(image, self.smooth.value)
         except (LuckyError, OSError, MemoryError) as error:
-            return Compared(layer.name, told=str(error))  # as a sentence each frame it would pester
+            return Compared(layer.name, note=str(error))  # as a sentence each frame it would pester
         cut = cutout(image, peak, look.side)
         profile = PROFILES[look.kind](cut, (look.side // 2, look.side // 2))
-        told = "" if frame is None else f"frame {frame}"
-        return Compared(layer.name, cut, profile, told)
+        note = "" if frame is None else f"frame {frame}"
+        return Compared(layer.name, cut, profile, note)
 
     def run(self) -> None:
         """Average each ticked run and add the mean, ticked."""

@@ -38,8 +38,8 @@ from napari_lucky.docks.jobs import (
     Work,
     attempt,
     import_tables,
+    report_error,
     sentence_of,
-    tell,
 )
 from napari_lucky.docks.larger import SMALL
 from napari_lucky.docks.made_layers import made_layers
@@ -326,14 +326,14 @@ class Dock(QScrollArea):
         """Open the dock of the next step."""
         open_dock(self.viewer, self.next_dock)
 
-    def tell(self, error: Exception) -> None:
+    def report_error(self, error: Exception) -> None:
         """Show what went wrong, in napari's way and under Run."""
         self.note(sentence_of(error))
-        tell(error)
+        report_error(error)
 
     def attempt(self, action: Callable[[], None]) -> None:
         """Do something at once, and show what goes wrong."""
-        attempt(action, self.tell)
+        attempt(action, self.report_error)
 
     @property
     def busy(self) -> bool:
@@ -366,7 +366,9 @@ class Dock(QScrollArea):
         self._withheld.clear()
         self._began = time.monotonic()
         self.progress.begin()
-        self._jobs.append(DockJob(work, finish, self._on_ended, self.tell, self.progress.report))
+        self._jobs.append(
+            DockJob(work, finish, self._on_ended, self.report_error, self.progress.report)
+        )
         self._jobs[0].start()
 
     def _run_again(self) -> bool:

@@ -105,12 +105,12 @@ class FiguresDock(ResultDock):
             ],
             follows=[(self.image, ("data",)), (self.windows, ("data",))],
         )
-        self.told = WrappedText()
+        self.summary = WrappedText()
         self.canvas = FigureCanvasQTAgg(Figure(figsize=(4, 6), layout="constrained"))
         self.canvas.setMinimumHeight(HEIGHT)
         self.clear_button = PushButton(text="Clear", tooltip="Forget what was measured")
         self.graph = Graph(self.canvas, "PSF")
-        self.add_results((self.told, self.graph), (self.clear_button, self.clear))
+        self.add_results((self.summary, self.graph), (self.clear_button, self.clear))
         self._show(None)
         self.image.changed.connect(self._image_changed)
         self._image_changed()
@@ -189,18 +189,18 @@ class FiguresDock(ResultDock):
         yield
 
     def _show(self, row: FigureRow | None) -> None:
-        """Tell the figures measured last, and draw the last few."""
-        told = ""
+        """Show the figures measured last, and draw the last few."""
+        html = ""
         if row is not None and row.figures is not None:
             lines = figure_rows(row.figures, row.arcsec_per_px)
             cells = "".join(
                 f"<tr><td>{escape(name)}&nbsp;</td><td>{escape(value)}</td></tr>"
                 for name, value in lines
             )
-            told = f"<b>{escape(row.title)}</b><table>{cells}</table>"
+            html = f"<b>{escape(row.title)}</b><table>{cells}</table>"
             if differ := aperture_notes(list(self.rows.values())):
-                told += f"<p>{escape(differ)}</p>"
-        self.told.setHtml(told)
+                html += f"<p>{escape(differ)}</p>"
+        self.summary.setHtml(html)
         self._draw()
         shown = bool(self.rows)
         self.graph.setVisible(shown)

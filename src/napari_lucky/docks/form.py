@@ -262,7 +262,7 @@ class OneOfTwo(Editor):
             column.addWidget(part.native)
             narrow(part.native)
         for box in self.boxes:
-            box.changed.connect(partial(self._tell, box))
+            box.changed.connect(partial(self._number_changed, box))
             box.refused.connect(self.refused.emit)
         self.pick.changed.connect(self._show_kind)
         self._show_kind()
@@ -272,7 +272,7 @@ class OneOfTwo(Editor):
             box.native.setVisible(k == self.pick.value)
         self.changed.emit(self.value)
 
-    def _tell(self, box: DeclaredNumber, value: Any) -> None:
+    def _number_changed(self, box: DeclaredNumber, value: Any) -> None:
         if box is self.boxes[self.pick.value]:  # not of the one that is hidden
             self.changed.emit(value)
 

@@ -81,7 +81,7 @@ class QualityGraph(PiecewiseCanvas):
     ) -> None:
         """Draw the quality of frames, the cut after `count`, and which are kept, some by hand.
 
-        Frames are named by their `numbers` in the run, and told of by their places.
+        Frames are named by their `numbers` in the run, and passed on by their places.
         """
         self._numbers = numbers
         self._quality, self._count, self._kept, self._by_hand = quality, count, kept, by_hand

@@ -29,7 +29,7 @@ napari takes a tenth of a second for a layer; the window draws and listens in be
 BREATH_MS = 10
 """Between two pieces; after 0 ms Qt would go on before it sees to timers and to the mouse."""
 END = object()
-TOLD = LuckyError, OSError, MemoryError
+EXPECTED = LuckyError, OSError, MemoryError
 """What is no mistake of the program's."""
 
 
@@ -46,7 +46,7 @@ class _Worker(WorkerBase):
     def __init__(self, work: Work) -> None:
         super().__init__(SignalsClass=_Signals)
         self._work = work
-        self._told = ("", 0.0)
+        self._reported = ("", 0.0)
 
     def work(self) -> Any:
         import_tables()
@@ -59,10 +59,10 @@ class _Worker(WorkerBase):
     def _report(self, done: int, total: int, what: str) -> None:
         if self.abort_requested:
             raise Cancelled
-        stage, at = self._told
+        stage, at = self._reported
         now = time.monotonic()
         if what != stage or now - at > EMIT_EVERY:
-            self._told = (what, now)
+            self._reported = (what, now)
             self.progressed.emit(done, total, what)
 
 
@@ -121,7 +121,7 @@ class DockJob(QObject):
 
     def abandon(self) -> None:
         """Cancel, and call nobody back: the dock is gone."""
-        self._done, self._ended, self._failed = (lambda _: iter(())), (lambda: None), tell
+        self._done, self._ended, self._failed = (lambda _: iter(())), (lambda: None), report_error
         self._progressed = no_progress
         self._pieces = None
         self._worker.quit()
@@ -158,7 +158,7 @@ class DockJob(QObject):
         more = False
         try:
             more = self._pieces is not None and next(self._pieces, END) is not END
-        except TOLD as error:
+        except EXPECTED as error:
             self._failed(error)
         finally:
             if more:
@@ -192,14 +192,14 @@ def sentence_of(error: Exception) -> str:
     raise error
 
 
-def tell(error: Exception) -> None:
+def report_error(error: Exception) -> None:
     """Show an error: a sentence for one of the user's, the whole story for one of ours."""
     show_error(sentence_of(error))
 
 
-def attempt(action: Callable[[], None], failed: Callable[[Exception], None] = tell) -> None:
+def attempt(action: Callable[[], None], failed: Callable[[Exception], None] = report_error) -> None:
     """Do something at once, on the window's thread, and show what goes wrong."""
     try:
         action()
-    except TOLD as error:
+    except EXPECTED as error:
         failed(error)

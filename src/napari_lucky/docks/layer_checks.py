@@ -23,9 +23,9 @@ class LayerChecks(QListWidget):
     viewer : napari.Viewer
         Whose layers.
     accept : callable
-        Tells for a layer whether it is listed.
+        Returns for a layer whether it is listed.
     likely : callable
-        Tells which of the layers listed are ticked until the user ticks one.
+        Returns which of the layers listed are ticked until the user ticks one.
     on_change : callable
         Called when ticks, names or layers have changed.
     """

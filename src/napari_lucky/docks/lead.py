@@ -222,7 +222,7 @@ class LeadDock(Dock):
     def _look(self, work: Any, done: Any) -> None:
         """Look for something beside the dock's job, which may begin and end meanwhile."""
         self._stop_placing()
-        job = DockJob(work, done, lambda: self._looked(job), self.tell)
+        job = DockJob(work, done, lambda: self._looked(job), self.report_error)
         self._placing.append(job)
         job.start()
 
@@ -347,7 +347,7 @@ class LeadDock(Dock):
         name, shown = base_name(layer), self.frame_shown(layer.data.shape[0])
         telescope = known_telescope(recipe.get(TelescopeRequest))
         frames = run_of(layer)
-        known = run_notes(frames) if isinstance(frames, Run) else []  # told when it was opened
+        known = run_notes(frames) if isinstance(frames, Run) else []  # reported when it was opened
 
         def work(job: Job) -> Made:
             result = process(recipe, opened, job=job)
@@ -403,7 +403,7 @@ class LeadDock(Dock):
         if not folder:
             return
         check_out(Path(folder), names=(TABLE, NAME))
-        telescope, told = known_telescope(recipe.get(TelescopeRequest)), list[str]()
+        telescope, notes = known_telescope(recipe.get(TelescopeRequest)), list[str]()
 
         def work(job: Job) -> list[tuple[str, ...]]:
             nights = process_each(
@@ -413,15 +413,15 @@ class LeadDock(Dock):
                 report=True,
                 measure=lambda result: result_figures(result, telescope),
                 job=job,
-                notify=told.append,
+                notify=notes.append,
             )
-            rows = night_rows(list(nights), telescope, told.append)
-            write_nights(rows, Path(folder), told)
+            rows = night_rows(list(nights), telescope, notes.append)
+            write_nights(rows, Path(folder), notes)
             return night_cells(rows)
 
         def done(cells: list[tuple[str, ...]]) -> Iterator[None]:
             self.several.show_nights(cells)
-            new = [note for note in told if level_of(note) != "info"]
+            new = [note for note in notes if level_of(note) != "info"]
             self.done(f"Processed {counted(len(runs), 'run')} into {folder}.", *new)
             yield
 
@@ -524,9 +524,9 @@ class LeadDock(Dock):
         if layer is not None:
             self.stars.show(layer, *windows)
         self.process_recipe = recipe
-        told = _beyond(recipe)
-        self.with_recipe.setText(told)
-        self.with_recipe.setVisible(bool(told))
+        text = _beyond(recipe)
+        self.with_recipe.setText(text)
+        self.with_recipe.setVisible(bool(text))
 
 
 def _beyond(recipe: Recipe) -> str:

@@ -113,12 +113,12 @@ class Watch:
     Parameters
     ----------
     shifts : napari.layers.Vectors
-    tell : callable
-        Called as tell(stale) when that may have changed.
+    changed : callable
+        Called as changed(stale) when that may have changed.
     """
 
-    def __init__(self, shifts: Vectors, tell: Callable[[bool], None]) -> None:
-        self._shifts, self._tell = shifts, tell
+    def __init__(self, shifts: Vectors, changed: Callable[[bool], None]) -> None:
+        self._shifts, self._report = shifts, changed
         self._then = self._now()
         for event in (shifts.events.features, shifts.events.data):
             event.connect(self._changed)
@@ -132,7 +132,7 @@ class Watch:
         )
 
     def _changed(self, *_: Any) -> None:
-        self._tell(self._now() != self._then)
+        self._report(self._now() != self._then)
 
     def end(self) -> None:
         """Watch no more."""

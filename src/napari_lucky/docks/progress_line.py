@@ -7,7 +7,7 @@ import time
 from qtpy.QtWidgets import QLabel, QProgressBar, QVBoxLayout, QWidget
 
 LEAST_SECONDS = 0.5
-"""So long a stage must have lasted before its speed is told."""
+"""So long a stage must have lasted before its speed is shown."""
 
 
 class ProgressLine(QWidget):
@@ -62,11 +62,11 @@ def progress_text(what: str, done: int, total: int, seconds: float, count: int) 
     count : int
         How many were done since.
     """
-    told = f"{what[:1].upper()}{what[1:]}: {done} of {total}"
+    text = f"{what[:1].upper()}{what[1:]}: {done} of {total}"
     if seconds < LEAST_SECONDS or count < 1:
-        return told
+        return text
     speed = count / seconds
-    return f"{told}, {speed:.3g} a second, {time_text((total - done) / speed)} left"
+    return f"{text}, {speed:.3g} a second, {time_text((total - done) / speed)} left"
 
 
 def time_text(seconds: float) -> str:

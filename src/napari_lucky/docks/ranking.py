@@ -24,7 +24,7 @@ from napari_lucky.docks.dock import Dock
 from napari_lucky.docks.form import StepForm, tooltip_of
 from napari_lucky.docks.frame_table import FrameTableView
 from napari_lucky.docks.graphs import QualityGraph
-from napari_lucky.docks.jobs import tell
+from napari_lucky.docks.jobs import report_error
 from napari_lucky.docks.larger import Graph
 from napari_lucky.docks.ranking_result import Ranked
 from napari_lucky.docks.theme import follow_theme
@@ -121,7 +121,7 @@ class RankingDock(Dock):
 
     def _add_hand(self) -> None:
         """Add what changes the kept frames by hand: graph, buttons, table."""
-        self.told = WrappedText()
+        self.summary = WrappedText()
         self.graph = QualityGraph(self._show_frame, self.toggle, self._cut_dragged)
         self.toggle_button = PushButton(
             text="Keep the frame shown",
@@ -144,7 +144,7 @@ class RankingDock(Dock):
         )
         self.table = FrameTableView(self._show_frame, self.toggle)
         graph = Graph(self.graph, "Quality of the frames")
-        for widget in (self.told, graph, self._hand_buttons.native, self.table):
+        for widget in (self.summary, graph, self._hand_buttons.native, self.table):
             self.column.addWidget(widget)
 
     def run(self) -> None:
@@ -164,7 +164,7 @@ class RankingDock(Dock):
                 "a rectangle around the focused star."
             )
         by = self._by()
-        self.cut.step()  # told now, not when the job is done
+        self.cut.step()  # reported now, not when the job is done
 
         def work(job: Job) -> Measured:
             sampling, used = None, by.smooth
@@ -231,7 +231,7 @@ class RankingDock(Dock):
             n = frames_of(layer).shape[0]
             table = table_of(shifts.features, shifts.metadata, n, history_of(layer))
         except LuckyError:
-            return  # not ranked, or of another run: told when Run is pressed
+            return  # not ranked, or of another run: text when Run is pressed
         focus = recorded_windows_of(shifts)[0]
         if focus is None or not np.isfinite(table.quality).any():
             return
@@ -314,7 +314,7 @@ class RankingDock(Dock):
         step = self.cut.step(quality)
         few = few_frames_notes(len(best), len(cut), step.keep, step.above)
         by_hand_or_drag = bool(by_hand) or count is not None
-        self.told.setText(
+        self.summary.setText(
             "\n".join(few) if few and not by_hand_or_drag else selection_summary(cut, kept)
         )
         self.graph.show_cut(len(best), kept, cut != kept)
@@ -379,7 +379,7 @@ class RankingDock(Dock):
         try:
             self._choose(by_hand)
         except LuckyError as error:
-            tell(error)
+            report_error(error)
 
     def _features_changed(self, *_: Any) -> None:
         """Follow a choice that was written into the shifts' features, in a script or a table."""
@@ -392,10 +392,10 @@ class RankingDock(Dock):
             by_hand = self._by_hand
             self._forget()
             self._by_hand = by_hand  # for a ranking that updates itself
-            self.told.setText("The shifts are new: press Run to rank their frames.")
+            self.summary.setText("The shifts are new: press Run to rank their frames.")
 
     def _by_hand_now(self, ranked: Ranked) -> ManualSelection:
-        """Return the changes by hand, with those in the features: some tables tell nobody."""
+        """Return the changes by hand, with those in the features: some tables emit no event."""
         features = ranked.shifts.features
         place, inside = ranked.places()
         if not ranked.is_current():
@@ -410,7 +410,7 @@ class RankingDock(Dock):
         try:
             self._choose(self._by_hand_now(ranked))
         except LuckyError as error:  # in the middle of typing, as a rule: no message for that
-            self.told.setText(plain(str(error)))
+            self.summary.setText(plain(str(error)))
 
     def _cut_dragged(self, count: int, let_go: bool) -> None:
         ranked = self._live
@@ -423,7 +423,7 @@ class RankingDock(Dock):
         try:
             self._choose(self._by_hand, count)
         except LuckyError as error:
-            self.told.setText(plain(str(error)))
+            self.summary.setText(plain(str(error)))
 
     def _frame_shown(self) -> int:
         layer = self._ranked.layer if self._ranked is not None else self.image.value

@@ -28,15 +28,15 @@ class Ranked:
     numbers: NDArray[np.intp]  # of the frames in the run, of which some may have been chosen
 
     def table(self) -> FrameTable:
-        """Return shift, quality and choice of each frame, as the shifts tell them now."""
+        """Return shift, quality and choice of each frame, as the shifts have them now."""
         features, metadata = self.shifts.features, self.shifts.metadata
         return table_of(features, metadata, len(self.quality), history_of(self.layer))
 
     def is_current(self) -> bool:
         """Return whether the quality in the shifts' features is still the one of this ranking."""
         place, inside = self.places()
-        told = self.shifts.features.get("quality", np.nan * place)
-        quality = np.asarray(told, np.float64)
+        features = self.shifts.features.get("quality", np.nan * place)
+        quality = np.asarray(features, np.float64)
         return np.array_equal(quality[inside], self.quality[place[inside]], equal_nan=True)
 
     def places(self) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:

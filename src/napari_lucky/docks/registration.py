@@ -199,10 +199,10 @@ class RegistrationDock(Dock):
             yield
             self.add(vectors_tuple(table, f"{base_name(layer)} shifts", **shared))
             yield
-            told = [f"Registered {describe_count(int(registration.found.sum()), n)}."]
+            sentences = [f"Registered {describe_count(int(registration.found.sum()), n)}."]
             if registration.sampling is not None:
-                told.append(registration.sampling.smoothing_note("tracking"))
-            self.done(*told, doubts=notes)
+                sentences.append(registration.sampling.smoothing_note("tracking"))
+            self.done(*sentences, doubts=notes)
 
         self.start(work, done)
 

@@ -157,7 +157,7 @@ class StackingDock(Dock):
         )
         header = layer.metadata.get("header")
         used = int(found.sum()) if by.of_all else len(kept)
-        told = f"Stacked {describe_count(used, len(table.frame))}."
+        sentence = f"Stacked {describe_count(used, len(table.frame))}."
 
         def work(job: Job) -> dict[str, ImageResult]:
             return stack_results(frames, chosen, focus, defocus, by, header, job=job)
@@ -175,7 +175,7 @@ class StackingDock(Dock):
             if not self._in_place:
                 self.hide_marks(base_name(layer))
                 self.look_at(shown)
-            self.done(told)
+            self.done(sentence)
 
         self.start(work, done)
 

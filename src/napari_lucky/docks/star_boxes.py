@@ -120,7 +120,7 @@ class StarBoxes:
         try:
             windows = windows_of(layer, self._image) if len(layer.data) else []
         except LuckyError:
-            return  # told when they are used
+            return  # reported when they are used
         for name, window in zip(NAMES, (*windows, None, None), strict=False):
             self.lines[name].value = "" if window is None else window_text(window)
         if any(window.height != window.width for window in windows):

@@ -8,7 +8,7 @@ from typing import Any
 from magicgui.widgets import ComboBox, Container, Label, LineEdit, PushButton, Widget
 
 from napari_lucky.docks.form import narrow, tooltip_of
-from napari_lucky.docks.jobs import attempt, tell
+from napari_lucky.docks.jobs import attempt, report_error
 from napari_lucky.docks.number_box import NumberBox
 from napari_lucky.errors import LuckyError
 from napari_lucky.optics.diffraction import Diffraction
@@ -36,7 +36,7 @@ class TelescopeChoice:
     """A telescope dialled in once; `widgets` go into a dock.
 
     The boxes are empty until something is typed. A saved telescope fills them when it is chosen.
-    With none chosen, what a FITS header tells fills those in which nothing was typed
+    With none chosen, what a FITS header gives fills those in which nothing was typed
     (`take_header`); beside each stands what the header says.
     """
 
@@ -71,7 +71,7 @@ class TelescopeChoice:
         ]
         self.widgets: list[Widget] = [self.named, *lines, self.name, buttons]
         self._header: Any = None
-        self._told: dict[str, float] = {}
+        self._stated: dict[str, float] = {}
         self._from_header: set[str] = set()
         self.reset()
         self.named.changed.connect(self._chosen)
@@ -149,15 +149,15 @@ class TelescopeChoice:
         return telescope_notes(self._header, self.given)
 
     def take_header(self, header: Any) -> None:
-        """Fill in what a header tells, where nothing was typed and no saved telescope is chosen."""
-        self._header, self._told = header, header_telescope(header)
+        """Fill in what a header gives, where nothing was typed and no saved telescope is chosen."""
+        self._header, self._stated = header, header_telescope(header)
         if self.named.value == UNNAMED:
             for name, box in self.boxes.items():
                 if name in self._from_header or not str(box.value).strip():
-                    self._set(name, self._told.get(name))
-                    if name in self._told:
+                    self._set(name, self._stated.get(name))
+                    if name in self._stated:
                         self._from_header.add(name)
-        self._tell_beside()
+        self._note_beside()
 
     def _set(self, name: str, value: float | None) -> None:
         box = self.boxes[name]
@@ -167,31 +167,31 @@ class TelescopeChoice:
 
     def _typed(self, name: str) -> None:
         self._from_header.discard(name)
-        self._tell_beside()
+        self._note_beside()
 
-    def _tell_beside(self) -> None:
+    def _note_beside(self) -> None:
         """Show beside each box what the header says."""
         doubts = " ".join(header_doubts(self._header))
         for name, label in self.beside.items():
-            told = self._told.get(name)
+            stated = self._stated.get(name)
             note = ""
-            if told is not None:
-                note = FROM_HEADER if self._has(name, told) else f"(header: {told:.6g})"
+            if stated is not None:
+                note = FROM_HEADER if self._has(name, stated) else f"(header: {stated:.6g})"
             label.value, label.tooltip = f"{BOXES[name].unit} {note}".strip(), doubts
 
-    def _has(self, name: str, told: float) -> bool:
+    def _has(self, name: str, stated: float) -> bool:
         try:
             number = self.boxes[name].number
         except LuckyError:
             return False
-        return number is not None and math.isclose(number, told, rel_tol=1e-6)
+        return number is not None and math.isclose(number, stated, rel_tol=1e-6)
 
     def reset(self) -> None:
         """Take up the telescopes that were saved meanwhile, in a script or another dock."""
         try:
             names = list(saved_telescopes())
         except LuckyError as error:
-            tell(error)
+            report_error(error)
             names = []
         if names != self._names:
             self._names, kept = names, self.named.value
@@ -228,7 +228,7 @@ class TelescopeChoice:
     def _fill(self, values: dict[str, float]) -> None:
         for name, value in values.items():
             self._set(name, value)
-        self._tell_beside()
+        self._note_beside()
 
 
 def _line(name: str, label: str, *widgets: Widget) -> Container:

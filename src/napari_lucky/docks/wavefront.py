@@ -209,7 +209,7 @@ class WavefrontDock(ResultDock):
         layer = self.focus.value
         (focus, defocus), notes = stacks_of(layer, self.defocus.value)
         windows = Window.whole(focus.shape), Window.whole(defocus.shape)
-        task = self._task(None, *windows)  # a header tells the noise of a frame, not of this
+        task = self._task(None, *windows)  # a header gives the noise of a frame, not of this
         doubts = self.telescope.notes
 
         def measure(job: Job) -> MeasuredWavefront:

@@ -89,7 +89,7 @@ class WavefrontView(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.measured: MeasuredWavefront | None = None
-        self.told = WrappedText()
+        self.summary = WrappedText()
         self.plot = ComboBox(
             name="plot", label="plot", choices=list(OF_BOTH), tooltip="What is drawn below"
         )
@@ -110,7 +110,7 @@ class WavefrontView(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         graph = Graph(self.canvas, "Wavefront")
-        for widget in (self.told, self._form.native, graph, self.table):
+        for widget in (self.summary, self._form.native, graph, self.table):
             column.addWidget(widget)
         self._colours: dict[str, Any] = rc_colours("white", "black")
         self.plot.changed.connect(self._draw)
@@ -130,7 +130,7 @@ class WavefrontView(QWidget):
             Of the modes, from `mode_rows`.
         """
         self.measured = measured
-        self.told.setHtml(_html(measured, title))
+        self.summary.setHtml(_html(measured, title))
         self._fill(rows)
         kept = self.plot.value
         with self.plot.changed.blocked():

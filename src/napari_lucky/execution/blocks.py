@@ -35,7 +35,7 @@ def cores() -> int:
 def under_way(executor: Executor | None = None) -> int:
     """Return how many tasks are under way at once: what the executor says, or two a core.
 
-    An executor of many machines tells their number by an attribute `at_once`.
+    An executor of many machines has their number as an attribute `at_once`.
     """
     return int(getattr(executor, "at_once", 2 * cores()))
 
@@ -43,7 +43,7 @@ def under_way(executor: Executor | None = None) -> int:
 def bundled(blocks: list[slice], executor: Executor | None = None) -> list[list[slice]]:
     """Put blocks together that are one task: one each, unless tasks cost the executor much.
 
-    It tells by an attribute `bundle` how many blocks are worth a task; fewer are taken
+    Its attribute `bundle` says how many blocks are worth a task; fewer are taken
     where the executor would idle.
     """
     most = int(getattr(executor, "bundle", 1))
@@ -122,7 +122,7 @@ def map_blocks(
         Progress and executor; see `Job`.
     """
     executor = job.executor
-    if len(blocks) < getattr(executor, "fewest", 0):  # it tells that it is not worth it for these
+    if len(blocks) < getattr(executor, "fewest", 0):  # it is not worth it for these
         executor = None
     total = sum(block.stop - block.start for block in blocks)
     pool = executor or Threads(cores())

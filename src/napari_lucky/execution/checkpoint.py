@@ -108,17 +108,17 @@ class Checkpoint:
             try:
                 found, passes = _read(path)
             except Exception as error:  # whatever a damaged file may give
-                told = f"{path}: these measurements cannot be used ({error}); the file is kept."
-                self.notes.append(Notice(told, file=path))
+                text = f"{path}: these measurements cannot be used ({error}); the file is kept."
+                self.notes.append(Notice(text, file=path))
                 continue
             if found == self._key():
                 self.path, self._own, self._found = path, there, passes
                 return
-            told = (
+            text = (
                 f"{path}: measurements of an interrupted job with other frames or parameters; "
                 "they were not used. Remove the file if you no longer need it."
             )
-            self.notes.append(Notice(told, file=path))
+            self.notes.append(Notice(text, file=path))
 
     def recall(
         self, name: str, blocks: list[slice], join: Callable[[Sequence[Any]], Any]
@@ -132,11 +132,11 @@ class Checkpoint:
             done, result = 0, None
         self._passes[self._now] = (done, result)
         if done and not self._found:  # the passes that follow had not begun
-            told = (
+            text = (
                 f"Continued from frame {done} of {blocks[-1].stop} ({name}): the measurements of "
                 f"an interrupted job were in {self.path}."
             )
-            self.notes.append(info(told, self.path))
+            self.notes.append(info(text, self.path))
         return done, result
 
     def add(self, done: int, result: Any) -> None:
@@ -176,8 +176,8 @@ class Checkpoint:
                 os.replace(temporary, self.path)
                 self._own = _identity(self.path)
         except OSError as error:
-            told = f"{self.path}: measurements could not be kept ({error.strerror})."
-            self.notes.append(Notice(told, file=self.path))
+            text = f"{self.path}: measurements could not be kept ({error.strerror})."
+            self.notes.append(Notice(text, file=self.path))
             self._due = np.inf
             return
         now = time.monotonic()
@@ -200,25 +200,25 @@ def _bytes_of(result: Any) -> int:
 
 def _save(file: Any, key: str, passes: dict[str, tuple[int, Any]]) -> None:
     arrays: dict[str, Any] = {}
-    told = []
+    listed = []
     for number, (name, (done, result)) in enumerate(passes.items()):
         several = isinstance(result, tuple)
         parts = result if several else (result,)
-        told.append([name, done, several, len(parts)])
+        listed.append([name, done, several, len(parts)])
         arrays.update({f"{number}_{k}": part for k, part in enumerate(parts)})
-    np.savez(file, told=np.array(json.dumps({"key": key, "passes": told})), **arrays)
+    np.savez(file, contents=np.array(json.dumps({"key": key, "passes": listed})), **arrays)
 
 
 def _read(path: Path) -> tuple[str, dict[str, tuple[int, Any]]]:
     if not path.is_file():
         raise LuckyError("it is no file")
     with open(path, "rb") as file, np.load(file, allow_pickle=False) as saved:
-        told = json.loads(str(saved["told"]))
+        contents = json.loads(str(saved["contents"]))
         passes: dict[str, tuple[int, Any]] = {}
-        for number, (name, done, several, count) in enumerate(told["passes"]):
+        for number, (name, done, several, count) in enumerate(contents["passes"]):
             parts = tuple(saved[f"{number}_{k}"] for k in range(count))
             passes[name] = (done, parts if several else parts[0])
-    return told["key"], passes
+    return contents["key"], passes
 
 
 def beside(out: Path) -> Path:

@@ -16,7 +16,7 @@ AGAIN = 2.0
 
 
 class Ended(KeyboardInterrupt):  # as KeyboardInterrupt, it is no error
-    """The process was told to end."""
+    """The process was asked to end."""
 
     def __init__(self, number: int) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ from typing import NamedTuple, TextIO
 
 
 class Stamp(NamedTuple):
-    """What tells a file from another one that has taken its place.
+    """What distinguishes a file from another one that has taken its place.
 
     Parameters
     ----------

@@ -23,14 +23,14 @@ OURS = re.compile(r"\.napari-lucky-[0-9a-f]{16}(\.part)?")
 if sys.platform == "win32":
 
     def take_lock(handle: int, wait: bool = True) -> bool:
-        """Tell that nothing can be locked here."""
+        """Return False: nothing can be locked here."""
         return False
 
 else:
     import fcntl
 
     def take_lock(handle: int, wait: bool = True) -> bool:
-        """Lock an open file or folder until it is closed; tell whether it is locked now."""
+        """Lock an open file or folder until it is closed; return whether it is locked now."""
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except OSError:  # another has it, or this file system has no locks
@@ -111,7 +111,7 @@ def temporary_folder(folder: Path) -> Iterator[Path]:
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Remove the temporary files and folders of jobs that were killed, where locks can tell."""
+    """Remove the temporary files and folders of jobs that were killed, where locks show it."""
     with locked(folder) as alone, suppress(OSError):
         if not alone:
             return

@@ -45,7 +45,7 @@ class FoundCalibration:
 def find_calibration(run: Run) -> FoundCalibration:
     """Look for darks and flats beside a run: in its folder, and in those of darks and flats near.
 
-    What a frame is of is told by its header, or else by its name or its folder's. Size, camera,
+    What a frame is of is known from its header, or else by its name or its folder's. Size, camera,
     exposure and gain of a dark, size, camera and filter of a flat must be those of the run, where
     they are known.
 
@@ -77,7 +77,7 @@ def _calibration_images(run: Run) -> dict[str, list[SourceImage]]:
                 continue
             images, _ = open_images(in_order(family.paths))
             for image in images:
-                own = kind_in_header(values_in(image.told.settings)) or kind
+                own = kind_in_header(values_in(image.header_cards.settings)) or kind
                 found.setdefault(own, []).append(image)
     return found
 

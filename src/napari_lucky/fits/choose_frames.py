@@ -110,13 +110,13 @@ def _greatest(lights: list[Family], families: list[Family], twins: list[LeftOut]
 
 
 def _of_kind(images: list[SourceImage], family: Family) -> tuple[list[SourceImage], list[LeftOut]]:
-    """Part the images of a family's kind from others, which their headers tell."""
+    """Part the images of a family's kind from others, by what their headers say."""
     kinds: dict[bytes, Kind] = {}
     for image in images:
-        if image.told.settings not in kinds:
-            said = kind_in_header(values_in(image.told.settings))
-            kinds[image.told.settings] = said or family.named
-    of = [kinds[image.told.settings] for image in images]
+        if image.header_cards.settings not in kinds:
+            said = kind_in_header(values_in(image.header_cards.settings))
+            kinds[image.header_cards.settings] = said or family.named
+    of = [kinds[image.header_cards.settings] for image in images]
     wanted = family.kind if family.kind in of else None
     if wanted is None:
         return images, []
@@ -159,6 +159,6 @@ def families_of(paths: Iterable[Path]) -> Iterator[Family]:
 def _kind_by_header(path: Path) -> Kind | None:
     if source_of(path.name):
         return None
-    with suppress(LuckyError):  # told where it is opened
+    with suppress(LuckyError):  # reported where it is opened
         return kind_in_header(values_in(scan(path)[1].settings))
     return None

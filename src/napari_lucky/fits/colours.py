@@ -17,7 +17,7 @@ def header_colours(settings: bytes, shape: tuple[int, int, int]) -> str:
     Parameters
     ----------
     settings : bytes
-        See `Told`.
+        See `HeaderCards`.
     shape : tuple of int
         Planes, rows, columns.
 
@@ -45,7 +45,7 @@ def _word(value: Value) -> str:
 def _in_file(pattern: str, values: dict[str, Value], rows: int) -> str:
     """Return a pattern as it begins at the file's first pixel.
 
-    XBAYROFF and YBAYROFF tell where in the pattern the image begins. Patterns are told from the
+    XBAYROFF and YBAYROFF say where in the pattern the image begins. Patterns are given from the
     top of the image; where ROWORDER says that the file has its bottom first, rows come the other
     way round.
     """

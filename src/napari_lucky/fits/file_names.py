@@ -56,7 +56,7 @@ def in_order(paths: Sequence[Path]) -> list[Path]:
     """Return the files of a family in the order of their frames.
 
     That is by the number at the end of the names if it counts the frames; else by all their
-    numbers, but for measured ones (temperatures, exposures), if the others tell them apart.
+    numbers, but for measured ones (temperatures, exposures), if the others distinguish them.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from napari_lucky.fits.telling import KINDS
+from napari_lucky.fits.frame_cards import KINDS
 
 Kind = Literal["light", "dark", "flat", "bias", "dark flat"]
 IN_HEADERS: tuple[tuple[Kind, re.Pattern[str]], ...] = (

@@ -25,7 +25,7 @@ REFERENCE = "reference "
 MOST_FRAME = 2**31 - 1
 COLUMNS = ("frame", "file", "dy", "dx", "quality", "selected")
 ERRORS = ("sigma_dy", "sigma_dx")
-"""Columns that follow, and may be missing: of methods that tell how certain a shift is."""
+"""Columns that follow, and may be missing: of methods that estimate the error of a shift."""
 TAKEN = ("time", "exposure")
 """Columns that come last, and may be missing: when a frame was taken, UTC, and for how long, s."""
 
@@ -219,8 +219,8 @@ def table_from_csv(path: str | Path) -> FrameTable:
             raise KeyError(*sorted(missing))
         rows = list(reader)
         _check_rows(rows)
-        told = [c.removeprefix(REFERENCE) for c in comments if c.startswith(REFERENCE)]
-        y, x = told[0].split() if told else (0, 0)
+        reference = [c.removeprefix(REFERENCE) for c in comments if c.startswith(REFERENCE)]
+        y, x = reference[0].split() if reference else (0, 0)
         sigma, there = None, set(reader.fieldnames or ())
         if set(ERRORS) <= there:
             sigma = np.array([[row[name] for name in ERRORS] for row in rows], np.float64)

@@ -1,6 +1,6 @@
 """Packed files: the beginning of one unpacked in memory, or a cube as far as it was asked for.
 
-By gzip or bzip2, as their first bytes tell: names may say what is not so.
+By gzip or bzip2, as their first bytes say: names may say what is not so.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def is_packed(path: Path) -> bool:
         with open_regular(path) as file:
             return bool(most_packed(file))
     except OSError:
-        return False  # told where it is read
+        return False  # reported where it is read
 
 
 def most_packed(file: FileIO) -> int:

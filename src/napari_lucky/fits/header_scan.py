@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from napari_lucky.errors import LuckyError
 from napari_lucky.files.open_file import Stamp, open_regular
 from napari_lucky.fits.card_value import CARD, cards_in, is_end
+from napari_lucky.fits.frame_cards import LONG, TIMING, is_frame_card
 from napari_lucky.fits.gzip_file import DAMAGED, MOST_PACKED, PackedStream, is_packed, most_packed
 from napari_lucky.fits.integers import FULL, TOP
 from napari_lucky.fits.sound_header import unsound_cards
-from napari_lucky.fits.telling import LONG, TIMING, tells
 from napari_lucky.sources.kinds import foreign_note
-from napari_lucky.sources.source_image import Told
+from napari_lucky.sources.source_image import HeaderCards
 
 BLOCK = 2880
 BITPIX = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
@@ -55,8 +55,8 @@ class Unit(NamedTuple):
         Bytes of data, without padding.
     cards : tuple of bytes
         Its structural cards, raw.
-    telling : tuple of bytes
-        Its cards that tell what the frame is, raw.
+    frame_cards : tuple of bytes
+        Its cards that say what the frame is, raw.
     header : bytes
         All of its cards up to END, raw.
     """
@@ -65,7 +65,7 @@ class Unit(NamedTuple):
     data: int
     length: int
     cards: tuple[bytes, ...]
-    telling: tuple[bytes, ...] = ()
+    frame_cards: tuple[bytes, ...] = ()
     header: bytes = b""
 
     @property
@@ -113,14 +113,14 @@ def units(
         cards = [card for card in cards_in(header) if _is_structural(card)]
         if not cards:
             return  # the end, or what some cameras write after their image
-        telling = tuple(card for card in cards_in(header) if tells(card))
-        unit = Unit(at, data, _length(cards), tuple(cards), telling, header)
+        frame_cards = tuple(card for card in cards_in(header) if is_frame_card(card))
+        unit = Unit(at, data, _length(cards), tuple(cards), frame_cards, header)
         if data + unit.length > most:
             if cut:
                 yield unit
                 return
-            told = f"it has {size} bytes" if not packed else f"it has {packed} packed bytes"
-            raise EOFError(f"{told}, but its header asks for {data + unit.length}")
+            has = f"it has {size} bytes" if not packed else f"it has {packed} packed bytes"
+            raise EOFError(f"{has}, but its header asks for {data + unit.length}")
         yield unit
         at = unit.after
         if packed and unit.length and at % (1 << 32) == size:
@@ -178,8 +178,8 @@ def signature(path: Path) -> tuple[Any, ...]:
     return scan(path)[0]
 
 
-def scan(path: Path) -> tuple[tuple[Any, ...], Told]:
-    """Return the signature of a file, and what its headers tell of its frames.
+def scan(path: Path) -> tuple[tuple[Any, ...], HeaderCards]:
+    """Return the signature of a file, and what its headers say of its frames.
 
     The signature is what two files have in common if their pixels are stored in the same way:
     the structural cards of every header, raw, and where its data begin. A gzipped file would
@@ -192,12 +192,12 @@ def scan(path: Path) -> tuple[tuple[Any, ...], Told]:
         If the file is not FITS, is damaged, or ends before its data do.
     """
     kind: list[Any] = []
-    telling: list[bytes] = []
+    frame_cards: list[bytes] = []
     damaged: list[bytes] = []
     packed = is_packed(path)
     with units_of(path) as (_, found):
         for unit in found:
-            telling += unit.telling
+            frame_cards += unit.frame_cards
             damaged += unsound_cards(cards_in(unit.header))
             # PCOUNT of a compressed image is the length of its heap, different in every file
             kind.append((unit.data, *(c for c in unit.cards if not c.startswith(b"PCOUNT"))))
@@ -207,13 +207,13 @@ def scan(path: Path) -> tuple[tuple[Any, ...], Told]:
                 break
     if not kind:
         raise LuckyError(f"{path}: {_no_fits(path.name)}")
-    return tuple(kind), told_by(telling, damaged)
+    return tuple(kind), cards_of(frame_cards, damaged)
 
 
-def told_by(telling: Iterable[bytes], damaged: Iterable[bytes] = ()) -> Told:
-    """Return what cards tell of frames, those of the time apart, and which are damaged."""
-    cards = list(telling)
-    return Told(
+def cards_of(frame_cards: Iterable[bytes], damaged: Iterable[bytes] = ()) -> HeaderCards:
+    """Return cards of frames, those of the time apart, and which are damaged."""
+    cards = list(frame_cards)
+    return HeaderCards(
         b"".join(card for card in cards if card[:8] not in TIMING),
         b"".join(card for card in cards if card[:8] in TIMING),
         b"".join(damaged),
@@ -245,7 +245,7 @@ class KnownHeader(NamedTuple):
     cards : ndarray of bytes, (n,)
         Its cards up to END.
     settings, times : tuple of int
-        Where the cards begin that make `Told`.
+        Where the cards begin that make `HeaderCards`.
     """
 
     begin: int
@@ -274,8 +274,8 @@ class HeaderTemplate:
     size: int
     headers: tuple[KnownHeader, ...]
 
-    def match(self, path: Path) -> tuple[Stamp, Told] | None:
-        """Return the stamp of a file that is like the known one, and what its headers tell.
+    def match(self, path: Path) -> tuple[Stamp, HeaderCards] | None:
+        """Return the stamp of a file that is like the known one, and its cards.
 
         None of another, or of none.
         """
@@ -297,9 +297,9 @@ class HeaderTemplate:
                     damaged += unsound_cards(header[CARD * k : CARD * k + CARD] for k in own)
                     settings += [header[start : start + CARD] for start in known.settings]
                     times += [header[start : start + CARD] for start in known.times]
-        except OSError:  # told where its signature is read
+        except OSError:  # reported where its signature is read
             return None
-        return stamp, Told(b"".join(settings), b"".join(times), b"".join(damaged))
+        return stamp, HeaderCards(b"".join(settings), b"".join(times), b"".join(damaged))
 
 
 def header_template(path: Path, kind: tuple[Any, ...]) -> HeaderTemplate | None:
@@ -323,7 +323,7 @@ def _known(begin: int, header: bytes) -> KnownHeader:
     there = np.frombuffer(header, np.uint8)[places].tobytes()
     count = next(k for k, card in enumerate(cards_in(header)) if is_end(card))
     cards = np.frombuffer(header, f"S{CARD}", count)
-    starts = [k for k in range(0, len(header), CARD) if tells(header[k : k + CARD])]
+    starts = [k for k in range(0, len(header), CARD) if is_frame_card(header[k : k + CARD])]
     times = tuple(k for k in starts if header[k : k + 8] in TIMING)
     settings = tuple(k for k in starts if k not in times)
     return KnownHeader(begin, len(header), places, there, cards, settings, times)
@@ -409,9 +409,9 @@ def numbers_of(cards: Iterable[bytes]) -> dict[str, int]:
             wrong[name] = f"{name} is {text.decode('ascii', 'replace')!r}, not a whole number"
         elif values.setdefault(name, int(text)) != int(text):
             wrong[name] = f"{name} has two values"
-    for name, told in wrong.items():
+    for name, problem in wrong.items():
         if not name[5:].isdigit() or int(name[5:]) <= values.get("NAXIS", 0):  # others count not
-            raise ValueError(told)
+            raise ValueError(problem)
     return values
 
 

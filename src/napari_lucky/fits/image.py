@@ -43,7 +43,7 @@ from napari_lucky.fits.integers import level_step, levels_to_adu
 from napari_lucky.fits.sound_header import sound_cards
 from napari_lucky.fits.tiles import Tiles, compressed
 from napari_lucky.frames.window import Window
-from napari_lucky.sources.source_image import NOTHING, Told
+from napari_lucky.sources.source_image import NOTHING, HeaderCards
 
 PLAIN, PACKED = (".fits", ".fit", ".fts"), ("", ".gz", ".fz", ".bz2")
 SUFFIXES = (*(plain + packed for packed in PACKED for plain in PLAIN), ".fz")
@@ -130,8 +130,8 @@ class FitsImage:
         What holds the pixels of a gzipped cube.
     stamp : Stamp, optional
         What the file was when its run was opened: with another stamp, it is another file by now.
-    told : Told
-        What its headers tell of its frames.
+    header_cards : HeaderCards
+        What its headers say of its frames.
     packed : bool
         Whether it is packed as a whole.
     missing : int
@@ -142,7 +142,7 @@ class FitsImage:
     layout: Layout
     unpacked: Unpacked | None = None
     stamp: Stamp | None = None
-    told: Told = NOTHING
+    header_cards: HeaderCards = NOTHING
     packed: bool = False
     missing: int = 0
 
@@ -154,7 +154,7 @@ class FitsImage:
     @property
     def colours(self) -> str:
         """What its header says of colours; see `header_colours`."""
-        return header_colours(self.told.settings, self.layout.shape)
+        return header_colours(self.header_cards.settings, self.layout.shape)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -175,7 +175,7 @@ class FitsImage:
         return read_header(self.path, self.layout.hdu)
 
     def times(self) -> None:
-        """Return None: what is known of times is told by the cards of its headers."""
+        """Return None: the cards of its headers say what is known of times."""
 
     def read(self, planes: Sequence[int], window: Window) -> NDArray[Any]:
         """Return some planes, (k, height, width), cut to a window; see `read_into`."""

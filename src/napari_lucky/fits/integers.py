@@ -1,6 +1,6 @@
 """Pixels stored as 16-bit integers: for files only, never inside the chain.
 
-Scaled integers tell with BSCALE and BZERO how to come back to ADU, so that every reader gives
+Scaled integers say with BSCALE and BZERO how to come back to ADU, so that every reader gives
 ADU. Levels of a stated full scale are what cameras of 8 to 16 bits write.
 """
 
@@ -93,7 +93,7 @@ class Coding:
         What the header says of it.
     record : Record
         What the history says of it.
-    told : str
+    note : str
         What the user should know; empty if nothing.
     """
 
@@ -105,7 +105,7 @@ class Coding:
     blank: int
     cards: tuple[tuple[str, Any, str], ...]
     record: Record
-    told: str = ""
+    note: str = ""
 
     @property
     def levels(self) -> bool:
@@ -132,7 +132,7 @@ def coding_of(blocks: Iterable[NDArray[Any]], integers: IntegerFormat, name: str
     integers : IntegerFormat
         How they shall be stored.
     name : str
-        The image's, for what is told.
+        The image's, for the note.
     """
     low, high, under, over, cut_at = np.inf, -np.inf, 0, 0, integers.full or np.inf
     for block in blocks:
@@ -177,19 +177,19 @@ def _levels(full: float, integers: IntegerFormat, under: int, over: int, name: s
     record = Record(
         SAVED_AS, {"full_scale": full, "top_level": top, "cut_under": under, "cut_over": over}
     )
-    told = ""
+    note = ""
     if under or over:
-        told = (
+        note = (
             f"{name or 'The image'}: cut {under} pixels under 0 and {over} over the full scale "
             f"of {full:g} ADU."
         )
     return Coding(
-        full / top, 0.0, -32768, -32768, top - 32768, MASKED_LEVEL - 32768, cards, record, told
+        full / top, 0.0, -32768, -32768, top - 32768, MASKED_LEVEL - 32768, cards, record, note
     )
 
 
 def level_step(header: Any) -> float:
-    """Return the ADU of one level where a header tells of levels, or else 0."""
+    """Return the ADU of one level where a header says that they are levels, or else 0."""
     full, top = header.get(FULL), header.get(TOP)
     numbers = all(type(value) in (int, float) and value > 0 for value in (full, top))
     unsigned = header.get("BZERO") == 32768 and header.get("BSCALE", 1) == 1

@@ -39,7 +39,7 @@ def put_name(header: Any, name: str) -> None:
 
 
 def name_in(header: Any, otherwise: str = "") -> str:
-    """Return the name that a header tells."""
+    """Return the name that a header gives."""
     return str(header.get(WHOLE_NAME, header.get("EXTNAME", otherwise)))
 
 

@@ -50,7 +50,7 @@ def open_images(paths: Iterable[Path]) -> tuple[list[SourceImage], list[LeftOut]
             try:
                 stamp = _stamp(path)
                 packed = is_packed(path)
-                kind, told = scan(path)
+                kind, cards = scan(path)
                 if kind not in known:
                     plain = None if packed else plain_layout(path, kind)
                     known[kind] = [plain] if plain else fits_image.layouts(path)
@@ -64,11 +64,11 @@ def open_images(paths: Iterable[Path]) -> tuple[list[SourceImage], list[LeftOut]
                 continue
         else:
             packed = False
-            stamp, told = alike
-        told = told._replace(settings=seen.setdefault(told.settings, told.settings))
+            stamp, cards = alike
+        cards = cards._replace(settings=seen.setdefault(cards.settings, cards.settings))
         several = sum(layout.shape[0] for layout in found) > 1
         unpacked = Unpacked(path, stamp) if several and packed else None
-        images += [FitsImage(path, layout, unpacked, stamp, told, packed) for layout in found]
+        images += [FitsImage(path, layout, unpacked, stamp, cards, packed) for layout in found]
     return images, odd
 
 

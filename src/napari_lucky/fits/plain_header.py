@@ -1,4 +1,4 @@
-"""The layout of a plain image, told by its header's cards as they stand, without astropy.
+"""The layout of a plain image, by its header's cards as they stand, without astropy.
 
 Most runs are such files, and importing astropy takes as long as reading hundreds of them.
 """

@@ -61,9 +61,9 @@ def point_region(place: Sequence[float], name: str = "") -> str:
 
 
 def _line(shape: str, numbers: Iterable[float], name: str) -> str:
-    told = ",".join(f"{number:.10g}" for number in numbers)
+    places = ",".join(f"{number:.10g}" for number in numbers)
     text = header_text(name).replace("{", "(").replace("}", ")")
-    return f"{shape}({told})" + (f" # text={{{text}}}" if text else "") + "\n"
+    return f"{shape}({places})" + (f" # text={{{text}}}" if text else "") + "\n"
 
 
 def region_file(lines: Iterable[str]) -> str:

@@ -26,7 +26,7 @@ from napari_lucky.fits.image import FitsImage
 from napari_lucky.fits.open_images import LeftOut
 from napari_lucky.fits.plain_header import header_bytes
 from napari_lucky.fits.run_notes import notes_of
-from napari_lucky.fits.settings import header_exposure, told_of_each
+from napari_lucky.fits.settings import cards_of_each, header_exposure
 from napari_lucky.fits.times import UNKNOWN, cards_time
 from napari_lucky.fits.wcs import place
 from napari_lucky.fits.where import Condition, parse_where
@@ -40,7 +40,7 @@ from napari_lucky.sources.colour import (
     has_planes,
     is_mosaic,
 )
-from napari_lucky.sources.kinds import READ, foreign_note, load_sources, names_told, source_of
+from napari_lucky.sources.kinds import READ, count_kinds, foreign_note, load_sources, source_of
 from napari_lucky.sources.source_image import SourceImage
 from napari_lucky.text import counted, readable
 
@@ -111,7 +111,7 @@ class Run(ArrayLike):
         if not isinstance(image, FitsImage):
             return self.header
         offset = 0 if image.packed else image.layout.offset
-        with suppress(OSError):  # told where the header is read
+        with suppress(OSError):  # reported where the header is read
             if (
                 image.layout.hdu == 0
                 and offset
@@ -123,8 +123,8 @@ class Run(ArrayLike):
     def times(self) -> NDArray[np.datetime64] | None:
         """Return when each frame was taken, (n,), UTC to the microsecond; None if no header says.
 
-        That is the beginning of the exposure where a header tells it (DATE-OBS and the like). Of
-        the frames of a cube the header tells the first one's alone; the others are NaT.
+        That is the beginning of the exposure where a header gives it (DATE-OBS and the like). Of
+        the frames of a cube the header gives the first one's alone; the others are NaT.
         """
         times, _ = self._taken
         return None if np.isnat(times).all() else times
@@ -138,8 +138,8 @@ class Run(ArrayLike):
     def _taken(self) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
         times, exposures = np.full(self.shape[0], UNKNOWN), np.full(self.shape[0], np.nan)
         starts, known = self._starts.tolist(), dict[bytes, float]()
-        told = told_of_each([as_in_file(image) for image in self.images])
-        for k, (image, one) in enumerate(zip(self.images, told, strict=True)):
+        cards = cards_of_each([as_in_file(image) for image in self.images])
+        for k, (image, one) in enumerate(zip(self.images, cards, strict=True)):
             of = slice(starts[k], starts[k + 1])
             if one.settings not in known:
                 known[one.settings] = header_exposure(one.settings)
@@ -163,7 +163,7 @@ class Run(ArrayLike):
         paths = [image.path for image in self.images]
         sizes = [image.stamp.size if image.stamp else "" for image in self.images]
         where = paths[0] if len(set(paths)) == 1 else paths[0].parent
-        told = "\n".join(f"{p.name} {size}" for p, size in zip(paths, sizes, strict=True))
+        listed = "\n".join(f"{p.name} {size}" for p, size in zip(paths, sizes, strict=True))
         how = {"read_as": self.images[0].read_as, "colour": self.colour, "where": self.where}
         return {
             "name": self.name,
@@ -171,7 +171,7 @@ class Run(ArrayLike):
             "first": paths[0].name,
             "last": paths[-1].name,
             "frames": self.shape[0],
-            "names_and_sizes_sha256": hashlib.sha256(os.fsencode(told)).hexdigest()[:16],
+            "names_and_sizes_sha256": hashlib.sha256(os.fsencode(listed)).hexdigest()[:16],
             **{name: value for name, value in how.items() if value},
         }
 
@@ -201,7 +201,7 @@ class Run(ArrayLike):
         ----------
         colour : str, optional
         pattern : str
-            Of a mosaic whose files do not tell it, such as "RGGB".
+            Of a mosaic whose files do not name it, such as "RGGB".
         """
         images, used = coloured(self.images, colour, pattern)
         return replace(self, images=tuple(images), colour=used)
@@ -287,11 +287,11 @@ def open_run(
             raise LuckyError(f"{path}: there is no such file or folder.")
     choice = choose_frames(paths, conditions, kind)
     if choice.odd:
-        raise LuckyError(_tell(choice.odd))
+        raise LuckyError(_reasons(choice.odd))
     images, odd_shapes = _of_one_shape(choice.images)
     of_run = {image.path for image in images}
     if strange := [o for o in odd_shapes if o.path not in of_run]:
-        raise LuckyError(_tell(strange))
+        raise LuckyError(_reasons(strange))
     left_out = [*choice.left_out, *odd_shapes]  # other extensions of the frames' own files
     name = stem_of(paths[0]) if len(paths) == 1 else paths[0].resolve().parent.name
     run = Run(tuple(images), tuple(left_out), readable(name), notes_of(images))
@@ -343,7 +343,7 @@ def _open_folder(folder: Path, conditions: tuple[Condition, ...], kind: Kind) ->
         for name in sorted(others)
         if is_frames_name(name)
     ]
-    if not named and (inside_them := _runs_told(folder, folders)):
+    if not named and (inside_them := _list_runs(folder, folders)):
         raise LuckyError(
             f"{folder}: no frames in this folder, but in folders in it: {inside_them}. "
             "Give one of them."
@@ -352,11 +352,11 @@ def _open_folder(folder: Path, conditions: tuple[Condition, ...], kind: Kind) ->
         for name in sorted(names):
             if note := foreign_note(name):
                 raise LuckyError(f"{folder}: no frames in this folder. {name}: {note}")
-        found = f"there are {names_told(names)}" if names else "it is empty"
+        found = f"there are {count_kinds(names)}" if names else "it is empty"
         raise LuckyError(f"{folder}: no frames in this folder ({found}). {READ}.")
     choice = choose_frames(named, conditions, kind)
     if not choice.images:
-        raise LuckyError(_tell(choice.odd))
+        raise LuckyError(_reasons(choice.odd))
     images, odd_shapes = _of_one_shape(choice.images)
     of_run = {image.path for image in images}
     odd_shapes = [one._replace(is_lost=one.path not in of_run) for one in odd_shapes]
@@ -384,15 +384,15 @@ def _header(image: SourceImage) -> Any:
     return header
 
 
-def _runs_told(folder: Path, inside: list[str], most: int = 12) -> str:
+def _list_runs(folder: Path, inside: list[str], most: int = 12) -> str:
     """Say which folders in a folder hold frames, and how many."""
-    told = []
+    lines = []
     for name in sorted(inside):
         with suppress(OSError):
             count = sum(is_frames_name(one) for one in os.listdir(folder / name))
-            told += [f"{readable(name)} ({counted(count, 'file')})"] if count else []
-    more = [f"and {len(told) - most} more"] if len(told) > most else []
-    return ", ".join([*told[:most], *more])
+            lines += [f"{readable(name)} ({counted(count, 'file')})"] if count else []
+    more = [f"and {len(lines) - most} more"] if len(lines) > most else []
+    return ", ".join([*lines[:most], *more])
 
 
 def _of_one_shape(images: list[SourceImage]) -> tuple[list[SourceImage], list[LeftOut]]:
@@ -432,8 +432,8 @@ def _kind(image: SourceImage) -> tuple[Any, ...]:
     return image.layout.shape[1:], image.layout.family, image.colours == "RGB"
 
 
-def _tell(odd: Sequence[LeftOut], most: int = 3) -> str:
-    told = [f"{o.path}: {o.reason}" for o in odd[:most]]
+def _reasons(odd: Sequence[LeftOut], most: int = 3) -> str:
+    lines = [f"{o.path}: {o.reason}" for o in odd[:most]]
     if len(odd) > most:
-        told.append(f"… and {len(odd) - most} more files.")
-    return "\n".join(told)
+        lines.append(f"… and {len(odd) - most} more files.")
+    return "\n".join(lines)

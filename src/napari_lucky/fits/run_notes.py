@@ -66,27 +66,29 @@ def _header_notes(first: SourceImage) -> list[str]:
     if not isinstance(first, FitsImage):
         return []
     primary, own = raw_headers(first.path, first.layout.hdu)
-    told = sound_cards(primary)[1].notes()
-    told += [] if own == primary else sound_cards(own)[1].notes()
+    notes = sound_cards(primary)[1].notes()
+    notes += [] if own == primary else sound_cards(own)[1].notes()
     values = values_in(own)
     bits, zero = values.get("BITPIX"), values.get("BZERO")
     if isinstance(bits, float) and bits < 0 and zero in (32768.0, 2147483648.0):
-        told.append(
+        notes.append(
             f"The pixels are floating point, and BZERO = {zero:g} is added to them, as the FITS "
             "standard says: the contrast may be nearly gone. It may be left over from unsigned "
             "integers; if "
             "so, remove BZERO and BSCALE from the headers."
         )
-    return told
+    return notes
 
 
 def _damage_notes(images: Sequence[SourceImage], most: int = 3) -> list[str]:
     """Say which files have damaged cards that the first one has not, and show those of a few."""
-    known = set(cards_in(images[0].told.damaged))
+    known = set(cards_in(images[0].header_cards.damaged))
     found: dict[Path, bytes] = {}
     for image in images[1:]:
-        if image.told.damaged and not known.issuperset(cards_in(image.told.damaged)):
-            found[image.path] = image.told.damaged
+        if image.header_cards.damaged and not known.issuperset(
+            cards_in(image.header_cards.damaged)
+        ):
+            found[image.path] = image.header_cards.damaged
     found.pop(images[0].path, None)
     if not found:
         return []
@@ -101,7 +103,7 @@ def _damage_notes(images: Sequence[SourceImage], most: int = 3) -> list[str]:
 
 def _order_notes(images: Sequence[SourceImage]) -> list[str]:
     """Say if frames were taken in another order than their names have."""
-    cards = [image.told.times for image in images]
+    cards = [image.header_cards.times for image in images]
     if all(one <= following for one, following in pairwise(cards)):
         return []
     times = np.array([cards_time(one) for one in cards])

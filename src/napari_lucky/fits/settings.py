@@ -12,9 +12,9 @@ from pathlib import Path
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.card_value import Value, values_in
 from napari_lucky.fits.file_names import stem_of
-from napari_lucky.fits.header_scan import told_by, units_of
-from napari_lucky.fits.telling import SETTINGS
-from napari_lucky.sources.source_image import SourceImage, Told
+from napari_lucky.fits.frame_cards import SETTINGS
+from napari_lucky.fits.header_scan import cards_of, units_of
+from napari_lucky.sources.source_image import HeaderCards, SourceImage
 from napari_lucky.text import counted
 
 CATALOGUES = "ngc|ic|hd|hip|hr|sao|wds|stf|stt|ads|bd|tyc|gj|gl|hat|sh2|abell|ugc|pgc|arp|iau"
@@ -34,7 +34,7 @@ IN_NAMES: dict[str, re.Pattern[str]] = {
         rf"(?<![a-z\d])(?P<word>(?:{CATALOGUES})[-_ ]?\d+|[mc]\d{{1,3}})(?![a-z\d])", re.I
     ),
 }
-"""How names tell them."""
+"""How names have them."""
 SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3}
 MOST = 4
 """Values that a sentence shows."""
@@ -43,7 +43,7 @@ ALIKE = 1.02
 
 
 def header_setting(cards: bytes, what: str) -> Value:
-    """Return a setting that the cards of `Told.settings` tell; None if they do not tell it."""
+    """Return a setting from the cards of `HeaderCards.settings`; None if they do not have it."""
     values = values_in(cards)
     for keyword in SETTINGS[what]:
         value = values.get(keyword)
@@ -56,7 +56,7 @@ def header_setting(cards: bytes, what: str) -> Value:
 
 
 def header_exposure(cards: bytes) -> float:
-    """Return the exposure of a frame, in seconds, that cards of `Told.settings` tell; or NaN."""
+    """Return the exposure of a frame, in seconds, from cards of `HeaderCards.settings`; or NaN."""
     value = header_setting(cards, "exposure")
     try:
         seconds = float(str(value).replace(",", "."))
@@ -65,23 +65,26 @@ def header_exposure(cards: bytes) -> float:
     return seconds if 0 < seconds < math.inf else math.nan
 
 
-def told_of_each(images: Sequence[SourceImage]) -> list[Told]:
-    """Return what headers tell of each image: of several in one file, each one's own."""
+def cards_of_each(images: Sequence[SourceImage]) -> list[HeaderCards]:
+    """Return the headers' cards of each image: of several in one file, each one's own."""
     several = {path for path, n in Counter(image.path for image in images).items() if n > 1}
     own: dict[Path, list[tuple[bytes, ...]]] = {}
     for path in several:
-        with suppress(LuckyError), units_of(path) as (_, found):  # told where the pixels are read
-            own[path] = [unit.telling for unit in found]
-    told = []
+        with (
+            suppress(LuckyError),
+            units_of(path) as (_, found),
+        ):  # reported where the pixels are read
+            own[path] = [unit.frame_cards for unit in found]
+    cards = []
     for image in images:
         units, number = own.get(image.path, []), getattr(image.layout, "hdu", 0)
         of_all = number >= len(units)
-        told.append(image.told if of_all else told_by((*units[number], *units[0])))
-    return told
+        cards.append(image.header_cards if of_all else cards_of((*units[number], *units[0])))
+    return cards
 
 
 def name_setting(stem: str, what: str) -> Value:
-    """Return a setting that a file's name tells, as headers have it; None if it tells none."""
+    """Return a setting in a file's name, as headers have it; None if it has none."""
     found = IN_NAMES[what].search(stem) if what in IN_NAMES else None
     if found is None:
         return None
@@ -93,13 +96,13 @@ def name_setting(stem: str, what: str) -> Value:
 
 
 def settings_of(images: Sequence[SourceImage], what: str) -> list[Value]:
-    """Return a setting of each file: by its header, or by its name where no header tells it.
+    """Return a setting of each file: by its header, or by its name where no header gives it.
 
     Exposures that differ by a trifle are made one.
     """
-    cards = {image.told.settings for image in images}
+    cards = {image.header_cards.settings for image in images}
     by_cards = {one: header_setting(one, what) for one in cards}
-    given = [by_cards[image.told.settings] for image in images]
+    given = [by_cards[image.header_cards.settings] for image in images]
     if all(value is None for value in by_cards.values()):
         first = stem_of(images[0].path)
         if name_setting(first, what) is None:
@@ -156,8 +159,8 @@ def _mixture(images: Sequence[SourceImage], what: str) -> str:
 
 
 def _way_to_choose(images: Sequence[SourceImage], what: str) -> str:
-    """Say how frames are chosen by a header that tells a setting; "" where names tell it."""
-    for cards in dict.fromkeys(image.told.settings for image in images):
+    """Say how frames are chosen by a header with a setting; "" where names do."""
+    for cards in dict.fromkeys(image.header_cards.settings for image in images):
         values = values_in(cards)
         keyword = next((word for word in SETTINGS[what] if values.get(word) is not None), None)
         if keyword is not None:

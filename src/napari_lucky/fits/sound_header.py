@@ -73,13 +73,13 @@ class Damage:
 
     def notes(self, most: int = 3) -> list[str]:
         """Return a sentence for what was repaired, and one for what was left out."""
-        told = []
+        notes = []
         for did, cards in (("Repaired", self.repaired), ("Left out", self.left_out)):
             if cards:
                 more = f" … and {len(cards) - most} more" if len(cards) > most else ""
                 count = counted(len(cards), "damaged header card")
-                told.append(f"{did} {count}: {'; '.join(cards[:most])}{more}.")
-        return told
+                notes.append(f"{did} {count}: {'; '.join(cards[:most])}{more}.")
+        return notes
 
 
 def sound_cards(header: bytes, *, structure: bool = True) -> tuple[bytes, Damage]:
@@ -305,10 +305,10 @@ def _written(keyword: str, value: Any, comment: str) -> list[bytes]:
 
     long = len(keyword) > 8 or " " in keyword
     name = f"HIERARCH {keyword}" if long else keyword
-    for told in (comment, ""):
+    for text in (comment, ""):
         with warnings.catch_warnings(), suppress(ValueError):  # too long for a card
             warnings.simplefilter("ignore")  # a comment is cut
-            return list(cards_in(fits.Card(name, value, told).image.encode("ascii")))
+            return list(cards_in(fits.Card(name, value, text).image.encode("ascii")))
     return []
 
 

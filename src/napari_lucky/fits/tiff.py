@@ -49,9 +49,9 @@ def write_tiff(
 
     whole = np.asarray(data) if len(data.shape) == 2 else data
     coding = coding_of(pixel_blocks(whole), IntegerFormat(), name) if bits == 16 else None
-    told = [header_text(name)] if name else []
+    description = [header_text(name)] if name else []
     if coding is not None:
-        told.append(
+        description.append(
             f"ADU = {coding.zero!r} + {coding.step!r} * (level - {MIDDLE}); level 0 is masked"
         )
     with written_whole(Path(path), inputs) as temporary:
@@ -61,7 +61,7 @@ def write_tiff(
             shape=tuple(whole.shape),
             dtype=np.float32 if coding is None else np.uint16,
             photometric="minisblack",
-            description="; ".join(told),
+            description="; ".join(description),
             metadata=None,
             software=CREATOR,
         )

@@ -1,4 +1,4 @@
-"""A table of times that the user gives, for frames whose headers do not tell them."""
+"""A table of times that the user gives, for frames whose headers do not give them."""
 
 from __future__ import annotations
 

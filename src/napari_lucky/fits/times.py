@@ -38,7 +38,7 @@ CLOCK = re.compile(r"\d\d:\d\d(:\d\d([.,]\d*)?)?")
 
 
 def header_time(header: Mapping[str, Any]) -> Time:
-    """Return the beginning of the exposure that a header tells, UTC.
+    """Return the beginning of the exposure that a header gives, UTC.
 
     Parameters
     ----------
@@ -71,12 +71,12 @@ def header_time(header: Mapping[str, Any]) -> Time:
 
 
 def text_time(text: str) -> Time:
-    """Return the time that a text tells: ISO, UTC unless it names another zone; NaT if none.
+    """Return the time that a text gives: ISO, UTC unless it names another zone; NaT if none.
 
     Raises
     ------
     ValueError
-        If it tells no time.
+        If it gives no time.
     """
     text = text.strip()
     if text in ("", "NaT", "nan", "None"):
@@ -91,12 +91,12 @@ def text_time(text: str) -> Time:
 
 
 def times_of(texts: Iterable[str]) -> NDArray[np.datetime64]:
-    """Return the times that texts tell; see `text_time`."""
+    """Return the times that texts give; see `text_time`."""
     return np.array([text_time(text) for text in texts], "datetime64[us]")
 
 
 def exposures_of(texts: Iterable[str]) -> NDArray[np.float64]:
-    """Return the seconds that texts tell, NaN where they are empty.
+    """Return the seconds that texts give, NaN where they are empty.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def _date_and_clock(text: str) -> tuple[str, str]:
 
 
 def cards_time(header: bytes) -> Time:
-    """Return the time that the bytes of a header tell; see `header_time`."""
+    """Return the time in the bytes of a header; see `header_time`."""
     values: dict[str, Any] = {}
     for start in range(0, len(header), CARD):
         keyword = header[start : start + 8].decode("ascii", "replace").rstrip()

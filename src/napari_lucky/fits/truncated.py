@@ -9,7 +9,7 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.files.open_file import Stamp
 from napari_lucky.fits.card_value import cards_in
 from napari_lucky.fits.gzip_file import is_packed
-from napari_lucky.fits.header_scan import Unit, told_by, units_of
+from napari_lucky.fits.header_scan import Unit, cards_of, units_of
 from napari_lucky.fits.image import FitsImage, Layout, layouts
 from napari_lucky.fits.sound_header import unsound_cards
 from napari_lucky.fits.tiles import compressed
@@ -30,8 +30,8 @@ def open_truncated(path: Path) -> list[FitsImage]:
     except (LuckyError, OSError):
         return []
     damaged = (card for unit in units for card in unsound_cards(cards_in(unit.header)))
-    told = told_by((card for unit in units for card in unit.telling), damaged)
-    images = [FitsImage(path, layout, None, stamp, told) for layout in found]
+    cards = cards_of((card for unit in units for card in unit.frame_cards), damaged)
+    images = [FitsImage(path, layout, None, stamp, cards) for layout in found]
     if units[-1].data + units[-1].length <= stamp.size:  # the next one's header is cut
         return [*images[:-1], replace(images[-1], missing=1)]
     last = images.pop() if found[-1].hdu == len(units) - 1 else None

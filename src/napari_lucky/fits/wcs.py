@@ -1,4 +1,4 @@
-"""Where an image is on the sensor, and its coordinates on the sky: the header cards that tell.
+"""Where an image is on the sensor, and its coordinates on the sky: the header cards for that.
 
 An image is cut from its source at `origin`, (y, x) counted from 0, and has `scale` pixels a pixel
 of the source. Counted from 1, as FITS does,
@@ -95,8 +95,8 @@ def _place_on_sensor(header: Any, origin: tuple[int, int], scale: float) -> None
         if scale != 1 and (other := _number(header, across)) is not None:
             _put(header, across, scale * other)
         name = ("column = x", "row = y")[axis - 1]
-        told = "" if f"LTM{axis}_{axis}" in header else f"sensor {name} - LTV{axis}"
-        _put(header, f"LTV{axis}", scale * (move - first) + 0.5 * (1 - scale), told)
+        comment = "" if f"LTM{axis}_{axis}" in header else f"sensor {name} - LTV{axis}"
+        _put(header, f"LTV{axis}", scale * (move - first) + 0.5 * (1 - scale), comment)
 
 
 def _take_off_sensor(header: Any) -> tuple[tuple[int, int], float]:

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.card_value import Value, cards_in, keyword_of, value_of
+from napari_lucky.fits.frame_cards import SETTINGS
 from napari_lucky.fits.header_scan import units_of
 from napari_lucky.fits.image import FitsImage
 from napari_lucky.fits.open_images import LeftOut
-from napari_lucky.fits.telling import SETTINGS
 from napari_lucky.sources.source_image import SourceImage
 from napari_lucky.text import counted, readable
 
@@ -68,7 +68,7 @@ def matching(
 ) -> tuple[list[Path], list[LeftOut], tuple[Condition, ...]]:
     """Return the files whose headers meet conditions, the others, and what no header has.
 
-    A file that cannot be read stays among the first: it is told where it is opened.
+    A file that cannot be read stays among the first: it is reported where it is opened.
 
     Raises
     ------
@@ -88,8 +88,8 @@ def matching(
             found = values.get(one.keyword)
             seen[one].update([] if found is None else [_shown(found)])
             if not one.holds(found):
-                told = "not in its header" if found is None else f"{_shown(found)}, not {one.value}"
-                reasons.append((one, f"{one.keyword} is {told}"))
+                has = "not in its header" if found is None else f"{_shown(found)}, not {one.value}"
+                reasons.append((one, f"{one.keyword} is {has}"))
         judged.append((path, reasons))
     known = tuple(one for one in conditions if seen[one])
     others = []
@@ -151,10 +151,10 @@ def _shown(value: Value) -> str:
 def _none_of(
     known: tuple[Condition, ...], seen: dict[Condition, Counter[str]], folder: Path
 ) -> str:
-    told = [
+    values = [
         f"{one.keyword} is "
         + ", ".join(f"{value} ({counted(n, 'file')})" for value, n in seen[one].most_common(5))
         for one in known
     ]
     wanted = ", ".join(f"{one.keyword}={one.value}" for one in known)
-    return f"{folder}: no frame has {wanted}: {'; '.join(told)}."
+    return f"{folder}: no frame has {wanted}: {'; '.join(values)}."

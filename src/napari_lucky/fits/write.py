@@ -27,8 +27,8 @@ from napari_lucky.fits.stale import is_stale
 from napari_lucky.fits.wcs import place
 from napari_lucky.frames.frames import ArrayFrames, Frames, blank_frames
 from napari_lucky.frames.history import History, history_cards, is_ours
+from napari_lucky.frames.history_text import text_cards
 from napari_lucky.frames.sensor_image import SensorImage, rows_of
-from napari_lucky.frames.told_history import told_cards
 from napari_lucky.frames.window import Window
 from napari_lucky.text import counted, readable
 
@@ -46,7 +46,7 @@ class ImageResult:
     Parameters
     ----------
     data : ndarray, (y, x), or SensorImage, or Frames
-        Pixels in ADU; written as float32, or as integers where `write_fits` is told so.
+        Pixels in ADU; written as float32, or as integers where `write_fits` is asked to.
     name : str
         Becomes EXTNAME.
     header : astropy.io.fits.Header, optional
@@ -284,8 +284,8 @@ def _write_image(
             stored = coding.encode(block), ">i2"
         size += file.write(np.ascontiguousarray(*stored).data)
     file.write(b"\0" * (-size % 2880))
-    if coding is not None and coding.told:
-        notify(coding.told)
+    if coding is not None and coding.note:
+        notify(coding.note)
 
 
 def pixel_blocks(data: NDArray[Any] | SensorImage | Frames) -> Iterator[NDArray[Any]]:
@@ -354,7 +354,7 @@ def image_header(result: ImageResult, *, primary: bool = True, coding: Coding | 
     header.extend(source_cards(result), end=True)
     if coding is not None and coding.levels:
         _remove(header, "BUNIT")  # what a reader gets are levels
-    for text in (*told_cards(history), *history_cards(history)):
+    for text in (*text_cards(history), *history_cards(history)):
         header.add_history(text)
     return header
 
@@ -365,7 +365,7 @@ def written_now() -> tuple[str, str]:
 
 
 def source_cards(result: ImageResult) -> Any:
-    """Return the source's cards that still hold, and those that tell what the result is."""
+    """Return the source's cards that still hold, and those that say what the result is."""
     from astropy.io import fits
 
     given = isinstance(result.header, fits.Header)  # layers of other plugins may hold anything

@@ -181,7 +181,7 @@ def whole_run(frames: Frames) -> Frames:
 
 
 def is_empty(block: NDArray[Any]) -> NDArray[np.bool_]:
-    """Tell for each frame of a block (k, y, x) whether all its pixels are equal or masked."""
+    """Return for each frame of a block (k, y, x) whether all its pixels are equal or masked."""
     empty = _is_even(block[:, ::SPARSE, ::SPARSE])
     if empty.any():
         empty[empty] = _is_even(block[empty])
@@ -224,8 +224,8 @@ def frames_in(n: int, chosen: slice) -> NDArray[np.intp]:
     index = np.arange(n)[chosen]
     if len(index) == 0:
         parts = (chosen.start, chosen.stop, chosen.step)
-        told = ":".join("" if part is None else str(part) for part in parts).removesuffix(":")
-        raise UsageError(f"The range {told} chooses none of the run's {n} frames.")
+        text = ":".join("" if part is None else str(part) for part in parts).removesuffix(":")
+        raise UsageError(f"The range {text} chooses none of the run's {n} frames.")
     return index
 
 

@@ -18,9 +18,9 @@ from napari_lucky.frames.sensor_image import SensorImage, rows_of
 from napari_lucky.frames.window import Window
 from napari_lucky.text import readable
 
-FIRST, MORE, TOLD, LINE = "lucky> ", "lucky+ ", "lucky: ", 72
+FIRST, MORE, IN_WORDS, LINE = "lucky> ", "lucky+ ", "lucky: ", 72
 """HISTORY cards hold 72 characters; a step begins with the first mark and goes on with
-the second; cards with the third tell the same in words, and are not read back."""
+the second; cards with the third say the same in words, and are not read back."""
 PARTS: dict[str, type] = {
     "step": str,
     "parameters": dict,

@@ -23,7 +23,7 @@ def frame_times(frames: Any) -> NDArray[np.datetime64] | None:
     ndarray of datetime64[us], (n,), or None
         UTC, as the run's `times` has it: NaT where it is not known; None where none is.
     """
-    times = _told(frames, "times")
+    times = _of_source(frames, "times")
     return None if times is None or np.isnat(times).all() else times
 
 
@@ -40,18 +40,18 @@ def frame_exposures(frames: Any) -> NDArray[np.float64] | None:
     ndarray of float64, (n,), or None
         As the run's `exposures` has it: NaN where it is not known; None where none is.
     """
-    exposures = _told(frames, "exposures")
+    exposures = _of_source(frames, "exposures")
     return None if exposures is None or np.isnan(exposures).all() else exposures
 
 
-def _told(frames: Any, what: str) -> NDArray[Any] | None:
-    """Return what the source tells of each frame, for the frames of a view."""
+def _of_source(frames: Any, what: str) -> NDArray[Any] | None:
+    """Return what the source has of each frame, for the frames of a view."""
     chain = list(chain_of(frames))
-    told: NDArray[Any] | None = getattr(chain[-1], what, lambda: None)()
+    known: NDArray[Any] | None = getattr(chain[-1], what, lambda: None)()
     for view in reversed(chain[:-1]):
-        if told is not None and isinstance(view, Subset):
-            told = told[view.index]
-    return told
+        if known is not None and isinstance(view, Subset):
+            known = known[view.index]
+    return known
 
 
 def time_text(time: np.datetime64) -> str:

@@ -35,7 +35,7 @@ def alike_over(samples: NDArray[np.float64], numbers: NDArray[np.intp]) -> float
         In frames; 0 where neighbours differ as much as any two.
     """
     off, numbers = samples[:MOST] - samples[:MOST].mean(axis=0), numbers[:MOST]
-    if not off.any():  # equal frames, which have no scatter to be told
+    if not off.any():  # equal frames, which have no scatter
         return 0.0
     low = off / np.sqrt(np.maximum((off**2).mean(axis=0), 1e-300))
     n, k = low.shape[0], float(low.shape[1])

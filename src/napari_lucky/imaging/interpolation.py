@@ -31,7 +31,7 @@ def interpolate(image: NDArray[np.float32], rest: NDArray[np.float64]) -> NDArra
     per cent of its peak, is 0.49, 0.023, 0.0014, 0.0004 and 0.0003 at lambda F#/pixel = 2, 3, 5, 7
     and 12 (an Airy pattern with an
     obstruction of 0.3 anywhere in a pixel; ``benchmarks/kernels.py`` compares more). Sampled
-    more coarsely than 2, an image does not tell what is between its pixels. A masked pixel is
+    more coarsely than 2, an image does not determine what is between its pixels. A masked pixel is
     filled from its neighbours; where it has most of the weight, the result is masked.
 
     Parameters

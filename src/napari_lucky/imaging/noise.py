@@ -28,7 +28,7 @@ ORDERS = (6, 24, 36)
 """Differences of these orders along both axes leave noise, and next to nothing of a star: the
 higher, the less of a star of few pixels, but the more pixels around each masked one are lost."""
 UNSURE = 1e100
-"""ADU⁴: a variance's own, where nothing tells it."""
+"""ADU⁴: a variance's own, where nothing is known of it."""
 UNLIKE, SURE = 0.25, 4.0
 """Two orders disagree if their variances differ by over this part, and so many sigmas."""
 SEEN, FEWEST_SEEN = 0.1, 12
@@ -36,7 +36,7 @@ SEEN, FEWEST_SEEN = 0.1, 12
 LEAST_SIDES = 1.5
 """A window has so many times as many rows and columns as the order of its differences."""
 LEVELS = 1 << 16
-"""Pixels that tell the step between the values of digital frames."""
+"""Pixels that give the step between the values of digital frames."""
 STEP = 2
 """Pixels from one difference of the sixth order to the next."""
 SPECTRA, FINEST = 32, 0.66
@@ -47,7 +47,7 @@ sigmas of a pixel."""
 FAINT = 1.2
 """Light under so many sigmas of a pixel, or 4 of the differences' light, is lost in its noise."""
 ENOUGH = 20_000
-"""About so many residuals tell the noise in places alike in light to a per cent or two."""
+"""About so many residuals give the noise in places alike in light to a per cent or two."""
 CHI2 = 0.455
 """Median of chi-square."""
 LEAST = 1e-12
@@ -59,7 +59,7 @@ DARK, DARKEST = 0.1, 0.01
 """If more of the pixels are darker than the window's border, as on a scene that fills it, light is
 counted from this quantile of them."""
 EXACT, FEWEST_STEPS = 0.01, 3
-"""Differences are multiples of a step to so much of it, and so many different ones tell it."""
+"""Differences are multiples of a step to so much of it, and so many different ones show it."""
 TURBULENT = 0.1
 """Correlation of neighbouring residuals over which it is not noise that rules."""
 
@@ -85,7 +85,7 @@ class Noise:
         ADU², as measured where there is no light to be seen; 0 if it was not. Where most light
         is noise itself, the floor of the polynomial may be less.
     separate : bool
-        Whether it could be told from the light: not where fine detail passes for noise.
+        Whether it could be distinguished from the light: not where fine detail passes for noise.
     fills : bool
         Whether a scene goes on beyond the window.
     """
@@ -122,7 +122,7 @@ def sample_noise(frames: Frames, window: Window) -> Noise:
     part in a thousand. Their mean square in places alike in light is floor + photon I. Nothing
     is compared from frame to frame, so speckles that come and go are not taken for noise.
 
-    Of smaller stars they leave more. So differences of order 24 must tell the same, or those of
+    Of smaller stars they leave more. So differences of order 24 must give the same, or those of
     order 36 the same as these; else the noise is not known. No pixel has less noise than rounding
     gives it; see `quantisation`. Nor is it known, as far as errors of places go, of a scene that
     fills the window.
@@ -229,7 +229,7 @@ def _noise_of(
 
 
 def _overlap(order: int) -> float:
-    """Return how many differences tell as much as one that overlaps with no other.
+    """Return how many differences say as much as one that overlaps with no other.
 
     Those k pixels apart have the correlation C(2n, n - k) / C(2n, n), and their squares its
     square.
@@ -302,7 +302,7 @@ def fit_terms(
     clip : float, optional
         Residuals over so many sigmas of those alike in light are left out.
     least : float, optional
-        ADU²; no pixel has less, as `quantisation` tells.
+        ADU²; no pixel has less, see `quantisation`.
 
     Returns
     -------

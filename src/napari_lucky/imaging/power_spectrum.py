@@ -40,7 +40,7 @@ def mean_power(block: Block) -> tuple[Floats, Floats, Floats, Floats]:
     pixel : ndarray, (rings,)
         Transfer function of the pixel, squared.
     sigma : ndarray, (rings,)
-        Error of the power, and of what a model can tell of it.
+        Error of the power, and of what a model can say of it.
     """
     ny, nx = block.shape[1:]
     tapered = block * np.outer(_taper(ny), _taper(nx)).astype(np.float32)

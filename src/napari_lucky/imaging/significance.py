@@ -27,7 +27,7 @@ TAIL, TAIL_SIGMA, ONE_SIGMA = 0.01, 2.326, 0.841
 """A frame's own noise is read from its pixels: of a normal distribution, one part in a hundred is
 so many sigmas under the median, and this part is not over one sigma."""
 SPARSE = 2
-"""One of so many rows and columns of a smoothed frame tells as much as all of them."""
+"""One of so many rows and columns of a smoothed frame says as much as all of them."""
 FEW = 20
 """One of so many frames, at least, shows a clear star if there is one."""
 SAMPLE, SAMPLE_PIXELS = 128, 1 << 22
@@ -101,8 +101,7 @@ def starless(
     A frame has a star if its brightest speckle is significant. In faint light no single speckle
     may be, but all together: so where it is not, the frame is compared with the mean of frames
     spread over the run, curved background off: it has a star if it has over two fifths of the
-    usual light there. Where even that cannot be told from noise, the frame is taken to be like
-    the others.
+    usual light there. Where even that is lost in noise, the frame is taken to be like the others.
 
     Parameters
     ----------

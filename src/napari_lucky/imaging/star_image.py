@@ -208,7 +208,7 @@ def _vertex(
 
 
 FILL = 2.0
-"""Pixels; what is masked so widely that it cannot be told from its neighbours is smoothed over."""
+"""Pixels; what is masked so widely that its neighbours say nothing of it is smoothed over."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,7 +253,7 @@ def rivalled(
     apart: float,
     sigma: NDArray[np.float64] | float,
 ) -> NDArray[np.bool_]:
-    """Tell in which images noise may decide what is the brightest place.
+    """Return in which images noise may decide what is the brightest place.
 
     Parameters
     ----------

@@ -44,7 +44,7 @@ STATIC_ABERRATION: Mapping[int, float] = MappingProxyType(
 """Default static aberration: Noll index to coefficient in rad rms (0.49 rad rms in all)."""
 
 _BLOCK = 8  # frames computed together: enough to feed the FFTs, few enough for the cache
-_TOLD, _FITTED = 36, 66  # Zernikes of the truth, and those fitted lest high orders leak into them
+_TRUE, _FITTED = 36, 66  # Zernikes of the truth, and those fitted lest high orders leak into them
 _DARK_EXPOSURES, _FLAT_EXPOSURES, _FLAT_LEVEL_ADU = 16, 32, 2500.0
 _HOT_FRACTION, _DEAD_FRACTION = 5e-4, 4e-5
 
@@ -213,9 +213,9 @@ def simulate_run(
 
     disk, _ = disk_samples(pupil)
     modes = [zernike(noll, pupil.rho, pupil.theta).flat[disk] for noll in range(1, _FITTED + 1)]
-    project = np.linalg.pinv(np.transpose(modes).astype(np.float64))[:_TOLD]
+    project = np.linalg.pinv(np.transpose(modes).astype(np.float64))[:_TRUE]
 
-    zernikes = np.empty((n, _TOLD))
+    zernikes = np.empty((n, _TRUE))
     frames = np.empty((n, *shape), np.uint16)
     focus_images = np.empty((n, focus_size, focus_size), np.float32)
     defocus_images = np.empty((n, defocus_size, defocus_size), np.float32)

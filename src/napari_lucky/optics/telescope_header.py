@@ -1,4 +1,4 @@
-"""What a FITS header tells of the telescope, its units checked for sense."""
+"""The telescope's figures in a FITS header, its units checked for sense."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ BINNINGS = ("XBINNING", "CCDXBIN", "BINX")
 
 
 def header_telescope(header: Any) -> dict[str, float]:
-    """Return what a FITS header tells of the telescope: some of `Telescope`'s parameters.
+    """Return the telescope's figures in a FITS header: some of `Telescope`'s parameters.
 
-    APTDIA and FOCALLEN are in mm, and FOCRATIO tells the focal ratio without them; XPIXSZ, the
+    APTDIA and FOCALLEN are in mm, and FOCRATIO gives the focal ratio without them; XPIXSZ, the
     pixel after binning, or PIXSIZE1 or PIXSIZE times XBINNING in um; WAVELEN in nm, WAVELNTH in
     the unit of WAVEUNIT (its name, or the power of ten in m). A unit in brackets in the card's
-    comment wins. APTAREA in mm², where it is less than the circle's, tells the obstruction. What
-    makes no sense is passed over; `header_doubts` tells it.
+    comment wins. APTAREA in mm², where it is less than the circle's, gives the obstruction. What
+    makes no sense is passed over; `header_doubts` reports it.
 
     Parameters
     ----------
     header : mapping or astropy.io.fits.Header, optional
-        None tells nothing.
+        Without one nothing is known.
     """
     return _Reading(header).values
 
 
 def header_doubts(header: Any) -> tuple[str, ...]:
-    """Return a sentence for each card that should tell of the telescope, but makes no sense.
+    """Return a sentence for each card of the telescope that makes no sense.
 
     Parameters
     ----------
@@ -85,8 +85,8 @@ class _Reading:
         if value is None:
             return None
         comments = getattr(self._header, "comments", None)
-        told = re.match(r"\s*[\[(]\s*(\w+?)s?\s*[\])]", str(comments[keyword]) if comments else "")
-        factor = UNITS.get(told[1].lower() if told else unit, UNITS[unit])
+        named = re.match(r"\s*[\[(]\s*(\w+?)s?\s*[\])]", str(comments[keyword]) if comments else "")
+        factor = UNITS.get(named[1].lower() if named else unit, UNITS[unit])
         return value if factor == UNITS[wanted] else value * (factor / UNITS[wanted])
 
     def _take(self, name: str, value: float, cards: str) -> None:

@@ -68,10 +68,10 @@ def impossible(values: Mapping[str, float]) -> str:
             continue
         value = values[key]
         if not 0 < value < math.inf:
-            return f"The telescope's {_told(sense, value)}; it must be over 0."
+            return f"The telescope's {_figure(sense, value)}; it must be over 0."
         if not sense.least <= value <= sense.most:
             return (
-                f"The telescope's {_told(sense, value)}: there is none under {sense.least:g} or "
+                f"The telescope's {_figure(sense, value)}: there is none under {sense.least:g} or "
                 f"over {sense.most:g}{_space(sense.unit)}.{_slip(key, value)}"
             )
     if "obstruction" in values and not 0 <= values["obstruction"] < LARGEST_OBSTRUCTION:
@@ -96,7 +96,7 @@ def unusual(values: Mapping[str, float]) -> tuple[str, ...]:
     for key, sense in SENSE.items():
         if key in values and not sense.usual[0] <= values[key] <= sense.usual[1]:
             said.append(
-                f"The telescope's {_told(sense, values[key])}, which is unusual."
+                f"The telescope's {_figure(sense, values[key])}, which is unusual."
                 f"{_slip(key, values[key])}"
             )
     if values.get("obstruction", 0) > USUAL_OBSTRUCTION:
@@ -128,7 +128,7 @@ def _optics(values: Mapping[str, float]) -> str:
     )
 
 
-def _told(sense: Sense, value: float) -> str:
+def _figure(sense: Sense, value: float) -> str:
     return f"{sense.name} is {value:.6g}{_space(sense.unit)}"
 
 

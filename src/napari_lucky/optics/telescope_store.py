@@ -67,8 +67,8 @@ def _entries() -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        told = error.strerror or error
-        raise LuckyError(f"{path}: telescopes cannot be read ({told}).") from error
+        reason = error.strerror or error
+        raise LuckyError(f"{path}: telescopes cannot be read ({reason}).") from error
     except LuckyError as error:
         raise LuckyError(f"{error} Correct it, or move it away.") from error
 
@@ -213,7 +213,7 @@ def telescope_of(*known: Mapping[str, float | None]) -> Telescope:
     ----------
     known : mapping of str to float or None
         Parameters of `Telescope`, and `focal_length_m`, which with the diameter gives the focal
-        ratio. None is not known. The obstruction is 0 if nothing tells it.
+        ratio. None is not known. The obstruction is 0 where nothing gives it.
 
     Raises
     ------
@@ -277,7 +277,7 @@ def known_optics(
             if values.get("diameter_m", 0) <= 0:
                 raise UsageError("A focal length needs the telescope's diameter too.")
             values["focal_ratio"] = focal / values["diameter_m"]
-    if missing := [told for name, told in NAMES.items() if name in needed and name not in values]:
+    if missing := [words for name, words in NAMES.items() if name in needed and name not in values]:
         raise UsageError(
             f"Not known of the telescope: {', '.join(missing)}. The FITS header does not give "
             f"{'it' if len(missing) == 1 else 'them'}. Give {'it' if len(missing) == 1 else 'them'}"
@@ -289,9 +289,9 @@ def known_optics(
 
 
 def telescope_notes(header: Any, given: Mapping[str, float | None]) -> tuple[str, ...]:
-    """Return what is doubtful of a telescope that a header tells and that is given.
+    """Return what is doubtful of a telescope, by its header and as it is given.
 
-    Cards that make no sense, figures that are unusual, and an obstruction that nothing tells.
+    Cards that make no sense, figures that are unusual, and an unknown obstruction.
 
     Parameters
     ----------
@@ -300,11 +300,11 @@ def telescope_notes(header: Any, given: Mapping[str, float | None]) -> tuple[str
     given : mapping of str to float or None
         Parameters as `telescope_of` takes them; they win over the header's.
     """
-    told = header_telescope(header)
+    found = header_telescope(header)
     notes = list(header_doubts(header))
-    if "obstruction" not in told and given.get("obstruction") is None:
+    if "obstruction" not in found and given.get("obstruction") is None:
         notes.append(
             "The central obstruction is not known and was taken as 0. Give it, even if it is 0: "
             "the diffraction-limited image depends on it."
         )
-    return (*notes, *unusual(known_optics(told, given)))
+    return (*notes, *unusual(known_optics(found, given)))

@@ -140,7 +140,7 @@ def build_chain(recipe: Recipe, opened: Opened | None = None, *, job: Job = QUIE
     run, saved = opened.run, opened.known
     notes = run_notes(run) if isinstance(run, Run) else []
     held = {"dark": opened.dark, "flat": opened.flat}
-    masters, recipe, told_of_masters = open_masters(recipe, run, held, saved)
+    masters, recipe, master_notes = open_masters(recipe, run, held, saved)
     given, wanted = recipe.input, recipe[Calibrate]
     chosen = frames_in(run.shape[0], slice(given.start, given.stop, given.step))
     frames = Subset(run, chosen)
@@ -149,7 +149,7 @@ def build_chain(recipe: Recipe, opened: Opened | None = None, *, job: Job = QUIE
         if window := recipe.window(name):
             window.check_on(frames.shape, f"{name} window")
     saturation = wanted.saturation or saturation_level(run.header_with(b"SATURATE"), run.dtype)
-    notes += told_of_masters
+    notes += master_notes
     calibrated = calibrate(
         frames,
         masters["dark"],
@@ -169,14 +169,14 @@ def build_chain(recipe: Recipe, opened: Opened | None = None, *, job: Job = QUIE
     if given.focus is None and recipe.get(ReadShifts) is None:
         found = find_star(calibrated, scene=recipe[Register].takes_scenes, job=job)
         recipe = recipe.changed(Input, focus=(*found.centre, found.width))
-    focus, clipped, told = recipe.window("focus"), None, list[str]()
+    focus, clipped, clipping = recipe.window("focus"), None, list[str]()
     if wanted.saturation is None and focus is not None:
         level = clipping_level(calibrated, focus)
         clipped = np.inf  # what is clipped is masked now
         if level is not None and level < calibrated.saturation:
             calibrated = replace(calibrated, saturation=level)
             recipe = recipe.changed(Calibrate, saturation=float(level))
-            told.append(clipping_note(level, masked=True))
+            clipping.append(clipping_note(level, masked=True))
     sampling = None
     if focus is not None and recipe.get(ReadShifts) is None:
         sampling = measure_sampling(calibrated, focus, clipped=clipped)
@@ -184,7 +184,7 @@ def build_chain(recipe: Recipe, opened: Opened | None = None, *, job: Job = QUIE
             what = "Found the star" if sampling.star else "Put the window on the brightest light"
             how: Level = "info" if sampling.star else "warning"
             notes.append(Notice(f"{what}: --focus {window_text(found)}", how))
-    notes += told
+    notes += clipping
     if recipe.input.defocus == FIND:
         disk = None if focus is None else find_defocused(calibrated, focus, job=job)
         recipe = recipe.changed(Input, defocus=disk)
@@ -231,8 +231,8 @@ def _taken(
         return times, exposures, ()
     path = Path(given.times_file)
     table = read_times(path, run.files)
-    told = table.exposure[chosen]
-    exposures = np.where(np.isnan(told), exposures, told)
+    listed = table.exposure[chosen]
+    exposures = np.where(np.isnan(listed), exposures, listed)
     return table.time[chosen], exposures, (times_step(path),)
 
 

@@ -94,7 +94,7 @@ def make_masters(
     out = Path(out)
     notices: list[str] = []
 
-    def told(text: str) -> None:
+    def report(text: str) -> None:
         notices.append(text)
         notify(text)
 
@@ -104,11 +104,11 @@ def make_masters(
     run = open_run(flat, colour, kind="flat")
     dark_run = None if dark is None else open_like(dark, run, "dark")
     for text in run_notes(run) if run.colour else file_notes(run):
-        told(text)
+        report(text)
     for text in [] if dark_run is None else file_notes(dark_run):
-        told(text)
+        report(text)
     for text in (*kind_notes(flat, "flat", run), *kind_notes(dark, "dark", dark_run)):
-        told(text)
+        report(text)
     check_kind(run, "flat")
     if dark_run is not None:
         check_kind(dark_run, "dark")
@@ -138,7 +138,7 @@ def make_masters(
         write_flat_picture(folder / "flat.png", field, row, run.name)
         made = summary_of(
             "flat",
-            tell_flat(field),
+            describe_flat(field),
             inputs=inputs,
             counts={"flats": run.shape[0], "darks": dark_run.shape[0] if dark_run else 0},
             figures={"median_adu": field.level, "rms": field.rms, "dead_pixels": field.dead},
@@ -149,7 +149,7 @@ def make_masters(
     return field, write_folder(out, write, NAMES, overwrite, inputs)
 
 
-def tell_flat(field: FlatField) -> str:
+def describe_flat(field: FlatField) -> str:
     """Return the figures of a flat in a sentence."""
     return (
         f"Flat: median {field.level:.5g} ADU, rms {100 * field.rms:.3g} %, {field.dead} dead pixels"

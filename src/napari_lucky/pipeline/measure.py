@@ -189,20 +189,20 @@ def frame_notes(
     saturated: NDArray[np.bool_],
     saturation: float,
 ) -> list[str]:
-    """Return sentences that tell of the frames not registered, and why, and of saturated ones."""
+    """Return sentences on the frames not registered, and why, and on saturated ones."""
     notes = []
     for why in sorted(set(reasons) - {""}):
         lost = frame[[reason == why for reason in reasons]]
-        notes.append(f"Left out {_tell(lost)}: {why}.")
+        notes.append(f"Left out {_list(lost)}: {why}.")
     if (bright := frame[saturated]).size:
         notes.append(
             f"Masked the saturated pixels ({saturation:g} ADU and more) of the star "
-            f"in {_tell(bright)}; do not trust their quality."
+            f"in {_list(bright)}; do not trust their quality."
         )
     return notes
 
 
-def _tell(frames: NDArray[np.intp], most: int = 5) -> str:
+def _list(frames: NDArray[np.intp], most: int = 5) -> str:
     names = ", ".join(map(str, frames[:most])) + (" …" if len(frames) > most else "")
     return f"{len(frames)} frame{'' if len(frames) == 1 else 's'} ({names})"
 

@@ -1,4 +1,4 @@
-"""Several runs with one recipe: a folder of results each, and names that tell them apart."""
+"""Several runs with one recipe: a folder of results each, and names that distinguish them."""
 
 from __future__ import annotations
 
@@ -215,7 +215,7 @@ def process_each(
                 yield Night(run, folder, NOTHING, "", summary)
                 continue
 
-            def told(text: str, name: str = readable(folder.name)) -> None:
+            def notify_night(text: str, name: str = readable(folder.name)) -> None:
                 file = text.file if isinstance(text, Notice) else ""
                 notify(Notice(f"{name}: {text}", level_of(text), file))
 
@@ -228,14 +228,14 @@ def process_each(
                     measure,
                     work or (lambda _: nullcontext()),
                     job,
-                    told,
+                    notify_night,
                 )
             except LuckyError as error:
-                told(Notice(str(error), "error", run))
+                notify_night(Notice(str(error), "error", run))
                 yield Night(run, folder, error.status, str(error))
             except Exception as error:  # the nights that follow are worth more than this one
                 why = f"an error of the program: {type(error).__name__}: {error}"
-                told(Notice(why, "error", run))
+                notify_night(Notice(why, "error", run))
                 yield Night(run, folder, INPUT, why)
             else:
                 made = read_summary(folder, "process") or {}

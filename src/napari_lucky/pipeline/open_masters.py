@@ -72,8 +72,8 @@ def open_masters(
         opened[name] = None if source is None else open_like(source, run, KINDS[name])
         if isinstance(master := opened[name], Run):
             notes += [*kind_notes(given[name], name, master), *file_notes(master)]
-    told = [info(note) for note in found.notes] if AUTO in given.values() else []
-    return opened, recipe, [*told, *notes]
+    automatic = [info(note) for note in found.notes] if AUTO in given.values() else []
+    return opened, recipe, [*automatic, *notes]
 
 
 def _found(

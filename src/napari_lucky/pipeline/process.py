@@ -128,8 +128,8 @@ def process(
         table, doubts = _shifts_from_file(recipe, chosen, files, steps)
         notes, long_exposure = [*notes, *doubts], None
     else:
-        chain, told = _smoothing_chosen(chain, focus)
-        recipe, notes = chain.recipe, [*notes, *told]
+        chain, smoothing = _smoothing_chosen(chain, focus)
+        recipe, notes = chain.recipe, [*notes, *smoothing]
         if job.checkpoint is not None:
             job.checkpoint.begin(lambda: job_key(chain))
         made = track_and_rank(
@@ -177,7 +177,7 @@ def _smoothing_chosen(chain: Chain, focus: Window) -> tuple[Chain, tuple[str, ..
     if recipe[Rank].smooth is None:
         recipe = recipe.changed(Rank, smooth=sampling.smooth)
         uses.append("ranking")
-    return replace(chain, recipe=recipe, sampling=sampling), sampling.tell(
+    return replace(chain, recipe=recipe, sampling=sampling), sampling.notes(
         recipe[Register].kind, *uses
     )
 

@@ -27,7 +27,7 @@ from napari_lucky.text import counted, html_table, stored
 WindowSpec = Annotated[tuple[int, int, int], Field(strict=False, title="window")]
 """(y, x, size): the centre's row and column from 0, and the side, in pixels."""
 MOST_RECIPE = 1 << 20
-"""Bytes that are looked at to tell a recipe from another file."""
+"""Bytes that are looked at to recognise a recipe."""
 FIND = "find"
 """In place of the defocused star's window."""
 LostFraction = Annotated[
@@ -102,7 +102,7 @@ class Input(Step, table="input", place=0):
 
 
 class ReadTimes(Step, table="times", place=64, optional=True):
-    """Take the times of the frames from a table, for runs whose headers do not tell them."""
+    """Take the times of the frames from a table, for runs whose headers do not give them."""
 
     times_file: str = param(
         ...,

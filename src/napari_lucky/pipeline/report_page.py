@@ -1,4 +1,4 @@
-"""The page that tells a job at a glance: report.png."""
+"""The page that shows a job at a glance: report.png."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def write_report(path: Path, result: Result) -> None:
         top, high = (float(np.fmax.reduce(pixels, axis=None)) for pixels in (image, scale))
         peak = f"peak {top:.4g} ADU" if np.isfinite(top) else "all masked"
         how = "mean" if name == "long_exposure" else recipe[StackFrames].kind
-        told = f"{name.replace('_', ' ')}: {how} of {made.combined}, {peak}"
-        draw_image(panel, image, told, high)
+        title = f"{name.replace('_', ' ')}: {how} of {made.combined}, {peak}"
+        draw_image(panel, image, title, high)
     changed = f" ({by_hand.sum()} changed by hand)" if by_hand.any() else ""
     figure.suptitle(
         f"{readable(Path(recipe.input.frames[0]).resolve().name)}: {len(table.frame)} frames, "

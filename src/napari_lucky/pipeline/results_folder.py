@@ -190,11 +190,11 @@ def write_results(
     def write(folder: Path) -> None:
         notices = list(result.notes)
 
-        def told(text: str) -> None:
+        def report_and_keep(text: str) -> None:
             notices.append(text)
             notify(text)
 
-        _write_into(folder, result, report, told)
+        _write_into(folder, result, report, report_and_keep)
         summary.write_summary(folder, summary_of_result(result, notices, inputs, figures, done))
 
     return write_folder(out, write, NAMES, overwrite, inputs)
@@ -219,7 +219,7 @@ def write_folder(
             with temporary_folder(out) as work:
                 try:
                     write(work)
-                except LuckyError as error:  # the passing folder's name would tell nobody anything
+                except LuckyError as error:  # the passing folder's name means nothing to anybody
                     raise type(error)(str(error).replace(str(work), str(out))) from error
                 made = [name for name in names if (work / name).exists()]
                 with locked(out):  # two jobs with one OUT do not mix their results
@@ -233,7 +233,7 @@ def write_folder(
     return [out / name for name in made]
 
 
-def tell_result(result: Result) -> str:
+def describe_result(result: Result) -> str:
     """Return in a sentence how many frames a result is made of."""
     kept, of = int(result.table.selected.sum()), len(result.table.frame)
     return f"Stacked {describe_count(kept, of)}"
@@ -251,7 +251,7 @@ def summary_of_result(
     header = next((image.header for image in result.images.values()), None)
     return summary.summary_of(
         "process",
-        done or tell_result(result),
+        done or describe_result(result),
         status=DOUBTFUL if result.doubt else DONE,
         inputs=inputs,
         counts={

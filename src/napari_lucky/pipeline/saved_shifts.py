@@ -1,4 +1,4 @@
-"""Shifts that an earlier job saved: its dark and flat are taken with them, or what differs told."""
+"""Shifts that an earlier job saved: with its dark and flat, or a note on what differs."""
 
 from __future__ import annotations
 

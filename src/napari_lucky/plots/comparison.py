@@ -18,7 +18,7 @@ from napari_lucky.fits.write import written_whole
 from napari_lucky.imaging.profiles import Profile, normalised
 
 COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#d55e00", "#7a8ba3")
-"""Okabe & Ito's, which the colour-blind tell apart: those that show on dark and on light."""
+"""Okabe & Ito's, which the colour-blind can distinguish: those that show on dark and on light."""
 DASHES = ("-", "--", ":", "-.")
 DISTANCES = {"row": "x − peak (px)", "column": "y − peak (px)", "radial": "distance (px)"}
 FIGURES = (".png", ".pdf", ".svg")
@@ -43,14 +43,14 @@ class Compared:
         Cut around the peak; None if there is nothing to show.
     profile : Profile, optional
         Through the peak.
-    told : str
+    note : str
         Which frame it is, or why there is nothing to show.
     """
 
     name: str
     image: NDArray[np.float32] | None = None
     profile: Profile | None = None
-    told: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ class _Panel:
             interpolation="nearest",
         )
         # plain texts: matplotlib looks for the place of titles and labels anew at every drawing
-        self._told = _text(axes, 0.5, 0, "center", "small")
+        self._note = _text(axes, 0.5, 0, "center", "small")
         self._below = _text(axes, 0, -15, "top", "x-small")
         _text(axes, 1, 4, "bottom", "small").set_text(title)
         axes.tick_params(labelsize="x-small")
@@ -237,8 +237,8 @@ class _Panel:
     def show(self, layer: Compared, low: float, high: float) -> None:
         missing = layer.image is None
         self.image.set_visible(not missing)
-        self._told.set_text(fill(layer.told, 20) if missing else "")
-        self._below.set_text("" if missing else f"{layer.told}  {low:.4g} to {high:.4g}".strip())
+        self._note.set_text(fill(layer.note, 20) if missing else "")
+        self._below.set_text("" if missing else f"{layer.note}  {low:.4g} to {high:.4g}".strip())
         if layer.image is not None:
             self.image.set_data(layer.image)
             self.image.set_clim(low, max(high, low + 1e-6))

@@ -62,14 +62,14 @@ def draw_keep_curve(axes: Any, curve: KeepCurve, count: int) -> tuple[Any, Any]:
     right.plot(curve.fraction, curve.noise, color=LEFT, linewidth=1.4)
     right.set_ylabel("noise (ADU)", color=LEFT)
     line = axes.axvline(curve.fraction[count - 1], color=KEPT, linewidth=2)
-    axes.set_title(curve.tell(count), fontsize="small")
+    axes.set_title(curve.describe(count), fontsize="small")
     return right, line
 
 
 def move_keep_cut(axes: Any, line: Any, curve: KeepCurve, count: int) -> None:
-    """Move the line that `draw_keep_curve` drew, and tell what is there."""
+    """Move the line that `draw_keep_curve` drew, and write what is there."""
     line.set_xdata([curve.fraction[count - 1]] * 2)
-    axes.set_title(curve.tell(count), fontsize="small")
+    axes.set_title(curve.describe(count), fontsize="small")
 
 
 def draw_shifts(axes: Any, shifts: NDArray[np.float64], kept: NDArray[np.bool_]) -> None:

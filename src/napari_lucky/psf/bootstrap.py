@@ -25,7 +25,7 @@ from napari_lucky.psf.result import FloatArray, PsfErrors, PsfFigures
 from napari_lucky.stacking.mean import checked
 
 PARTS, BRIGHTEST = 12, 12
-"""Of each side of the window, and those whose light tells over how many frames they are alike."""
+"""Of each side of the window, and those whose light shows over how many frames they are alike."""
 LONGER = 3.0
 """A block of frames, in lengths over which they are alike."""
 FEWEST_BLOCKS = 6

@@ -43,7 +43,7 @@ MOST_MASKED = 0.1
 LEAST_LIGHT = 3.0
 """Sigmas of the flux; less is no star."""
 MOST_UNCERTAIN = 0.1
-"""Of the flux; a halo that is more uncertain is not told."""
+"""Of the flux; a halo that is more uncertain is not given."""
 MOST_STREHL = 2.0
 """Over it there is no star, or something is grossly wrong."""
 FINEST = 2.0
@@ -83,7 +83,7 @@ def psf_figures(
     Light beyond the aperture, or taken for background, is not in F: the Strehl ratio of an image
     with a wide halo comes out too great. Noise adds to a maximum: that of a faint frame, too.
     Compare only Strehl ratios of one aperture in lambda/D. The errors are those of the noise in
-    this image; `cautions` tells what else makes the ratio doubtful. It does not see all:
+    this image; `cautions` says what else makes the ratio doubtful. It does not see all:
 
     - A plateau that a flat has made uneven, where it is small or speckles fill the core. Of stars
       clipped at 80 % of their peak, under a flat that varies by 2 % from pixel to pixel, all

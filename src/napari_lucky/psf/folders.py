@@ -25,7 +25,7 @@ class Folder:
     path : pathlib.Path
         OUT.
     name : str
-        By which it is told from the others.
+        By which it is distinguished from the others.
     """
 
     path: Path
@@ -69,11 +69,11 @@ def measure_folders(
     rows: list[FigureRow] = []
     for folder in folders:
 
-        def told(text: str, name: str = folder.name) -> None:
+        def report(text: str, name: str = folder.name) -> None:
             notify(f"{name}: {text}")
 
         try:
-            found = measure(folder.path, circles.get(folder.path), True, told)
+            found = measure(folder.path, circles.get(folder.path), True, report)
         except LuckyError as error:
             found = [FigureRow("focus.fits", None, None, str(error))]
         rows += [replace(row, name=f"{folder.name}/{row.name}") for row in found]

@@ -164,7 +164,7 @@ def measure_psf_files(
     lost = [row for row in rows if row.figures is None]
     if len(lost) == len(rows):
         raise LuckyError(f"{rows[0].title}: {rows[0].why}")
-    for note in _told_cautions(rows):
+    for note in _caution_notes(rows):
         notify(note)
     for why in sorted({row.why for row in lost}):
         some = [row.title for row in lost if row.why == why]
@@ -192,13 +192,13 @@ def _measure_several(
     made: dict[Path, MeasuredImages] = {}
 
     def measure(
-        folder: Path, circles: Circles | None, errors: bool, told: Callable[[str], None]
+        folder: Path, circles: Circles | None, errors: bool, report: Callable[[str], None]
     ) -> Sequence[FigureRow]:
         by = request if circles is None else with_circles(request, circles)
         by = by if errors else by.changed(resamples=0)
         known = recipe.get(TelescopeRequest) or recipe_of_images([folder]).get(TelescopeRequest)
         asked = Recipe(None, by, *([] if known is None else [known]))
-        made[folder] = measure_psf_files([folder], asked, job=job, notify=told)
+        made[folder] = measure_psf_files([folder], asked, job=job, notify=report)
         return made[folder].rows
 
     rows = measure_folders(paths, measure, one_aperture=request.aperture is None, notify=notify)
@@ -246,23 +246,23 @@ def optics_for(
     given : mapping
         What is known of the telescope (`telescope_of`); it wins over the header.
     """
-    told = header_telescope(header)
-    diffraction = diffraction_of(told, given)
+    stated = header_telescope(header)
+    diffraction = diffraction_of(stated, given)
     if diffraction is None:
-        return None, None, (*header_doubts(header), no_strehl(told, given))
-    whole = "diameter_m" in known_optics(told, given)
+        return None, None, (*header_doubts(header), no_strehl(stated, given))
+    whole = "diameter_m" in known_optics(stated, given)
     return (
         diffraction,
-        telescope_of(told, given) if whole else None,
+        telescope_of(stated, given) if whole else None,
         telescope_notes(header, given),
     )
 
 
 def complete_telescope(header: Any, given: Mapping[str, float | None]) -> TelescopeRequest:
     """Return a telescope's figures, those of a header included."""
-    told = header_telescope(header)
-    known = known_optics(told, given, needed=())
-    if "obstruction" not in {**told, **given}:
+    stated = header_telescope(header)
+    known = known_optics(stated, given, needed=())
+    if "obstruction" not in {**stated, **given}:
         known.pop("obstruction")  # it is no more than assumed
     figures: dict[str, Any] = {name: float(value) for name, value in known.items()}
     return TelescopeRequest(**figures)
@@ -288,7 +288,7 @@ def inputs_of_images(paths: Sequence[str | Path]) -> Inputs:
     if len(files) == 1 and _is_results(folder := Path(files[0])):
         names = ("recipe.toml", "frames.csv", *(f"{name}.fits" for name in STACKS))
         inputs = {"results": [folder / name for name in names]}
-        with suppress(LuckyError):  # told where it is read
+        with suppress(LuckyError):  # reported where it is read
             inputs.update(inputs_of_recipe(read_recipe(folder / "recipe.toml")))
     return inputs
 
@@ -345,7 +345,7 @@ def _first_image(file: Path) -> ImageResult:
     return replace(images[0], name=file.name)
 
 
-def _told_cautions(rows: Sequence[FigureRow]) -> list[str]:
+def _caution_notes(rows: Sequence[FigureRow]) -> list[str]:
     """Return a sentence for each caution, or one for all where there are many images."""
     doubtful = [row for row in rows if row.figures is not None and row.figures.cautions]
     if len(doubtful) > MOST_CAUTIONED:

@@ -100,9 +100,9 @@ def width(figures: PsfFigures | None) -> float:
     return math.sqrt(figures.fwhm_major * figures.fwhm_minor)
 
 
-def left_out(told: Mapping[str, Any]) -> list[str]:
+def left_out(summary: Mapping[str, Any]) -> list[str]:
     """Return what a summary says was left out or is doubtful."""
-    return [one["text"] for one in told.get("notices", []) if one.get("level") != "info"]
+    return [one["text"] for one in summary.get("notices", []) if one.get("level") != "info"]
 
 
 def result_figures(result: Result, telescope: Mapping[str, float | None]) -> dict[str, Any]:
@@ -168,14 +168,14 @@ def night_rows(
     nights : sequence of Night
         From `napari_lucky.pipeline.nights.process_each`.
     telescope : mapping, optional
-        What is known of it; the FITS headers tell the rest.
+        What is known of it; the FITS headers give the rest.
     notify : callable, optional
         Called with a sentence for the user.
     """
     there = {night.out: night for night in nights if night.summary}
     rows: dict[Path, dict[str, FigureRow]] = {out: {} for out in there}
 
-    def measure(folder: Path, circles: Any, _: bool, told: Any) -> Sequence[FigureRow]:
+    def measure(folder: Path, circles: Any, _: bool, report: Any) -> Sequence[FigureRow]:
         found = figures_of_folder(folder, telescope or {}, circles)
         if circles is not None:
             rows[folder] = {row.name.removesuffix(".fits"): row for row in found}
@@ -270,7 +270,7 @@ def write_nights(rows: Sequence[NightRow], out: Path, notices: Sequence[str] = (
     failed = sum(bool(night.why) for night in nights)
     status = status_of_nights(nights)
     done = f"{counted(len(nights), 'run')}: {len(nights) - failed} done, {failed} failed"
-    told = summary_of(
+    summary = summary_of(
         "process --each",
         done,
         status=status,
@@ -281,5 +281,5 @@ def write_nights(rows: Sequence[NightRow], out: Path, notices: Sequence[str] = (
     )
     with made_folder(out):
         write_text(out / TABLE, nights_to_csv(rows))
-        write_summary(out, told)
+        write_summary(out, summary)
     return [out / TABLE, out / NAME]

@@ -20,7 +20,7 @@ FloatArray = NDArray[np.float64]
 LEAST_BEYOND = 0.05
 """Of all frequencies; with fewer beyond the optics' cut-off they say nothing."""
 BRIGHT = 0.05
-"""Of the peak: pixels over it tell the photon noise."""
+"""Of the peak: pixels over it give the photon noise."""
 CHI2 = 0.455
 """Median of chi-square."""
 ENOUGH = 10
@@ -158,16 +158,16 @@ def _photon_noise(
     """
     inside, core = where
     light, power = np.maximum(star, 0.0), beyond**2
-    told = inside & ~core
-    if int((told & (star > BRIGHT * peak)).sum()) < ENOUGH:
-        told = inside
-    bright = told & (star > BRIGHT * peak)
+    light_part = inside & ~core
+    if int((light_part & (star > BRIGHT * peak)).sum()) < ENOUGH:
+        light_part = inside
+    bright = light_part & (star > BRIGHT * peak)
     if not bright.any():
         return 0.0, np.zeros_like(inside)
     slope = max(float(np.median((power[bright] / CHI2 - base) / light[bright])), 0.0)
-    good = told & (power <= OUTLIER**2 * (base + slope * light))
+    good = light_part & (power <= OUTLIER**2 * (base + slope * light))
     whole = max(float(light[good].sum()), 1e-300)
     slope = max(float((power[good] - base).sum() / whole), 0.0)
     sigma = float(np.sqrt(2 * ((base + slope * light[good]) ** 2).sum())) / whole
-    most = slope + UNSURE * sigma  # few bright pixels tell it badly
+    most = slope + UNSURE * sigma  # few bright pixels give it badly
     return slope, inside & (power > OUTLIER**2 * (base + most * light))

@@ -66,8 +66,8 @@ def write_figures(
         write_text(folder / "figures.csv", figures_to_csv(rows))
         write_text(folder / "curves.csv", curves_to_csv(rows))
         inputs = [str(Path(path).absolute()) for path in measured.inputs]
-        told = figures_to_toml(inputs, measured.request, measured.telescope)
-        write_text(folder / "figures.toml", told)
+        text = figures_to_toml(inputs, measured.request, measured.telescope)
+        write_text(folder / "figures.toml", text)
         if report:
             from napari_lucky.psf.plots import write_figure_page
 

@@ -23,7 +23,7 @@ class PsfErrors:
     ----------
     resamples : int
         How many stacks of frames drawn with replacement were measured. 0: the errors are those of
-        the noise in a single image (`image_noise`), and NaN where that tells none.
+        the noise in a single image (`image_noise`), and NaN where that gives none.
     alike : float
         Over how many frames neighbours are alike; blocks of them were drawn. 0: single frames.
     short : bool

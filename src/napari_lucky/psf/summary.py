@@ -26,16 +26,16 @@ def summary(result: Result, widths: tuple[float, float] | None = None) -> str:
     """
     table = result.table
     lost = int((~np.isfinite(table.shifts).all(axis=1)).sum())
-    told = [f"Kept {describe_count(int(table.selected.sum()), len(table.frame))}."]
+    sentences = [f"Kept {describe_count(int(table.selected.sum()), len(table.frame))}."]
     lucky, mean = widths or tuple(
         star_width(result.images.get(name)) for name in ("focus", "long_exposure")
     )
     if math.isfinite(lucky):
         than = f", long exposure {mean:.3g} px" if math.isfinite(mean) else ""
-        told.append(f"FWHM {lucky:.3g} px{than}.")
+        sentences.append(f"FWHM {lucky:.3g} px{than}.")
     if lost:
-        told.append(f"{counted(lost, 'frame')} left out.")
-    return " ".join(told)
+        sentences.append(f"{counted(lost, 'frame')} left out.")
+    return " ".join(sentences)
 
 
 def star_width(image: Any) -> float:

@@ -113,8 +113,8 @@ def figures_to_csv(rows: Sequence[FigureRow]) -> str:
         frame = "" if row.frame is None else row.frame
         cautions = [row.why] if row.figures is None else row.figures.cautions
         values += [math.nan] * (width - len(values))
-        told = cell("; ".join(cautions))
-        text.write(csv_line([cell(row.name), frame, *map(_text, values), told]))
+        doubts = cell("; ".join(cautions))
+        text.write(csv_line([cell(row.name), frame, *map(_text, values), doubts]))
     return text.getvalue()
 
 
@@ -158,7 +158,7 @@ def figure_rows(figures: PsfFigures, arcsec_per_px: float | None = None) -> list
     """Return names and values of the figures, with their errors, to be shown."""
     errors, diffraction = figures.errors, figures.diffraction
 
-    def told(name: str, unit: str, places: str = ".4g") -> str:
+    def value_text(name: str, unit: str, places: str = ".4g") -> str:
         value = getattr(figures, name)
         sigma = math.nan if errors is None else getattr(errors, name)
         error = "" if math.isnan(sigma) else f" ± {sigma:.2g}"
@@ -168,15 +168,15 @@ def figure_rows(figures: PsfFigures, arcsec_per_px: float | None = None) -> list
         value = getattr(figures, name)
         angle = "" if arcsec_per_px is None else f', {value * arcsec_per_px:.3g}"'
         if diffraction is None:
-            return told(name, "px") + angle
-        return f"{told(name, 'px')} ({value / diffraction.sampling:.3g} lambda/D{angle})"
+            return value_text(name, "px") + angle
+        return f"{value_text(name, 'px')} ({value / diffraction.sampling:.3g} lambda/D{angle})"
 
     recipe = figures.recipe
     if recipe.ring is None:
         background = f"{figures.background:.5g} ADU a pixel, given"
     else:
         ring = "ring of {:.4g} to {:.4g} px".format(*recipe.ring)
-        background = f"{told('background', 'ADU a pixel')}, {ring}"
+        background = f"{value_text('background', 'ADU a pixel')}, {ring}"
     pixel = (
         "not integrated"
         if recipe.integration == 0
@@ -186,7 +186,7 @@ def figure_rows(figures: PsfFigures, arcsec_per_px: float | None = None) -> list
     strehl = "not known: it needs wavelength, focal ratio and pixel size"
     perfect: list[tuple[str, str]] = []
     if diffraction is not None:
-        strehl = f"{told('strehl', '')}, {aperture_note(figures)}"
+        strehl = f"{value_text('strehl', '')}, {aperture_note(figures)}"
         size = f"sampling {diffraction.sampling:.4g} px per lambda/D"
         hidden = f"obstruction {diffraction.obstruction:.3g}"
         perfect = [("diffraction-limited", f"{size}, {hidden}, {pixel}")]
@@ -196,7 +196,7 @@ def figure_rows(figures: PsfFigures, arcsec_per_px: float | None = None) -> list
         *([] if math.isnan(whole) else [("with the halo's light", f"{whole:.3g}, an estimate")]),
         ("FWHM, major", width("fwhm_major")),
         ("FWHM, minor", width("fwhm_minor")),
-        ("angle", told("angle", "deg from +x to +y (down)", ".3g")),
+        ("angle", value_text("angle", "deg from +x to +y (down)", ".3g")),
         *(
             (
                 f"{part * 100:.0f} % of the light in",
@@ -204,20 +204,20 @@ def figure_rows(figures: PsfFigures, arcsec_per_px: float | None = None) -> list
             )
             for part in (0.5, 0.8)
         ),
-        ("flux", f"{told('flux', 'ADU', '.5g')}, radius {recipe.aperture:.4g} px"),
+        ("flux", f"{value_text('flux', 'ADU', '.5g')}, radius {recipe.aperture:.4g} px"),
         ("background", background),
         ("peak", "{:.5g} ADU at y {:.2f}, x {:.2f}".format(figures.peak, *figures.centre)),
         *perfect,
         *([("masked", f"{figures.masked} pixels of the aperture")] if figures.masked else []),
-        *([("errors", tell_errors(errors))] if errors else []),
+        *([("errors", describe_errors(errors))] if errors else []),
     ]
 
 
 def _radius(figures: PsfFigures, part: float) -> str:
-    told = f"{figures.radius_of(part):.4g} px"
+    text = f"{figures.radius_of(part):.4g} px"
     if figures.diffraction is None:
-        return told
-    return f"{told} (diffraction-limited {figures.radius_of(part, perfect=True):.4g})"
+        return text
+    return f"{text} (diffraction-limited {figures.radius_of(part, perfect=True):.4g})"
 
 
 def aperture_notes(rows: Sequence[FigureRow]) -> str:
@@ -226,9 +226,9 @@ def aperture_notes(rows: Sequence[FigureRow]) -> str:
     found = sorted({round(one.aperture, 1) for one in made if one.diffraction is not None})
     if len(found) < 2:
         return ""
-    told = ", ".join(f"{radius:g}" for radius in found)
+    text = ", ".join(f"{radius:g}" for radius in found)
     return (
-        f"The apertures differ ({told} lambda/D): do not compare these Strehl ratios, or measure "
+        f"The apertures differ ({text} lambda/D): do not compare these Strehl ratios, or measure "
         "all with one aperture."
     )
 
@@ -238,15 +238,15 @@ def sentence(caution: str) -> str:
     return f"{caution[0].upper()}{caution[1:]}."
 
 
-def tell_errors(errors: PsfErrors) -> str:
+def describe_errors(errors: PsfErrors) -> str:
     """Return what errors are of."""
     if errors.resamples:
-        told = f"of {errors.resamples} resamples of the frames"
+        text = f"of {errors.resamples} resamples of the frames"
         if errors.alike:
-            told += f", in blocks: neighbours are alike over about {errors.alike:.0f} frames"
+            text += f", in blocks: neighbours are alike over about {errors.alike:.0f} frames"
         if errors.short:
-            told += "; the run is too short to know the errors well"
-        return told
+            text += "; the run is too short to know the errors well"
+        return text
     return "of the noise in this image"
 
 
@@ -258,7 +258,7 @@ def aperture_note(figures: PsfFigures) -> str:
     return f"aperture {figures.aperture:.3g} lambda/D ({px})"
 
 
-def tell_row(row: FigureRow) -> str:
+def describe_row(row: FigureRow) -> str:
     """Return the figures of an image in a line."""
     of = row.figures
     if of is None:
@@ -278,6 +278,6 @@ def figures_to_toml(
     """Return how figures were measured, as a recipe that measures these images so again."""
     import tomli_w
 
-    told = {"version": __version__, "images": list(inputs)}
+    heading = {"version": __version__, "images": list(inputs)}
     steps = [step for step in (telescope, request) if step is not None]
-    return tomli_w.dumps({"napari-lucky": told} | {step.table: step.values() for step in steps})
+    return tomli_w.dumps({"napari-lucky": heading} | {step.table: step.values() for step in steps})

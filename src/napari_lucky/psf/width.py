@@ -1,4 +1,4 @@
-"""The width of a PSF in all directions, and the ellipse that tells it."""
+"""The width of a PSF in all directions, and the ellipse that describes it."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class KeepCurve:
             return "Strehl ratio", self.strehl
         return "peak/flux", self.peak_over_flux
 
-    def tell(self, count: int) -> str:
+    def describe(self, count: int) -> str:
         """Return what the stack of the best `count` frames is like, in two lines."""
         at = count - 1
         name, sharpness = self.sharpness
@@ -177,7 +177,7 @@ def keep_curve(
 
 
 class _RunningSums:
-    """Sums over the frames so far, and what they tell."""
+    """Sums over the frames so far, and what follows from them."""
 
     def __init__(self, window: Window) -> None:
         self._edge = border(window.shape)

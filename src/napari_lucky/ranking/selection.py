@@ -91,18 +91,18 @@ def describe_count(kept: int, frames: int) -> str:
 
 def few_frames_notes(kept: int, frames: int, keep: float | int, above: float | None) -> list[str]:
     """Return sentences on a choice of few frames: one that was made larger, or is under 10."""
-    told = []
+    notes = []
     if kept < LEAST_KEPT:
-        told.append(
+        notes.append(
             f"Only {describe_count(kept, frames)} {'is' if kept == 1 else 'are'} kept: with fewer "
             f"than {LEAST_KEPT}, the stack is noisy and chance decides how sharp it is."
         )
     if above is None and isinstance(keep, float) and keep * frames + 0.5 < kept <= LEAST_KEPT:
-        told.append(
+        notes.append(
             f"Kept {describe_count(kept, frames)} instead of {100 * keep:.3g} %: at least "
             f"{LEAST_KEPT} are kept unless you give a count."
         )
-    return told
+    return notes
 
 
 def best_first(quality: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -113,7 +113,7 @@ def best_first(quality: NDArray[np.float64]) -> NDArray[np.intp]:
 def threshold(quality: NDArray[np.float64], count: int) -> float:
     """Return a quality, of few digits, that the `count` best frames reach and the next does not.
 
-    Frames of equal quality cannot be told apart; then more are kept.
+    Frames of equal quality go together; then more are kept.
     """
     ranked = quality[best_first(quality)][: int(np.isfinite(quality).sum())]
     last = float(ranked[count - 1])
@@ -246,9 +246,9 @@ def selection_summary(cut: NDArray[np.bool_], kept: NDArray[np.bool_]) -> str:
     """Return a line that counts the frames kept, and those kept or left out by hand."""
     by_cut, added, dropped = (int(some.sum()) for some in (cut, kept & ~cut, cut & ~kept))
     changes = [f"{n} {what}" for n, what in ((added, "added"), (dropped, "dropped")) if n]
-    told = f"{describe_count(int(kept.sum()), len(kept))} kept"
-    told = f"{told}: {by_cut} by the cut, {', '.join(changes)}" if changes else told
-    return f"{told}; few for a stack" if kept.sum() < LEAST_KEPT else told
+    text = f"{describe_count(int(kept.sum()), len(kept))} kept"
+    text = f"{text}: {by_cut} by the cut, {', '.join(changes)}" if changes else text
+    return f"{text}; few for a stack" if kept.sum() < LEAST_KEPT else text
 
 
 def parse_numbers(text: str) -> Numbers:

@@ -165,7 +165,7 @@ def _follow_one_way(
     look: Callable[[int, Floats], Floats],
     job: Job,
 ) -> bool:
-    """Follow the star through frames in an order, and tell whether it leaves its window.
+    """Follow the star through frames in an order, and return whether it leaves its window.
 
     What is seen (y, x on the sensor, peak) is corrected in place where it leaves, and so are
     its clear peaks and the star's place: its running place in frames that do not show it. Where

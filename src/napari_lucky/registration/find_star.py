@@ -23,7 +23,7 @@ from napari_lucky.imaging.star_image import smoothed
 MORE = 120
 """As many if nothing is found in those."""
 FEWEST = 4
-"""Fewer frames do not tell the noise of a pixel."""
+"""Fewer frames do not give the noise of a pixel."""
 SIDES = 128, 192, 256, 384, 512, 768, 1024
 """Sides that a window put on a star may have, in pixels, where the sensor has room for it."""
 WINGS, HALF, AROUND, FLAT = 0.05, 0.5, 3.0, 16

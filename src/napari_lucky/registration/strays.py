@@ -21,14 +21,14 @@ LEAST_CORE, MOST_CORE = 1.5, 4.0
 LEAST_LIGHT = 0.5
 """A star near the sensor's edge with less than this part of the usual light is cut."""
 SAMPLE = 32
-"""Frames, spread over the run, that tell the usual light."""
+"""Frames, spread over the run, that give the usual light."""
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
 def struck(found: Floats, noise: Noise) -> Flags:
-    """Tell in which frames a cosmic ray was found instead of a speckle, (n,).
+    """Return in which frames a cosmic ray was found instead of a speckle, (n,).
 
     Its light is in a pixel or a line, so it loses more by the smoothing than speckles do.
 
@@ -52,7 +52,7 @@ def struck(found: Floats, noise: Noise) -> Flags:
 def cut_by_edge(
     frames: Frames, focus: Window, points: Floats, sharp: Floats, smooth: float
 ) -> Flags:
-    """Tell in which frames the star is cut by the sensor's edge, (n,).
+    """Return in which frames the star is cut by the sensor's edge, (n,).
 
     A star counts while its core is on the sensor: the brightest speckle's light over half its
     peak. It must also have half the light that it usually has in the window: else what was
@@ -67,7 +67,7 @@ def cut_by_edge(
     points : ndarray of float64, (n, 2)
         (y, x) of the brightest speckles on the sensor; NaN where there is none.
     sharp : ndarray of float64, (n,)
-        Their sharpness, from `track_brightest`, which tells how wide they are.
+        Their sharpness, from `track_brightest`, which shows how wide they are.
     smooth : float
         Standard deviation of the smoothing in pixels.
     """

@@ -31,7 +31,7 @@ LARGEST_REST = 0.6
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """What the fit tells of each frame of a block.
+    """The fit of each frame of a block.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def noise_of_residuals(block: Block, template: Template, made: Fit, least: float
     made : Fit
         Of this block.
     least : float, optional
-        ADU²; no pixel has less, as `napari_lucky.imaging.noise.quantisation` tells.
+        ADU²; no pixel has less, see `napari_lucky.imaging.noise.quantisation`.
     """
     residual = _residual(block, template, made)
     alike = _alike(residual.reshape(block.shape), template)

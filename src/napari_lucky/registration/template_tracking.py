@@ -221,7 +221,7 @@ def learn(
     if good.any():
         usual = float(np.median(fit(clean[kept], template).chi2))
         return Learnt(template, usual, chosen[kept], clean[kept], place[kept], noise)
-    if turn == 0:  # each frame's reason tells
+    if turn == 0:  # each frame's reason says so
         return Learnt(template, 1.0, chosen[kept], clean[kept], place[kept], noise)
     raise LuckyError(
         "The template method does not fit this run: no frame agrees with the mean of the others. "

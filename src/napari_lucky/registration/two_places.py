@@ -30,23 +30,23 @@ MORE = 1.4
 SURE, SCATTER = 4.0, 1.86
 """Sigmas by which it is more; a median's error, over the median deviation, for one frame."""
 JUMP, MOST_JUMPS = 12.0, 2
-"""A jump is so many times as far as the usual step and as the smoothing; more are not told."""
+"""A jump is so many times as far as the usual step and as the smoothing; more are not reported."""
 FEWEST = 4
-"""Fewer frames do not tell."""
+"""Fewer frames are not enough to decide."""
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
 class TwoPlaces(NamedTuple):
-    """What the frames tell of two places of the brightest speckle.
+    """What the frames show of two places of the brightest speckle.
 
     Parameters
     ----------
     neighbour : ndarray of bool, (n,)
         Frames in which a brighter neighbour was found instead of the star.
     note : tuple of str
-        A sentence, where it cannot be told which of the two is the star.
+        A sentence, where it is not clear which of the two is the star.
     double : bool
         Whether both are there in all frames, as a double star's are.
     at : ndarray of float64, (2, 2), optional
@@ -78,8 +78,8 @@ class TwoPlaces(NamedTuple):
 def find_two_places(frames: Frames, focus: Window, points: Floats, smooth: float) -> TwoPlaces:
     """Return whether the brightest speckle is at two places because of a brighter neighbour.
 
-    The frames are parted by which place is nearer. In turbulence a single frame tells little,
-    but the mean of each group tells whether a star is at the other place, too. A star that is
+    The frames are parted by which place is nearer. In turbulence a single frame shows little,
+    but the mean of each group shows whether a star is at the other place, too. A star that is
     there in both groups is *the* star; what is there only in the brighter group is a
     neighbour. A star that is gone from its place in the other group has moved. Where both are
     there in both groups, it is a double star, or a neighbour that is hardly brighter.
@@ -104,7 +104,7 @@ def find_two_places(frames: Frames, focus: Window, points: Floats, smooth: float
     distance = float(np.linalg.norm(places[1] - places[0]))
     usual = float(np.median(away.min(axis=1)))
     if distance < max(APART * usual, NEAREST * max(smooth, 1.0)):
-        return TwoPlaces(none, _tell_jump(clear, points[clear], smooth))
+        return TwoPlaces(none, _jump_note(clear, points[clear], smooth))
     group = away.argmin(axis=1)
     light, least = np.empty((2, 2)), np.empty(2)
     total, spread, count = np.empty((3, 2))
@@ -141,7 +141,7 @@ def find_two_places(frames: Frames, focus: Window, points: Floats, smooth: float
     )
 
 
-def _tell_jump(frames: NDArray[np.intp], points: Floats, smooth: float) -> tuple[str, ...]:
+def _jump_note(frames: NDArray[np.intp], points: Floats, smooth: float) -> tuple[str, ...]:
     """Return a sentence if the brightest point jumps once, or hardly more often."""
     step = np.linalg.norm(np.diff(points, axis=0), axis=1)
     far = step > JUMP * max(float(np.median(step)), smooth, 1.0)

@@ -6,6 +6,6 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         "kinds": "source",
-        "source_image": "PixelForm SourceImage Told",
+        "source_image": "PixelForm SourceImage HeaderCards",
     },
 )

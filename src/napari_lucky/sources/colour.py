@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.files.open_file import Stamp
 from napari_lucky.frames.window import Window
-from napari_lucky.sources.source_image import PixelForm, SourceImage, Told
+from napari_lucky.sources.source_image import HeaderCards, PixelForm, SourceImage
 from napari_lucky.text import counted
 
 Colour = Literal["luminance", "red", "green", "blue", "superpixel", "frames"]
@@ -65,9 +65,9 @@ class OfColour:
         return ""
 
     @property
-    def told(self) -> Told:
+    def header_cards(self) -> HeaderCards:
         """As that of the file's image."""
-        return self.image.told
+        return self.image.header_cards
 
     @property
     def read_as(self) -> str:
@@ -171,7 +171,7 @@ class OfLastAxis(OfColour):
         return PixelForm((3, ny, nx), self.image.layout.dtype, self.image.layout.family)
 
     def times(self) -> NDArray[np.datetime64] | None:
-        """Return None: what is known is told by the headers."""
+        """Return None: the headers say what is known."""
         return None
 
     def read_into(self, out: NDArray[Any], planes: Sequence[int], window: Window) -> None:
@@ -214,7 +214,7 @@ def coloured(
     colour : str, optional
         One of `CHOICES`. None takes the luminance of three planes, and mosaics as they are.
     pattern : str
-        Of a mosaic whose file does not tell it.
+        Of a mosaic whose file does not name it.
 
     Returns
     -------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from napari_lucky.sources.source_image import NOTHING, Told
+from napari_lucky.sources.source_image import NOTHING, HeaderCards
 
 
 def header_from(cards: dict[str, Any], read_as: str, colours: str = "") -> Any:
@@ -34,10 +34,10 @@ def header_from(cards: dict[str, Any], read_as: str, colours: str = "") -> Any:
     return header
 
 
-def told_of(cards: dict[str, Any]) -> Told:
-    """Return the camera's name as a header card tells it, so that cameras are not mixed."""
+def camera_cards(cards: dict[str, Any]) -> HeaderCards:
+    """Return the camera's name as a header card, so that cameras are not mixed."""
     name = _ascii(str(cards.get("INSTRUME") or "")).replace("'", " ")
-    return Told(f"INSTRUME= '{name[:66]}'".ljust(80).encode()) if name.strip() else NOTHING
+    return HeaderCards(f"INSTRUME= '{name[:66]}'".ljust(80).encode()) if name.strip() else NOTHING
 
 
 def _ascii(text: str) -> str:

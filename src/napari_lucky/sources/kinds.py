@@ -81,7 +81,7 @@ def foreign_note(name: str) -> str | None:
     return f"this is {found[0]}, which cannot be read: {found[1]}. {READ}."
 
 
-def names_told(names: Iterable[str]) -> str:
+def count_kinds(names: Iterable[str]) -> str:
     """Return how many files of which kinds there are among names: 12 .avi, 1 .txt."""
     ends = Counter(Path(name).suffix.lower() or "without an ending" for name in names)
     return ", ".join(f"{count} {end}" for end, count in ends.most_common(4))

@@ -65,8 +65,8 @@ class PlainPixels:
         try:
             self._read_into(out, planes, window)
         except (OSError, EOFError) as error:
-            told = getattr(error, "strerror", None) or error
-            raise LuckyError(f"{self.path}: the pixels cannot be read ({told}).") from error
+            reason = getattr(error, "strerror", None) or error
+            raise LuckyError(f"{self.path}: the pixels cannot be read ({reason}).") from error
 
     def _read_into(self, out: NDArray[Any], planes: Sequence[int], window: Window) -> None:
         ny, nx = self.shape

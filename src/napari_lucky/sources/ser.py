@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from napari_lucky.errors import LuckyError
 from napari_lucky.files.open_file import Stamp, open_regular
 from napari_lucky.frames.window import Window
-from napari_lucky.sources.file_header import header_from, told_of
+from napari_lucky.sources.file_header import camera_cards, header_from
 from napari_lucky.sources.kinds import source
 from napari_lucky.sources.plain_pixels import PlainPixels
-from napari_lucky.sources.source_image import PixelForm, Told
+from napari_lucky.sources.source_image import HeaderCards, PixelForm
 
 MAGIC = b"LUCAM-RECORDER"
 HEADER = struct.Struct("<14s7i40s40s40s2q")
@@ -49,11 +49,11 @@ class SerFile:
     colours : str
         "RGB", the pattern of a mosaic, or "".
     depth : int
-        Bits of a number, 8 to 16, as the file tells.
+        Bits of a number, 8 to 16, as the file gives them.
     cards : dict
-        What its header tells: camera, telescope, observer.
+        What its header gives: camera, telescope, observer.
     begin : int
-        Time at which it begins, in ticks; 0 if it does not tell.
+        Time at which it begins, in ticks; 0 if it does not say.
     stamps : int
         Byte at which the time stamps begin; 0 where there are none.
     notes : tuple of str
@@ -84,9 +84,9 @@ class SerFile:
         return self.pixels.form
 
     @property
-    def told(self) -> Told:
+    def header_cards(self) -> HeaderCards:
         """The camera's name."""
-        return told_of(self.cards)
+        return camera_cards(self.cards)
 
     @property
     def read_as(self) -> str:
@@ -113,7 +113,7 @@ class SerFile:
         return None if len(ticks) < count else times_of(ticks)
 
     def header(self) -> Any:
-        """Return an `astropy.io.fits.Header` with what the file tells."""
+        """Return an `astropy.io.fits.Header` with what the file says."""
         times = self.times()
         begin = times_of(np.array([self.begin]))[0] if times is None else times[0]
         cards: dict[str, Any] = dict(self.cards)
@@ -187,19 +187,19 @@ def open_ser(path: Path) -> list[SerFile]:
 
 def _truncated(path: Path, count: int, whole: int, rest: int) -> str:
     more = f", and a part of one that is left out ({rest} bytes)" if rest else ""
-    told = f"{count} frames" if count > 0 else "no number of frames"
+    announced = f"{count} frames" if count > 0 else "no number of frames"
     return (
-        f"{path.name}: the header says {told}, but the file holds {whole}{more}. It was not "
+        f"{path.name}: the header says {announced}, but the file holds {whole}{more}. It was not "
         "closed, or is truncated: it has no time stamps."
     )
 
 
-def _in_order(pixels: PlainPixels, depth: int, told: str) -> PlainPixels:
+def _in_order(pixels: PlainPixels, depth: int, stated: str) -> PlainPixels:
     """Return the pixels in the order of bytes in which they make an image.
 
     By the specification the header's flag is 1 for little-endian. Nearly all programs have it the
     other way round, but not all of them, so the pixels decide: their high bytes vary smoothly over
-    an image, their low bytes do not. Where the pixels cannot tell, the flag is taken as most
+    an image, their low bytes do not. Where the pixels cannot show it, the flag is taken as most
     programs write it.
     """
     ny, nx = pixels.shape
@@ -219,4 +219,4 @@ def _in_order(pixels: PlainPixels, depth: int, told: str) -> PlainPixels:
         return orders[fits.index(True)]
     if max(steps) > UNLIKE * min(steps) and min(steps) > 0:
         return orders[steps.index(min(steps))]
-    return orders[("<u2", ">u2").index(told)]
+    return orders[("<u2", ">u2").index(stated)]

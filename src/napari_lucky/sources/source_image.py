@@ -13,16 +13,16 @@ from napari_lucky.files.open_file import Stamp
 from napari_lucky.frames.window import Window
 
 
-class Told(NamedTuple):
-    """What a file's headers tell of its frames: raw cards, one after the other.
+class HeaderCards(NamedTuple):
+    """What a file's headers say of its frames: raw cards, one after the other.
 
     Parameters
     ----------
     settings : bytes
-        Those that tell what a frame is of, with which settings, and its colours: alike in most
+        Those that say what a frame is of, with which settings, and its colours: alike in most
         files of a run.
     times : bytes
-        Those that tell when it was taken.
+        Those that say when it was taken.
     damaged : bytes
         Those that are not as FITS has them, of a file of a known kind where they are its own.
     """
@@ -32,7 +32,7 @@ class Told(NamedTuple):
     damaged: bytes = b""
 
 
-NOTHING = Told()
+NOTHING = HeaderCards()
 
 
 class Pixels(Protocol):
@@ -81,8 +81,8 @@ class SourceImage(Protocol):
         ...
 
     @property
-    def told(self) -> Told:
-        """What its headers tell of its frames."""
+    def header_cards(self) -> HeaderCards:
+        """What its headers say of its frames."""
         ...
 
     @property
@@ -109,5 +109,5 @@ class SourceImage(Protocol):
         ...
 
     def times(self) -> NDArray[np.datetime64] | None:
-        """Return when each plane was taken, UTC; None where no more is known than is told."""
+        """Return when each plane was taken, UTC; None where the headers say all that is known."""
         ...

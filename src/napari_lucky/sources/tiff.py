@@ -22,10 +22,10 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.files.open_file import Stamp, open_regular
 from napari_lucky.frames.window import Window
 from napari_lucky.notices import info
-from napari_lucky.sources.file_header import header_from, told_of
+from napari_lucky.sources.file_header import camera_cards, header_from
 from napari_lucky.sources.kinds import source
 from napari_lucky.sources.plain_pixels import PlainPixels
-from napari_lucky.sources.source_image import PixelForm, Told
+from napari_lucky.sources.source_image import HeaderCards, PixelForm
 
 MOST_PACKED = 1032
 """Bytes that one packed byte can hold at most."""
@@ -129,7 +129,7 @@ class OpenTiff:
 
 _opened = threading.local()
 """Each thread has its own open file: reading moves its place."""
-logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what matters is told
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what matters is reported here
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +142,7 @@ class TiffFrames:
     colours : str
         "RGB" or "".
     cards : dict
-        What its tags tell.
+        What its tags give.
     read_as : str
         What the file is, for a history.
     notes : tuple of str
@@ -171,20 +171,20 @@ class TiffFrames:
         return self.pixels.form
 
     @property
-    def told(self) -> Told:
+    def header_cards(self) -> HeaderCards:
         """The camera's name."""
-        return told_of(self.cards)
+        return camera_cards(self.cards)
 
     def read_into(self, out: NDArray[Any], planes: Sequence[int], window: Window) -> None:
         """Read some planes, cut to a window, into an array (k, height, width)."""
         self.pixels.read_into(out, planes, window)
 
     def times(self) -> NDArray[np.datetime64] | None:
-        """Return None: a TIFF file tells local time, if any."""
+        """Return None: a TIFF file has local time, if any."""
         return None
 
     def header(self) -> Any:
-        """Return an `astropy.io.fits.Header` with what the file tells."""
+        """Return an `astropy.io.fits.Header` with what the file says."""
         return header_from(self.cards, self.read_as, self.colours)
 
 
@@ -276,8 +276,8 @@ def _frames(path: Path, stamp: Stamp, tiff: Any) -> TiffFrames:
     if samples == 1 and channels == 3:
         return TiffFrames(pixels, "RGB", _cards(page), f"TIFF, {first.dtype}, RGB", tuple(notes))
     colours = "RGB" if len(used) == 3 else ""
-    told = f"TIFF, {first.dtype}, {colours or 'mono'}"
-    return TiffFrames(pixels, colours, _cards(page), told, tuple(notes))
+    read_as = f"TIFF, {first.dtype}, {colours or 'mono'}"
+    return TiffFrames(pixels, colours, _cards(page), read_as, tuple(notes))
 
 
 def _others_note(series: Sequence[Any], kind: tuple[Any, ...]) -> list[str]:
@@ -308,8 +308,8 @@ def _channels(series: Any, tiff: Any) -> int:
     sides = dict(zip(series.axes, series.shape, strict=True))
     count = int(sides.get("C", 0))
     others = [side for axis, side in sides.items() if axis not in "CYXS" and side > 1]
-    told = tiff.imagej_metadata or {}
-    composite = told.get("mode") in ("composite", "color") or series.kind == "ome"
+    written = tiff.imagej_metadata or {}
+    composite = written.get("mode") in ("composite", "color") or series.kind == "ome"
     return count if count > 1 and (others or composite) else 0
 
 
@@ -350,7 +350,7 @@ def _check_packing(pixels: PackedPages, page: Any) -> None:
 
 
 def _cards(page: Any) -> dict[str, Any]:
-    """Return what a page's tags tell, by FITS keywords."""
+    """Return what a page's tags give, by FITS keywords."""
     tags = page.tags
     found = {"INSTRUME": tags.valueof("Model"), "OBSERVER": tags.valueof("Artist")}
     return {key: value.strip("\0 ") for key, value in found.items() if isinstance(value, str)}

@@ -32,7 +32,7 @@ SCALE, FRACTION = 2.0, 0.7
 MARGIN = 2
 """Pixels around the window whose drops may reach into it."""
 SCENE = 64
-"""Frames whose mean tells what is in the scene; its own noise adds 1/64 to the variance."""
+"""Frames whose mean shows what is in the scene; its own noise adds 1/64 to the variance."""
 
 
 def stack_drizzled(

@@ -34,7 +34,7 @@ SPECTRA = 1 << 23
 ABOUT = 256
 """Frames either side of the bound of the choice whose mean counts as the value there, at most."""
 SAMPLE = 256
-"""Frames, spread over the run, whose mean fills holes and tells the background."""
+"""Frames, spread over the run, whose mean fills holes and gives the background."""
 GROUPS = 15
 """Parts of the run whose scatter gives the variance."""
 TOGETHER = 4

@@ -137,8 +137,8 @@ def _by_tiles(
     coverage = np.empty(window.shape, np.int32)
     tiles = tiles_of(window, len(index))
     for number, tile in enumerate(tiles, start=1):
-        told = what if len(tiles) == 1 else f"{what}, tile {number} of {len(tiles)}"
-        made = _reduced_tile(frames, index, tile, reduce, told, job)
+        stage = what if len(tiles) == 1 else f"{what}, tile {number} of {len(tiles)}"
+        made = _reduced_tile(frames, index, tile, reduce, stage, job)
         at = Window(tile.y0 - window.y0, tile.x0 - window.x0, *tile.shape).slices
         image[at], variance[at], coverage[at] = made
     return stack_of(image, coverage, len(index), variance, shifted=is_shifted(frames))

@@ -148,10 +148,14 @@ def _put_times(
             made.remove(keyword, remove_all=True)
     made["TIMESYS"] = "UTC"
     found = {"BEG": begin.min()}
-    told = {"BEG": f"first frame begins{of}", "AVG": "mean of middles", "END": "last frame ends"}
+    comments = {
+        "BEG": f"first frame begins{of}",
+        "AVG": "mean of middles",
+        "END": "last frame ends",
+    }
     known = np.isfinite(seconds).all()
     if not known:
-        told |= {"AVG": "mean of beginnings, no exposure", "END": "last begins, no exposure"}
+        comments |= {"AVG": "mean of beginnings, no exposure", "END": "last begins, no exposure"}
     if known or "DATE-END" not in made:  # else the last one's own header says it
         exposed = np.rint(1e6 * seconds if known else np.zeros(len(begin)))
         exposed = exposed.astype("timedelta64[us]")
@@ -159,7 +163,7 @@ def _put_times(
         found["END"] = (begin + exposed).max()
         found["AVG"] = begin.min() + since.astype(np.int64).mean().astype("timedelta64[us]")
     for part, time in found.items():
-        made[f"DATE-{part}"] = (short_time(time), told[part])
+        made[f"DATE-{part}"] = (short_time(time), comments[part])
         if part == "BEG":
             made["DATE-OBS"] = made["DATE-BEG"]
         for keyword in (f"MJD-{part}", "MJD-OBS" if part == "BEG" else ""):

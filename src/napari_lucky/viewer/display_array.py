@@ -12,7 +12,7 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.frames.frames import Frames
 from napari_lucky.frames.lazy_array import LazyArray
 
-MOST_TOLD = 3
+MOST_MESSAGES = 3
 """Frames of a layer that are reported one by one; where a folder is gone, all are lost."""
 
 
@@ -31,11 +31,11 @@ class ShownArray(LazyArray):
     def __init__(self, frames: Frames) -> None:
         super().__init__(frames)
         self._ahead: dict[int, NDArray[Any]] = {}
-        self._told: set[str] = set()
+        self._shown: set[str] = set()
 
     def read_ahead(self, frame: int) -> None:
         """Read a frame on the thread of a job, and keep it until another one is shown."""
-        with suppress(LuckyError, OSError):  # told when it is shown
+        with suppress(LuckyError, OSError):  # reported when it is shown
             self._ahead[frame] = self.frames.read(slice(frame, frame + 1))[0]
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
@@ -49,15 +49,15 @@ class ShownArray(LazyArray):
         try:
             return super().__getitem__(key)
         except (LuckyError, OSError) as error:
-            self._tell(str(error))
+            self._show(str(error))
             nothing = np.nan if self.dtype.kind == "f" else 0
             return np.array(np.broadcast_to(np.array(nothing, self.dtype), self.shape)[key])
 
-    def _tell(self, text: str) -> None:
+    def _show(self, text: str) -> None:
         from napari_lucky.viewer.messages import show_error
 
-        if text not in self._told and len(self._told) < MOST_TOLD:
-            self._told.add(text)
+        if text not in self._shown and len(self._shown) < MOST_MESSAGES:
+            self._shown.add(text)
             show_error(f"{text} The frame is shown empty.")
 
 

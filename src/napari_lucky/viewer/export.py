@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_lucky.fits.regions import point_region, region_file, shape_region
 from napari_lucky.fits.tiff import Bits, write_tiff
 from napari_lucky.fits.write import write_text
-from napari_lucky.viewer.writer import inputs_of_viewer, pixels_of, telling
+from napari_lucky.viewer.writer import inputs_of_viewer, pixels_of, write_or_report
 
 Meta = Mapping[str, Any]
 
@@ -34,7 +34,7 @@ def _tiff(path: str, data: Any, meta: Meta, bits: Bits) -> list[str]:
     def write() -> None:
         write_tiff(path, pixels_of(data, meta, "image"), bits, name, inputs=inputs)
 
-    return telling(write, path)
+    return write_or_report(write, path)
 
 
 def write_picture_layer(path: str, data: Any, meta: Meta) -> list[str]:
@@ -56,7 +56,7 @@ def write_picture_layer(path: str, data: Any, meta: Meta) -> list[str]:
             limits = np.nanmin(image), np.nanmax(image)
         write_picture(path, image, limits, gamma, colours, inputs=inputs)
 
-    return telling(write, path)
+    return write_or_report(write, path)
 
 
 def _shown(pixels: Any, meta: Meta, at: float) -> NDArray[Any]:
@@ -87,11 +87,11 @@ def write_points_layer(path: str, data: Any, meta: Meta) -> list[str]:
 
 
 def _names(meta: Meta, n: int) -> list[str]:
-    """Return the windows' names, which the features tell."""
+    """Return the windows' names, as the features have them."""
     features = meta.get("features", {})
     return [str(name) for name in features["window"]] if "window" in features else [""] * n
 
 
 def _regions(path: str, meta: Meta, lines: list[str]) -> list[str]:
     inputs = inputs_of_viewer([str(meta.get("name", ""))])
-    return telling(lambda: write_text(Path(path), region_file(lines), inputs), path)
+    return write_or_report(lambda: write_text(Path(path), region_file(lines), inputs), path)

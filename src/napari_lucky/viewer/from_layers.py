@@ -167,7 +167,7 @@ def _check_files(layer: Any, shifts: Any) -> None:
 
 
 def _source(history: History) -> History:
-    """Return the steps of a history that tell which frames it is of."""
+    """Return the steps of a history that say which frames it is of."""
     return tuple(step for step in history if step.name in ("open", "simulate", "choose frames"))
 
 
@@ -179,8 +179,8 @@ def _origin(source: History) -> str:
     ranges = [step.parameters for step in source if step.name == "choose frames"]
     if not ranges:
         return f"all frames of {run}"
-    told = ", of these ".join(f"{r['start']}:{r['stop']}:{r['step']}" for r in ranges)
-    return f"frames {told} of {run}"
+    text = ", of these ".join(f"{r['start']}:{r['stop']}:{r['step']}" for r in ranges)
+    return f"frames {text} of {run}"
 
 
 def windows_of(shapes: Any, image: Any) -> list[Window]:

@@ -62,7 +62,7 @@ def _may_be_run(folder: Path) -> bool:
 
 
 def read_layers(path: str | Sequence[str]) -> list[LayerTuple]:
-    """Return the layers that a path or a list of paths holds; tell the user what is wrong.
+    """Return the layers that a path or a list of paths holds; show the user what is wrong.
 
     A recipe among them fills the docks.
     """
@@ -75,15 +75,15 @@ def read_layers(path: str | Sequence[str]) -> list[LayerTuple]:
     except LuckyError as error:
         show_error(str(error))
         return NOTHING
-    told = list(opened.told)
+    notes = list(opened.notes)
     if opened.recipe is not None:
         from napari import current_viewer
 
         from napari_lucky.viewer.opened_recipe import fill_docks
 
-        told.append(fill_docks(current_viewer(), *opened.recipe))
-    if told:
-        show_info("\n".join(told))
+        notes.append(fill_docks(current_viewer(), *opened.recipe))
+    if notes:
+        show_info("\n".join(notes))
     for text in opened.errors:
         show_error(text)
     return opened.layers or NOTHING
@@ -95,7 +95,7 @@ class Opened:
 
     layers: list[LayerTuple] = field(default_factory=list)
     recipe: tuple[Recipe, Path] | None = None
-    told: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
 
@@ -165,7 +165,7 @@ def _opened_run(paths: list[Path]) -> Opened:
     middle = (run.shape[0] - 1) // 2  # there napari's slider stands at first
     data = run.read(slice(1))[0] if single else read_ahead(run, 0, middle)
     layer = image_tuple(data, run.name, header=run.header, history=(open_step(run),))
-    return Opened([layer], told=run_notes(run))
+    return Opened([layer], notes=run_notes(run))
 
 
 def _table_layer(path: Path) -> LayerTuple:

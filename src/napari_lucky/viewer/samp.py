@@ -21,7 +21,7 @@ KINDS = ("image", "labels", "vectors")
 
 
 def send_selected() -> None:
-    """Send the selected layers of the viewer, each as a FITS file; tell who was asked."""
+    """Send the selected layers, each as a FITS file, and show which programs got them."""
     from napari import current_viewer
 
     from napari_lucky.viewer.background_work import beside
@@ -36,22 +36,22 @@ def send_selected() -> None:
     layers = [one for one in layers if one[2] in KINDS]
 
     def work() -> list[str]:
-        told: list[str] = []
+        receivers: list[str] = []
         for number, (data, meta, kind) in enumerate(layers):
             path = Path(tempfile.mkdtemp(dir=_folder())) / f"layer_{number}.fits"
             write_fits(path, result_of(data, meta, kind))
-            told = send_file(path, str(meta["name"]), TABLE if kind == "vectors" else IMAGE)
-        return told
+            receivers = send_file(path, str(meta["name"]), TABLE if kind == "vectors" else IMAGE)
+        return receivers
 
     if not layers:
         show_error("Select the images that are to be sent in the list of layers.")
         return
     try:
-        told = beside(work)
+        receivers = beside(work)
     except LuckyError as error:
         show_error(str(error))
         return
-    show_info(f"Sent {counted(len(layers), 'layer')} to {', '.join(told)}.")
+    show_info(f"Sent {counted(len(layers), 'layer')} to {', '.join(receivers)}.")
 
 
 @cache
@@ -93,19 +93,19 @@ def send_file(path: Path, name: str, what: str = IMAGE) -> list[str]:
             ) from error
         try:
             takers = client.get_subscribed_clients(what)
-            told = [client.get_metadata(one).get("samp.name", one) for one in takers]
+            receivers = [client.get_metadata(one).get("samp.name", one) for one in takers]
             if takers:
                 params = {"url": path.absolute().as_uri(), "name": name}
                 client.notify_all({"samp.mtype": what, "samp.params": params})
         finally:
             client.disconnect()
-    if not told:
+    if not receivers:
         things = "tables" if what == TABLE else "images"
         raise LuckyError(
             f"A SAMP hub runs, but no program at it takes {things}. Start DS9, Aladin or TOPCAT, "
             "connect it to the hub, and send again."
         )
-    return sorted(readable(str(one)) for one in told)
+    return sorted(readable(str(one)) for one in receivers)
 
 
 def _samp() -> Any:

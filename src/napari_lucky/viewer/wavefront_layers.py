@@ -39,7 +39,7 @@ def wavefront_tuple(measured: MeasuredWavefront, name: str, *, like: Any = None)
 
 
 def stacked_window(layer: Any) -> str:
-    """Return which star a stack is of: focus, defocus, or nothing where it does not tell."""
+    """Return which star a stack is of: focus, defocus, or nothing where it does not say so."""
     history = history_of(layer)
     stacks = [step.parameters | step.facts for step in history if step.name == "stack"]
     if not stacks or not stacks[-1].get("shifted"):
@@ -53,7 +53,7 @@ def stacked_window(layer: Any) -> str:
 def stacks_of(
     focus: Any, defocus: Any
 ) -> tuple[tuple[NDArray[np.float32], NDArray[np.float32]], tuple[str, ...]]:
-    """Return the pixels of a focused and a defocused stack, and what to tell of them.
+    """Return the pixels of a focused and a defocused stack, and notes on them.
 
     Raises
     ------

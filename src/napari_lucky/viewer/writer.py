@@ -47,7 +47,7 @@ def _write(
         results = [result_of(data, meta, kind) for data, meta, kind in layers]
         write_fits(Path(path), results, integers, inputs=inputs)
 
-    return telling(write, path)
+    return write_or_report(write, path)
 
 
 def write_table(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
@@ -58,11 +58,11 @@ def write_table(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
         table = table_of(meta["features"], meta["metadata"])
         write_text(Path(path), table_text(table, Path(path)), inputs)
 
-    return telling(write, path)
+    return write_or_report(write, path)
 
 
-def telling(write: Any, path: str) -> list[str]:
-    """Do it beside the window; return the path, or nothing and tell what went wrong."""
+def write_or_report(write: Any, path: str) -> list[str]:
+    """Write beside the window; return the path, or nothing and show what went wrong."""
     from napari_lucky.viewer.background_work import beside
     from napari_lucky.viewer.messages import show_error
 

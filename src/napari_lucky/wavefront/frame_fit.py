@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
 KEPT = 0.7
-"""A matrix is kept while its steps gain this much of what it foretells."""
+"""A matrix is kept while its steps gain this much of what it predicts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +203,7 @@ def descend(
     """Go down to a minimum of the cost from a start.
 
     Levenberg-Marquardt, with one saving: the gradient is cheap and is always new; the matrix is
-    dear, and is kept for as long as its steps gain what it foretells.
+    dear, and is kept for as long as its steps gain what it predicts.
 
     Parameters
     ----------
@@ -231,7 +231,7 @@ def descend(
         step = scipy.linalg.solve(
             matrix + damping * np.diag(np.diag(matrix)), right, assume_a="pos"
         )
-        foretold = float(step @ (2 * right - matrix @ step))
+        expected = float(step @ (2 * right - matrix @ step))
         x = point.x.copy()
         x[free] += step
         trial = _Point(model, pair, prior, x)
@@ -240,13 +240,13 @@ def descend(
             point, cost = trial, cost - gained
             right = downhill(model, pair, point)[free] - stiffness @ point.off
             damping = max(damping / 5, 1e-6)
-            if gained < tolerance and foretold < 10 * tolerance:
+            if gained < tolerance and expected < 10 * tolerance:
                 break
         elif new:
             damping *= 5
-            if damping > 1e6 or foretold < tolerance:
+            if damping > 1e6 or expected < tolerance:
                 break
-        if gained < KEPT * foretold and (gained > 0 or not new):
+        if gained < KEPT * expected and (gained > 0 or not new):
             matrix, new = matrix_at(point), True
         elif gained > 0:
             new = False

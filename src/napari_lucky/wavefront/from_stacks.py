@@ -31,7 +31,7 @@ BLURS = 9
 
 @dataclass(frozen=True, eq=False)
 class StackWavefront(PupilWavefront):
-    """The wavefront that a pair of stacks tells.
+    """The wavefront that a pair of stacks gives.
 
     Attributes
     ----------
@@ -131,7 +131,7 @@ def measure_wavefront_stacks(
     model = make_pair_model(
         (focus.shape, defocus.shape), sampling, task.obstruction, last, task.spider, blur=blur
     )
-    told = min(task.modes, last) - 3
+    reported = min(task.modes, last) - 3
     pictures = fitted_images(model, observed.pair(TIGHT), fitted.x)
     seen = [
         np.where(masked, np.nan, image).astype(np.float32)
@@ -139,8 +139,8 @@ def measure_wavefront_stacks(
     ]
     return StackWavefront(
         task,
-        fitted.x[4 : 4 + told] * task.nm_per_rad,
-        np.sqrt(np.diag(fitted.covariance))[4 : 4 + told] * task.nm_per_rad,
+        fitted.x[4 : 4 + reported] * task.nm_per_rad,
+        np.sqrt(np.diag(fitted.covariance))[4 : 4 + reported] * task.nm_per_rad,
         blur * sampling,
         float(fitted.x[-1]),
         fitted.chi2,

@@ -231,7 +231,7 @@ def measure_wavefront_stack_files(
         cut.append(image[place.slices])
         places.append(place)
     task = wavefront_parameters(recipe, headers[0], *places)
-    # the header tells the noise of a frame, not that of a mean
+    # the header gives the noise of a frame, not that of a mean
     task = task.changed(choice="all", gain=None, read_noise_e=None)
     wavefront = measure_wavefront_stacks(cut[0], cut[1], task, job=job)
     inputs = {"focus": _absolute(str(focus))[0], "defocus": _absolute(str(defocus))[0]}
@@ -240,11 +240,11 @@ def measure_wavefront_stack_files(
         wavefront,
         inputs,
         history=histories[0],
-        notes=(*telescope_notes(headers[0], telescope), *notes, *tell_fit(wavefront)),
+        notes=(*telescope_notes(headers[0], telescope), *notes, *fit_notes(wavefront)),
     )
 
 
-def tell_fit(wavefront: StackWavefront) -> tuple[str, ...]:
+def fit_notes(wavefront: StackWavefront) -> tuple[str, ...]:
     """Return what the user should know where the model does not fit a pair of stacks."""
     if wavefront.chi2 <= UNFIT:
         return ()

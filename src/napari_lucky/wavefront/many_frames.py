@@ -191,7 +191,7 @@ def fit_frames(fit: FitBlock, *, job: Job = QUIET, what: str) -> Fits:
 
 
 PILOT, PILOT_STARTS = 12, 4
-"""Frames, spread over those chosen, that tell a first mean; from so many starts each."""
+"""Frames, spread over those chosen, that give a first mean; from so many starts each."""
 ENDS, FAILED = 1.15, 1.5
 """A search ends at this many times the usual chi2; over that many, a fit has failed."""
 APART, LEAST_APART = 1.4, 0.3
@@ -210,9 +210,9 @@ STARTS = 6
 def fit_run(
     fit: FitBlock, static: Static, fit_defocus: bool = False, rounds: int = 2, *, job: Job = QUIET
 ) -> tuple[FitBlock, Fits, NDArray[np.bool_], Static]:
-    """Fit all frames, with the prior that they themselves tell.
+    """Fit all frames, with the prior that they themselves give.
 
-    Some frames come first, from several starts each. What they tell is the prior of all, and so
+    Some frames come first, from several starts each. What they give is the prior of all, and so
     on: what did not fit is searched for again, what did is fitted again from where it was.
 
     Parameters
@@ -231,7 +231,7 @@ def fit_run(
     Returns
     -------
     fit : FitBlock
-        With the prior and the errors of the model that the run itself tells.
+        With the prior and the errors of the model that the run itself gives.
     fits : Fits
     good : ndarray of bool, (n,)
         Which frames are fitted.
@@ -252,7 +252,7 @@ def fit_run(
         replace(pilot, prior=static.prior(fit_defocus)), what="wavefront: first frames", job=job
     )
     good = fits.good(FAILED * _usual(fits.chi2, 25))
-    static = _told(static, fits, good)
+    static = _updated(static, fits, good)
     fit = _noise_of(fit, fits, good)
     again = replace(
         pilot,
@@ -279,7 +279,7 @@ def fit_run(
         good = _good(fits, usual)
         level = ENDS * usual
         waves = static.defocus_waves, static.defocus_sigma
-        static = _told(static, fits, good)
+        static = _updated(static, fits, good)
         fit = _noise_of(fit, fits, good)
         if last:
             static = replace(static, defocus_waves=waves[0], defocus_sigma=waves[1])
@@ -325,7 +325,7 @@ def _good(fits: Fits, usual: float) -> NDArray[np.bool_]:
     return good & (error <= max(APART * float(np.median(error[good])), LEAST_APART))
 
 
-def _told(static: Static, fits: Fits, good: NDArray[np.bool_]) -> Static:
+def _updated(static: Static, fits: Fits, good: NDArray[np.bool_]) -> Static:
     if not good.any():
         raise LuckyError(NOTHING)
     return static.updated(fits.x[good], fits.posterior(good), fits.defocus_variance[good])

@@ -98,15 +98,15 @@ def measure_wavefront(
     notes += alike.notes(int(good.sum()))
     sigma = np.sqrt(static.sigma**2 * alike.inflation + (figures.systematic**2 if figures else 0))
     slow = float(np.sqrt(alike.inflation[0]))
-    told, unit, usual = task.modes - 3, task.nm_per_rad, _usual_frame(fits, good)
+    reported, unit, usual = task.modes - 3, task.nm_per_rad, _usual_frame(fits, good)
     variance = fits.x[good, 4:-1].var(axis=0, ddof=min(int(good.sum()) - 1, 1))
     return Wavefront(
         task,
-        static.mean[:told] * unit,
-        sigma[:told] * unit,
-        static.running[:, :told] * unit,
+        static.mean[:reported] * unit,
+        sigma[:reported] * unit,
+        static.running[:, :reported] * unit,
         _per_frame(fits, good, index, task),
-        (variance + np.diag(fits.posterior(good)))[:told],
+        (variance + np.diag(fits.posterior(good)))[:reported],
         d_over_r0,
         0.6 * d_over_r0 * static.strength_error * slow,
         static.defocus_waves,
@@ -173,7 +173,7 @@ def pictures_of(reader: PairReader, model: PairModel, frame: int, x: Floats) -> 
 def _per_frame(
     fits: Fits, good: NDArray[np.bool_], index: NDArray[np.intp], task: WavefrontParameters
 ) -> PerFrame:
-    told = task.modes - 3
+    reported = task.modes - 3
     pupil = open_pupil(task, fits.x.shape[1] - 5)
     strehl = np.array([pupil.strehl(x[4:-1]) if np.isfinite(x).all() else np.nan for x in fits.x])
     middles = np.array([window.centre for window in (task.focus, task.defocus)])
@@ -181,7 +181,7 @@ def _per_frame(
     return PerFrame(
         index,
         good,
-        fits.x[:, 4 : 4 + told] * task.nm_per_rad,
+        fits.x[:, 4 : 4 + reported] * task.nm_per_rad,
         middles + tilts * (2 / np.pi) * task.sampling,
         strehl,
         fits.chi2,

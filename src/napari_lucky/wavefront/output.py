@@ -122,8 +122,13 @@ def frames_to_csv(frames: PerFrame, numbers: Any, files: Sequence[str]) -> str:
             *frames.fluxes[k],
             *frames.coefficients_nm[k],
         )
-        told = [int(numbers[place]), cell(files[place]), int(frames.good[k]), _text(frames.chi2[k])]
-        rows.append([*told, int(frames.starts[k]), *map(_text, values)])
+        first = [
+            int(numbers[place]),
+            cell(files[place]),
+            int(frames.good[k]),
+            _text(frames.chi2[k]),
+        ]
+        rows.append([*first, int(frames.starts[k]), *map(_text, values)])
     return _csv(header, rows)
 
 
@@ -136,7 +141,7 @@ def _text(value: float) -> str:
 
 
 def wavefront_image(measured: MeasuredWavefront) -> ImageResult:
-    """Return the wavefront in nm on the pupil, with a header that tells how it is meant."""
+    """Return the wavefront in nm on the pupil, with a header that says how it is meant."""
     from astropy.io import fits
 
     wavefront = measured.wavefront
@@ -194,7 +199,7 @@ def wavefront_summary(measured: MeasuredWavefront) -> dict[str, Any]:
     wavefront = measured.wavefront
     task = wavefront.task
     defocus = {"waves": wavefront.defocus_waves, "fitted": task.fit_defocus}
-    told: dict[str, Any] = {"method": "frames" if isinstance(wavefront, Wavefront) else "stacks"}
+    entries: dict[str, Any] = {"method": "frames" if isinstance(wavefront, Wavefront) else "stacks"}
     counts: dict[str, Any] = {}
     figures: dict[str, Any] = {
         "rms_nm": wavefront.rms_nm,
@@ -210,38 +215,38 @@ def wavefront_summary(measured: MeasuredWavefront) -> dict[str, Any]:
         }
         figures["d_over_r0"] = wavefront.d_over_r0
         figures["d_over_r0_sigma"] = wavefront.d_over_r0_sigma
-        told.update(_of_frames(wavefront))
+        entries.update(_of_frames(wavefront))
         if task.fit_defocus:
             defocus["sigma_waves"] = wavefront.defocus_sigma
     else:
         figures["blur_px"] = wavefront.blur_px
-    told.update(
+    entries.update(
         defocus=defocus,
         telescope=_telescope(task),
-        modes=_told_modes(wavefront),
+        modes=_mode_entries(wavefront),
         conventions=list(CONVENTIONS),
     )
     return summary_of(
         "wavefront",
-        tell_wavefront(measured),
+        describe_wavefront(measured),
         inputs=measured.inputs,
         counts=counts,
         figures={**figures, "chi2": wavefront.chi2},
         notices=measured.notes,
-        **told,
+        **entries,
     )
 
 
-def tell_wavefront(measured: MeasuredWavefront) -> str:
+def describe_wavefront(measured: MeasuredWavefront) -> str:
     """Return the figures of a wavefront in a sentence."""
     wavefront = measured.wavefront
-    told = f"Wavefront: {wavefront.rms_nm:.4g} nm rms, Strehl ratio {wavefront.strehl:.3g}"
+    text = f"Wavefront: {wavefront.rms_nm:.4g} nm rms, Strehl ratio {wavefront.strehl:.3g}"
     if not isinstance(wavefront, Wavefront):
-        return f"{told}, blur {wavefront.blur_px:.3g} px"
+        return f"{text}, blur {wavefront.blur_px:.3g} px"
     if wavefront.task.fit_defocus:
-        told += f", defocus {wavefront.defocus_waves:.4g} ± {wavefront.defocus_sigma:.2g} waves"
+        text += f", defocus {wavefront.defocus_waves:.4g} ± {wavefront.defocus_sigma:.2g} waves"
     return (
-        f"{told}, D/r0 {wavefront.d_over_r0:.3g} ± {wavefront.d_over_r0_sigma:.2g}, from "
+        f"{text}, D/r0 {wavefront.d_over_r0:.3g} ± {wavefront.d_over_r0_sigma:.2g}, from "
         f"{wavefront.used} of {len(measured.numbers)} frames"
     )
 
@@ -259,11 +264,11 @@ def _of_frames(wavefront: Wavefront) -> dict[str, Any]:
         "noise": wavefront.noise,
         "model_error": dict(zip(("focus", "defocus"), wavefront.model_error, strict=True)),
         "frames_independent": wavefront.independent,
-        "figures_by_the_images": _told_figures(wavefront),
+        "figures_by_the_images": _figure_entries(wavefront),
     }
 
 
-def _told_figures(wavefront: Wavefront) -> list[dict[str, Any]]:
+def _figure_entries(wavefront: Wavefront) -> list[dict[str, Any]]:
     found = wavefront.figures
     if found is None:
         return []
@@ -277,7 +282,7 @@ def _told_figures(wavefront: Wavefront) -> list[dict[str, Any]]:
     ]
 
 
-def _told_modes(wavefront: Wavefront | StackWavefront) -> list[dict[str, Any]]:
+def _mode_entries(wavefront: Wavefront | StackWavefront) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
     for noll, value, sigma in _modes(wavefront):
         out.append(

@@ -121,14 +121,14 @@ class PupilWavefront:
 
 @dataclass(frozen=True, eq=False)
 class Wavefront(PupilWavefront):
-    """The telescope's static wavefront, as the frames tell it.
+    """The telescope's static wavefront, as the frames give it.
 
     Attributes
     ----------
     task : WavefrontParameters
         What was asked for.
     coefficients_nm, sigma_nm : ndarray of float64, (k,)
-        Noll 4 to the last told, nm rms, orthonormal on the full unit disk, and standard errors:
+        Noll 4 to the last reported, nm rms, orthonormal on the full unit disk, and standard errors:
         the frames' scatter, how far neighbours are alike, and what the figures are off.
     running_nm : ndarray of float64, (m, k)
         Coefficients from the first 1, 2, ... m good frames.

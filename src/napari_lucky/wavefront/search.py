@@ -26,14 +26,14 @@ MOST_PULL = 5.0
 """A residual over its noise counts no more than this where the noise is measured on it."""
 WAYS: tuple[tuple[Errors, int], ...] = (((1.0, 0.3), 36), ((1.0, 0.1), 66))
 """The ways from a start, in turn: errors of the model, and the last Noll index. The donut leads,
-whose light tells of the low orders nearly linearly, while focused speckles that are not yet in
+whose light depends nearly linearly on the low orders, while focused speckles that are not yet in
 their places would lead astray."""
 BRIGHT, SIMPLE = 0.1, 0.25
 """The misfit is judged where the star has so much of its greatest light, each bin weighted as for
 a model wrong by so much."""
 UNSURE_NOISE = 0.25
 """Of the noise's variance: so much more is not taken for a misfit. Where a faint star's noise is
-measured, photons and misfit are not told apart better."""
+measured, photons and misfit are not separated better."""
 SPREAD = 0.3
 """Variance of the further starts about the prior's mean, over the prior's."""
 

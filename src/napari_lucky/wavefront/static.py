@@ -88,7 +88,7 @@ class Static:
         return Prior(np.concatenate([np.zeros(4), self.mean, [self.defocus_waves]]), covariance)
 
     def updated(self, x: Floats, posterior: Floats, defocus_variance: Floats) -> Static:
-        """Return what frames fitted with this as their prior tell.
+        """Return what follows from frames fitted with this as their prior.
 
         Parameters
         ----------
@@ -103,10 +103,10 @@ class Static:
         inverse = np.linalg.inv(unit)
         stiffness = inverse / self.strength
         off = x[:, 4:-1] - self.mean
-        told = stiffness - stiffness @ posterior @ stiffness
+        information = stiffness - stiffness @ posterior @ stiffness
         wide = np.diag(1 / (n * static_variance(len(self.mean))))
-        pull = np.linalg.solve(told + wide, stiffness)
-        shrunk = np.linalg.solve(told + wide, wide @ self.mean)
+        pull = np.linalg.solve(information + wide, stiffness)
+        shrunk = np.linalg.solve(information + wide, wide @ self.mean)
         samples = self.mean + off @ pull.T - shrunk
         mean = samples.mean(axis=0)
         some = self._for_strength()
@@ -150,6 +150,6 @@ def static_variance(k: int) -> NDArray[np.float64]:
     """Return how large static aberrations are expected to be, in rad²: (2 / n)^2 rad, n the order.
 
     As steep as turbulence, for polished glass is smooth as well; at low orders it is wide. It
-    decides on what the images do not tell of: what the central obstruction hides.
+    decides on what the images do not show: what the central obstruction hides.
     """
     return np.array([(2 / noll_orders(noll)[0]) ** 4 for noll in range(4, 4 + k)])

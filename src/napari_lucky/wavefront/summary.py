@@ -1,4 +1,4 @@
-"""What a measured wavefront tells, as rows of text for a person to read."""
+"""A measured wavefront as rows of text for a person to read."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def wavefront_rows(measured: Measured) -> list[tuple[str, str]]:
         ),
         ("chi² (1 is right)", f"{measured.chi2:.2f}"),
         ("error of the model", "{:.1%} focused, {:.1%} defocused".format(*measured.model_error)),
-        *_told_figures(measured),
+        *_figure_rows(measured),
         ("noise", measured.noise),
     ]
 
@@ -61,7 +61,7 @@ def sign_note(measured: Measured) -> str:
     )
 
 
-def _told_figures(measured: Wavefront) -> list[tuple[str, str]]:
+def _figure_rows(measured: Wavefront) -> list[tuple[str, str]]:
     """Return what the images say of the figures that were given."""
     found = measured.figures
     if found is None:

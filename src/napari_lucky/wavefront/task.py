@@ -70,7 +70,7 @@ class WavefrontParameters(WavefrontRequest):
             One sentence says what does not.
         """
         self._check_numbers()
-        bins_for(self.sampling)  # tells of too coarse a sampling
+        bins_for(self.sampling)  # refuses too coarse a sampling
         for name, window in (("focus", self.focus), ("defocus", self.defocus)):
             window.check_on(shape, f"{name} window")
         return self._check_windows()

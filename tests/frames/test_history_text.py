@@ -4,7 +4,7 @@ import pytest
 from astropy.io import fits
 
 from napari_lucky.frames.history import LINE, Record, history_cards, read_history
-from napari_lucky.frames.told_history import tell_window, told_cards
+from napari_lucky.frames.history_text import text_cards, window_of_numbers
 
 STEPS = (
     Record(
@@ -20,7 +20,7 @@ STEPS = (
 
 
 def test_each_step_is_a_line_in_words():
-    cards = told_cards(STEPS)
+    cards = text_cards(STEPS)
     assert all(card.startswith("lucky: ") and len(card) <= LINE for card in cards)
     assert all(card.isascii() for card in cards)
     lines = "".join(
@@ -35,7 +35,7 @@ def test_each_step_is_a_line_in_words():
 
 def test_words_are_passed_over_when_a_history_is_read():
     header = fits.Header()
-    for card in (*told_cards(STEPS), *history_cards(STEPS)):
+    for card in (*text_cards(STEPS), *history_cards(STEPS)):
         header.add_history(card)
     assert read_history(map(str, header["HISTORY"])) == STEPS
 
@@ -49,4 +49,4 @@ def test_words_are_passed_over_when_a_history_is_read():
     ],
 )
 def test_windows_are_as_the_command_line_has_them(numbers, told):
-    assert tell_window(numbers) == told
+    assert window_of_numbers(numbers) == told

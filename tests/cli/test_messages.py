@@ -10,7 +10,7 @@ from astropy.io import fits
 
 from napari_lucky import simulate_run
 from napari_lucky.cli.main import main, parser
-from napari_lucky.cli.telling import EXAMPLES
+from napari_lucky.cli.message_options import EXAMPLES
 from napari_lucky.errors import STATUSES
 
 N = 12

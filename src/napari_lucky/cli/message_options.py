@@ -42,7 +42,7 @@ EXAMPLES = {
 """Two of each command."""
 
 
-def add_telling(command: str, parser: Any) -> None:
+def add_message_options(command: str, parser: Any) -> None:
     """Add --json, --quiet, --log and, where there is an OUT, --skip-existing; end the help."""
     group = parser.add_argument_group("messages")
     has_summary = command not in ("export", "telescope", "demo")

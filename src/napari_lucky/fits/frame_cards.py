@@ -1,4 +1,4 @@
-"""Cards that tell what a frame is of, with which settings and when it was taken."""
+"""Cards that say what a frame is of, with which settings and when it was taken."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ ESO = tuple(LONG + keyword.encode() + b" " for keyword in ("ESO DPR TYPE", "ESO 
 COLOURS = ("BAYERPAT", "COLORTYP", "COLORSPC", "CTYPE3", "XBAYROFF", "YBAYROFF", "ROWORDER")
 """Keywords with which headers say that pixels or planes are of several colours."""
 KEYWORDS = (*KINDS, *sum(SETTINGS.values(), ()), *COLOURS)
-TELLING = {keyword.encode().ljust(8) for keyword in KEYWORDS if " " not in keyword}
+DESCRIBING = {keyword.encode().ljust(8) for keyword in KEYWORDS if " " not in keyword}
 TIMING = {keyword.encode().ljust(8) for keyword in TIMES}
 
 
-def tells(card: bytes) -> bool:
+def is_frame_card(card: bytes) -> bool:
     """Return whether a card is one of those."""
-    return card[:8] in TELLING or card[:8] in TIMING or card.startswith(ESO)
+    return card[:8] in DESCRIBING or card[:8] in TIMING or card.startswith(ESO)
