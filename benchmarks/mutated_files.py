@@ -290,7 +290,7 @@ def work(which: str) -> None:
 
 
 class Worker:
-    """A process that reads one file after the other, and is started anew when it dies or hangs."""
+    """A process that reads one file after the other, and is restarted when it dies or hangs."""
 
     def __init__(self, which: str) -> None:
         self.which = which

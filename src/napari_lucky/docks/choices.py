@@ -52,7 +52,7 @@ class LayerCombo(ComboBox):
         self._by_user = self._by_user or not self._resetting
 
     def reset_choices(self, *_: Any) -> None:
-        """Take up the viewer's layers anew, and keep what was chosen."""
+        """Take up the viewer's layers again, and keep what was chosen."""
         kept: Any = self.get_value()
         layers = [layer for _, layer in self._layers()]
         self._resetting = True

@@ -141,7 +141,7 @@ class CompareDock(Dock):
         self._schedule()
 
     def reset_choices(self, *_: Any) -> None:
-        """Take up the viewer's layers anew; napari calls it when they change, closed or not."""
+        """Take up the viewer's layers again; napari calls it when they change, closed or not."""
         if not self._closed:
             self.layers.reset_choices()
 

@@ -43,7 +43,7 @@ class ComparisonCanvas(FigureCanvasQTAgg):
         self.mpl_connect("button_release_event", self._released)
 
     def show_layers(self, layers: Sequence[Compared], look: Look) -> None:
-        """Draw layers; where only their pixels are new, only those are drawn anew."""
+        """Draw layers; where only their pixels are new, only those are drawn again."""
         self._shown = list(layers)
         if not layers:
             self.figure.clear()
@@ -94,7 +94,7 @@ class ComparisonCanvas(FigureCanvasQTAgg):
             super().draw()
 
     def resizeEvent(self, event: Any) -> None:
-        """Lay the panels out anew where there is more or less room for them."""
+        """Lay the panels out again where there is more or less room for them."""
         super().resizeEvent(event)
         if self._built is not None and self._built[2] != self.width():
             self._on_width()

@@ -63,7 +63,7 @@ class LayerChecks(QListWidget):
         self._on_change()
 
     def reset_choices(self) -> None:
-        """Take up the viewer's layers anew, and keep what was ticked."""
+        """Take up the viewer's layers again, and keep what was ticked."""
         kept = self.chosen
         self.layers = [layer for layer in reversed(self._viewer.layers) if self._accept(layer)]
         ticked = kept if self._by_user else self._likely(self.layers)

@@ -399,7 +399,7 @@ class RankingDock(Dock):
         features = ranked.shifts.features
         place, inside = ranked.places()
         if not ranked.is_current():
-            return self._by_hand  # ranked anew elsewhere
+            return self._by_hand  # ranked again elsewhere
         selected = np.asarray(features.get("selected", self._kept[place]), bool)
         edited = ranked.numbers[place[inside & (selected != self._kept[place])]].tolist()
         return self._by_hand.toggled(edited, self._cut, ranked.numbers)

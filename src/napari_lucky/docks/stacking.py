@@ -148,7 +148,7 @@ class StackingDock(Dock):
         kept = np.flatnonzero(found & table.selected if self.which.value == KEPT else found)
         if len(kept) == 0 and not by.of_all:
             if self._in_place:
-                return  # registered anew, not yet ranked
+                return  # registered again, not yet ranked
             raise LuckyError(
                 f"No frame is kept yet: do 3 Rank first, or choose “{ALL}” to stack every frame."
             )

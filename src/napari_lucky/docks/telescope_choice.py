@@ -45,7 +45,7 @@ class TelescopeChoice:
         self.named = ComboBox(
             name="telescope",
             label="telescope",
-            choices=lambda _: [UNNAMED, *self._names],  # asked for anew with every new parent
+            choices=lambda _: [UNNAMED, *self._names],  # asked for again with every new parent
             tooltip="A telescope that was saved; its figures are filled in below",
         )
         self.boxes = {
@@ -126,7 +126,7 @@ class TelescopeChoice:
         Raises
         ------
         LuckyError
-            If a figure lacks, or makes no sense.
+            If a figure is missing or makes no sense.
         """
         return telescope_of(self.given)
 

@@ -36,7 +36,7 @@ def joined(parts: Sequence[Any]) -> Any:
 
 
 class Checkpoint:
-    """Measurements of a job in one file, written anew every few seconds, whole or not at all.
+    """Measurements of a job in one file, rewritten every few seconds, whole or not at all.
 
     As a context: the file is removed if the job ends well, and written a last time if not.
     A file that cannot be written does not end a job; a note says so. What another job, or the user,
@@ -185,7 +185,7 @@ class Checkpoint:
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:
-    """Return what changes whenever a file is written anew; None where there is none."""
+    """Return what changes whenever a file is rewritten; None where there is none."""
     try:
         found = path.lstat()
     except OSError:

@@ -32,7 +32,7 @@ BUNDLE = 4
 TALKERS = ("client", "utils", "batched", "comm")
 """Parts of the package distributed that log what happens to the client."""
 RECOUNT = 2.0
-"""Seconds after which the workers are counted anew, and in which the scheduler must answer."""
+"""Seconds after which the workers are counted again, and in which the scheduler must answer."""
 
 
 @contextmanager
@@ -251,7 +251,7 @@ def pack(function: Any, runs: dict[int, Any]) -> tuple[bytes, dict[str, bytes]]:
     function : callable
         Local functions with all that they hold, too.
     runs : dict
-        Those seen before, which are not pickled anew: empty bytes stand for them.
+        Those seen before, which are not pickled again: empty bytes stand for them.
 
     Returns
     -------

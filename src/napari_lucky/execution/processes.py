@@ -39,7 +39,7 @@ def fork_executor(meanwhile: Callable[[], object] = nothing) -> Iterator[ForkExe
     """Give an executor for `process` and its steps that works in copies of this process.
 
     None, which stands for threads, where there is but one core or a process cannot be copied
-    safely: not on Linux, or with other threads, which a copy would lack, but for their locks.
+    safely: not on Linux, or with other threads, which a copy would not have, though it has their locks.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ class ForkExecutor(Executor):
 
     def _make_copies(self) -> None:
         assert self._function is not None
-        if threading.active_count() > 1:  # a copy would lack them, but for their locks
+        if threading.active_count() > 1:  # a copy would not have them, but has their locks
             self._callers = Threads(cores())
             return
         gc.freeze()  # or a collection there would write to, and so double, all memory

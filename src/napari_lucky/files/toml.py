@@ -1,4 +1,4 @@
-"""TOML files of a person's own: read, or refused in a sentence whatever is in them."""
+"""TOML files that users may edit: read, or refused with a message."""
 
 from __future__ import annotations
 

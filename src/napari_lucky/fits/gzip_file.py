@@ -139,7 +139,7 @@ class Unpacked:
     """A packed file, unpacked to a temporary file as far as it has been asked for.
 
     So the first frame of a long cube is there at once, and none is ever unpacked twice. If
-    anything fails on the way, what was unpacked is dropped, and the next read begins anew.
+    anything fails on the way, what was unpacked is dropped, and the next read starts again.
     """
 
     path: Path

@@ -225,8 +225,8 @@ def open_run(
     Frames come in natural order (AF_2 before AF_10). In a folder, the run is the greatest
     family of files named alike but for their numbers; other files (dark.fits, flat.fits,
     another run) and odd ones (damaged, of another shape) are left out and listed with their
-    reason in `Run.left_out`. A file or a list of files is taken as meant: darks are left out
-    of a list that `*.fits` may have gathered, but an odd frame is an error.
+    reason in `Run.left_out`. Of a list of files, as `*.fits` gives it, darks are left out,
+    but an odd frame is an error.
 
     Parameters
     ----------

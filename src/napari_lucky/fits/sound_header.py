@@ -150,7 +150,7 @@ def _sound(card: bytes, damage: Damage) -> list[bytes]:
 
 
 def _mended(card: bytes, damage: Damage) -> list[bytes] | tuple[str, Any, str]:
-    """Return a card that is sound, or none, or keyword, value and comment to be written anew."""
+    """Return a card that is sound, or none, or keyword, value and comment to be written again."""
     if card.startswith(COMMENTARY) or (card[8:9] != b"=" and not card.startswith(b"HIERARCH ")):
         return _commentary(card, damage)
     keyword, given = _parted(card)

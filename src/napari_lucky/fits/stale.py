@@ -13,7 +13,7 @@ STORED = {
     *("BSCALE", "BZERO", "BLANK", "CHECKSUM", "DATASUM", "DATAMIN", "DATAMAX", FULL, TOP),
     *("EXTNAME", "EXTVER", "EXTLEVEL", "INHERIT", "HDUNAME", "HDUVERS", WHOLE_NAME),
 }
-"""How pixels are stored, which the writer says anew."""
+"""How pixels are stored, which the writer writes itself."""
 OF_THE_FILE = {
     *("CREATOR", "DATE", "FILENAME", "ORIGFILE", "RAWFILE", "UTYPE", "LAYER"),
     *("SATURATE", "CBLACK", "CWHITE", "NCOMBINE"),

@@ -31,7 +31,7 @@ from napari_lucky.fits.header_scan import (
 from napari_lucky.frames.window import Window
 
 KEPT = re.compile(rb"Z|T(TYPE|FORM|NULL|ZERO|SCAL)[0-9]|BSCALE |BZERO |BLANK ")
-"""Cards that matter for the pixels, beside those that are made anew."""
+"""Cards that matter for the pixels, beside those that are newly made."""
 SCALED = re.compile(rb"Z(BLANK|SCALE|ZERO|QUANTIZ)|T(NULL|ZERO|SCAL)[0-9]|BLANK ")
 """Of them, those of numbers that are quantized or blanked."""
 RICE = ("RICE_1", "RICE_ONE")

@@ -1,7 +1,7 @@
 """Masked pixels filled from those around them.
 
 In one of three ways, for speed or for what follows: `fill_by_kriging` keeps the top of a star, for
-its place; `fill_from_neighbours` takes a simple mean, for what is interpolated or transformed anew
+its place; `fill_from_neighbours` takes a simple mean, for what is interpolated or transformed again
 in each frame; `fill_deep` leaves no hole, for sums over an aperture.
 
 What the constants do is measured by ``benchmarks/registration.py``.

@@ -47,7 +47,7 @@ sigmas of a pixel."""
 FAINT = 1.2
 """Light under so many sigmas of a pixel, or 4 of the differences' light, is lost in its noise."""
 ENOUGH = 20_000
-"""About so many residuals give the noise in places alike in light to a per cent or two."""
+"""About so many residuals give the noise in places of the same light to a per cent or two."""
 CHI2 = 0.455
 """Median of chi-square."""
 LEAST = 1e-12
@@ -119,7 +119,7 @@ def sample_noise(frames: Frames, window: Window) -> Noise:
 
     Within each frame alone: differences of sixth order along y and x, which are noise, for
     optics pass no detail so fine: of a star with lambda F# / pixel over about 2.5 they leave a
-    part in a thousand. Their mean square in places alike in light is floor + photon I. Nothing
+    part in a thousand. Their mean square in places of the same light is floor + photon I. Nothing
     is compared from frame to frame, so speckles that come and go are not taken for noise.
 
     Of smaller stars they leave more. So differences of order 24 must give the same, or those of
@@ -300,7 +300,7 @@ def fit_terms(
     order : int
         1, or 2 to include the speckles' part.
     clip : float, optional
-        Residuals over so many sigmas of those alike in light are left out.
+        Residuals over so many sigmas of those of the same light are left out.
     least : float, optional
         ADU²; no pixel has less, see `quantisation`.
 

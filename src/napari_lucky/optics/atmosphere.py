@@ -128,7 +128,7 @@ def psfs(phases: FloatArray, pupil: FieldPupil) -> FloatArray:
     otf = scipy.fft.rfft2(focal.real**2 + focal.imag**2)
     padded = np.zeros((len(phases), field, n), np.complex64)
     padded[:, :n], padded[:, -n:] = otf[:, :n, :n], otf[:, -n:, :n]
-    # The flux through the pupil is its area; the sum of amplitude**2 lacks what a sharp edge
+    # The flux through the pupil is its area; the sum of amplitude**2 is without what a sharp edge
     # throws out of the field.
     flux = (2 * n) ** 2 * pupil.amplitude.sum(dtype=np.float64)
     frequency = np.fft.fftfreq(field)  # cycles per px

@@ -44,7 +44,10 @@ STATIC_ABERRATION: Mapping[int, float] = MappingProxyType(
 """Default static aberration: Noll index to coefficient in rad rms (0.49 rad rms in all)."""
 
 _BLOCK = 8  # frames computed together: enough to feed the FFTs, few enough for the cache
-_TRUE, _FITTED = 36, 66  # Zernikes of the truth, and those fitted lest high orders leak into them
+_TRUE, _FITTED = (
+    36,
+    66,
+)  # Zernikes of the truth, and those fitted, so that high orders do not leak in
 _DARK_EXPOSURES, _FLAT_EXPOSURES, _FLAT_LEVEL_ADU = 16, 32, 2500.0
 _HOT_FRACTION, _DEAD_FRACTION = 5e-4, 4e-5
 

@@ -218,7 +218,7 @@ def telescope_of(*known: Mapping[str, float | None]) -> Telescope:
     Raises
     ------
     LuckyError
-        If something lacks, or makes no sense.
+        If something is missing or makes no sense.
     """
     return Telescope(**known_optics(*known, needed=tuple(NAMES)))
 
@@ -245,10 +245,10 @@ def diffraction_of(*known: Mapping[str, float | None]) -> Diffraction | None:
 
 
 def no_strehl(*known: Mapping[str, float | None]) -> str:
-    """Return a sentence on what a Strehl ratio lacks, for what is known of a telescope."""
+    """Return a sentence on what is missing for a Strehl ratio."""
     optics = known_optics(*known, needed=())
-    lack = [NAMES[name] for name in OPTICS if name not in optics]
-    *first, last = lack
+    missing = [NAMES[name] for name in OPTICS if name not in optics]
+    *first, last = missing
     names = f"{', '.join(first)} and {last}" if first else last
     return (
         f"No Strehl ratio was measured: {names} {'are' if first else 'is'} not known. Give "
@@ -265,7 +265,7 @@ def known_optics(
     Raises
     ------
     LuckyError
-        If something that is needed lacks or makes no sense, or a focal length has no diameter
+        If something needed is missing or makes no sense, or a focal length has no diameter
         beside it.
     """
     values: dict[str, float] = {"obstruction": 0.0}

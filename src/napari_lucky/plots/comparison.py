@@ -221,7 +221,7 @@ class _Panel:
             extent=(*edges, *edges[::-1]),
             interpolation="nearest",
         )
-        # plain texts: matplotlib looks for the place of titles and labels anew at every drawing
+        # plain texts: matplotlib places titles and labels again at every drawing
         self._note = _text(axes, 0.5, 0, "center", "small")
         self._below = _text(axes, 0, -15, "top", "x-small")
         _text(axes, 1, 4, "bottom", "small").set_text(title)

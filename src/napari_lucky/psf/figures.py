@@ -179,7 +179,7 @@ class Measure:
         within = None if ring is None else (self._distance > ring[0]) & (self._distance <= ring[1])
         self._ring = within
         if recipe.aperture is None:
-            self.recipe = self.recipe.changed(aperture=self._bearable(cut, y, x))
+            self.recipe = self.recipe.changed(aperture=self._acceptable(cut, y, x))
         aperture = self.recipe.aperture or 0.0
         step = max(self._unit / FINER, 0.5)
         self.radius = np.append(np.arange(0, aperture - step / 2, step), aperture)
@@ -246,8 +246,8 @@ class Measure:
         missing = 1 - whole / figures.strehl
         return whole, missing if missing > 2 * halo.sigma / figures.flux else 0.0
 
-    def _bearable(self, cut: FloatArray, y: FloatArray, x: FloatArray) -> float:
-        """Return the largest default aperture in whose light the noise is bearable."""
+    def _acceptable(self, cut: FloatArray, y: FloatArray, x: FloatArray) -> float:
+        """Return the largest default aperture in whose light the noise is acceptable."""
         q, largest = self._unit, self.recipe.aperture or 0.0
         background = self.recipe.background
         level = float(cut[self._ring].mean()) if background is None else background

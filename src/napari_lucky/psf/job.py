@@ -237,7 +237,7 @@ def figures_of_folder(
 def optics_for(
     header: Any, given: Mapping[str, float | None]
 ) -> tuple[Diffraction | None, Telescope | None, tuple[str, ...]]:
-    """Return the diffraction-limited PSF, the telescope, and what is doubtful or lacks.
+    """Return the diffraction-limited PSF, the telescope, and what is doubtful or missing.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ class PsfRecipe(Request):
     aperture: float | None = param(
         None,
         "Radius of the circle whose light is the flux; the largest of 16, 12, 8, 6, 4 and 3 λ/D "
-        "that the window has room for and in which the noise is bearable, if not given.",
+        "that the window has room for and in which the noise is acceptable, if not given.",
         "px",
         empty="auto",
         option="--aperture",

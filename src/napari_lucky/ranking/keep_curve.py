@@ -194,7 +194,7 @@ class _RunningSums:
         self._good += good
         mean = np.where(self._good > 0, self._total / np.maximum(self._good, 1), np.nan)
         edge = mean[self._edge]
-        if not self._level.any():  # squares are summed about the first frame, lest digits be lost
+        if not self._level.any():  # squares are summed about the first frame to lose no digits
             self._level = np.nan_to_num(edge)
         self._squares += np.where(good[self._edge], pixels[self._edge] - self._level, 0) ** 2
         star = as_float32(mean)[np.newaxis]

@@ -94,7 +94,7 @@ def rank(
     Raises
     ------
     LuckyError
-        If the metric is unknown or lacks what it needs, or the window is not on the sensor.
+        If the metric is unknown or misses what it needs, or the window is not on the sensor.
 
     Examples
     --------

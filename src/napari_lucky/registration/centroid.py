@@ -28,7 +28,7 @@ WINDOW_SIGMA = 0.5
 LEAST_SIGMA = 1.0
 """Least standard deviation of the window in pixels: a narrower one would see their edges."""
 ROUNDS, STEP = 30, 2e-4
-"""The window moves so often at most, and until it moves less than this, in pixels."""
+"""The window moves this many times at most, and until it moves less than this, in pixels."""
 STEADY = 0.03
 """A star is steady if the windows of its frames differ by less than this, as a fraction."""
 FILL = 1.0

@@ -46,13 +46,13 @@ PARTS = 4
 """Each frame of the sample is fitted with a template of the other parts of it: with its own noise
 in the template, it would stay where it is."""
 ROUNDS, SETTLED = 8, 0.003
-"""Align, average, align again: so often at most, and until shifts change by less, in pixels."""
+"""Align, average, align again: this many times at most, and until shifts change by less, in pixels."""
 SPOILED = 1.1
 """Frames whose chi-square is so many times the usual are looked through for cosmic rays."""
 MOST_CLIPPED = 0.25
 """Of the frames; with the core masked in more, shifts come out wrong by pixels."""
 REREAD = 6
-"""So often at most a frame is read anew because its shift is another whole pixel."""
+"""How often at most a frame is read again because its shift is another whole pixel."""
 FAINT, SIGNIFICANT = 0.1, 5.0
 """A star under a tenth of its usual flux, or under 5 sigma, is not registered."""
 SEEN = 0.8

@@ -49,7 +49,7 @@ def _is_readable(path: Path) -> bool:
 
 
 def _may_be_run(folder: Path) -> bool:
-    """Take a folder of frames, and one without other readers' files, to say what it lacks."""
+    """Take a folder of frames, and one without other readers' files, to say what is missing."""
     if folder.suffix.lower() in FOREIGN:
         return False
     try:

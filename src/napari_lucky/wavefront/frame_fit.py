@@ -203,7 +203,7 @@ def descend(
     """Go down to a minimum of the cost from a start.
 
     Levenberg-Marquardt, with one saving: the gradient is cheap and is always new; the matrix is
-    dear, and is kept for as long as its steps gain what it predicts.
+    expensive, and is kept for as long as its steps gain what it predicts.
 
     Parameters
     ----------

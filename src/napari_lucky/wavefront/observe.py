@@ -230,8 +230,8 @@ def observe(
 ) -> Observed:
     """Return a frame's windows on bins.
 
-    A bin with a masked pixel is masked. The variance is of the smoothed light, lest a pixel that is
-    low by chance weighs more.
+    A bin with a masked pixel is masked. The variance is of the smoothed light;
+    otherwise pixels that are low by chance would weigh more.
 
     Parameters
     ----------
