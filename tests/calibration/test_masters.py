@@ -109,4 +109,4 @@ def test_masters_of_another_shape_are_reported():
     ],
 )
 def test_saturation_level(header, dtype, level):
-    assert saturation_level(header, np.dtype(dtype)) == level
+    assert saturation_level(header, ArrayFrames(np.zeros((1, 2, 2), dtype))) == level

@@ -5,8 +5,8 @@ import pytest
 from astropy.io import fits
 
 from made_speckles import exposed, speckles
-from napari_lucky import Calibrate, Recipe, Window, calibrate, process, register
-from napari_lucky.calibration.calibrate import Calibrated
+from napari_lucky import Calibrate, Recipe, Window, calibrate, open_run, process, register
+from napari_lucky.calibration.calibrate import Calibrated, with_saturation
 from napari_lucky.calibration.saturation import clipping_level
 from napari_lucky.frames.frames import ArrayFrames
 from napari_lucky.registration.step import Register
@@ -63,6 +63,47 @@ def test_hot_pixels_at_the_maximum_are_not_the_star():
     frames[:, 50:52, 20:22] = 4095
     bad[50:52, 20:22] = True
     assert found(frames, bad=bad) is None
+
+
+def in_colour(frames, folder, kind):
+    """Write frames as a mosaic or as three planes; return them, and what each pixel is made of."""
+    n, ny, nx = frames.shape
+    if kind == "superpixel":
+        fits.PrimaryHDU(frames, fits.Header({"BAYERPAT": "RGGB"})).writeto(folder / "c.fits")
+        cells = frames.reshape(n, ny // 2, 2, nx // 2, 2).transpose(0, 2, 4, 1, 3)
+        return open_run(folder / "c.fits", kind), cells.reshape(n, 4, ny // 2, nx // 2)
+    planes = np.stack([frames // 2, frames, frames // 3], axis=1)
+    header = fits.Header({"CTYPE3": "RGB"})
+    fits.PrimaryHDU(planes.reshape(-1, ny, nx), header).writeto(folder / "c.fits")
+    return open_run(folder / "c.fits"), planes
+
+
+@pytest.mark.parametrize("kind", ["superpixel", "luminance"])
+def test_a_mean_is_masked_if_one_of_its_numbers_is_clipped(tmp_path, kind):
+    frames = np.minimum(star(4500), 3000).astype(np.uint16)
+    run, parts = in_colour(frames, tmp_path, kind)
+    window = Window.whole(run.shape)
+    raw = calibrate(run)
+    assert raw.saturation == 65535
+    assert clipping_level(raw, window) == 3000
+    assert np.isfinite(raw.read(slice(None))).all()
+    masked = with_saturation(raw, 3000).read(slice(None))
+    clipped = (parts == 3000).any(axis=1)
+    assert clipped.sum() > (parts == 3000).all(axis=1).sum()  # what the means alone would show
+    assert np.array_equal(np.isnan(masked), clipped)
+    mean = parts.mean(axis=1, dtype=np.float32)
+    np.testing.assert_array_equal(masked[~clipped], mean[~clipped])
+    colour = kind if kind == "superpixel" else None
+    given = {"colour": colour, "focus": (run.shape[1] // 2, run.shape[2] // 2, 48)}
+    recipe = Recipe((str(tmp_path / "c.fits"),)).updated(input=given)
+    assert process(recipe).recipe[Calibrate].saturation == 3000
+
+
+def test_the_greatest_value_of_the_files_numbers_is_clipped_in_means_too(tmp_path):
+    frames = np.random.default_rng(0).integers(900, 1100, (9, 16, 16)).astype(np.uint16)
+    frames[1, 5, 8] = 65535
+    run, _ = in_colour(frames, tmp_path, "superpixel")
+    assert np.argwhere(np.isnan(calibrate(run).read(slice(None)))).tolist() == [[1, 2, 4]]
 
 
 def test_a_job_masks_what_is_clipped_and_replays(tmp_path):

@@ -107,7 +107,7 @@ def test_all_of_them_together_are_written_by_every_way(tmp_path):
         write_fits(tmp_path / f"out{k}.fits", result)
         check_written(tmp_path / f"out{k}.fits")
     assert run.header["LONGTEXT"].startswith("xxxx")
-    assert saturation_level(run.header_with(b"SATURATE"), run.dtype) == 4095
+    assert saturation_level(run.header_with(b"SATURATE"), run) == 4095
     notes = run_notes(run)
     assert sum("damaged header card" in note for note in notes) == 2
     assert "Repaired" in notes[0]

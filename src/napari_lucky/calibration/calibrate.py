@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
@@ -23,7 +23,8 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.execution.blocks import Threads, blocks_of, map_blocks_checkpointed
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames
-from napari_lucky.frames.frames import Frames, Index, View, as_float32, chain_of
+from napari_lucky.fits.run import Run
+from napari_lucky.frames.frames import Frames, Index, Subset, View, as_float32, chain_of
 from napari_lucky.frames.history import History, Record, checksum
 from napari_lucky.frames.sensor_image import BitMask, SensorImage, bands_of
 from napari_lucky.frames.window import Window
@@ -187,12 +188,29 @@ def reaches(raw: NDArray[Any], level: float) -> bool:
     return bool(np.isfinite(level) and np.fmax.reduce(raw, axis=None) >= level)
 
 
-def saturation_level(header: Any, dtype: np.dtype[Any]) -> float:
+def clipped_from(frames: Frames, level: float) -> Frames:
+    """Return raw frames that are clipped at a level, known for each pixel of a mean in colour."""
+    if isinstance(frames, Run):
+        return frames.clipped_from(level)
+    if isinstance(frames, (View, Subset)):
+        run = clipped_from(frames.frames, level)
+        return frames if run is frames.frames else replace(frames, frames=run)
+    return frames
+
+
+def with_saturation(calibrated: Calibrated, level: float) -> Calibrated:
+    """Return calibrated frames masked from another level on."""
+    return replace(calibrated, frames=clipped_from(calibrated.frames, level), saturation=level)
+
+
+def saturation_level(header: Any, frames: Frames) -> float:
     """Return the ADU at which raw pixels saturate.
 
-    The header's SATURATE where it has one, or else the greatest value of an integer type
-    (which a 12-bit camera in 16-bit files never reaches); infinity for floating point.
+    The header's SATURATE where it has one, or else the greatest value of an integer type in the
+    files (which a 12-bit camera in 16-bit files never reaches); infinity for floating point.
     """
+    *_, run = chain_of(frames)
+    dtype = run.stored_dtype if isinstance(run, Run) else frames.dtype
     level = (header or {}).get("SATURATE")
     if isinstance(level, (int, float)) and level > 0:
         return float(level)
@@ -300,9 +318,9 @@ def calibrate(
             )
     bad = standing_pixels(frames, hot_sigma, job=job) if hot is None else hot.result()
     if saturation is None:
-        saturation = saturation_level(getattr(frames, "header", None), frames.dtype)
+        saturation = saturation_level(getattr(frames, "header", None), frames)
     return Calibrated(
-        frames,
+        clipped_from(frames, saturation),
         level,
         response,
         bad if bad.any() else None,

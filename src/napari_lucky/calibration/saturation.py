@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.calibration.bad_pixels import lone_pixels
-from napari_lucky.calibration.calibrate import Calibrated, calibrated_in
+from napari_lucky.calibration.calibrate import Calibrated, calibrated_in, clipped_from
 from napari_lucky.execution.blocks import blocks_of
 from napari_lucky.frames.frames import Frames, as_float32, chain_of
 from napari_lucky.frames.reading import spread_over
@@ -32,7 +32,8 @@ def clipping_level(calibrated: Calibrated, window: Window) -> float | None:
     A clipped star has many values at the greatest one of the run, far more than at any level
     just below. Of a star that is not clipped the greatest value is a single pixel's of a single
     frame; of few grey levels, fewer pixels have the greatest than the next one. Bad pixels,
-    and those that stand alone and bright in every frame, do not count.
+    and those that stand alone and bright in every frame, do not count. Where a pixel is the
+    mean of several numbers in the file, the greatest of them counts.
 
     Parameters
     ----------
@@ -46,9 +47,10 @@ def clipping_level(calibrated: Calibrated, window: Window) -> float | None:
     count = int(np.clip(SAMPLE_PIXELS // max(pixels, 1), FEWEST, SAMPLE))
     chosen = spread_over(calibrated.shape[0], count)
     bad = _not_light(calibrated, window)
+    frames = clipped_from(calibrated.frames, -np.inf)
     tops = []
     for part in blocks_of(len(chosen), pixels):
-        raw = np.asarray(calibrated.frames.read(chosen[part], window))
+        raw = np.asarray(frames.read(chosen[part], window))
         values = raw[:, ~bad]
         if values.shape[1] <= TOP:
             return None
@@ -70,7 +72,7 @@ def unmasked_notes(frames: Frames, window: Window) -> tuple[str, ...]:
     calibrated = calibrated_in(frames)
     if calibrated is None:
         *_, source = chain_of(frames)
-        if source.dtype.kind not in "iu":
+        if getattr(source, "stored_dtype", source.dtype).kind not in "iu":
             return ()
         calibrated = Calibrated(source)
     level = clipping_level(calibrated, window)

@@ -124,7 +124,7 @@ class CalibrationDock(Dock):
         flat_history = history_of(self.flat.value) if of_layer else None
         asked = self.forms["calibrate"].step(dark=dark_name, flat=flat_name)
         assert isinstance(asked, Calibrate)
-        saturation = asked.saturation or saturation_level(header, frames.dtype)
+        saturation = asked.saturation or saturation_level(header, frames)
         shown = self.frame_shown(frames.shape[0])
 
         def work(job: Job) -> Made:

@@ -35,6 +35,7 @@ from napari_lucky.frames.frames import Index, chain_of
 from napari_lucky.frames.window import Window
 from napari_lucky.sources.colour import (
     OfCells,
+    OfColour,
     as_in_file,
     coloured,
     has_planes,
@@ -193,6 +194,16 @@ class Run(ArrayLike):
     def missing(self) -> int:
         """Frames at the end of truncated files that are not whole."""
         return sum(getattr(as_in_file(image), "missing", 0) for image in self.images)
+
+    @property
+    def stored_dtype(self) -> np.dtype[Any]:
+        """Number type in the files, of which the pixels of frames in colour are means."""
+        return np.result_type(*{as_in_file(image).layout.dtype for image in self.images})
+
+    def clipped_from(self, level: float) -> Run:
+        """Return the run whose files are clipped at a level; see `OfColour`."""
+        means = [replace(one, level=level) for one in self.images if isinstance(one, OfColour)]
+        return replace(self, images=tuple(means)) if means else self
 
     def in_colour(self, colour: str | None, pattern: str = "") -> Run:
         """Return the run with pixels of another colour; see `open_run`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from napari_lucky.calibration.calibrate import (
     calibrate,
     calibration_record,
     saturation_level,
+    with_saturation,
 )
 from napari_lucky.calibration.flat import header_history, made_flat
 from napari_lucky.calibration.masters import DEAD_BELOW, check_shape
@@ -148,7 +149,7 @@ def build_chain(recipe: Recipe, opened: Opened | None = None, *, job: Job = QUIE
     for name in ("focus", "defocus"):
         if window := recipe.window(name):
             window.check_on(frames.shape, f"{name} window")
-    saturation = wanted.saturation or saturation_level(run.header_with(b"SATURATE"), run.dtype)
+    saturation = wanted.saturation or saturation_level(run.header_with(b"SATURATE"), run)
     notes += master_notes
     calibrated = calibrate(
         frames,
@@ -174,7 +175,7 @@ def build_chain(recipe: Recipe, opened: Opened | None = None, *, job: Job = QUIE
         level = clipping_level(calibrated, focus)
         clipped = np.inf  # what is clipped is masked now
         if level is not None and level < calibrated.saturation:
-            calibrated = replace(calibrated, saturation=level)
+            calibrated = with_saturation(calibrated, level)
             recipe = recipe.changed(Calibrate, saturation=float(level))
             clipping.append(clipping_note(level, masked=True))
     sampling = None

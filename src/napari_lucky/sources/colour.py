@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -39,10 +39,14 @@ class OfColour:
         As the file has it.
     colour : str
         What is made of it.
+    level : float, optional
+        Numbers of the file of this many ADU and more are clipped: a mean that one of them is in is
+        not known, and the greatest stands for it. By default the greatest of an integer type.
     """
 
     image: SourceImage
     colour: str
+    level: float | None = field(default=None, kw_only=True)
 
     @property
     def path(self) -> Path:
@@ -74,6 +78,16 @@ class OfColour:
         """As that of the file's image."""
         return self.image.read_as
 
+    def _mean(self, parts: NDArray[Any], out: NDArray[Any]) -> None:
+        """Put the mean over the first axis of numbers, or the greatest where one is clipped."""
+        np.mean(parts, axis=0, dtype=np.float32, out=out)
+        level, dtype = self.level, parts.dtype
+        if level is None:
+            level = float(np.iinfo(dtype).max) if dtype.kind in "iu" else np.inf
+        if len(parts) > 1 and np.fmax.reduce(parts, axis=None) >= level:
+            greatest = parts.max(axis=0)
+            np.copyto(out, greatest, where=greatest >= level, casting="unsafe")
+
     def times(self) -> NDArray[np.datetime64] | None:
         """Return when each frame was taken."""
         return self.image.times()
@@ -103,7 +117,7 @@ class OfPlanes(OfColour):
             return self.image.read_into(out, wanted, window)
         pixels = np.empty((len(wanted), *window.shape), self.image.layout.dtype)
         self.image.read_into(pixels, wanted, window)
-        pixels.reshape(-1, len(used), *window.shape).mean(axis=1, dtype=np.float32, out=out)
+        self._mean(pixels.reshape(-1, len(used), *window.shape).swapaxes(0, 1), out)
 
     def header(self) -> Any:
         """Return the header, which says what the frames are."""
@@ -144,7 +158,7 @@ class OfCells(OfColour):
         pixels = np.empty((len(planes), *whole.shape), self.image.layout.dtype)
         self.image.read_into(pixels, planes, whole)
         parts = [pixels[:, k // 2 :: 2, k % 2 :: 2] for k in self._used]
-        np.mean(parts, axis=0, dtype=np.float32, out=out)
+        self._mean(np.stack(parts), out)
 
     def header(self) -> Any:
         """Return the header of the mosaic; a pixel of these frames is twice as wide as its."""
