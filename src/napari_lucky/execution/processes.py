@@ -39,7 +39,7 @@ def fork_executor(meanwhile: Callable[[], object] = nothing) -> Iterator[ForkExe
     """Give an executor for `process` and its steps that works in copies of this process.
 
     None, which stands for threads, where there is but one core or a process cannot be copied
-    safely: not on Linux, or with other threads, which a copy would not have, though it has their locks.
+    safely: not on Linux, or with other threads, which a copy would not have, only their locks.
 
     Parameters
     ----------

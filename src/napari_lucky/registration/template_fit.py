@@ -167,7 +167,7 @@ def _inverse(matrix: Floats) -> Floats:
 def noise_of_residuals(block: Block, template: Template, made: Fit, least: float = 0.0) -> Noise:
     """Return the noise that a fit leaves, over the star's signal.
 
-    Mean squared residuals of pixels of about the same signal, to which a + b I + c I² is fitted with
+    Mean squared residuals of pixels of the same signal, to which a + b I + c I² is fitted with
     a, b, c >= 0.
 
     Parameters

@@ -46,7 +46,7 @@ PARTS = 4
 """Each frame of the sample is fitted with a template of the other parts of it: with its own noise
 in the template, it would stay where it is."""
 ROUNDS, SETTLED = 8, 0.003
-"""Align, average, align again: this many times at most, and until shifts change by less, in pixels."""
+"""Align, average, align again: as often at most, and until shifts change by less, in pixels."""
 SPOILED = 1.1
 """Frames whose chi-square is so many times the usual are looked through for cosmic rays."""
 MOST_CLIPPED = 0.25

@@ -1,7 +1,8 @@
-"""Pixels that stand in a file as they are: windows of them read straight from there."""
+"""Pixels in a file; plain ones are read straight from there, only the rows of a window."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,22 +18,22 @@ from napari_lucky.sources.source_image import PixelForm
 
 
 @dataclass(frozen=True, eq=False)
-class PlainPixels:
-    """Frames of plain pixels in a file.
+class StoredPixels(ABC):
+    """Frames of pixels in a file.
 
     Parameters
     ----------
     path : pathlib.Path
     stamp : Stamp
         What the file was when its run was opened.
-    offsets : ndarray of int64, (n,)
-        Byte at which each frame begins.
+    places : sequence of int, (n,)
+        Where each frame is in the file: the byte at which it begins, or the number of its page.
     shape : tuple of int
         Rows, columns of a frame.
     stored : str
         Number type in the file, such as "<u2".
     samples : int
-        Numbers a pixel, one after the other; or a plane each, one after the other.
+        Numbers a pixel.
     used : tuple of int
         Which of them are planes of the run, in this order.
     apart : bool
@@ -41,7 +42,7 @@ class PlainPixels:
 
     path: Path
     stamp: Stamp
-    offsets: NDArray[np.int64]
+    places: Sequence[int] | NDArray[np.int64]
     shape: tuple[int, int]
     stored: str
     samples: int = 1
@@ -52,16 +53,24 @@ class PlainPixels:
     def form(self) -> PixelForm:
         """How many planes, rows and columns of which type there are."""
         dtype = np.dtype(self.stored).newbyteorder("=")
-        return PixelForm((len(self.offsets) * len(self.used), *self.shape), dtype)
+        return PixelForm((len(self.places) * len(self.used), *self.shape), dtype)
 
+    @abstractmethod
     def read_into(self, out: NDArray[Any], planes: Sequence[int], window: Window) -> None:
         """Read some planes, cut to a window, into an array (k, height, width).
 
         Raises
         ------
         LuckyError
-            If the file is gone, was changed, or ends before the pixels asked for.
+            If the file is gone, was changed or is damaged, or ends before the pixels asked for.
         """
+
+
+class PlainPixels(StoredPixels):
+    """Pixels as they are, from the byte on at which each frame begins."""
+
+    def read_into(self, out: NDArray[Any], planes: Sequence[int], window: Window) -> None:
+        """Read some planes; see `StoredPixels`."""
         try:
             self._read_into(out, planes, window)
         except (OSError, EOFError) as error:
@@ -79,7 +88,7 @@ class PlainPixels:
             for k, plane in enumerate(planes):
                 frame, colour = divmod(plane, len(self.used))
                 sample = self.used[colour]
-                offset = int(self.offsets[frame]) + window.y0 * line
+                offset = int(self.places[frame]) + window.y0 * line
                 if self.apart:
                     offset, sample = offset + sample * ny * line, 0
                 if offset != held:  # of samples side by side, once for all of them

@@ -7,7 +7,6 @@ A header of 178 bytes, the frames one after the other, and a time stamp a frame 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,10 +18,10 @@ from numpy.typing import NDArray
 from napari_lucky.errors import LuckyError
 from napari_lucky.files.open_file import Stamp, open_regular
 from napari_lucky.frames.window import Window
-from napari_lucky.sources.file_header import camera_cards, header_from
+from napari_lucky.sources.file_header import header_from
 from napari_lucky.sources.kinds import source
+from napari_lucky.sources.pixel_file import PixelFile
 from napari_lucky.sources.plain_pixels import PlainPixels
-from napari_lucky.sources.source_image import HeaderCards, PixelForm
 
 MAGIC = b"LUCAM-RECORDER"
 HEADER = struct.Struct("<14s7i40s40s40s2q")
@@ -40,63 +39,28 @@ SAMPLE = 1 << 19
 
 
 @dataclass(frozen=True, eq=False)
-class SerFile:
+class SerFile(PixelFile):
     """The frames of a SER file.
 
     Parameters
     ----------
-    pixels : PlainPixels
-    colours : str
-        "RGB", the pattern of a mosaic, or "".
     depth : int
         Bits of a number, 8 to 16, as the file gives them.
-    cards : dict
-        What its header gives: camera, telescope, observer.
     begin : int
         Time at which it begins, in ticks; 0 if it does not say.
     stamps : int
         Byte at which the time stamps begin; 0 where there are none.
-    notes : tuple of str
-        What the user should know.
     """
 
-    pixels: PlainPixels
-    colours: str
-    depth: int
-    cards: dict[str, str]
+    depth: int = 8
     begin: int = 0
     stamps: int = 0
-    notes: tuple[str, ...] = ()
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self.pixels.path
-
-    @property
-    def stamp(self) -> Stamp:
-        """What the file was when its run was opened."""
-        return self.pixels.stamp
-
-    @property
-    def layout(self) -> PixelForm:
-        """Planes, rows and columns of uint8 or uint16."""
-        return self.pixels.form
-
-    @property
-    def header_cards(self) -> HeaderCards:
-        """The camera's name."""
-        return camera_cards(self.cards)
 
     @property
     def read_as(self) -> str:
         """What the file is, for a history."""
         order = {"<": ", little-endian", ">": ", big-endian"}.get(self.pixels.stored[0], "")
         return f"SER, {self.depth} bits{order}, {self.colours or 'mono'}"
-
-    def read_into(self, out: NDArray[Any], planes: Sequence[int], window: Window) -> None:
-        """Read some planes, cut to a window, into an array (k, height, width)."""
-        self.pixels.read_into(out, planes, window)
 
     def times(self) -> NDArray[np.datetime64] | None:
         """Return the time stamp of each plane, UTC; None if the file has none."""
@@ -106,7 +70,7 @@ class SerFile:
     def _times(self) -> NDArray[np.datetime64] | None:
         if not self.stamps:
             return None
-        count = len(self.pixels.offsets)
+        count = len(self.pixels.places)
         with open_regular(self.path, self.stamp) as file:
             file.seek(self.stamps)
             ticks = np.frombuffer(file.read(8 * count), "<i8")
@@ -116,10 +80,8 @@ class SerFile:
         """Return an `astropy.io.fits.Header` with what the file says."""
         times = self.times()
         begin = times_of(np.array([self.begin]))[0] if times is None else times[0]
-        cards: dict[str, Any] = dict(self.cards)
-        if not np.isnat(begin):
-            cards["DATE-OBS"] = (str(begin), "UTC")
-        return header_from(cards, self.read_as, self.colours)
+        begun = {} if np.isnat(begin) else {"DATE-OBS": (str(begin), "UTC")}
+        return header_from({**self.cards, **begun}, self.read_as, self.colours)
 
 
 def times_of(ticks: NDArray[np.int64]) -> NDArray[np.datetime64]:
@@ -182,7 +144,7 @@ def open_ser(path: Path) -> list[SerFile]:
     texts = (name.split(b"\0")[0].decode("latin-1").strip() for name in names)
     cards = dict(zip(("OBSERVER", "INSTRUME", "TELESCOP"), texts, strict=True))
     colours = "RGB" if samples == 3 else MOSAICS.get(colour, "")
-    return [SerFile(pixels, colours, depth, cards, utc, stamps, tuple(notes))]
+    return [SerFile(pixels, colours, cards, tuple(notes), depth, utc, stamps)]
 
 
 def _truncated(path: Path, count: int, whole: int, rest: int) -> str:
@@ -205,7 +167,7 @@ def _in_order(pixels: PlainPixels, depth: int, stated: str) -> PlainPixels:
     ny, nx = pixels.shape
     height = min(ny, max(1, SAMPLE // nx))
     window = Window((ny - height) // 2, 0, height, nx)
-    count = len(pixels.offsets) * len(pixels.used)
+    count = len(pixels.places) * len(pixels.used)
     planes = sorted({0, count // 2, count - 1})
     orders = [replace(pixels, stored=stored) for stored in ("<u2", ">u2")]
     steps, fits = [], []

@@ -10,7 +10,6 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,9 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.files.open_file import Stamp, open_regular
 from napari_lucky.frames.window import Window
 from napari_lucky.notices import info
-from napari_lucky.sources.file_header import camera_cards, header_from
 from napari_lucky.sources.kinds import source
-from napari_lucky.sources.plain_pixels import PlainPixels
-from napari_lucky.sources.source_image import HeaderCards, PixelForm
+from napari_lucky.sources.pixel_file import PixelFile
+from napari_lucky.sources.plain_pixels import PlainPixels, StoredPixels
 
 MOST_PACKED = 1032
 """Bytes that one packed byte can hold at most."""
@@ -34,58 +32,17 @@ KEPT = 3
 KINDS = "iuf"
 
 
-@dataclass(frozen=True, eq=False)
-class PackedPages:
-    """Frames whose pages are packed or tiled: tifffile unpacks them, a page at a time.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-    stamp : Stamp
-        What the file was when its run was opened.
-    pages : tuple of int
-        Number of the page of each frame.
-    shape : tuple of int
-        Rows, columns of a frame.
-    stored : str
-        Number type.
-    samples : int
-        Numbers a pixel.
-    used : tuple of int
-        Which of them are planes of the run.
-    apart : bool
-        Whether each sample has a plane of its own in the file.
-    """
-
-    path: Path
-    stamp: Stamp
-    pages: tuple[int, ...]
-    shape: tuple[int, int]
-    stored: str
-    samples: int = 1
-    used: tuple[int, ...] = (0,)
-    apart: bool = False
-
-    @property
-    def form(self) -> PixelForm:
-        """How many planes, rows and columns of which type there are."""
-        dtype = np.dtype(self.stored).newbyteorder("=")
-        return PixelForm((len(self.pages) * len(self.used), *self.shape), dtype)
+class PackedPages(StoredPixels):
+    """Frames whose pages are packed or tiled: tifffile unpacks them, a page at a time."""
 
     def read_into(self, out: NDArray[Any], planes: Sequence[int], window: Window) -> None:
-        """Read some planes, cut to a window, into an array (k, height, width).
-
-        Raises
-        ------
-        LuckyError
-            If the file is gone, was changed, or cannot be unpacked.
-        """
+        """Read some planes; see `StoredPixels`."""
         try:
             with open_regular(self.path, self.stamp):
                 pass
             for k, plane in enumerate(planes):
                 frame, colour = divmod(plane, len(self.used))
-                page = self._page(self.pages[frame])
+                page = self._page(self.places[frame])
                 sample = self.used[colour]
                 out[k] = (page[sample] if self.apart else page[..., sample])[window.slices]
         except LuckyError:
@@ -132,60 +89,13 @@ _opened = threading.local()
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what matters is reported here
 
 
-@dataclass(frozen=True, eq=False)
-class TiffFrames:
-    """The frames of a TIFF file.
-
-    Parameters
-    ----------
-    pixels : PlainPixels or PackedPages
-    colours : str
-        "RGB" or "".
-    cards : dict
-        What its tags give.
-    read_as : str
-        What the file is, for a history.
-    notes : tuple of str
-        What the user should know.
-    """
-
-    pixels: PlainPixels | PackedPages
-    colours: str
-    cards: dict[str, Any]
-    read_as: str
-    notes: tuple[str, ...] = ()
+class TiffFrames(PixelFile):
+    """The frames of a TIFF file; their times are not known, since TIFF has local time, if any."""
 
     @property
-    def path(self) -> Path:
-        """The file."""
-        return self.pixels.path
-
-    @property
-    def stamp(self) -> Stamp:
-        """What the file was when its run was opened."""
-        return self.pixels.stamp
-
-    @property
-    def layout(self) -> PixelForm:
-        """Planes, rows and columns of which type there are."""
-        return self.pixels.form
-
-    @property
-    def header_cards(self) -> HeaderCards:
-        """The camera's name."""
-        return camera_cards(self.cards)
-
-    def read_into(self, out: NDArray[Any], planes: Sequence[int], window: Window) -> None:
-        """Read some planes, cut to a window, into an array (k, height, width)."""
-        self.pixels.read_into(out, planes, window)
-
-    def times(self) -> NDArray[np.datetime64] | None:
-        """Return None: a TIFF file has local time, if any."""
-        return None
-
-    def header(self) -> Any:
-        """Return an `astropy.io.fits.Header` with what the file says."""
-        return header_from(self.cards, self.read_as, self.colours)
+    def read_as(self) -> str:
+        """What the file is, for a history."""
+        return f"TIFF, {self.layout.dtype}, {self.colours or 'mono'}"
 
 
 @source(".tif", ".tiff")
@@ -273,11 +183,8 @@ def _frames(path: Path, stamp: Stamp, tiff: Any) -> TiffFrames:
         packed = tuple(found[k] for k in numbers)
         pixels = PackedPages(path, stamp, packed, (ny, nx), **how)
         _check_packing(pixels, page)
-    if samples == 1 and channels == 3:
-        return TiffFrames(pixels, "RGB", _cards(page), f"TIFF, {first.dtype}, RGB", tuple(notes))
-    colours = "RGB" if len(used) == 3 else ""
-    read_as = f"TIFF, {first.dtype}, {colours or 'mono'}"
-    return TiffFrames(pixels, colours, _cards(page), read_as, tuple(notes))
+    colours = "RGB" if len(used) == 3 or (samples == 1 and channels == 3) else ""
+    return TiffFrames(pixels, colours, _cards(page), tuple(notes))
 
 
 def _others_note(series: Sequence[Any], kind: tuple[Any, ...]) -> list[str]:
