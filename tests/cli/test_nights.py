@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,9 @@ from astropy.io import fits
 
 from napari_lucky import simulate_run
 from napari_lucky.cli.main import main
+from napari_lucky.cli.options import window_named
+from napari_lucky.pipeline.nights import Night, by_date
+from napari_lucky.psf.job import inputs_of_images, with_nights
 
 RUNS = {"1/star": (2.0, "2026-11-01T23:00:00"), "2/star": (4.0, "2026-11-03T01:00:00")}
 
@@ -92,6 +96,37 @@ def test_what_is_done_is_left_alone_and_stays_in_the_table(out, runs, capsys):
     assert told.out == ""
     assert "truncated" in told.err
     assert {path: path.stat().st_mtime_ns for path in out.glob("*/*")} == before
+
+
+def test_nights_are_by_date_whatever_was_done_first():
+    def night(name, date=""):
+        return Night(name, Path(name), 0, summary={"date": date} if date else {})
+
+    given = [night("b", "2026-11-03T22:00"), night("bad"), night("c10", "2026-11-09T22:00"),
+             night("a", "2026-11-05T22:00"), night("c9", "2026-11-09T22:00")]  # fmt: skip
+    assert [one.name for one in by_date(given)] == ["b", "bad", "a", "c9", "c10"]
+    undated = [night(name) for name in ("n2", "n10", "n1")]
+    assert [one.name for one in by_date(undated)] == ["n1", "n2", "n10"]
+
+
+def test_a_folder_of_nights_stands_for_its_nights(out):
+    assert with_nights([out, "x"]) == [out / "1_star", out / "2_star", "x"]
+    assert with_nights([out / "1_star"]) == [out / "1_star"]
+    assert len(inputs_of_images([out])) == len(inputs_of_images([out / "1_star", out / "2_star"]))
+
+
+def test_a_result_as_recipe_needs_its_frames_named(out, tmp_path, capsys):
+    result = out / "1_star" / "focus.fits"
+    assert cli("process", "--recipe", result, "-o", tmp_path / "again") == 2
+    assert (
+        f"Give the run too: napari-lucky process RUN --recipe {result}" in capsys.readouterr().err
+    )
+
+
+def test_a_region_that_is_no_square_is_said(tmp_path, capsys):
+    (tmp_path / "b.reg").write_text("image\nbox(201,61,40,20,0)\n")
+    assert window_named("focus")(str(tmp_path / "b.reg")) == (60, 200, 40)
+    assert "Windows are square: this one has 40 x 40 pixels" in capsys.readouterr().err
 
 
 def test_figures_of_several_jobs_are_named_after_them_and_have_errors(out, tmp_path, capsys):

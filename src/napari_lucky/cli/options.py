@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from napari_lucky.cli.terminal import warn
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.processes import fork_executor
 from napari_lucky.fits.gzip_file import is_packed
@@ -108,7 +109,13 @@ def window_named(name: str) -> Callable[[str], tuple[int, int, int]]:
         if name not in windows:
             raise LuckyError(f"{text}: no region has the text {name}, only {', '.join(windows)}.")
         found = windows[name]
-        return (*found.centre, max(found.height, found.width))
+        size = max(found.height, found.width)
+        if found.height != found.width:
+            warn(
+                f"{text}: the region {name} is {found.width} pixels wide and {found.height} high. "
+                f"Windows are square: this one has {size} x {size} pixels, with the same centre."
+            )
+        return (*found.centre, size)
 
     return named
 

@@ -136,11 +136,10 @@ def _import_figures() -> None:
 
 
 def _run_each(given: argparse.Namespace, recipe: Recipe, telescope: dict[str, float]) -> int:
-    from napari_lucky.pipeline.nights import Night, nights_before, process_each
+    from napari_lucky.pipeline.nights import TABLE, Night, nights_before, process_each
     from napari_lucky.pipeline.results_folder import check_out
     from napari_lucky.pipeline.summary import NAME, read_summary
     from napari_lucky.psf.nights import (
-        TABLE,
         night_rows,
         nights_to_text,
         result_figures,

@@ -228,6 +228,11 @@ def recipe_of_run(given: argparse.Namespace, *done: str) -> Recipe:
     """
     recipe = recipe_of(given, None, *done)
     if not recipe.input.frames:
+        if named := _given(given, "recipe"):
+            raise UsageError(
+                f"{named}: it does not say where the frames are. Give the run too: napari-lucky "
+                f"{given.command} RUN --recipe {named} …"
+            )
         raise UsageError("No frames were given; give a folder, a cube, or several FITS files.")
     return recipe
 

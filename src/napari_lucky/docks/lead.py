@@ -44,14 +44,14 @@ from napari_lucky.fits.write import write_text
 from napari_lucky.notices import level_of
 from napari_lucky.optics.request import TelescopeRequest, known_telescope
 from napari_lucky.pipeline.command_line import command_of
-from napari_lucky.pipeline.nights import check_each, process_each
+from napari_lucky.pipeline.nights import TABLE, check_each, process_each
 from napari_lucky.pipeline.open_masters import AUTO, MASTERS
 from napari_lucky.pipeline.process import Result, process
 from napari_lucky.pipeline.recipe import FIND, Input, Recipe, recipe_to_toml
 from napari_lucky.pipeline.recipe_source import open_recipe
 from napari_lucky.pipeline.results_folder import check_out, place_for_results, write_results
 from napari_lucky.pipeline.summary import NAME
-from napari_lucky.psf.nights import TABLE, night_cells, night_rows, result_figures, write_nights
+from napari_lucky.psf.nights import night_cells, night_rows, result_figures, write_nights
 from napari_lucky.ranking.step import Select
 from napari_lucky.steps.declaration import Request
 from napari_lucky.text import counted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from typing import Any
 from napari_lucky.errors import DONE, INPUT, NOTHING, LuckyError, UsageError
 from napari_lucky.execution.checkpoint import Checkpoint, beside
 from napari_lucky.execution.job import QUIET, Job
-from napari_lucky.fits.file_names import is_frames_name, stem_of
+from napari_lucky.fits.file_names import is_frames_name, natural, stem_of
 from napari_lucky.fits.inputs import inputs_of_recipe
 from napari_lucky.fits.write import ignore_note
 from napari_lucky.notices import Notice, level_of
@@ -24,6 +24,7 @@ from napari_lucky.pipeline.summary import read_summary
 from napari_lucky.ranking.step import Select
 from napari_lucky.text import readable
 
+TABLE = "nights.csv"
 MOST_NAMES = 1000
 
 
@@ -140,6 +141,23 @@ def nights_before(out: Path, nights: Sequence[Night]) -> list[Night]:
             frames = summary.get("input", {}).get("frames") or [""]
             found.append(Night(str(frames[0]), folder, NOTHING, "", summary))
     return found
+
+
+def by_date(nights: Iterable[Night]) -> list[Night]:
+    """Return nights in the order of their dates, and of their names where dates are the same.
+
+    Those without a date, which failed, stay behind the one before them; if none has a date, all
+    are in the order of their names.
+    """
+    nights = list(nights)
+    if not any(night.date for night in nights):
+        return sorted(nights, key=lambda night: natural(night.out))
+    keys: list[tuple[Any, ...]] = []
+    last: tuple[Any, ...] = ("",)
+    for night in nights:
+        last = (night.date, natural(night.out)) if night.date else last
+        keys.append((last, not night.date))
+    return [nights[k] for k in sorted(range(len(nights)), key=keys.__getitem__)]
 
 
 def check_each(recipe: Recipe) -> None:

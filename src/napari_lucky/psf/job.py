@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.execution.blocks import blocks_of, map_blocks
 from napari_lucky.execution.job import QUIET, Job
+from napari_lucky.fits.file_names import natural
 from napari_lucky.fits.inputs import Inputs, inputs_of_recipe
 from napari_lucky.fits.read_back import is_ours, read_saved
 from napari_lucky.fits.run import open_run
@@ -35,6 +36,7 @@ from napari_lucky.optics.telescope_store import (
     telescope_of,
 )
 from napari_lucky.pipeline.build import build_chain
+from napari_lucky.pipeline.nights import TABLE as NIGHTS
 from napari_lucky.pipeline.recipe import Input, Recipe, read_recipe
 from napari_lucky.psf.figures import psf_figures
 from napari_lucky.psf.folders import Circles, measure_folders
@@ -103,7 +105,8 @@ def measure_psf_files(
     ----------
     paths : sequence of paths
         The folder of results of an earlier job: its focus.fits and long_exposure.fits are
-        measured, with errors from the frames of the run they were made of. Or images that this
+        measured, with errors from the frames of the run they were made of; also several, or a
+        folder of nights. Or images that this
         program saved, one a file or several. Or the frames of a run as they are: a folder, a cube,
         files. None: the recipe's run, calibrated and cleaned as it says, in its focus window.
     recipe : Recipe, optional
@@ -128,6 +131,7 @@ def measure_psf_files(
     LuckyError
         If something given cannot be used, or nothing could be measured.
     """
+    paths = with_nights(paths)
     recipe = recipe_of_images(paths) if recipe is None else recipe
     if len(paths) > 1 and all(_is_results(Path(path)) for path in paths):
         return _measure_several(paths, recipe, job, notify)
@@ -270,6 +274,7 @@ def complete_telescope(header: Any, given: Mapping[str, float | None]) -> Telesc
 
 def recipe_of_images(paths: Sequence[str | Path]) -> Recipe:
     """Return the recipe that a folder of results holds; for other images all is as by default."""
+    paths = with_nights(paths)
     if len(paths) == 1 and _is_results(folder := Path(paths[0])):
         return read_recipe(folder / "recipe.toml")
     return Recipe()
@@ -277,7 +282,7 @@ def recipe_of_images(paths: Sequence[str | Path]) -> Recipe:
 
 def inputs_of_images(paths: Sequence[str | Path]) -> Inputs:
     """Return what is read to measure images: of a job's results, what the job read as well."""
-    files: list[str | Path] = list(paths)
+    files = with_nights(paths)
     inputs: dict[str, Any] = {"images": files}
     if len(files) > 1 and all(_is_results(Path(file)) for file in files):
         return {
@@ -291,6 +296,16 @@ def inputs_of_images(paths: Sequence[str | Path]) -> Inputs:
         with suppress(LuckyError):  # reported where it is read
             inputs.update(inputs_of_recipe(read_recipe(folder / "recipe.toml")))
     return inputs
+
+
+def with_nights(paths: Sequence[str | Path]) -> list[str | Path]:
+    """Return paths with the folders of results in place of a folder of several nights."""
+    found: list[str | Path] = []
+    for path in paths:
+        of = Path(path)
+        nights = sorted(of.iterdir(), key=natural) if (of / NIGHTS).is_file() else []
+        found += [night for night in nights if _is_results(night)] or [path]
+    return found
 
 
 def _is_results(path: Path) -> bool:

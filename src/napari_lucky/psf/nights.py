@@ -15,7 +15,7 @@ from napari_lucky.errors import DONE, DOUBTFUL, INPUT, NOTHING, STATUSES, USAGE,
 from napari_lucky.fits.read_back import read_saved
 from napari_lucky.fits.write import ImageResult, ignore_note, write_text
 from napari_lucky.optics.diffraction import Diffraction
-from napari_lucky.pipeline.nights import Night
+from napari_lucky.pipeline.nights import TABLE, Night, by_date
 from napari_lucky.pipeline.process import Result
 from napari_lucky.pipeline.results_folder import made_folder
 from napari_lucky.pipeline.summary import NAME, summary_of, write_summary
@@ -29,7 +29,6 @@ from napari_lucky.psf.summary import summary
 from napari_lucky.psf.table import FigureRow
 from napari_lucky.text import cell, counted, csv_line
 
-TABLE = "nights.csv"
 COLUMNS = (
     "night",
     "name",
@@ -161,7 +160,7 @@ def night_rows(
     telescope: Mapping[str, float | None] | None = None,
     notify: Callable[[str], None] = ignore_note,
 ) -> list[NightRow]:
-    """Return the nights with the figures of their stacks, all at one aperture.
+    """Return the nights, by their dates, with the figures of their stacks at one aperture.
 
     Parameters
     ----------
@@ -183,7 +182,7 @@ def night_rows(
 
     measure_folders(list(there), measure, notify=notify)
     made = []
-    for night in nights:
+    for night in by_date(nights):
         of = rows.get(night.out, {})
         focus, mean = of.get("focus"), of.get("long_exposure")
         made.append(
