@@ -12,7 +12,7 @@ from napari_lucky import simulate_run
 from napari_lucky.cli.main import main
 from napari_lucky.cli.options import window_named
 from napari_lucky.pipeline.nights import Night, by_date
-from napari_lucky.psf.job import inputs_of_images, with_nights
+from napari_lucky.psf.images import inputs_of_images, with_nights
 
 RUNS = {"1/star": (2.0, "2026-11-01T23:00:00"), "2/star": (4.0, "2026-11-03T01:00:00")}
 

@@ -58,7 +58,8 @@ def run_figures(given: argparse.Namespace) -> int:
     from napari_lucky.fits.inputs import inputs_of_recipe
     from napari_lucky.pipeline.results_folder import check_out
     from napari_lucky.pipeline.summary import read_summary
-    from napari_lucky.psf.job import inputs_of_images, measure_psf_files
+    from napari_lucky.psf.images import inputs_of_images
+    from napari_lucky.psf.job import measure_psf_files
     from napari_lucky.psf.output import NAMES, write_figures
     from napari_lucky.psf.table import describe_row
 
@@ -93,7 +94,7 @@ def run_figures(given: argparse.Namespace) -> int:
 
 
 def _asked(given: argparse.Namespace) -> Recipe:
-    from napari_lucky.psf.job import recipe_of_images
+    from napari_lucky.psf.images import recipe_of_images
     from napari_lucky.psf.recipe import PsfRequest
 
     recipe = recipe_of(given, None if given.recipe else recipe_of_images(given.images), "psf")

@@ -24,8 +24,12 @@ from napari_lucky.ranking.keep_curve import KeepCurve
 def rc_colours(background: str, ink: str) -> dict[str, Any]:
     """Return matplotlib's settings for drawing with an ink on a background."""
     inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
-    small = {"font.size": SMALL}
-    return {"axes.facecolor": background, **small, **dict.fromkeys(inked, ink)}
+    grounds = ("axes.facecolor", "legend.facecolor")
+    return {
+        **dict.fromkeys(grounds, background),
+        **dict.fromkeys((*inked, "legend.edgecolor"), ink),
+        "font.size": SMALL,
+    }
 
 
 HEIGHT = 340

@@ -23,7 +23,7 @@ from napari_lucky.optics.telescope_store import (
     telescope_notes,
     telescope_of,
 )
-from napari_lucky.psf.job import optics_for
+from napari_lucky.psf.optics import optics_for
 from napari_lucky.steps.declaration import params
 from napari_lucky.viewer.messages import show_warning
 

@@ -142,11 +142,7 @@ class WavefrontView(QWidget):
 
     def set_colours(self, background: str, ink: str) -> None:
         """Draw in other colours from now on."""
-        self._colours = {
-            **rc_colours(background, ink),
-            "legend.facecolor": background,
-            "legend.edgecolor": ink,
-        }
+        self._colours = rc_colours(background, ink)
         self.canvas.figure.set_facecolor(background)
         self._draw()
 

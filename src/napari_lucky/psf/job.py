@@ -1,10 +1,8 @@
-"""`napari-lucky figures`: which images are measured."""
+"""`napari-lucky figures`: the figures of images, or of frames of a run."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,34 +10,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.errors import LuckyError, UsageError
+from napari_lucky.errors import LuckyError
 from napari_lucky.execution.blocks import blocks_of, map_blocks
 from napari_lucky.execution.job import QUIET, Job
-from napari_lucky.fits.file_names import natural
-from napari_lucky.fits.inputs import Inputs, inputs_of_recipe
-from napari_lucky.fits.read_back import is_ours, read_saved
-from napari_lucky.fits.run import open_run
-from napari_lucky.fits.run_notes import run_notes
-from napari_lucky.fits.write import BESIDE, ImageResult, ignore_note
-from napari_lucky.frames.frames import Frames, Subset, frames_in
+from napari_lucky.fits.write import ImageResult, ignore_note
 from napari_lucky.frames.window import Window
 from napari_lucky.notices import info
 from napari_lucky.optics.diffraction import Diffraction
 from napari_lucky.optics.request import TelescopeRequest, known_telescope
 from napari_lucky.optics.telescope import Telescope
-from napari_lucky.optics.telescope_header import header_doubts, header_telescope
-from napari_lucky.optics.telescope_store import (
-    diffraction_of,
-    known_optics,
-    no_strehl,
-    telescope_notes,
-    telescope_of,
-)
-from napari_lucky.pipeline.build import build_chain
-from napari_lucky.pipeline.nights import TABLE as NIGHTS
-from napari_lucky.pipeline.recipe import Input, Recipe, read_recipe
+from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.psf.figures import psf_figures
 from napari_lucky.psf.folders import Circles, measure_folders
+from napari_lucky.psf.images import (
+    OpenedImages,
+    is_results,
+    open_given,
+    open_run_of,
+    recipe_of_images,
+    with_nights,
+)
+from napari_lucky.psf.optics import complete_telescope, optics_for
 from napari_lucky.psf.recipe import PsfRecipe, PsfRequest
 from napari_lucky.psf.stacks import on_finer, with_errors
 from napari_lucky.psf.table import FigureRow, sentence
@@ -50,8 +41,6 @@ PILOTS = 9
 """Frames of a run whose apertures are tried."""
 NO_FLUX = ("fourier", "median")
 """Stacks that are no mean of their frames."""
-STACKS = ("focus", "long_exposure")
-"""Of a folder of results, what is a focused star."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,18 +66,6 @@ class MeasuredImages:
     diffraction: Diffraction | None
     telescope: TelescopeRequest | None
     request: PsfRequest
-
-
-@dataclass(frozen=True, eq=False)
-class _Opened:
-    """What is measured: saved images, or else frames of a run by their numbers in it."""
-
-    images: Sequence[ImageResult]
-    header: Any
-    frames: Frames | None = None
-    numbers: Sequence[int | None] = ()
-    name: str = ""
-    notes: Sequence[str] = ()
 
 
 def measure_psf_files(
@@ -133,15 +110,15 @@ def measure_psf_files(
     """
     paths = with_nights(paths)
     recipe = recipe_of_images(paths) if recipe is None else recipe
-    if len(paths) > 1 and all(_is_results(Path(path)) for path in paths):
+    if len(paths) > 1 and all(is_results(Path(path)) for path in paths):
         return _measure_several(paths, recipe, job, notify)
     folder = Path(paths[0]) if len(paths) == 1 else None
     request = recipe.get(PsfRequest) or PsfRequest()
     window, asked, diffraction = request.near, request.recipe, request.diffraction
     if paths:
-        opened = _open(paths, folder, chosen, recipe.input)
+        opened = open_given(paths, folder, chosen, recipe.input)
     else:
-        opened = _open_run_of(recipe, job)
+        opened = open_run_of(recipe, job)
         window = window or recipe.window("focus")
     for note in opened.notes:
         notify(note)
@@ -162,7 +139,7 @@ def measure_psf_files(
         notify(info(f"All were measured with one aperture, {px}."))
     rows = [_image_row(image, window, diffraction, shared) for image in opened.images]
     rows += _measure_run(opened, range(len(opened.numbers)), window, diffraction, shared, job)
-    if folder is not None and _is_results(folder) and request.resamples:
+    if folder is not None and is_results(folder) and request.resamples:
         rows = with_errors(folder, opened.images, rows, window, request.resamples, notify, job)
     rows = [replace(row, telescope=whole) for row in rows]
     lost = [row for row in rows if row.figures is None]
@@ -238,128 +215,6 @@ def figures_of_folder(
     return measure_psf_files([folder], Recipe(None, by, *known)).rows
 
 
-def optics_for(
-    header: Any, given: Mapping[str, float | None]
-) -> tuple[Diffraction | None, Telescope | None, tuple[str, ...]]:
-    """Return the diffraction-limited PSF, the telescope, and what is doubtful or missing.
-
-    Parameters
-    ----------
-    header : mapping or astropy.io.fits.Header, optional
-        Of the images.
-    given : mapping
-        What is known of the telescope (`telescope_of`); it wins over the header.
-    """
-    stated = header_telescope(header)
-    diffraction = diffraction_of(stated, given)
-    if diffraction is None:
-        return None, None, (*header_doubts(header), no_strehl(stated, given))
-    whole = "diameter_m" in known_optics(stated, given)
-    return (
-        diffraction,
-        telescope_of(stated, given) if whole else None,
-        telescope_notes(header, given),
-    )
-
-
-def complete_telescope(header: Any, given: Mapping[str, float | None]) -> TelescopeRequest:
-    """Return a telescope's figures, those of a header included."""
-    stated = header_telescope(header)
-    known = known_optics(stated, given, needed=())
-    if "obstruction" not in {**stated, **given}:
-        known.pop("obstruction")  # it is no more than assumed
-    figures: dict[str, Any] = {name: float(value) for name, value in known.items()}
-    return TelescopeRequest(**figures)
-
-
-def recipe_of_images(paths: Sequence[str | Path]) -> Recipe:
-    """Return the recipe that a folder of results holds; for other images all is as by default."""
-    paths = with_nights(paths)
-    if len(paths) == 1 and _is_results(folder := Path(paths[0])):
-        return read_recipe(folder / "recipe.toml")
-    return Recipe()
-
-
-def inputs_of_images(paths: Sequence[str | Path]) -> Inputs:
-    """Return what is read to measure images: of a job's results, what the job read as well."""
-    files = with_nights(paths)
-    inputs: dict[str, Any] = {"images": files}
-    if len(files) > 1 and all(_is_results(Path(file)) for file in files):
-        return {
-            f"{what} of {file}": given
-            for file in files
-            for what, given in inputs_of_images([file]).items()
-        }
-    if len(files) == 1 and _is_results(folder := Path(files[0])):
-        names = ("recipe.toml", "frames.csv", *(f"{name}.fits" for name in STACKS))
-        inputs = {"results": [folder / name for name in names]}
-        with suppress(LuckyError):  # reported where it is read
-            inputs.update(inputs_of_recipe(read_recipe(folder / "recipe.toml")))
-    return inputs
-
-
-def with_nights(paths: Sequence[str | Path]) -> list[str | Path]:
-    """Return paths with the folders of results in place of a folder of several nights."""
-    found: list[str | Path] = []
-    for path in paths:
-        of = Path(path)
-        nights = sorted(of.iterdir(), key=natural) if (of / NIGHTS).is_file() else []
-        found += [night for night in nights if _is_results(night)] or [path]
-    return found
-
-
-def _is_results(path: Path) -> bool:
-    return all(os.path.isfile(path / name) for name in ("recipe.toml", "frames.csv"))
-
-
-def _open(paths: Sequence[str | Path], folder: Path | None, chosen: slice, given: Input) -> _Opened:
-    """Open saved images, or the frames of a run."""
-    if folder is not None and _is_results(folder):
-        files = [folder / f"{name}.fits" for name in STACKS]
-        images = [_first_image(file) for file in files if os.path.isfile(file)]
-        if not images:
-            raise LuckyError(f"{folder}: these results hold neither {' nor '.join(STACKS)}.")
-        return _Opened(images, images[0].header)
-    files = [Path(path) for path in paths]
-    if all(os.path.isfile(file) and is_ours(file) for file in files):
-        images = [
-            replace(image, name=file.name if number == 0 else f"{file.name} {image.name}")
-            for file in files
-            for number, image in enumerate(_images(file))
-        ]
-        if images:
-            return _Opened(images, images[0].header)
-    run = open_run(paths, given.colour, where=given.where)
-    index = frames_in(run.shape[0], chosen)
-    numbers = [None] if run.shape[0] == 1 else index.tolist()
-    name = Path(paths[0]).name or str(paths[0])
-    return _Opened([], run.header, Subset(run, index), numbers, name, run_notes(run))
-
-
-def _open_run_of(recipe: Recipe, job: Job) -> _Opened:
-    """Open the frames of a recipe's run, calibrated and cleaned."""
-    if not recipe.input.frames:
-        raise UsageError("There is nothing to measure: the recipe names no frames.")
-    chain = build_chain(recipe, job=job)
-    name = Path(recipe.input.frames[0]).name
-    return _Opened([], chain.header, chain.frames, chain.chosen.tolist(), name, chain.notes)
-
-
-def _images(file: Path) -> list[ImageResult]:
-    return [
-        image
-        for image in read_saved(file)
-        if isinstance(image, ImageResult) and len(image.shape) == 2 and image.name not in BESIDE
-    ]
-
-
-def _first_image(file: Path) -> ImageResult:
-    images = _images(file)
-    if not images:
-        raise LuckyError(f"{file}: this file holds no image.")
-    return replace(images[0], name=file.name)
-
-
 def _caution_notes(rows: Sequence[FigureRow]) -> list[str]:
     """Return a sentence for each caution, or one for all where there are many images."""
     doubtful = [row for row in rows if row.figures is not None and row.figures.cautions]
@@ -377,7 +232,7 @@ def _caution_notes(rows: Sequence[FigureRow]) -> list[str]:
 
 
 def _one_aperture(
-    opened: _Opened,
+    opened: OpenedImages,
     window: Window | None,
     diffraction: Diffraction | None,
     recipe: PsfRecipe,
@@ -451,7 +306,7 @@ def _row(
 
 
 def _measure_run(
-    opened: _Opened,
+    opened: OpenedImages,
     places: Sequence[int],
     window: Window | None,
     diffraction: Diffraction | None,

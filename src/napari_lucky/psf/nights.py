@@ -21,7 +21,8 @@ from napari_lucky.pipeline.results_folder import made_folder
 from napari_lucky.pipeline.summary import NAME, summary_of, write_summary
 from napari_lucky.psf.figures import psf_figures
 from napari_lucky.psf.folders import measure_folders
-from napari_lucky.psf.job import figures_of_folder, optics_for
+from napari_lucky.psf.job import figures_of_folder
+from napari_lucky.psf.optics import optics_for
 from napari_lucky.psf.recipe import PsfRecipe
 from napari_lucky.psf.result import PsfFigures
 from napari_lucky.psf.seeing import long_exposure_seeing

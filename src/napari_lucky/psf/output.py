@@ -10,7 +10,8 @@ from napari_lucky.fits.inputs import NO_INPUTS, Inputs, check_not_inputs
 from napari_lucky.fits.write import write_text
 from napari_lucky.pipeline.results_folder import write_folder
 from napari_lucky.pipeline.summary import NAME, summary_of, write_summary
-from napari_lucky.psf.job import MeasuredImages, inputs_of_images
+from napari_lucky.psf.images import inputs_of_images
+from napari_lucky.psf.job import MeasuredImages
 from napari_lucky.psf.table import (
     FigureRow,
     curves_to_csv,
