@@ -2,11 +2,13 @@
 
 import pytest
 
-from napari_lucky.fits.frame_kind import kind_in_header, kind_in_name, kind_of_folder
+from napari_lucky.fits.frame_kind import kind_in_header, kind_in_name, kind_of_folder, target_words
 
 NAMES = {
     "dark": "dark DARK dark_30ms my_dark darkframe masterdark dark1 Dark_ASI290MM_10ms L_Dark_300s "
-    "vegadark_1 capdark dark_cover_closed_3 dark_test_2",
+    "vegadark_1 capdark dark_cover_closed_3 dark_test_2 DARK_Vega_10.00s_0001 Dark-NGC7000_300s_1 "
+    "Dark_10.0ms_Bin1_gain100_20261127-010203_-10.0C_0001 Vega-001dark Vega_Dark_10_secs_001 "
+    "DARK_120s_G120_O30_T-10C_bin1 Dark_HD_12345_1",
     "flat": "Flat master_flat flat-2024-01-01 MasterFlat_V FlatWizard_001 skyflat_3 FLAT_Ha_001 "
     "dflat_1 tflat0001 domeflats_2 flat_evening_4",
     "bias": "bias biasframe_2 BIAS_gain0 offset offset_001 MasterOffset zero_003 Zeros",
@@ -20,7 +22,7 @@ HEADERS = {
     "dark": ("IMAGETYP", "Dark Frame"),
     "flat": ("FRAME", "FLAT"),
     "bias": ("OBSTYPE", "zero"),
-    "dark flat": ("IMAGETYP", "DarkFlat"),
+    "dark flat": ("IMAGETYP", "Dark frames for flats"),
     "light": ("FRAMETYP", "LIGHT"),
     None: ("FRAME", 12.0),
 }
@@ -32,6 +34,28 @@ def test_names_say_what_a_frame_is_of(kind):
         NAMES[kind].split(), kind
     )
     assert kind_in_name("Dark Doodad 001") is None
+
+
+def test_a_word_that_names_the_lights_makes_no_other_target_of_a_dark():
+    assert kind_in_name("Dark_Tabby_001") is None
+    assert kind_in_name("Dark_Tabby_001", target_words(["Tabby_001", "Dark_Tabby_001"])) == "dark"
+    assert kind_in_name("Dark_Tabby_001", target_words(["Light_Tabby_001"])) == "dark"
+    assert kind_in_name("Dark_Tabby_001", target_words(["Flat_Tabby_001"])) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ({"PICTTYPE": 3.0}, "dark"),  # as TheSky writes it
+        ({"PICTTYPE": 1.0, "OBJECT": "Flat"}, "light"),
+        ({"OBJECT": "sky flat"}, "flat"),
+        ({"OBJECT": "Dark"}, "dark"),
+        ({"OBJECT": "Dark Doodad"}, None),
+        ({"OBJECT": "M 15"}, None),
+    ],
+)
+def test_numbers_and_objects_say_it_too(values, kind):
+    assert kind_in_header(values) == kind
 
 
 @pytest.mark.parametrize("kind", HEADERS)

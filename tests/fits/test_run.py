@@ -197,6 +197,14 @@ def test_a_folder_of_nothing_but_darks_is_a_run(tmp_path):
     assert run.left_out == ()
 
 
+def test_darks_named_for_the_target_are_no_run_though_they_are_more(tmp_path):
+    write(tmp_path, *(f"Tabby_{k}.fits" for k in range(3)))
+    write(tmp_path, *(f"Dark_Tabby_{k}.fits" for k in range(5)))
+    run = open_run(tmp_path)
+    assert run.files == [f"Tabby_{k}.fits" for k in range(3)]
+    assert {one.reason for one in run.left_out} == {"a dark, flat or bias by its name"}
+
+
 def test_one_dark_alone_opens(tmp_path):
     write(tmp_path, "dark.fits")
     assert open_run(tmp_path / "dark.fits").shape == (1, *SHAPE)

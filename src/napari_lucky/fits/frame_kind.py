@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal
 
 from napari_lucky.fits.frame_cards import KINDS
+from napari_lucky.fits.settings import CATALOGUES
 
 Kind = Literal["light", "dark", "flat", "bias", "dark flat"]
 IN_HEADERS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
-    ("dark flat", re.compile(r"dark[ _-]*(for[ _-]*)?flat|flat[ _-]*dark", re.I)),
+    ("dark flat", re.compile(r"dark[ _,-]*(frames?[ _-]*)?(for[ _-]*)?flat|flat[ _,-]*dark", re.I)),
     ("flat", re.compile(r"flat", re.I)),
     ("dark", re.compile(r"(?<![a-z])(master|super)?[ _-]?dark", re.I)),
     ("bias", re.compile(r"bias|(?<![a-z])(offset|zero)", re.I)),
@@ -48,6 +49,16 @@ PLAIN |= {"raw", "calibrated", "cal", "calib", "calibration", "img", "image", "c
 """Words of three letters or more that follow in names of darks and flats; others name a target."""
 
 
+TARGETS = {*CATALOGUES.split("|"), "alpha", "beta", "gamma", "delta"}
+TARGETS |= {"vega", "sirius", "arcturus", "capella", "rigel", "procyon", "betelgeuse", "altair"}
+TARGETS |= {"aldebaran", "antares", "spica", "pollux", "deneb", "regulus", "castor", "polaris"}
+TARGETS |= {"mizar", "albireo", "algol", "mira", "fomalhaut", "bellatrix", "canopus", "achernar"}
+TARGETS |= {"mercury", "venus", "mars", "jupiter", "saturn", "uranus", "neptune", "moon", "sun"}
+"""Words that name a target of their own: Dark_Vega is a dark taken with Vega, and no nebula."""
+PICTURE_TYPES: dict[float, Kind] = {1.0: "light", 2.0: "bias", 3.0: "dark", 4.0: "flat"}
+"""Numbers of PICTTYPE."""
+
+
 def kind_of_text(text: str) -> Kind | None:
     """Return what the text of a header's card says a frame is; None if it says nothing known."""
     return next((kind for kind, said in IN_HEADERS if said.search(text)), None)
@@ -59,13 +70,23 @@ def kind_in_header(values: Mapping[str, Any]) -> Kind | None:
         value = values.get(keyword)
         if isinstance(value, str) and (kind := kind_of_text(value)):
             return kind
-    return None
+        if keyword == "PICTTYPE" and value in PICTURE_TYPES:
+            return PICTURE_TYPES[value]
+    target = values.get("OBJECT")
+    return kind_of_folder(target) if isinstance(target, str) else None
 
 
-def kind_in_name(stem: str) -> Kind | None:
+def kind_in_name(stem: str, targets: Collection[str] = ()) -> Kind | None:
     """Return what a file's name, without its ending, says a frame is; None if it does not say it.
 
     `Dark Doodad` is a nebula, `Offset=10` a setting of the camera.
+
+    Parameters
+    ----------
+    stem : str
+    targets : collection of str
+        Words, in small letters, that name targets in other files' names: a dark may have its
+        target's name, too.
     """
     words = [word.lower() for word in WORDS.findall(stem)]
     if words and LIGHT.fullmatch(words[0]):
@@ -76,7 +97,8 @@ def kind_in_name(stem: str) -> Kind | None:
     for k, word in enumerate(words):
         for kind, said in IN_NAMES:
             denied = k and words[k - 1] in WITHOUT
-            if said.fullmatch(word) and not denied and not _names_a_target(words[k + 1 : k + 2]):
+            following = words[k + 1 : k + 2]
+            if said.fullmatch(word) and not denied and not _belongs_to_target(following, targets):
                 found[kind] = True
                 break
     if {"dark", "flat"} <= found.keys():
@@ -91,8 +113,19 @@ def kind_of_folder(name: str) -> Kind | None:
     return kind_in_name(name) if plain else None
 
 
-def _names_a_target(following: list[str]) -> bool:
-    return any(len(word) > 2 and word not in PLAIN and not _is_kind(word) for word in following)
+def target_words(stems: Iterable[str]) -> set[str]:
+    """Return the words of those names that say of no frame that it is a dark, flat or bias."""
+    each = ([word.lower() for word in WORDS.findall(stem)] for stem in stems)
+    return {word for words in each if not any(map(_is_kind, words)) for word in words}
+
+
+def _belongs_to_target(following: list[str], targets: Collection[str]) -> bool:
+    """Return whether the word behind a kind makes it a part of a name, as in Dark Doodad."""
+    return any(
+        len(word) > 2
+        and not (word in PLAIN or word in TARGETS or word in targets or _is_kind(word))
+        for word in following
+    )
 
 
 def _is_kind(word: str) -> bool:
