@@ -69,7 +69,7 @@ def with_nights(paths: Sequence[str | Path]) -> list[str | Path]:
     found: list[str | Path] = []
     for path in paths:
         of = Path(path)
-        nights = sorted(of.iterdir(), key=natural) if (of / NIGHTS).is_file() else []
+        nights = sorted(of.iterdir(), key=natural) if os.path.isfile(of / NIGHTS) else []
         found += [night for night in nights if is_results(night)] or [path]
     return found
 
