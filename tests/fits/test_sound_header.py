@@ -177,6 +177,37 @@ def test_pixels_without_a_known_scale_are_refused(tmp_path, card):
         open_run(write(tmp_path, card))
 
 
+@pytest.mark.parametrize("before", [b"A       = 5", b"A       = 'text'", b"COMMENT a&"])
+def test_a_continuation_of_nothing_is_a_comment(tmp_path, before):
+    run = open_run(write(tmp_path, before, b"CONTINUE  'more'", b"B       = 'x&'", b"CONTINUE  5"))
+    assert [str(text) for text in run.header["COMMENT"]][-2:] == ["CONTINUE  'more'", "CONTINUE  5"]
+    assert run_notes(run)[0].startswith(
+        "Repaired 2 damaged header cards: CONTINUE  'more' continues"
+    )
+
+
+def test_a_comment_of_other_letters_is_nothing_to_say(tmp_path):
+    run = open_run(
+        write(tmp_path, b"SET-TEMP=                -10.5 / in \xb0C", b"A       = 'b' / \xb5")
+    )
+    assert run_notes(run) == []
+    assert (run.header["SET-TEMP"], run.header["A"]) == (-10.5, "b")
+    write_fits(tmp_path / "out.fits", ImageResult(run, "run", run.header))
+    check_written(tmp_path / "out.fits")
+
+
+@pytest.mark.parametrize(
+    ("kept", "left_out"), [("CD1_1", "PC1_1"), ("PC1_1", "CROTA2"), ("CROTA2", None)]
+)
+def test_coordinates_are_turned_once(tmp_path, kept, left_out):
+    cards = [f"{name:8}= 0.5".encode() for name in (left_out, kept) if name]
+    run = open_run(write(tmp_path, *cards))
+    assert run.header[kept] == 0.5
+    assert not left_out or left_out not in run.header
+    told = f"Left out 1 damaged header card: {left_out} = 0.5."
+    assert run_notes(run) == ([told] if left_out else [])
+
+
 def test_a_time_with_a_z_is_nothing_to_say(tmp_path):
     run = open_run(write(tmp_path, b"DATE-OBS= '2026-11-27T01:02:03.5Z'"))
     assert run_notes(run) == []

@@ -43,6 +43,9 @@ DATES = re.compile(r"DATE.*")
 AXES = re.compile(r"WCSAXES[A-Z]?")
 WANTED = {"float": FLOATS, "axes": AXES, "date": DATES, "text": TEXTS}
 """Keywords whose values the standard wants as numbers, a whole number, dates and texts."""
+MATRICES = {kind: re.compile(rf"{kind}\d+_\d+") for kind in ("CD", "PC")}
+MATRICES["CROTA2"] = re.compile("CROTA2")
+"""Ways to say how coordinates are turned, of which the standard allows one."""
 OF_AXIS = re.compile(
     r"(?:CRPIX|CRVAL|CDELT|CROTA|CRDER|CSYER|CTYPE|CUNIT|CNAME|PV|PS|PC|CD)(\d+)(?:_(\d+))?[A-Z]?"
 )
@@ -102,12 +105,16 @@ def sound_cards(header: bytes, *, structure: bool = True) -> tuple[bytes, Damage
         if structure and STRUCTURAL.fullmatch(keyword):
             made.append(card)
             continue
-        if dropped and card.startswith(b"CONTINUE"):
-            continue  # of the text that was left out
+        if card.startswith(b"CONTINUE"):
+            if dropped:
+                continue  # of the text that was left out
+            if not _goes_on(made[-1:], card):
+                made += _as_comment(card, "continues no text", damage)
+                continue
         sound = _sound(card, damage)
         dropped = not sound
         made += sound
-    return b"".join(_axes_first(made, damage)), damage
+    return b"".join(_axes_first(_one_matrix(made, damage), damage)), damage
 
 
 def sound_header(header: Any) -> Any:
@@ -162,6 +169,7 @@ def _mended(card: bytes, damage: Damage) -> list[bytes] | tuple[str, Any, str]:
         legal = LONG_KEYWORD.match(keyword + b"=")
     if found and legal and given.startswith(b" ") and _suits(wanted, found):
         return [card]
+    found = found or _with_odd_comment(given)
     name, value, comment = _clean_keyword(name), _meant(given), _comment_of(given)
     value = _as_wanted(name, value)
     if value is None or not name or name == "END":
@@ -181,12 +189,23 @@ def _parted(card: bytes) -> tuple[bytes, bytes]:
     return card[:8], card[9:]
 
 
+def _goes_on(before: Sequence[bytes], card: bytes) -> bool:
+    """Return whether a card continues the text of the one before it."""
+    given = [one[8:] if one.startswith(b"CONTINUE") else _parted(one)[1] for one in (*before, card)]
+    found = [VALUE.fullmatch(one) for one in given]
+    texts = [one["text"] for one in found if one and one["text"]]
+    return len(texts) == 2 and texts[0].rstrip(b" '").endswith(b"&")
+
+
 def _commentary(card: bytes, damage: Damage) -> list[bytes]:
-    text = _printable(card.decode("latin-1")).encode("ascii")
-    if not card.startswith(COMMENTARY):  # neither a value nor a comment: kept as a comment
-        text = (b"COMMENT " + text)[:CARD]
-        damage.repaired.append(f"{_shown(card)} has no value and is a comment")
-    return [text]
+    if not card.startswith(COMMENTARY):
+        return _as_comment(card, "has no value", damage)
+    return [_printable(card.decode("latin-1")).encode("ascii")]
+
+
+def _as_comment(card: bytes, why: str, damage: Damage) -> list[bytes]:
+    damage.repaired.append(f"{_shown(card)} {why} and is a comment")
+    return [(b"COMMENT " + _printable(card.decode("latin-1")).encode("ascii"))[:CARD]]
 
 
 def _printable(text: str) -> str:
@@ -288,6 +307,14 @@ def _date(text: str) -> str | None:
     return day + (f"T{clock}" if clock else "") + (f".{fraction}" if fraction else "")
 
 
+def _with_odd_comment(given: bytes) -> re.Match[bytes] | None:
+    """Return the parts of a card whose comment alone is not printable, which is nothing to say."""
+    found = VALUE.fullmatch(re.sub(rb"[^ -~]", b" ", given))
+    if found and found["comment"] and PRINTABLE.fullmatch(given[: found.start("comment")]):
+        return found
+    return None
+
+
 def _same(found: re.Match[bytes] | None, value: Any) -> bool:
     """Return whether a card said the same value already, and was only not written in full form."""
     if found is None:
@@ -310,6 +337,20 @@ def _written(keyword: str, value: Any, comment: str) -> list[bytes]:
             warnings.simplefilter("ignore")  # a comment is cut
             return list(cards_in(fits.Card(name, value, text).image.encode("ascii")))
     return []
+
+
+def _one_matrix(cards: list[bytes], damage: Damage) -> list[bytes]:
+    """Leave out what turns coordinates a second time: PC beside CD, CROTA2 beside PC."""
+    names = [card[:8].decode("latin-1").strip() for card in cards]
+    kinds = {kind for kind, of in MATRICES.items() if any(map(of.fullmatch, names))}
+    twice = "PC" if {"PC", "CD"} <= kinds else "CROTA2" if {"PC", "CROTA2"} <= kinds else None
+    if twice is None:
+        return cards
+    extra = [MATRICES[twice].fullmatch(name) is not None for name in names]
+    damage.left_out += [
+        _shown(card) for card, is_extra in zip(cards, extra, strict=True) if is_extra
+    ]
+    return [card for card, is_extra in zip(cards, extra, strict=True) if not is_extra]
 
 
 def _axes_first(cards: list[bytes], damage: Damage) -> Sequence[bytes]:
