@@ -266,6 +266,8 @@ def test_a_change_of_type_within_a_run_gives_right_values(tmp_path):
         fits.PrimaryHDU(frame).writeto(tmp_path / f"AF_{k}.fits")
     run = open_run(tmp_path)
     assert run.dtype == np.int32
+    told = "The frames differ in number type: int16 (2 frames), uint16 (1 frame), uint8 (1 frame)."
+    assert run.notes[-1].startswith(told)
     np.testing.assert_array_equal(run.read(slice(None)), np.array(values, np.int32))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,7 @@ from napari_lucky.fits.times import cards_time
 from napari_lucky.notices import Notice
 from napari_lucky.sources.colour import colour_notes
 from napari_lucky.sources.source_image import SourceImage
-from napari_lucky.text import readable
+from napari_lucky.text import counted, readable
 
 if TYPE_CHECKING:
     from napari_lucky.fits.run import Run
@@ -58,7 +59,7 @@ def notes_of(images: Sequence[SourceImage]) -> tuple[str, ...]:
     """Return what headers and names of a run's images make worth saying."""
     own = dict.fromkeys(note for image in images for note in image.notes)
     headers = (*_header_notes(images[0]), *_damage_notes(images))
-    return (*own, *headers, *mixture_notes(images), *_order_notes(images))
+    return (*own, *headers, *mixture_notes(images), *_type_notes(images), *_order_notes(images))
 
 
 def _header_notes(first: SourceImage) -> list[str]:
@@ -99,6 +100,20 @@ def _damage_notes(images: Sequence[SourceImage], most: int = 3) -> list[str]:
     )
     damage = sound_cards(b"".join(shown))[1]
     return [f"{', '.join(names[:most])}{more}: {note}" for note in damage.notes()]
+
+
+def _type_notes(images: Sequence[SourceImage]) -> list[str]:
+    """Say if files hold numbers of different types, such as where some lack BZERO."""
+    frames: Counter[str] = Counter()
+    for image in images:
+        frames[str(image.layout.dtype)] += image.layout.shape[0]
+    if len(frames) < 2:
+        return []
+    counts = ", ".join(f"{name} ({counted(n, 'frame')})" for name, n in frames.most_common())
+    return [
+        f"The frames differ in number type: {counts}. Check that their pixels are of one scale "
+        "(BZERO and BSCALE in the headers)."
+    ]
 
 
 def _order_notes(images: Sequence[SourceImage]) -> list[str]:

@@ -175,7 +175,8 @@ def _in_order(pixels: PlainPixels, depth: int, stated: str) -> PlainPixels:
         block = np.empty((len(planes), *window.shape), np.uint16)
         one.read_into(block, planes, window)
         wide = block.astype(np.int32)
-        steps.append(float(np.abs(wide[..., 2:] - wide[..., :-2]).sum()))  # of one colour each
+        along = np.abs(wide[..., 2:] - wide[..., :-2]).sum()  # of one colour each
+        steps.append(float(along + np.abs(wide[:, 2:] - wide[:, :-2]).sum()))
         fits.append(int(block.max()) < 1 << depth)
     if fits[0] != fits[1]:
         return orders[fits.index(True)]
