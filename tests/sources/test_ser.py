@@ -92,6 +92,7 @@ def test_a_file_that_was_not_closed_is_read_as_far_as_it_goes(made_ser, stars, c
     run = open_run(path)
     assert np.array_equal(run.read(slice(None)), stars[:4])
     assert run.times() is None
+    assert run.missing == max(count - 4, 0)
     (told,) = run_notes(run)
     assert "a.ser" in told
     assert "holds 4, and a part of one that is left out" in told

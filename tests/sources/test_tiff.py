@@ -119,6 +119,18 @@ def test_damaged_files_are_reported(tmp_path, stars, keep):
         open_run(path)
 
 
+def test_of_a_truncated_stack_the_whole_frames_are_read(tmp_path, stars):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, stars, **GREY)
+    with tifffile.TiffFile(path) as file:
+        begin = file.series[0].dataoffset
+    path.write_bytes(path.read_bytes()[: begin + stars[:-1].nbytes - 10])
+    run = open_run(path)
+    assert np.array_equal(run.read(slice(None)), stars[:-2])
+    assert run.missing == 2
+    assert "a.tif: truncated: its last 2 frames are not whole and left out." in run_notes(run)
+
+
 def test_a_copy_of_a_process_opens_a_packed_file_anew(tmp_path, stars, monkeypatch):
     """Or copies would move each other's place in it."""
     path = tmp_path / "a.tif"

@@ -43,7 +43,7 @@ from napari_lucky.fits.integers import level_step, levels_to_adu
 from napari_lucky.fits.sound_header import sound_cards
 from napari_lucky.fits.tiles import Tiles, compressed
 from napari_lucky.frames.window import Window
-from napari_lucky.sources.source_image import NOTHING, HeaderCards
+from napari_lucky.sources.source_image import NOTHING, HeaderCards, missing_note
 
 PLAIN, PACKED = (".fits", ".fit", ".fts"), ("", ".gz", ".fz", ".bz2")
 SUFFIXES = (*(plain + packed for packed in PACKED for plain in PLAIN), ".fz")
@@ -161,8 +161,7 @@ class FitsImage:
         """What is read of a fourth axis, and of a truncated file."""
         notes = [] if self.layout.axis is None else [self.layout.axis.note]
         if self.missing:
-            frames = "frame is" if self.missing == 1 else f"{self.missing} frames are"
-            notes.append(f"{self.path.name}: truncated: its last {frames} not whole and left out.")
+            notes.append(missing_note(self.path.name, self.missing))
         return tuple(notes)
 
     @property

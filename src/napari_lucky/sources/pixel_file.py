@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,15 @@ class PixelFile(ABC):
         What its header gives, by FITS keywords: camera, telescope, observer.
     notes : tuple of str
         What the user should know.
+    missing : int
+        Frames at the end of a truncated file that are not whole.
     """
 
     pixels: StoredPixels
     colours: str
     cards: dict[str, Any]
     notes: tuple[str, ...] = ()
+    missing: int = field(default=0, kw_only=True)
 
     @property
     def path(self) -> Path:

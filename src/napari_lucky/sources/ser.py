@@ -123,7 +123,7 @@ def open_ser(path: Path) -> list[SerFile]:
     if whole == 0:
         raise LuckyError(f"{path}: truncated: it ends before its first frame does.")
     notes: list[str] = []
-    stamps = 0
+    stamps, announced = 0, count
     if 0 < count <= whole:
         after = HEADER.size + count * each
         stamps = after if stamp.size >= after + 8 * count else 0
@@ -144,7 +144,8 @@ def open_ser(path: Path) -> list[SerFile]:
     texts = (name.split(b"\0")[0].decode("latin-1").strip() for name in names)
     cards = dict(zip(("OBSERVER", "INSTRUME", "TELESCOP"), texts, strict=True))
     colours = "RGB" if samples == 3 else MOSAICS.get(colour, "")
-    return [SerFile(pixels, colours, cards, tuple(notes), depth, utc, stamps)]
+    missing = max(announced - count, 0)
+    return [SerFile(pixels, colours, cards, tuple(notes), depth, utc, stamps, missing=missing)]
 
 
 def _truncated(path: Path, count: int, whole: int, rest: int) -> str:

@@ -54,6 +54,12 @@ class Pixels(Protocol):
         ...
 
 
+def missing_note(name: str, missing: int) -> str:
+    """Say how many frames at the end of a truncated file are not whole."""
+    frames = "frame is" if missing == 1 else f"{missing} frames are"
+    return f"{name}: truncated: its last {frames} not whole and left out."
+
+
 class PixelForm(NamedTuple):
     """What is known of the pixels of a file that is no FITS file; see `Pixels`."""
 

@@ -24,6 +24,7 @@ from napari_lucky.notices import info
 from napari_lucky.sources.kinds import source
 from napari_lucky.sources.pixel_file import PixelFile
 from napari_lucky.sources.plain_pixels import PlainPixels, StoredPixels
+from napari_lucky.sources.source_image import missing_note
 
 MOST_PACKED = 1032
 """Bytes that one packed byte can hold at most."""
@@ -172,10 +173,14 @@ def _frames(path: Path, stamp: Stamp, tiff: Any) -> TiffFrames:
     order = "<" if tiff.byteorder == "<" else ">"
     stored = np.dtype(first.dtype).newbyteorder(order).str
     how: dict[str, Any] = {"stored": stored, "samples": samples, "used": used, "apart": apart}
-    offsets = _offsets(chosen, ny * nx * samples * np.dtype(stored).itemsize, stamp.size)
+    each, missing = ny * nx * samples * np.dtype(stored).itemsize, 0
+    offsets = _offsets(chosen, each)
     pixels: PlainPixels | PackedPages
     if offsets is not None:
-        pixels = PlainPixels(path, stamp, offsets[numbers], (ny, nx), **how)
+        places = _whole_frames(offsets[numbers], each, stamp.size, 3 if channels == 3 else 1)
+        missing = (len(numbers) - len(places)) // (3 if channels == 3 else 1)
+        notes += [missing_note(path.name, missing)] if missing else []
+        pixels = PlainPixels(path, stamp, places, (ny, nx), **how)
     else:
         found = [int(p.index) for series in chosen for p in series.pages]
         if len(found) != len(numbers) and channels in (0, 1, 3):
@@ -184,7 +189,7 @@ def _frames(path: Path, stamp: Stamp, tiff: Any) -> TiffFrames:
         pixels = PackedPages(path, stamp, packed, (ny, nx), **how)
         _check_packing(pixels, page)
     colours = "RGB" if len(used) == 3 or (samples == 1 and channels == 3) else ""
-    return TiffFrames(pixels, colours, _cards(page), tuple(notes))
+    return TiffFrames(pixels, colours, _cards(page), tuple(notes), missing=missing)
 
 
 def _others_note(series: Sequence[Any], kind: tuple[Any, ...]) -> list[str]:
@@ -220,21 +225,29 @@ def _channels(series: Any, tiff: Any) -> int:
     return count if count > 1 and (others or composite) else 0
 
 
-def _offsets(chosen: Sequence[Any], each: int, size: int) -> NDArray[np.int64] | None:
+def _whole_frames(
+    places: NDArray[np.int64], each: int, size: int, planes: int
+) -> NDArray[np.int64]:
+    """Return the places of frames, of so many planes, up to the first that is not whole."""
+    cut = np.flatnonzero(places + each > size)
+    if len(cut) == 0:
+        return places
+    if cut[0] < planes:
+        raise EOFError("it ends before its first frame does")
+    return places[: cut[0] // planes * planes]
+
+
+def _offsets(chosen: Sequence[Any], each: int) -> NDArray[np.int64] | None:
     """Return where the frames of series begin, if their pixels are plain; or else None."""
     starts: list[int] = []
     for series in chosen:
         if series.dataoffset is not None:
             count = prod(series.shape) * np.dtype(series.dtype).itemsize // each
-            if series.dataoffset + count * each > size:
-                raise EOFError("it ends before its last frame does")
             starts += [series.dataoffset + k * each for k in range(count)]
         elif all(p is not None and p.is_memmappable for p in series.pages):
             starts += [p.dataoffsets[0] for p in series.pages]
         else:
             return None
-    if starts and max(starts) + each > size:
-        raise EOFError("it ends before its last frame does")
     return np.array(starts, np.int64)
 
 
