@@ -127,11 +127,16 @@ def test_a_display_is_seen(name, monkeypatch):
 SHOW = """
 import sys
 import napari
+from qtpy.QtWidgets import QApplication
 from napari_lucky.cli.main import main
 
 def look():
     viewer = napari.current_viewer()
-    print(*(layer.name for layer in viewer.layers), sep="|")
+    dock = viewer.window.dock_widgets["Lucky imaging (napari-lucky)"]
+    while dock.busy:
+        QApplication.processEvents()
+    print(dock.notes.text().splitlines()[0])
+    print(*(layer.name for layer in viewer.layers if layer.visible), sep="|")
     print(*viewer.dims.current_step[:1])
     viewer.close()
 
@@ -150,7 +155,8 @@ def test_with_a_display_the_results_are_shown(tmp_path):
         [*command, out], capture_output=True, text=True, env=environment, timeout=120
     )
     assert done.returncode == 0, done.stderr
-    layers, frame = done.stdout.splitlines()[-2:]
-    ends = ("", " windows", " tracked", " shifts", " long exposure", " defocus", " focus")
+    said, layers, frame = done.stdout.splitlines()[-3:]
+    assert said.startswith("Kept 10 of 60 frames")
+    ends = ("", " defocus", " focus", " windows", " shifts")
     assert layers == "|".join(f"run{end}" for end in ends)
     assert int(frame) == np.argmax(table_from_csv(out / "frames.csv").quality)

@@ -152,6 +152,7 @@ def test_all_frames_with_one_click(viewer, hand, docks, messages):
     run(hand, docks, *CHAIN)
     assert len(newest(viewer, "shifts").data) == 10
     messages()
+    before = list(viewer.layers)
     hand.press(docks["stacking"].all_button)
     hand.wait(lambda: not docks["stacking"].busy)
     everything = newest(viewer, "all frames")
@@ -169,7 +170,13 @@ def test_all_frames_with_one_click(viewer, hand, docks, messages):
     assert steps[-4].parameters["reference_frame"] == "22"
     arrows = newest(viewer, "all frames shifts")
     assert len(arrows.data) == 60 and arrows.features["selected"].sum() == 12
-    assert newest(viewer, "all frames kept").data.shape[0] == 12
+    new = [layer.name.split("all frames")[-1] for layer in viewer.layers if layer not in before]
+    own = {"", " long exposure", " defocus", " focus", " shifts"}
+    assert set(new) == {
+        *own,
+        " kept, best first",
+    }  # the last by 3 Rank, which was asked to
+    assert "12 of 60 frames" in docks["ranking"].summary.text()
     assert messages() == []
 
 

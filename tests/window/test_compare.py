@@ -199,6 +199,7 @@ def test_the_surface_button_shows_a_surface_in_3d_and_2d_goes_back(viewer, hand,
     viewer.layers.selection = {run}
     run.data.frames.reads.clear()
     hand.press(dock.surface_button)
+    hand.wait(lambda: not dock.busy)
     (surface,) = [layer for layer in viewer.layers if isinstance(layer, Surface)]
     assert surface.name == "run frame 2 surface"
     assert viewer.dims.ndisplay == 3

@@ -145,8 +145,9 @@ def test_windows_are_typed_drawn_and_of_one_run_alone(viewer, hand, messages, fo
 
 def test_the_sample_and_a_recipe_with_more_than_the_page_shows(viewer, hand, messages, tmp_path):
     viewer.open_sample("napari-lucky", "simulated")
-    dock = hand.dock("lead")
+    dock = viewer.window.dock_widgets["Lucky imaging (napari-lucky)"]  # it opens with the sample
     hand.wait(lambda: not dock.looking)
+    assert dock.keep.percent.value == 16.7  # ten are kept at least
     assert [edit.path for edit in dock.masters.values()] == ["sample dark", "sample flat"]
     assert [window.centre for window in dock.stars.windows] == [(120, 400), (132, 144)]
     recipe = Recipe(None, RegisterCentroid(smooth=2.5), Select(keep=20, drop=(3,)))

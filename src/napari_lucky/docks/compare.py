@@ -16,7 +16,6 @@ from qtpy.QtWidgets import QFileDialog
 from napari_lucky.docks.choices import has_step, is_image
 from napari_lucky.docks.comparison import ComparisonCanvas
 from napari_lucky.docks.dock import Dock
-from napari_lucky.docks.jobs import attempt
 from napari_lucky.docks.larger import Graph
 from napari_lucky.docks.layer_checks import LayerChecks
 from napari_lucky.docks.surface_view import SurfaceView
@@ -27,10 +26,11 @@ from napari_lucky.frames.window import Window
 from napari_lucky.imaging.profiles import PROFILES, cutout, peak_pixel
 from napari_lucky.imaging.star_image import MOST_SMOOTH
 from napari_lucky.plots.comparison import FIGURES, Compared, Look
-from napari_lucky.psf.surface_mesh import surface_of
+from napari_lucky.psf.surface_mesh import SurfaceMesh, surface_of
 from napari_lucky.stacking.mean import Stack, stack_mean
 from napari_lucky.stacking.methods import StackMean, stack_record
 from napari_lucky.stacking.stack_header import timed_header
+from napari_lucky.text import counted
 from napari_lucky.viewer.from_layers import frames_of, history_of, image_at, inputs_of
 from napari_lucky.viewer.to_layers import image_tuple, surface_tuple
 
@@ -118,8 +118,8 @@ class CompareDock(Dock):
         self._surface_view = SurfaceView(napari_viewer)
         for widget in self._remembered:
             widget.changed.connect(self._schedule)
-        self.surface_button.changed.connect(lambda: attempt(self.show_surface))
-        self.save_button.changed.connect(lambda: attempt(self.save_figure))
+        self.surface_button.changed.connect(lambda: self.attempt(self.show_surface))
+        self.save_button.changed.connect(lambda: self.attempt(self.save_figure))
         napari_viewer.dims.events.point.connect(self._schedule)
         self._leave_theme = follow_theme(napari_viewer, self.canvas.set_colours)
         self.layers.reset_choices()
@@ -228,6 +228,7 @@ class CompareDock(Dock):
                 )
                 yield
             self.layers.tick([*runs, *means])
+            self.done(f"Averaged {counted(len(runs), 'run')}.")
 
         self.start(work, done)
 
@@ -238,11 +239,20 @@ class CompareDock(Dock):
             raise LuckyError("There is nothing to show: tick a layer in the list first.")
         active = self.viewer.layers.selection.active
         layer = active if active in chosen else chosen[0]
-        image, frame = image_at(layer, self.viewer.dims.point)
-        surface = surface_of(image, self.side.value, smooth=self.smooth.value)
-        name = layer.name if frame is None else f"{layer.name} frame {frame}"
-        made = surface_tuple(surface, f"{name} surface", like=layer)
-        self._surface_view.show(lambda: self.add(made))
+        point, side, smooth = self.viewer.dims.point, self.side.value, self.smooth.value
+
+        def work(job: Job) -> tuple[SurfaceMesh, int | None]:
+            image, frame = image_at(layer, point)  # of a run, the frame is read and computed
+            return surface_of(image, side, smooth=smooth), frame
+
+        def done(result: tuple[SurfaceMesh, int | None]) -> Iterator[None]:
+            surface, frame = result
+            name = layer.name if frame is None else f"{layer.name} frame {frame}"
+            made = surface_tuple(surface, f"{name} surface", like=layer)
+            self._surface_view.show(lambda: self.add(made))
+            yield
+
+        self.start(work, done)
 
     def save_figure(self) -> None:
         """Ask where, and write the figure."""

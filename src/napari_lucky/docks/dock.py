@@ -12,7 +12,7 @@ from threading import Thread
 from typing import Any, ClassVar
 
 import napari
-from magicgui.widgets import CheckBox, Container, LineEdit, PushButton, Widget
+from magicgui.widgets import CheckBox, Container, Label, LineEdit, PushButton, Widget
 from napari.layers import Layer
 from qtpy.QtCore import QEvent, QSettings, Qt, QTimer
 from qtpy.QtWidgets import (
@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
     QMainWindow,
     QPushButton,
     QScrollArea,
+    QTabWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -59,6 +60,9 @@ Extra = tuple[Callable[[], LayerTuple], Callable[[Layer], Any]]
 """What makes a layer, and what is called with it."""
 WINDOWS = "windows"
 """The choice of a layer that a dock moves itself."""
+WORTH_SAYING = 0.5
+"""Seconds that a job took."""
+RIGHT = Qt.DockWidgetArea.RightDockWidgetArea
 NARROWEST = 290
 """Pixels that a dock is wide at least, so that numbers in its boxes can be read."""
 
@@ -199,6 +203,7 @@ class Dock(QScrollArea):
         """Return what the dock does, and a button for its help."""
         label = QLabel(explanation)
         label.setWordWrap(True)
+        label.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         self.help_button = QPushButton("?")
         self.help_button.setStyleSheet(SMALL)
         self.help_button.setToolTip("Open the help on this dock")
@@ -252,12 +257,15 @@ class Dock(QScrollArea):
         window: Any = self.window()
         if not isinstance(outer, QDockWidget) or not isinstance(window, QMainWindow):
             return
+        outer.setWindowTitle(title_of_dock(type(self)))  # what a tab has room for
         others = [
             dock
             for dock in window.findChildren(QDockWidget)
             if dock is not outer and isinstance(dock.widget(), Dock) and not dock.isFloating()
         ]
         if others and not window.tabifiedDockWidgets(outer):
+            # upright at the side, where there is room for the titles of all docks
+            window.setTabPosition(RIGHT, QTabWidget.TabPosition.East)
             window.tabifyDockWidget(others[-1], outer)
             outer.raise_()
 
@@ -299,7 +307,9 @@ class Dock(QScrollArea):
     def done(self, line: str, *sentences: str, doubts: Sequence[str] = ()) -> None:
         """Say that a job is done, how long it took, and what comes next."""
         took = time.monotonic() - self._began
-        self.note(f"{line} It took {time_text(took)}.", *sentences, doubts=doubts)
+        if took >= WORTH_SAYING:
+            line = f"{line} It took {time_text(took)}."
+        self.note(line, *sentences, doubts=doubts)
         if self.next_dock:
             self.next_button.text = f"{title_of(self.next_dock)} ▸"
             self.next_button.show()
@@ -501,5 +511,5 @@ def _flat(parameters: Iterable[Widget | StepForm]) -> list[Widget]:
 def _is_plain(widget: Widget) -> bool:
     """Return whether a parameter is remembered; what is of one run alone is not."""
     value = getattr(widget, "value", None)
-    of_run = isinstance(widget, (LayerCombo, LineEdit, PushButton))
+    of_run = isinstance(widget, (LayerCombo, LineEdit, PushButton, Label))
     return not of_run and isinstance(value, (bool, int, float, str))

@@ -165,7 +165,7 @@ class FiguresDock(ResultDock):
             return FigureRow(name, frame, figures, "", scale, telescope)
 
         def done(row: FigureRow) -> Iterator[None]:
-            self.note(doubts=doubts)
+            self.done(f"Measured “{row.title}”.", doubts=doubts)
             yield from self._add_row(row)
 
         self.start(work, done)
@@ -204,8 +204,7 @@ class FiguresDock(ResultDock):
         self._draw()
         shown = bool(self.rows)
         self.graph.setVisible(shown)
-        for button in self.result_buttons:
-            button.enabled = shown
+        self.result_buttons.enabled = shown
 
     def _draw(self) -> None:
         self.canvas.figure.clear()

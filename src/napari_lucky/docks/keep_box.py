@@ -70,6 +70,8 @@ class KeepBox(Container):
                 self.percent.value = min(100.0, 100 * self._keep / self._frames)
         else:
             self.percent.value = 100 * self._keep
-            if self._frames:
+            if self._frames:  # of which at least a few are kept
                 self.number.value = kept_of(self._keep, self._frames)
+                if self.number.value > self._keep * self._frames + 0.5:
+                    self.percent.value = 100 * self.number.value / self._frames
         self._showing = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import napari
 from magicgui.widgets import Container, PushButton
 from napari.layers import Shapes
 from qtpy.QtCore import QEvent
-from qtpy.QtWidgets import QApplication, QFileDialog, QLabel, QMenu
+from qtpy.QtWidgets import QApplication, QFileDialog, QMenu
 
 from napari_lucky.calibration.step import Calibrate
 from napari_lucky.docks.choices import base_name, is_windows
@@ -36,6 +36,8 @@ from napari_lucky.docks.recipe_files import ask_where_from, ask_where_to, missin
 from napari_lucky.docks.result_layers import show_result
 from napari_lucky.docks.several_runs import SeveralRuns
 from napari_lucky.docks.star_boxes import StarBoxes
+from napari_lucky.docks.window_drawing import window_drawing
+from napari_lucky.docks.wrapped_text import WrappedText
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
 from napari_lucky.fits.run import Run
@@ -107,6 +109,7 @@ class LeadDock(Dock):
         self.run_button.text = "Process"
         self.run_button.tooltip = "Do the whole chain, with what the run itself suggests"
         self.stars.add = self.add
+        self.stars.drawing = self.drawing = window_drawing(napari_viewer)
         self._align(LABELS)
         self._add_texts()
         self._add_buttons()
@@ -121,10 +124,9 @@ class LeadDock(Dock):
 
     def _add_texts(self) -> None:
         """Add what was found beside the run, and what a recipe says that is not shown."""
-        self.found = QLabel("")
-        self.with_recipe = QLabel("")
+        self.found = WrappedText()
+        self.with_recipe = WrappedText()
         for place, label in ((2, self.found), (3, self.with_recipe)):
-            label.setWordWrap(True)
             label.hide()
             self.column.insertWidget(place, label)
 
@@ -214,7 +216,9 @@ class LeadDock(Dock):
             self._say_found("\n".join(beside.notes))
             yield
             self._take_windows()
-            if not self._drawn():
+            if self._drawn():
+                self.look_at([layer])
+            else:
                 self._place()
 
         self._look(lambda job: find_beside(run, near), done)
@@ -299,15 +303,8 @@ class LeadDock(Dock):
         if not isinstance(self.stars.layer, Shapes) or self.stars.layer not in self.viewer.layers:
             name = f"{base_name(layer)} windows"
             self.stars.follow(self.add(windows_tuple([], name, like=layer)), layer)
-        windows = self.stars.layer
-        assert windows is not None
-        windows.visible = True
-        self.viewer.layers.selection.active = windows
-        windows.mode = "add_rectangle"
-        self.note(
-            "Draw a rectangle around the focused star on the canvas, then another around the "
-            "defocused star, if there is one."
-        )
+        assert self.stars.layer is not None
+        self.drawing.begin(self.stars.layer, layer)
 
     def _layer(self) -> Any:
         layer = self.run_layer.value
@@ -344,13 +341,36 @@ class LeadDock(Dock):
         """Do the whole chain and show the pair."""
         layer, recipe, opened = self._job()
         self._stop_placing()
+        self._process(layer, recipe, lambda job: process(recipe, opened, job=job))
+
+    def show_result(self, layer: Any, result: Result, then: Callable[[], None]) -> None:
+        """Show what was made of a run elsewhere, as if it had been made here.
+
+        Parameters
+        ----------
+        layer : napari.layers.Image
+            The run.
+        result : Result
+        then : callable
+            Called when its layers are there.
+        """
+        self.stars.show(layer, *(result.recipe.window(name) for name in ("focus", "defocus")))
+        self._process(layer, result.recipe, lambda job: result, then)
+
+    def _process(
+        self,
+        layer: Any,
+        recipe: Recipe,
+        make: Callable[[Job], Result],
+        then: Callable[[], None] = lambda: None,
+    ) -> None:
         name, shown = base_name(layer), self.frame_shown(layer.data.shape[0])
         telescope = known_telescope(recipe.get(TelescopeRequest))
         frames = run_of(layer)
         known = run_notes(frames) if isinstance(frames, Run) else []  # reported when it was opened
 
         def work(job: Job) -> Made:
-            result = process(recipe, opened, job=job)
+            result = make(job)
             assert result.frames is not None
             data = read_ahead(result.frames, shown)
             return result, result_figures(result, telescope), data, contrast_of(result.frames)
@@ -366,6 +386,7 @@ class LeadDock(Dock):
             new = [note for note in result.notes if note not in known]
             doubts = [note for note in new if level_of(note) != "info"]
             self.done(line, *(note for note in new if note not in doubts), doubts=doubts)
+            then()
             yield
 
         self.start(work, done)
@@ -455,7 +476,7 @@ class LeadDock(Dock):
             return [file.name for file in files]
 
         def done(names: list[str]) -> Iterator[None]:
-            self.note(f"Wrote {', '.join(names)} to {out}", *said)
+            self.note(line, f"Wrote {', '.join(names)} to {out}.", *said)
             yield
 
         self.start(work, done)

@@ -116,7 +116,8 @@ class RankingDock(Dock):
         for editor in self.cut.form.editors:
             editor.changed.connect(self._cut_changed)
         self._name_metrics()
-        self.registration.changed.connect(self.restore)
+        for combo in (self.image, self.registration):
+            combo.changed.connect(self.restore)
         self.restore()
 
     def _add_hand(self) -> None:
@@ -144,8 +145,10 @@ class RankingDock(Dock):
         )
         self.table = FrameTableView(self._show_frame, self.toggle)
         graph = Graph(self.graph, "Quality of the frames")
-        for widget in (self.summary, graph, self._hand_buttons.native, self.table):
+        self._of_ranking = [self.summary, graph, self._hand_buttons.native, self.table]
+        for widget in self._of_ranking:
             self.column.addWidget(widget)
+            widget.hide()  # until there is a ranking
 
     def run(self) -> None:
         """Measure the quality, draw it, and add the layer of kept frames."""
@@ -217,13 +220,17 @@ class RankingDock(Dock):
         ranked.shifts.events.features.connect(self._features_changed)
         quality, numbers = ranked.quality, ranked.numbers
         none = np.zeros(len(quality), bool)
+        for widget in self._of_ranking:
+            widget.show()
         self.graph.show_quality(quality, 1, none, none, numbers)
         self.table.frames.show(files_of(frames_of(ranked.layer)), quality, none, numbers)
 
     def restore(self, *_: Any) -> None:
         """Show the ranking that the chosen shifts hold already, with its cut."""
         layer, shifts = self.image.value, self.registration.value
-        if self._ranked is not None or layer is None or shifts is None:
+        if layer is None or shifts is None:
+            return
+        if (ranked := self._live) and (ranked.layer, ranked.shifts) == (layer, shifts):
             return
         try:
             recipe = recipe_of_shifts(shifts)

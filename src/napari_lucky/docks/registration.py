@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import napari
@@ -13,6 +12,7 @@ from magicgui.widgets import ComboBox, PushButton
 from napari_lucky.calibration.calibrate import calibrated_in, saturated_frames
 from napari_lucky.docks.choices import (
     base_name,
+    is_windows,
     run_combo,
     show_smoothing,
     subpixel_box,
@@ -20,6 +20,7 @@ from napari_lucky.docks.choices import (
 )
 from napari_lucky.docks.dock import Dock
 from napari_lucky.docks.form import StepForm
+from napari_lucky.docks.window_drawing import window_drawing
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
 from napari_lucky.fits.frame_table import FrameTable
@@ -95,18 +96,21 @@ class RegistrationDock(Dock):
             ],
             follows=[(self.image, ("data",)), (self.windows, ("data",))],
         )
-        self.draw_button.changed.connect(self.draw_windows)
+        self.draw_button.changed.connect(lambda: self.attempt(self.draw_windows))
         self.place_button.changed.connect(lambda: self.attempt(self.place))
 
-    def draw_windows(self, *_: Any) -> None:
-        """Add an empty layer for windows, ready to be drawn in."""
+    def draw_windows(self) -> None:
+        """Let windows be drawn, in the run's layer of windows if there is one already."""
         layer = self.image.value
-        name = f"{base_name(layer)} windows" if layer is not None else "windows"
-        added = self.add(windows_tuple([], name, like=layer), fresh=True)
-        added.current_face_color, added.current_edge_color = "transparent", "#ffb000"
-        added.events.data.connect(partial(_name_next, added))
-        added.mode = "add_rectangle"
-        self.windows.value = added
+        if layer is None:
+            raise LuckyError("Open a run first: a folder of FITS frames, or a cube.")
+        name = f"{base_name(layer)} windows"
+        there = [one for one in self.viewer.layers if is_windows(one) and one.name == name]
+        drawn = there[-1] if there else self.add(windows_tuple([], name, like=layer), fresh=True)
+        if self.windows.value not in (None, drawn):
+            self.windows.value.visible = False  # only one at a time
+        self.windows.value = drawn
+        window_drawing(self.viewer).begin(drawn, layer)
 
     def place(self, *_: Any) -> None:
         """Look for the star and put the first rectangle on it."""
@@ -236,8 +240,3 @@ class RegistrationDock(Dock):
             known = [window for window in windows if window is not None]
             name = f"{base_name(self.image.value)} windows"
             self.windows.value = self.add(windows_tuple(known, name, like=self.image.value))
-
-
-def _name_next(windows: napari.layers.Shapes, *_: Any) -> None:
-    """Label the rectangle that is drawn next: after the focus window comes the defocus window."""
-    windows.feature_defaults = {"window": "defocus" if len(windows.data) else "focus"}

@@ -72,9 +72,11 @@ class ResultDock(Dock):
         actions += more
         for button, action in actions:
             button.changed.connect(lambda _=None, action=action: self.attempt(action))
-        self.result_buttons = Container(
-            widgets=[button for button, _ in actions], layout="horizontal", labels=False
-        )
+        saving = [self.table_button, self.figure_button]
+        self._saving = Container(widgets=saving, layout="horizontal", labels=False)
+        self._saving.margins = (0, 0, 0, 0)
+        others = [button for button, _ in more]  # below: three have no room in a narrow dock
+        self.result_buttons = Container(widgets=[self._saving, *others], labels=False)
         *first, last = view
         for widget in (*first, self.result_buttons.native, last):
             self.column.addWidget(widget)

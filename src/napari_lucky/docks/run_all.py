@@ -15,14 +15,11 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
 from napari_lucky.fits.frame_table import FrameTable
 from napari_lucky.fits.write import ImageResult
-from napari_lucky.frames.frames import Frames, Subset, whole_run
-from napari_lucky.frames.history import shift_step
+from napari_lucky.frames.frames import Frames, whole_run
 from napari_lucky.frames.window import Window
-from napari_lucky.imaging.shifts import Shifted
 from napari_lucky.pipeline.measure import frame_notes, track_and_rank
 from napari_lucky.pipeline.process import stack_results
 from napari_lucky.ranking.selection import describe_count
-from napari_lucky.stacking.stack_header import moved_header
 from napari_lucky.stacking.step import StackFrames
 from napari_lucky.viewer.from_layers import frames_of, history_of, recipe_of_shifts
 from napari_lucky.viewer.to_layers import files_of, image_tuple, vectors_tuple
@@ -100,17 +97,11 @@ def _show(
     dock: Dock, layer: Any, frames: Frames, made: Made, by: StackFrames, beside: bool
 ) -> Iterator[None]:
     table, images, doubts = made
-    subpixel = by.subpixel
     run = f"{base_name(layer)} all frames"
     shared: dict[str, Any] = {"header": layer.metadata.get("header"), "like": layer}
     hidden = {**shared, "visible": False, "contrast_limits": layer.contrast_limits}
     steps = tuple(step for step in table.history if step.name not in ("register", "rank", "select"))
     dock.add(image_tuple(frames, run, history=steps, **hidden))
-    yield
-    best = Subset(Shifted(frames, table.shifts, subpixel), np.flatnonzero(table.selected))
-    history = (*table.history, shift_step(subpixel))
-    hidden["header"] = moved_header(shared["header"], frames, table.shifts, subpixel)
-    dock.add(image_tuple(best, f"{run} kept", history=history, **hidden))
     yield
     dock.add(vectors_tuple(table, f"{run} shifts", **shared))
     yield

@@ -87,6 +87,7 @@ class SeveralRuns(QGroupBox):
 
     def _fold(self, *_: object) -> None:
         shown = self.isChecked()
+        self.setStyleSheet("" if shown else "QGroupBox { border: none }")  # no frame around nothing
         self.list.setVisible(shown)
         self._buttons.native.setVisible(shown)
         self.table.setVisible(shown and self.table.rowCount() > 0)

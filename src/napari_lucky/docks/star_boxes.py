@@ -8,18 +8,14 @@ from typing import Any
 
 from magicgui.widgets import Container, LineEdit, PushButton, Widget
 from napari.layers import Shapes
-from qtpy.QtCore import QTimer
 
 from napari_lucky.docks.choices import base_name
 from napari_lucky.docks.made_layers import put_in_place
+from napari_lucky.docks.window_drawing import NAMES, WindowDrawing
 from napari_lucky.errors import LuckyError
 from napari_lucky.frames.window import Window, parse_window, window_text
 from napari_lucky.viewer.from_layers import windows_of
 from napari_lucky.viewer.to_layers import LayerTuple, windows_tuple
-
-NAMES = ("focus", "defocus")
-REST_MS = 400
-"""After the last move of a rectangle it is made a square, as a recipe's windows are."""
 
 
 class StarBoxes:
@@ -57,14 +53,12 @@ class StarBoxes:
         self.buttons.margins = (0, 0, 0, 0)
         self.add: Callable[[LayerTuple], Any] | None = None
         """Puts a layer into the viewer."""
+        self.drawing: WindowDrawing | None = None
+        """Follows the rectangles while they are drawn."""
         self.layer: Shapes | None = None
         """The rectangles."""
         self._image: Any = None
         self._busy = False
-        self._rest = QTimer(self.buttons.native)
-        self._rest.setSingleShot(True)
-        self._rest.setInterval(REST_MS)
-        self._rest.timeout.connect(self._square)
         for line in self.lines.values():
             line.native.editingFinished.connect(self._typed)
 
@@ -100,7 +94,6 @@ class StarBoxes:
 
     def forget(self) -> None:
         """Show none: they were of another run."""
-        self._rest.stop()
         self._image = self.layer = None
         for line in self.lines.values():
             line.value = ""
@@ -111,6 +104,8 @@ class StarBoxes:
         if self.layer is not layer:
             self.layer = layer
             layer.events.data.connect(partial(self._moved, layer))
+        if self.drawing is not None:
+            self.drawing.follow(layer, image)
         self._moved(layer)
 
     def _moved(self, layer: Shapes | None, *_: Any) -> None:
@@ -120,14 +115,9 @@ class StarBoxes:
         try:
             windows = windows_of(layer, self._image) if len(layer.data) else []
         except LuckyError:
-            return  # reported when they are used
+            return  # said where they are drawn
         for name, window in zip(NAMES, (*windows, None, None), strict=False):
             self.lines[name].value = "" if window is None else window_text(window)
-        if any(window.height != window.width for window in windows):
-            self._rest.start()
-
-    def _square(self) -> None:
-        self._draw()
 
     def _typed(self) -> None:
         """Move the rectangles to what was typed."""

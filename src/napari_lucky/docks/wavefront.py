@@ -153,10 +153,12 @@ class WavefrontDock(ResultDock):
 
         def done(result: tuple[MeasuredWavefront, list[tuple[str, ...]]]) -> Iterator[None]:
             measured, rows = result
-            self.add(wavefront_tuple(measured, title, like=layer))
+            added = self.add(wavefront_tuple(measured, title, like=layer))
             yield
+            self.look_at([added, layer])
             self.view.show_wavefront(measured, title, rows)
             self.result_buttons.native.show()
+            self.done(f"Measured “{title}”: {measured.wavefront.rms_nm:.1f} nm rms.")
             if measured.notes:  # which the view shows
                 show_warning("\n".join(measured.notes))
 

@@ -92,6 +92,11 @@ class Window:
         x0 = min(max(self.x0, 0), shape[-1] - width)
         return Window(y0, x0, height, width)
 
+    def squared(self, shape: tuple[int, ...]) -> Window:
+        """Return the square at the window's centre, with its longer side, on a frame of `shape`."""
+        side = min(*shape[-2:], max(self.shape))
+        return Window.centred(*self.centre, side).moved_inside(shape)
+
     def check_on(self, shape: tuple[int, ...], name: str = "window") -> None:
         """Raise unless the window is wholly on a frame of (..., y, x) `shape`.
 

@@ -12,6 +12,7 @@ from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.fits.arrays import as_numbers
 from napari_lucky.fits.frame_table import FrameTable
 from napari_lucky.frames.history import Record
+from napari_lucky.notices import info
 from napari_lucky.ranking.step import Select
 
 LEAST_KEPT = 10
@@ -99,8 +100,10 @@ def few_frames_notes(kept: int, frames: int, keep: float | int, above: float | N
         )
     if above is None and isinstance(keep, float) and keep * frames + 0.5 < kept <= LEAST_KEPT:
         notes.append(
-            f"Kept {describe_count(kept, frames)} instead of {100 * keep:.3g} %: at least "
-            f"{LEAST_KEPT} are kept unless you give a count."
+            info(
+                f"Kept {describe_count(kept, frames)} instead of {100 * keep:.3g} %: at least "
+                f"{LEAST_KEPT} are kept unless you give a count."
+            )
         )
     return notes
 

@@ -16,7 +16,7 @@ from napari_lucky.optics.simulation import SimulatedRun, simulate_run
 from napari_lucky.pipeline.process import Result, process
 from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.pipeline.results_folder import check_out, made_folder, write_results
-from napari_lucky.viewer.to_layers import image_tuple, points_tuple, vectors_tuple, windows_tuple
+from napari_lucky.viewer.lead_dock import open_lead_dock
 
 
 def make_demo(out: Path, *, overwrite: bool = False, job: Job = QUIET) -> tuple[Path, Result]:
@@ -91,33 +91,20 @@ def _write_raw(path: Path, image: np.ndarray, header: dict[str, str | int | floa
 
 
 def show_demo(run: Path, result: Result) -> None:
-    """Open napari with the run, the tracked speckle, the shifts and the stacks."""
+    """Open napari with the run and what was made of it in the lead dock."""
     import napari
 
     viewer = napari.Viewer(title="napari-lucky demo")
     (raw,) = viewer.open(str(run), plugin="napari-lucky")
-    header = raw.metadata["header"]
-    windows = [w for name in ("focus", "defocus") if (w := result.recipe.window(name))]
-    tuples = [
-        windows_tuple(windows, f"{raw.name} windows"),
-        points_tuple(result.table, f"{raw.name} tracked", header=header),
-        vectors_tuple(result.table, f"{raw.name} shifts", header=header),
-    ]
-    for name in ("long_exposure", "defocus", "focus"):
-        image = result.images[name]
-        shown = {"header": header, "history": image.history, "origin": image.origin}
-        tuples.append(
-            image_tuple(
-                np.asarray(image.data),
-                f"{raw.name} {name.replace('_', ' ')}",
-                colormap="inferno",
-                **shown,
-            )
-        )
-    for layer in tuples:
-        viewer.add_layer(napari.layers.Layer.create(*layer))
-    viewer.layers[f"{raw.name} long exposure"].visible = False
-    viewer.layers.selection.active = raw
-    viewer.window.add_plugin_dock_widget("napari-lucky", "Lucky imaging")
-    viewer.dims.set_current_step(0, int(np.nanargmax(result.table.quality)))
+    dock = open_lead_dock(viewer)
+    best = int(np.nanargmax(result.table.quality))
+
+    def show_all() -> None:
+        """Let run, windows and arrows be seen beside the stacks."""
+        for name in ("", " windows", " shifts"):
+            viewer.layers[f"{raw.name}{name}"].visible = True
+        viewer.dims.set_current_step(0, best)
+        dock.look_at([raw])
+
+    dock.show_result(raw, result, show_all)
     napari.run()
