@@ -8,7 +8,7 @@ from napari_lucky import Window, rank, register
 from napari_lucky.frames import ArrayFrames
 from napari_lucky.registration import wide_correlation
 from napari_lucky.registration.correlation import reference_image
-from napari_lucky.registration.strays import COSMIC, CUT, NEIGHBOUR
+from napari_lucky.registration.strays import ASTRAY, COSMIC, CUT, NEIGHBOUR
 from napari_lucky.registration.two_places import find_two_places
 from napari_lucky.steps.registry import load_steps
 
@@ -71,6 +71,23 @@ def test_frames_with_a_cosmic_ray_over_the_star_are_left_out(method):
     made = register(ArrayFrames(frames), Window(16, 24, 64, 64), method=method)
     assert np.flatnonzero(~made.found).tolist() == [7, 11, 15]
     assert {made.reasons[k] for k in (7, 11, 15)} == {COSMIC}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_frames_in_which_other_light_draws_the_tracking_off_the_star_are_left_out(method):
+    star = still(50, 56) + np.linspace(-8, 8, N)[:, None]  # drifts
+    frames = run_of((star, 800))
+    y, x = np.indices(frames.shape[1:])
+    for k, height in ((6, 3000), (22, 20000)):
+        frames[k] += height * np.exp(-x / 20)  # stray light from the left
+    frames[11] += 60 * y  # from below
+    frames[25] += 2500 * np.exp(-(((y - x - 25) / 3) ** 2) / 2)  # a satellite's trail
+    frames[33] += 2000 * np.exp(-((y - 20) ** 2 + (x - 90) ** 2) / 200)
+    made = register(ArrayFrames(frames), Window(8, 16, 80, 80), method=method)
+    assert np.flatnonzero(~made.found).tolist() == [6, 11, 22, 25, 33]
+    assert np.abs((made.points - star)[made.found]).max() < 0.5
+    reasons = {made.reasons[k] for k in (6, 11, 22, 25, 33)}
+    assert method == "template" or reasons <= {ASTRAY, NEIGHBOUR}
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -29,7 +29,8 @@ from napari_lucky.imaging.star_image import SMOOTH
 from napari_lucky.registration.double_star import double_star_notes
 from napari_lucky.registration.drift import centred_on, follow, reference_of
 from napari_lucky.registration.step import Register, Tracking
-from napari_lucky.registration.strays import COSMIC, CUT, NEIGHBOUR, cut_by_edge, struck
+from napari_lucky.registration.stray_light import led_astray
+from napari_lucky.registration.strays import ASTRAY, COSMIC, CUT, NEIGHBOUR, cut_by_edge, struck
 from napari_lucky.registration.template_tracking import NO_LIGHT, NO_STAR
 from napari_lucky.registration.two_places import TwoPlaces, find_two_places
 from napari_lucky.steps.registry import make_step
@@ -229,7 +230,9 @@ def register(
         points = np.where(clear[:, None], found[:, :2], np.nan)
         places = find_two_places(frames, focus, points, smooth)
         spoiled[places.neighbour] = NEIGHBOUR
-        found[spoiled == NEIGHBOUR] = np.nan
+        points[places.neighbour] = np.nan
+        spoiled[led_astray(frames, focus, points, smooth)] = ASTRAY
+        found[np.isin(spoiled, (NEIGHBOUR, ASTRAY))] = np.nan
     steady = centred_on(focus, found, smooth, frames.shape)
     if steady.any():
         frames = Followed(frames, np.broadcast_to(steady, moves.shape))
@@ -237,7 +240,7 @@ def register(
             lambda block: track_brightest(block, smooth, noise), "tracking in a centred window"
         )
         found = found.copy()
-        found[np.isin(spoiled, (COSMIC, NEIGHBOUR))] = np.nan
+        found[np.isin(spoiled, (COSMIC, NEIGHBOUR, ASTRAY))] = np.nan
     if not scene:
         spoiled[struck(found, noise)] = COSMIC
         found[spoiled == COSMIC] = np.nan
@@ -266,7 +269,12 @@ def register(
         places = places._replace(note=())  # correlated or fitted as a whole
     notes += double or places.note
     reasons[places.at_neighbour(points + moves + steady) & (reasons == "")] = NEIGHBOUR
-    points[reasons != ""] = sigma[reasons != ""] = np.nan
+    points[reasons != ""] = np.nan
+    if not scene:
+        astray = led_astray(run_frames, focus, points + moves + steady, smooth)
+        reasons[astray] = ASTRAY
+        points[astray] = np.nan
+    sigma[reasons != ""] = np.nan
     if not np.isfinite(points).any():
         raise _no_frame(focus, reasons)
     points = points + np.array([focus.y0, focus.x0]) + moves + steady

@@ -13,6 +13,7 @@ from napari_lucky.imaging.noise import Noise
 COSMIC = "a cosmic ray outshines the star"
 NEIGHBOUR = "a brighter neighbour is there besides the star"
 CUT = "the star is cut by the sensor's edge"
+ASTRAY = "stray light, a satellite or another object draws the tracking off the star"
 
 SHARP, SPIKE = 2.0, 8.0
 """A cosmic ray is so many times sharper than speckles usually are, by so many sigmas of a pixel."""
