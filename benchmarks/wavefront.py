@@ -88,7 +88,7 @@ def hard(n):
         "chi²",
         "misfit",
         "figures",
-        "said",
+        "warning",
     )
     print("|", " | ".join(heads), "|")
     print("|" + "---|" * len(heads))

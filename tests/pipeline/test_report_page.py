@@ -46,6 +46,11 @@ def drawn(result, path):
     return matplotlib.image.imread(path)[..., :3]
 
 
+def test_frames_that_are_in_no_file_have_a_report_too(result, tmp_path):
+    recipe = result.recipe.changed(Input, frames=())
+    assert drawn(replace(result, recipe=recipe), tmp_path / "report.png").shape[0] > 300
+
+
 def share(image, colour):
     return np.mean(np.abs(image - to_rgb(colour)).max(axis=-1) < 0.02)
 

@@ -52,8 +52,10 @@ def write_report(path: Path, result: Result) -> None:
         title = f"{name.replace('_', ' ')}: {how} of {made.combined}, {peak}"
         draw_image(panel, image, title, high)
     changed = f" ({by_hand.sum()} changed by hand)" if by_hand.any() else ""
+    frames = recipe.input.frames  # none if they were only in memory
+    run = f"{readable(Path(frames[0]).resolve().name)}: " if frames else ""
     figure.suptitle(
-        f"{readable(Path(recipe.input.frames[0]).resolve().name)}: {len(table.frame)} frames, "
+        f"{run}{len(table.frame)} frames, "
         f"{table.selected.sum()} kept by {recipe[Rank].metric}{changed}, "
         f"registered by {recipe[Register].kind}",
         parse_math=False,  # a name may hold a $
