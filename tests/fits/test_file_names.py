@@ -12,6 +12,12 @@ ORDERS = {
         for k, t in enumerate(("0.5", "0.3", "0.1", "-0.1", "-0.3", "-0.5"))
     ],
     "reading without a unit": [f"x_{t}_{k}.fits" for k, t in enumerate(("0.20", "-0.10", "0.15"))],
+    "reading behind a hyphen": [
+        f"L-{t}-{k:03d}.fits" for k, t in enumerate(("0.2", "0.0", "-0.1", "-0.2"))
+    ],
+    "reading behind a word": [
+        f"L_CCD{t}_{k}.fits" for k, t in enumerate(("0.2", "0.0", "-0.1", "-0.2"))
+    ],
     "reading, frames deleted": [
         f"x_{t}C_{k}.fits" for k, t in ((1, "3.5"), (40, "-2"), (9000, "1.25"))
     ],

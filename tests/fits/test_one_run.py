@@ -129,9 +129,11 @@ def test_times_that_contradict_the_order_of_names_are_said(tmp_path):
 
 
 def test_a_folder_of_folders_lists_what_is_there(tmp_path):
-    for name, count in {"M15": 3, "darks": 1, "empty": 0}.items():
-        (tmp_path / name).mkdir()
+    for name, count in {"M15": 3, "calib/darks": 1, "empty": 0}.items():
+        (tmp_path / name).mkdir(parents=True)
         for k in range(count):
             write(tmp_path / name, f"a_{k}.fits")
-    with pytest.raises(LuckyError, match=r"folders in it: M15 \(3 files\), darks \(1 file\)\."):
+    with pytest.raises(
+        LuckyError, match=r"folders in it: M15 \(3 files\), calib.darks \(1 file\)\."
+    ):
         open_run(tmp_path)

@@ -383,10 +383,13 @@ def test_what_headers_say_wins_over_names(tmp_path):
     }
 
 
-def test_of_one_family_the_lights_are_the_run_though_darks_are_more(tmp_path):
+@pytest.mark.parametrize("first", [[0, 1], [4, 5]])
+def test_of_one_family_the_lights_are_the_run_though_darks_are_more(tmp_path, first):
     for k in range(6):
-        write_kind(tmp_path, f"img_{k}.fits", "light" if k < 2 else "dark")
-    assert values(open_run(tmp_path)) == [0, 1]
+        write_kind(tmp_path, f"img_{k}.fits", "light" if k in first else "dark")
+    assert values(open_run(tmp_path)) == first
+    darks = [k for k in range(6) if k not in first]
+    assert values(open_run(tmp_path, kind="dark")) == darks
 
 
 def test_of_darks_and_flats_alone_the_kind_with_most_frames_is_opened(tmp_path):

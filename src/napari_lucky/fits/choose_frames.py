@@ -74,6 +74,7 @@ def choose_frames(
         )
     families = list(families_of(single))
     lights = [family for family in families if family.kind == wanted]
+    lights = lights or _with_frames_of(families, wanted)
     lights = lights or [family for family in families if family.kind == "light"]
     if not lights:
         kinds = [family.kind for family in families for _ in family.paths]
@@ -86,6 +87,17 @@ def choose_frames(
     one = Family(paths, lights[0].named, lights[0].kind)
     rest = [family for family in families if family not in lights]
     return _greatest([one], [one, *rest], twins)
+
+
+def _with_frames_of(families: list[Family], wanted: Kind) -> list[Family]:
+    """Return the families of which some files, but not the first, are of a kind by their headers.
+
+    They are taken for that.
+    """
+    found = [family for family in families if wanted in map(_kind_by_header, family.paths)]
+    for family in found:
+        family.kind = wanted
+    return found
 
 
 def _greatest(lights: list[Family], families: list[Family], twins: list[LeftOut]) -> Choice:

@@ -16,13 +16,16 @@ DIGITS = re.compile(r"(\d+)")
 SIGNED = r"[+\-−]?\d+(?:[.,]\d+)?"
 TEMPERATURE = re.compile(
     rf"(?<![\d.]){SIGNED}[ _]?(?:°|º|deg)?[ _]?c(?![a-z])"
-    rf"|(?<![a-z])(?:ccd|sensor|set|chip|det)?[-_ ]?t(?:emp(?:erature)?)?[-_=: ]?{SIGNED}(?!\d)",
+    rf"|(?<![a-z])(?:ccd|sensor|set|chip|det)?[-_ ]?t(?:emp(?:erature)?)?[-_=: ]?{SIGNED}(?!\d)"
+    rf"|(?<![a-z])(?:ccd|sensor)[-_=: ]?{SIGNED}(?!\d)",
     re.I,
 )
-NUMBER = re.compile(r"(?:(?<=[_ =(\[])[+\-−])?\d+(?:[.,]\d+)?")
+DECIMAL = r"[+\-−]{0,2}\d+[.,]\d+"
+"""A number with a point, the sign before it, and a separator that looks like one."""
+NUMBER = re.compile(rf"{DECIMAL}|(?:(?<=[_ =(\[])[+\-−])?\d+")
 READING = re.compile(
     rf"{TEMPERATURE.pattern}"
-    r"|(?:(?<=[_ =(\[])[+\-−])?\d+[.,]\d+[a-z%]*|\d+(?:ms|us|µs|s|sec)(?![a-z])",
+    rf"|{DECIMAL}[a-z%]*|\d+(?:ms|us|µs|s|sec)(?![a-z])",
     re.I,
 )
 """A measured number in a name, such as -0.3C, 10.0ms or HFR 2.31: no counter of frames."""

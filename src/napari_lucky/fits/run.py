@@ -45,6 +45,9 @@ from napari_lucky.sources.kinds import READ, count_kinds, foreign_note, load_sou
 from napari_lucky.sources.source_image import SourceImage
 from napari_lucky.text import counted, readable
 
+LEVELS = 3
+"""Folders in folders in folders are listed where a folder holds no frames."""
+
 
 @dataclass(frozen=True, eq=False)
 class Run(ArrayLike):
@@ -396,14 +399,26 @@ def _header(image: SourceImage) -> Any:
 
 
 def _list_runs(folder: Path, inside: list[str], most: int = 12) -> str:
-    """Say which folders in a folder hold frames, and how many."""
+    """Say which folders in a folder hold frames, and how many; down to folders in these."""
     lines = []
     for name in sorted(inside):
-        with suppress(OSError):
-            count = sum(is_frames_name(one) for one in os.listdir(folder / name))
-            lines += [f"{readable(name)} ({counted(count, 'file')})"] if count else []
+        held = _folders_with_frames(folder / name, LEVELS)
+        lines += [
+            f"{readable(str(of.relative_to(folder)))} ({counted(n, 'file')})" for of, n in held
+        ]
     more = [f"and {len(lines) - most} more"] if len(lines) > most else []
     return ", ".join([*lines[:most], *more])
+
+
+def _folders_with_frames(folder: Path, levels: int) -> list[tuple[Path, int]]:
+    """Return a folder with its number of files of frames, or else those in it that have any."""
+    with suppress(OSError), os.scandir(folder) as inside:
+        entries = [entry for entry in inside if not entry.name.startswith(".")]
+        if count := sum(is_frames_name(entry.name) for entry in entries):
+            return [(folder, count)]
+        names = sorted(e.name for e in entries if levels > 1 and e.is_dir(follow_symlinks=False))
+        return [one for name in names for one in _folders_with_frames(folder / name, levels - 1)]
+    return []
 
 
 def _of_one_shape(images: list[SourceImage]) -> tuple[list[SourceImage], list[LeftOut]]:
