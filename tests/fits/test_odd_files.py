@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import lzma
 import warnings
 from io import BytesIO
 from pathlib import Path
@@ -63,6 +64,9 @@ FILES = {
     "gzipped, zeros behind": gzip.compress(PLAIN) + b"\0" * 512,
     "bzipped": bz2.compress(PLAIN),
     "bzipped cube": bz2.compress(raw(CUBE)),
+    "xz": lzma.compress(PLAIN),
+    "xz cube": lzma.compress(raw(CUBE)),
+    "xz in two": lzma.compress(PLAIN[:3000]) + lzma.compress(PLAIN[3000:]),
     "n 1 y x": raw(CUBE[:, None]),
     "1 n 1 y x": raw(CUBE[None, :, None]),
     "n y x 1": raw(CUBE[..., None]),
@@ -141,7 +145,8 @@ def test_an_offset_left_on_floating_point_pixels_is_said(tmp_path):
 
 
 def test_a_packed_file_that_ends_too_early_is_reported(tmp_path):
-    for name, content in {"a": gzip.compress(PLAIN), "b": bz2.compress(PLAIN)}.items():
+    packed = {"a": gzip.compress(PLAIN), "b": bz2.compress(PLAIN), "c": lzma.compress(PLAIN)}
+    for name, content in packed.items():
         path = tmp_path / f"{name}.fits"
         path.write_bytes(content[: len(content) // 2])
         with pytest.raises(LuckyError, match=r"truncated|cannot be"):

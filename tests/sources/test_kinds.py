@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from napari_lucky import LuckyError, open_run
+from napari_lucky.fits.image import SUFFIXES
 from napari_lucky.sources.kinds import load_sources
 
 
@@ -41,4 +42,7 @@ def test_a_folder_without_frames_says_what_is_there(tmp_path):
 def test_napari_asks_this_program_for_every_kind():
     manifest = yaml.safe_load(files("napari_lucky").joinpath("napari.yaml").read_text())
     (reader,) = manifest["contributions"]["readers"]
-    assert {f"*{suffix}" for suffix in load_sources()} <= set(reader["filename_patterns"])
+    patterns = set(reader["filename_patterns"])
+    assert {f"*{suffix}" for suffix in (*load_sources(), *SUFFIXES)} - patterns <= {
+        "*.fits.fz", "*.fit.fz", "*.fts.fz"  # which *.fz stands for
+    }  # fmt: skip

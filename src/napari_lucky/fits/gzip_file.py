@@ -1,11 +1,12 @@
 """Packed files: the beginning of one unpacked in memory, or a cube as far as it was asked for.
 
-By gzip or bzip2, as their first bytes say: names may say what is not so.
+By gzip, bzip2 or xz, as their first bytes say: names may say what is not so.
 """
 
 from __future__ import annotations
 
 import bz2
+import lzma
 import os
 import threading
 from contextlib import suppress
@@ -26,17 +27,20 @@ try:  # several times as fast, and the same bytes
 except ImportError:
     import zlib  # type: ignore[no-redef]
 
-DAMAGED: Any = (EOFError, zlib.error)
+DAMAGED: Any = (EOFError, zlib.error, lzma.LZMAError)
 """What packed bytes give that are cut short or changed."""
 MOST_PACKED = 1032
 """Bytes that one gzipped byte can hold at most."""
 MOST_BZIPPED = 1 << 19
+"""Bytes that one byte of bzip2 or xz can hold at most."""
+XZ_MEMORY = 1 << 28
+"""Bytes of memory that unpacking xz may need; its highest level needs a fourth of it."""
 PIECE = 1 << 20
-GZIP, BZIP2 = b"\x1f\x8b", b"BZh"
+GZIP, BZIP2, XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0"
 
 
 def is_packed(path: Path) -> bool:
-    """Return whether a file is packed as a whole, by gzip or bzip2; by its first bytes."""
+    """Return whether a file is packed as a whole, by gzip, bzip2 or xz; by its first bytes."""
     try:
         with open_regular(path) as file:
             return bool(most_packed(file))
@@ -47,11 +51,11 @@ def is_packed(path: Path) -> bool:
 def most_packed(file: FileIO) -> int:
     """Return how many bytes one byte of an open file can hold at most; 0 if it is not packed."""
     file.seek(0)
-    begin = file.read(3)
+    begin = file.read(len(XZ))
     file.seek(0)
     if begin.startswith(GZIP):
         return MOST_PACKED
-    return MOST_BZIPPED if begin == BZIP2 else 0
+    return MOST_BZIPPED if begin.startswith((BZIP2, XZ)) else 0
 
 
 class PackedStream:
@@ -110,13 +114,15 @@ class PackedStream:
 
     def _begin_member(self) -> bool:
         """Begin what is packed next, if there is any: several may follow each other."""
-        while len(self._packed) < len(BZIP2) and self._fill():
+        while len(self._packed) < len(XZ) and self._fill():
             pass
         self._packed = self._packed.lstrip(b"\0")  # which may pad a file's end
         if self._packed.startswith(GZIP):
             self._unpack = zlib.decompressobj(wbits=31)
         elif self._packed.startswith(BZIP2):
             self._unpack = bz2.BZ2Decompressor()
+        elif self._packed.startswith(XZ):
+            self._unpack = lzma.LZMADecompressor(lzma.FORMAT_XZ, XZ_MEMORY)
         return self._unpack is not None
 
     def _fill(self) -> bool:

@@ -45,7 +45,7 @@ from napari_lucky.fits.tiles import Tiles, compressed
 from napari_lucky.frames.window import Window
 from napari_lucky.sources.source_image import NOTHING, HeaderCards, missing_note
 
-PLAIN, PACKED = (".fits", ".fit", ".fts"), ("", ".gz", ".fz", ".bz2")
+PLAIN, PACKED = (".fits", ".fit", ".fts"), ("", ".gz", ".fz", ".bz2", ".xz")
 SUFFIXES = (*(plain + packed for packed in PACKED for plain in PLAIN), ".fz")
 SCALING = (b"BSCALE  ", b"BZERO   ", b"BLANK   ")
 """Keywords on which the values of pixels depend."""

@@ -16,7 +16,7 @@ Open = TypeVar("Open", bound=Callable[[Path], Sequence[SourceImage]])
 SOURCES: dict[str, Callable[[Path], Sequence[SourceImage]]] = {}
 """End of a name, in small letters → what opens such a file."""
 READ = (
-    "Frames are read from FITS (.fits, .fit, .fts, also packed: .gz, .bz2, .fz), SER (.ser) and "
+    "Frames are read from FITS (.fits, .fit, .fts, also packed: .gz, .bz2, .xz, .fz), SER (.ser) and "
     "TIFF (.tif, .tiff)"
 )
 SER = "convert it to SER (PIPP, Siril and others do)"
@@ -28,7 +28,8 @@ OTHERS = {
     "a picture": ("png jpg jpeg gif bmp webp heic", CURVE),
     "a PixInsight image": ("xisf", "save it as FITS"),
     "an ADV recording": ("adv aav", "export it as FITS or SER (Tangra does)"),
-    "an array or archive": ("npy npz h5 hdf5 zarr zip 7z rar tar", "unpack it or save it as FITS"),
+    "an array": ("npy npz h5 hdf5 zarr", "save it as FITS"),
+    "an archive": ("zip 7z rar tar tgz z zst lz4 lzma", "unpack it"),
 }
 """What other programs open: the ends of names, and what to do."""
 FOREIGN = {f".{end}": (what, hint) for what, (ends, hint) in OTHERS.items() for end in ends.split()}
