@@ -16,8 +16,8 @@ Open = TypeVar("Open", bound=Callable[[Path], Sequence[SourceImage]])
 SOURCES: dict[str, Callable[[Path], Sequence[SourceImage]]] = {}
 """End of a name, in small letters → what opens such a file."""
 READ = (
-    "Frames are read from FITS (.fits, .fit, .fts, also packed: .gz, .bz2, .xz, .fz), SER (.ser) and "
-    "TIFF (.tif, .tiff)"
+    "Frames are read from FITS (.fits, .fit, .fts, also packed: .gz, .bz2, .xz, .fz), SER (.ser) "
+    "and TIFF (.tif, .tiff)"
 )
 SER = "convert it to SER (PIPP, Siril and others do)"
 LINEAR = "convert it to FITS or TIFF with linear pixels (Siril does)"
