@@ -174,6 +174,13 @@ def idle_draw(viewer, count: int = 20) -> float:
     return 1e3 * statistics.median(times)
 
 
+EVERYTHING = (
+    ("outliers", "sigma", 5),
+    ("flicker", "sigma", 8),
+    ("background", "order", 4),
+    ("noise-cut", "sigma", 3),
+    ("low-pass", "cutoff", 0.15),
+)
 REGISTERED = ("registered", "tracked", "shifts")
 STACKED = ("focus", "long exposure")
 
@@ -199,15 +206,16 @@ def jobs(bench: Bench, folder: Path, run: Path, n: int) -> None:
     bench.row("place the window", lambda: bench.press(registration, registration.place_button))
     cleaning = bench.dock("Clean")
     bench.row("find dust", lambda: bench.press(cleaning, cleaning.find_button))
-    cleaning.outliers.value, cleaning.flicker.value, cleaning.background.value = 5, 8, "4"
-    cleaning.noise_cut.value, cleaning.low_pass.value, cleaning.sampling.value = 3, 1, 7
+    for table, name, value in EVERYTHING:
+        cleaning.forms[table].on.value = True
+        cleaning.forms[table][name].value = value
     bench.run("clean, everything on", cleaning)
     times = {"clean": cancel_times(viewer, cleaning)}
     bench.remove("cleaned", "background")
     calibrated.visible = True
     registration.image.value = calibrated
     for method in ("brightest", "centroid", "correlation", "template"):
-        registration.method.value = method
+        registration.forms["register"].method.value = method
         bench.run(f"register, {method}", registration)
         if method == "brightest":
             early_registered = f"{scrub_rate(viewer, n):.1f}"
@@ -220,11 +228,11 @@ def jobs(bench: Bench, folder: Path, run: Path, n: int) -> None:
     ranking.image.value, ranking.registration.value = calibrated, bench.named("shifts")
     bench.run("rank", ranking)
     bench.row("keep-fraction curve", lambda: bench.press(ranking, ranking.curve_button))
-    bench.row("move the cut", lambda: setattr(ranking.cut.fraction, "value", 0.07))
+    bench.row("move the cut", lambda: setattr(ranking.cut.keep_box, "value", 0.07))
     stacking = bench.dock("4 Stack")
     stacking.image.value, stacking.registration.value = calibrated, bench.named("shifts")
     for method in ("mean", "median", "clipped", "weighted", "fourier", "drizzle"):
-        stacking.choice.method.value = method
+        stacking.forms["stack"].method.value = method
         bench.run(f"stack, {method}", stacking)
         times[f"stack, {method}"] = cancel_times(viewer, stacking)
         if method != "drizzle":

@@ -1,3 +1,7 @@
+import os
+import pickle
+import warnings
+
 import numpy as np
 import pytest
 from numpy.polynomial import legendre
@@ -5,6 +9,7 @@ from numpy.polynomial import legendre
 from napari_lucky import LuckyError, Window
 from napari_lucky.cleaning.background import BackgroundModel, BackgroundRemoved, Disc, discs_around
 from napari_lucky.frames import ArrayFrames
+from napari_lucky.frames.cache import cached
 
 SHAPE = (160, 220)
 RNG = np.random.default_rng(8)
@@ -95,3 +100,32 @@ def test_frames_with_other_masks_are_fitted_as_if_alone():
     for frame, model in zip(frames, together, strict=True):
         alone = BackgroundRemoved(ArrayFrames(frame[None]), (), 4)
         np.testing.assert_array_equal(alone.model(slice(None))[0], model)
+
+
+def test_a_frame_is_fitted_once_whatever_process_or_cache_reads_it(monkeypatch):
+    frames = polynomial(3) + RNG.normal(0, 3, (6, *SHAPE)).astype(np.float32)
+    view = BackgroundRemoved(ArrayFrames(frames), (), 3)
+    expected = BackgroundRemoved(ArrayFrames(frames), (), 3).read(slice(None))
+    if hasattr(os, "fork"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of BLAS's threads
+            pid = os.fork()
+        if pid == 0:
+            try:
+                view.read(slice(0, 3))
+            finally:
+                os._exit(0)
+        os.waitpid(pid, 0)
+    else:
+        view.read(slice(0, 3))
+    fitted, fit = [], BackgroundRemoved._fit
+    monkeypatch.setattr(
+        BackgroundRemoved,
+        "_fit",
+        lambda self, frame, whole: fitted.append(frame) or fit(self, frame, whole),
+    )
+    for one in (view, cached(view), view):
+        np.testing.assert_array_equal(one.read(slice(None)), expected)
+    assert fitted == [3, 4, 5]
+    unpickled = pickle.loads(pickle.dumps(view))  # another machine measures for itself
+    np.testing.assert_array_equal(unpickled.read(slice(4, 6)), expected[4:])

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from napari_lucky import LuckyError, Window, clean
+from napari_lucky.cleaning import outliers
 from napari_lucky.cleaning.background import BackgroundRemoved
 from napari_lucky.cleaning.dust import DustRemoved
 from napari_lucky.cleaning.low_pass import LowPass
@@ -91,6 +92,12 @@ def test_dust_stray_light_and_outliers_are_gone(run):
 def test_outliers_are_counted_in_whole_frames_where_no_windows_are(run):
     made = clean(run, [RemoveOutliers(sigma=6)])
     assert made.notes == ("Masked 1 outlier pixel in 12 frames looked at: 0.00026 %.",)
+
+
+def test_of_a_long_run_outliers_are_counted_in_some_frames(monkeypatch, run):
+    monkeypatch.setattr(outliers, "LOOK_NEAR", 3)
+    made = clean(run, [RemoveOutliers(sigma=6)], windows=[WINDOW])
+    assert "Masked 0 outlier pixels in the windows of 3 frames looked at" in made.notes[0]
 
 
 def test_known_spots_are_taken_and_none_are_looked_for(run):

@@ -19,8 +19,9 @@ from napari_lucky import Calibrate, LuckyError, Recipe, open_run, process, simul
 from napari_lucky.cli.main import main
 from napari_lucky.execution import cluster_executor
 from napari_lucky.execution.blocks import bundled, map_blocks
-from napari_lucky.execution.cluster import ClusterExecutor, Packed, Part, call, pack
+from napari_lucky.execution.cluster import ClusterExecutor, Packed, call
 from napari_lucky.execution.job import Cancelled, Job
+from napari_lucky.execution.packing import Part, pack
 from napari_lucky.pipeline.recipe import recipe_to_toml
 from napari_lucky.steps import Input
 from written_files import contents

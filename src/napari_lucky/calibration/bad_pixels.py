@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from napari_lucky.execution.blocks import map_blocks
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import ImageLike, as_image
-from napari_lucky.frames.frames import Frames, Index, Subset, as_float32, is_empty
-from napari_lucky.frames.reading import spread_over
+from napari_lucky.frames.frames import Frames, Index, Subset, as_float32, chain_of
+from napari_lucky.frames.reading import empty_frames, spread_over
 from napari_lucky.frames.sensor_image import (
     BitMask,
     SensorImage,
@@ -30,6 +30,8 @@ HOT_SIGMA = 8.0
 """A pixel of the dark this many sigmas above its neighbours' median is hot."""
 SIDE = 5
 """Side in pixels of the square of neighbours that a pixel of the dark is compared with."""
+PARTS, PACKED_PARTS = 8, 2
+"""Bands of a sensor that are looked over side by side, each in all frames."""
 SAMPLED = 1 << 15
 """Pixels, at least, whose differences from their neighbours give the usual one."""
 
@@ -181,31 +183,60 @@ def sample_moments(
     return moments(some, job=job)
 
 
-def moments(
-    frames: Frames, empty: NDArray[np.bool_] | None = None, *, job: Job = QUIET
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def moments(frames: Frames, *, job: Job = QUIET) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return mean and standard deviation of frames, as `sample_moments` does of some.
 
     Parameters
     ----------
     frames : Frames
         (n, y, x) in ADU.
-    empty : ndarray of bool, (n,), optional
-        Which are blank, where a part of them does not show it; see `empty_frames`.
     job : Job
         Progress, executor, checkpoint; see `Job`.
     """
+    empty = empty_frames(frames)
 
-    def read(block: slice) -> NDArray[np.float32]:
-        image = as_float32(frames.read(block))
-        blank = is_empty(image) if empty is None else empty[block]
-        return np.where(blank[:, None, None], np.float32(np.nan), image)[0]
+    def look(band: slice) -> NDArray[np.float32]:
+        return np.stack(moments_in(frames, rows_in(frames.shape, band), empty))
 
-    good = np.zeros(frames.shape[1:], np.int32)
-    total, squares = np.zeros(frames.shape[1:]), np.zeros(frames.shape[1:])
-    ones = [slice(k, k + 1) for k in range(frames.shape[0])]
-    done = map_blocks(read, ones, job=job, what="looking over the run")
-    for image in done:
+    done = map_blocks(look, parts_of(frames), job=job, what="looking over the run")
+    mean, deviation = np.concatenate(list(done), axis=1)
+    return mean, deviation
+
+
+def parts_of(frames: Frames) -> list[slice]:
+    """Cut a sensor, (n, y, x), into bands of rows in each of which all frames are read.
+
+    Few if frames are unpacked from their first row on every time.
+    """
+    ny = frames.shape[1]
+    source = list(chain_of(frames))[-1]
+    packed = any(getattr(image, "packed", False) for image in getattr(source, "images", ())[:1])
+    rows = -(-ny // (PACKED_PARTS if packed else PARTS))
+    return [slice(y, min(y + rows, ny)) for y in range(0, ny, rows)]
+
+
+def rows_in(shape: tuple[int, ...], band: slice) -> Window:
+    """Return the window that a band of rows of a sensor, (..., y, x), is."""
+    return Window(band.start, 0, band.stop - band.start, shape[-1])
+
+
+def moments_in(
+    frames: Frames, window: Window, empty: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return mean and standard deviation of frames in a window; see `moments`.
+
+    Parameters
+    ----------
+    frames : Frames
+        (n, y, x) in ADU.
+    window : Window
+    empty : ndarray of bool, (n,)
+        Which are blank, and left out; see `empty_frames`.
+    """
+    good = np.zeros(window.shape, np.int32)
+    total, squares = np.zeros(window.shape), np.zeros(window.shape)
+    for k in np.flatnonzero(~empty):
+        image = as_float32(frames.read(np.array([k]), window))[0]
         has = np.isfinite(image)
         good += has
         value = image.astype(np.float64)
@@ -309,16 +340,16 @@ def standing_pixels(frames: Frames, sigma: float = HOT_SIGMA, *, job: Job = QUIE
     Sensors of over 8 million pixels are looked over in bands of rows, each with the spread of its
     own pixels: memory then does not grow with them.
     """
-    n, ny, nx = frames.shape
+    n, ny, _ = frames.shape
     if not is_large(frames.shape):
         mean, deviation = sample_moments(frames, job=job)
         return BitMask.of(lone_pixels(mean, deviation, sigma))
     bands, some = bands_of(frames.shape), Subset(frames, spread_over(n, SAMPLE))
+    empty = empty_frames(some)
 
     def look(band: slice) -> NDArray[np.bool_]:
         first, last = max(band.start - AROUND, 0), min(band.stop + AROUND, ny)
-        part = WindowOf(some, Window(first, 0, last - first, nx))
-        bad = lone_pixels(*moments(part), sigma)
+        bad = lone_pixels(*moments_in(some, rows_in(some.shape, slice(first, last)), empty), sigma)
         return bad[band.start - first : band.stop - first]
 
     what = "looking for hot pixels"

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from napari_lucky.cleaning.step import Applied, CleaningStep, Scene
 from napari_lucky.errors import LuckyError
 from napari_lucky.frames.frames import Index, View, as_float32
+from napari_lucky.frames.kept_rows import KeptRows
 from napari_lucky.frames.sensor_image import is_large
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.brightest_speckle import track_brightest
@@ -77,7 +78,7 @@ class BackgroundRemoved(View):
     discs: tuple[Disc, ...] = ()
     order: int = 4
     follow: Window | None = None
-    _fitted: dict[int, NDArray[np.float64]] = field(default_factory=dict, init=False)
+    _fitted: KeptRows = field(init=False)
     _shared: list[tuple[bytes, Basis]] = field(default_factory=list, init=False)
     """The last frame's used pixels and their basis: most frames have the same."""
 
@@ -85,6 +86,12 @@ class BackgroundRemoved(View):
         RemoveBackground(order=self.order)
         if any(not disc.radius >= 0 for disc in self.discs):
             raise LuckyError("The radius of a disc around a star must be 0 pixels or more.")
+        object.__setattr__(self, "_fitted", KeptRows(self.shape[0], (self.order + 1) ** 2))
+
+    def take_over(self, other: View) -> None:
+        """Use the fits of the same view of the same frames, and share those to come."""
+        assert isinstance(other, BackgroundRemoved)
+        object.__setattr__(self, "_fitted", other._fitted)
 
     def read(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
         """Return frames less their background, (k, y, x), cut to the window."""
@@ -92,15 +99,19 @@ class BackgroundRemoved(View):
         if block.shape[1:] == self.shape[1:]:  # all that a fit needs
             for k, image in zip(np.arange(self.shape[0])[frames].tolist(), block, strict=True):
                 self._terms(k, image)
-        return block - self.model(frames, window)
+        model = self.model(frames, window)
+        return np.subtract(block, model, out=model)
 
     def model(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
         """Return the backgrounds themselves, (k, y, x), cut to the window."""
         window = window or Window.whole(self.shape)
-        down = self._vander(np.arange(window.y0, window.y1), 0)
+        down = as_float32(self._vander(np.arange(window.y0, window.y1), 0))
         across = self._vander(np.arange(window.x0, window.x1), 1)
         index = np.arange(self.shape[0])[frames]
-        return np.stack([as_float32(down @ self._terms(int(k)) @ across.T) for k in index])
+        made = np.empty((len(index), *window.shape), np.float32)
+        for k, image in zip(index.tolist(), made, strict=True):
+            np.matmul(down, as_float32(self._terms(k) @ across.T), out=image)
+        return made
 
     def _vander(self, pixels: NDArray[np.intp], axis: int) -> NDArray[np.float64]:
         side = self.shape[1 + axis]
@@ -108,9 +119,11 @@ class BackgroundRemoved(View):
 
     def _terms(self, frame: int, whole: NDArray[np.float32] | None = None) -> NDArray[np.float64]:
         """Return the coefficients (order + 1, order + 1) of a frame, fitted once."""
-        if frame not in self._fitted:
-            self._fitted[frame] = self._fit(frame, whole)
-        return self._fitted[frame]
+        terms = self._fitted.get(frame)
+        if terms is None:
+            terms = self._fit(frame, whole).ravel()
+            self._fitted.put(frame, terms)
+        return terms.reshape(self.order + 1, self.order + 1)
 
     def _fit(self, frame: int, whole: NDArray[np.float32] | None) -> NDArray[np.float64]:
         _, ny, nx = self.shape

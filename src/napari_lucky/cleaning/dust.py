@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import field_validator
 
-from napari_lucky.calibration.bad_pixels import WindowOf, moments
+from napari_lucky.calibration.bad_pixels import moments_in, parts_of, rows_in
 from napari_lucky.calibration.masters import DEAD_BELOW, check_shape
 from napari_lucky.cleaning.background import BackgroundModel, BackgroundRemoved, Disc, discs_around
 from napari_lucky.cleaning.dust_shadow import (
@@ -40,7 +40,6 @@ from napari_lucky.frames.frames import (
     Subset,
     View,
     as_float32,
-    is_empty,
 )
 from napari_lucky.frames.reading import empty_frames, spread_over
 from napari_lucky.frames.sensor_image import (
@@ -167,36 +166,24 @@ def clipped_mean(frames: FramesLike, count: int = SAMPLE, *, job: Job = QUIET) -
 def light_of_run(frames: Frames, count: int = SAMPLE, *, job: Job = QUIET) -> SensorImage:
     """Return the mean light as `clipped_mean` does; that of a large sensor is not in memory."""
     some = Subset(frames, spread_over(frames.shape[0], max(count, 1)))
-    if not is_large(frames.shape):
-        return _clipped_mean(some, job=job)
-    empty, bands, nx = empty_frames(some), bands_of(frames.shape), frames.shape[2]
+    empty = empty_frames(some)
+    bands = bands_of(frames.shape) if is_large(frames.shape) else parts_of(some)
 
     def mean_in(band: slice) -> Image:
-        return _clipped_mean(
-            WindowOf(some, Window(band.start, 0, band.stop - band.start, nx)), empty
-        )
+        return _clipped_mean(some, rows_in(some.shape, band), empty)
 
     return put_together(frames.shape, bands, map_blocks(mean_in, bands, what=LOOKS, job=job))
 
 
-def _clipped_mean(
-    frames: Frames, empty: NDArray[np.bool_] | None = None, *, job: Job = QUIET
-) -> Image:
-    mean, deviation = moments(frames, empty, job=job)
+def _clipped_mean(frames: Frames, window: Window, empty: NDArray[np.bool_]) -> Image:
+    mean, deviation = moments_in(frames, window, empty)
     reach = CLIP * deviation + np.abs(mean) * 1e-6  # what equal values differ by, rounded
-
-    def read(block: slice) -> Image:
-        image = as_float32(frames.read(block))
-        blank = is_empty(image) if empty is None else empty[block]
-        good = (np.abs(image - mean) <= reach) & ~blank[:, None, None]
-        return np.where(good, image, np.float32(np.nan))[0]
-
     total, number = np.zeros(mean.shape), np.zeros(mean.shape, np.int32)
-    ones = [slice(k, k + 1) for k in range(frames.shape[0])]
-    for image in map_blocks(read, ones, what=LOOKS, job=job):
-        has = np.isfinite(image)
-        total += np.where(has, image, 0)
-        number += has
+    for k in np.flatnonzero(~empty):
+        image = as_float32(frames.read(np.array([k]), window))[0]
+        good = np.abs(image - mean) <= reach
+        total += np.where(good, image, 0)
+        number += good
     with np.errstate(invalid="ignore"):
         return as_float32(total / number)
 

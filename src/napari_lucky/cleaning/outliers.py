@@ -19,7 +19,7 @@ from napari_lucky.frames.frames import Block, Frames, Index, View, as_float32
 from napari_lucky.frames.reading import read_around, spread_over
 from napari_lucky.frames.sensor_image import SensorImage, bands_of, blank_image
 from napari_lucky.frames.window import Window
-from napari_lucky.imaging.robust_sigma import robust_sigma
+from napari_lucky.imaging.robust_sigma import median_of_frames, robust_sigma
 from napari_lucky.steps.declaration import param
 
 MARGIN = 11
@@ -29,11 +29,11 @@ ROUGH, REST = 0.2437, 1.511
 LONE = 3.3
 """An outlier is so many times as far off as the mean of its four neighbours. The peak of a star
 is 2.6 times at most where lambda F#/pixel is 2, and less where it is more."""
-LOOK = 20
-"""Frames, spread over the run, whose outliers are counted where no windows are given."""
+LOOK, LOOK_NEAR = 20, 64
+"""Frames, spread over the run, whose outliers are counted: whole frames, or windows of them."""
 SAMPLE = 64
 """Frames, spread over the run, that show how each pixel usually varies."""
-BAND = 1 << 20
+BAND = 1 << 21
 """Pixels of all those frames that are looked at together."""
 
 
@@ -91,11 +91,11 @@ class OutliersRemoved(View):
 
     def _look(self, frames: Index, window: Window) -> tuple[Block, Block, NDArray[np.bool_]]:
         around = read_around(self.frames, frames, window, MARGIN)
-        near = around[:, 8:-8, 8:-8]  # three pixels more than the window
-        middle = local_median(near)
-        rest = near[:, 2:-2, 2:-2] - middle
-        inside = rest[:, 1:-1, 1:-1]
-        noise = _noise(around)
+        medians = local_median(around)
+        rest = around[:, 2:-2, 2:-2] - medians
+        noise = _noise(around, rest)
+        near, middle, rest = around[:, 10:-10, 10:-10], medians[:, 8:-8, 8:-8], rest[:, 8:-8, 8:-8]
+        inside = rest[:, 1:-1, 1:-1]  # the window; the others are a pixel wider
         found = np.zeros(inside.shape, bool)
         if self.sigma is not None:
             found |= np.abs(inside) > self.sigma * noise
@@ -103,7 +103,7 @@ class OutliersRemoved(View):
             usual, deviation = (image[window.slices] for image in self.usual)
             found |= np.abs(inside - usual) > self.flicker * np.maximum(noise, deviation)
         found &= np.abs(inside) > LONE * np.abs(_beside(rest))
-        return near[:, 3:-3, 3:-3], middle[:, 1:-1, 1:-1], found
+        return near[:, 1:-1, 1:-1], middle[:, 1:-1, 1:-1], found
 
 
 def pixel_statistics(frames: Frames, *, job: Job = QUIET) -> Usual:
@@ -142,7 +142,7 @@ def pixel_statistics(frames: Frames, *, job: Job = QUIET) -> Usual:
         block = read_around(frames, chosen, window, 2)
         rest = block[:, 2:-2, 2:-2] - local_median(block)
         rest[np.isnan(rest)] = 0  # masked pixels are no outliers
-        middle = np.median(rest, axis=0)
+        middle = median_of_frames(rest)
         deviation = robust_sigma(rest, middle, axis=0)
         return as_float32(np.stack([middle, np.maximum(deviation, np.median(deviation))]))
 
@@ -211,8 +211,8 @@ def _median_of_five(image: Block, axis: int, step: int = 1) -> Block:
     return np.moveaxis(np.fmax(np.fmin(low, high), np.fmin(np.fmax(low, high), e)), 0, axis)
 
 
-def _noise(block: Block) -> Block:
-    """Return the noise around each pixel, (k, y − 22, x − 22).
+def _noise(block: Block, rest: Block) -> Block:
+    """Return the noise around each pixel, (k, y − 22, x − 22), given what is off its local median.
 
     The greater of two measures, each a median that an outlier does not move, averaged over
     9 x 9 pixels: of second differences along both axes (Immerkær 1996), into which slopes do not
@@ -223,8 +223,8 @@ def _noise(block: Block) -> Block:
     across = block[:, :, :-2] - 2 * block[:, :, 1:-1] + block[:, :, 2:]
     rough = np.abs(across[:, :-2] - 2 * across[:, 1:-1] + across[:, 2:])
     rough = _median_of_five(_median_of_five(rough, 1, 3), 2, 3)  # an outlier is in one of five
-    rest = local_median(np.abs(block[:, 2:-2, 2:-2] - local_median(block)))[:, 3:-3, 3:-3]
-    size = np.nan_to_num(np.fmax(ROUGH * rough, REST * rest))
+    fine = local_median(np.abs(rest))[:, 3:-3, 3:-3]
+    size = np.nan_to_num(np.fmax(ROUGH * rough, REST * fine))
     mean = np.asarray(ndimage.uniform_filter(size, size=(1, 9, 9)), np.float32)
     return mean[:, 4:-4, 4:-4]
 
@@ -284,19 +284,16 @@ class RemoveFlicker(CleaningStep, table="flicker", place=41, optional=True):
 
 
 def _count(removed: OutliersRemoved, scene: Scene) -> str:
-    """Count outliers in the windows of all frames, or in whole frames spread over the run."""
+    """Count outliers in the windows of frames spread over the run, or in whole ones."""
     n, ny, nx = removed.shape
     done = "Replaced" if removed.replace else "Masked"
-    if stars := scene.stars:
-        count = int(count_outliers(removed, stars, job=scene.job).sum())
-        pixels = n * sum(window.height * window.width for window in stars)
-        where = f"in the windows of {n} frames"
-    else:
-        chosen = spread_over(n, LOOK)
-        bands = bands_of(removed.shape)
-        whole = [Window(band.start, 0, band.stop - band.start, nx) for band in bands]
-        count = int(count_outliers(removed, whole, chosen, job=scene.job).sum())
-        pixels = len(chosen) * ny * nx
-        where = f"in {len(chosen)} frames looked at"
+    stars = scene.stars
+    chosen = spread_over(n, LOOK_NEAR if stars else LOOK)
+    whole = [Window(band.start, 0, band.stop - band.start, nx) for band in bands_of(removed.shape)]
+    count = int(count_outliers(removed, stars or whole, chosen, job=scene.job).sum())
+    area = sum(window.height * window.width for window in stars) if stars else ny * nx
+    pixels = len(chosen) * area
+    looked = "" if stars and len(chosen) == n else " looked at"
+    where = f"in {'the windows of ' if stars else ''}{len(chosen)} frames{looked}"
     found = f"{count} outlier pixel{'' if count == 1 else 's'}"
     return f"{done} {found} {where}: {100 * count / pixels:.2g} %."

@@ -38,7 +38,7 @@ from napari_lucky.docks.jobs import (
     Done,
     Work,
     attempt,
-    import_tables,
+    get_ready,
     report_error,
     sentence_of,
 )
@@ -145,7 +145,7 @@ class Dock(QScrollArea):
             self.note(f"Remembered from before: {', '.join(differ)}.")
         self.destroyed.connect(partial(abandon, self._jobs))
         with suppress(RuntimeError):  # the system allows no thread
-            Thread(target=import_tables, daemon=True).start()  # before a first job has to
+            Thread(target=get_ready, daemon=True).start()
 
     def _lay_out(self, explanation: str) -> None:
         buttons: list[Widget] = [self.run_button, self.cancel_button]

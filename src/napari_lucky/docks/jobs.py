@@ -12,6 +12,7 @@ from napari.utils import progress as progress_bar
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_lucky.errors import LuckyError
+from napari_lucky.execution.helper import helper_executor, start_helper
 from napari_lucky.execution.job import Cancelled, Job, Progress, no_progress
 from napari_lucky.viewer.background_work import RUNNING, begin, end
 from napari_lucky.viewer.messages import show_error, show_info
@@ -37,6 +38,12 @@ class _Signals(WorkerBaseSignals):
     progressed = Signal(int, int, str)
 
 
+def get_ready() -> None:
+    """Do beforehand what a first job would have to wait for."""
+    start_helper()
+    import_tables()
+
+
 def import_tables() -> None:
     """Import what napari makes the tables of layers with: it would do so in the window."""
     import_module("pandas")
@@ -51,7 +58,8 @@ class _Worker(WorkerBase):
     def work(self) -> Any:
         import_tables()
         try:
-            return self._work(Job(self._report))
+            with helper_executor() as executor:
+                return self._work(Job(self._report, executor))
         except Cancelled:
             self._abort_requested = True  # so that nothing is returned
             return None

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import logging
-import pickle
 import re
 import time
 import warnings
@@ -15,16 +12,14 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_lucky._version import __version__
 from napari_lucky.errors import LuckyError, UsageError
+from napari_lucky.execution.packing import Part, pack, unpack
 
 ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://(\[[^]/]+]|[^]\[:/]+):\d+")
 PATIENCE = 10.0
 """Seconds in which a scheduler, and a worker of it, must answer."""
-LARGE = 1 << 16
-"""Arrays of so many bytes travel apart from the functions that use them."""
 A_THREAD = 2
 """Tasks under way for each thread of a worker, so that none waits for the network."""
 BUNDLE = 4
@@ -211,16 +206,6 @@ async def _hand_on(there: Any, here: Future[Any]) -> None:
             here.set_exception(error)
 
 
-class Part:
-    """Something large, as it is sent.
-
-    A scheduler that knew its size would rather let workers idle than send it to them.
-    """
-
-    def __init__(self, data: bytes) -> None:
-        self.value = pickle.loads(data)
-
-
 class Packed:
     """A function, as it is sent: unpacked by the worker when it is first called."""
 
@@ -234,71 +219,10 @@ class Packed:
     def unpacked(self, parts: tuple[Part, ...]) -> Callable[..., Any]:
         """Return the function, given its parts."""
         if self.function is None:
-            self.function = _Unpickler(self.data, dict(zip(self.keys, parts, strict=True))).load()
+            self.function = unpack(self.data, dict(zip(self.keys, parts, strict=True)))
         return self.function
 
 
 def call(args: tuple[Any, ...], kwargs: dict[str, Any], packed: Packed, *parts: Part) -> Any:
     """Call a function that was sent; workers do this."""
     return packed.unpacked(parts)(*args, **kwargs)
-
-
-def pack(function: Any, runs: dict[int, Any]) -> tuple[bytes, dict[str, bytes]]:
-    """Pickle a function, and apart from it what is large: arrays by their content, and runs.
-
-    Parameters
-    ----------
-    function : callable
-        Local functions with all that they hold, too.
-    runs : dict
-        Those seen before, which are not pickled again: empty bytes stand for them.
-
-    Returns
-    -------
-    data : bytes
-    parts : dict of str to bytes
-    """
-    from cloudpickle import Pickler
-
-    parts: dict[str, bytes] = {}
-
-    class Packer(Pickler):  # type: ignore[misc]
-        def persistent_id(self, thing: Any) -> str | None:
-            if getattr(thing, "is_sent_once", False):
-                key = f"run-{id(thing)}"
-                parts[key] = b"" if id(thing) in runs else pickle.dumps(thing, protocol=5)
-                runs[id(thing)] = thing  # held, so that no other gets this number
-                return key
-            if isinstance(thing, np.ndarray) and thing.nbytes >= LARGE and not _repeats(thing):
-                data = pickle.dumps(thing, protocol=5)
-                key = hashlib.blake2b(data, digest_size=16).hexdigest()
-                parts[key] = data
-                return key
-            return None
-
-        def reducer_override(self, thing: Any) -> Any:
-            if isinstance(thing, np.ndarray) and _repeats(thing):
-                return np.broadcast_to, (_once(thing), thing.shape)
-            return super().reducer_override(thing)
-
-    file = io.BytesIO()
-    Packer(file, protocol=5).dump(function)
-    return file.getvalue(), parts
-
-
-def _repeats(array: NDArray[Any]) -> bool:
-    """Return whether an image stands for many equal ones, which would be pickled as such."""
-    return any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True))
-
-
-def _once(array: NDArray[Any]) -> NDArray[Any]:
-    return array[tuple(slice(None) if stride else slice(1) for stride in array.strides)].copy()
-
-
-class _Unpickler(pickle.Unpickler):
-    def __init__(self, data: bytes, parts: dict[str, Part]) -> None:
-        super().__init__(io.BytesIO(data))
-        self._parts = parts
-
-    def persistent_load(self, pid: str) -> Any:
-        return self._parts[pid].value

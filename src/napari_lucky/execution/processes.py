@@ -77,8 +77,8 @@ class Copy:
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function there."""
         try:
-            _send(self.asked, pickle.dumps((args, kwargs), protocol=5))
-            good, answer = pickle.loads(_receive(self.answers))
+            send(self.asked, pickle.dumps((args, kwargs), protocol=5))
+            good, answer = pickle.loads(receive(self.answers))
         except (EOFError, OSError) as error:
             raise LuckyError(
                 "A process of this job was killed, probably for lack of memory."
@@ -239,24 +239,20 @@ def _serve(function: Callable[..., Any], asked: BinaryIO, answers: BinaryIO) -> 
     """Answer calls until nobody can ask any more."""
     while True:
         try:
-            args, kwargs = pickle.loads(_receive(asked))
+            args, kwargs = pickle.loads(receive(asked))
         except EOFError:
             return
-        try:
-            answer = (True, function(*args, **kwargs))
-            packed = pickle.dumps(answer, protocol=5)
-        except Exception as error:
-            packed = _pack_error(error)
-        _send(answers, packed)
+        send(answers, packed_answer(function, *args, **kwargs))
 
 
-def _send(pipe: BinaryIO, data: bytes) -> None:
+def send(pipe: BinaryIO, data: bytes) -> None:
+    """Send bytes, whose number goes first."""
     pipe.write(len(data).to_bytes(8, "little"))
     pipe.write(data)
     pipe.flush()
 
 
-def _receive(pipe: BinaryIO) -> bytes:
+def receive(pipe: BinaryIO) -> bytes:
     """Return what was sent, whole.
 
     Raises
@@ -275,7 +271,16 @@ def _exactly(pipe: BinaryIO, size: int) -> bytes:
     return data
 
 
-def _pack_error(error: Exception) -> bytes:
+def packed_answer(function: Callable[..., Any], *args: Any, **kwargs: Any) -> bytes:
+    """Call a function; return, pickled, whether that went well, and its result or error."""
+    try:
+        return pickle.dumps((True, function(*args, **kwargs)), protocol=5)
+    except Exception as error:
+        return packed_error(error)
+
+
+def packed_error(error: Exception) -> bytes:
+    """Return an error as `packed_answer` does, with where it came from."""
     error.add_note(f"In a copy of this process:\n{traceback.format_exc()}")
     try:
         packed = pickle.dumps((False, error))

@@ -16,7 +16,9 @@ from napari_lucky.frames.window import Window
 def cached(frames: Any) -> Any:
     """Return the same views of a source with a cache; see `CachedFrames`."""
     if isinstance(frames, View):
-        return replace(frames, frames=cached(frames.frames))
+        made = replace(frames, frames=cached(frames.frames))
+        made.take_over(frames)
+        return made
     return CachedFrames(frames)
 
 

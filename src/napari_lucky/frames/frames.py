@@ -110,6 +110,9 @@ class View(ArrayLike):
         """Return the frames asked for, (k, y, x), cut to the window; each view says how."""
         raise NotImplementedError
 
+    def take_over(self, other: View) -> None:
+        """Use what the same view of the same frames has found; most views find nothing."""
+
     def scale(self, window: Window) -> float:
         """Return by how much raw pixels of a window are multiplied, as a rule."""
         return self.frames.scale(window) if isinstance(self.frames, View) else 1.0

@@ -9,6 +9,9 @@ from napari_lucky.frames.frames import Frames, Index, as_float32
 from napari_lucky.frames.sensor_image import bands_of
 from napari_lucky.frames.window import Window
 
+FEW_ROWS = 8
+"""Rows that show of most frames that they are not empty."""
+
 
 def spread_over(n: int, most: int) -> NDArray[np.intp]:
     """Return the numbers of at most so many of n frames, spread evenly over them."""
@@ -16,12 +19,16 @@ def spread_over(n: int, most: int) -> NDArray[np.intp]:
 
 
 def empty_frames(frames: Frames) -> NDArray[np.bool_]:
-    """Return which frames have all pixels equal or masked, (n,); read in bands until one varies."""
-    nx = frames.shape[2]
+    """Return which frames have all pixels equal or masked, (n,); read in bands until one varies.
+
+    The first band is a few rows in the middle, which vary in most frames.
+    """
+    _, ny, nx = frames.shape
     empty = np.zeros(frames.shape[0], bool)
+    bands = [slice(ny // 2, min(ny // 2 + FEW_ROWS, ny)), *bands_of(frames.shape)]
     for k in range(len(empty)):
         low, high = np.inf, -np.inf
-        for band in bands_of(frames.shape):
+        for band in bands:
             window = Window(band.start, 0, band.stop - band.start, nx)
             pixels = frames.read(np.array([k]), window)
             low = min(low, float(np.fmin.reduce(pixels, axis=None)))

@@ -1,0 +1,110 @@
+"""Functions packed for another process, with all that they hold; what is large is sent once."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import pickle
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+LARGE = 1 << 16
+"""Arrays of so many bytes travel apart from the functions that use them."""
+
+
+class TooLarge(Exception):
+    """What is to be packed has more bytes than may be sent."""
+
+
+class Part:
+    """Something large, as it is sent.
+
+    A scheduler that knew its size would rather let workers idle than send it to them.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.value = pickle.loads(data)
+
+
+def pack(
+    function: Any, runs: dict[int, Any], most: float = math.inf
+) -> tuple[bytes, dict[str, bytes]]:
+    """Pickle a function, and apart from it what is large: arrays by their content, and runs.
+
+    Parameters
+    ----------
+    function : callable
+        Local functions with all that they hold, too.
+    runs : dict
+        Those seen before, which are not pickled again: empty bytes stand for them.
+    most : float
+        Bytes of all parts together.
+
+    Returns
+    -------
+    data : bytes
+    parts : dict of str to bytes
+
+    Raises
+    ------
+    TooLarge
+        If there are more bytes.
+    """
+    from cloudpickle import Pickler
+
+    parts: dict[str, bytes] = {}
+    left = most
+
+    class Packer(Pickler):  # type: ignore[misc]
+        def persistent_id(self, thing: Any) -> str | None:
+            nonlocal left
+            if getattr(thing, "is_sent_once", False):
+                key = f"run-{id(thing)}"
+                parts[key] = b"" if id(thing) in runs else pickle.dumps(thing, protocol=5)
+                runs[id(thing)] = thing  # held, so that no other gets this number
+                return key
+            if isinstance(thing, np.ndarray) and thing.nbytes >= LARGE and not _repeats(thing):
+                left -= thing.nbytes
+                if left < 0:
+                    raise TooLarge
+                data = pickle.dumps(thing, protocol=5)
+                key = hashlib.blake2b(data, digest_size=16).hexdigest()
+                parts[key] = data
+                return key
+            return None
+
+        def reducer_override(self, thing: Any) -> Any:
+            if isinstance(thing, np.ndarray) and _repeats(thing):
+                return np.broadcast_to, (_once(thing), thing.shape)
+            return super().reducer_override(thing)
+
+    file = io.BytesIO()
+    Packer(file, protocol=5).dump(function)
+    return file.getvalue(), parts
+
+
+def _repeats(array: NDArray[Any]) -> bool:
+    """Return whether an image stands for many equal ones, which would be pickled as such."""
+    return any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True))
+
+
+def _once(array: NDArray[Any]) -> NDArray[Any]:
+    return array[tuple(slice(None) if stride else slice(1) for stride in array.strides)].copy()
+
+
+def unpack(data: bytes, parts: Mapping[str, Part]) -> Any:
+    """Return the function that was packed, given its parts."""
+    return _Unpickler(data, parts).load()
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, data: bytes, parts: Mapping[str, Part]) -> None:
+        super().__init__(io.BytesIO(data))
+        self._parts = parts
+
+    def persistent_load(self, pid: str) -> Any:
+        return self._parts[pid].value

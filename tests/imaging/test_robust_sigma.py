@@ -1,0 +1,15 @@
+import numpy as np
+import pytest
+
+from napari_lucky.imaging.robust_sigma import median_of_frames, robust_sigma
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_median_of_frames_is_numpys_to_the_bit(n, dtype):
+    block = np.random.default_rng(n).normal(0, 100, (n, 7, 9)).astype(dtype)
+    middle = median_of_frames(block)
+    assert middle.dtype == dtype
+    np.testing.assert_array_equal(middle, np.median(block, axis=0))
+    by_numpy = np.median(np.abs(block - middle), axis=0) / 0.6745
+    np.testing.assert_array_equal(robust_sigma(block, middle, axis=0), by_numpy)
