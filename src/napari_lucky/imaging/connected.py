@@ -20,18 +20,25 @@ def connected_to(seeds: NDArray[Any], masks: NDArray[np.bool_]) -> NDArray[np.bo
         A pixel of each mask, counted through its rows.
     masks : ndarray of bool, (k, y, x)
     """
-    k, ny, nx = masks.shape
-    room = np.pad(masks, ((0, 0), (0, 1), (0, 1)))  # a run ends where its row or column ends
-    rows = np.cumsum(~room, dtype=np.int32).reshape(room.shape)
-    columns = np.cumsum(~room.swapaxes(1, 2), dtype=np.int32)
-    columns = columns.reshape(k, nx + 1, ny + 1).swapaxes(1, 2)
-    found = np.zeros(room.shape, bool)
-    found[np.arange(k), seeds // nx, seeds % nx] = True
-    found &= room
+    frame, y, x = np.nonzero(masks)
+    _, ny, nx = masks.shape
+    rows = _runs((frame * ny + y) * (nx + 1) + x)  # one more: a run ends where its row ends
+    columns = _runs((frame * nx + x) * (ny + 1) + y)
+    found = seeds[frame] == y * nx + x
     count = 0
     while count < (count := int(found.sum())):
         for runs in (rows, columns):
-            reached = np.zeros(room.size + 1, bool)
+            reached = np.zeros(len(runs) + 1, bool)
             reached[runs[found]] = True
-            found = reached[runs] & room
-    return found[:, :ny, :nx]
+            found = reached[runs]
+    connected = np.zeros(masks.shape, bool)
+    connected[frame, y, x] = found
+    return connected
+
+
+def _runs(places: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return for each place in which run of consecutive ones it is, from 1."""
+    order = np.argsort(places)
+    runs = np.empty_like(places)
+    runs[order] = np.cumsum(np.diff(places[order], prepend=-2) > 1)
+    return runs

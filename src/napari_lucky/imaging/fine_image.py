@@ -52,6 +52,10 @@ class FineImage:
         place = (np.array([row, column]) + 1 + off) * self.step
         return (float(place[0]), float(place[1])), float(at[1, 1] + slope @ off / 2)
 
+    def less(self, level: float) -> FineImage:
+        """Return the image without a level that all of it has."""
+        return FineImage(self.values - level, self.step)
+
     def at(self, y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the values at places in pixels, all arrays of one shape; NaN outside."""
         return spline_at(self.values, y / self.step[0], x / self.step[1])
@@ -69,23 +73,26 @@ def fine_image(image: NDArray[np.float64], sampling: float) -> FineImage:
     Parameters
     ----------
     image : ndarray of float64, (y, x)
-        Its background off, so that it falls to zero at its edges, for it is taken as periodic;
-        no NaN.
+        Flat at its edges, for it is taken as periodic; no NaN.
     sampling : float
         lambda F#/pixel, in pixels.
     """
-    spectrum = np.fft.fft2(image)
-    frequency = [np.fft.fftfreq(side) for side in image.shape]
+    rows, columns = image.shape
+    frequency = [np.fft.fftfreq(rows), np.fft.rfftfreq(columns)]
     passed = np.hypot(frequency[0][:, None], frequency[1]) <= 1 / sampling
-    rows, columns = passed.any(axis=1), passed.any(axis=0)
-    kept = np.where(passed, spectrum, 0)[np.ix_(rows, columns)] / image.size
+    spectrum = np.where(passed, np.fft.rfft2(image), 0) / image.size
+    spectrum[:, 1 : (columns + 1) // 2] *= 2  # with the other half, which is conjugate to it
+    some = passed.any(axis=1), passed.any(axis=0)
     count = [int(np.ceil((side - 1) * FINER / min(sampling, FINER))) + 1 for side in image.shape]
     step = [(side - 1) / max(n - 1, 1) for side, n in zip(image.shape, count, strict=True)]
-    waves = [
-        np.exp(2j * np.pi * np.outer(np.arange(n) * s, f[some]))
-        for n, s, f, some in zip(count, step, frequency, (rows, columns), strict=True)
-    ]
-    values = (waves[0] @ kept @ waves[1].T).real
+    down, across = (
+        np.exp(2j * np.pi * np.outer(np.arange(n) * s, f[there]))
+        for n, s, f, there in zip(count, step, frequency, some, strict=True)
+    )
+    highest = np.abs(frequency[0][some[0]]) == 0.5
+    down[:, highest] = down[:, highest].real  # half a cycle a pixel is its own conjugate
+    lines = down @ spectrum[np.ix_(*some)]
+    values = np.hstack([lines.real, -lines.imag]) @ np.hstack([across.real, across.imag]).T
     return FineImage(values, (step[0], step[1]))
 
 

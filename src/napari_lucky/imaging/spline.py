@@ -64,8 +64,8 @@ def _weights(t: FloatArray) -> tuple[FloatArray, ...]:
     """Return the weights of the points at -1, 0, 1 and 2 for places between 0 and 1."""
     s = 1 - t
     return (
-        s**3 / 6,
+        s * s * s / 6,
         (4 - 3 * t * t * (2 - t)) / 6,
         (4 - 3 * s * s * (2 - s)) / 6,
-        t**3 / 6,
+        t * t * t / 6,
     )

@@ -126,7 +126,7 @@ def bootstrap_figures(
         what = "bootstrap" if len(passes) == 1 else f"bootstrap, pass {number} of {len(passes)}"
         means = _means(frames, index, window, weights[some], job, what)
         measure = measure or Measure(means[0], diffraction, recipe, near)
-        stack = stack or measure.judged(means[0])
+        stack = stack or measure.judged()
         made += _measured(measure, means, job)
     assert stack is not None
     few = 1 / math.sqrt(max(1 - 1 / blocks, 1 / 2))  # of few blocks the mean is theirs as well

@@ -129,7 +129,7 @@ def psf_figures(
     """
     pixels = as_image(image)
     window = None if window is None else as_window(window)
-    return Measure(pixels, as_diffraction(diffraction), recipe, window).judged(pixels)
+    return Measure(pixels, as_diffraction(diffraction), recipe, window).judged()
 
 
 class Measure:
@@ -168,11 +168,9 @@ class Measure:
             self._unit = width_at(image, place, window)
             self._cutoff = max(self._unit / FINEST, 1.0)
         self._corner, self.recipe, self._usual = self._place(image, recipe, window, place)
-        cut, _ = self._cut(image)
-        half = self._side // 2
-        edge = np.median(np.concatenate([cut[0], cut[-1], cut[:, 0], cut[:, -1]]))
-        fine = fine_image(cut - edge, self._cutoff)
-        centre, _ = fine.peak((half, half), self._unit)
+        self._first = self._opened(image)
+        cut, half = self._first.pixels, self._side // 2
+        centre, _ = self._first.fine.peak((half, half), self._unit)
         y, x = (np.arange(self._side, dtype=np.float64) - at for at in centre)
         self._distance = np.hypot(y[:, None], x)
         ring = self.recipe.ring
@@ -188,11 +186,13 @@ class Measure:
         self._perfect: _Measured | None = None
         if diffraction is not None:
             self._ideal = psf_at(diffraction, cut.shape, centre, recipe.integration)
-            self._perfect = self._measure(self._ideal, None if recipe.background is None else 0.0)
+            perfect = _Cut.of(self._ideal, self._cutoff)
+            self._perfect = self._measure(perfect, None if recipe.background is None else 0.0)
 
-    def judged(self, image: NDArray[Any]) -> PsfFigures:
-        """Return the figures as `of` does, with the noise's errors and what is doubtful."""
-        figures, of, star, holes = self._figures(image)
+    def judged(self) -> PsfFigures:
+        """Return the first image's figures, with the noise's errors and what is doubtful."""
+        figures, of = self._figures(self._first)
+        star, holes = self._first.pixels - of.background, self._first.holes
         q, core = self._unit, self._distance <= self._unit
         noise = image_noise(star, self._aperture, self._ring, core, self._cutoff, figures.peak)
         if figures.flux < LEAST_LIGHT * noise.flux:
@@ -266,14 +266,12 @@ class Measure:
 
     def of(self, image: NDArray[Any]) -> PsfFigures:
         """Return the figures of an image of the same shape, its peak at nearly the same place."""
-        return self._figures(image)[0]
+        return self._figures(self._opened(image))[0]
 
-    def _figures(
-        self, image: NDArray[Any]
-    ) -> tuple[PsfFigures, _Measured, FloatArray, NDArray[np.bool_]]:
-        """Return the figures, what they are made of, the star without background, its holes."""
-        cut, holes = self._cut(image)
-        masked, pixels = int(holes[self._aperture > 0].sum()), int((self._aperture > 0).sum())
+    def _figures(self, cut: _Cut) -> tuple[PsfFigures, _Measured]:
+        """Return the figures, and what they are made of."""
+        inside = self._aperture > 0
+        masked, pixels = int((cut.holes & inside).sum()), int(inside.sum())
         if masked > MOST_MASKED * pixels:
             raise LuckyError(
                 f"{masked} of the {pixels} pixels of the aperture are masked; at most a tenth may "
@@ -306,7 +304,7 @@ class Measure:
             self.recipe,
             masked,
         )
-        return figures, of, cut - of.background, holes
+        return figures, of
 
     def _place(
         self, image: NDArray[Any], recipe: PsfRecipe, window: Window, place: tuple[int, int]
@@ -327,8 +325,8 @@ class Measure:
         self._side = 2 * reach + 1
         return (y - reach, x - reach), recipe, usual
 
-    def _cut(self, image: NDArray[Any]) -> tuple[FloatArray, NDArray[np.bool_]]:
-        """Return the square with its holes filled, and where they were."""
+    def _opened(self, image: NDArray[Any]) -> _Cut:
+        """Return the square with its holes filled."""
         half = self._side // 2
         centre = (self._corner[0] + half, self._corner[1] + half)
         cut = cutout(image, centre, self._side).astype(np.float64)
@@ -336,15 +334,13 @@ class Measure:
             row, column = y - self._corner[0], x - self._corner[1]
             if 0 <= row < self._side and 0 <= column < self._side:
                 cut[row, column] = np.nan
-        holes = ~np.isfinite(cut)
-        return (fill_deep(np.where(holes, np.nan, cut)) if holes.any() else cut), holes
+        return _Cut.of(cut, self._cutoff)
 
-    def _measure(self, cut: FloatArray, background: float | None) -> _Measured:
+    def _measure(self, cut: _Cut, background: float | None) -> _Measured:
         half = self._side // 2
         if background is None:
-            background = float(cut[self._ring].mean())
-        star = cut - background
-        fine = fine_image(star, self._cutoff)
+            background = float(cut.pixels[self._ring].mean())
+        star, fine = cut.pixels - background, cut.fine.less(background)
         centre, peak = fine.peak((half, half), self._unit)
         flux = float((star * self._aperture).sum())
         rays, step = rays_from(fine, centre, self._side, self._unit)
@@ -357,6 +353,22 @@ class Measure:
         return _Measured(
             centre, peak, flux, background, encircled, profile, widths, rays, step, fine
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Cut:
+    """The square around a star, its holes filled, and its image between the pixels."""
+
+    pixels: FloatArray
+    holes: NDArray[np.bool_]
+    fine: FineImage
+
+    @classmethod
+    def of(cls, pixels: FloatArray, cutoff: float) -> _Cut:
+        """Fill the holes of a square, and find what is between its pixels."""
+        holes = ~np.isfinite(pixels)
+        whole = fill_deep(np.where(holes, np.nan, pixels)) if holes.any() else pixels
+        return cls(whole, holes, fine_image(whole, cutoff))
 
 
 @dataclass(frozen=True, eq=False)
@@ -380,7 +392,10 @@ class _Measured:
 
 def _circle(y: FloatArray, x: FloatArray, radius: float) -> FloatArray:
     """Return which part of each pixel is within a radius, (y, x)."""
+    distance = np.hypot(y[:, None], x)
+    inside = (distance <= radius).astype(np.float64)
     parts = (np.arange(PARTS) + 0.5) / PARTS - 0.5
-    fine = [(side[:, None] + parts).ravel() for side in (y, x)]
-    inside = np.hypot(fine[0][:, None], fine[1]) <= radius
-    return inside.reshape(len(y), PARTS, len(x), PARTS).mean(axis=(1, 3))
+    row, column = np.nonzero(np.abs(distance - radius) < 1)  # its edge may cut these
+    fine = np.hypot(y[row, None, None] + parts[:, None], x[column, None, None] + parts)
+    inside[row, column] = (fine <= radius).mean(axis=(1, 2))
+    return inside
