@@ -74,6 +74,10 @@ def test_a_recipe_with_a_mistake_is_reported_and_other_files_are_left_to_others(
     (tmp_path / "bad.toml").write_text("[select]\nkeep = 'many'\n")
     (tmp_path / "other.toml").write_text("[project]\nname = 'x'\n")
     assert get_reader(str(tmp_path / "other.toml")) is None
+    (tmp_path / "nights.csv").write_text("")
+    assert get_reader(str(tmp_path)) is None
+    (tmp_path / "summary.json").write_text("")  # of this program: it says what is missing
+    assert get_reader(str(tmp_path)) is not None
     read = get_reader(str(tmp_path / "bad.toml"))
     assert read(str(tmp_path / "bad.toml")) == [(None,)]
     assert "bad.toml" in messages()[0][1]

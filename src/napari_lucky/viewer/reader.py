@@ -49,14 +49,19 @@ def _is_readable(path: Path) -> bool:
 
 
 def _may_be_run(folder: Path) -> bool:
-    """Take a folder of frames, and one without other readers' files, to say what is missing."""
+    """Take a folder of frames or results, or one without other readers' files.
+
+    If nothing in it can be opened, the user gets a message.
+    """
+    from napari_lucky.pipeline.summary import NAME as SUMMARY
+
     if folder.suffix.lower() in FOREIGN:
         return False
     try:
         names = [p.name for p in folder.iterdir()]
     except OSError:
         return True
-    if any(is_frames_name(name) for name in names):
+    if SUMMARY in names or any(is_frames_name(name) for name in names):
         return True
     return not any(Path(name).suffix.lower() in FOREIGN for name in names)
 
