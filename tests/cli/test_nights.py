@@ -112,6 +112,7 @@ def test_nights_are_by_date_whatever_was_done_first():
 def test_a_folder_of_nights_stands_for_its_nights(out):
     assert with_nights([out, "x"]) == [out / "1_star", out / "2_star", "x"]
     assert with_nights([out / "1_star"]) == [out / "1_star"]
+    assert with_nights(sorted(out.iterdir())) == [out / "1_star", out / "2_star"]  # results/*
     assert len(inputs_of_images([out])) == len(inputs_of_images([out / "1_star", out / "2_star"]))
 
 

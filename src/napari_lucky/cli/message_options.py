@@ -23,7 +23,7 @@ EXAMPLES = {
     ),
     "figures": (
         "figures out --telescope IRSOL --report -o figures",
-        "figures results/* --psf 7,0.3 --json -o figures",
+        "figures results --psf 7,0.3 --json -o figures",
     ),
     "wavefront": (
         "wavefront --recipe out/recipe.toml --defocus-pv 2 -o wf",

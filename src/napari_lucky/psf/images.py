@@ -21,6 +21,7 @@ from napari_lucky.frames.frames import Frames, Subset, frames_in
 from napari_lucky.pipeline.build import build_chain
 from napari_lucky.pipeline.nights import TABLE as NIGHTS
 from napari_lucky.pipeline.recipe import Input, Recipe, read_recipe
+from napari_lucky.pipeline.summary import NAME as SUMMARY
 
 STACKS = ("focus", "long_exposure")
 """Of a folder of results, what is a focused star."""
@@ -65,7 +66,12 @@ def inputs_of_images(paths: Sequence[str | Path]) -> Inputs:
 
 
 def with_nights(paths: Sequence[str | Path]) -> list[str | Path]:
-    """Return paths with the folders of results in place of a folder of several nights."""
+    """Return paths with the folders of results in place of a folder of several nights.
+
+    Of all that is in such a folder (results/* of a shell), the tables are left out.
+    """
+    if any(is_results(Path(path)) for path in paths):
+        paths = [path for path in paths if Path(path).name not in (NIGHTS, SUMMARY)]
     found: list[str | Path] = []
     for path in paths:
         of = Path(path)
