@@ -116,12 +116,19 @@ def test_a_folder_of_nights_stands_for_its_nights(out):
     assert len(inputs_of_images([out])) == len(inputs_of_images([out / "1_star", out / "2_star"]))
 
 
-def test_a_result_as_recipe_needs_its_frames_named(out, tmp_path, capsys):
-    result = out / "1_star" / "focus.fits"
-    assert cli("process", "--recipe", result, "-o", tmp_path / "again") == 2
-    assert (
-        f"Give the run too: napari-lucky process RUN --recipe {result}" in capsys.readouterr().err
-    )
+def test_a_result_as_recipe_finds_its_frames_or_asks_for_them(out, runs, tmp_path, capsys):
+    result, asked = out / "1_star" / "focus.fits", ["-o", tmp_path / "again"]
+    assert cli("process", "--recipe", result, *asked) == 0
+    assert f"was made of {runs[0] / 'cube.fits'}: its frames are taken" in capsys.readouterr().out
+    again = fits.getdata(tmp_path / "again" / "focus.fits")
+    np.testing.assert_array_equal(again, fits.getdata(result))
+    moved = runs[0].rename(runs[0].with_name("moved"))
+    try:
+        assert cli("process", "--recipe", result, *asked, "--overwrite") == 2
+    finally:
+        moved.rename(runs[0])
+    says = capsys.readouterr().err
+    assert f"they were {runs[0] / 'cube.fits'}. Give the run too" in says
 
 
 def test_a_region_that_is_no_square_is_said(tmp_path, capsys):

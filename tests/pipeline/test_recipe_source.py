@@ -6,7 +6,8 @@ from astropy.io import fits
 
 from napari_lucky import LuckyError, Recipe, Select, process, simulate_run
 from napari_lucky.fits import table_to_csv
-from napari_lucky.pipeline.recipe_source import open_recipe
+from napari_lucky.frames.history import shifts_step
+from napari_lucky.pipeline.recipe_source import history_in, notes_on_tables, open_recipe, run_in
 from napari_lucky.pipeline.results_folder import write_results
 from napari_lucky.ranking.step import Rank
 from napari_lucky.registration.step import Register
@@ -36,6 +37,13 @@ def test_all_results_of_a_job_give_its_recipe(tmp_path):
     assert open_recipe(out / "focus.fits")[StackFrames] == StackDrizzle(scale=1.5)
     again = process(open_recipe(out / "focus.fits").with_steps(whole.input))
     np.testing.assert_array_equal(again.images["focus"].data, result.images["focus"].data)
+    history = history_in(out / "focus.fits")
+    assert run_in(history) == (str(cube), True)
+    cube.write_bytes(cube.read_bytes() + bytes(2880))
+    assert run_in(history) == (str(cube), False)
+    assert notes_on_tables(history) == []
+    (told,) = notes_on_tables((*history, shifts_step(saved, 4)))
+    assert told.startswith("The shifts were read from shifts.csv")
     for path, told in (
         (tmp_path, "no recipe.toml in this folder"),
         (cube, "does not say how it was made"),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, get_args
 
+from napari_lucky.cli.terminal import say, warn
 from napari_lucky.errors import UsageError
 from napari_lucky.pipeline.recipe import Input, Recipe
-from napari_lucky.pipeline.recipe_source import open_recipe
+from napari_lucky.pipeline.recipe_source import history_in, notes_on_tables, open_recipe, run_in
 from napari_lucky.steps.declaration import Param, Step, params
 from napari_lucky.steps.option_text import OFF, changed_step, option_values, plain_value
 from napari_lucky.steps.registry import (
@@ -210,6 +212,8 @@ def recipe_of(given: argparse.Namespace, start: Recipe | None = None, *done: str
     recipe = recipe.changed(Input, **changes)
     recipe = recipe.with_steps(*(make_step(table, {}) for table in done if not recipe.table(table)))
     asked = options_of_steps(given)
+    if named:
+        _warn_of_tables(named, asked)
     if "--keep" in asked and "--keep-above" in asked:
         raise UsageError("--keep and --keep-above both set the cut; give one.")
     _check_shifts(recipe, asked)
@@ -229,12 +233,31 @@ def recipe_of_run(given: argparse.Namespace, *done: str) -> Recipe:
     recipe = recipe_of(given, None, *done)
     if not recipe.input.frames:
         if named := _given(given, "recipe"):
-            raise UsageError(
-                f"{named}: it does not say where the frames are. Give the run too: napari-lucky "
-                f"{given.command} RUN --recipe {named} …"
-            )
+            return _with_run_of(named, recipe, given.command)
         raise UsageError("No frames were given; give a folder, a cube, or several FITS files.")
     return recipe
+
+
+def _with_run_of(named: str, recipe: Recipe, command: str) -> Recipe:
+    """Return the recipe of a result with the run that it was made of, if it is still there."""
+    history = None if Path(named).is_dir() else history_in(Path(named))
+    run, there = run_in(history or ())
+    if not there:
+        was = f"; they were {run}" if run else ""
+        raise UsageError(
+            f"{named}: it does not say where the frames are{was}. Give the run too: napari-lucky "
+            f"{command} RUN --recipe {named} …"
+        )
+    say(f"{named} was made of {run}: its frames are taken.")
+    return recipe.changed(Input, frames=(run,))
+
+
+def _warn_of_tables(named: str, asked: Sequence[str]) -> None:
+    """Say which tables a result was made with that are not read again."""
+    history = None if Path(named).is_dir() else history_in(Path(named))
+    for note in notes_on_tables(history or ()):
+        if not any(option in note for option in asked):
+            warn(f"{named}: {note}")
 
 
 def _given(given: argparse.Namespace, option: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import LuckyError, as_path
 from napari_lucky.files.open_file import open_regular
 from napari_lucky.fits.frame_table import FrameTable, table_from_hdu
 from napari_lucky.fits.header_scan import signature
@@ -96,7 +96,7 @@ UNREADABLE = (OSError, ValueError, TypeError, AttributeError, LookupError, Arith
 Saved = ImageResult | FrameTable | Coordinates
 
 
-def read_saved(path: Path) -> list[Saved]:
+def read_saved(path: str | Path) -> list[Saved]:
     """Read every image and table of a file that `napari_lucky.write_fits` wrote.
 
     Stacks of frames stay on disk and are read when they are looked at.
@@ -109,6 +109,7 @@ def read_saved(path: Path) -> list[Saved]:
     from astropy.io import fits
 
     found: list[Saved] = []
+    path = as_path(path, "file to read")
     signature(path)
     try:
         with opened_quietly(path) as hdus:

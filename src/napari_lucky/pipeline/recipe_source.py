@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,17 @@ import numpy as np
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.image import is_fits_name
 from napari_lucky.fits.read_back import is_ours, read_saved
+from napari_lucky.fits.run import open_run
 from napari_lucky.fits.table_file import is_table, read_table
 from napari_lucky.frames.history import History, frame_numbers, recorded_windows
 from napari_lucky.frames.window import Window
 from napari_lucky.pipeline.recipe import Recipe, read_recipe, recipe_of_history
+
+CHECKSUM = "names_and_sizes_sha256"
+TABLES = {
+    "read shifts": ("shifts", "--shifts", "the frames are registered and ranked anew"),
+    "read times": ("times of the frames", "--times", "those of the headers are taken"),
+}
 
 
 def open_recipe(path: str | Path) -> Recipe:
@@ -37,12 +45,7 @@ def open_recipe(path: str | Path) -> Recipe:
         if not inside.exists():
             raise LuckyError(f"{path}: there is no recipe.toml in this folder.")
         return read_recipe(inside)
-    history: History | None = None
-    if is_fits_name(path.name):
-        found = read_saved(path) if is_ours(path) else []
-        history = next((one.history for one in found if one.history), ())
-    elif is_table(path):
-        history = read_table(path).history
+    history = history_in(path)
     if history is None:
         return read_recipe(path)
     if not any(step.name in ("calibrate", "register") for step in history):
@@ -52,6 +55,41 @@ def open_recipe(path: str | Path) -> Recipe:
         )
     given, _ = inputs_in(history)
     return recipe_of_history(history, **given)
+
+
+def history_in(path: Path) -> History | None:
+    """Return the history of a saved image or table; None of a file of another kind."""
+    if is_fits_name(path.name):
+        found = read_saved(path) if is_ours(path) else []
+        return next((one.history for one in found if one.history), ())
+    return read_table(path).history if is_table(path) else None
+
+
+def run_in(history: History) -> tuple[str, bool]:
+    """Return where a result's frames were, "" if not known, and whether the same are still there.
+
+    By names and sizes of the files.
+    """
+    opened = next((step.inputs for step in history if step.name == "open"), {})
+    path = str(opened.get("path", ""))
+    if path and Path(path).exists():
+        with suppress(LuckyError):
+            now = open_run(path, opened.get("colour"), where=opened.get("where")).inputs
+            return path, now[CHECKSUM] == opened.get(CHECKSUM)
+    return path, False
+
+
+def notes_on_tables(history: History) -> list[str]:
+    """Return a sentence for each table that a history names, and a recipe of it does not read."""
+    notes = []
+    for step in history:
+        if step.name in TABLES:
+            what, option, otherwise = TABLES[step.name]
+            name = step.inputs.get("name", "a table")
+            notes.append(
+                f"The {what} were read from {name}: give it with {option}, or {otherwise}."
+            )
+    return notes
 
 
 def inputs_in(history: History) -> tuple[dict[str, Any], list[str]]:
