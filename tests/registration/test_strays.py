@@ -6,6 +6,7 @@ import pytest
 from made_stars import exposed, screens, stars
 from napari_lucky import Window, rank, register
 from napari_lucky.frames import ArrayFrames
+from napari_lucky.notices import level_of
 from napari_lucky.registration import wide_correlation
 from napari_lucky.registration.correlation import reference_image
 from napari_lucky.registration.strays import ASTRAY, COSMIC, CUT, NEIGHBOUR
@@ -137,7 +138,9 @@ def test_an_equal_double_star_is_said(second, said):
     made = register(frames, Window(0, 0, 96, 96), method="brightest")
     assert made.found.all()
     assert any("14.4 px apart" in note for note in made.notes) == said
-    assert not register(frames, Window(0, 0, 96, 96), method="correlation").notes
+    notes = register(frames, Window(0, 0, 96, 96), method="correlation").notes
+    assert ["Another star is 14 px from" in note for note in notes] == [True] * said
+    assert {level_of(note) for note in notes} <= {"info"}  # correlation deals with it
 
 
 def test_a_neighbour_that_moves_about_and_is_brighter_in_most_frames_is_said():
@@ -146,6 +149,22 @@ def test_a_neighbour_that_moves_about_and_is_brighter_in_most_frames_is_said():
     frames = run_of((star, 800), (path, np.where(np.arange(N) < 4, 0, 1600)))
     notes = register(ArrayFrames(frames), Window(5, 11, 90, 90)).notes
     assert any(note.startswith("From frame 3 to the next") for note in notes)
+    assert any("that stands still at row 50, column 56" in note for note in notes)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("ratio", "said"), [(0.7, "70%"), (0.2, "")])
+def test_another_star_of_comparable_light_is_said(method, ratio, said):
+    rng = np.random.default_rng(5)
+    places, phases = rng.normal(0, 1, (N, 2)), screens(N, 5, rng)
+    images = stars(phases, 4, 128, places) + ratio * stars(
+        phases, 4, 128, places + np.array([14, -20])
+    )
+    frames = ArrayFrames(exposed(images, 1e5, rng))
+    notes = register(frames, Window(16, 16, 96, 96), method=method).notes
+    assert [f"(+14 in y, -20 in x), with about {said}" in note for note in notes] == [True] * bool(
+        said
+    )
 
 
 def in_turbulence(d_over_r0, comes=slice(0, 0), ratio=3.0, gust=slice(0, 0), alike=True):

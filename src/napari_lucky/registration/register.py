@@ -28,6 +28,7 @@ from napari_lucky.imaging.significance import is_star, least_significance, starl
 from napari_lucky.imaging.star_image import SMOOTH
 from napari_lucky.registration.double_star import double_star_notes
 from napari_lucky.registration.drift import centred_on, follow, reference_of
+from napari_lucky.registration.second_star import second_star_notes
 from napari_lucky.registration.step import Register, Tracking
 from napari_lucky.registration.stray_light import led_astray
 from napari_lucky.registration.strays import ASTRAY, COSMIC, CUT, NEIGHBOUR, cut_by_edge, struck
@@ -261,13 +262,13 @@ def register(
     points, sigma = made.points, made.sigma
     if made.reasons is not None:
         reasons = made.reasons
-    notes = () if sampling is None else sampling.doubts(by.kind, "tracking")
+    doubts = () if sampling is None else sampling.doubts(by.kind, "tracking")
     double: tuple[str, ...] = ()
     if by.one_speckle:
         double = double_star_notes(moved, focus, np.flatnonzero(reasons == ""), smooth)
     elif places.double:
         places = places._replace(note=())  # correlated or fitted as a whole
-    notes += double or places.note
+    notes = (*doubts, *(double or places.note))
     reasons[places.at_neighbour(points + moves + steady) & (reasons == "")] = NEIGHBOUR
     points[reasons != ""] = np.nan
     if not scene:
@@ -278,6 +279,8 @@ def register(
     if not np.isfinite(points).any():
         raise _no_frame(focus, reasons)
     points = points + np.array([focus.y0, focus.x0]) + moves + steady
+    if not (scene or double or doubts):
+        notes += second_star_notes(run_frames, focus, points, smooth)
     unsure = reasons == ""
     unsure &= ~np.isfinite(sigma).all(axis=1)
     if unsure.sum() > MOST_UNSURE * (reasons == "").sum():

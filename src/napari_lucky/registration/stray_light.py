@@ -90,6 +90,11 @@ def _cut(frames: Frames, frame: int, place: Floats, radius: float) -> tuple[Bloc
     return image, np.hypot(rows[:, None], columns)
 
 
+def mean_light(frames: Frames, frame: int, place: Floats, radius: float) -> float:
+    """Return the mean light of a disc on the sensor over the median of the ring around it, ADU."""
+    return _light(*_cut(frames, frame, place, radius), radius)
+
+
 def _light(image: Block, distance: Floats, radius: float) -> float:
     """Return the mean light of a disc over the median of the ring around it, in ADU."""
     seen = np.isfinite(image)
