@@ -61,7 +61,7 @@ def test_each_fault_is_named(q):
     assert "clipped" in told(np.minimum(good, 0.79 * good.max()))
     masked = noisy(good)
     masked[middle, middle] = np.nan
-    assert "1 pixels of the star's core are masked" in told(masked)
+    assert "1 pixel of the star's core is masked" in told(masked)
     hot = noisy(good)
     hot[middle + round(2.5 * q), middle + 2] += 2 * good.max()
     assert "a hot pixel or a cosmic ray" in told(hot)

@@ -108,7 +108,10 @@ class Checkpoint:
             try:
                 found, passes = _read(path)
             except Exception as error:  # whatever a damaged file may give
-                text = f"{path}: these measurements cannot be used ({error}); the file is kept."
+                why = str(error) if isinstance(error, LuckyError) else "damaged, or made elsewhere"
+                text = (
+                    f"{path}: not the measurements of an interrupted job ({why}); the file is kept."
+                )
                 self.notes.append(Notice(text, file=path))
                 continue
             if found == self._key():

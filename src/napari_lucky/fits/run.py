@@ -459,7 +459,7 @@ def _kind(image: SourceImage) -> tuple[Any, ...]:
 
 
 def _reasons(odd: Sequence[LeftOut], most: int = 3) -> str:
-    lines = [f"{o.path}: {o.reason}" for o in odd[:most]]
+    said = [f"{o.path}: {o.reason}".removesuffix(".") + "." for o in odd[:most]]
     if len(odd) > most:
-        lines.append(f"… and {len(odd) - most} more files.")
-    return "\n".join(lines)
+        said.append(f"And {len(odd) - most} more files.")
+    return " ".join(said)

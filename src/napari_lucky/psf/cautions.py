@@ -17,6 +17,7 @@ from napari_lucky.imaging.robust_sigma import robust_sigma
 from napari_lucky.optics.diffraction import Diffraction
 from napari_lucky.psf.noise import ImageNoise
 from napari_lucky.psf.recipe import APERTURES, FAITHFUL, PsfRecipe
+from napari_lucky.text import counted
 
 FloatArray = NDArray[np.float64]
 CORE = 1.0
@@ -121,8 +122,8 @@ def of_core(
     core = distance <= max(CORE * q, 1.5)
     if masked := int((holes & core).sum()):
         return [
-            f"{masked} pixels of the star's core are masked (saturated or bad) and have their "
-            "neighbours' mean: the peak was not measured"
+            f"{counted(masked, 'pixel')} of the star's core {'is' if masked == 1 else 'are'} "
+            "masked (saturated or bad) and filled from the neighbours: the peak was not measured"
         ]
     top = cut[core].max()
     alike = int((cut[core] >= top - 1e-6 * abs(top)).sum())

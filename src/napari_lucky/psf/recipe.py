@@ -124,6 +124,11 @@ class PsfRecipe(Request):
             width = RING if self.aperture is None else NARROW_RING
             ring = (float(aperture), aperture + max(LEAST_RING, aperture * width))
         reach = max(aperture, ring[1] if ring else 0)
+        if self.aperture is not None and self.aperture < unit:
+            raise UsageError(
+                f"An aperture of {self.aperture:g} px does not hold the star's core: it must be at "
+                f"least {unit:.3g} px, which is lambda/D or, where that is not known, the FWHM."
+            )
         if reach > room or aperture < unit:
             needed = max(reach, unit + LEAST_RING)
             raise UsageError(

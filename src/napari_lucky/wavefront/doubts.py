@@ -84,15 +84,16 @@ def doubts(
     said = list(figures.notes() if figures else ())
     if (strong := float(errors.mean())) > TOO_STRONG:
         said.append(
-            f"Do not use this wavefront: the model is wrong by {strong:.0%} of the light, because "
-            f"the turbulence is too strong (D/r0 = {d_over_r0:.1f} at least). Most frames end in "
-            "false minima. Use a longer wavelength, or a night with better seeing."
+            f"Do not use this wavefront: the model is wrong by {strong:.0%} of the light, and most "
+            f"frames end in false minima. Either the turbulence is too strong (D/r0 = "
+            f"{d_over_r0:.1f} at least): use a longer wavelength, or a night with better seeing. "
+            "Or defocus, focal ratio or obstruction are wrong: check them."
         )
     elif strong > STRONG or d_over_r0 > STRONG_TURBULENCE:
         said.append(
-            f"The turbulence is strong (D/r0 = {d_over_r0:.1f}): the model is wrong by "
-            f"{strong:.0%} of the light, and a part of the frames may be in false minima. Do not "
-            "rely on the standard errors."
+            f"The turbulence is strong (D/r0 = {d_over_r0:.1f}), or defocus, focal ratio or "
+            f"obstruction are wrong: the model is wrong by {strong:.0%} of the light, and a part "
+            "of the frames may be in false minima. Do not rely on the standard errors."
         )
     elif error > DOUBTED * expected and not said:
         said.append(
