@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 MOST_NAME = 60
 """Characters of an EXTNAME: with a longer one and a version, fitsverify ends in an error."""
 WHOLE_NAME = "LONGNAME"
-"""Keyword of a name that EXTNAME has only the beginning of."""
+"""Keyword of a name that EXTNAME cannot hold, with the escapes of JSON."""
+ODD = re.compile(r"' */")
+"""What astropy takes for the end of a text and the beginning of a comment."""
 
 
 class Names:
@@ -30,17 +35,20 @@ def header_text(text: str) -> str:
 
 
 def put_name(header: Any, name: str) -> None:
-    """Write a name into a header, a long one whole in a card of its own."""
-    text, short = header_text(name), _short(name)
+    """Write a name into a header; whole in a card of its own if it is long or not ASCII."""
+    short = _short(name)
     header["EXTNAME"] = short
-    if short != text:
+    if short != name or ODD.search(name):
         header["LONGSTRN"] = ("OGIP 1.0", "a text may go on in CONTINUE")
-        header[WHOLE_NAME] = text
+        header[WHOLE_NAME] = json.dumps(name)[1:-1].replace("'", r"\u0027")
 
 
 def name_in(header: Any, otherwise: str = "") -> str:
     """Return the name that a header gives."""
-    return str(header.get(WHOLE_NAME, header.get("EXTNAME", otherwise)))
+    whole = str(header.get(WHOLE_NAME, ""))
+    with suppress(ValueError):  # another program's, which may hold anything
+        whole = json.loads(f'"{whole}"')
+    return whole or str(header.get("EXTNAME", otherwise))
 
 
 def _short(name: str) -> str:
