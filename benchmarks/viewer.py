@@ -185,6 +185,24 @@ REGISTERED = ("registered", "tracked", "shifts")
 STACKED = ("focus", "long exposure")
 
 
+def lead_jobs(bench: Bench, folder: Path) -> None:
+    """Time the lead dock: what it finds by itself, and the whole job."""
+    viewer, before = bench.viewer, list(bench.viewer.layers)
+    lead = bench.dock("Lucky imaging")
+    bench.row("lead dock: find the stars", lambda: (lead.run_layer.changed.emit(0), look(lead)))
+    for name, edit in lead.masters.items():
+        edit.line.value = f"{folder}/{name}.fits"
+    bench.run("lead dock: Process", lead)
+    viewer.window.remove_dock_widget(lead)
+    for layer in [one for one in viewer.layers if one not in before]:
+        viewer.layers.remove(layer)
+
+
+def look(lead) -> None:
+    """Wait until the lead dock has found what it looks for."""
+    wait(lambda: not lead.looking)
+
+
 def jobs(bench: Bench, folder: Path, run: Path, n: int) -> None:
     """Print the table of pauses, and that of other waits."""
     viewer = bench.viewer
@@ -196,6 +214,7 @@ def jobs(bench: Bench, folder: Path, run: Path, n: int) -> None:
     viewer.layers.clear()
     bench.row("open the folder, to its first frame", lambda: open_run(viewer, run))
     (raw,) = viewer.layers
+    lead_jobs(bench, folder)
     calibration = bench.dock("1 Calibrate")
     calibration.dark_path.line.value = f"{folder}/dark.fits"
     calibration.flat_path.line.value = f"{folder}/flat.fits"
@@ -203,6 +222,7 @@ def jobs(bench: Bench, folder: Path, run: Path, n: int) -> None:
     calibrated = bench.named("calibrated")
     early = f"{scrub_rate(viewer, n):.1f}"
     registration = bench.dock("2 Register")
+    registration.show_extras.value = True
     bench.row("place the window", lambda: bench.press(registration, registration.place_button))
     cleaning = bench.dock("Clean")
     bench.row("find dust", lambda: bench.press(cleaning, cleaning.find_button))
@@ -225,6 +245,7 @@ def jobs(bench: Bench, folder: Path, run: Path, n: int) -> None:
             bench.remove(*REGISTERED)
     registered = bench.named("registered")
     ranking = bench.dock("3 Rank")
+    ranking.show_extras.value = True
     ranking.image.value, ranking.registration.value = calibrated, bench.named("shifts")
     bench.run("rank", ranking)
     bench.row("keep-fraction curve", lambda: bench.press(ranking, ranking.curve_button))
@@ -253,9 +274,13 @@ def jobs(bench: Bench, folder: Path, run: Path, n: int) -> None:
     ranking.image.value, ranking.registration.value = few, bench.named("shifts")
     bench.press(ranking, ranking.run_button)
     stacking.image.value, stacking.registration.value = few, bench.named("shifts")
-    stacking.choice.method.value = "mean"
+    stacking.forms["stack"].method.value = "mean"
     bench.row("Run all frames", lambda: bench.press(stacking, stacking.all_button))
     viewer.layers.append(registered)
+    compare = bench.dock("Compare")
+    compare.layers.tick([calibrated])
+    bench.row("3-D surface of a run’s frame", lambda: bench.press(compare, compare.surface_button))
+    viewer.dims.ndisplay = 2
     print("\n| what | figure |\n|---|---:|")
     print(f"| scrub the calibrated run, just calibrated (frames/s) | {early} |")
     print(

@@ -63,7 +63,7 @@ def film(run: Path, out: Path, size: tuple[int, int]) -> Film:
     until(lambda: not dock.busy)
     film.shot("done")
     QFileDialog.getExistingDirectory = staticmethod(lambda *_: str(out / "pair"))
-    dock.save_button.native.click()
+    dock.results.save_button.native.click()
     until(lambda: not dock.busy)
     film.shot("saved")
     return film

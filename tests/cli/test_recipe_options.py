@@ -164,11 +164,11 @@ def test_no_turns_a_step_of_the_recipe_off(recipe_file):
 @pytest.mark.parametrize(
     ("options", "changes"),
     [
-        (["--dark", "off"], {"calibrate": {"dark": None}}),
-        (["--dark=off", "--no-flat"], {"calibrate": {"dark": None, "flat": None}}),
+        (["--dark", "off"], {"calibrate": {"dark": "off"}}),
+        (["--dark=off", "--no-flat"], {"calibrate": {"dark": "off", "flat": "off"}}),
         (
             ["--no-dark", "--defocus", "off"],
-            {"calibrate": {"dark": None}, "input": {"defocus": None}},
+            {"calibrate": {"dark": "off"}, "input": {"defocus": None}},
         ),
         (["--no-defocus"], {"input": {"defocus": None}}),
         (["--no-focus", "--no-integers"], {"input": {"focus": None}, "output": {"integers": None}}),

@@ -57,6 +57,9 @@ def test_what_lies_beside_a_run_unused_is_said(run):
     assert "--flat auto" in notes[1]
     used = chain_of(run, Calibrate(dark=str(run.parent / "darks" / "dark_0.fits"))).notes
     assert sum("is not used" in note for note in used) == 1
+    off = chain_of(run, Calibrate(dark="off", flat="off"))
+    assert not any("is not used" in note for note in off.notes)
+    assert off.recipe[Calibrate].dark == "off" and off.calibrated.dark is None
 
 
 def test_a_light_given_as_a_dark_is_said(run):

@@ -68,7 +68,7 @@ def test_six_inputs_make_the_saved_pair_of_the_command_line(
 
     out = tmp_path / "saved"
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", staticmethod(lambda *_: str(out)))
-    hand.press(dock.save_button)
+    hand.press(dock.results.save_button)
     hand.wait(lambda: not dock.busy)
     assert {path.name for path in out.iterdir()} == ALL
     typed = ["process", str(folder), "--defocus", "find"]
@@ -78,14 +78,14 @@ def test_six_inputs_make_the_saved_pair_of_the_command_line(
     assert equal(pixels(out), pixels(tmp_path / "typed"))
     assert read_recipe(out / "recipe.toml") == read_recipe(tmp_path / "typed" / "recipe.toml")
 
-    hand.press(dock.command_button)
+    hand.press(dock.recipes.command_button)
     _, *words = shlex.split(QApplication.clipboard().text())
     assert main([*words[:-1], str(tmp_path / "copied")]) == 0
     assert equal(pixels(out), pixels(tmp_path / "copied"))
     dock.keep.number.value = 4
     recipe = tmp_path / "my.toml"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", staticmethod(lambda *_: (str(recipe), "")))
-    hand.press(dock.recipe_button)
+    hand.press(dock.recipes.save_button)
     hand.run(dock)
     assert main(["process", "--recipe", str(recipe), "-o", str(tmp_path / "replayed")]) == 0
     shown = [viewer.layers[f"run {name.replace('_', ' ')}"].data for name in IMAGES]
@@ -96,7 +96,7 @@ def test_six_inputs_make_the_saved_pair_of_the_command_line(
     hand.run(dock)
     assert "run focus 2" in viewer.layers
     assert not any("[" in layer.name for layer in viewer.layers)
-    dock.adjust("ranking")
+    dock.results.adjust("ranking")
     ranking = hand.dock("ranking")
     assert ranking.cut.step().keep == 4
     assert "4 of 12 frames" in ranking.summary.text()  # shown without Run
@@ -123,7 +123,7 @@ def test_windows_are_typed_drawn_and_of_one_run_alone(viewer, hand, messages, fo
     line.native.editingFinished.emit()
     corners = windows.data[0]
     assert corners.min(axis=0).tolist() == [67.5, 357.5]
-    hand.press(dock.command_button)
+    hand.press(dock.recipes.command_button)
     assert "--focus=100,390,64" in QApplication.clipboard().text()
     windows.add_ellipses([[[20, 20], [20, 60], [60, 60], [60, 20]]])
     messages()
@@ -157,9 +157,9 @@ def test_the_sample_and_a_recipe_with_more_than_the_page_shows(viewer, hand, mes
     dock.masters["flat"].line.value = "sample flat"
     hand.run(dock)
     assert dock.notes.text().startswith("Kept 20 of 60 frames")
-    hand.press(dock.command_button)
+    hand.press(dock.recipes.command_button)
     assert "are in no file" in messages()[-1][1]
-    text = recipe_to_toml(dock._recipe())
+    text = recipe_to_toml(dock.recipe())
     assert 'method = "centroid"' in text
     assert "drop = [\n    3,\n]" in text
 
@@ -180,8 +180,8 @@ def test_several_runs_and_one_that_fails(viewer, hand, messages, folder, monkeyp
         [table.item(row, column).text() for column in range(table.columnCount())]
         for row in range(table.rowCount())
     ]
-    assert [row[1:3] for row in rows] == [["run", "4 of 12"], ["empty", ""]]
-    assert "no FITS file in this folder" in rows[1][-1] or "it is empty" in rows[1][-1]
+    assert [row[1:3] for row in rows] == [["empty", ""], ["run", "4 of 12"]]
+    assert "no FITS file in this folder" in rows[0][-1] or "it is empty" in rows[0][-1]
     assert {path.name for path in (out / "run").iterdir()} == ALL
     assert dock.notes.text().startswith(f"Processed 2 runs into {out}.")
     messages()
@@ -191,7 +191,7 @@ def test_several_runs_and_one_that_fails(viewer, hand, messages, folder, monkeyp
 
 def test_there_is_nothing_to_do_without_a_run(viewer, hand, messages):
     dock = LeadDock(viewer)
-    for button in (dock.run_button, dock.save_button, dock.command_button):
+    for button in (dock.run_button, dock.results.save_button, dock.recipes.command_button):
         messages()
         hand.press(button)
         ((severity, text),) = messages()

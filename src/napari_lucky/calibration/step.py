@@ -14,7 +14,8 @@ class Calibrate(Step, table="calibrate", place=10):
 
     calibrated = (raw − dark) / flat, the flat less its dark and divided by its median; see
     `napari_lucky.calibrate`. Without a dark, hot pixels are those that stand still on the sensor.
-    auto takes a dark or a flat beside the run that has its size, exposure, gain and filter.
+    auto takes a dark or a flat beside the run that has its size, exposure, gain and filter. off
+    uses none, and is silent about one that is there.
 
     Examples
     --------
@@ -24,10 +25,10 @@ class Calibrate(Step, table="calibrate", place=10):
     """
 
     dark: str | None = param(
-        None, "A file or a folder of dark frames, or auto.", option="--dark", path=True
+        None, "A file or a folder of dark frames, auto, or off.", option="--dark", path=True
     )
     flat: str | None = param(
-        None, "A file or a folder of flat frames, or auto.", option="--flat", path=True
+        None, "A file or a folder of flat frames, auto, or off.", option="--flat", path=True
     )
     combine: Combine = param("mean", "How the frames become one master.")
     clip_sigma: float = param(

@@ -23,6 +23,9 @@ from napari_lucky.errors import UsageError
 from napari_lucky.execution.job import Job
 from napari_lucky.pipeline.recipe import Recipe
 
+FEW = 10
+"""Of so many images all lines are printed; of more those of the first three."""
+
 
 def add_figures(figures: Any) -> None:
     """Add the options of `napari-lucky figures`."""
@@ -85,7 +88,7 @@ def run_figures(given: argparse.Namespace) -> int:
     for note in notes:
         warn(note)
     good = [row for row in measured.rows if row.figures is not None]
-    for row in good[:3]:
+    for row in good if len(good) <= FEW else good[:3]:
         say(describe_row(row))
     more = f"{len(good)} images; " if len(good) > 3 else ""
     say(f"{more}wrote {', '.join(file.name for file in files)} to {given.out}")

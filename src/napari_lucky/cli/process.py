@@ -175,8 +175,9 @@ def _run_each(given: argparse.Namespace, recipe: Recipe, telescope: dict[str, fl
         ):
             meter.clear()
             nights.append(night)
-            done = night.summary.get("done", "")
-            say(f"{night.name}: {'done before' if night.status == NOTHING else night.why or done}")
+            if not night.why:  # which was said
+                done = "done before" if night.status == NOTHING else night.summary.get("done", "")
+                say(f"{night.name}: {done}")
     except KeyboardInterrupt as interrupt:
         meter.clear()
         interrupt.args = (

@@ -189,7 +189,7 @@ class Meter:
         """Show where a job is, a few times a second."""
         if what != self.stage:
             self.stage = what
-            note(f"{what}: {total}")
+            note(f"{what} …")
         now = time.monotonic()
         if self.on and (now - self.shown > 0.1 or done == total):
             self.shown = now

@@ -30,6 +30,7 @@ from napari_lucky.docks.master_source import (
     opened_master,
 )
 from napari_lucky.docks.recipe_files import ask_where_from
+from napari_lucky.docks.slider import frame_shown, show_frame_of
 from napari_lucky.docks.theme import follow_theme
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
@@ -37,6 +38,7 @@ from napari_lucky.frames.frames import ArrayFrames, Subset, frames_in, parse_ran
 from napari_lucky.frames.history import History, Record, open_step, range_step
 from napari_lucky.pipeline.recipe import Input, Recipe, read_recipe
 from napari_lucky.steps.declaration import params
+from napari_lucky.steps.option_text import OFF
 from napari_lucky.text import counted
 from napari_lucky.viewer.display_array import ShownArray, read_ahead
 from napari_lucky.viewer.from_layers import frames_of, history_of, run_in_colour
@@ -125,7 +127,7 @@ class CalibrationDock(Dock):
         asked = self.forms["calibrate"].step(dark=dark_name, flat=flat_name)
         assert isinstance(asked, Calibrate)
         saturation = asked.saturation or saturation_level(header, frames)
-        shown = self.frame_shown(frames.shape[0])
+        shown = frame_shown(self.viewer, frames.shape[0])
 
         def work(job: Job) -> Made:
             by, beside = find_auto(asked, frames)
@@ -198,7 +200,7 @@ class CalibrationDock(Dock):
             )
             yield
             layer.visible = False
-            self.show_frame_of(calibrated.shape[0])
+            show_frame_of(self.viewer, calibrated.shape[0])
             masked = []
             if calibrated.masked:
                 masked = [f"Masked {calibrated.masked} hot or dead pixels of the sensor."]
@@ -218,7 +220,8 @@ class CalibrationDock(Dock):
         super().fill(recipe)
         by = recipe[Calibrate]
         self.dark.value = self.flat.value = None  # no layer: a recipe has paths
-        self.dark_path.line.value, self.flat_path.line.value = by.dark or "", by.flat or ""
+        for edit, path in ((self.dark_path, by.dark), (self.flat_path, by.flat)):
+            edit.line.value = "" if path in (None, OFF) else path
         given = [recipe.input.start, recipe.input.stop, recipe.input.step]
         parts = ["" if number is None else str(number) for number in given]
         self.colour.value = recipe.input.colour

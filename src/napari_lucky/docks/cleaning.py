@@ -25,6 +25,7 @@ from napari_lucky.docks.choices import (
 from napari_lucky.docks.dock import Dock
 from napari_lucky.docks.form import StepForm
 from napari_lucky.docks.recipe_files import source_of
+from napari_lucky.docks.slider import frame_shown, show_frame_of
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
 from napari_lucky.pipeline.recipe import Recipe
@@ -141,7 +142,7 @@ class CleaningDock(Dock):
             _check_not_divided(layer, light_layer)
         frames, windows = frames_of(layer), self._windows(layer)
         light_frames = None if light_layer is None or dust is None else frames_of(light_layer)
-        shown = self.frame_shown(frames.shape[0])
+        shown = frame_shown(self.viewer, frames.shape[0])
 
         def work(job: Job) -> Made:
             light = None
@@ -179,7 +180,7 @@ class CleaningDock(Dock):
             self.add(image_tuple(data, title, history=history, contrast_limits=limits, **shared))
             yield
             layer.visible = False
-            self.show_frame_of(cleaned.frames.shape[0])
+            show_frame_of(self.viewer, cleaned.frames.shape[0])
             self.done(f"Cleaned {counted(cleaned.frames.shape[0], 'frame')}.", *cleaned.notes)
             for note in cleaned.notes:
                 show_info(note)

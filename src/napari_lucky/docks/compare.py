@@ -116,7 +116,7 @@ class CompareDock(Dock):
         self._followed: list[Layer] = []
         self._closed = False
         self._surface_view = SurfaceView(napari_viewer)
-        for widget in self._remembered:
+        for widget in self.values.remembered:
             widget.changed.connect(self._schedule)
         self.surface_button.changed.connect(lambda: self.attempt(self.show_surface))
         self.save_button.changed.connect(lambda: self.attempt(self.save_figure))

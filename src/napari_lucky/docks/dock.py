@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import groupby
@@ -12,25 +11,25 @@ from threading import Thread
 from typing import Any, ClassVar
 
 import napari
-from magicgui.widgets import CheckBox, Container, Label, LineEdit, PushButton, Widget
+from magicgui.widgets import CheckBox, Container, PushButton, Widget
 from napari.layers import Layer
-from qtpy.QtCore import QEvent, QSettings, Qt, QTimer
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import (
-    QDockWidget,
     QFrame,
     QHBoxLayout,
     QLabel,
-    QMainWindow,
     QPushButton,
     QScrollArea,
-    QTabWidget,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_lucky.docks.auto_run import AutoRun, Followed
 from napari_lucky.docks.choices import LayerCombo
-from napari_lucky.docks.form import LABELS, NARROW, StepForm, narrow, pass_wheel_on
+from napari_lucky.docks.dock_notes import DockNotes
+from napari_lucky.docks.dock_tabs import join_tabs
+from napari_lucky.docks.dock_values import DockValues, flat
+from napari_lucky.docks.form import LABELS, StepForm, narrow, pass_wheel_on
 from napari_lucky.docks.help_page import show_help
 from napari_lucky.docks.jobs import (
     END,
@@ -47,22 +46,17 @@ from napari_lucky.docks.made_layers import made_layers
 from napari_lucky.docks.neighbours import look_at, open_dock, title_of, title_of_dock
 from napari_lucky.docks.number_box import Editor
 from napari_lucky.docks.progress_line import ProgressLine, time_text
-from napari_lucky.docks.wrapped_text import WrappedText
 from napari_lucky.pipeline.recipe import Recipe
-from napari_lucky.text import plain
 from napari_lucky.viewer.messages import show_warning
 from napari_lucky.viewer.opened_recipe import recipe_opened
 from napari_lucky.viewer.to_layers import LayerTuple
 
-MARKS = ("shifts", "tracked", "windows")
-"""What is drawn over a run, by the ends of the layers' names."""
 Extra = tuple[Callable[[], LayerTuple], Callable[[Layer], Any]]
 """What makes a layer, and what is called with it."""
 WINDOWS = "windows"
 """The choice of a layer that a dock moves itself."""
 WORTH_SAYING = 0.5
 """Seconds that a job took."""
-RIGHT = Qt.DockWidgetArea.RightDockWidgetArea
 NARROWEST = 290
 """Pixels that a dock is wide at least, so that numbers in its boxes can be read."""
 
@@ -106,43 +100,32 @@ class Dock(QScrollArea):
         self._jobs: list[DockJob] = []  # none, or the one that runs
         self._parameters = parameters
         self.forms = {form.table: form for form in parameters if isinstance(form, StepForm)}
-        self._remembered = [w for w in _flat(parameters) if _is_plain(w)]
-        for form in self.forms.values():
-            self._remembered += form.editors
-        self._remembered = [one for one in self._remembered if one.name not in of_run]
         self.run_button = PushButton(text="Run", tooltip="Start with these parameters")
         self.cancel_button = PushButton(
             text="Cancel", enabled=False, tooltip="Stop the job; nothing is changed"
         )
-        self._refused: dict[str, str] = {}
-        """What was typed and cannot be used, by the box's name, until a job has shown it."""
-        self._said: tuple[str, ...] = ()
+        self.notes = DockNotes()
         self._looked_at: set[frozenset[str]] = set()
         self._began = 0.0
         self._withheld: dict[str, Extra] = {}
         self._in_place = False
         self.auto_run = AutoRun(self, follows, self._run_again) if follows else None
-        self._settings = QSettings("napari-lucky", "docks")
-        boxes = [one for form in self.forms.values() for one in form.editors]
-        plain = [one for one in self._remembered if one not in boxes]
-        self._usual = [(one, one.value) for one in (*boxes, *plain)]
-        self._recall()
-        for widget in self._remembered:
-            widget.changed.connect(self._remember)
+        self.values = DockValues(type(self).__name__, parameters, of_run)
+        for widget in self.values.remembered:
             if self.auto_run is not None and widget not in quiet:
                 widget.changed.connect(self.auto_run.changed)
         for form in self.forms.values():
             for editor in form.editors:
                 if isinstance(editor, Editor):
-                    editor.refused.connect(partial(self._refuse, editor.name))
-                    editor.changed.connect(partial(self._accept, editor.name))
+                    editor.refused.connect(partial(self.notes.refuse, editor.name))
+                    editor.changed.connect(partial(self.notes.accept, editor.name))
         self.run_button.changed.connect(lambda: self.attempt(self.run))
         self.cancel_button.changed.connect(self.cancel)
         self._lay_out(explanation)
-        for widget, _ in self._usual:
-            widget.changed.connect(lambda *_: self._changed_boxes())
-        if differ := self._changed_boxes():
-            self.note(f"Remembered from before: {', '.join(differ)}.")
+        self.values.changed.connect(self._offer_reset)
+        self.values.mark()
+        if self.values.differ:
+            self.note(f"Remembered from before: {', '.join(self.values.differ)}.")
         self.destroyed.connect(partial(abandon, self._jobs))
         with suppress(RuntimeError):  # the system allows no thread
             Thread(target=get_ready, daemon=True).start()
@@ -152,8 +135,6 @@ class Dock(QScrollArea):
         if self.auto_run is not None:
             buttons.append(self.auto_run.box)
         self._buttons = Container(widgets=buttons, layout="horizontal", labels=False)
-        self.notes = WrappedText()
-        self.notes.hide()
         inside = QWidget()
         outer = QVBoxLayout(inside)
         self.column = QVBoxLayout()  # not aligned to the top: Qt cuts wrapped text of such a layout
@@ -186,7 +167,7 @@ class Dock(QScrollArea):
         self.show_extras.changed.connect(self._show_extras)
         boxes = [self.show_extras, self.keep_old] if self.extras else [self.keep_old]
         self.reset_button = PushButton(text="Reset parameters")
-        self.reset_button.changed.connect(self.reset)
+        self.reset_button.changed.connect(self.values.reset)
         self._end = Container(widgets=[self.next_button, *boxes, self.reset_button], labels=False)
         self._end.margins = (9, 0, 9, 0)
         self.next_button.hide()
@@ -225,7 +206,7 @@ class Dock(QScrollArea):
             container.margins = (7, 0, 7, 0)
             for widget in container:
                 narrow(widget.native)
-            beside = {widget.native for widget in _flat(list(container))}
+            beside = {widget.native for widget in flat(list(container))}
             for label in container.native.findChildren(QLabel):
                 if label not in beside:
                     label.setFixedWidth(width)
@@ -248,26 +229,9 @@ class Dock(QScrollArea):
                 wide = scroll_bar.sizeHint().width()
                 least = inside.minimumSizeHint().width() + wide
                 self.setMinimumWidth(max(least, NARROWEST))
-            QTimer.singleShot(0, self._tabify)
+            QTimer.singleShot(0, lambda: join_tabs(self))
             if (recipe := recipe_opened(self.viewer)) is not None:
                 self.attempt(lambda: self.fill(recipe))
-
-    def _tabify(self) -> None:
-        outer: Any = self.parent()
-        window: Any = self.window()
-        if not isinstance(outer, QDockWidget) or not isinstance(window, QMainWindow):
-            return
-        outer.setWindowTitle(title_of_dock(type(self)))  # what a tab has room for
-        others = [
-            dock
-            for dock in window.findChildren(QDockWidget)
-            if dock is not outer and isinstance(dock.widget(), Dock) and not dock.isFloating()
-        ]
-        if others and not window.tabifiedDockWidgets(outer):
-            # upright at the side, where there is room for the titles of all docks
-            window.setTabPosition(RIGHT, QTabWidget.TabPosition.East)
-            window.tabifyDockWidget(others[-1], outer)
-            outer.raise_()
 
     def reset_choices(self, *_: Any) -> None:
         """Take up the viewer's layers anew; napari calls it when they change."""
@@ -286,23 +250,9 @@ class Dock(QScrollArea):
         What is doubtful is a message of napari's too; those show their first words only, and go
         away.
         """
-        self._said = (*sentences, *doubts)
-        self._show_notes()
+        self.notes.say(*sentences, *doubts)
         if doubts:
             show_warning("\n".join(doubts))
-
-    def _show_notes(self) -> None:
-        lines = dict.fromkeys([*self._refused.values(), *self._said])
-        self.notes.setText(plain("\n".join(lines)))
-        self.notes.setVisible(bool(lines))
-
-    def _refuse(self, name: str, sentence: str) -> None:
-        self._refused[name] = sentence
-        self._show_notes()
-
-    def _accept(self, name: str, *_: Any) -> None:
-        if self._refused.pop(name, None) is not None:
-            self._show_notes()
 
     def done(self, line: str, *sentences: str, doubts: Sequence[str] = ()) -> None:
         """Say that a job is done, how long it took, and what comes next."""
@@ -314,23 +264,9 @@ class Dock(QScrollArea):
             self.next_button.text = f"{title_of(self.next_dock)} ▸"
             self.next_button.show()
 
-    def reset(self, *_: Any) -> None:
-        """Give all parameters their default values."""
-        for widget, value in self._usual:
-            widget.value = value
-
-    def _changed_boxes(self) -> list[str]:
-        """Mark the boxes whose values differ from the defaults, and say which they are."""
-        differ = []
-        for widget, value in self._usual:
-            other = widget.value != value
-            if other:
-                differ.append(f"{widget.name.replace('/', ' ')} = {widget.value}")
-            if (native := getattr(widget, "native", None)) is not None:
-                native.setStyleSheet(f"{NARROW}; font-weight: {'bold' if other else 'normal'}")
+    def _offer_reset(self, differ: list[str]) -> None:
         self.reset_button.visible = bool(differ)
         self.reset_button.tooltip = "Set to the defaults: " + ", ".join(differ)
-        return differ
 
     def go_on(self) -> None:
         """Open the dock of the next step."""
@@ -397,7 +333,7 @@ class Dock(QScrollArea):
 
     def _on_ended(self) -> None:
         self._jobs.clear()
-        self._refused.clear()  # the note of this job shows it
+        self.notes.refused.clear()  # the note of this job shows it
         self.progress.end()
         self.run_button.enabled, self.cancel_button.enabled = True, False
 
@@ -420,7 +356,7 @@ class Dock(QScrollArea):
     @property
     def _inputs(self) -> list[Layer]:
         """Layers that are chosen here to work on; none of them is replaced."""
-        combos = [one for one in _flat(self._parameters) if isinstance(one, LayerCombo)]
+        combos = [one for one in flat(self._parameters) if isinstance(one, LayerCombo)]
         return [one.value for one in combos if isinstance(one.value, Layer) and one.name != WINDOWS]
 
     def add_extra(
@@ -449,12 +385,6 @@ class Dock(QScrollArea):
             elif not on and last is not None:
                 self.viewer.layers.remove(last)
 
-    def hide_marks(self, run: str) -> None:
-        """Hide arrows, points and windows of a run: its stack is shown."""
-        for what in MARKS:
-            if (layer := made_layers(self.viewer).last(f"{run} {what}")) is not None:
-                layer.visible = False
-
     def look_at(self, layers: Sequence[Layer]) -> None:
         """Bring layers into view, once: later the user's view is kept."""
         names = frozenset(layer.name for layer in layers)
@@ -462,54 +392,8 @@ class Dock(QScrollArea):
             self._looked_at.add(names)
             look_at(self.viewer, layers)
 
-    def frame_shown(self, n: int) -> int:
-        """Return which of n frames of a result the slider will show: see `show_frame_of`."""
-        axis = self.viewer.dims.ndim - 3
-        frame = int(self.viewer.dims.current_step[axis]) if axis >= 0 else 0
-        return frame if frame < n else 0
-
-    def show_frame_of(self, n: int) -> None:
-        """Move the slider to a frame that a new layer of n frames has."""
-        axis = self.viewer.dims.ndim - 3
-        if axis >= 0 and self.viewer.dims.current_step[axis] >= n:
-            self.viewer.dims.set_current_step(axis, 0)
-
-    def _key(self, widget: Widget) -> str:
-        return f"{type(self).__name__}/{widget.name}"
-
-    def _remember(self, *_: Any) -> None:
-        for widget in self._remembered:
-            self._settings.setValue(self._key(widget), json.dumps(widget.value))
-
-    def _recall(self) -> None:
-        for widget in self._remembered:
-            text = self._settings.value(self._key(widget))
-            try:
-                if text is not None:
-                    widget.value = json.loads(text)
-            except (ValueError, TypeError):
-                continue  # of an older version, or edited: the default holds
-
 
 def abandon(jobs: list[DockJob], *_: Any) -> None:
     """Cancel jobs whose dock is gone."""
     for job in jobs:
         job.abandon()
-
-
-def _flat(parameters: Iterable[Widget | StepForm]) -> list[Widget]:
-    """Return the hand-made widgets, those of a row of several and those in forms as well."""
-    flat: list[Widget] = []
-    for widget in parameters:
-        if isinstance(widget, StepForm):
-            flat += _flat(widget.own)
-        else:
-            flat += _flat(widget) if isinstance(widget, Container) else [widget]
-    return flat
-
-
-def _is_plain(widget: Widget) -> bool:
-    """Return whether a parameter is remembered; what is of one run alone is not."""
-    value = getattr(widget, "value", None)
-    of_run = isinstance(widget, (LayerCombo, LineEdit, PushButton, Label))
-    return not of_run and isinstance(value, (bool, int, float, str))

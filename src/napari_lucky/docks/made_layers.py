@@ -12,6 +12,8 @@ from napari.layers import Image, Layer, Shapes, Vectors
 
 from napari_lucky.viewer.to_layers import LayerTuple
 
+MARKS = ("shifts", "tracked", "windows")
+"""What is drawn over a run, by the ends of the layers' names."""
 STALE = " (stale)"
 """At the end of a stack's name, if shifts or choice of frames have changed since."""
 _of_viewer: WeakKeyDictionary[napari.Viewer, MadeLayers] = WeakKeyDictionary()
@@ -85,6 +87,12 @@ class MadeLayers:
         added.visible = meta.get("visible", True)
         self._made[name] = Made(added, limits, free)
         return added
+
+    def hide_marks(self, run: str) -> None:
+        """Hide arrows, points and windows of a run: its stack is shown."""
+        for what in MARKS:
+            if (layer := self.last(f"{run} {what}")) is not None:
+                layer.visible = False
 
     def free_name(self, name: str) -> str:
         """Return a name that no layer has: the name, or the name with a number."""

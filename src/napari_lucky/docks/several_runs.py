@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from magicgui.widgets import Container, PushButton
 from qtpy.QtWidgets import (
@@ -15,7 +16,18 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
 )
 
+from napari_lucky.docks.dock import Dock
 from napari_lucky.docks.form import narrow
+from napari_lucky.errors import LuckyError
+from napari_lucky.execution.job import Job
+from napari_lucky.notices import level_of
+from napari_lucky.optics.request import TelescopeRequest, known_telescope
+from napari_lucky.pipeline.nights import TABLE, check_each, process_each
+from napari_lucky.pipeline.recipe import Recipe
+from napari_lucky.pipeline.results_folder import check_out
+from napari_lucky.pipeline.summary import NAME
+from napari_lucky.psf.nights import night_cells, night_rows, result_figures, write_nights
+from napari_lucky.text import counted
 
 ROWS = 4
 """Lines of the list and of the table that are seen at once, at least."""
@@ -98,3 +110,44 @@ class SeveralRuns(QGroupBox):
     def _remove(self, *_: object) -> None:
         for item in self.list.selectedItems():
             self.list.takeItem(self.list.row(item))
+
+
+def process_runs(dock: Dock, several: SeveralRuns, recipe: Recipe) -> None:
+    """Ask where to, and process the runs in the list with one recipe.
+
+    Raises
+    ------
+    LuckyError
+        If there is no run, the recipe is of one run alone, or the folder holds results already.
+    """
+    runs = several.runs
+    if not runs:
+        raise LuckyError("There is no run in the list yet: add their folders first.")
+    check_each(recipe)
+    folder = QFileDialog.getExistingDirectory(dock, "Folder for the results")
+    if not folder:
+        return
+    check_out(Path(folder), names=(TABLE, NAME))
+    telescope, notes = known_telescope(recipe.get(TelescopeRequest)), list[str]()
+
+    def work(job: Job) -> list[tuple[str, ...]]:
+        nights = process_each(
+            runs,
+            recipe,
+            folder,
+            report=True,
+            measure=lambda result: result_figures(result, telescope),
+            job=job,
+            notify=notes.append,
+        )
+        rows = night_rows(list(nights), telescope, notes.append)
+        write_nights(rows, Path(folder), notes)
+        return night_cells(rows)
+
+    def done(cells: list[tuple[str, ...]]) -> Iterator[None]:
+        several.show_nights(cells)
+        new = [note for note in notes if level_of(note) != "info"]
+        dock.done(f"Processed {counted(len(runs), 'run')} into {folder}.", *new)
+        yield
+
+    dock.start(work, done)

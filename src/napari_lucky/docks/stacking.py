@@ -173,7 +173,7 @@ class StackingDock(Dock):
                     yield
             made_layers(self.viewer).stacked(shifts, titles)
             if not self._in_place:
-                self.hide_marks(base_name(layer))
+                made_layers(self.viewer).hide_marks(base_name(layer))
                 self.look_at(shown)
             self.done(sentence)
 

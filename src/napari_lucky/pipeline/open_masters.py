@@ -17,6 +17,7 @@ from napari_lucky.frames.frames import Frames
 from napari_lucky.frames.history import History
 from napari_lucky.notices import info
 from napari_lucky.pipeline.recipe import Recipe
+from napari_lucky.steps.option_text import OFF
 
 AUTO = "auto"
 MASTERS = ("dark", "flat")
@@ -69,7 +70,7 @@ def open_masters(
                 f"A {name} that fits is beside the run and is not used ({_names(beside)}): add "
                 f"--{name} auto."
             )
-        opened[name] = None if source is None else open_like(source, run, KINDS[name])
+        opened[name] = None if source in (None, OFF) else open_like(source, run, KINDS[name])
         if isinstance(master := opened[name], Run):
             notes += [*kind_notes(given[name], name, master), *file_notes(master)]
     automatic = [info(note) for note in found.notes] if AUTO in given.values() else []

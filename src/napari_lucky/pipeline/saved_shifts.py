@@ -12,6 +12,7 @@ from napari_lucky.fits.table_file import read_table
 from napari_lucky.frames.history import History
 from napari_lucky.pipeline.recipe import ReadShifts, Recipe, read_recipe
 from napari_lucky.steps.declaration import NO_PATHS
+from napari_lucky.steps.option_text import OFF
 from napari_lucky.steps.registry import first_of, load_steps, make_step
 
 MASTERS = ("dark", "flat")
@@ -34,7 +35,8 @@ def with_calibration(recipe: Recipe) -> tuple[Recipe, list[str]]:
         return recipe, []
     path = Path(by.table_file)
     earlier = _earlier(path)
-    given = {} if earlier is None else {n: p for n in MASTERS if (p := getattr(earlier, n))}
+    named = {} if earlier is None else {name: getattr(earlier, name) for name in MASTERS}
+    given = {name: path for name, path in named.items() if path not in (None, OFF)}
     if earlier is None or not given:
         return recipe, []
     there = {name: file for name, file in given.items() if _is_there(file)}

@@ -21,8 +21,8 @@ from napari_lucky.frames.history import Record
 from napari_lucky.steps.plain_number import plain_number
 from napari_lucky.text import readable
 
-NO_PATHS = ("mean", "auto")
-"""Words that stand in place of a path: the mean of the frames, and what is found beside them."""
+NO_PATHS = ("mean", "auto", "off")
+"""Words in place of a path: the mean of the frames, what is found beside them, and none."""
 LIMITS = ("gt", "ge", "lt", "le")
 LONG = 60
 """Characters of a wrong value that a sentence shows."""

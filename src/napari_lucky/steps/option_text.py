@@ -81,10 +81,10 @@ def plain_value(param: Param | None, text: str) -> Any:
     """Return what a text means, as in TOML: 1 is a count, and 1.0 a fraction.
 
     "auto", "none" and "off" leave a value open where that may be, as does the word that forms show;
-    of a path, "auto" is what is found beside the run.
+    of a path, "auto" is what is found beside the run, and "off" none, whatever is there.
     """
     if param is not None and param.nullable and text in ("auto", "none", OFF, param.empty):
-        return text if text == "auto" and param.path else None
+        return text if param.path and text in ("auto", OFF) else None
     if param is not None and param.type is str:
         return text
     if param is not None and param.many:

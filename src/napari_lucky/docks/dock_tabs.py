@@ -1,0 +1,40 @@
+"""Docks as tabs: several on top of each other have no room."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QTabWidget
+
+from napari_lucky.docks.neighbours import title_of_dock
+
+if TYPE_CHECKING:
+    from napari_lucky.docks.dock import Dock
+
+RIGHT = Qt.DockWidgetArea.RightDockWidgetArea
+
+
+def join_tabs(dock: Dock) -> None:
+    """Make a dock a tab beside this program's others, at the window's right edge.
+
+    Upright, there is room for the titles of all docks.
+    """
+    outer: Any = dock.parent()
+    window: Any = dock.window()
+    if not isinstance(outer, QDockWidget) or not isinstance(window, QMainWindow):
+        return
+    outer.setWindowTitle(title_of_dock(type(dock)))  # shorter than napari's
+    others = [
+        one
+        for one in window.findChildren(QDockWidget)
+        if one is not outer and _is_ours(one.widget()) and not one.isFloating()
+    ]
+    if others and not window.tabifiedDockWidgets(outer):
+        window.setTabPosition(RIGHT, QTabWidget.TabPosition.East)
+        window.tabifyDockWidget(others[-1], outer)
+        outer.raise_()
+
+
+def _is_ours(inside: Any) -> bool:
+    return type(inside).__module__.startswith("napari_lucky.")

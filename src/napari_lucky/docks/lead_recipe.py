@@ -1,0 +1,71 @@
+"""The lead dock's recipe: opened, saved, and as a command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from magicgui.widgets import Container, PushButton
+from qtpy.QtWidgets import QApplication
+
+from napari_lucky.docks.form import narrow
+from napari_lucky.docks.recipe_files import ask_where_from, ask_where_to, missing_files
+from napari_lucky.fits.write import write_text
+from napari_lucky.pipeline.command_line import command_of
+from napari_lucky.pipeline.recipe import recipe_to_toml
+from napari_lucky.pipeline.recipe_source import open_recipe
+from napari_lucky.viewer.from_layers import inputs_of
+from napari_lucky.viewer.opened_recipe import fill_docks
+
+if TYPE_CHECKING:
+    from napari_lucky.docks.lead import LeadDock
+
+
+class LeadRecipe:
+    """Buttons that open a recipe, and save what is done here as one."""
+
+    def __init__(self, dock: LeadDock) -> None:
+        self._dock = dock
+        self.open_button = PushButton(
+            text="Open recipe…",
+            tooltip="Fill this dock and the others from a recipe.toml, or from a result of this "
+            "program",
+        )
+        self.save_button = PushButton(
+            text="Save recipe…",
+            tooltip="Write what is done here to a file; “napari-lucky process --recipe” replays it",
+        )
+        self.command_button = PushButton(
+            text="Copy command line", tooltip="Copy the command that does the same in a terminal"
+        )
+        for button, action in (
+            (self.open_button, self.open),
+            (self.save_button, self.save),
+            (self.command_button, self.copy_command),
+        ):
+            button.changed.connect(lambda _, do=action: dock.attempt(do))
+            narrow(button.native)
+        files = [self.open_button, self.save_button]
+        self.rows = (
+            Container(widgets=files, layout="horizontal", labels=False),
+            Container(widgets=[self.command_button], labels=False),
+        )
+
+    def save(self) -> None:
+        """Ask where, and write the recipe."""
+        recipe = self._dock.recipe()
+        if (path := ask_where_to(self._dock)) is not None:
+            write_text(path, recipe_to_toml(recipe), inputs_of(self._dock.viewer))
+            self._dock.note(f"Saved {path}.", doubts=missing_files(recipe))
+
+    def copy_command(self) -> None:
+        """Copy the command line that does the same."""
+        recipe = self._dock.recipe()
+        command, clipboard = command_of(recipe), QApplication.clipboard()
+        assert clipboard is not None
+        clipboard.setText(command)
+        self._dock.note(f"Copied: {command}", doubts=missing_files(recipe))
+
+    def open(self) -> None:
+        """Ask which, and fill all docks that are open."""
+        if (path := ask_where_from(self._dock)) is not None:
+            self._dock.note(fill_docks(self._dock.viewer, open_recipe(path), path))
