@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from made_stars import PUPIL, exposed, stars
-from napari_lucky import LuckyError, find_star
+from napari_lucky import LuckyError, Window, find_star
 from napari_lucky.calibration import Calibrated
 from napari_lucky.calibration.bad_pixels import lone_pixels, sample_moments, standing_pixels
 from napari_lucky.frames import ArrayFrames
@@ -119,3 +119,42 @@ def test_a_small_star_that_stays_is_no_hot_pixel(sampling):
     frames = exposed(images, 1e5, np.random.default_rng(0))
     frames[:, 10, 12] += 5000
     assert np.argwhere(standing_pixels(ArrayFrames(frames))).tolist() == [[10, 12]]
+
+
+def test_a_faint_star_is_looked_for_in_more_frames():
+    """In 24 of them it is 4 sigmas of the smoothed mean, in 120 it is 9."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:64, :80]
+    star = np.exp(-((rows - 22) ** 2 + (columns - 51) ** 2) / (2 * 2.0**2))
+    frames = (100 + 1.2 * star + rng.normal(0, 5, (150, 64, 80))).astype(np.float32)
+    with pytest.raises(LuckyError, match="noise in 20 frames"):
+        find_star(ArrayFrames(frames[:20]), 32)
+    with pytest.raises(LuckyError, match="noise in 120 frames"):
+        find_star(ArrayFrames(rng.normal(100, 5, (150, 48, 48)).astype(np.float32)), 32)
+    window = find_star(ArrayFrames(frames), 32)
+    assert np.abs(np.subtract(window.centre, (22, 51))).max() <= 4
+
+
+@pytest.mark.parametrize(("sigma", "side"), [(4.0, 128), (30.0, 256)])
+def test_a_window_has_room_for_a_twentieth_of_the_peak(sigma, side):
+    """A Gaussian is a twentieth of its peak at 2.45 sigma; the window is three times that."""
+    rows, columns = np.mgrid[:400, :420]
+    star = 5000 * np.exp(-((rows - 200) ** 2 + (columns - 210) ** 2) / (2 * sigma**2))
+    frames = (100 + star + RNG.normal(0, 5, (4, 400, 420))).astype(np.float32)
+    assert find_star(ArrayFrames(frames)).shape == (side, side)
+
+
+def test_coarse_frames_are_the_means_of_their_pixels(monkeypatch):
+    monkeypatch.setattr(finding, "BAND", 200)
+    frames = RNG.normal(100, 5, (3, 25, 31)).astype(np.float32)
+    frames[1, 9:12, 12:15] = np.nan
+    frames[2, 9, 12] = np.nan
+    coarse = finding.Coarse(ArrayFrames(frames), 3)
+    assert coarse.shape == (3, 8, 10)
+    expected = np.empty(coarse.shape)
+    for k, y, x in np.ndindex(*coarse.shape):
+        part = frames[k, 3 * y : 3 * y + 3, 3 * x : 3 * x + 3]
+        expected[k, y, x] = part[np.isfinite(part)].mean() if np.isfinite(part).any() else np.nan
+    np.testing.assert_allclose(coarse.read(slice(None)), expected, rtol=1e-6)
+    part = coarse.read(np.array([2, 0]), Window(2, 3, 5, 4))
+    np.testing.assert_allclose(part, expected[[2, 0], 2:7, 3:7], rtol=1e-6)

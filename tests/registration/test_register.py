@@ -7,6 +7,7 @@ from made_stars import PUPIL, exposed, stars
 from napari_lucky import LuckyError, Window, register
 from napari_lucky.frames import ArrayFrames
 from napari_lucky.registration.correlation import _best_whole
+from napari_lucky.registration.register import method_of, registration_record
 from napari_lucky.steps.registry import load_steps
 
 METHODS = tuple(load_steps()["register"])
@@ -180,3 +181,15 @@ def test_errors_that_are_not_known_are_said(sampling, known):
     assert np.isfinite(made.sigma).any() == known
     told = [note for note in made.notes if "errors of the shifts are not known" in note]
     assert len(told) == (not known)
+
+
+def test_the_record_has_windows_and_counts_as_numbers():
+    frames = run_of(POINTS)
+    frames[3] = 100
+    step = method_of("brightest", 2.0)
+    record = registration_record(register(ArrayFrames(frames), FOCUS, method=step), step, FOCUS)
+    y, x = record.facts["reference"]
+    assert np.abs(np.median(np.delete(POINTS, 3, axis=0), axis=0) - (y, x)).max() < 0.6
+    assert record.facts["focus"] == record.facts["defocus"] == [20, 60, 60, 64]
+    assert record.facts["frames_without_star"] == 1
+    assert record.parameters["smooth"] == 2.0

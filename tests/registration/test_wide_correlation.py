@@ -7,8 +7,15 @@ from scipy.ndimage import gaussian_filter
 from napari_lucky import Window, register
 from napari_lucky.frames import ArrayFrames
 from napari_lucky.imaging.noise import Noise
+from napari_lucky.imaging.peak_position import LEAST_WIDTH
 from napari_lucky.registration.correlation import correlate_frames, make_reference
-from napari_lucky.registration.wide_correlation import WideReference, correlate_with, reference_for
+from napari_lucky.registration.wide_correlation import (
+    WideReference,
+    _box_of_light,
+    _shifts_of,
+    correlate_with,
+    reference_for,
+)
 
 SHAPE = (300, 341)
 NOISE = Noise(25.0)
@@ -104,3 +111,31 @@ def test_a_run_is_registered_in_a_wide_window():
     narrow = register(ArrayFrames(scene(places)), Window(0, 0, *SHAPE), method="template")
     off = made.points - narrow.points
     assert np.abs(off - np.median(off, axis=0)).max() < 0.1
+
+
+def test_the_box_holds_the_slopes_of_a_gaussian_over_six_sigmas():
+    """The slope of A exp(-r^2 / 2 s^2) is A r / s^2 exp(-r^2 / 2 s^2)."""
+    height, wide, smooth, noise = 100.0, 20.0, 2.0, 25.0
+    rows, columns = np.mgrid[:320, :340]
+    star = height * np.exp(-((rows - 150) ** 2 + (columns - 180) ** 2) / (2 * wide**2))
+    box = _box_of_light(star.astype(np.float32), smooth, Noise(noise))
+    r = np.arange(320)
+    s = np.hypot(wide, LEAST_WIDTH)  # the last pixel of the smoothing
+    slope = height * (wide / s) ** 2 * r / s**2 * np.exp(-(r**2) / (2 * s**2))
+    reach = np.flatnonzero(slope > 6 * np.sqrt(noise / (8 * np.pi)) / smooth**2).max() + 4
+    edges = [(part.start, part.stop) for part in box]
+    expected = [(150 - reach, 151 + reach), (180 - reach, 181 + reach)]
+    assert np.abs(np.subtract(edges, expected)).max() <= 1
+
+
+def test_without_light_the_box_is_the_whole_image():
+    dark = np.zeros((300, 320), np.float32)
+    assert _box_of_light(dark, 2.0, NOISE) == [slice(0, 300), slice(0, 320)]
+
+
+def test_shifts_leave_the_middle_of_the_box_in_the_window():
+    low, high, pad = _shifts_of([(10, 20), (30, 41)], (50, 60))
+    middle = np.array([15, 35])
+    assert (middle - high).tolist() == [0, 0]
+    assert (middle - low).tolist() == [49, 59]
+    assert pad == 6  # half the longer side

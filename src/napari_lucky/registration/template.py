@@ -70,6 +70,8 @@ class Template:
         where the template is, and half a pixel down, up, right and left of there.
     calm : ndarray of float64, (16, 16)
         The first of them for the noise of floor and photons alone.
+    variances : ndarray of float32, (6, y x)
+        Of a pixel, as the `spreads` and `calm` are made of them, ADU².
     inflation : ndarray of float64, (2,)
         By how much errors (y, x) are greater than with a template without noise. The fit takes
         the template's slopes, of power S + N, for the star's, S: (S + N) / S. NaN if most of
@@ -84,6 +86,7 @@ class Template:
     gram: Floats
     spreads: Floats
     calm: Floats
+    variances: NDArray[np.float32]
     inflation: Floats
 
     @property
@@ -98,16 +101,32 @@ class Template:
         A parabola along each axis through the `spreads`: where a star is bright, its noise moves
         with it, and the weights do not.
         """
-        at = np.repeat(self.spreads[:1], len(s), axis=0)
-        for axis, (more, less) in enumerate((self.spreads[1:3], self.spreads[3:5])):
-            part = s[:, axis, None, None]
-            at += part * (more - less) + 2 * part**2 * (more + less - 2 * self.spreads[0])
-        return at
+        return _between(self.spreads, s)
+
+    def hidden(self, hole: NDArray[np.bool_], s: Floats) -> tuple[Floats, Floats]:
+        """Return what masked pixels (y x) take from `spread` where a frame is off by s, and `calm`."""
+        lost = _covariances(self.weighted[:, hole], self.variances[:, hole])
+        return _between(lost[:5], s[np.newaxis])[0], lost[5]
 
     def seen(self, good: NDArray[np.bool_]) -> Floats:
         """Return the part of the template's light (squared) in the good pixels, (k, y, x)."""
         power = (self.image.ravel() ** 2).astype(np.float64)
         return np.asarray(good.reshape(len(good), -1) @ power / max(power.sum(), 1e-300))
+
+
+def _between(spreads: Floats, s: Floats) -> Floats:
+    """Return the `spreads` of a template where frames are, off by s (k, 2), (k, 16, 16)."""
+    at = np.repeat(spreads[:1], len(s), axis=0)
+    for axis, (more, less) in enumerate((spreads[1:3], spreads[3:5])):
+        part = s[:, axis, None, None]
+        at += part * (more - less) + 2 * part**2 * (more + less - 2 * spreads[0])
+    return at
+
+
+def _covariances(weighted: NDArray[np.float32], variances: NDArray[np.float32]) -> Floats:
+    """Return the covariance of the products of `weighted` with each noise, (m, 16, 16)."""
+    weights = weighted.T.astype(np.float64)
+    return np.stack([(weighted * one).astype(np.float64) @ weights for one in variances])
 
 
 def make_template(mean: NDArray[np.float32], rests: Floats, noise: Noise) -> Template:
@@ -153,11 +172,6 @@ def make_template(mean: NDArray[np.float32], rests: Floats, noise: Noise) -> Tem
     weight[~used] = 0
     flat = basis.reshape(len(basis), -1)
     weighted = flat * weight.ravel()
-
-    def covariance(light: NDArray[np.float32], noise: Noise) -> Floats:
-        noisy = weighted * as_float32(noise.variance(light)).ravel()
-        return np.asarray(noisy.astype(np.float64) @ weighted.T.astype(np.float64))
-
     gram = weighted.astype(np.float64) @ flat.astype(np.float64).T
     passed = _mean_power(gain * 1j * qy[:, None]), _mean_power(gain * 1j * qx)
     noisy = np.array(passed) * float((weight * variance).sum()) / len(rests)
@@ -165,6 +179,10 @@ def make_template(mean: NDArray[np.float32], rests: Floats, noise: Noise) -> Tem
     with np.errstate(divide="ignore", invalid="ignore"):
         inflation = slopes / np.where(noisy < MOST_NOISE * slopes, slopes - noisy, np.nan)
     half = [np.exp(-0.5j * way * q) for q in (qy[:, None], qx) for way in (1, -1)]
+    variances = [noise.variance(image_of(spectrum * tilt)) for tilt in (1, *half)]
+    variances.append(replace(noise, speckle=0.0).variance(image))
+    noises = as_float32(np.stack(variances)).reshape(6, -1)
+    spreads = _covariances(weighted, noises)
     return Template(
         image,
         flat,
@@ -172,8 +190,9 @@ def make_template(mean: NDArray[np.float32], rests: Floats, noise: Noise) -> Tem
         weight.ravel(),
         variance.ravel(),
         gram,
-        np.stack([covariance(image_of(spectrum * tilt), noise) for tilt in (1, *half)]),
-        covariance(image, replace(noise, speckle=0.0)),
+        spreads[:5],
+        spreads[5],
+        noises,
         inflation,
     )
 

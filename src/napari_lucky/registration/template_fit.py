@@ -110,7 +110,8 @@ def fit(block: Block, template: Template) -> Fit:
     used = template.weight > 0
     count = (used & ~bad).sum(axis=1)
     gram = np.repeat(template.gram[np.newaxis], len(block), axis=0)
-    for frame in np.flatnonzero(bad.any(axis=1)):
+    masked = np.flatnonzero(bad.any(axis=1))
+    for frame in masked:
         hole = bad[frame]
         gram[frame] -= template.weighted[:, hole].astype(np.float64) @ template.basis[:, hole].T
     s, f, level = np.zeros((len(block), 2)), np.ones(len(block)), np.zeros(len(block))
@@ -125,9 +126,14 @@ def fit(block: Block, template: Template) -> Fit:
         theta, jacobian = _model(s, f, level)
         across = jacobian.transpose(0, 2, 1)
         inverse = _inverse(across @ gram @ jacobian)
+        spread, still = template.spread(s), np.repeat(template.calm[np.newaxis], len(block), axis=0)
+        for frame in masked:
+            noisy, calm = template.hidden(bad[frame], s[frame])
+            spread[frame] -= noisy
+            still[frame] -= calm
         error, calm = (
-            np.sqrt(np.diagonal(inverse @ (across @ spread @ jacobian) @ inverse, axis1=1, axis2=2))
-            for spread in (template.spread(s), template.calm)
+            np.sqrt(np.diagonal(inverse @ (across @ one @ jacobian) @ inverse, axis1=1, axis2=2))
+            for one in (spread, still)
         )
         fitted = (gram @ theta[:, :, None])[:, :, 0]
         chi2 = squares + (theta * (fitted - 2 * products)).sum(axis=1)
