@@ -22,6 +22,13 @@ def donut(y, x, radius=30, flux=9e4):
     return flux * ring / ring.sum()
 
 
+def bar(y, x, length, width, angle, flux=9e4):
+    along = (Y - y) * np.sin(angle) + (X - x) * np.cos(angle)
+    beside = (Y - y) * np.cos(angle) - (X - x) * np.sin(angle)
+    inside = ((np.abs(along) < length / 2) & (np.abs(beside) < width / 2)).astype(float)
+    return flux * inside / inside.sum()
+
+
 def run(image, n=12):
     noise = np.random.default_rng(1).normal(100, 5, (n, *Y.shape))
     return ArrayFrames((image + noise).astype(np.float32))
@@ -43,8 +50,11 @@ def test_a_donut_beside_the_star_is_found(sky):
         donut(180, 220),  # cut by the edge
         donut(100, 110),  # over the focused star
         donut(110, 220, flux=1e3),  # too faint
+        donut(110, 220, flux=9e5),  # too bright
+        bar(110, 220, 90, 12, np.pi / 4),  # a trail: it fills little of its box
+        bar(110, 220, 70, 30, 0),  # too long
     ],
-    ids=["nothing", "star", "nebula", "edge", "overlap", "faint"],
+    ids=["nothing", "star", "nebula", "edge", "overlap", "faint", "bright", "trail", "long"],
 )
 def test_what_is_no_donut_is_not_taken_for_one(beside):
     assert find_defocused(run(star(90, 80) + beside), FOCUS) is None

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import erf
 
 from napari_lucky.imaging.noise import Noise
 from napari_lucky.registration.template import BORDER, make_template
@@ -116,3 +117,29 @@ def test_whole_shifts_are_found_up_to_the_reach_in_spite_of_cosmic_rays():
     block[2, 10, 10] = np.nan
     assert whole_shifts(block, TEMPLATE, 8).tolist() == shifts
     assert np.abs(whole_shifts(block, TEMPLATE, 5)).max() == 5
+
+
+def test_light_that_is_seen_counts_by_its_square():
+    """The square of a Gaussian is one of sigma / sqrt(2)."""
+    seen = TEMPLATE.seen(np.array([Y < 2, X < -2, np.isfinite(X)]))
+    known = [(1 + erf(at / WIDTH)) / 2 for at in (1.5, -2.5)]
+    np.testing.assert_allclose(seen, [*known, 1], atol=5e-3)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_photon_noise_moves_with_the_star(masked):
+    """Half a pixel off, the covariance of the products is that of the light where it is."""
+    noise = Noise(4.0, photon=2.0)
+    template = make_template(star(), np.zeros((1, 2)), noise)
+    places = np.array([[0.0, 0.0], [0.5, 0.0], [-0.5, 0.0], [0.0, 0.5], [0.0, -0.5]])
+    hole = np.zeros((SIDE, SIDE), bool)
+    if masked:
+        hole[20:24, 18:25] = True
+    weighted = template.weighted.astype(float)[:, ~hole.ravel()]
+    spreads = template.spread(places)
+    for place, spread in zip(places, spreads, strict=True):
+        variance = (4 + 2 * star(*place).astype(float)).ravel()[~hole.ravel()]
+        lost, _ = template.hidden(hole.ravel(), place)
+        expected = (weighted * variance) @ weighted.T
+        scale = np.sqrt(np.outer(*[np.diag(expected)] * 2))
+        np.testing.assert_allclose((spread - lost) / scale, expected / scale, atol=5e-3)

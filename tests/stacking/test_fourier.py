@@ -107,3 +107,29 @@ def test_a_fraction_that_is_none_is_reported():
             stack_fourier(
                 ArrayFrames(np.ones((3, 80, 88))), np.arange(3), WINDOW, fraction=fraction
             )
+
+
+def test_amplitudes_are_smoothed_over_two_frequencies_of_the_window():
+    """One frequency becomes a Gaussian of full width 2/window, and |F(-k)| = |F(k)| counts."""
+    frames = ArrayFrames(np.zeros((1, 160, 200), np.float32))
+    padded = of_fourier._Padded.around(
+        frames, np.arange(1), Window(40, 60, 96, 64), "stacking", of_fourier.QUIET
+    )
+    ny, columns = padded.shape[0], padded.shape[1] // 2 + 1
+    assert padded.shape[0] >= 96 + 24 and padded.shape[1] >= 64 + 16
+    spectra = np.zeros((2, ny, columns), np.complex64)
+    spectra[0, 20, 15], spectra[1, 20, 0] = 3j, 2
+    inside, edge = padded.amplitudes(spectra.reshape(2, -1)).reshape(2, ny, columns)
+    assert inside.sum() == pytest.approx(3, rel=1e-5)
+    for axis, (side, window, at) in enumerate(((ny, 96, 20), (padded.shape[1], 64, 15))):
+        profile = inside.sum(axis=1 - axis)
+        off = np.arange(len(profile)) - at
+        width = np.sqrt((profile * off**2).sum() / profile.sum())
+        # a Gaussian sampled and cut at four sigmas
+        assert width == pytest.approx(2 / 2.3548 * side / window, rel=0.01)
+        assert np.flatnonzero(profile).max() - at == int(4 * 2 / 2.355 * side / window + 0.5)
+    # |F| is even: the other half of what is on the zero column is at -k
+    assert edge[20].sum() > edge[ny - 20].sum() == 0
+    spectra[1, ny - 20, 0] = 2
+    even = padded.amplitudes(spectra.reshape(2, -1)).reshape(2, ny, columns)[1]
+    np.testing.assert_allclose(even[1:], even[:0:-1], atol=1e-6)

@@ -174,3 +174,18 @@ def test_a_stack_becomes_ccddata_and_is_taken_back(tmp_path):
     np.testing.assert_array_equal(as_image(ccd), stack.image)
     ccd.write(tmp_path / "stack.fits")
     assert Stack(stack.image, stack.coverage, 9).to_ccddata().uncertainty is None
+
+
+def test_weights_count_by_their_ratio_alone():
+    frames = FRAMES.copy()
+    frames[3, 10, 10] = np.nan
+    weights = RNG.uniform(0.2, 1, 30)
+    one, other = (
+        stack_mean(ArrayFrames(frames), np.arange(30), WINDOW, weights=weights * scale)
+        for scale in (1, 2.0**-40)
+    )
+    np.testing.assert_array_equal(one.image, other.image)
+    np.testing.assert_array_equal(one.variance, other.variance)
+    assert (one.coverage == other.coverage).all() and one.coverage[5, 4] == 29
+    quality = quality_weights(weights, np.array([4, 7]))
+    assert np.flatnonzero(quality).tolist() == [4, 7]  # those that are not stacked have none

@@ -17,7 +17,7 @@ from napari_lucky.frames.history import number_ranges, read_history
 from napari_lucky.frames.window import Window
 from napari_lucky.pipeline.process import stack_results
 from napari_lucky.stacking.methods import stack_method
-from napari_lucky.stacking.stack_header import moved_header
+from napari_lucky.stacking.stack_header import moved_header, timed_header
 from napari_lucky.steps import ReadTimes, StackMean
 from napari_lucky.steps.registry import load_steps
 from napari_lucky.viewer.to_layers import image_tuple
@@ -261,3 +261,21 @@ def test_what_is_made_of_a_layer_from_a_saved_window_keeps_its_place():
     _, meta, _ = image_tuple(image[2:, 3:], "part", header=header, origin=(2, 3), like=like)
     assert meta["metadata"]["origin"] == (34, 51)
     np.testing.assert_array_equal(meta["translate"], (34, 51))
+
+
+def test_an_exposure_that_is_not_known_of_one_frame_gives_no_total():
+    header = fits.Header([("EXPTIME", 9.0), ("EXPOSURE", 9.0), ("XPOSURE", 9.0)])
+    frames, every = ArrayFrames(np.zeros((3, 16, 16), np.float32)), np.arange(3)
+
+    def made(*seconds):
+        return timed_header(header, header, frames, every, exposures=np.array(seconds))
+
+    known = made(0.1, 0.1, 0.1)
+    assert (known["EXPTIME"], known["EXPOSURE"], known["XPOSURE"]) == (0.1, 0.1, 0.3)
+    assert "average" not in known.comments["EXPTIME"]
+    mixed = made(0.1, 0.2, 0.3)
+    assert (mixed["EXPTIME"], mixed["EXPOSURE"], mixed["TOTALEXP"]) == (0.2, 0.2, 0.6)
+    assert "average" in mixed.comments["EXPTIME"]
+    doubtful = made(0.1, np.nan, 0.1)
+    assert "XPOSURE" not in doubtful and "TOTALEXP" not in doubtful
+    assert doubtful["EXPTIME"] == 9.0

@@ -104,7 +104,7 @@ class Template:
         return _between(self.spreads, s)
 
     def hidden(self, hole: NDArray[np.bool_], s: Floats) -> tuple[Floats, Floats]:
-        """Return what masked pixels (y x) take from the `spread` of a frame off by s, and `calm`."""
+        """Return what masked pixels (y x) take from `spread`, for a frame off by s, and `calm`."""
         lost = _covariances(self.weighted[:, hole], self.variances[:, hole])
         return _between(lost[:5], s[np.newaxis])[0], lost[5]
 
