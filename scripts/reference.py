@@ -29,10 +29,10 @@ done with their defaults. An option takes parameters by name, as
 `--outliers sigma=5,action=replace`, or in order, as `--outliers 5,replace`; in order, those with an
 option of their own come last.
 
-The last four, from [telescope](#telescope-optional) on, say what is measured on the results.
-`process` keeps them in its recipe, and takes *telescope* for the Strehl ratios of its summary;
-`napari-lucky figures` takes *telescope* and *psf*, `napari-lucky wavefront` *telescope*, *spider*
-and *wavefront*; each has their options.
+The last four, from [telescope](#telescope-optional) on, say what to measure on the results.
+`process` keeps them in its recipe, and uses *telescope* for the Strehl ratios of its summary.
+`napari-lucky figures` uses *telescope* and *psf*; `napari-lucky wavefront` uses *telescope*,
+*spider* and *wavefront*. Each command has the options of the steps that it uses.
 
 This page is made by `scripts/reference.py`."""
 

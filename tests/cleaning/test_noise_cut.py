@@ -152,7 +152,7 @@ def test_a_small_window_costs_a_little_more_than_itself():
 
 @pytest.mark.parametrize("sigma", [0, -1, 10.5, np.nan, np.inf])
 def test_thresholds_that_make_no_sense_are_reported(sigma):
-    with pytest.raises(LuckyError, match="a number over 0 to 10 σ"):
+    with pytest.raises(LuckyError, match="a number above 0, at most 10 σ"):
         CutNoise(sigma=sigma)
     if sigma:
         with pytest.raises(LuckyError, match="sigma"):

@@ -211,16 +211,19 @@ SIGMA = "outliers: sigma is {}; it must be a number from 2 to 1000 σ."
         ("--outliers 6,sigma=7", "outliers: sigma is given twice."),
         ("--outliers --no-outliers", "--outliers and --no-outliers: give one."),
         ("--flicker 6,7", "flicker: action is '7'; it must be one of mask, replace."),
-        ("--dust 5.5,3", "dust: count is 5.5; it must be a whole number from 1."),
+        ("--dust 5.5,3", "dust: count is 5.5; it must be a whole number of at least 1."),
         ("--dust-on mean", "--dust-on changes a step that is off: add --dust."),
         (
             "--background=four",
             "background: order is 'four'; it must be a whole number from 0 to 6.",
         ),
         ("--background 4,80,star", "it must be one of window, speckle."),
-        ("--noise-cut=x", "noise-cut: sigma is 'x'; it must be a number over 0 to 10 σ."),
+        ("--noise-cut=x", "noise-cut: sigma is 'x'; it must be a number above 0, at most 10 σ."),
         ("--low-pass 1,7,9", "'9' is one value too many; there are cutoff, sampling."),
-        ("--keep some", "select: keep is 'some'; it must be a number over 0 to 1 (fraction), or a"),
+        (
+            "--keep some",
+            "select: keep is 'some'; it must be a number above 0, at most 1 (fraction), or a",
+        ),
         ("--keep 2.0", "write a whole number to keep that many frames."),
         ("--keep 0.1 --select keep=3", "--keep and --select keep=…: give one."),
         ("--keep 0.1 --keep-above 3", "--keep and --keep-above both set the cut"),
@@ -229,7 +232,10 @@ SIGMA = "outliers: sigma is {}; it must be a number from 2 to 1000 σ."
         ("--reference first", "--reference belongs to the method correlation: add --register corr"),
         ("--register template --reference first", "--reference belongs to the method correlation"),
         ("--rank luck", "rank: metric is 'luck'; it must be one of peak, peak-over-flux"),
-        ("--rank fwhm,obstruction=1", "rank: obstruction is 1; it must be a number from 0 under 1"),
+        (
+            "--rank fwhm,obstruction=1",
+            "rank: obstruction is 1; it must be a number from 0 to below 1",
+        ),
         ("--stack drizzle,scale=4", "scale is 4.0; it must be one of 1.5, 2.0, 3.0."),
         ("--stack mean,subpixel=no", "stack mean: subpixel is 'no'; it must be true or false."),
         ("--shifts f.csv --rank peak", "--rank: --shifts has this already"),
@@ -295,7 +301,9 @@ def test_the_help_names_every_step_with_its_parameters(command, tables, done, ca
                     assert one.text.rstrip(".") in words
                     assert one.allowed in words
     if command == "process":
-        sigma = "sigma=6: Threshold over the noise around the pixel; a number from 2 to 1000 σ"
+        sigma = (
+            "sigma=6: Threshold, in units of the noise around the pixel; a number from 2 to 1000 σ"
+        )
         assert sigma in words
     own = {option for option, (table, _) in own_options().items() if table in tables}
     assert own <= set(text.replace(",", " ").split())

@@ -328,9 +328,12 @@ def test_a_recipe_gives_telescope_spider_and_what_is_asked_for(
         ([*OPTICS[:-4], "--pixel-size", 30, *WAVES], "Nyquist"),
         ([*OPTICS, "--focal-ratio", 0, "--defocus-mm", 3], "focal ratio is 0; it must"),
         ([*OPTICS, *WAVES, "--obstruction", 1.5], "central obstruction is 1.5; give"),
-        ([*OPTICS, *WAVES, "--modes", 2], "modes is 2; it must be a whole number from 4 to 136"),
-        ([*OPTICS, *WAVES, "--count", 0], "count is 0; it must be a whole number from 1"),
-        ([*OPTICS, *WAVES, "--seed", -1], "seed is -1; it must be a whole number from 0"),
+        (
+            [*OPTICS, *WAVES, "--modes", 2],
+            "modes is 2; it must be a whole number from 4 to 136",
+        ),
+        ([*OPTICS, *WAVES, "--count", 0], "count is 0; it must be a whole number of at least 1"),
+        ([*OPTICS, *WAVES, "--seed", -1], "seed is -1; it must be a whole number of at least 0"),
         ([*OPTICS, *WAVES, "--choose", "all", "--count", 9], "all frames are taken"),
         (
             [*OPTICS, *WAVES, "--spider", "4,0.02,45,9"],
@@ -338,7 +341,7 @@ def test_a_recipe_gives_telescope_spider_and_what_is_asked_for(
         ),
         (
             [*OPTICS, *WAVES, "--spider", "4,2"],
-            "spider: width is 2; it must be a number over 0",
+            "spider: width is 2; it must be a number above 0",
         ),
         ([*OPTICS, *WAVES, "--frames", "90:"], "frames"),
         ([*OPTICS, *WAVES, "--telescope", "other"], "no telescope 'other'"),

@@ -54,7 +54,7 @@ def test_a_text_names_a_method_and_its_numbers(text, name, numbers):
         ("clipped,NaN", "from 2"),
         ("weighted,0", "power is 0"),
         ("weighted,Infinity", "power"),
-        ("fourier,2", "over 0 to 1"),
+        ("fourier,2", "above 0, at most 1"),
         ("drizzle,2.2", "one of 1.5, 2.0, 3.0"),
         ("drizzle,2,0", "from 0.1 to 1"),
         ("drizzle,2,0.5,true,1", "one value too many"),

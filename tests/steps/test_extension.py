@@ -39,7 +39,7 @@ class Brighten(CleaningStep, table="brighten", place=55, optional=True):
     Not before photometry.
     """
 
-    factor: float = param(2.0, "What pixels are multiplied with.", "times", gt=0, le=9)
+    factor: float = param(2.0, "What pixels are multiplied by.", "times", gt=0, le=9)
 
     def apply(self, frames, scene):
         return Applied(Brightened(frames, self.factor), self, note=lambda: "It is brighter.")
@@ -155,7 +155,7 @@ def test_options_make_them_and_their_values_are_checked(extended):
     assert parse_option("stack", "few,2,false") == extended.table("stack")
     assert parse_option("rank", "contrast") == extended.table("rank")
     for table, text, says in [
-        ("brighten", "factor=10", "factor is 10; it must be a number over 0 to 9 times."),
+        ("brighten", "factor=10", "factor is 10; it must be a number above 0, at most 9 times."),
         ("brighten", "factr=2", "did you mean 'factor'?"),
         ("register", "part,2", "register part: part is 2; it must be a number from 0 to 1."),
         ("stack", "few,0", "stack few: most is 0; it must be a whole number from 1 to 99."),
@@ -172,7 +172,7 @@ def test_the_help_shows_them(declared, capsys, monkeypatch):
         parser().parse_args(["process", "--help"])
     words = " ".join(capsys.readouterr().out.split())
     assert "brighten (off unless you ask for it): Multiply every pixel with a factor." in words
-    assert "factor=2: What pixels are multiplied with; a number over 0 to 9 times" in words
+    assert "factor=2: What pixels are multiplied by; a number above 0, at most 9 times" in words
     assert "--no-brighten" in words
     assert "part: A part of the way from the middle of the window to the brightest" in words
     assert "part=0.5: Of that way; a number from 0 to 1" in words
@@ -183,7 +183,9 @@ def test_the_help_shows_them(declared, capsys, monkeypatch):
 def test_the_reference_page_shows_them(declared):
     page = runpy.run_path(str(ROOT / "scripts" / "reference.py"))["reference"]()
     assert "## brighten (optional)\n\nMultiply every pixel with a factor.\n\nNot before" in page
-    row = "| `factor` | 2 | a number over 0 to 9 | times | What pixels are multiplied with. |  |"
+    row = (
+        "| `factor` | 2 | a number above 0, at most 9 | times | What pixels are multiplied by. |  |"
+    )
     assert row in page
     assert "### register: part\n\nA part of the way" in page
     assert "### stack: few\n\nThe mean of a few of the frames." in page

@@ -104,7 +104,7 @@ def test_a_row_says_what_is_declared(qtbot):
     sigma = form["sigma"]
     assert sigma.native.text() == "6 σ"
     assert sigma.tooltip == (
-        "Threshold over the noise around the pixel. Allowed: a number from 2 to 1000 σ."
+        "Threshold, in units of the noise around the pixel. Allowed: a number from 2 to 1000 σ."
     )
     sigma.native.stepUp()
     assert sigma.value == 6.5
@@ -302,7 +302,7 @@ def test_what_cannot_be_used_is_said_and_the_number_before_stays(viewer, hand, q
     assert dock.notes.text() == said
     assert dock.notes.isVisibleTo(dock)
     typed(qtbot, form["aperture"], "wide")
-    also = "aperture: 'wide' is not a number from 1 px. It stays auto."
+    also = "aperture: 'wide' is not a number of at least 1 px. It stays auto."
     assert dock.notes.text().splitlines() == [said, also]
     typed(qtbot, form["ring"].boxes[1], "5,5")
     assert dock.notes.text().splitlines()[2].startswith("ring: '5,5' is not a number")
@@ -319,7 +319,7 @@ def test_what_cannot_be_used_is_said_and_the_number_before_stays(viewer, hand, q
     assert "It stays auto." in register.notes.text()
     count = hand.dock("ranking").cut.form["keep"]
     typed(qtbot, count.boxes[0], "2")
-    assert "fraction: '2' is not a number over 0 to 1" in hand.dock("ranking").notes.text()
+    assert "fraction: '2' is not a number above 0, at most 1" in hand.dock("ranking").notes.text()
 
 
 def test_two_numbers_in_a_row(qtbot):

@@ -14,8 +14,8 @@ class Calibrate(Step, table="calibrate", place=10):
 
     calibrated = (raw − dark) / flat, the flat less its dark and divided by its median; see
     `napari_lucky.calibrate`. Without a dark, hot pixels are those that stand still on the sensor.
-    auto takes a dark or a flat beside the run that has its size, exposure, gain and filter. off
-    uses none, and is silent about one that is there.
+    auto takes a dark or a flat beside the run with the same size, exposure, gain and filter. off
+    uses none, without a notice about one that is there.
 
     Examples
     --------
@@ -30,21 +30,21 @@ class Calibrate(Step, table="calibrate", place=10):
     flat: str | None = param(
         None, "A file or a folder of flat frames, auto, or off.", option="--flat", path=True
     )
-    combine: Combine = param("mean", "How the frames become one master.")
+    combine: Combine = param("mean", "How frames are combined into a master.")
     clip_sigma: float = param(
         4.0,
-        "Values further from the median are left out of a master; 0 for none.",
+        "Values further from the median than this are left out of a master; 0 keeps all.",
         "σ",
         "clip",
         step=0.5,
         ge=0,
     )
     hot_sigma: float = param(
-        8.0, "Pixels that stand out by more are hot.", "σ", "hot over", step=0.5, gt=0
+        8.0, "Pixels that stand out by more than this are hot.", "σ", "hot over", step=0.5, gt=0
     )
     dead_below: float = param(
         0.2,
-        "Pixels under this fraction of the flat's median are dead.",
+        "Pixels below this fraction of the flat's median are dead.",
         label="dead below",
         step=0.05,
         ge=0,

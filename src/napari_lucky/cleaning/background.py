@@ -260,13 +260,14 @@ class RemoveBackground(CleaningStep, table="background", place=30, optional=True
 
     B(y, x) = sum of c_jk y^j x^k with j + k up to the order, fitted by least squares to pixels
     within the clip of it; see `BackgroundRemoved`. It removes stray light that dark and flat
-    leave. Not for the Sun, the Moon or a nebula that fills the frame: it would be removed too.
+    leave. Do not use it on the Sun, the Moon or a nebula that fills the frame: it would be removed
+    too.
     """
 
     order: int = param(2, "Order of the polynomial.", ge=0, le=MAX_ORDER)
     radius: float | None = param(
         None,
-        "Radius of the discs around the stars; to the windows' corners if not given.",
+        "Radius of the discs around the stars; by default they reach the windows' corners.",
         "px",
         "disc radius",
         empty="auto",

@@ -387,16 +387,16 @@ class RemoveDust(CleaningStep, table="dust", place=20, optional=True):
     taken with the same dust removes them better. Not divided where a flat already did it.
     """
 
-    count: int = param(5, "At most this many shadows are looked for.", label="spots", ge=1)
+    count: int = param(5, "Look for at most this many shadows.", label="spots", ge=1)
     radius: float = param(
         10.0, "Radius of a shadow; measure the dark disc on the flat.", "px", ge=1, le=10_000
     )
     action: Literal["divide", "mask"] = param(
-        "divide", "Divide by their transmission, or mask them."
+        "divide", "Divide by the transmission of the shadows, or mask them."
     )
     on: str = param(
         "mean",
-        "Where they are found and measured: the mean of the frames, or a flat (a path).",
+        "Where shadows are found and measured: the mean of the frames, or a flat (a path).",
         label="flat with the dust",
         option="--dust-on",
         path=True,
@@ -404,7 +404,7 @@ class RemoveDust(CleaningStep, table="dust", place=20, optional=True):
     )
     spots: tuple[SpotSpec, ...] = param(
         (),
-        "Known shadows, (y, x, radius); then dust is not looked for.",
+        "Known shadows as (y, x, radius), instead of looking for them.",
         hand_made=True,
         strict=False,
     )

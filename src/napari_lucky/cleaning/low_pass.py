@@ -164,13 +164,14 @@ def check_low_pass(cutoff: float) -> None:
 class LowPassFilter(CleaningStep, table="low-pass", place=60, optional=True):
     """Smooth with a Gaussian: G(f) = 2^-(f / cut-off)^2, half amplitude at the cut-off.
 
-    See `LowPass`. Not before a wavefront or a Strehl ratio: their models know of no such blur.
+    See `LowPass`. Do not use it before measuring a wavefront or a Strehl ratio: their models do not
+    include this blur.
     """
 
     cutoff: float = param(
         0.15,
-        "Spatial frequency of half amplitude, in cycles/px, or in diffraction limits if the "
-        "sampling is given.",
+        "Spatial frequency of half amplitude, in cycles/px, or in units of the diffraction "
+        "limit if the sampling is given.",
         "",
         "cut-off",
         step=0.05,

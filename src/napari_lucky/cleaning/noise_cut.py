@@ -204,11 +204,12 @@ def _corners(side: int) -> NDArray[np.bool_]:
 class CutNoise(CleaningStep, table="noise-cut", place=50, optional=True):
     """Remove Fourier coefficients that do not stand out of the noise, tile by tile.
 
-    See `NoiseCut`. Not before a wavefront or an error of a shift: they need the noise as it is.
+    See `NoiseCut`. Do not use it before measuring a wavefront or the errors of shifts: they need
+    the noise unchanged.
     """
 
     sigma: float = param(
-        3.0, "Coefficients under this are removed.", "σ", step=0.5, gt=0, le=MAX_SIGMA
+        3.0, "Coefficients below this are removed.", "σ", step=0.5, gt=0, le=MAX_SIGMA
     )
 
     def apply(self, frames: Any, scene: Scene) -> Applied:

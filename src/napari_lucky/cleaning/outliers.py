@@ -239,12 +239,12 @@ def _beside(rest: Block) -> Block:
 class RemoveOutliers(CleaningStep, table="outliers", place=40, optional=True):
     """Remove pixels that stand alone in a frame: |I − median around it| > sigma × noise there.
 
-    See `OutliersRemoved`. Under 5 σ good pixels are removed too. A lucky peak is not touched: an
-    outlier must stand alone.
+    See `OutliersRemoved`. Below 5 σ good pixels are removed too. A lucky peak is not touched,
+    because an outlier must stand alone.
     """
 
     sigma: float = param(
-        6.0, "Threshold over the noise around the pixel.", "σ", step=0.5, ge=2, le=1000
+        6.0, "Threshold, in units of the noise around the pixel.", "σ", step=0.5, ge=2, le=1000
     )
     action: Literal["mask", "replace"] = param(
         "mask", "Mask these pixels, or replace them by the median around them."
@@ -257,14 +257,14 @@ class RemoveOutliers(CleaningStep, table="outliers", place=40, optional=True):
 
 
 class RemoveFlicker(CleaningStep, table="flicker", place=41, optional=True):
-    """Remove pixels that stand off what they usually are: |r − median of r| > sigma × its spread.
+    """Remove pixels that are far from their usual value: |r − median of r| > sigma × its scatter.
 
-    r is a pixel less the median around it, over the frames of the run; see `OutliersRemoved`. For
-    pixels that flicker now and then. Not on runs of fewer than about 30 frames.
+    r is a pixel minus the median around it, over the frames of the run; see `OutliersRemoved`. For
+    pixels that flash in single frames. Do not use it on runs of fewer than about 30 frames.
     """
 
     sigma: float = param(
-        6.0, "Threshold over the pixel's usual spread.", "σ", step=0.5, ge=2, le=1000
+        6.0, "Threshold, in units of the pixel's usual scatter.", "σ", step=0.5, ge=2, le=1000
     )
     action: Literal["mask", "replace"] = param(
         "mask", "Mask these pixels, or replace them by the median around them."

@@ -32,20 +32,20 @@ def _figure(name: str, text: str, label: str, option: str, *, step: float) -> An
 class TelescopeRequest(Request, table="telescope", place=210, optional=True):
     """What is known of telescope and camera; the frames' FITS header fills in the rest.
 
-    λ F#/pixel is the number of pixels across λ/D in the focal plane. Wavelength, focal ratio and
-    pixel decide it, and with the obstruction the diffraction-limited PSF (Born & Wolf, Principles
-    of Optics, 8.5). What is given wins over a saved telescope, and that over the header. Figures
-    that no telescope has are refused; see `napari-lucky telescope` for saved ones.
+    Wavelength λ, focal ratio F and pixel size p give the sampling, λ F / p pixels per λ/D. With the
+    obstruction they give the diffraction-limited PSF (Born & Wolf, Principles of Optics, 8.5). What
+    is given here wins over a saved telescope, and a saved telescope over the header. Impossible
+    figures are refused. For saved telescopes see `napari-lucky telescope`.
     """
 
     name: str | None = param(
         None,
-        "A telescope that was saved; see `napari-lucky telescope`.",
+        "Name of a saved telescope; see `napari-lucky telescope`.",
         option="--telescope",
         hand_made=True,
     )
     wavelength_nm: float | None = _figure(
-        "wavelength_nm", "Of the light.", "wavelength", "--wavelength", step=1
+        "wavelength_nm", "Wavelength of the light.", "wavelength", "--wavelength", step=1
     )
     focal_ratio: float | None = _figure(
         "focal_ratio",
@@ -58,11 +58,11 @@ class TelescopeRequest(Request, table="telescope", place=210, optional=True):
         "pixel_um", "Side of a pixel.", "pixel size", "--pixel-size", step=0.1
     )
     diameter_m: float | None = _figure(
-        "diameter_m", "Of the pupil.", "diameter", "--diameter", step=0.05
+        "diameter_m", "Diameter of the pupil.", "diameter", "--diameter", step=0.05
     )
     focal_length_m: float | None = param(
         None,
-        "At the camera, instead of the focal ratio; it needs the diameter too.",
+        "Focal length at the camera, instead of the focal ratio; it needs the diameter too.",
         "m",
         "focal length",
         option="--focal-length",
@@ -133,20 +133,25 @@ FIGURES = tuple(name for name in TelescopeRequest.model_fields if name != "name"
 
 
 class Spider(Request, table="spider", place=220, optional=True):
-    """Vanes before the pupil that hold the secondary mirror, evenly spread.
+    """Vanes across the pupil that hold the secondary mirror, evenly spaced.
 
-    Each goes from the middle of the pupil to its rim, and blocks a strip of the light. The model of
-    a wavefront takes them as they are given: leave them out where their number, width or angle is
-    not known.
+    Each goes from the middle of the pupil to its rim, and blocks a strip of light. The model of the
+    wavefront uses these figures as they are: leave the spider out if you do not know them.
     """
 
-    vanes: int = param(4, "How many there are.", ge=1, le=12)
+    vanes: int = param(4, "Number of vanes.", ge=1, le=12)
     width: float = param(
-        0.01, "Of a vane, over the pupil's diameter.", "", "vane width", step=0.001, gt=0, lt=0.3
+        0.01,
+        "Width of a vane over the pupil's diameter.",
+        "",
+        "vane width",
+        step=0.001,
+        gt=0,
+        lt=0.3,
     )
     angle: float = param(
         0.0,
-        "Of the first vane, from +x (right) towards +y (down).",
+        "Angle of the first vane, from +x (right) towards +y (down).",
         "°",
         "vane angle",
         ge=-360,

@@ -60,7 +60,7 @@ class Input(Step, table="input", place=0):
     step: int | None = param(None, "Step from one frame to the next.", hand_made=True, ge=1)
     colour: Colour | None = param(
         None,
-        "What is used of frames in colour. Of three planes: luminance (their mean, the default), "
+        "What to use of frames in colour. Of three planes: luminance (their mean, the default), "
         "red, green or blue. Of a mosaic, used as it is by default: superpixel (the mean of each "
         "cell of 2 x 2 pixels), or the pixels of one colour. frames: each plane is a frame.",
         option="--colour",
@@ -74,8 +74,7 @@ class Input(Step, table="input", place=0):
     )
     defocus: WindowSpec | Annotated[Literal["find"], Field(title="word")] | None = param(
         None,
-        "Window of the defocused star: its centre (y, x) and its side; or find, which looks for "
-        "it.",
+        "Window of the defocused star: its centre (y, x) and its side; or find, to look for it.",
         "px",
         hand_made=True,
     )
@@ -115,7 +114,7 @@ class ReadTimes(Step, table="times", place=64, optional=True):
 
 
 class ReadShifts(Step, table="shifts", place=65, optional=True):
-    """Take the shifts and the choice of frames from an earlier job; nothing is registered then."""
+    """Take the shifts and the kept frames from an earlier job; nothing is registered or ranked."""
 
     table_file: str = param(
         ...,
@@ -127,13 +126,13 @@ class ReadShifts(Step, table="shifts", place=65, optional=True):
 
 
 class Accept(Step, table="accept", place=190):
-    """What a run must be for its result to be made, and not to be doubtful.
+    """When a result is written, and when it counts as doubtful.
 
-    Frames are lost if their file is damaged or of another shape, or if they show no star.
+    Frames count as lost if their file is damaged or has another shape, or if they show no star.
     """
 
     min_frames: int = param(
-        1, "With fewer frames that show a star, nothing is written.", option="--min-frames", ge=1
+        1, "Nothing is written if fewer frames show a star.", option="--min-frames", ge=1
     )
     max_lost: LostFraction | LostCount = param(
         0.5,

@@ -37,8 +37,8 @@ class PsfRecipe(Request):
 
     aperture: float | None = param(
         None,
-        "Radius of the circle whose light is the flux; the largest of 16, 12, 8, 6, 4 and 3 λ/D "
-        "that the window has room for and in which the noise is acceptable, if not given.",
+        "Radius of the circle whose light is the flux; by default the largest of 16, 12, 8, 6, 4 "
+        "and 3 λ/D that the window has room for and in which the noise is acceptable.",
         "px",
         empty="auto",
         option="--aperture",
@@ -46,8 +46,8 @@ class PsfRecipe(Request):
     )
     ring: tuple[float, float] | None = param(
         None,
-        "Inner and outer radius of the ring whose mean is the background; around the aperture if "
-        "not given.",
+        "Inner and outer radius of the ring whose mean is the background; by default around the "
+        "aperture.",
         "px",
         "ring",
         empty="auto",
@@ -56,7 +56,7 @@ class PsfRecipe(Request):
     )
     background: float | None = param(
         None,
-        "The background where it is known, such as 0; then there is no ring.",
+        "The background if it is known, such as 0; then no ring is used.",
         "ADU",
         empty="by ring",
         option="--level",
@@ -148,10 +148,10 @@ class PsfRequest(PsfRecipe, table="psf", place=230, optional=True):
     """Measure Strehl ratio, FWHM, encircled energy and profile of a star's image.
 
     Strehl ratio = ((max I − b) / F) / ((max P − b_P) / F_P), with b the background, F the light in
-    the aperture over it, and P the diffraction-limited PSF, measured alike (Roberts et al. 2004,
-    Proc. SPIE 5490, 504); see `napari_lucky.psf_figures`. Errors are from a bootstrap over the
-    frames of a stack (Efron 1979). Compare only Strehl ratios of one aperture in λ/D; where a halo
-    is wider than the aperture, they come out too great.
+    the aperture over it, and P the diffraction-limited PSF, measured in the same way (Roberts et
+    al. 2004, Proc. SPIE 5490, 504); see `napari_lucky.psf_figures`. Errors come from a bootstrap
+    over the frames of a stack (Efron 1979). Compare only Strehl ratios with the same aperture in
+    λ/D. If a halo is wider than the aperture, they are too high.
     """
 
     sampling: float | None = param(
@@ -164,16 +164,16 @@ class PsfRequest(PsfRecipe, table="psf", place=230, optional=True):
     )
     obstruction: float | None = param(
         None,
-        "Diameter of the central obstruction over the pupil's, beside the sampling; 0 if not "
-        "given.",
+        "Diameter of the central obstruction over the pupil's, to go with the sampling; 0 by "
+        "default.",
         hand_made=True,
         ge=0,
         lt=1,
     )
     window: WindowSpec | None = param(
         None,
-        "Where on the image the star is: centre (y, x) and side; the brightest star of all if not "
-        "given.",
+        "Where the star is on the image: centre (y, x) and side; by default the brightest star is "
+        "measured.",
         "px",
         option="--window",
         hand_made=True,
@@ -181,8 +181,8 @@ class PsfRequest(PsfRecipe, table="psf", place=230, optional=True):
     )
     resamples: int = param(
         200,
-        "Stacks of frames drawn with replacement, whose scatter is the error of a stack; 0 for the "
-        "errors of the noise alone, else 10 and more.",
+        "Number of bootstrap stacks, of frames drawn with replacement; their scatter is the error. "
+        "At least 10, or 0 for the error from noise alone.",
         option="--bootstrap",
         step=10,
         ge=0,

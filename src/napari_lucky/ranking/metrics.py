@@ -193,7 +193,7 @@ def fwhm(image: Block) -> Quality:
 
 @metric("encircled-energy", needs_diffraction=True, needs_flux=True)
 def encircled_energy(image: Block, diffraction: Diffraction, flux: Quality) -> Quality:
-    """Sum of I within 1.22 lambda/D of the peak / sum I.
+    """Sum of I within 1.22 λ/D of the peak / sum I.
 
     The circle is the first dark ring of an open pupil, around the brightest point.
     """
@@ -207,7 +207,7 @@ def encircled_energy(image: Block, diffraction: Diffraction, flux: Quality) -> Q
 
 @metric("psf-correlation", needs_diffraction=True)
 def psf_correlation(image: Block, diffraction: Diffraction) -> Quality:
-    """Max of sum I(r) P(r − s) over s / sqrt(sum I² sum P²): the likeness to the PSF P.
+    """Max of sum I(r) P(r − s) over s / sqrt(sum I² sum P²): the similarity to the PSF P.
 
     P is the diffraction-limited PSF, integrated over the pixels; nothing wraps around.
     Law, Mackay & Baldwin (2006) convolve faint guide stars with it before they measure them.

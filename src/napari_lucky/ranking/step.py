@@ -33,8 +33,8 @@ class Rank(Step, table="rank", place=80):
     )
     smooth: float | None = param(
         None,
-        "Standard deviation of the smoothing before it; a third of λ/D, measured in the frames, "
-        "if not given.",
+        "Standard deviation of the smoothing before the metric; by default a third of λ/D, "
+        "measured in the frames.",
         "px",
         "smoothing",
         empty="auto",
@@ -74,7 +74,7 @@ Numbers = tuple[Annotated[int, Field(ge=0)], ...]
 class Select(Step, table="select", place=90):
     """Keep the best frames.
 
-    A fraction keeps at least 10 frames, or all if there are fewer; a count keeps what it says.
+    A fraction keeps at least 10 frames, or all if there are fewer; a count keeps exactly that many.
 
     Examples
     --------
@@ -88,20 +88,20 @@ class Select(Step, table="select", place=90):
     )
     above: float | None = param(
         None,
-        "Keep the frames of this quality and better instead.",
+        "Keep all frames of this quality or better instead.",
         label="keep above",
         option="--keep-above",
     )
     add: Numbers = param(
         (),
-        "Numbers of frames that are kept, wherever the cut is.",
+        "Numbers of frames to keep, wherever the cut is.",
         option="--add",
         hand_made=True,
         strict=False,
     )
     drop: Numbers = param(
         (),
-        "Numbers of frames that are left out, wherever the cut is.",
+        "Numbers of frames to drop, wherever the cut is.",
         option="--drop",
         hand_made=True,
         strict=False,

@@ -91,8 +91,8 @@ class Register(Step, table="register", place=70, kinds=True, default="brightest"
     """Whether it follows one point of light, which may hop between the stars of a double."""
     smooth: float | None = param(
         None,
-        "Standard deviation of the smoothing before tracking; a third of λ/D, measured in the "
-        "frames, if not given; 0 for none.",
+        "Standard deviation of the smoothing before tracking; by default a third of λ/D, measured "
+        "in the frames; 0 for none.",
         "px",
         "smoothing",
         empty="auto",

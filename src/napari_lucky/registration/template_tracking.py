@@ -421,7 +421,7 @@ def _reasons(
 
 
 class RegisterTemplate(Register, kind="template"):
-    """Least squares with a template made of the run's frames; from 2 px per λ/D on."""
+    """A least-squares fit of a template made from the run's frames; for 2 px per λ/D or more."""
 
     def track(self, start: Tracking) -> Tracked:
         """Return the fitted places; see `track_template`."""

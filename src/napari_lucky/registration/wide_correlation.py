@@ -147,13 +147,13 @@ def correlate_with(
 class RegisterCorrelation(Register, kind="correlation"):
     """The maximum of the cross-correlation with a reference frame; for the Sun, Moon, planets.
 
-    Without wrap-around; in windows of over 256 px of the light that stands out of the noise.
+    Nothing wraps around. In windows of over 256 px only light that stands out of the noise counts.
     """
 
     takes_scenes: ClassVar[bool] = True
     reference_frame: str = param(
         "best",
-        "What is compared with: best, first, mean, or a frame's number.",
+        "The frame to compare with: best, first, mean, or a frame's number.",
         label="reference",
         option="--reference",
         hand_made=True,

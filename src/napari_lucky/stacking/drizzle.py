@@ -226,11 +226,11 @@ def _overlap(
 
 
 class StackDrizzle(StackFrames, kind="drizzle"):
-    """Drops of the pixels put onto a finer grid (Fruchter & Hook 2002); for undersampled stars."""
+    """Pixels, shrunk to drops, on a finer grid (Fruchter & Hook 2002); for undersampled stars."""
 
     scale: float = param(
         SCALE,
-        "Pixels of the stack for each pixel of the sensor, along a side.",
+        "Pixels of the stack per pixel of the sensor, along each axis.",
         choices=lambda: SCALES,
     )
     drop: float = param(FRACTION, "Side of a drop over that of its pixel.", step=0.05, ge=0.1, le=1)

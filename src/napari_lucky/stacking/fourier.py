@@ -424,14 +424,14 @@ class _Padded:
 
 
 class StackFourier(StackFrames, kind="fourier"):
-    """Fourier-lucky: at each spatial frequency, the frames of the greatest amplitude there.
+    """Fourier-lucky: at each spatial frequency, the frames with the largest amplitude there.
 
-    Garrel, Guyon & Baudoz (2011). It chooses among all frames itself; see `stack_fourier`.
+    Garrel, Guyon & Baudoz (2012). It chooses among all frames itself; see `stack_fourier`.
     """
 
     of_all: ClassVar[bool] = True
     fraction: float = param(
-        KEEP, "Of all frames, at each spatial frequency.", step=0.01, gt=0, le=1
+        KEEP, "Fraction of all frames that is used at each frequency.", step=0.01, gt=0, le=1
     )
 
     def stack(self, given: ToStack) -> Stack:

@@ -24,7 +24,7 @@ Method = str | StackFrames
 
 
 class StackMean(StackFrames, kind="mean"):
-    """The mean: the least noise, and flux is kept."""
+    """The mean: it has the least noise and keeps the flux."""
 
     def stack(self, given: ToStack) -> Stack:
         """Return the mean; see `stack_mean`."""
@@ -32,10 +32,10 @@ class StackMean(StackFrames, kind="mean"):
 
 
 class StackWeighted(StackFrames, kind="weighted"):
-    """The mean, weighted with the quality to a power; see `quality_weights`."""
+    """The mean, weighted by the quality to a power; see `quality_weights`."""
 
     power: float = param(
-        1.0, "A greater power sharpens more, but adds noise.", step=0.5, gt=0, le=10
+        1.0, "A higher power sharpens more, but adds noise.", step=0.5, gt=0, le=10
     )
 
     def stack(self, given: ToStack) -> Stack:

@@ -250,7 +250,7 @@ def _middle(ordered: NDArray[np.floating[Any]], seen: NDArray[np.int32]) -> NDAr
 
 
 class StackMedian(StackFrames, kind="median"):
-    """The median: no outlier moves it, at 1.25 times the mean's noise."""
+    """The median: outliers do not move it, but it has 1.25 times the noise of the mean."""
 
     def stack(self, given: ToStack) -> Stack:
         """Return the median; see `stack_median`."""
@@ -260,10 +260,10 @@ class StackMedian(StackFrames, kind="median"):
 
 
 class StackClipped(StackFrames, kind="clipped"):
-    """The mean of the values within sigma of the median; not where the star itself varies."""
+    """The mean of the values within sigma of the median; not for a star that varies itself."""
 
     sigma: float = param(
-        CLIP, "Values further from the median are left out.", "σ", step=0.5, ge=2, le=1000
+        CLIP, "Values further from the median than this are left out.", "σ", step=0.5, ge=2, le=1000
     )
 
     def stack(self, given: ToStack) -> Stack:

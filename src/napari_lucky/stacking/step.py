@@ -60,13 +60,11 @@ class ToStack:
 
 
 class StackFrames(Step, table="stack", place=100, kinds=True, default="mean"):
-    """Make one image of the frames that are kept, and of the defocused star's alike."""
+    """Make one image of the kept frames, and in the same way one of the defocused star."""
 
     of_all: ClassVar[bool] = False
     """Whether it chooses among all frames itself."""
-    subpixel: bool = param(
-        True, "Shift by fractions of a pixel, with a windowed sinc; else by whole pixels."
-    )
+    subpixel: bool = param(True, "Shift by fractions of a pixel; otherwise by whole pixels.")
 
     def stack(self, given: ToStack) -> Any:
         """Return the `Stack` of some frames in a window."""

@@ -24,6 +24,18 @@ from napari_lucky.text import readable
 NO_PATHS = ("mean", "auto", "off")
 """Words in place of a path: the mean of the frames, what is found beside them, and none."""
 LIMITS = ("gt", "ge", "lt", "le")
+BOUNDS = {
+    (): "",
+    ("gt",): "above {gt:g}",
+    ("ge",): "of at least {ge:g}",
+    ("lt",): "below {lt:g}",
+    ("le",): "of at most {le:g}",
+    ("gt", "lt"): "above {gt:g} and below {lt:g}",
+    ("gt", "le"): "above {gt:g}, at most {le:g}",
+    ("ge", "lt"): "from {ge:g} to below {lt:g}",
+    ("ge", "le"): "from {ge:g} to {le:g}",
+}
+"""What limits are called in a sentence."""
 LONG = 60
 """Characters of a wrong value that a sentence shows."""
 
@@ -277,10 +289,9 @@ class Param:
             many = "" if ... in more else f", {1 + len(more)} in all"
             return f"a list of {LISTS.get(item, 'lists')}{many}"
         words = {float: "a number", int: "a whole number", bool: "true or false"}
-        signs = {"gt": "over", "ge": "from", "lt": "under", "le": "to"}
-        bounds = [f"{signs[k]} {v:g}" for k, v in self.limits.items()]
+        bounds = BOUNDS[tuple(k for k in LIMITS if k in self.limits)].format(**self.limits)
         unit = self.unit and (self.unit if bounds else f"in {self.unit}")
-        return " ".join([words.get(self.type, "text"), *bounds, *filter(None, [unit])])
+        return " ".join(filter(None, [words.get(self.type, "text"), bounds, unit]))
 
 
 def absolute(path: Any) -> Any:

@@ -15,16 +15,15 @@ MOST_MODES = 136
 class WavefrontRequest(Request, table="wavefront", place=240, optional=True):
     """Measure the telescope's static wavefront from the focused and the defocused star.
 
-    Each frame's pair of images is fitted with its own wavefront, and the mean over the frames is
+    Each frame's pair of images is fitted with a separate wavefront; the mean over the frames is
     the telescope's: image = |fft2(P exp(i φ))|², φ = Σ a_j Z_j (Noll 1976, J. Opt. Soc. Am. 66,
-    207), in the second image φ + π W (2 ρ² − 1); see docs/background/wavefront.md. Not with under 2
-    pixels across λ/D, and not with frames that were chosen by their quality: selection biases the
-    answer.
+    207), in the second image φ + π W (2 ρ² − 1); see docs/background/wavefront.md. Do not use it
+    with fewer than 2 px per λ/D, or on frames chosen by their quality: selection biases the result.
     """
 
     defocus_waves: float | None = param(
         None,
-        "Defocus W of the second image against the first, peak-to-valley, with its sign.",
+        "Defocus W of the second image against the first, peak to valley, with its sign.",
         "waves",
         "defocus",
         step=0.1,
@@ -32,7 +31,7 @@ class WavefrontRequest(Request, table="wavefront", place=240, optional=True):
     )
     defocus_mm: float | None = param(
         None,
-        "The same as a shift of the focus, instead: W = shift / (8 F#² λ).",
+        "The same as a shift of the focus: W = shift / (8 F² λ).",
         "mm",
         "or focus shift",
         step=0.1,
@@ -40,7 +39,7 @@ class WavefrontRequest(Request, table="wavefront", place=240, optional=True):
     )
     fit_defocus: bool = param(
         False,
-        "Fit the defocus too, one for all frames, from a value that is right to some 10 %.",
+        "Fit the defocus too, one value for all frames, starting from one right to about 10 %.",
         option="--fit-defocus",
     )
     modes: int = param(
@@ -59,17 +58,17 @@ class WavefrontRequest(Request, table="wavefront", place=240, optional=True):
     )
     count: int = param(
         200,
-        "How many frames; the error goes down with their square root.",
+        "Number of frames; the error falls with its square root.",
         step=10,
         option="--count",
         ge=1,
     )
     seed: int = param(
-        0, "Of the random choice and of the starts of the fits.", option="--seed", ge=0
+        0, "Seed of the random choice and of the starts of the fits.", option="--seed", ge=0
     )
     gain: float | None = param(
         None,
-        "Of the camera; by default from the header (EGAIN), otherwise measured in the frames.",
+        "Gain of the camera; by default from the header (EGAIN), otherwise measured.",
         "e-/ADU",
         empty="auto",
         step=0.1,
@@ -78,7 +77,7 @@ class WavefrontRequest(Request, table="wavefront", place=240, optional=True):
     )
     read_noise_e: float | None = param(
         None,
-        "Of the camera; by default from the header (RDNOISE), otherwise measured in the frames.",
+        "Read noise of the camera; by default from the header (RDNOISE), otherwise measured.",
         "e-",
         "read noise",
         empty="auto",
