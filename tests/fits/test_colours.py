@@ -70,6 +70,12 @@ def test_a_cube_is_in_colour_if_its_header_says_so(tmp_path):
     assert np.array_equal(run.read(slice(None)), frames[0])
     assert "three planes are read as three frames" in run_notes(run)[0]
     assert np.array_equal(open_run(plain, "green")[0], frames[0, 1])
+    fits.PrimaryHDU(frames).writeto(plain, overwrite=True)  # frames of three planes: two axes
+    run = open_run(plain)
+    assert np.allclose(run.read(slice(None)), frames.mean(axis=1), atol=1e-3)
+    assert "2 frames in colour" in run_notes(run)[0]
+    fits.PrimaryHDU(frames[0, [0, 1, 1, 2]], header).writeto(plain, overwrite=True)
+    assert "colours, but there are 4: they are read as frames" in run_notes(open_run(plain))[0]
     packed = tmp_path / "rgb.fits.fz"
     fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(frames[0], header)]).writeto(packed)
     assert np.allclose(open_run(packed)[0], frames[0].mean(axis=0), atol=1e-3)

@@ -125,11 +125,23 @@ def test_of_a_fourth_axis_one_place_is_read_and_another_can_be_chosen(
     run = open_run(tmp_path / "a.fits")
     assert np.array_equal(run.read(slice(None)), first)
     (told,) = run_notes(run)
-    assert f"a fourth axis, {choice.partition('=')[0]}, of {4 if len(first) == 2 else 2}" in told
+    assert f"an axis {choice.partition('=')[0]} of {4 if len(first) == 2 else 2} pos" in told
     chosen = open_run(tmp_path / "a.fits", where=choice)
     assert np.array_equal(chosen.read(slice(None)), second)
     with pytest.raises(LuckyError, match="not nowhere"):
         open_run(tmp_path / "a.fits", where=f"{choice.partition('=')[0]}=nowhere")
+
+
+@pytest.mark.parametrize(("pixels", "number"), [(CUBE, 3), (CUBE[:, None], 4)])
+def test_an_axis_of_stokes_parameters_is_never_that_of_frames(tmp_path, pixels, number):
+    content = raw(pixels, **{f"CTYPE{number}": "STOKES"})
+    (tmp_path / "a.fits").write_bytes(content)
+    run = open_run(tmp_path / "a.fits")
+    assert np.array_equal(run.read(slice(None)), CUBE[:1])
+    (told,) = run_notes(run)
+    assert "an axis STOKES of 4 positions (I, Q, U, V); I is read" in told
+    chosen = open_run(tmp_path / "a.fits", where="STOKES=u")
+    assert np.array_equal(chosen.read(slice(None)), CUBE[2:3])
 
 
 def test_five_long_axes_are_reported(tmp_path):

@@ -41,7 +41,7 @@ class Axis:
         """Say which of its places is read, and how to choose another."""
         names = ", ".join(self.places[:8]) + (" …" if len(self.places) > 8 else "")
         return (
-            f"The image has a fourth axis, {self.name}, of {len(self.places)} positions ({names}); "
+            f"The image has an axis {self.name} of {len(self.places)} positions ({names}); "
             f'{self.places[self.chosen]} is read. Choose with --where "{self.name}='
             f'{self.places[(self.chosen + 1) % len(self.places)]}".'
         )
@@ -71,11 +71,14 @@ class Planes(NamedTuple):
         Planes from one frame to the next.
     axis : Axis or None
         What is left.
+    in_colour : bool
+        Whether each frame has three planes.
     """
 
     shape: tuple[int, int, int]
     step: int = 1
     axis: Axis | None = None
+    in_colour: bool = False
 
 
 def planes_of(axes: tuple[int, ...], header: Any) -> Planes:
@@ -83,7 +86,8 @@ def planes_of(axes: tuple[int, ...], header: Any) -> Planes:
 
     Axes of length 1 do not count, wherever they are. Of two axes beside rows and columns the one
     that the header calls a time or a frame is that of the frames, or else the one that it does not
-    name STOKES or the like, or else the faster one.
+    name STOKES or the like, or else the faster one; a faster one of three places without a name is
+    that of colours. An axis called STOKES is never that of frames.
 
     Parameters
     ----------
@@ -98,6 +102,10 @@ def planes_of(axes: tuple[int, ...], header: Any) -> Planes:
         If there are more.
     """
     long = [k for k, side in enumerate(axes) if side > 1]
+    extra = [k for k in long if k < len(axes) - 2]
+    if len(extra) == 1 and len(long) == 3 and _name(header, len(axes) - extra[0]) == "STOKES":
+        places = _places(header, len(axes) - extra[0], axes[extra[0]], "STOKES")
+        return Planes((1, axes[-2], axes[-1]), 1, Axis("STOKES", places, 1))
     if len(axes) < 4 and len(long) != 2:
         return Planes((axes[-3] if len(axes) > 2 else 1, axes[-2], axes[-1]))
     if len(long) < 2:  # a line or a point
@@ -113,8 +121,9 @@ def planes_of(axes: tuple[int, ...], header: Any) -> Planes:
         return Planes((axes[lead[0]] if lead else 1, *sides))
     slow, fast = lead
     names = [_name(header, len(axes) - k) for k in lead]
-    if names[1].upper() in COLOURS:
-        return Planes((axes[slow] * axes[fast], *sides))
+    in_colour = not any(names) and axes[fast] == 3 != axes[slow]
+    if in_colour or names[1].upper() in COLOURS:
+        return Planes((axes[slow] * axes[fast], *sides), in_colour=in_colour)
     frames_are_slow = bool(OF_FRAMES.fullmatch(names[0])) or bool(
         names[1] and not names[0] and not OF_FRAMES.fullmatch(names[1])
     )
@@ -136,6 +145,8 @@ def _name(header: Any, number: int) -> str:
 
 
 def _places(header: Any, number: int, count: int, name: str) -> tuple[str, ...]:
+    if name in COLOURS and count == 3:
+        return "red", "green", "blue"
     if name == "STOKES":
         first, step, at = (
             float(header.get(f"{word}{number}", otherwise))

@@ -28,14 +28,24 @@ def header_colours(settings: bytes, shape: tuple[int, int, int]) -> str:
         of the file, row by row, such as "RGGB"; or else "".
     """
     values = values_in(settings)
-    said = [_word(values.get(keyword)) for keyword in ("CTYPE3", "COLORTYP", "COLORSPC")]
-    if shape[0] % 3 == 0 and any(word in PLANES for word in said):
+    if shape[0] % 3 == 0 and _says_planes(values):
         return "RGB"
     for keyword in ("BAYERPAT", "COLORTYP"):
         pattern = _word(values.get(keyword))
         if len(pattern) == 4 and set(pattern) <= MOSAIC and len(set(pattern)) > 1:
             return _in_file(pattern, values, shape[1])
     return ""
+
+
+@lru_cache(maxsize=64)
+def said_in_colour(settings: bytes, planes: int) -> bool:
+    """Return whether a header says that planes are colours, though they are not by threes."""
+    return planes > 1 and planes % 3 > 0 and _says_planes(values_in(settings))
+
+
+def _says_planes(values: dict[str, Value]) -> bool:
+    said = [_word(values.get(keyword)) for keyword in ("CTYPE3", "COLORTYP", "COLORSPC")]
+    return any(word in PLANES for word in said)
 
 
 def _word(value: Value) -> str:

@@ -28,7 +28,7 @@ from napari_lucky.sources.source_image import HeaderCards
 BLOCK = 2880
 BITPIX = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 STRUCTURE = {"SIMPLE", "XTENSION", "BITPIX", "BSCALE", "BZERO", "BLANK", "PCOUNT", "GCOUNT"}
-STRUCTURE |= {"TFIELDS", FULL, TOP}
+STRUCTURE |= {"TFIELDS", FULL, TOP, "CTYPE3", "CTYPE4"}
 """Keywords that, with NAXIS… and Z…, say how pixels are stored in a file, and what they mean."""
 MOST_BLOCKS = 1000
 """Blocks of a header, of 36 cards each; the greatest headers in use have some thousand cards."""

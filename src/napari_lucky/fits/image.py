@@ -25,7 +25,7 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.files.open_file import Stamp, open_regular
 from napari_lucky.fits.axes import Axis, planes_of
 from napari_lucky.fits.card_value import cards_in, value_of
-from napari_lucky.fits.colours import header_colours
+from napari_lucky.fits.colours import header_colours, said_in_colour
 from napari_lucky.fits.gzip_file import Unpacked, most_packed, unpacked_begin
 from napari_lucky.fits.header_scan import (
     BITPIX,
@@ -77,6 +77,8 @@ class Layout:
         Planes of the file from one frame to the next.
     axis : Axis, optional
         A fourth axis, of which one place is read.
+    in_colour : bool
+        Whether its axes say that each frame has three planes.
     """
 
     hdu: int
@@ -89,6 +91,7 @@ class Layout:
     level_step: float = 0.0
     step: int = 1
     axis: Axis | None = None
+    in_colour: bool = False
 
     @classmethod
     def plain(
@@ -154,12 +157,18 @@ class FitsImage:
     @property
     def colours(self) -> str:
         """What its header says of colours; see `header_colours`."""
-        return header_colours(self.header_cards.settings, self.layout.shape)
+        own = header_colours(self.header_cards.settings, self.layout.shape)
+        return "RGB" if self.layout.in_colour else own
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What is read of a fourth axis, and of a truncated file."""
         notes = [] if self.layout.axis is None else [self.layout.axis.note]
+        if said_in_colour(self.header_cards.settings, self.layout.shape[0]):
+            notes.append(
+                f"{self.path.name}: its header says that its planes are colours, but there are "
+                f"{self.layout.shape[0]}: they are read as frames."
+            )
         if self.missing:
             notes.append(missing_note(self.path.name, self.missing))
         return tuple(notes)
@@ -389,26 +398,28 @@ def _layout(path: Path, number: int, unit: Unit, read: ReadAt) -> Layout | None:
     with opened_in_memory(header_of(cards_in(sound))) as hdu:
         header = hdu.header
     try:
-        shape, by, axis = planes_of(axes, header)
+        shape, by, axis, in_colour = planes_of(axes, header)
     except LuckyError as error:
         raise LuckyError(f"{path}: {error}.") from None
     family = re.sub(r"\d+", "#", str(header.get("EXTNAME", "")))
     if step := level_step(header):  # astropy passes over the BLANK of unsigned integers
         offset, float32 = None if packed else unit.data, np.dtype(np.float32)
-        return Layout(number, shape, float32, offset, ">i2", 0x8000, family, step, by, axis)
+        level = (offset, ">i2", 0x8000, family, step, by, axis, in_colour)
+        return Layout(number, shape, float32, *level)
     if tiles is None:
         stored = np.dtype(BITPIX[numbers_of(unit.cards)["BITPIX"]])
         flip = flip_of(_last(header, "BZERO", 0), _last(header, "BSCALE", 1), stored)
         if flip is not None and (stored.kind == "f" or "BLANK" not in header):
             plain = Layout.plain(number, shape, stored, unit.data, flip, family)
-            return replace(plain, step=by, axis=axis)
+            return replace(plain, step=by, axis=axis, in_colour=in_colour)
     row = Window(0, 0, 1, shape[2])  # of which astropy alone knows the final type
     if tiles is not None:
         pixels = tiles.section(read, 0, row)
     else:
         pixels = _scaled_rows(read, unit, 0, shape, row)
     dtype = pixels.dtype.newbyteorder("=")
-    return Layout(number, shape, dtype, family=family, step=by, axis=axis)
+    how: dict[str, Any] = {"step": by, "axis": axis, "in_colour": in_colour}
+    return Layout(number, shape, dtype, family=family, **how)
 
 
 def _last(header: Any, keyword: str, otherwise: Any) -> Any:

@@ -24,8 +24,8 @@ def write_tiff(
 ) -> None:
     """Write an image, or a run with a page a frame, as TIFF.
 
-    With 32 bits pixels are float32, as they are. With 16 bits the least pixel is level 1 and the
-    greatest 65535, level 0 is masked, and the description says how levels become ADU.
+    With 32 bits pixels are float32, as they are. With 16 bits the levels span the pixels from the
+    least to the greatest, level 0 is masked, and the description says how levels become ADU.
 
     Parameters
     ----------
