@@ -9,6 +9,7 @@ from astropy.io import fits
 
 from napari_lucky import LuckyError, open_run
 from napari_lucky.fits.run_notes import run_notes
+from napari_lucky.fits.settings import header_setting
 
 
 def write(folder: Path, name: str, **cards) -> None:
@@ -68,6 +69,11 @@ def test_counters_and_times_in_names_are_no_settings(tmp_path, name):
     run = open_run(tmp_path)
     assert run_notes(run) == []
     assert run.read(slice(None))[:, 0, 0].tolist() == list(range(5))
+
+
+@pytest.mark.parametrize("card", [b"= 100\0\x01", b"=                100 '", b"= 100,0 / x"])
+def test_a_damaged_value_is_the_one_that_is_meant(card):
+    assert header_setting((b"GAIN    " + card).ljust(80), "gain") == 100
 
 
 def test_what_is_measured_twice_does_not_differ(tmp_path):

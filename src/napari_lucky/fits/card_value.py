@@ -8,6 +8,7 @@ from collections.abc import Iterator
 CARD = 80
 NUMBER = re.compile(r"[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)([ED][+-]?[0-9]+)?", re.I)
 QUOTED = re.compile(r"\s*'((?:[^']|'')*)'")
+CONTROL = re.compile("[\0-\x1f\x7f]")
 Value = str | float | bool | None
 
 
@@ -33,10 +34,10 @@ def keyword_of(card: bytes) -> str:
 def value_of(card: bytes) -> Value:
     """Return the value of a card: a number, a text, true or false; None where there is none.
 
-    A decimal comma, a text without quotation marks and one that is not closed are taken for what
-    they are meant to be.
+    A decimal comma, control characters, a text without quotation marks and one that is not closed
+    are taken for what they are meant to be.
     """
-    text = card.decode("latin-1")
+    text = CONTROL.sub(" ", card.decode("latin-1"))
     if text.startswith("HIERARCH "):
         given = text.partition("=")[2]
     elif text[8:9] == "=":
@@ -45,7 +46,7 @@ def value_of(card: bytes) -> Value:
         return None
     if found := QUOTED.match(given):
         return found[1].replace("''", "'").strip()
-    plain = given.partition("/")[0].strip().lstrip("'").strip()
+    plain = given.partition("/")[0].strip(" '")
     if NUMBER.fullmatch(plain):
         return float(plain.replace(",", ".").upper().replace("D", "E"))
     return {"": None, "T": True, "F": False}.get(plain, plain)
