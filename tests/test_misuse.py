@@ -84,7 +84,10 @@ def names():
         ("lucky.Telescope('0.45', 0.3, 633, 58.6, 5.3)", "diameter is '0.45'; give a number in m"),
         ("lucky.Telescope(0.45, None, 633, 58.6, 5.3)", "obstruction is None; give a number"),
         ("lucky.optics.Diffraction('7')", "sampling is '7'; give a number in pix"),
-        ("lucky.psf.PsfRecipe(aperture='x')", "aperture is 'x'; it must be a number from 1 px"),
+        (
+            "lucky.psf.PsfRecipe(aperture='x')",
+            "aperture is 'x'; it must be a number of at least 1 px",
+        ),
         ("lucky.Window.centred(140.5, 392, 64)", "y0 is 108.5; it must be a whole number"),
         ("lucky.Window('a', 2, 10, 10)", "y0 is 'a'; it must be a whole number of pixels"),
         ("lucky.write_fits('x.fits', 5)", "A int cannot be written; give an ImageResult"),

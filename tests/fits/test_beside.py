@@ -40,9 +40,9 @@ def test_the_dark_of_the_runs_exposure_and_size_is_found(tmp_path):
     assert names(found.dark) == [f"dark_10ms_{k}.fits" for k in range(3)]
     assert names(found.flat) == ["flat.fits"]
     told = "\n".join(found.notes)
-    assert "a dark of 3 frames, of the same 20 x 30 pixels and exposure (0.01 s)" in told
-    assert "no dark for it, its exposure is 0.1 s, that of the frames 0.01 s" in told
-    assert "flat_small.fits beside the run: no flat for it, it has 8 x 9 pixels" in told
+    assert "a dark of 3 frames with the same size (20 x 30 pixels) and exposure (0.01 s)" in told
+    assert "does not fit as a dark: its exposure is 0.1 s, the frames' is 0.01 s" in told
+    assert "flat_small.fits beside the run does not fit as a flat: it has 8 x 9 pixels" in told
 
 
 def test_folders_of_darks_and_flats_near_are_looked_into(tmp_path):
@@ -74,7 +74,7 @@ def test_an_exposure_that_is_not_known_is_said(tmp_path):
     write(tmp_path, "masterdark.fits")
     found = find_calibration(open_run(tmp_path))
     assert names(found.dark) == ["masterdark.fits"]
-    assert "whether the exposure is the same is not known" in found.notes[0]
+    assert "the exposure could not be compared" in found.notes[0]
 
 
 def test_where_nothing_is_beside_a_run_nothing_is_found(tmp_path):

@@ -136,7 +136,7 @@ def test_neighbours_in_a_folder_are_left_out_with_their_reasons(tmp_path):
     assert values(run) == [1, 2, 3, 4, 9, 10, 11, 12]
     why = reasons(run)
     for name in ("dark.fits", "flat.fits", "dark_1.fits", "dark_2.fits", "flat_small.fits"):
-        assert why.pop(name) == "a dark, flat or bias by its name"
+        assert why.pop(name) == "named like a dark, flat or bias"
     assert why.pop("focus.fits") == "not named like the frames (AF_1)"
     assert "not a FITS file" in why.pop("AF_5.fits")
     assert "not a FITS file" in why.pop("AF_50.fits")
@@ -146,7 +146,7 @@ def test_neighbours_in_a_folder_are_left_out_with_their_reasons(tmp_path):
     assert "10 x 15 pixels, the frames are 20 x 30" in why.pop("AF_8.fits")
     assert why == {}
     told = "\n".join(run_notes(run))
-    assert "and 2 more: a dark, flat or bias by its name." in told
+    assert "and 2 more: named like a dark, flat or bias." in told
     for name in ("dark.fits", "focus.fits", *ODD):
         assert name in told
     assert str(tmp_path) not in told
@@ -202,7 +202,7 @@ def test_darks_named_for_the_target_are_no_run_though_they_are_more(tmp_path):
     write(tmp_path, *(f"Dark_Tabby_{k}.fits" for k in range(5)))
     run = open_run(tmp_path)
     assert run.files == [f"Tabby_{k}.fits" for k in range(3)]
-    assert {one.reason for one in run.left_out} == {"a dark, flat or bias by its name"}
+    assert {one.reason for one in run.left_out} == {"named like a dark, flat or bias"}
 
 
 def test_one_dark_alone_opens(tmp_path):
@@ -378,8 +378,8 @@ def test_what_headers_say_wins_over_names(tmp_path):
     write_kind(tmp_path, "dark_star_5.fits", "Bias Frame")
     run = open_run(tmp_path)
     assert run.files == [f"dark_star_{k}.fits" for k in range(5)]
-    assert reasons(run) == {f"cal_{k}.fits": "a dark by its header" for k in range(5)} | {
-        "dark_star_5.fits": "a bias by its header"
+    assert reasons(run) == {f"cal_{k}.fits": "its header says dark" for k in range(5)} | {
+        "dark_star_5.fits": "its header says bias"
     }
 
 
@@ -403,7 +403,7 @@ def test_of_a_folder_of_lights_and_darks_the_darks_are_taken_where_a_dark_is_wan
     write(tmp_path, *(f"M15_{k}.fits" for k in range(5)), "dark_1.fits", "dark_2.fits", "flat.fits")
     run = open_run(tmp_path, kind="dark")
     assert run.files == ["dark_1.fits", "dark_2.fits"]
-    assert reasons(run)["M15_0.fits"] == "no dark by its header or name"
+    assert reasons(run)["M15_0.fits"] == "not a dark, by its header or name"
     assert open_run(tmp_path, kind="flat").files == ["flat.fits"]
     assert open_run(tmp_path).shape[0] == 5
     (tmp_path / "plain").mkdir()

@@ -148,10 +148,10 @@ def test_it_is_kept_where_the_system_says(tmp_path, monkeypatch):
         ({"pixel_um": math.inf}, "pixel is inf um"),
         ({"obstruction": 1}, "obstruction is 1; give"),
         ({"obstruction": 30}, "If that is in per cent, give 0.3"),
-        ({"wavelength_nm": 0.633}, r"wavelength is 0.633 nm: .* in micrometres, give 633 nm"),
+        ({"wavelength_nm": 0.633}, r"wavelength is 0.633 nm; .* in micrometres, give 633 nm"),
         ({"wavelength_nm": 6.33e-7}, "in metres, give 633 nm"),
-        ({"diameter_m": 450}, r"diameter is 450 m: .* in mm, give 0.45 m; in cm, 4.5 m."),
-        ({"pixel_um": 5.3e-6}, r"pixel is 5.3e-06 um: .* in metres, give 5.3 um"),
+        ({"diameter_m": 450}, r"diameter is 450 m; .* in mm, give 0.45 m; in cm, 4.5 m."),
+        ({"pixel_um": 5.3e-6}, r"pixel is 5.3e-06 um; .* in metres, give 5.3 um"),
         ({"pixel_um": 0.0053}, "in mm, give 5.3 um"),
         ({"pixel_um": 5.3e6}, "pixel is 5.3e[+]06 um"),
         ({"focal_ratio": 26370}, "not the focal length"),
@@ -251,7 +251,10 @@ def test_what_is_given_wins_and_what_lacks_is_reported():
     header = {"wavelength_nm": 500.0, "pixel_um": 3.75, "focal_ratio": 8.0}
     given = {"wavelength_nm": 550.0, "diameter_m": 0.2, "focal_length_m": 3.0, "pixel_um": None}
     assert telescope_of(header, given) == SMALL
-    with pytest.raises(LuckyError, match=r"Not known of the telescope: the diameter \(m\)\."):
+    with pytest.raises(
+        LuckyError,
+        match=r"Missing telescope figures, also not in the FITS header: the diameter \(m\)\.",
+    ):
         telescope_of(header)
     with pytest.raises(LuckyError, match=r"the wavelength \(nm\), the focal ratio\."):
         telescope_of({"diameter_m": 0.2, "pixel_um": 3})

@@ -45,7 +45,7 @@ def test_auto_takes_what_fits(run):
     assert chain.recipe[Calibrate].dark == str(run.parent / "darks")
     told = "\n".join(chain.notes)
     assert "a dark of 3 frames" in told
-    assert "dark_long_2.fits beside the run: no dark for it, its exposure is 0.1 s" in told
+    assert "dark_long_2.fits beside the run does not fit as a dark: its exposure is 0.1 s" in told
     again = build_chain(chain.recipe)
     assert np.array_equal(again.frames.read(slice(3)), chain.frames.read(slice(3)), equal_nan=True)
 
@@ -74,7 +74,7 @@ def test_where_none_fits_auto_is_said_and_the_job_goes_on(tmp_path):
         write(tmp_path / "alone", f"a_{k}.fits", 100, EXPTIME=0.01)
     chain = chain_of(tmp_path / "alone", Calibrate(dark="auto"))
     assert chain.calibrated.dark is None
-    assert "No dark that fits the run was found beside it." in chain.notes
+    assert "No dark that fits was found beside the run." in chain.notes
 
 
 def test_frames_are_chosen_by_a_recipe(run):

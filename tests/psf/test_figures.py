@@ -291,7 +291,7 @@ def test_passes_do_not_change_the_errors(noisy, monkeypatch):
 @pytest.mark.parametrize(
     ("recipe", "says"),
     [
-        ({"aperture": 0.5}, "aperture is 0.5; it must be a number from 1 px"),
+        ({"aperture": 0.5}, "aperture is 0.5; it must be a number of at least 1 px"),
         ({"aperture": np.nan}, "aperture is nan; it must"),
         ({"ring": (30, 30.5)}, "from 30 to 30.5"),
         ({"ring": (30,)}, "a list of numbers, 2 in all"),

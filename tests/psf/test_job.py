@@ -84,7 +84,9 @@ def test_results_are_measured_with_errors_from_their_run(data, tmp_path, capsys)
         "summary.json",
     }
     told = capsys.readouterr()
-    assert "focus.fits: A halo beyond the aperture, or in the ring, has about" in told.err
+    assert (
+        "focus.fits: A halo beyond the aperture, or in the background ring, has about" in told.err
+    )
     assert "lambda/D (41.99 px)" in told.out
     assert "focus.fits: Strehl ratio 0." in told.out
     focus, exposure = lines(out / "figures.csv")
@@ -179,7 +181,7 @@ def test_images_of_one_call_have_one_aperture(simulated, tmp_path, capsys):
     assert float(large["strehl"]) == pytest.approx(float(small["strehl"]), rel=1e-3)
     told = capsys.readouterr()
     assert told.out.count("aperture 4 lambda/D (28 px)") == 2
-    assert "All were measured with one aperture, 4 lambda/D" in told.err
+    assert "All images have the same aperture 4 lambda/D" in told.err
 
 
 def test_one_name_has_one_unit(data, tmp_path, capsys):

@@ -53,7 +53,7 @@ def test_six_inputs_make_the_saved_pair_of_the_command_line(
     dock = opened(viewer, hand, folder)
     assert dock.masters["dark"].path == str(folder / "dark.fits")
     assert dock.masters["flat"].path == str(folder / "flat.fits")
-    assert dock.found.text().startswith("dark.fits beside the run: a dark of 1 frame")
+    assert dock.found.text().startswith("Found dark.fits beside the run: a dark of 1 frame")
     focus, defocus = dock.stars.windows
     assert (focus.width, defocus.width) == (128, 192)
     before = [layer.name for layer in viewer.layers]

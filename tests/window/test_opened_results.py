@@ -65,7 +65,9 @@ def test_a_recipe_fills_docks_that_are_opened_before_and_after_it(viewer, hand, 
     ranking = hand.dock("ranking")
     assert cleaning.forms["noise-cut"].on.value
     hand.wait(lambda: ranking.forms["select"]["keep"].value == 7)
-    assert messages() == [("info", "Filled the docks from my recipe.toml. It is of /runs/night.")]
+    assert messages() == [
+        ("info", "Filled the open docks from my recipe.toml. Its frames: /runs/night.")
+    ]
 
 
 def test_a_recipe_with_a_mistake_is_reported_and_other_files_are_left_to_others(tmp_path, messages):

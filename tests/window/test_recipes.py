@@ -209,7 +209,10 @@ def test_a_recipe_fills_all_open_docks(viewer, hand, messages, chosen):
     cleaning.forms["flicker"].on.value = True
     hand.press(calibration.open_button)
     assert messages() == []
-    assert calibration.notes.text() == "Filled the docks from my recipe.toml. It is of /runs/night."
+    assert (
+        calibration.notes.text()
+        == "Filled the open docks from my recipe.toml. Its frames: /runs/night."
+    )
     assert calibration.frames.value == "10::2"
     assert calibration.dark_path.path == "/runs/dark.fits"
     assert (calibration.dark.value, calibration.flat.value, calibration.flat_path.path) == (
@@ -289,4 +292,4 @@ def test_auto_in_a_recipe_is_the_dark_beside_the_run(viewer, hand, messages, fol
     hand.run(dock)
     ((severity, text),) = messages()
     assert severity == "error"
-    assert text.startswith("No dark that fits the run was found beside it")
+    assert text.startswith("No dark that fits was found beside the run")

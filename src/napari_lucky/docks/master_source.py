@@ -64,7 +64,7 @@ def find_auto(asked: Calibrate, frames: Frames) -> tuple[Calibrate, FoundCalibra
     for name in names:
         if not files[name]:
             raise LuckyError(
-                f"No {name} that fits the run was found beside it: choose one, or empty the line."
+                f"No {name} that fits was found beside the run: choose one, or empty the line."
             )
     paths = {name: one_path(files[name], name) or AUTO for name in names}
     return asked.changed(**paths), FoundCalibration(**files, notes=found.notes)

@@ -135,7 +135,7 @@ def _fitting(run: Run, kind: str, images: list[SourceImage]) -> tuple[tuple[Path
     for of, members in sets.items():
         doubts = _differences(run, of[2], dict(zip(CHECKED[kind], of[3:], strict=True)))
         if doubts:
-            notes.append(f"{_names(members)} beside the run: no {kind} for it, {doubts}.")
+            notes.append(f"{_names(members)} beside the run does not fit as a {kind}: {doubts}.")
         else:
             fit.append(members)
     if not fit:
@@ -143,8 +143,8 @@ def _fitting(run: Run, kind: str, images: list[SourceImage]) -> tuple[tuple[Path
     best = max(fit, key=lambda members: ("master" in members[0].path.name.lower(), len(members)))
     paths = tuple(dict.fromkeys(image.path for image in best))
     frames = sum(image.layout.shape[0] for image in best)
-    said = f"{_names(best)} beside the run: a {kind} of {counted(frames, 'frame')}"
-    return paths, [f"{said}, {_agreement(run, kind, best)}.", *notes]
+    said = f"Found {_names(best)} beside the run: a {kind} of {counted(frames, 'frame')}"
+    return paths, [f"{said} with {_agreement(run, kind, best)}.", *notes]
 
 
 def _names(images: Sequence[SourceImage]) -> str:
@@ -155,12 +155,12 @@ def _names(images: Sequence[SourceImage]) -> str:
 def _differences(run: Run, shape: tuple[int, ...], own: dict[str, Value]) -> str:
     if shape not in (run.shape[1:], rows_and_columns := _in_file(run)):
         rows, columns = rows_and_columns
-        return f"it has {shape[0]} x {shape[1]} pixels, the frames {rows} x {columns}"
+        return f"it has {shape[0]} x {shape[1]} pixels, the frames have {rows} x {columns}"
     for what, value in own.items():
         of_run = most_common(settings_of(run.images, what))
         if value is not None and of_run is not None and not _same(value, of_run):
             texts = [setting_text(what, one) for one in (value, of_run)]
-            return f"its {what} is {texts[0]}, that of the frames {texts[1]}"
+            return f"its {what} is {texts[0]}, the frames' is {texts[1]}"
     return ""
 
 
@@ -178,10 +178,10 @@ def _same(value: Value, other: Value) -> bool:
 
 def _agreement(run: Run, kind: str, images: list[SourceImage]) -> str:
     """Say what of a dark or flat is as in the run, and what is not known."""
-    size = "of the same {} x {} pixels".format(*_in_file(run))
+    size = "the same size ({} x {} pixels)".format(*_in_file(run))
     if kind == "flat":
         return size
     own, of_run = (most_common(settings_of(some, "exposure")) for some in (images, run.images))
     if own is None or of_run is None:
-        return f"{size}; whether the exposure is the same is not known"
+        return f"{size}; the exposure could not be compared"
     return f"{size} and exposure ({setting_text('exposure', own)})"

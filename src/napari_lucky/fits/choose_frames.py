@@ -134,16 +134,16 @@ def _of_kind(images: list[SourceImage], family: Family) -> tuple[list[SourceImag
         return images, []
     frames = [image for image, kind in zip(images, of, strict=True) if kind == wanted]
     others = {image.path: kind for image, kind in zip(images, of, strict=True) if kind != wanted}
-    return frames, [LeftOut(path, f"a {kind} by its header") for path, kind in others.items()]
+    return frames, [LeftOut(path, f"its header says {kind}") for path, kind in others.items()]
 
 
 def _reason(family: Family, chosen: Family, like: str) -> str:
     if family.kind == "light" != chosen.kind:
-        return f"no {chosen.kind} by its header or name"
+        return f"not a {chosen.kind}, by its header or name"
     if family.kind != chosen.kind:
         if family.kind == family.named != "light":
-            return "a dark, flat or bias by its name"
-        return f"a {family.kind} by its header"
+            return "named like a dark, flat or bias"
+        return f"its header says {family.kind}"
     return f"not named like the frames ({like})"
 
 

@@ -68,11 +68,11 @@ def impossible(values: Mapping[str, float]) -> str:
             continue
         value = values[key]
         if not 0 < value < math.inf:
-            return f"The telescope's {_figure(sense, value)}; it must be over 0."
+            return f"The telescope's {_figure(sense, value)}; it must be above 0."
         if not sense.least <= value <= sense.most:
             return (
-                f"The telescope's {_figure(sense, value)}: there is none under {sense.least:g} or "
-                f"over {sense.most:g}{_space(sense.unit)}.{_slip(key, value)}"
+                f"The telescope's {_figure(sense, value)}; it must be from {sense.least:g} to "
+                f"{sense.most:g}{_space(sense.unit)}.{_slip(key, value)}"
             )
     if "obstruction" in values and not 0 <= values["obstruction"] < LARGEST_OBSTRUCTION:
         value = values["obstruction"]

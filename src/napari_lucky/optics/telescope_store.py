@@ -279,9 +279,8 @@ def known_optics(
             values["focal_ratio"] = focal / values["diameter_m"]
     if missing := [words for name, words in NAMES.items() if name in needed and name not in values]:
         raise UsageError(
-            f"Not known of the telescope: {', '.join(missing)}. The FITS header does not give "
-            f"{'it' if len(missing) == 1 else 'them'}. Give {'it' if len(missing) == 1 else 'them'}"
-            ", or choose a saved telescope."
+            f"Missing telescope figures, also not in the FITS header: {', '.join(missing)}. Give "
+            f"{'it' if len(missing) == 1 else 'them'}, or choose a saved telescope."
         )
     if why := impossible(values):
         raise UsageError(why)

@@ -64,7 +64,7 @@ def open_masters(
             if beside and (path := one_path(beside, name)):
                 recipe = recipe.changed(Calibrate, **{name: path})
             elif not beside:
-                notes.append(f"No {name} that fits the run was found beside it.")
+                notes.append(f"No {name} that fits was found beside the run.")
         elif source is None and beside:
             notes.append(
                 f"A {name} that fits is beside the run and is not used ({_names(beside)}): add "

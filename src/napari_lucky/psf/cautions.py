@@ -84,7 +84,7 @@ def of_width(fwhm: float, aperture: float, diffraction: Diffraction | None) -> l
     wide = "wider than can be measured" if math.isnan(fwhm) else f"{fwhm / scale:.3g} {unit} wide"
     return [
         f"the image is {wide}, with an aperture of radius {aperture / scale:.3g}: it is out of "
-        "focus, extended or double, and its figures say little"
+        "focus, extended or double, and its figures mean little"
     ]
 
 
@@ -252,8 +252,8 @@ def of_halo(missing: float, whole: float) -> list[str]:
     if not missing > HALO:
         return []
     return [
-        f"a halo beyond the aperture, or in the ring, has about {missing:.0%} of the light: of all "
-        f"light the Strehl ratio is about {whole:.3g}"
+        f"a halo beyond the aperture, or in the background ring, has about {missing:.0%} of the "
+        f"light; with it the Strehl ratio would be about {whole:.3g}"
     ]
 
 

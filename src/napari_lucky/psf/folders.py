@@ -79,7 +79,7 @@ def measure_folders(
         rows += [replace(row, name=f"{folder.name}/{row.name}") for row in found]
     measured = [row.figures for row in rows if row.figures is not None]
     if one_aperture and measured:
-        notify(info(f"All were measured with one {aperture_note(measured[0])}."))
+        notify(info(f"All images have the same {aperture_note(measured[0])}."))
     return rows
 
 

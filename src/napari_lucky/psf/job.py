@@ -136,7 +136,7 @@ def measure_psf_files(
         px = f"{shared.aperture or 0:.4g} px"
         if diffraction is not None:
             px = f"{(shared.aperture or 0) / diffraction.sampling:.3g} lambda/D ({px})"
-        notify(info(f"All were measured with one aperture, {px}."))
+        notify(info(f"All images have the same aperture {px}."))
     rows = [_image_row(image, window, diffraction, shared) for image in opened.images]
     rows += _measure_run(opened, range(len(opened.numbers)), window, diffraction, shared, job)
     if folder is not None and is_results(folder) and request.resamples:

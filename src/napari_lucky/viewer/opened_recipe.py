@@ -36,8 +36,8 @@ def fill_docks(viewer: Any, recipe: Recipe, path: Path) -> str:
                 filled += 1
     frames = recipe.input.frames
     of = ", ".join(frames[:3]) + (f" and {len(frames) - 3} more" if frames[3:] else "")
-    done = "Filled the docks from" if filled else "The docks that you open are filled from"
-    return f"{done} {path.name}." + (f" It is of {of}." if of else "")
+    done = "Filled the open docks from" if filled else "Docks that you open will be filled from"
+    return f"{done} {path.name}." + (f" Its frames: {of}." if of else "")
 
 
 def recipe_opened(viewer: Any) -> Recipe | None:

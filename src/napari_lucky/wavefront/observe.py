@@ -180,7 +180,9 @@ def measure_sensor_noise(
             np.inf, float(np.sqrt(_usual(s))), "measured; it does not grow with the light"
         )
     if foot <= 0 and not read_noise_e:
-        return SensorNoise(np.inf, float(np.sqrt(_usual(s))), "measured; its line has no foot")
+        return SensorNoise(
+            np.inf, float(np.sqrt(_usual(s))), "measured; read noise and gain cannot be separated"
+        )
     if read_noise_e:
         return SensorNoise(
             float(1 / slope), float(read_noise_e * slope), f"gain measured, read noise {source}"
