@@ -3,7 +3,7 @@ import pytest
 from scipy import ndimage
 
 from napari_lucky.calibration import bad_pixels, hot_pixels
-from napari_lucky.calibration.bad_pixels import _local_medians, _spread_of_excess
+from napari_lucky.calibration.bad_pixels import _least_nearby, _local_medians, _spread_of_excess
 
 RNG = np.random.default_rng(0)
 
@@ -71,3 +71,28 @@ def test_the_lattice_covers_the_sensor_alike_in_whole_and_in_bands(monkeypatch):
     bands = [slice(y, min(y + 37, 700)) for y in range(0, 700, 37)]
     monkeypatch.setattr(bad_pixels, "bands_of", lambda shape: bands)
     assert _spread_of_excess(dark, None) == found
+
+
+def test_in_bands_the_same_pixels_are_hot(monkeypatch):
+    """Those at the edge of a band are compared with rows of the next; masked ones are filled."""
+    dark = 100 + RNG.normal(0, 2, (80, 70)) + np.linspace(0, 40, 80)[:, None]
+    edges = [(36, 5), (37, 9), (38, 20), (73, 3), (74, 50), (75, 66), (0, 0), (79, 69)]
+    for y, x in edges:
+        dark[y, x] += 60
+    dark[35:39, 40], dark[10, 10:14] = np.nan, np.nan
+    whole = hot_pixels(dark)
+    filled = np.where(np.isfinite(dark), dark, np.nanmedian(dark))
+    excess = filled - ndimage.median_filter(filled, size=5, mode="mirror")
+    spread = np.median(np.abs(excess[np.isfinite(dark)])) / 0.6745
+    assert np.array_equal(whole, (excess > 8 * spread) | np.isnan(dark))
+    bands = [slice(y, min(y + 37, 80)) for y in range(0, 80, 37)]
+    monkeypatch.setattr(bad_pixels, "bands_of", lambda shape: bands)
+    assert np.array_equal(hot_pixels(dark), whole)
+
+
+@pytest.mark.parametrize("shape", [(30, 40), (8, 17), (5, 5)])
+def test_what_no_pixel_nearby_is_under(shape):
+    image = RNG.normal(0, 1, shape)
+    least = _least_nearby(image)
+    assert (least <= ndimage.minimum_filter(image, 5)).all()
+    assert (least >= ndimage.minimum_filter(image, 31)).all()  # but of what is near

@@ -3,7 +3,12 @@ import pytest
 
 from napari_lucky import LuckyError, Window, calibrate, master
 from napari_lucky.calibration import Calibrated, master_flat
-from napari_lucky.calibration.calibrate import saturation_level
+from napari_lucky.calibration.calibrate import (
+    saturated_frames,
+    saturation_level,
+    without_standing,
+)
+from napari_lucky.calibration.flat import FlatField
 from napari_lucky.frames import ArrayFrames
 
 RNG = np.random.default_rng(0)
@@ -110,3 +115,74 @@ def test_masters_of_another_shape_are_reported():
 )
 def test_saturation_level(header, dtype, level):
     assert saturation_level(header, ArrayFrames(np.zeros((1, 2, 2), dtype))) == level
+
+
+def test_a_pixel_at_the_saturation_is_masked_and_its_frame_is_bright():
+    raw = np.full((4, 8, 10), 50, np.uint16)
+    raw[1, 2, 3], raw[2, 5, 6], raw[3, 1, 1] = 99, 100, 101
+    calibrated = Calibrated(ArrayFrames(raw), saturation=100)
+    made = calibrated.read(slice(None))
+    assert np.argwhere(np.isnan(made)).tolist() == [[2, 5, 6], [3, 1, 1]]
+    whole = Window(0, 0, 8, 10)
+    assert saturated_frames(calibrated, whole).tolist() == [False, False, True, True]
+    assert saturated_frames(calibrated, Window(3, 4, 4, 5)).tolist() == [False, False, True, False]
+    bad = np.zeros((8, 10), bool)
+    bad[5, 6] = True
+    masked = Calibrated(ArrayFrames(raw), bad=bad, saturation=100)
+    assert saturated_frames(masked, whole).tolist() == [False, False, False, True]
+    assert not saturated_frames(Calibrated(ArrayFrames(raw)), whole).any()
+
+
+def test_of_three_frames_one_may_be_clipped_and_of_two_none():
+    """The bound goes by the scatter from frame to frame, not by what differs over the sensor."""
+    level = 1000.0 * np.arange(40) + 300 * np.arange(30)[:, None]
+    frames = (level + RNG.normal(0, 5, (3, 30, 40))).astype(np.float32)
+    clean = frames.mean(axis=0, dtype=np.float64)
+    frames[1, 7, 8] += 300  # 60 sigmas
+    made = master(ArrayFrames(frames))
+    assert made[7, 8] == pytest.approx(frames[[0, 2], 7, 8].mean(), rel=1e-6)
+    assert (made != clean.astype(np.float32)).sum() < 60  # of good ones hardly any is left out
+    two = master(ArrayFrames(frames[:2]))
+    np.testing.assert_allclose(two, frames[:2].mean(axis=0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("times", [3.5, 4.5])
+def test_the_bound_is_the_greater_of_a_pixels_own_scatter_and_the_usual_one(times):
+    """Eight values about 100 scatter by 1: the median of what they are off is 0.6745."""
+    one = 100 + 0.6745 * np.array([-1, -1, -1, -1, 0, 1, 1, 1, 0], np.float32)
+    frames = np.repeat(one, 64).reshape(9, 8, 8).copy()
+    usual = float(np.std(one))  # of a pixel, as a rule
+    assert usual < 1
+    frames[8, 3, 3] = 100 + times
+    frames[:8, 4, 4], frames[8, 4, 4] = 100, 100 + times * usual  # this one does not scatter
+    kept = 9 if times < 4 else 8
+    made = master(ArrayFrames(frames))
+    assert made[3, 3] == pytest.approx(frames[:kept, 3, 3].mean(), rel=1e-6)
+    assert made[4, 4] == pytest.approx(frames[:kept, 4, 4].mean(), rel=1e-6)
+    assert made[0, 0] == pytest.approx(one.mean(), rel=1e-6)
+
+
+def test_rows_and_numbers_of_a_flat_that_is_not_square():
+    response = np.ones((10, 16), np.float32)
+    response[2, 3], response[4, 5], response[6, 7] = 1.5, 0.5, np.nan
+    field = FlatField(response, 200 * np.ones((10, 16), np.float32))
+    assert (field.level, field.dead) == (200.0, 1)
+    assert field.rms == pytest.approx(np.sqrt(0.5 / 159))
+    assert field.check_row(None) == 5
+    assert field.check_row(9) == 9
+    for row in (10, -1):
+        with pytest.raises(LuckyError, match="rows are 0 to 9"):
+            field.check_row(row)
+
+
+def test_hot_pixels_beside_the_window_are_masked_as_far_as_it_is_wide():
+    frames = RNG.normal(100, 2, (12, 60, 90)).astype(np.float32)
+    hot = [(30, 40), (20, 40), (30, 24), (30, 58), (52, 40), (3, 40), (30, 5)]
+    for y, x in hot:
+        frames[:, y, x] += 900
+    window = Window(25, 30, 10, 16)  # so rows 15 to 44, columns 14 to 61
+    made = without_standing(ArrayFrames(frames), window)
+    found = np.argwhere(np.isnan(made.read(slice(0, 1))[0])).tolist()
+    assert found == [[20, 40], [30, 24], [30, 40], [30, 58]]
+    few = ArrayFrames(frames[:7])
+    assert without_standing(few, window) is few

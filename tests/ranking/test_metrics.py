@@ -6,6 +6,7 @@ from scipy import ndimage
 
 from napari_lucky import LuckyError, Rank, Recipe, Window, rank
 from napari_lucky.frames import ArrayFrames
+from napari_lucky.imaging.star_image import border_spread
 from napari_lucky.optics import Diffraction, diffraction_psf
 from napari_lucky.ranking import METRICS, metric
 from napari_lucky.ranking.metrics import flux_of
@@ -176,3 +177,32 @@ def test_the_flux_of_a_star_is_its_light_and_never_nothing():
     assert np.isnan(flux_of(np.zeros((1, 8, 8), np.float32), level[:1]))[0]
     uneven = np.tile(np.array([-20, 20], np.float32), (1, 80, 48))
     assert flux_of(uneven, level[:1])[0] == pytest.approx(50 * uneven.size)
+
+
+def test_the_flux_is_half_of_all_that_is_not_zero_at_least():
+    odd = np.zeros((1, 8, 8), np.float32)
+    odd[0, 4, 4:7] = 3, -2, -2
+    assert flux_of(odd)[0] == pytest.approx(3.5)
+    odd[0, 4, 4] = 30
+    assert flux_of(odd)[0] == pytest.approx(26)
+
+
+def test_the_background_counts_by_the_fourth_power_of_the_borders_spread():
+    """Half of all pixels ±s and a peak of 10 s: w = (s / 2 s)^4."""
+    checked = np.where((np.indices((64, 64)).sum(axis=0)) % 2, 3.0, -3.0).astype(np.float32)
+    checked[30, 30] = 30
+    (flux,) = flux_of(checked[None], np.array([7], np.float32))
+    spread = border_spread(checked[None])[0]
+    own, weight = float(checked.sum()), (spread / 6) ** 4
+    assert 0.05 < weight < 0.9
+    assert flux == pytest.approx(max(own + weight * 7 * 64**2, np.abs(checked).sum() / 2))
+    (bright,) = flux_of(checked[None], np.array([700], np.float32))
+    assert bright == pytest.approx(own + weight * 700 * 64**2, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_without_light_there_is_no_quality(name):
+    (quality,) = METRICS[name](
+        np.zeros((1, 32, 32), np.float32), Diffraction(3.0), np.zeros(1, np.float32)
+    )
+    assert quality == 0 if name == "peak" else np.isnan(quality)

@@ -4,8 +4,17 @@ import numpy as np
 import pytest
 
 from napari_lucky import LuckyError
+from napari_lucky.fits.frame_table import FrameTable
 from napari_lucky.ranking import ManualSelection, apply_selection
-from napari_lucky.ranking.selection import parse_numbers, selection_summary
+from napari_lucky.ranking.selection import (
+    describe_count,
+    few_frames_notes,
+    parse_numbers,
+    select_record,
+    select_record_now,
+    selection_summary,
+)
+from napari_lucky.ranking.step import Select
 
 FRAME = np.array([10, 12, 14, 16, 18])  # every second frame of the run, from the tenth
 QUALITY = np.array([3.0, 5.0, np.nan, 1.0, 4.0])
@@ -89,3 +98,54 @@ def test_numbers_as_typed():
     for text in ("", "5;17", "1.5", "five", "5,"):
         with pytest.raises(LuckyError, match="such as 5,17"):
             parse_numbers(text)
+
+
+@pytest.mark.parametrize(
+    ("kept", "frames", "keep", "above", "said"),
+    [
+        (10, 200, 0.1, None, []),  # the cut was moved since
+        (10, 40, 0.1, None, ["instead of 10 %: at least 10"]),
+        (10, 40, 10, None, []),
+        (10, 40, 0.1, 3.0, []),
+        (10, 95, 0.1, None, []),  # 9.5 is rounded to 10
+        (10, 94, 0.1, None, ["instead of 10 %"]),
+        (1, 40, 1, None, ["Only 1 of 40 frames (2.5 %) is kept"]),
+        (9, 40, 9, None, ["Only 9 of 40 frames (22.5 %) are kept"]),
+        (4, 4, 0.1, None, ["Only 4 of 4", "Kept 4 of 4 frames (100 %) instead of 10 %"]),
+    ],
+)
+def test_a_choice_of_few_frames_is_said(kept, frames, keep, above, said):
+    notes = few_frames_notes(kept, frames, keep, above)
+    assert len(notes) == len(said)
+    assert all(part in note for part, note in zip(said, notes, strict=True))
+
+
+def test_the_summary_counts_each_way():
+    cut = np.arange(20) < 10
+    assert selection_summary(cut, cut) == "10 of 20 frames (50 %) kept"
+    more = cut | (np.arange(20) == 15)
+    assert selection_summary(cut, more) == "11 of 20 frames (55 %) kept: 10 by the cut, 1 added"
+    assert describe_count(1, 1) == "1 of 1 frame (100 %)"
+
+
+def test_the_record_follows_what_was_changed_by_hand():
+    numbers = np.arange(20, 50)
+    quality = np.arange(30.0)
+    quality[3] = np.nan
+    step = Select(keep=12)
+    record = select_record(step, 12, 30)
+    assert record.facts == {"kept": 12, "of": 30}
+    selected = np.arange(30) >= 18
+
+    def now(selected, quality=quality):
+        return FrameTable(numbers, [""] * 30, np.zeros((30, 2)), quality, selected)
+
+    assert select_record_now(record, now(selected), numbers) is record
+    assert select_record_now(record, now(selected, quality * np.nan), numbers) is record
+    by_hand = selected.copy()
+    by_hand[[5, 7, 25]] = True, True, False
+    made = select_record_now(record, now(by_hand), numbers)
+    assert made.facts == {"kept": 13, "of": 30}
+    changed = Select(**made.parameters)
+    assert (changed.keep, changed.add, changed.drop) == (12, (25, 27), (45,))
+    assert select_record_now(made, now(by_hand), numbers) is made

@@ -185,3 +185,26 @@ def test_fourier_lucky_chooses_among_all_frames_and_the_long_exposure_is_a_mean(
     np.testing.assert_array_equal(
         made["long_exposure"].image, stack_mean(frames, EVERY, WINDOW).image
     )
+
+
+@pytest.mark.parametrize("method", STACKS)
+def test_a_window_may_be_a_place_and_a_size_and_frames_an_array(method):
+    given = {"quality": QUALITY, "method": method}
+    made = stack(FRAMES, SHIFTS, EVERY, (20, 24, 24), **given)
+    expected = stack(ArrayFrames(FRAMES), SHIFTS, EVERY, Window(8, 12, 24, 24), **given)
+    np.testing.assert_array_equal(made.image, expected.image)
+
+
+def test_each_function_takes_a_place_and_a_size():
+    window, expected = (20, 24, 24), Window(8, 12, 24, 24)
+    for made, other in (
+        (stack_mean(FRAMES, EVERY, window), stack_mean(FRAMES, EVERY, expected)),
+        (stack_median(FRAMES, EVERY, window), stack_median(FRAMES, EVERY, expected)),
+        (stack_clipped(FRAMES, EVERY, window), stack_clipped(FRAMES, EVERY, expected)),
+        (stack_fourier(FRAMES, EVERY, window), stack_fourier(FRAMES, EVERY, expected)),
+        (
+            stack_drizzled(FRAMES, SHIFTS, EVERY, window),
+            stack_drizzled(FRAMES, SHIFTS, EVERY, expected),
+        ),
+    ):
+        np.testing.assert_array_equal(made.image, other.image)
