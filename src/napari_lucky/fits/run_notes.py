@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_lucky.fits.card_value import cards_in, values_in
+from napari_lucky.fits.card_value import cards_in, keyword_of, values_in
 from napari_lucky.fits.image import FitsImage, raw_headers
 from napari_lucky.fits.settings import mixture_notes
-from napari_lucky.fits.sound_header import sound_cards
+from napari_lucky.fits.sound_header import Damage, damage_of, sound_cards
 from napari_lucky.fits.times import cards_time
 from napari_lucky.notices import Notice
 from napari_lucky.sources.colour import colour_notes
@@ -82,24 +82,30 @@ def _header_notes(first: SourceImage) -> list[str]:
 
 
 def _damage_notes(images: Sequence[SourceImage], most: int = 3) -> list[str]:
-    """Say which files have damaged cards that the first one has not, and show those of a few."""
-    known = set(cards_in(images[0].header_cards.damaged))
-    found: dict[Path, bytes] = {}
-    for image in images[1:]:
-        if image.header_cards.damaged and not known.issuperset(
-            cards_in(image.header_cards.damaged)
-        ):
-            found[image.path] = image.header_cards.damaged
-    found.pop(images[0].path, None)
-    if not found:
-        return []
-    names = [readable(path.name) for path in found]
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    shown = dict.fromkeys(
-        card for cards in [*found.values()][:most] for card in cards_in(cards) if card not in known
-    )
-    damage = sound_cards(b"".join(shown))[1]
-    return [f"{', '.join(names[:most])}{more}: {note}" for note in damage.notes()]
+    """Say which files have damaged cards of other keywords than the first one, and show some."""
+    first, *others = {image.path: image.header_cards.damaged for image in images}.items()
+    known = {(keyword_of(card), did) for card in cards_in(first[1]) for did, _ in _judged(card)}
+    files: dict[str, dict[Path, None]] = {}
+    damage = {"repaired": dict[str, None](), "left_out": dict[str, None]()}
+    for path, damaged in others:
+        for card in cards_in(damaged):
+            for did, shown in _judged(card):
+                if (keyword_of(card), did) not in known:
+                    files.setdefault(did, {})[path] = None
+                    damage[did][shown] = None
+    notes = []
+    for did, of in files.items():
+        names = ", ".join(readable(path.name) for path in [*of][:most])
+        more = f" and {len(of) - most} more" if len(of) > most else ""
+        notes += [f"{names}{more}: {note}" for note in Damage(**{did: [*damage[did]]}).notes()]
+    return notes
+
+
+def _judged(card: bytes) -> list[tuple[str, str]]:
+    """Return what is done with a damaged card, and the card as a person reads it."""
+    damage = damage_of(card)
+    left_out = [("left_out", text) for text in damage.left_out]
+    return [*(("repaired", text) for text in damage.repaired), *left_out]
 
 
 def _type_notes(images: Sequence[SourceImage]) -> list[str]:

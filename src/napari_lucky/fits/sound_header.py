@@ -40,7 +40,7 @@ TEXTS = re.compile(
     r"|EXTNAME|ORIGIN|AUTHOR|CREATOR|REFERENC|TELESCOP|INSTRUME|OBSERVER|OBJECT|BUNIT"
 )
 DATES = re.compile(r"DATE.*")
-AXES = re.compile(r"WCSAXES[A-Z]?")
+AXES = re.compile(r"WCSAXES.?")
 WANTED = {"float": FLOATS, "axes": AXES, "date": DATES, "text": TEXTS}
 """Keywords whose values the standard wants as numbers, a whole number, dates and texts."""
 MATRICES = {kind: re.compile(rf"{kind}\d+_\d+") for kind in ("CD", "PC")}
@@ -135,6 +135,14 @@ def unsound_cards(cards: Iterable[bytes]) -> list[bytes]:
     return [card for card in cards if not _is_sound(_pattern_of(card))]
 
 
+def damage_of(card: bytes) -> Damage:
+    """Return what is wrong with a card, but for one on which the layout of pixels depends."""
+    damage = Damage()
+    if not STRUCTURAL.fullmatch(card[:8].decode("latin-1").strip()):
+        _mended(card, damage)
+    return damage
+
+
 def _pattern_of(card: bytes) -> bytes:
     """Return a card that is sound if this one is, the same one for many numbers and texts."""
     return card if card.startswith((b"DATE", b"CDELT")) else card.translate(ALIKE)
@@ -143,10 +151,7 @@ def _pattern_of(card: bytes) -> bytes:
 @lru_cache(maxsize=4096)
 def _is_sound(card: bytes) -> bool:
     """Return whether a card is sound."""
-    if STRUCTURAL.fullmatch(card[:8].decode("latin-1").strip()):
-        return True
-    damage = Damage()
-    _mended(card, damage)
+    damage = damage_of(card)
     return not damage.repaired and not damage.left_out
 
 
