@@ -23,7 +23,7 @@ def names():
     quality = lucky.rank(frames, window)
     stack = lucky.stack(frames, tracked, lucky.select(quality, 5), window)
     return {
-        "lucky": lucky, "np": np, "u": u, "run": run, "w": window, "frames": frames,
+        "lucky": lucky, "np": np, "u": u, "fits": fits, "run": run, "w": window, "frames": frames,
         "tracked": tracked, "quality": quality, "stack": stack,
         "WavefrontParameters": WavefrontParameters,
         "OPTICS": OPTICS,
@@ -37,6 +37,17 @@ def names():
         ("lucky.Recipe('run', 'calibrate')", "'calibrate' is not a step; give steps such as"),
         ("lucky.Recipe('run', lucky.Calibrate)", "is not a step; give steps such as"),
         ("lucky.Recipe('run', [lucky.Select()])", "is not a step"),
+        ("lucky.Recipe('run', dark='d.fits')", r"dark is a parameter of a step.*Calibrate\(dark=…"),
+        ("lucky.Recipe('run', keep=5)", r"Select\(keep=…"),
+        (
+            "lucky.read_recipe('.')",
+            "there is no recipe.toml in this folder. If it",
+        ),
+        ("lucky.keep_curve(frames, tracked, quality, w).describe(99)", "is of 1 to 12 frames, not"),
+        ("lucky.psf_figures(stack, 'no such')", "There is no telescope 'no such'"),
+        ("lucky.simulate_run(2, telescope='x')", "The telescope cannot be a str; expected a Tel"),
+        ("lucky.optics.save_telescope('x', 3)", "The telescope cannot be a int; expected a Tel"),
+        ("lucky.clean(frames, 'outliers')", "'outliers' is not a step"),
         ("lucky.Recipe('run', focus=(1, 2))", "must be a list of whole numbers, 3 in all"),
         ("lucky.Recipe(run.frames)", "it must be a list of paths"),
         ("lucky.Calibrate('dark.fits')", "Calibrate takes its parameters by name: dark, flat"),
@@ -63,7 +74,7 @@ def names():
         ("lucky.simulate_run(3, (64, 'a'))", "expected two whole numbers, rows and columns"),
         ("lucky.simulate_run(3, photons='many')", "The number of photons cannot be a str"),
         ("lucky.clean(frames, 5)", "The list of steps cannot be a int; expected steps such as"),
-        ("lucky.stack(frames, tracked, 'best', w)", "chosen by a list of whole numbers, or by a"),
+        ("lucky.stack(frames, tracked, 'best', w)", "chosen by whole numbers, by a slice, or"),
         ("lucky.stack(frames, tracked, [1], w, method='x')", "the method is 'x'"),
         (
             "lucky.stack(frames, tracked, [1], w, method='weighted', quality=quality[:3])",
@@ -109,6 +120,18 @@ def test_it_is_answered_in_a_sentence(names, call, answer):
         "(lucky.select(quality.tolist(), 5) == lucky.select(quality, 5)).all()",
         "lucky.clean(frames, lucky.steps.RemoveOutliers()).steps[0].table == 'outliers'",
         "lucky.stack_mean(frames, range(5), w).count == 5",
+        "lucky.stack_mean(frames, slice(5), w).count == 5",
+        "lucky.stack_mean(frames, {1, 2}, w).count == 2",
+        "lucky.stack_mean(frames, 3, w).count == 1",
+        "lucky.stack_mean(frames).image.shape == frames.shape[1:]",
+        "lucky.stack(frames, tracked, window=w).count == 12",
+        "np.array_equal(np.asarray(stack), stack.image)",
+        "np.array_equal(np.asarray(lucky.fits.ImageResult(stack.image)), stack.image)",
+        "np.array_equal(np.asarray(tracked), tracked.shifts) and len(tracked) == 12",
+        "np.array_equal(lucky.clean(frames, [])[3], frames[3], equal_nan=True)",
+        "lucky.stack_mean(frames, [1], np.s_[20:84, 8:40]).image.shape == (64, 32)",
+        "lucky.register(frames, np.array(w, float)).focus == lucky.Window.centred(*w)",
+        "len(lucky.as_frames(fits.ImageHDU(stack.image))) == 1",
         "(lucky.imaging.Shifted(frames, tracked).shifts == tracked.shifts).all()",
         "lucky.keep_curve(frames, tracked, list(quality), w).noise.size == 12",
         "WavefrontParameters(focus=w, defocus=w, **OPTICS).focus == lucky.Window.centred(*w)",
@@ -138,6 +161,11 @@ def test_a_stack_an_array_and_frames_are_written(names, tmp_path):
     np.testing.assert_array_equal(fits.getdata(tmp_path / "frames.fits"), np.asarray(frames[:3]))
     lucky.write_fits(tmp_path / "array.fits", [stack.image])
     np.testing.assert_array_equal(lucky.as_frames(tmp_path / "array.fits")[0], stack.image)
+    with pytest.raises(LuckyError, match=r"array\.fits is already there; it is kept"):
+        lucky.write_fits(tmp_path / "array.fits", stack)
+    lucky.write_fits(tmp_path / "array.fits", 2 * stack.image, overwrite=True)
+    (saved,) = lucky.fits.read_saved(tmp_path / "array.fits")
+    np.testing.assert_array_equal(np.asarray(saved), 2 * stack.image)
 
 
 def test_a_recipe_is_processed_from_its_file(tmp_path):
@@ -145,8 +173,10 @@ def test_a_recipe_is_processed_from_its_file(tmp_path):
     fits.PrimaryHDU(run.frames).writeto(tmp_path / "cube.fits")
     recipe = lucky.Recipe(tmp_path / "cube.fits", lucky.Select(keep=4), focus=run.focus)
     (tmp_path / "recipe.toml").write_text(lucky.recipe_to_toml(recipe))
-    result = lucky.process(tmp_path / "recipe.toml")
+    result = lucky.process(tmp_path)
     assert result.images["focus"].combined == 4
+    whole = lucky.psf_figures(result)  # of the focused star
+    assert whole.flux == lucky.psf_figures(result.images["focus"]).flux
 
 
 def test_a_name_that_is_in_a_room_is_pointed_to():

@@ -28,6 +28,8 @@ def made(tmp_path_factory):
     stack = lucky.stack(frames, tracked, result.table.selected, run.focus)
     quality = lucky.rank(frames, run.focus)
     return {
+        "SimulatedRun": run,
+        "Truth": run.truth,
         "Result": result,
         "FrameTable": result.table,
         "ImageResult": result.images["focus"],
@@ -43,6 +45,8 @@ def made(tmp_path_factory):
 
 
 EXPECTED = {
+    "SimulatedRun": r"<SimulatedRun: 20 frames of 200 x 400 px, uint16, focus \(.*\), defocus .*>",
+    "Truth": r"<Truth: strehl 20 float64, .*zernikes.* 20 x 36 float64.*>",
     "Result": r"<Result: focus, long_exposure; 10 of 20 frames \(50 %\) kept; \d+ notes?>",
     "FrameTable": r"<FrameTable: 20 frames, 10 selected, 0 without a shift>",
     "ImageResult": r"<ImageResult 'focus': \d+ x \d+ px of 10 frames>",

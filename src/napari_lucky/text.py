@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+LONG = 60
+"""Characters of a value that a short text shows."""
 ODD = re.compile("[\ud800-\udfff]")
 ESCAPED = re.compile(r"\\x([89a-f][0-9a-f])")
 
@@ -125,3 +127,24 @@ def html(text: Any) -> str:
     from html import escape
 
     return escape(printable(str(text)))
+
+
+class ShortRepr:
+    """What shows itself in a line or two: its arrays by their shapes, other values cut."""
+
+    def __init_subclass__(cls, **given: Any) -> None:
+        super().__init_subclass__(**given)
+        if "__repr__" not in vars(cls):  # a dataclass would write one that shows all pixels
+            cls.__repr__ = ShortRepr.__repr__  # type: ignore[method-assign]
+
+    def __repr__(self) -> str:
+        texts = (f"{name} {_short(value)}" for name, value in vars(self).items())
+        return f"<{type(self).__name__}: {', '.join(texts)}>"
+
+
+def _short(value: Any) -> str:
+    shape = getattr(value, "shape", ())
+    if shape and hasattr(value, "dtype"):
+        return f"{' x '.join(map(str, shape))} {value.dtype}"
+    text = repr(value)
+    return text if len(text) <= LONG else f"{text[:LONG]}…"

@@ -46,7 +46,9 @@ def half_step(step, *pixels):
 @pytest.mark.parametrize("shape", [(40, 60), (3, 8, 9)])
 def test_every_reader_gets_adu_within_half_a_step(tmp_path, low, high, shape):
     pixels, path = image(shape, low, high), tmp_path / "x.fits"
-    write_fits(path, [ImageResult(pixels, "focus", history=HISTORY)], IntegerFormat())
+    write_fits(
+        path, [ImageResult(pixels, "focus", history=HISTORY)], IntegerFormat(), overwrite=True
+    )
     with fits.open(path) as hdus:
         hdus.verify("exception")
         header = hdus[0].header.copy()
@@ -62,7 +64,7 @@ def test_every_reader_gets_adu_within_half_a_step(tmp_path, low, high, shape):
 
 
 def test_the_whole_range_of_16_bits_is_used(tmp_path):
-    write_fits(tmp_path / "x.fits", [ImageResult(image())], IntegerFormat())
+    write_fits(tmp_path / "x.fits", [ImageResult(image())], IntegerFormat(), overwrite=True)
     with fits.open(tmp_path / "x.fits", do_not_scale_image_data=True) as hdus:
         stored = hdus[0].data
     assert stored.min() == stored.flat[0] == -32768  # the masked one
@@ -199,7 +201,7 @@ def test_what_is_read_back_is_written_as_float32_again(tmp_path, integers):
 def test_integers_of_numbers_of_any_type(tmp_path):
     for dtype in ("u2", "?", "i4", ">f4", "f8"):
         pixels = np.array([[0, 1], [1, 0]]).astype(dtype)
-        write_fits(tmp_path / "x.fits", [ImageResult(pixels)], IntegerFormat())
+        write_fits(tmp_path / "x.fits", [ImageResult(pixels)], IntegerFormat(), overwrite=True)
         np.testing.assert_allclose(back(tmp_path / "x.fits"), pixels.astype(float), atol=1e-5)
 
 
@@ -214,7 +216,7 @@ def test_a_full_disk_leaves_the_old_file_intact(tmp_path, monkeypatch):
     told = []
     for integers in (IntegerFormat(), IntegerFormat(10.0)):
         with pytest.raises(LuckyError, match="No space left"):
-            write_fits(path, [ImageResult(image())], integers, told.append)
+            write_fits(path, [ImageResult(image())], integers, told.append, overwrite=True)
     assert path.read_bytes() == b"an older result"
     assert [p.name for p in tmp_path.iterdir()] == ["x.fits"]
 

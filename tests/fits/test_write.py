@@ -38,7 +38,7 @@ def same_bits(one, two) -> bool:
 
 def write_and_verify(path: Path, *results) -> None:
     """Write, and let astropy check every header and its own reading of the file."""
-    write_fits(path, results)
+    write_fits(path, results, overwrite=True)
     with fits.open(path, memmap=False) as hdus:
         hdus.verify("exception")
         assert len(hdus) == len(results) + (not isinstance(results[0], ImageResult))
@@ -328,7 +328,7 @@ def test_the_variance_is_an_uncertainty_to_astropy(tmp_path):
     assert (read.unit, read.uncertainty.unit) == (units.adu, units.adu**2)
     np.testing.assert_array_equal(read.uncertainty.array, pixels[1])
     saved = read_saved(tmp_path / "x.fits")  # and so it stays
-    write_fits(tmp_path / "y.fits", saved)
+    write_fits(tmp_path / "y.fits", saved, overwrite=True)
     utypes = [fits.getheader(tmp_path / "y.fits", k).get("UTYPE") for k in range(3)]
     assert utypes == [None, "VarianceUncertainty", None]
 
@@ -336,7 +336,7 @@ def test_the_variance_is_an_uncertainty_to_astropy(tmp_path):
 def test_a_pedestal_goes_with_the_dark(tmp_path):
     header = fits.Header([("PEDESTAL", -100)])
     for step in (Record("calibrate"), Record("calibrate", inputs={"dark": {"name": "d"}})):
-        write_fits(tmp_path / "x.fits", ImageResult(image(), "a", header, (step,)))
+        write_fits(tmp_path / "x.fits", ImageResult(image(), "a", header, (step,)), overwrite=True)
         assert ("PEDESTAL" in fits.getheader(tmp_path / "x.fits")) == ("dark" not in step.inputs)
 
 
@@ -414,7 +414,11 @@ def test_what_is_read_back_and_written_again_is_the_same(tmp_path):
 
 
 def test_a_window_of_a_saved_window_is_placed_on_the_sensor(tmp_path):
-    write_fits(tmp_path / "x.fits", [ImageResult(image(), "a", wcs_header(False), origin=(32, 48))])
+    write_fits(
+        tmp_path / "x.fits",
+        [ImageResult(image(), "a", wcs_header(False), origin=(32, 48))],
+        overwrite=True,
+    )
     (found,) = read_saved(tmp_path / "x.fits")
     cut = ImageResult(found.data[2:20, 3:30], "b", found.header, origin=(34, 51))
     write_and_verify(tmp_path / "y.fits", cut)
@@ -424,7 +428,7 @@ def test_a_window_of_a_saved_window_is_placed_on_the_sensor(tmp_path):
 
 def test_which_files_are_ours(tmp_path):
     header = fits.Header([(f"KEY{k}", k) for k in range(900)])  # many blocks of cards
-    write_fits(tmp_path / "ours.fits", [ImageResult(image(), "x", header)])
+    write_fits(tmp_path / "ours.fits", [ImageResult(image(), "x", header)], overwrite=True)
     assert is_ours(tmp_path / "ours.fits")
     fits.PrimaryHDU(np.zeros((20, 30), "i2"), source()).writeto(tmp_path / "camera.fits")
     (tmp_path / "text.fits").write_text("CREATOR")
@@ -436,7 +440,7 @@ def test_which_files_are_ours(tmp_path):
 def test_a_damaged_result_is_reported_when_it_is_opened(tmp_path, length):
     path = tmp_path / "x.fits"
     for result in (ImageResult(image()), ImageResult(image((2, 40, 60)))):
-        write_fits(path, [result])
+        write_fits(path, [result], overwrite=True)
         path.write_bytes(path.read_bytes()[:length])
         with pytest.raises(LuckyError, match=r"x\.fits"):
             read_saved(path)
@@ -481,7 +485,7 @@ def test_a_write_that_fails_leaves_nothing_and_the_old_file_intact(
     if how == "late result":
         results = (ImageResult(frames) if k else ImageResult(image()) for k in range(2))
     with pytest.raises(error, match=told):
-        write_fits(path, results)
+        write_fits(path, results, overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == ([path.name] if older else [])
     assert not older or path.read_bytes() == older
 
@@ -500,7 +504,7 @@ def test_a_place_that_cannot_be_written_is_reported(tmp_path, write):
 
 def test_a_file_written_twice_holds_the_second(tmp_path):
     for seed in (1, 2):
-        write_fits(tmp_path / "x.fits", [ImageResult(image(seed=seed))])
+        write_fits(tmp_path / "x.fits", [ImageResult(image(seed=seed))], overwrite=True)
         assert same_bits(read_saved(tmp_path / "x.fits")[0].data, image(seed=seed))
     assert len(list(tmp_path.iterdir())) == 1
 

@@ -41,6 +41,12 @@ class Cleaned:
     views: dict[str, Any]
     notes: tuple[str, ...]
 
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.frames[key]
+
     def __repr__(self) -> str:
         done = ", ".join(step.table for step in self.steps) or "nothing"
         return f"<Cleaned: {done}; {self.frames!r}>"
@@ -92,7 +98,7 @@ def clean(
     """
     frames = as_frames(frames)
     check_kind(steps, (Step, Iterable), "list of steps", "steps such as RemoveOutliers(sigma=6)")
-    steps = [steps] if isinstance(steps, Step) else list(steps)
+    steps = [steps] if isinstance(steps, (Step, str)) else list(steps)
     for given in steps:
         if not isinstance(given, Step):
             raise LuckyError(

@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "arrays": "as_frames as_image",
         "frame_table": "FrameTable table_from_csv table_to_csv",
         "integers": "IntegerFormat",
+        "read_back": "read_saved",
         "run": "Run open_run",
         "write": "ImageResult write_fits",
     },

@@ -36,7 +36,7 @@ def as_frames(given: FramesLike, what: str = "frames", like: Any = None) -> Fram
     ----------
     given : path, sequence of paths, array or Frames
         A path is opened by `open_run`. An array of numpy, dask, zarr or xarray, a masked array,
-        `astropy.nddata.CCDData` or `astropy.units.Quantity`, or a sequence of images, is
+        `astropy.nddata.CCDData`, `astropy.units.Quantity` or image HDU, or a sequence of images, is
         (frame, y, x), or (y, x) for a single frame; axes of xarray that are named y and x come
         last. `Frames` and what holds them, such as `LazyArray` or `Cleaned`, are taken as they
         are.
@@ -90,9 +90,9 @@ def as_image(given: ImageLike, what: str = "image") -> NDArray[Any]:
 
     Parameters
     ----------
-    given : path, array, Stack, ImageResult or Frames
-        See `as_frames`; also a `Stack`, or what an `ImageResult` holds. A run of a single frame is
-        an image.
+    given : path, array, Stack, ImageResult, Result or Frames
+        See `as_frames`; also a `Stack`, what an `ImageResult` holds, or the focused star's image
+        of a `Result`. A run of a single frame is an image.
     what : str
         How an error calls it.
 
@@ -106,6 +106,8 @@ def as_image(given: ImageLike, what: str = "image") -> NDArray[Any]:
     LuckyError
         If it is no image.
     """
+    if isinstance(images := getattr(given, "images", None), dict):  # of a Result
+        given = images.get("focus", given)
     for name in ("image", "data"):  # of a Stack, an ImageResult
         held = getattr(given, name, None)
         if isinstance(held, np.ndarray) and not hasattr(given, "mask"):
@@ -165,6 +167,8 @@ def _array_of(given: Any, what: str) -> Any:
     if hasattr(array, "dims") and hasattr(array, "transpose"):  # xarray
         last = [name for name in ("y", "x") if name in array.dims]
         array = (array.transpose(..., *last) if len(last) == 2 else array).data
+    if not hasattr(array, "__getitem__") and isinstance(getattr(array, "data", None), np.ndarray):
+        array = array.data  # of an HDU, or an ImageResult
     unit = getattr(array, "unit", None)
     _check_unit(unit, what)
     mask = getattr(array, "mask", None)

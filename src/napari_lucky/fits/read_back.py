@@ -22,13 +22,13 @@ from napari_lucky.fits.wcs import take_back
 from napari_lucky.fits.write import ImageResult
 from napari_lucky.frames.frames import Frames
 from napari_lucky.frames.history import History, history_cards, read_history
-from napari_lucky.text import readable
+from napari_lucky.text import ShortRepr, readable
 
 AXES = ("frame", "y", "x")
 
 
 @dataclass(frozen=True, eq=False)
-class Coordinates:
+class Coordinates(ShortRepr):
     """The positions of a points layer, or the corners of each shape of a shapes layer.
 
     Parameters
@@ -100,6 +100,16 @@ def read_saved(path: str | Path) -> list[Saved]:
     """Read every image and table of a file that `napari_lucky.write_fits` wrote.
 
     Stacks of frames stay on disk and are read when they are looked at.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    list of ImageResult, FrameTable and Coordinates
+        In the file's order.
 
     Raises
     ------

@@ -108,6 +108,9 @@ class ImageResult:
                 )
         return made
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.data, dtype) if copy else np.asarray(self.data, dtype)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the data."""
@@ -154,6 +157,7 @@ def write_fits(
     integers: IntegerFormat | None = None,
     notify: Callable[[str], None] = ignore_note,
     *,
+    overwrite: bool = False,
     inputs: Inputs = NO_INPUTS,
 ) -> None:
     """Write images and tables into one FITS file, whole or not at all.
@@ -161,7 +165,7 @@ def write_fits(
     Parameters
     ----------
     path : str or pathlib.Path
-        An existing file is replaced, unless the pixels are read from it.
+        The file. One that the pixels are read from is never replaced.
     results : ImageResult, Stack, array, Frames or astropy.io.fits.BinTableHDU, or several in a list
         The first image becomes the primary one if it comes first. Variance and coverage of an
         image follow it.
@@ -169,13 +173,15 @@ def write_fits(
         Store the pixels of images as 16-bit integers, not as float32. A run is then read twice.
     notify : callable, optional
         Called with a sentence for the user: how many pixels were cut.
+    overwrite : bool
+        Whether an existing file is replaced.
     inputs : mapping
         What must not be replaced either; see `check_not_inputs`.
 
     Raises
     ------
     LuckyError
-        If the file cannot be written, or is an input.
+        If the file cannot be written, is there already, or is an input.
 
     Examples
     --------
@@ -196,6 +202,9 @@ def write_fits(
         for file in files_of_frames(result.data)
     ]
     inputs = {"the pixels that are saved": read, **inputs}
+    if not overwrite and path.is_file():
+        check_not_inputs([path], inputs)
+        raise UsageError(f"{path} is already there; it is kept. Give overwrite=True to replace it.")
     names = Names()
     with written_whole(path, inputs) as temporary, open(temporary, "wb") as file:
         for number, result in enumerate(_parts(results)):

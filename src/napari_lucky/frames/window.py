@@ -142,7 +142,10 @@ def window_text(window: Window) -> str:
 
 MIN_SIDE = 8
 WindowLike = Any
-"""A `Window`, or (y, x, size): its centre's row and column from 0, and its side, in pixels."""
+"""A `Window`, or (y, x, size): its centre's row and column from 0, and its side, in pixels.
+
+Or two slices, rows and columns, as `numpy.s_[28:92, 168:232]` gives them.
+"""
 
 
 def as_window(given: WindowLike) -> Window:
@@ -156,7 +159,14 @@ def as_window(given: WindowLike) -> Window:
     if isinstance(given, Window):
         return given
     try:
-        y, x, size = (index(number) for number in given)
+        if all(isinstance(side, slice) and side.step in (None, 1) for side in given):
+            rows, columns = given
+            y0, y1, x0, x1 = map(index, (rows.start, rows.stop, columns.start, columns.stop))
+            return Window(y0, x0, y1 - y0, x1 - x0)
+        y, x, size = (
+            int(number) if isinstance(number, float) and number.is_integer() else index(number)
+            for number in given
+        )
     except (TypeError, ValueError):
         raise UsageError(
             f"{given!r} is not a window. Give (y, x, size), three whole numbers: row and column of "

@@ -13,10 +13,11 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.frames.frames import as_float32
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.star_image import check_smooth, smoothed
+from napari_lucky.text import ShortRepr
 
 
 @dataclass(frozen=True, eq=False)
-class Profile:
+class Profile(ShortRepr):
     """Intensity over the distance from a peak.
 
     Parameters

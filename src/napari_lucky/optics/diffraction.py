@@ -58,7 +58,7 @@ class Diffraction:
 
 
 DiffractionLike = Any
-"""A `Diffraction`, or what has one, as a `Telescope` has."""
+"""A `Diffraction`, what has one, as a `Telescope` has, or the name of a saved telescope."""
 
 
 def as_diffraction(given: DiffractionLike | None) -> Diffraction | None:
@@ -69,12 +69,16 @@ def as_diffraction(given: DiffractionLike | None) -> Diffraction | None:
     LuckyError
         If it is neither.
     """
+    if isinstance(given, str):
+        from napari_lucky.optics.telescope_store import named_telescope
+
+        given = named_telescope(given)
     found = getattr(given, "diffraction", given)
     if found is None or isinstance(found, Diffraction):
         return found
     raise UsageError(
-        f"{given!r} is not a telescope. Give a Telescope, a Diffraction(sampling, obstruction), or "
-        "None where the optics are not known."
+        f"{given!r} is not a telescope. Give a Telescope, the name of a saved one, a "
+        "Diffraction(sampling, obstruction), or None where the optics are not known."
     )
 
 

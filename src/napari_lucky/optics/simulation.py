@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError, UsageError, check_kind
+from napari_lucky.frames.array_like import size_text
+from napari_lucky.frames.frames import ArrayFrames
 from napari_lucky.frames.window import Window
 from napari_lucky.optics.atmosphere import (
     FloatArray,
@@ -29,6 +31,7 @@ from napari_lucky.optics.atmosphere import (
 )
 from napari_lucky.optics.telescope import Telescope
 from napari_lucky.optics.zernikes import zernike
+from napari_lucky.text import ShortRepr
 
 __all__ = ["STATIC_ABERRATION", "Camera", "SimulatedRun", "Telescope", "Truth", "simulate_run"]
 
@@ -64,7 +67,7 @@ class Camera:
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
+class Truth(ShortRepr):
     """What no camera knows.
 
     Attributes
@@ -118,6 +121,10 @@ class SimulatedRun:
     focus: CentredWindow
     defocus: CentredWindow
     truth: Truth
+
+    def __repr__(self) -> str:
+        windows = f"focus {self.focus}, defocus {self.defocus}"
+        return f"<SimulatedRun: {size_text(ArrayFrames(self.frames))}, {windows}>"
 
 
 def simulate_run(
@@ -194,6 +201,8 @@ def simulate_run(
         raise UsageError(f"The shape is {shape!r}; expected two whole numbers, rows and columns.")
     for number, what in ((d_over_r0, "D/r0"), (photons, "number of photons")):
         check_kind(number, (int, float, np.number), what, "a number")
+    check_kind(telescope, Telescope, "telescope", "a Telescope")
+    check_kind(camera, Camera, "camera", "a Camera")
     if n < 1 or d_over_r0 < 0 or photons <= 0:
         raise LuckyError("n and photons must be positive, and d_over_r0 must not be negative.")
     focus, defocus = _place_windows(shape, focus_size, defocus_size)

@@ -11,7 +11,7 @@ from typing import Any
 import tomli_w
 from platformdirs import user_config_path
 
-from napari_lucky.errors import LuckyError, UsageError
+from napari_lucky.errors import LuckyError, UsageError, check_kind
 from napari_lucky.files.open_file import open_regular
 from napari_lucky.files.temporaries import locked_by
 from napari_lucky.files.toml import parse_toml
@@ -145,6 +145,7 @@ def save_telescope(name: str, telescope: Telescope, *, overwrite: bool = False) 
     LuckyError
         If the name cannot be used or is taken, or the file cannot be written.
     """
+    check_kind(telescope, Telescope, "telescope", "a Telescope")
     if not name.strip() or name != name.strip() or not name.isprintable():
         raise UsageError(
             f"{name!r} cannot be the name of a telescope: give printable characters, without "

@@ -43,10 +43,11 @@ from napari_lucky.registration.find_defocused import find_defocused
 from napari_lucky.registration.find_star import find_star
 from napari_lucky.registration.step import Register
 from napari_lucky.steps.declaration import Request, params
+from napari_lucky.text import ShortRepr
 
 
 @dataclass(frozen=True, eq=False)
-class Opened:
+class Opened(ShortRepr):
     """What a job works on, where it is open already: the recipe's paths are then not opened.
 
     Parameters

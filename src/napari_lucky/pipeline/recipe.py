@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -213,6 +213,7 @@ class Recipe:
             twice = next(step.table for step in steps if own[step.table] is not step)
             raise UsageError(f"The step {twice} is given twice.")
         if given or "input" not in own:
+            _check_of_input(given)
             own["input"] = Input(**given)
         whole = []
         for table in load_steps():
@@ -309,6 +310,16 @@ class Recipe:
         }
 
 
+def _check_of_input(given: Iterable[str]) -> None:
+    """Raise for a parameter of another step, which that step must be given."""
+    for name in given:
+        of = [first_of(table) for table in load_steps() if name in params(first_of(table))]
+        if name not in params(Input) and of:
+            raise UsageError(
+                f"{name} is a parameter of a step: give Recipe(frames, {of[0].__name__}({name}=…))."
+            )
+
+
 def recipe_to_toml(recipe: Recipe) -> str:
     """Return the recipe as TOML text, paths made absolute; a step that is off is absent.
 
@@ -342,7 +353,7 @@ def read_recipe(path: str | Path) -> Recipe:
     Parameters
     ----------
     path : path
-        The TOML file.
+        The TOML file, or a folder of results with its recipe.toml.
 
     Returns
     -------
@@ -363,6 +374,13 @@ def read_recipe(path: str | Path) -> Recipe:
     0.05
     """
     path = as_path(path, "recipe")
+    if path.is_dir():
+        path = path / "recipe.toml"
+        if not path.exists():
+            raise LuckyError(
+                f"{path.parent}: there is no recipe.toml in this folder. If it holds the frames "
+                "of a run, make a Recipe of it."
+            )
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -41,10 +41,7 @@ def open_recipe(path: str | Path) -> Recipe:
     """
     path = Path(path)
     if path.is_dir():
-        inside = path / "recipe.toml"
-        if not inside.exists():
-            raise LuckyError(f"{path}: there is no recipe.toml in this folder.")
-        return read_recipe(inside)
+        return read_recipe(path)
     history = history_in(path)
     if history is None:
         return read_recipe(path)

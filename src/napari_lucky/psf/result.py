@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from napari_lucky.optics.diffraction import Diffraction
 from napari_lucky.psf.recipe import PsfRecipe
-from napari_lucky.text import counted, html, html_table
+from napari_lucky.text import ShortRepr, counted, html, html_table
 
 FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class PsfErrors:
+class PsfErrors(ShortRepr):
     """Standard deviations of the figures of the same names.
 
     Parameters

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.imaging.profiles import cutout, peak_pixel
+from napari_lucky.text import ShortRepr
 
 SURFACE_SIDE = 200
 """Pixels; far larger surfaces turn slowly."""
@@ -18,7 +19,7 @@ SURFACE_HEIGHT = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class SurfaceMesh:
+class SurfaceMesh(ShortRepr):
     """Triangles between the pixels of an image.
 
     Parameters

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.execution.blocks import blocks_of, map_blocks
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames, as_numbers
@@ -68,6 +68,8 @@ class KeepCurve:
 
     def describe(self, count: int) -> str:
         """Return what the stack of the best `count` frames is like, in two lines."""
+        if not 1 <= count <= len(self.noise):
+            raise UsageError(f"The curve is of 1 to {len(self.noise)} frames, not of {count}.")
         at = count - 1
         name, sharpness = self.sharpness
         noise = f", noise {self.noise[at]:.2g} ADU" if np.isfinite(self.noise[at]) else ""

@@ -101,6 +101,12 @@ class Registration:
             f"{self.smooth:.3g} px{notes}>"
         )
 
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.shifts, dtype) if copy else np.asarray(self.shifts, dtype)
+
     @property
     def shifts(self) -> NDArray[np.float64]:
         """(n, 2) shifts (dy, dx) in pixels that bring each frame onto the reference."""

@@ -64,6 +64,9 @@ class Stack:
         of = counted(self.count, "frame")
         return f"<Stack of {of}, {kind}: {height} x {width} px{scale}, peak {peak} ADU>"
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.image, dtype) if copy else np.asarray(self.image, dtype)
+
     def _repr_html_(self) -> str:
         return thumbnail(self.image, repr(self).strip("<>"))
 
@@ -177,8 +180,8 @@ class EqualSums:
 
 def stack_mean(
     frames: FramesLike,
-    index: NDArray[np.intp],
-    window: WindowLike,
+    index: Any = None,
+    window: WindowLike | None = None,
     *,
     weights: FloatArray | None = None,
     job: Job = QUIET,
@@ -197,10 +200,10 @@ def stack_mean(
     ----------
     frames : Frames, path or array
         Calibrated, and shifted where the stack shall be sharp.
-    index : ndarray of int or bool
-        Frames to stack, in any order, or a mask of the run.
-    window : Window or (y, x, size)
-        What of them.
+    index : ndarray of int or bool, or slice, optional
+        Frames to stack, in any order, or a mask of the run; all if not given.
+    window : Window or (y, x, size), optional
+        What of them; whole frames if not given.
     weights : ndarray, (n,), optional
         A weight for each frame of the run, positive for those stacked; equal if not given.
     job : Job
@@ -227,8 +230,9 @@ def stack_mean(
     >>> stack.image.shape, float(stack.image[0, 0])
     ((8, 8), 1.5)
     """
-    frames, window = as_frames(frames), as_window(window)
-    index = checked(frames, index, window)
+    frames = as_frames(frames)
+    window = Window.whole(frames.shape) if window is None else as_window(window)
+    index = checked(frames, slice(None) if index is None else index, window)
 
     pixels = window.height * window.width
     # sums are as large as several frames
@@ -282,7 +286,7 @@ def _stack_weighted(
     return stack_of(sums.mean(), coverage, len(index), sums.variance(), shifted=shifted)
 
 
-def checked(frames: Frames, index: NDArray[Any], window: Window) -> NDArray[np.intp]:
+def checked(frames: Frames, index: Any, window: Window) -> NDArray[np.intp]:
     """Return the frames to stack in the run's order.
 
     Raises
@@ -295,15 +299,19 @@ def checked(frames: Frames, index: NDArray[Any], window: Window) -> NDArray[np.i
     return frame_index(index, frames.shape[0])
 
 
-def frame_index(index: NDArray[Any], n: int) -> NDArray[np.intp]:
-    """Return the numbers of frames of n, in order, from their numbers or from a mask of n.
+def frame_index(index: Any, n: int) -> NDArray[np.intp]:
+    """Return the numbers of frames of n, in order, from a number or several, a slice or a mask.
 
     Raises
     ------
     LuckyError
         If there is none, or a frame is not in the run or is given twice.
     """
-    given = np.asarray(index)
+    if isinstance(index, slice):
+        index = range(n)[index]
+    elif isinstance(index, (set, frozenset)):
+        index = list(index)
+    given = np.atleast_1d(np.asarray(index))
     if given.dtype == bool:
         if given.shape != (n,):
             raise LuckyError(f"A mask of {given.size} frames does not fit a run of {n}.")
@@ -311,7 +319,7 @@ def frame_index(index: NDArray[Any], n: int) -> NDArray[np.intp]:
     if given.size == 0:
         raise LuckyError("No frame was chosen; there is nothing to stack.")
     if given.ndim != 1 or given.dtype.kind not in "iu":
-        raise LuckyError("Frames are chosen by a list of whole numbers, or by a mask of the run.")
+        raise LuckyError("Frames are chosen by whole numbers, by a slice, or by a mask of the run.")
     numbers, times = np.unique(given, return_counts=True)
     if (beyond := numbers[(numbers < 0) | (numbers >= n)]).size:
         raise LuckyError(f"No frame {beyond[0]}: the run has {n}, 0 to {n - 1}.")

@@ -65,8 +65,8 @@ def stack_method(method: Method, subpixel: bool | None = None) -> StackFrames:
 def stack(
     frames: FramesLike,
     shifts: ShiftsLike,
-    index: NDArray[np.intp],
-    window: WindowLike,
+    index: Any = None,
+    window: WindowLike | None = None,
     *,
     method: Method = "mean",
     subpixel: bool | None = None,
@@ -82,10 +82,11 @@ def stack(
         Calibrated, not shifted.
     shifts : ndarray, (n, 2), Registration or FrameTable
         (dy, dx) in pixels.
-    index : ndarray of int or bool
-        Frames to stack, or a mask of the run; Fourier-lucky chooses among them, so give it all.
-    window : Window or (y, x, size)
-        What of them.
+    index : ndarray of int or bool, or slice, optional
+        Frames to stack, or a mask of the run; all that have a shift if not given, as Fourier-lucky
+        needs them, which chooses among them.
+    window : Window or (y, x, size), optional
+        What of them; whole frames if not given.
     method : str or StackFrames
         "mean"; "median"; "clipped,SIGMA" (`stack_clipped`); "weighted,POWER" (`quality_weights`);
         "fourier,FRACTION" (`stack_fourier`); "drizzle,SCALE,DROP" (`stack_drizzled`). Numbers at
@@ -121,10 +122,12 @@ def stack(
     >>> stack.image.shape, stack.count
     ((64, 64), 4)
     """
-    frames, window = as_frames(frames), as_window(window)
+    frames = as_frames(frames)
+    window = Window.whole(frames.shape) if window is None else as_window(window)
     shifts = as_shifts(shifts, frames.shape[0])
     by = stack_method(method, subpixel)
-    index = frame_index(index, frames.shape[0])
+    shifted = np.isfinite(shifts).all(axis=1)
+    index = frame_index(shifted if index is None else index, frames.shape[0])
     quality = None if quality is None else as_numbers(quality, "quality")
     if quality is not None and len(quality) != frames.shape[0]:
         raise LuckyError(

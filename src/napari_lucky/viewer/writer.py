@@ -45,7 +45,7 @@ def _write(
 
     def write() -> None:
         results = [result_of(data, meta, kind) for data, meta, kind in layers]
-        write_fits(Path(path), results, integers, inputs=inputs)
+        write_fits(Path(path), results, integers, overwrite=True, inputs=inputs)
 
     return write_or_report(write, path)
 

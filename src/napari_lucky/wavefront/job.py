@@ -26,6 +26,7 @@ from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.ranking.rank import rank
 from napari_lucky.ranking.step import Rank
 from napari_lucky.steps.declaration import NO_PATHS
+from napari_lucky.text import ShortRepr
 from napari_lucky.wavefront.from_stacks import StackWavefront, measure_wavefront_stacks
 from napari_lucky.wavefront.measure import measure_wavefront
 from napari_lucky.wavefront.observe import noise_from_header
@@ -44,7 +45,7 @@ NO_MEAN = "stacked by {}: this is not the mean of its frames, so no wavefront ma
 
 
 @dataclass(frozen=True, eq=False)
-class MeasuredWavefront:
+class MeasuredWavefront(ShortRepr):
     """A wavefront and where it comes from.
 
     Parameters

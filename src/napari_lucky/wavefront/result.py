@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_lucky.optics.pupil import SampledPupil, sample_pupil
 from napari_lucky.optics.zernikes import zernike, zernike_name
-from napari_lucky.text import counted
+from napari_lucky.text import ShortRepr, counted
 from napari_lucky.wavefront.check import Figures
 from napari_lucky.wavefront.frame_fit import Floats
 from napari_lucky.wavefront.static import turbulence
@@ -21,7 +21,7 @@ MAP_SAMPLES = 126
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
+class Pictures(ShortRepr):
     """One frame's images as measured and as the model has them, on the fit's bins.
 
     Attributes
@@ -46,7 +46,7 @@ class Pictures:
 
 
 @dataclass(frozen=True, eq=False)
-class PerFrame:
+class PerFrame(ShortRepr):
     """What was found in each frame that was fitted, n of them.
 
     Attributes
