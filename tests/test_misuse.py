@@ -102,6 +102,8 @@ def names():
         ("lucky.Window.centred(140.5, 392, 64)", "y0 is 108.5; it must be a whole number"),
         ("lucky.Window('a', 2, 10, 10)", "y0 is 'a'; it must be a whole number of pixels"),
         ("lucky.write_fits('x.fits', 5)", "A int cannot be written; give an ImageResult"),
+        ("lucky.open_run('')", "No frames were given"),
+        ("lucky.calibrate('')", "No frames were given"),
         ("lucky.open_run(5)", "A run cannot be opened from a int; give a folder"),
         ("lucky.open_run(run.frames)", "A run cannot be opened from a ndarray"),
         ("WavefrontParameters(focus=w, defocus=5, **OPTICS)", "5 is not a window"),

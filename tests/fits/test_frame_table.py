@@ -63,7 +63,7 @@ def through_csv(given: FrameTable, folder: Path) -> FrameTable:
 
 
 def through_fits(given: FrameTable, folder: Path) -> FrameTable:
-    write_fits(folder / "t.fits", [table_to_hdu(given)])
+    write_fits(folder / "t.fits", [table_to_hdu(given)], overwrite=True)
     (found,) = read_saved(folder / "t.fits")
     return found
 
@@ -185,7 +185,7 @@ def test_a_csv_that_a_spreadsheet_saved_again_is_read(tmp_path):
 
 def test_the_fits_table_is_one_that_astropy_verifies(tmp_path):
     given = table()
-    write_fits(tmp_path / "t.fits", [table_to_hdu(given, "SHIFTS")])
+    write_fits(tmp_path / "t.fits", [table_to_hdu(given, "SHIFTS")], overwrite=True)
     with fits.open(tmp_path / "t.fits") as hdus:
         hdus.verify("exception")
         assert len(hdus) == 2
@@ -282,7 +282,7 @@ def test_a_saved_table_with_a_frame_twice_is_refused(tmp_path):
         np.array([0, 2, 2]), ["", "", ""], np.zeros((3, 2)), np.ones(3), np.ones(3, bool)
     )
     path = tmp_path / "table.fits"
-    write_fits(path, [table_to_hdu(table)])
+    write_fits(path, [table_to_hdu(table)], overwrite=True)
     with pytest.raises(LuckyError, match="frame 2 is in it twice"):
         read_saved(path)
     path.write_bytes(path.read_bytes().replace(b"TFORM2  = '", b"TFORM2  = \x00"))

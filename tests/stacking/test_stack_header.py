@@ -141,7 +141,7 @@ def test_times_are_those_of_the_frames_that_are_stacked(tmp_path):
     header = result.images["long_exposure"].header
     assert header["DATE-OBS"] == "2024-01-01T00:00:00"
     assert header["DATE-END"] == "2024-01-01T00:00:11.5"
-    write_fits(tmp_path / "x.fits", [result.images["focus"]])
+    write_fits(tmp_path / "x.fits", [result.images["focus"]], overwrite=True)
     assert fits.getheader(tmp_path / "x.fits")["DATE"] > "2026"  # not when a frame was written
 
 
@@ -169,7 +169,7 @@ def test_the_first_the_last_and_the_mean_of_the_kept_frames(tmp_path):
     result = process(recipe)
     for name in ("focus", "long_exposure"):
         kept = np.flatnonzero(result.table.selected) if name == "focus" else np.arange(12)
-        write_fits(tmp_path / "x.fits", result.images[name])
+        write_fits(tmp_path / "x.fits", result.images[name], overwrite=True)
         header = fits.getheader(tmp_path / "x.fits")
         start = Time(began[kept], scale="utc")
         length = exposed[kept] * units.s

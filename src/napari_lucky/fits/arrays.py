@@ -67,7 +67,7 @@ def as_frames(given: FramesLike, what: str = "frames", like: Any = None) -> Fram
     if _is_frames(given):
         return given
     if isinstance(given, (str, PathLike)):
-        return open_like(Path(given), like)
+        return open_like(given if isinstance(given, str) else Path(given), like)
     if isinstance(given, Sequence) and given:
         if all(isinstance(one, (str, PathLike)) for one in given):
             return open_like([Path(one) for one in given], like)

@@ -286,7 +286,7 @@ def open_run(
             f"A run cannot be opened from a {type(source).__name__}; give a folder, a file or a "
             "list of files."
         ) from None
-    if not paths:
+    if not paths or source == "":
         raise UsageError("No frames were given; give a folder, a cube, or several FITS files.")
     if len(paths) == 1 and os.path.isdir(paths[0]):
         run = _open_folder(paths[0], conditions, kind)
