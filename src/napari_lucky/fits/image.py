@@ -163,6 +163,8 @@ class FitsImage:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is read of a fourth axis, and of a truncated file."""
+        if self.layout.shape[0] == 1 and self.layout.axis is None and not self.missing:
+            return ()
         notes = [] if self.layout.axis is None else [self.layout.axis.note]
         if said_in_colour(self.header_cards.settings, self.layout.shape[0]):
             notes.append(

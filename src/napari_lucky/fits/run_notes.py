@@ -83,6 +83,8 @@ def _header_notes(first: SourceImage) -> list[str]:
 
 def _damage_notes(images: Sequence[SourceImage], most: int = 3) -> list[str]:
     """Say which files have damaged cards of other keywords than the first one, and show some."""
+    if not any(image.header_cards.damaged for image in images):
+        return []
     first, *others = {image.path: image.header_cards.damaged for image in images}.items()
     known = {(keyword_of(card), did) for card in cards_in(first[1]) for did, _ in _judged(card)}
     files: dict[str, dict[Path, None]] = {}
@@ -110,11 +112,11 @@ def _judged(card: bytes) -> list[tuple[str, str]]:
 
 def _type_notes(images: Sequence[SourceImage]) -> list[str]:
     """Say if files hold numbers of different types, such as where some lack BZERO."""
+    if len({image.layout.dtype for image in images}) < 2:
+        return []
     frames: Counter[str] = Counter()
     for image in images:
         frames[str(image.layout.dtype)] += image.layout.shape[0]
-    if len(frames) < 2:
-        return []
     counts = ", ".join(f"{name} ({counted(n, 'frame')})" for name, n in frames.most_common())
     return [
         f"The frames differ in number type: {counts}. Check that their pixels are of one scale "

@@ -51,6 +51,11 @@ OF_AXIS = re.compile(
 )
 ALIKE = bytes.maketrans(b"023456789", b"1" * 9)
 """Digits, which matter in dates and steps of coordinates alone."""
+USUAL_DATE = re.compile(
+    rb"DATE[A-Z_-]{0,4} *= '\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])"
+    rb"T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?' *(?:/[ -~]*)?"
+)
+"""A date whose digits are sound, as a month has 28 days at least."""
 ISO = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ] *(\d\d:\d\d:\d\d)(?:[.,](\d*))?)? *Z?")
 STRUCTURAL = re.compile(
     r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|[PG]COUNT|GROUPS|END|TFIELDS|THEAP"
@@ -145,7 +150,9 @@ def damage_of(card: bytes) -> Damage:
 
 def _pattern_of(card: bytes) -> bytes:
     """Return a card that is sound if this one is, the same one for many numbers and texts."""
-    return card if card.startswith((b"DATE", b"CDELT")) else card.translate(ALIKE)
+    if card.startswith((b"DATE", b"CDELT")) and not USUAL_DATE.fullmatch(card):
+        return card
+    return card.translate(ALIKE)
 
 
 @lru_cache(maxsize=4096)
