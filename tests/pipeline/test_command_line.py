@@ -77,5 +77,5 @@ def test_what_no_option_says_is_reported():
     spots = Recipe("/r", RemoveDust(spots=((30.0, 40.0, 7.5),)))
     with pytest.raises(LuckyError, match="save the recipe, and give it to"):
         command_of(spots)
-    with pytest.raises(LuckyError, match="in no file"):
+    with pytest.raises(LuckyError, match="not in a file"):
         command_of(Recipe())

@@ -97,7 +97,7 @@ def test_a_strehl_ratio_over_1_is_flagged_and_nonsense_refused():
     figures = psf_figures(star(3), Diffraction(3.4, 0.3))  # a focal ratio 13 % too great
     assert figures.strehl > 1.2
     assert "a Strehl ratio over 1 is impossible" in figures.cautions[-1]
-    with pytest.raises(LuckyError, match="none is over 1: this is not a star"):
+    with pytest.raises(LuckyError, match="it cannot be over 1: this is not a star"):
         psf_figures(star(2, side=101), Diffraction(4, 0.3))
     with pytest.raises(LuckyError, match=r"± .* there is no star to measure, or it is too faint"):
         near = Window.centred(63, 63, 20)

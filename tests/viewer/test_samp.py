@@ -38,7 +38,7 @@ def test_a_program_at_the_hub_is_asked_to_load_the_file(hub, tmp_path):
     other = samp.SAMPIntegratedClient("a viewer", addr="127.0.0.1")
     other.connect()
     try:
-        with pytest.raises(LuckyError, match="no program at it takes images"):
+        with pytest.raises(LuckyError, match="no connected program accepts images"):
             send_file(tmp_path / "a b.fits", "focus")
         other.bind_receive_notification(IMAGE, receive)
         for _ in range(5):  # a hub on a busy machine may drop one
@@ -55,10 +55,10 @@ def test_a_program_at_the_hub_is_asked_to_load_the_file(hub, tmp_path):
 def test_without_a_hub_a_sentence_says_what_to_do(tmp_path, monkeypatch):
     lockfile = tmp_path / "none"
     monkeypatch.setenv("SAMP_HUB", f"std-lockurl:{lockfile.as_uri()}")
-    with pytest.raises(LuckyError, match=r"No SAMP hub runs.*Start TOPCAT"):
+    with pytest.raises(LuckyError, match=r"No SAMP hub is running.*Start TOPCAT"):
         send_file(tmp_path / "a.fits", "focus")
     lockfile.write_text(  # of a hub that has crashed
         "samp.secret=x\nsamp.hub.xmlrpc.url=http://127.0.0.1:9/\nsamp.profile.version=1.3\n"
     )
-    with pytest.raises(LuckyError, match="No SAMP hub runs"):
+    with pytest.raises(LuckyError, match="No SAMP hub is running"):
         send_file(tmp_path / "a.fits", "focus")

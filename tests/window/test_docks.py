@@ -280,7 +280,7 @@ def test_parameters_are_remembered(viewer, hand):
     again = dock.forms["register"]
     assert again.step() == RegisterCentroid(smooth=3.5)
     said = "register/method = centroid, register/smooth = 3.5".replace("/", " ")
-    assert dock.notes.text() == f"Remembered from before: {said}."
+    assert dock.notes.text() == f"Not the defaults: {said}."
     assert "bold" in again["smooth"].native.styleSheet()
     hand.press(dock.reset_button)
     assert again.step().changed() == RegisterBrightest()

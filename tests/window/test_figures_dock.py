@@ -162,7 +162,7 @@ def test_boxes_are_empty_until_something_is_known(viewer, hand, star, messages):
 
     choice.boxes["pixel_um"].value = "6,33"
     hand.press(dock.run_button)
-    assert "pixel size (um): '6,33' is no number" in messages()[0][1]
+    assert "pixel size (um): '6,33' is not a number" in messages()[0][1]
     choice.boxes["pixel_um"].value = 6.33
     told = {"PIXSIZE1": 5.0, "WAVELEN": 550.0, "FOCRATIO": 58.6}
     other = viewer.add_image(star.data, name="other", metadata={"header": told})

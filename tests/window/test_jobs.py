@@ -168,7 +168,7 @@ def test_a_file_that_goes_bad_later_is_reported_once_and_the_slider_goes_on(
             assert (layer._slice.image.raw == 0).all() == (step == frame)
         told = messages()
         assert [severity for severity, _ in told] == ["error", "error"]  # of either layer, once
-        assert all(file in text and "shown empty" in text for _, text in told)
+        assert all(file in text and "is blank" in text for _, text in told)
 
 
 def test_a_file_that_goes_bad_later_ends_a_job_in_a_sentence(viewer, hand, folder, messages):

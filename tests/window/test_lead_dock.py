@@ -158,7 +158,7 @@ def test_the_sample_and_a_recipe_with_more_than_the_page_shows(viewer, hand, mes
     hand.run(dock)
     assert dock.notes.text().startswith("Kept 20 of 60 frames")
     hand.press(dock.recipes.command_button)
-    assert "are in no file" in messages()[-1][1]
+    assert "are not in a file" in messages()[-1][1]
     text = recipe_to_toml(dock.recipe())
     assert 'method = "centroid"' in text
     assert "drop = [\n    3,\n]" in text

@@ -244,7 +244,7 @@ class _RelativeLight(LazyImage):
         noise = steps / (MAD_OF_SIGMA * np.sqrt(2))
         if not level > noise:
             raise LuckyError(
-                "There is no light to see the shadows of dust on: the image has a median of "
+                "Dust shadows cannot be seen without light: the image has a median of "
                 f"{level:g} and a noise of {noise:g} a pixel. Give a flat, or the run with its "
                 "background."
             )

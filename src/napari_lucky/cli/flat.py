@@ -18,8 +18,13 @@ def add_flat(flat: Any) -> None:
     add = flat.add_argument
     add("flat", metavar="FLAT", help="flat: a file or a folder of frames")
     add("--dark", metavar="F", help="dark of the same exposure: a file or a folder")
-    add("--combine", choices=get_args(Combine), default="mean", help="how frames become one (mean)")
-    add("--row", type=int, metavar="N", help="row from 0 whose profile is drawn (the middle one)")
+    add(
+        "--combine",
+        choices=get_args(Combine),
+        default="mean",
+        help="how frames are combined (mean)",
+    )
+    add("--row", type=int, metavar="N", help="row whose profile is drawn, from 0 (the middle one)")
     add_colour(flat)
     add("--overwrite", action="store_true", help="replace masters in OUT")
     add("-o", "--out", required=True, type=folder, metavar="OUT", help="folder for the masters")

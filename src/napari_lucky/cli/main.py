@@ -68,7 +68,7 @@ def _answered(work: Callable[[], int], command: str = "") -> int:
     except BrokenPipeError:  # nobody listens any more; what was asked for is done
         return DONE
     except CannotPrintError as error:
-        warn(f"napari-lucky: stdout cannot be written ({error}); what was asked for is done.")
+        warn(f"napari-lucky: stdout cannot be written ({error}); the job itself is done.")
         return UNSAID
     except LuckyError as error:
         warn(f"napari-lucky: {error}", "error")

@@ -16,8 +16,12 @@ def add_telescope(telescope: Any) -> None:
     """Add the options of `napari-lucky telescope`."""
     telescope.add_argument("name", nargs="?", metavar="NAME", help="none: list all")
     add_own_options(telescope, "telescope", skip=("name",))
-    telescope.add_argument("--remove", action="store_true", help="forget the one of this name")
-    telescope.add_argument("--overwrite", action="store_true", help="replace the one of this name")
+    telescope.add_argument(
+        "--remove", action="store_true", help="remove the telescope of this name"
+    )
+    telescope.add_argument(
+        "--overwrite", action="store_true", help="replace a saved telescope of this name"
+    )
 
 
 def run_telescope(given: argparse.Namespace) -> int:

@@ -94,7 +94,7 @@ class CleaningDock(Dock):
         ]
         super().__init__(
             napari_viewer,
-            "Remove what dark and flat leave: dust, outlier pixels, stray light, noise. All is "
+            "Remove what calibration leaves: dust, outlier pixels, stray light, noise. All is "
             "off unless you tick it. Each frame is computed when you look at it.",
             [self.image, self.windows, dust, *others],
             follows=[

@@ -70,7 +70,9 @@ class CompareDock(Dock):
             "picture is not smoothed",
         )
         self.same = CheckBox(
-            name="same", text="same contrast", tooltip="One scale for all images; off: each its own"
+            name="same",
+            text="same contrast",
+            tooltip="Same contrast limits for all images; off: each has its own",
         )
         self.log = CheckBox(
             name="log", text="log", tooltip="Intensities of the profile on a logarithmic scale"

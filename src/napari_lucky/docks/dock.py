@@ -125,7 +125,7 @@ class Dock(QScrollArea):
         self.values.changed.connect(self._offer_reset)
         self.values.mark()
         if self.values.differ:
-            self.note(f"Remembered from before: {', '.join(self.values.differ)}.")
+            self.note(f"Not the defaults: {', '.join(self.values.differ)}.")
         self.destroyed.connect(partial(abandon, self._jobs))
         with suppress(RuntimeError):  # the system allows no thread
             Thread(target=get_ready, daemon=True).start()
@@ -155,14 +155,14 @@ class Dock(QScrollArea):
         self.keep_old = CheckBox(
             name="keep_old",
             text="keep old results",
-            tooltip="Add results beside the last ones instead of putting them in their place",
+            tooltip="Add new results and keep the last ones, instead of replacing them",
         )
         self.next_button = PushButton(text="", tooltip="Open the dock of the next step")
         self.next_button.changed.connect(lambda: self.attempt(self.go_on))
         self.show_extras = CheckBox(
             name="show_extras",
             text=f"show {self.extras}",
-            tooltip="Add as layers what is made beside the result; unticked, they are removed",
+            tooltip="Add by-products as layers too; untick to remove them",
         )
         self.show_extras.changed.connect(self._show_extras)
         boxes = [self.show_extras, self.keep_old] if self.extras else [self.keep_old]

@@ -108,7 +108,7 @@ class FiguresDock(ResultDock):
         self.summary = WrappedText()
         self.canvas = FigureCanvasQTAgg(Figure(figsize=(4, 6), layout="constrained"))
         self.canvas.setMinimumHeight(HEIGHT)
-        self.clear_button = PushButton(text="Clear", tooltip="Forget what was measured")
+        self.clear_button = PushButton(text="Clear", tooltip="Remove all rows")
         self.graph = Graph(self.canvas, "PSF")
         self.add_results((self.summary, self.graph), (self.clear_button, self.clear))
         self._show(None)
@@ -222,7 +222,7 @@ class FiguresDock(ResultDock):
         self._draw()
 
     def clear(self) -> None:
-        """Forget what was measured."""
+        """Remove all rows."""
         self.rows.clear()
         self._show(None)
 

@@ -83,7 +83,7 @@ class LeadDock(Dock):
             of_run=["percent", "number"],
         )
         self.run_button.text = "Process"
-        self.run_button.tooltip = "Do the whole chain, with what the run itself suggests"
+        self.run_button.tooltip = "Run the whole chain, with parameters suggested by the run"
         self.stars.add = self.add
         self.stars.drawing = self.drawing = window_drawing(napari_viewer)
         self._align(LABELS)

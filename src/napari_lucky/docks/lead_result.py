@@ -66,7 +66,7 @@ class LeadResult:
         self._made: MadePair | None = None
         self.save_button = PushButton(
             text="Save pair…",
-            tooltip="Write what napari-lucky process leaves: the pair and the long exposure, "
+            tooltip="Write the same files as napari-lucky process: the pair and the long exposure, "
             "frames.csv, recipe.toml, report.png",
         )
         self.wavefront_button = PushButton(

@@ -47,7 +47,7 @@ class NumberBox(LineEdit):
         except ValueError:
             number = math.nan
         if not math.isfinite(number):
-            raise LuckyError(f"{self.label}: {text!r} is no number; write it as 58.6, or 5e-3.")
+            raise LuckyError(f"{self.label}: {text!r} is not a number; write it as 58.6, or 5e-3.")
         return number
 
 

@@ -130,7 +130,7 @@ class RankingDock(Dock):
             tooltip="Keep the frame at the slider, or drop it, wherever the cut is",
         )
         self.undo_button = PushButton(
-            text="Undo changes by hand", enabled=False, tooltip="Keep what the cut keeps again"
+            text="Undo changes by hand", enabled=False, tooltip="Go back to what the cut keeps"
         )
         self.toggle_button.changed.connect(lambda: self.toggle(self._frame_shown()))
         self.undo_button.changed.connect(lambda: self._change_by_hand(ManualSelection()))

@@ -46,7 +46,9 @@ class SeveralRuns(QGroupBox):
         self.list = QListWidget()
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.add_button = PushButton(text="Add…", tooltip="Add the folder of a run")
-        self.remove_button = PushButton(text="Remove", tooltip="Take the selected runs off")
+        self.remove_button = PushButton(
+            text="Remove", tooltip="Remove the selected runs from the list"
+        )
         self.process_button = PushButton(
             text="Process all…",
             tooltip="Ask for a folder, and write into it a folder of results for each run, and "
@@ -122,7 +124,7 @@ def process_runs(dock: Dock, several: SeveralRuns, recipe: Recipe) -> None:
     """
     runs = several.runs
     if not runs:
-        raise LuckyError("There is no run in the list yet: add their folders first.")
+        raise LuckyError("There is no run in the list yet: add the folders of runs first.")
     check_each(recipe)
     folder = QFileDialog.getExistingDirectory(dock, "Folder for the results")
     if not folder:

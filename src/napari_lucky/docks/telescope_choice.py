@@ -60,10 +60,8 @@ class TelescopeChoice:
             label="name",
             tooltip="The telescope's name, to be saved or removed",
         )
-        self.save_button = PushButton(
-            text="Save", tooltip="Keep these figures under this name, to be chosen again"
-        )
-        self.remove_button = PushButton(text="Remove", tooltip="Forget the telescope of this name")
+        self.save_button = PushButton(text="Save", tooltip="Save these figures under this name")
+        self.remove_button = PushButton(text="Remove", tooltip="Remove the telescope of this name")
         buttons = _line("named", " ", self.save_button, self.remove_button)
         lines = [
             _line(f"{name}_line", BOXES[name].label, box, self.beside[name])

@@ -214,7 +214,7 @@ def _save(file: Any, key: str, passes: dict[str, tuple[int, Any]]) -> None:
 
 def _read(path: Path) -> tuple[str, dict[str, tuple[int, Any]]]:
     if not path.is_file():
-        raise LuckyError("it is no file")
+        raise LuckyError("it is not a file")
     with open(path, "rb") as file, np.load(file, allow_pickle=False) as saved:
         contents = json.loads(str(saved["contents"]))
         passes: dict[str, tuple[int, Any]] = {}

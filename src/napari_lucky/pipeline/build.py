@@ -183,7 +183,7 @@ def build_chain(recipe: Recipe, opened: Opened | None = None, *, job: Job = QUIE
     if focus is not None and recipe.get(ReadShifts) is None:
         sampling = measure_sampling(calibrated, focus, clipped=clipped)
         if found is not None:
-            what = "Found the star" if sampling.star else "Put the window on the brightest light"
+            what = "Found the star" if sampling.star else "Put the window on the brightest area"
             how: Level = "info" if sampling.star else "warning"
             notes.append(Notice(f"{what}: --focus {window_text(found)}", how))
     notes += clipping

@@ -42,7 +42,7 @@ def words_of(recipe: Recipe, out: str = "OUT") -> list[str]:
     given = recipe.input
     if not given.frames:
         raise LuckyError(
-            "The frames are in no file, so no command line can name them. Save them first."
+            "These frames are not in a file, so a command line cannot name them. Save them first."
         )
     words = ["napari-lucky", "process", *given.values()["frames"]]
     if given.where is not None:

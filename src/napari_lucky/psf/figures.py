@@ -202,8 +202,8 @@ class Measure:
             )
         if figures.strehl > MOST_STREHL:
             raise LuckyError(
-                f"The Strehl ratio would be {figures.strehl:.4g}, but none is over 1: this is not "
-                "a star, or the telescope's figures, the background or the aperture are wrong."
+                f"The Strehl ratio would be {figures.strehl:.4g}, but it cannot be over 1: this is "
+                "not a star, or the telescope's figures, the background or the aperture are wrong."
             )
         error = figures.strehl * math.hypot(noise.flux / figures.flux, noise.peak / figures.peak)
         fwhm = q if math.isnan(figures.fwhm_major) else figures.fwhm_major

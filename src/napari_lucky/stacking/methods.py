@@ -56,7 +56,7 @@ def stack_method(method: Method, subpixel: bool | None = None) -> StackFrames:
     step = parse_option("stack", method) if isinstance(method, str) else method
     if not isinstance(step, StackFrames):
         raise UsageError(
-            f"{method!r} is not a way to stack; give a text such as 'mean', or a step such as "
+            f"{method!r} is not a stacking method; give a text such as 'mean', or a step such as "
             "StackDrizzle(scale=2.0)."
         )
     return step if subpixel is None else step.changed(subpixel=subpixel)

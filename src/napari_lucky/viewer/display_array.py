@@ -58,7 +58,7 @@ class ShownArray(LazyArray):
 
         if text not in self._shown and len(self._shown) < MOST_MESSAGES:
             self._shown.add(text)
-            show_error(f"{text} The frame is shown empty.")
+            show_error(f"{text} The frame is blank.")
 
 
 def read_ahead(frames: Frames, *which: int) -> ShownArray:

@@ -44,7 +44,7 @@ def send_selected() -> None:
         return receivers
 
     if not layers:
-        show_error("Select the images that are to be sent in the list of layers.")
+        show_error("Select the images to send in the list of layers.")
         return
     try:
         receivers = beside(work)
@@ -88,8 +88,8 @@ def send_file(path: Path, name: str, what: str = IMAGE) -> list[str]:
             client.connect()
         except Exception as error:  # astropy's own errors, and those of a lockfile left behind
             raise LuckyError(
-                "No SAMP hub runs, so there is no program to send to. Start TOPCAT or Aladin, or "
-                "DS9 with its SAMP connected, and send again."
+                "No SAMP hub is running, so there is no program to send to. Start TOPCAT or "
+                "Aladin, or DS9 with its SAMP connected, and send again."
             ) from error
         try:
             takers = client.get_subscribed_clients(what)
@@ -102,8 +102,8 @@ def send_file(path: Path, name: str, what: str = IMAGE) -> list[str]:
     if not receivers:
         things = "tables" if what == TABLE else "images"
         raise LuckyError(
-            f"A SAMP hub runs, but no program at it takes {things}. Start DS9, Aladin or TOPCAT, "
-            "connect it to the hub, and send again."
+            f"A SAMP hub is running, but no connected program accepts {things}. Start DS9, "
+            "Aladin or TOPCAT, connect it to the hub, and send again."
         )
     return sorted(readable(str(one)) for one in receivers)
 

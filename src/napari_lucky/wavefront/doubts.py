@@ -99,7 +99,7 @@ def doubts(
         said.append(
             f"The model is wrong by {error:.0%} of the light, where turbulence of D/r0 = "
             f"{d_over_r0:.1f} explains {expected:.0%}: frames that moved during their exposure, a "
-            "wide filter, a star that is no point, or wrong figures of the telescope."
+            "wide filter, a star that is not a point, or wrong figures of the telescope."
         )
     if not LOW_CHI2 < chi2 < HIGH_CHI2:
         said.append(

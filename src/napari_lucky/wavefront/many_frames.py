@@ -199,7 +199,7 @@ APART, LEAST_APART = 1.4, 0.3
 MOST_WEIGHT = 0.6
 """The largest error of the model that weights are made with."""
 NOTHING = (
-    "The wavefront of no frame could be fitted: check that the windows hold the focused and the "
+    "No frame could be fitted: check that the windows hold the focused and the "
     "defocused star, that their pixels are not masked, and the defocus between them. A star whose "
     "light is under 20 times its error in a window is too faint."
 )
