@@ -45,7 +45,7 @@ def test_a_program_at_the_hub_is_asked_to_load_the_file(hub, tmp_path):
             assert send_file(tmp_path / "a b.fits", "focus") == ["a viewer"]
             if came.wait(10):
                 break
-        with pytest.raises(LuckyError, match="takes tables"):
+        with pytest.raises(LuckyError, match="accepts tables"):
             send_file(tmp_path / "a b.fits", "focus", TABLE)
     finally:
         other.disconnect()
