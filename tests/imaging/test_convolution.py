@@ -39,3 +39,12 @@ def test_correlation_is_that_of_scipy_where_the_kernel_is_whole():
 def test_a_frame_does_not_depend_on_those_beside_it():
     block = RNG.normal(size=(16, 128, 128)).astype(np.float32)
     assert np.array_equal(gaussian(block, 2.0)[5:6], gaussian(block[5:6], 2.0))
+
+
+def test_each_frame_can_have_its_own_weights_to_the_bit():
+    rng = np.random.default_rng(4)
+    block = rng.normal(size=(5, 50, 61)).astype(np.float32)
+    down, across = rng.normal(size=(5, 13)), rng.normal(size=(5, 7))
+    each = [correlate(block[k : k + 1], down[k], across[k])[0] for k in range(5)]
+    np.testing.assert_array_equal(correlate(block, down, across), each)
+    assert correlate(block[:0], down[:0], across[:0]).shape == (0, 38, 55)

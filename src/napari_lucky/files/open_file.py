@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BufferedReader, FileIO, TextIOWrapper
 from pathlib import Path
 from typing import NamedTuple, TextIO
@@ -27,8 +29,12 @@ class Stamp(NamedTuple):
     @classmethod
     def of(cls, file: FileIO) -> Stamp:
         """Return the stamp of an open file."""
-        now = os.fstat(file.fileno())
-        return cls(now.st_size, now.st_mtime_ns)
+        return cls.in_status(os.fstat(file.fileno()))
+
+    @classmethod
+    def in_status(cls, status: os.stat_result) -> Stamp:
+        """Return the stamp in what the system says of a file."""
+        return cls(status.st_size, status.st_mtime_ns)
 
     @classmethod
     def at(cls, path: Path) -> Stamp:
@@ -69,7 +75,12 @@ def open_text(path: Path) -> TextIO:
 
 def check_unchanged(file: FileIO, expected: Stamp | None) -> None:
     """Raise an OSError if an open file is not as it was when its run was opened."""
-    if expected is None or (now := Stamp.of(file)) == expected:
+    if expected is not None:
+        _check_same(Stamp.of(file), expected)
+
+
+def _check_same(now: Stamp, expected: Stamp) -> None:
+    if now == expected:
         return
     if now.size != expected.size:
         changed = f"it has {now.size} bytes, and had {expected.size} when the run was opened"
@@ -78,9 +89,45 @@ def check_unchanged(file: FileIO, expected: Stamp | None) -> None:
     raise OSError(f"{changed}; open the run again")
 
 
+READ = os.O_RDONLY | sum(
+    getattr(os, flag, 0) for flag in ("O_BINARY", "O_CLOEXEC", "O_NOINHERIT", "O_NONBLOCK")
+)
+"""How files are opened: a pipe must not block."""
+
+
+@contextmanager
+def descriptor_of(path: Path, expected: Stamp | None = None) -> Iterator[int]:
+    """Open a file as `open_regular` does, for `read_at`: a third of the time."""
+    descriptor = os.open(path, READ)
+    try:
+        status = os.fstat(descriptor)
+        _check_regular(status)
+        if expected is not None:
+            _check_same(Stamp.in_status(status), expected)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def read_at(descriptor: int, into: memoryview, offset: int) -> int:
+    """Read bytes of an open file from an offset on; return how many there were."""
+    if hasattr(os, "preadv"):
+        return os.preadv(descriptor, [into], offset)
+    with FileIO(descriptor, closefd=False) as file:
+        file.seek(offset)
+        return file.readinto(into) or 0
+
+
 def _open_regular(path: str, flags: int) -> int:
     descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe must not block
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    try:
+        _check_regular(os.fstat(descriptor))
+    except OSError:
         os.close(descriptor)
-        raise OSError("it is a pipe, a device or a folder, not a file")
+        raise
     return descriptor
+
+
+def _check_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError("it is a pipe, a device or a folder, not a file")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.files.open_file import Stamp, open_regular
+from napari_lucky.files.open_file import Stamp, descriptor_of, open_regular, read_at
 from napari_lucky.fits.axes import Axis, planes_of
 from napari_lucky.fits.card_value import cards_in, value_of
 from napari_lucky.fits.colours import header_colours, said_in_colour
@@ -224,29 +224,40 @@ class FitsImage:
         stored = np.dtype(layout.stored)
         native = out.view(stored.newbyteorder("="))
         count = window.height * nx
-        for k, plane in enumerate(planes):
-            offset = layout.offset + (plane * ny + window.y0) * nx * stored.itemsize
-            rows = self._numbers(stored, count, offset)
-            if rows.size < count:
-                raise EOFError("it is truncated")
-            native[k] = rows.reshape(window.height, nx)[:, window.x0 : window.x1]
+        with self._numbers(stored, count) as read:
+            for k, plane in enumerate(planes):
+                rows = read(layout.offset + (plane * ny + window.y0) * nx * stored.itemsize)
+                if rows.size < count:
+                    raise EOFError("it is truncated")
+                native[k] = rows.reshape(window.height, nx)[:, window.x0 : window.x1]
         if layout.flip:
             bits = out.view(f"u{stored.itemsize}")
             bits ^= bits.dtype.type(layout.flip)
 
-    def _numbers(self, stored: np.dtype[Any], count: int, offset: int) -> NDArray[Any]:
-        """Return numbers of the file; those of a plain one only until the next are asked for."""
+    @contextmanager
+    def _numbers(
+        self, stored: np.dtype[Any], count: int
+    ) -> Iterator[Callable[[int], NDArray[Any]]]:
+        """Give what returns numbers of the file from a byte on, until the next are asked for."""
+        size = count * stored.itemsize
         if self.unpacked is not None:
-            return self.unpacked.read(stored, count, offset)
-        if self.packed:
-            end = offset + count * stored.itemsize
-            piece = memoryview(unpacked_begin(self.path, end, self.stamp))[offset:]
-            return np.frombuffer(piece, stored, len(piece) // stored.itemsize)
-        rows = scratch(count * stored.itemsize)
-        with open_regular(self.path, self.stamp) as file:
-            file.seek(offset)
-            read = file.readinto(rows.data)
-        return rows[: read - read % stored.itemsize].view(stored)
+            unpacked = self.unpacked
+            yield lambda offset: unpacked.read(stored, count, offset)
+        elif self.packed:
+            yield lambda offset: self._unpacked_numbers(stored, offset, offset + size)
+        else:
+            rows = scratch(size)
+            with descriptor_of(self.path, self.stamp) as file:
+
+                def numbers(offset: int) -> NDArray[Any]:
+                    read = read_at(file, rows.data, offset)
+                    return rows[: read - read % stored.itemsize].view(stored)
+
+                yield numbers
+
+    def _unpacked_numbers(self, stored: np.dtype[Any], offset: int, end: int) -> NDArray[Any]:
+        piece = memoryview(unpacked_begin(self.path, end, self.stamp))[offset:]
+        return np.frombuffer(piece, stored, len(piece) // stored.itemsize)
 
     def _read_with_astropy(self, planes: Sequence[int], window: Window) -> NDArray[Any]:
         out = np.empty((len(planes), *window.shape), self.layout.read_as)

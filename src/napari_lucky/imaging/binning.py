@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.frames.frames import Block
+from napari_lucky.imaging.places import places_of
 
 WIDE = 256
 """Pixels; windows with a longer side are looked through binned first."""
@@ -33,7 +34,7 @@ def binned(block: Block, bins: int) -> Block:
     for k in range(2, bins):
         out += rows[:, :, k::bins]
     out *= np.float32(1 / bins**2)
-    frame, y, x = np.nonzero(~np.isfinite(out))
+    frame, y, x = places_of(~np.isfinite(out))
     if len(frame):
         within = np.arange(bins)
         rows_of, columns_of = (at[:, None] * bins + within for at in (y, x))

@@ -13,6 +13,7 @@ from napari_lucky.imaging.binning import binned, bins_of, cut, unbinned
 from napari_lucky.imaging.convolution import gaussian, gaussian_weights
 from napari_lucky.imaging.noise import Noise
 from napari_lucky.imaging.peak_position import LEAST_WIDTH, Surface
+from napari_lucky.imaging.places import places_of
 from napari_lucky.imaging.significance import significance
 from napari_lucky.imaging.star_image import (
     RIVAL,
@@ -181,7 +182,7 @@ def _tops(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
     """Return frame, y, x of the tops over so much light (k,), and how high they are."""
     ny, nx = even.shape[1:]
-    frame, y, x = np.nonzero(even > as_float32(least)[:, None, None])
+    frame, y, x = places_of(even > as_float32(least)[:, None, None])
     beside = [
         even[frame, np.clip(y + down, 0, ny - 1), np.clip(x + across, 0, nx - 1)]
         for down, across in ((-1, 0), (1, 0), (0, -1), (0, 1))

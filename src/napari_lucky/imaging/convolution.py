@@ -79,8 +79,8 @@ def correlate(block: Block, down: Weights, across: Weights) -> Block:
     ----------
     block : ndarray of float32, (k, y, x)
         Without NaN.
-    down, across : ndarray of float, (m,), (n,)
-        Weights along y and x.
+    down, across : ndarray of float, (m,) or (k, m), and (n,) or (k, n)
+        Weights along y and x, the same for all frames or of each.
 
     Returns
     -------
@@ -91,19 +91,24 @@ def correlate(block: Block, down: Weights, across: Weights) -> Block:
 
 
 def _matrix(weights: Weights) -> tuple[NDArray[np.float32], int]:
-    """Return the matrix that gives a band of a correlation, and how many lines it takes at once."""
-    more = len(weights) - 1
+    """Return the matrix that gives a band of a correlation, and how many lines it takes at once.
+
+    There is one for each frame if each has its own weights: (k or 1, 1, band, band + more).
+    """
+    rows = np.atleast_2d(weights)
+    more = rows.shape[1] - 1
     band = max(BAND, more // 2)
-    matrix = np.zeros((band, band + more), np.float32)
-    for row in range(band):
-        matrix[row, row : row + len(weights)] = weights
-    return matrix, max(1, SMALL // matrix.size)
+    matrix = np.zeros((len(rows), 1, band, band + more), np.float32)
+    frame, _, down, across = matrix.strides
+    diagonals = as_strided(matrix, (len(rows), band, more + 1), (frame, down + across, across))
+    diagonals[:] = rows[:, np.newaxis]
+    return matrix, max(1, SMALL // (band * (band + more)))
 
 
 def _down(block: Block, weights: Weights) -> Block:
     matrix, lines = _matrix(weights)
-    (band, wide), (k, ny, nx) = matrix.shape, block.shape
-    made = ny - len(weights) + 1
+    (band, wide), (k, ny, nx) = matrix.shape[2:], block.shape
+    made = ny - wide + band
     bands, rest = divmod(made, band)
     out = np.empty((k, made, nx), np.float32)
     # each band's rows, of which those of the next are some again: one call for all of them
@@ -114,15 +119,16 @@ def _down(block: Block, weights: Weights) -> Block:
         some = slice(x, x + lines)
         np.matmul(matrix, source[..., some], out=target[..., some])
         if rest:
-            last = matrix[:rest, : rest + len(weights) - 1]
+            last = matrix[:, 0, :rest, : rest + wide - band]
             np.matmul(last, block[:, made - rest :, some], out=out[:, made - rest :, some])
     return out
 
 
 def _across(block: Block, weights: Weights) -> Block:
     matrix, lines = _matrix(weights)
-    (band, wide), (k, ny, nx) = matrix.shape, block.shape
-    made = nx - len(weights) + 1
+    (band, wide), (k, ny, nx) = matrix.shape[2:], block.shape
+    made = nx - wide + band
+    matrix = matrix.swapaxes(2, 3)
     bands, rest = divmod(made, band)
     out = np.empty((k, ny, made), np.float32)
     s0, s1, s2 = block.strides
@@ -130,8 +136,8 @@ def _across(block: Block, weights: Weights) -> Block:
     target = out[:, :, : made - rest].reshape(k, ny, bands, band).transpose(0, 2, 1, 3)
     for y in range(0, ny, lines):
         some = slice(y, y + lines)
-        np.matmul(source[:, :, some], matrix.T, out=target[:, :, some])
+        np.matmul(source[:, :, some], matrix, out=target[:, :, some])
         if rest:
-            last = matrix[:rest, : rest + len(weights) - 1].T
+            last = matrix[:, 0, : rest + wide - band, :rest]
             np.matmul(block[:, some, made - rest :], last, out=out[:, some, made - rest :])
     return out

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_lucky.frames.frames import as_float32
 from napari_lucky.imaging.convolution import correlate
 from napari_lucky.imaging.inpainting import means_around, means_of_holes
+from napari_lucky.imaging.places import places_of
 
 MARGIN = 6
 """Pixels around an image that the interpolation kernel needs."""
@@ -76,7 +77,7 @@ def interpolate_frames(
     -------
     ndarray of float32, (k, y, x)
     """
-    frame, y, x = np.nonzero(~np.isfinite(images))
+    frame, y, x = places_of(~np.isfinite(images))
     means = np.zeros(0)
     simple = np.ones(len(images), bool)  # in which every hole is filled from what is beside it
     if len(frame):
@@ -89,14 +90,14 @@ def interpolate_frames(
         some = simple[frame]
         frame, y, x = frame[some], y[some], x[some]
         images[frame, y, x] = means[some]
-    out = np.empty((len(images), images.shape[1] - 2 * MARGIN, images.shape[2] - 2 * MARGIN), "f4")
-    down, across = np.zeros((2, len(images), 2 * MARGIN + 1))
-    for k, rest in enumerate(rests):
-        if simple[k]:
-            down[k], across[k] = kernel(float(rest[0])), kernel(float(rest[1]))
-            out[k] = _convolve(images[k], (down[k], across[k]))
-        else:
-            out[k] = interpolate(images[k], rest)
+    down, across = kernels(rests[:, 0]), kernels(rests[:, 1])
+    if simple.all():
+        out = correlate(images, down, across)
+    else:
+        out = np.empty((len(images), *(side - 2 * MARGIN for side in images.shape[1:])), np.float32)
+        out[simple] = correlate(images[simple], down[simple], across[simple])
+        for k in np.flatnonzero(~simple):
+            out[k] = interpolate(images[k], rests[k])
     if len(frame):
         beside = np.ones(out.shape, np.float32)
         _take_weights(beside, frame, y, x, down[frame], across[frame])
@@ -179,10 +180,20 @@ def kernel(fraction: float) -> NDArray[np.float64]:
     W(nu) is about the power of a star that a pupil makes, with nothing over 1/q, added up over
     the samplings q in proportion to their importance: the sum of q max(1 − q nu, 0)³.
     """
-    phase = -2 * np.pi * abs(fraction) * _frequencies()[0]
-    weights = _fit() @ np.concatenate([np.cos(phase), np.sin(phase)])
-    weights = np.append(weights / weights.sum(), 0.0)
-    return weights if fraction >= 0 else weights[::-1]
+    return kernels(np.array([fraction]))[0]
+
+
+def kernels(fractions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the weights of `kernel` for each of some fractions, (k, 13)."""
+    phase = -2 * np.pi * np.abs(fractions)[:, np.newaxis] * _frequencies()[0]
+    wanted = np.concatenate([np.cos(phase), np.sin(phase)], axis=1)
+    weights = np.zeros((len(fractions), 2 * MARGIN + 1))
+    # one product for each, so that what is beside it changes no bit
+    weights[:, :-1] = np.matmul(_fit(), wanted[:, :, np.newaxis])[:, :, 0]
+    weights /= weights[:, :-1].sum(axis=1, keepdims=True)
+    back = fractions < 0
+    weights[back] = weights[back, ::-1]
+    return weights
 
 
 @cache

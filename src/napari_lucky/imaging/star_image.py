@@ -13,6 +13,7 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.frames.frames import Block, as_float32, is_empty
 from napari_lucky.imaging.convolution import Beyond, gaussian
 from napari_lucky.imaging.inpainting import fill_by_kriging
+from napari_lucky.imaging.places import places_of
 from napari_lucky.imaging.robust_sigma import MAD_OF_SIGMA
 
 SMOOTH = 2.0
@@ -272,7 +273,7 @@ def rivalled(
     ndarray of bool, (k,)
     """
     least = top - RIVAL * np.sqrt(2) * sigma
-    frame, y, x = np.nonzero(images > as_float32(least)[:, None, None])
+    frame, y, x = places_of(images > as_float32(least)[:, None, None])
     far = np.hypot(y - start[frame, 0], x - start[frame, 1]) > apart
     out = np.zeros(len(images), bool)
     out[frame[far]] = True
