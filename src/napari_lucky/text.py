@@ -39,6 +39,10 @@ CELL = re.compile(r"(^|[,;|\t\r\n])(?='*[-=+@\t\r])")
 MARKED = re.compile(r"(^|[,;|\t\r\n])'(?='*[-=+@\t\r])")
 
 
+SPECIAL = re.compile('[,"\r\n]')
+"""What a cell is quoted for."""
+
+
 def printable(text: str) -> str:
     r"""Return a text for a terminal: what is not to be seen is spelt out, such as \x1b."""
     return UNSEEN.sub(_spelt, text)
@@ -99,7 +103,7 @@ def csv_line(values: Iterable[Any]) -> str:
 
 
 def _quoted(text: str) -> str:
-    return '"{}"'.format(text.replace('"', '""')) if re.search('[,"\r\n]', text) else text
+    return '"{}"'.format(text.replace('"', '""')) if SPECIAL.search(text) else text
 
 
 def from_cell(text: str) -> str:

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.frames.frames import ArrayFrames, Subset, as_float32, frames_in, parse_range
+from napari_lucky.frames.frames import (
+    ArrayFrames,
+    Subset,
+    as_float32,
+    frames_in,
+    numbers_in,
+    parse_range,
+)
 from napari_lucky.frames.lazy_array import LazyArray
 from napari_lucky.frames.window import Window
 
@@ -202,3 +209,24 @@ def test_what_is_no_range_is_reported(text):
 def test_a_range_without_frames_is_reported():
     with pytest.raises(LuckyError, match=r"20:30 chooses none of the run's 10 frames"):
         frames_in(10, parse_range("20:30"))
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        slice(None),
+        slice(2, -1, 3),
+        slice(8, 2, -2),
+        slice(20, 30),
+        np.array([3, 3, 0]),
+        np.array([-1, 2]),
+        np.array([], np.intp),
+        np.arange(10) % 3 == 0,
+    ],
+)
+def test_frames_chosen_are_those_that_numpy_chooses(chosen):
+    found = numbers_in(chosen, 10)
+    assert found.dtype == np.intp
+    assert found.tolist() == np.arange(10)[chosen].tolist()
+    with pytest.raises(IndexError):
+        numbers_in(np.array([10]), 10)

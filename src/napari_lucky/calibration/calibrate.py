@@ -24,7 +24,7 @@ from napari_lucky.execution.blocks import Threads, blocks_of, map_blocks_checkpo
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.fits.run import Run
-from napari_lucky.frames.frames import Frames, Index, Subset, View, as_float32, chain_of
+from napari_lucky.frames.frames import Frames, Index, Subset, View, as_float32, chain_of, numbers_in
 from napari_lucky.frames.history import History, Record, checksum
 from napari_lucky.frames.sensor_image import BitMask, SensorImage, bands_of
 from napari_lucky.frames.window import Window
@@ -180,7 +180,7 @@ class MaskFrames(View):
         """Return the masks of the frames asked for, (k, y, x), cut to the window."""
         at = (window or Window.whole(self.shape)).slices
         mask = as_float32(self.mask[at])
-        return np.broadcast_to(mask, (len(np.arange(self.shape[0])[frames]), *mask.shape))
+        return np.broadcast_to(mask, (len(numbers_in(frames, self.shape[0])), *mask.shape))
 
 
 def reaches(raw: NDArray[Any], level: float) -> bool:

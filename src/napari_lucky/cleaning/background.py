@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_lucky.cleaning.step import Applied, CleaningStep, Scene
 from napari_lucky.errors import LuckyError
-from napari_lucky.frames.frames import Index, View, as_float32
+from napari_lucky.frames.frames import Index, View, as_float32, numbers_in
 from napari_lucky.frames.kept_rows import KeptRows
 from napari_lucky.frames.sensor_image import is_large
 from napari_lucky.frames.window import Window
@@ -97,7 +97,7 @@ class BackgroundRemoved(View):
         """Return frames less their background, (k, y, x), cut to the window."""
         block = as_float32(self.frames.read(frames, window))
         if block.shape[1:] == self.shape[1:]:  # all that a fit needs
-            for k, image in zip(np.arange(self.shape[0])[frames].tolist(), block, strict=True):
+            for k, image in zip(numbers_in(frames, self.shape[0]).tolist(), block, strict=True):
                 self._terms(k, image)
         model = self.model(frames, window)
         return np.subtract(block, model, out=model)
@@ -107,7 +107,7 @@ class BackgroundRemoved(View):
         window = window or Window.whole(self.shape)
         down = as_float32(self._vander(np.arange(window.y0, window.y1), 0))
         across = self._vander(np.arange(window.x0, window.x1), 1)
-        index = np.arange(self.shape[0])[frames]
+        index = numbers_in(frames, self.shape[0])
         made = np.empty((len(index), *window.shape), np.float32)
         for k, image in zip(index.tolist(), made, strict=True):
             np.matmul(down, as_float32(self._terms(k) @ across.T), out=image)

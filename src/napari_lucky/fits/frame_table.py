@@ -157,24 +157,28 @@ def table_to_csv(table: FrameTable, with_history: bool = False) -> str:
     errors = ERRORS if table.sigma is not None else ()
     taken = [name for name in TAKEN if getattr(table, name) is not None]
     text.write(csv_line([*COLUMNS, *(("y", "x") if with_history else ()), *errors, *taken]))
-    for k, frame in enumerate(table.frame):
-        numbers = [*table.shifts[k], table.quality[k]]
-        row = [
-            frame,
-            cell(table.file[k]),
-            *(repr(float(v)) for v in numbers),
-            int(table.selected[k]),
-        ]
-        if with_history:
-            row += [repr(float(v)) for v in table.points[k]]
-        if table.sigma is not None:
-            row += [repr(float(v)) for v in table.sigma[k]]
-        if table.time is not None:
-            row.append(time_text(table.time[k]))
-        if table.exposure is not None:
-            row.append(repr(float(table.exposure[k])))
-        text.write(csv_line(row))
+    columns: list[Iterable[Any]] = [
+        map(int, table.frame),
+        map(cell, table.file),
+        *_numbers(table.shifts),
+        *_numbers(table.quality),
+        map(int, table.selected),
+    ]
+    if with_history:
+        columns += _numbers(table.points)
+    if table.sigma is not None:
+        columns += _numbers(table.sigma)
+    if table.time is not None:
+        columns.append(map(time_text, table.time))
+    if table.exposure is not None:
+        columns += _numbers(table.exposure)
+    text.writelines(map(csv_line, zip(*columns, strict=True)))
     return text.getvalue()
+
+
+def _numbers(values: NDArray[np.floating[Any]]) -> list[list[float]]:
+    """Return numbers, (n,) or (n, k), as columns of Python's, whose text has all their digits."""
+    return np.atleast_2d(np.asarray(values, np.float64).T).tolist()
 
 
 def _is_comment(line: str) -> bool:

@@ -31,7 +31,7 @@ from napari_lucky.fits.times import UNKNOWN, cards_time
 from napari_lucky.fits.wcs import place
 from napari_lucky.fits.where import Condition, parse_where
 from napari_lucky.frames.array_like import ArrayLike, size_text
-from napari_lucky.frames.frames import Index, chain_of
+from napari_lucky.frames.frames import Index, chain_of, numbers_in
 from napari_lucky.frames.window import Window
 from napari_lucky.sources.colour import (
     OfCells,
@@ -142,6 +142,7 @@ class Run(ArrayLike):
     def _taken(self) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
         times, exposures = np.full(self.shape[0], UNKNOWN), np.full(self.shape[0], np.nan)
         starts, known = self._starts.tolist(), dict[bytes, float]()
+        cards_known: dict[bytes, np.datetime64] = {}  # most cameras write no time, or no fraction
         cards = cards_of_each([as_in_file(image) for image in self.images])
         for k, (image, one) in enumerate(zip(self.images, cards, strict=True)):
             of = slice(starts[k], starts[k + 1])
@@ -151,7 +152,9 @@ class Run(ArrayLike):
             if (own := image.times()) is not None:
                 times[of] = own
             else:
-                times[starts[k]] = cards_time(one.times)
+                if one.times not in cards_known:
+                    cards_known[one.times] = cards_time(one.times)
+                times[starts[k]] = cards_known[one.times]
         return times, exposures
 
     @cached_property
@@ -182,7 +185,7 @@ class Run(ArrayLike):
     def read(self, frames: Index, window: Window | None = None) -> NDArray[Any]:
         """Return the frames asked for, (k, y, x), cut to the window."""
         window = window or Window.whole(self.shape)
-        wanted = np.arange(self.shape[0])[frames]
+        wanted = numbers_in(frames, self.shape[0])
         which = np.searchsorted(self._starts, wanted, side="right") - 1
         planes = (wanted - self._starts[which]).tolist()
         out = np.empty((len(wanted), *window.shape), self.dtype)
@@ -424,10 +427,13 @@ def _folders_with_frames(folder: Path, levels: int) -> list[tuple[Path, int]]:
 def _of_one_shape(images: list[SourceImage]) -> tuple[list[SourceImage], list[LeftOut]]:
     """Keep the images of the shape and extension family that most frames have."""
     frames: Counter[tuple[Any, ...]] = Counter()
-    for image in images:
-        frames[_kind(image)] += image.layout.shape[0] // (3 if image.colours == "RGB" else 1)
+    kinds = [_kind(image) for image in images]
+    for image, one in zip(images, kinds, strict=True):
+        frames[one] += image.layout.shape[0] // (3 if image.colours == "RGB" else 1)
     kind = max(frames, key=lambda k: (frames[k], math.prod(k[0])))
-    of_kind = {image.path for image in images if _kind(image) == kind}
+    if len(frames) == 1:
+        return images, []
+    of_kind = {image.path for image, one in zip(images, kinds, strict=True) if one == kind}
     # previews and masks beside the frames, in the same files, are no other run
     others = sum(image.layout.shape[0] for image in images if image.path not in of_kind)
     shapes = {k[0] for k in frames}
@@ -437,8 +443,12 @@ def _of_one_shape(images: list[SourceImage]) -> tuple[list[SourceImage], list[Le
             f"most: {', '.join(f'{y} x {x}' for y, x in sorted(shapes))}. Give the files of one "
             "run as a list."
         )
-    kept = [image for image in images if _kind(image) == kind]
-    odd = [LeftOut(i.path, _difference(_kind(i), kind)) for i in images if _kind(i) != kind]
+    kept = [image for image, one in zip(images, kinds, strict=True) if one == kind]
+    odd = [
+        LeftOut(image.path, _difference(one, kind))
+        for image, one in zip(images, kinds, strict=True)
+        if one != kind
+    ]
     return kept, odd
 
 

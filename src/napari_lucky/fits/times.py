@@ -53,10 +53,12 @@ def header_time(header: Mapping[str, Any]) -> Time:
     behind = BEHIND.get(str(header.get("TIMESYS", "UTC")).strip().upper(), 0)
     for keyword in STARTS:
         date, clock = _date_and_clock(str(header.get(keyword, "")).strip())
+        if not date:
+            continue
         if not clock:
             clocks = (str(header.get(name, "")).strip() for name in CLOCKS)
             clock = next((text for text in clocks if CLOCK.fullmatch(text)), "")
-        if date and clock:
+        if clock:
             try:
                 found = np.datetime64(f"{date}T{clock.replace(',', '.').rstrip('.')}", "us")
             except ValueError:  # a thirteenth month

@@ -164,6 +164,19 @@ def chain_of(frames: Any) -> Iterator[Any]:
         frames = getattr(frames, "frames", None)
 
 
+def numbers_in(frames: Index, n: int) -> NDArray[np.intp]:
+    """Return the numbers that a slice or an array chooses of n frames.
+
+    As `numpy.arange(n)[frames]`, whose cost grows with n; of a long run a few are read at a time.
+    """
+    if isinstance(frames, slice):
+        return np.arange(*frames.indices(n), dtype=np.intp)
+    index = np.asarray(frames)
+    if index.dtype.kind in "iu" and ((index >= 0) & (index < n)).all():
+        return index.astype(np.intp)
+    return np.arange(n, dtype=np.intp)[frames]
+
+
 def blank_frames(frames: Frames, index: Index, window: Window) -> NDArray[np.bool_]:
     """Return which frames have raw pixels all equal or NaN in a window; see `View.blank`.
 
@@ -171,7 +184,7 @@ def blank_frames(frames: Frames, index: Index, window: Window) -> NDArray[np.boo
     """
     if isinstance(frames, View):
         return frames.blank(index, window)
-    return np.zeros(len(np.arange(frames.shape[0])[index]), bool)
+    return np.zeros(len(numbers_in(index, frames.shape[0])), bool)
 
 
 def whole_run(frames: Frames) -> Frames:
@@ -224,7 +237,7 @@ def frames_in(n: int, chosen: slice) -> NDArray[np.intp]:
     LuckyError
         If it chooses none.
     """
-    index = np.arange(n)[chosen]
+    index = numbers_in(chosen, n)
     if len(index) == 0:
         parts = (chosen.start, chosen.stop, chosen.step)
         text = ":".join("" if part is None else str(part) for part in parts).removesuffix(":")

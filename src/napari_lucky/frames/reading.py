@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.frames.frames import Frames, Index, as_float32
+from napari_lucky.frames.frames import Frames, Index, as_float32, numbers_in
 from napari_lucky.frames.sensor_image import bands_of
 from napari_lucky.frames.window import Window
 
@@ -47,7 +47,7 @@ def read_beyond(frames: Frames, index: Index, window: Window) -> NDArray[np.floa
     ndarray of float32, (k, height, width)
     """
     inside = window.clipped(frames.shape)
-    count = len(np.arange(frames.shape[0])[index])
+    count = len(numbers_in(index, frames.shape[0]))
     out = np.full((count, *window.shape), np.nan, np.float32)
     if 0 not in inside.shape:
         y, x = inside.y0 - window.y0, inside.x0 - window.x0

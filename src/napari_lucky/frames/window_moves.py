@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.frames.frames import Frames, Index, View, blank_frames
+from napari_lucky.frames.frames import Frames, Index, View, blank_frames, numbers_in
 from napari_lucky.frames.reading import read_beyond
 from napari_lucky.frames.window import Window
 
@@ -46,7 +46,7 @@ class Followed(View):
     def read(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
         """Return the frames asked for, (k, y, x), cut to the moved window."""
         window = window or Window.whole(self.shape)
-        index = np.arange(self.shape[0])[frames]
+        index = numbers_in(frames, self.shape[0])
         out = np.empty((len(index), *window.shape), np.float32)
         for part in _runs_of_equal(self.moves[index]):
             source = _moved(window, self.moves[index[part.start]])
@@ -55,7 +55,7 @@ class Followed(View):
 
     def blank(self, frames: Index, window: Window) -> NDArray[np.bool_]:
         """Return which frames have raw pixels all equal or NaN in the moved window."""
-        index = np.arange(self.shape[0])[frames]
+        index = numbers_in(frames, self.shape[0])
         out = np.ones(len(index), bool)
         for part in _runs_of_equal(self.moves[index]):
             inside = _moved(window, self.moves[index[part.start]]).clipped(self.shape)

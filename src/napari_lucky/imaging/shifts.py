@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.frames.frames import Frames, Index, View, chain_of
+from napari_lucky.frames.frames import Frames, Index, View, chain_of, numbers_in
 from napari_lucky.frames.reading import read_beyond
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.interpolation import MARGIN, interpolate_frames
@@ -42,7 +42,7 @@ class Shifted(View):
     def read(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
         """Return the shifted frames asked for, (k, y, x), cut to the window."""
         window = window or Window.whole(self.shape)
-        index = np.arange(self.shape[0])[frames]
+        index = numbers_in(frames, self.shape[0])
         out = np.full((len(index), *window.shape), np.nan, np.float32)
         whole, rest = whole_and_rest(self.shifts[index])
         if not self.subpixel:

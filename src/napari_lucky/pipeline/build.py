@@ -287,8 +287,8 @@ def job_key(chain: Chain) -> str:
             for field in fields(view):
                 if field.name != "frames" and field.init:
                     _feed(made, getattr(view, field.name))
-    for path, stamp in dict.fromkeys((image.path, image.stamp) for image in run.images):
-        _feed(made, (path.name, stamp))
+    files = dict.fromkeys((image.path, image.stamp) for image in run.images)
+    _feed(made, "".join(f"{path.name!r}{stamp!r}" for path, stamp in files))
     return made.hexdigest()
 
 

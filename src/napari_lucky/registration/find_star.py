@@ -13,7 +13,7 @@ from napari_lucky.calibration.bad_pixels import SAMPLE, lone_pixels, sample_mome
 from napari_lucky.errors import LuckyError, NoStarError, UsageError
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames
-from napari_lucky.frames.frames import Frames, Index, as_float32, is_empty
+from napari_lucky.frames.frames import Frames, Index, as_float32, is_empty, numbers_in
 from napari_lucky.frames.sensor_image import BAND, LARGE, is_large
 from napari_lucky.frames.window import MIN_SIDE, Window
 from napari_lucky.imaging.convolution import gaussian_weights
@@ -61,7 +61,7 @@ class Coarse:
     def read(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
         """Return the frames asked for, (k, y, x), binned, cut to the window."""
         inner = window or Window.whole(self.shape)
-        index = np.arange(self.shape[0])[frames]
+        index = numbers_in(frames, self.shape[0])
         out = np.empty((len(index), *inner.shape), np.float32)
         rows = max(1, BAND // (inner.width * self.bins**2))
         for k, frame in enumerate(index):

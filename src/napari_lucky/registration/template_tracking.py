@@ -17,7 +17,7 @@ from napari_lucky.calibration.calibrate import bright_frames, calibrated_in
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.blocks import blocks_of, map_blocks_checkpointed
 from napari_lucky.execution.job import QUIET, Job
-from napari_lucky.frames.frames import Block, Frames, as_float32, is_empty
+from napari_lucky.frames.frames import Block, Frames, as_float32, is_empty, numbers_in
 from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import MIN_SIDE, Window
 from napari_lucky.frames.window_moves import Followed, Moves
@@ -113,7 +113,7 @@ def track_template(
     reach = min(focus.shape) // (4 if moves.any() else 2)
 
     def one(block: slice) -> NDArray[np.float64]:
-        index = np.arange(frames.shape[0])[block]
+        index = numbers_in(block, frames.shape[0])
         return _fit_frames(frames, focus, moves, index, template, reach, usual)
 
     blocks = blocks_of(frames.shape[0], focus.height * focus.width)
