@@ -2,8 +2,18 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from made_stars import PUPIL, exposed, stars
 from napari_lucky.calibration import bad_pixels, hot_pixels
-from napari_lucky.calibration.bad_pixels import _least_nearby, _local_medians, _spread_of_excess
+from napari_lucky.calibration.bad_pixels import (
+    _least_nearby,
+    _local_medians,
+    _spread_of_excess,
+    _touching,
+    lone_pixels,
+    sample_moments,
+    standing_pixels,
+)
+from napari_lucky.frames import ArrayFrames, sensor_image
 
 RNG = np.random.default_rng(0)
 
@@ -96,3 +106,77 @@ def test_what_no_pixel_nearby_is_under(shape):
     least = _least_nearby(image)
     assert (least <= ndimage.minimum_filter(image, 5)).all()
     assert (least >= ndimage.minimum_filter(image, 31)).all()  # but of what is near
+
+
+def test_lone_pixels_are_steady_and_alone():
+    y, x = np.mgrid[:120, :120]
+    places = 60 + RNG.normal(0, 4, (30, 2))
+    star = [2000 * np.exp(-((y - at) ** 2 + (x - to) ** 2) / 2.88) for at, to in places]
+    frames = RNG.normal(100, 5, (30, 120, 120)) + star
+    hot = np.zeros((120, 120), bool)
+    hot[RNG.integers(0, 120, 12), RNG.integers(0, 120, 12)] = True
+    frames[:, hot] += 800
+    frames[RNG.integers(0, 30, 50), RNG.integers(0, 120, 50), RNG.integers(0, 120, 50)] += 2000
+    assert np.array_equal(lone_pixels(*sample_moments(ArrayFrames(frames))), hot)
+
+
+def test_up_to_three_hot_pixels_that_touch_are_found_and_four_are_not():
+    rng = np.random.default_rng(3)
+    frames = rng.normal(100, 5, (24, 40, 50)).astype(np.float32)
+    frames[:, [10, 10, 20, 21], [12, 13, 30, 31]] += (900, 400, 300, 700)
+    frames[:, [30, 30, 31], [20, 21, 20]] += (900, 500, 400)
+    frames[:, 5, 30:33] += (900, 500, 450)
+    frames[:, [20, 20, 21, 21], [5, 6, 5, 6]] += (900, 500, 400, 600)
+    found = np.argwhere(lone_pixels(*sample_moments(ArrayFrames(frames)))).tolist()
+    pairs = [[10, 12], [10, 13], [20, 30], [21, 31]]
+    assert found == [[5, 30], [5, 31], [5, 32], *pairs, [30, 20], [30, 21], [31, 20]]
+
+
+def test_moments_leave_masked_pixels_out():
+    frames = RNG.normal(100, 5, (10, 12, 12)).astype(np.float32)
+    frames[:4, 3, 3] = np.nan
+    frames[:, 5, 5] = np.nan
+    mean, deviation = sample_moments(ArrayFrames(frames))
+    assert mean[3, 3] == pytest.approx(frames[4:, 3, 3].mean(), rel=1e-5)
+    assert deviation[3, 3] == pytest.approx(frames[4:, 3, 3].std(), rel=1e-3)
+    assert np.isnan(mean[5, 5])
+
+
+def test_blank_frames_are_no_part_of_the_moments():
+    frames = RNG.normal(100, 5, (10, 12, 12)).astype(np.float32)
+    expected = frames[2:].mean(axis=0)
+    frames[0], frames[1] = 0, np.nan
+    mean, _ = sample_moments(ArrayFrames(frames))
+    np.testing.assert_allclose(mean, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("sampling", [1.5, 2.0])
+def test_a_small_star_that_stays_is_no_hot_pixel(sampling):
+    images = stars(np.zeros((20, PUPIL, PUPIL)), sampling, 48, np.zeros((20, 2)))
+    frames = exposed(images, 1e5, np.random.default_rng(0))
+    frames[:, 10, 12] += 5000
+    assert np.argwhere(standing_pixels(ArrayFrames(frames))).tolist() == [[10, 12]]
+
+
+def test_hot_pixels_of_a_large_sensor_are_found_in_bands(monkeypatch):
+    frames = RNG.normal(100, 5, (12, 90, 70)).astype(np.float32)
+    hot = [(29, 5), (30, 20), (31, 40), (59, 7), (60, 50), (0, 0), (89, 69), (44, 33)]
+    for y, x in hot:
+        frames[:, y, x] += 900
+    frames[:, 30, 21] += 500  # two that touch
+    whole = np.asarray(standing_pixels(ArrayFrames(frames)))
+    assert np.argwhere(whole).tolist() == sorted([*map(list, hot), [30, 21]])
+    monkeypatch.setattr(sensor_image, "LARGE", 2000)
+    monkeypatch.setattr(sensor_image, "BAND", 70 * 30)
+    assert np.array_equal(np.asarray(standing_pixels(ArrayFrames(frames))), whole)
+
+
+def test_how_many_pixels_touch():
+    members = np.zeros((9, 12), bool)
+    members[[1, 2, 3], [1, 2, 1]] = True  # by their corners
+    members[[6, 6, 7, 8], [5, 6, 7, 8]] = True
+    members[0, 11] = True
+    counts = _touching(members)
+    assert set(counts[[1, 2, 3], [1, 2, 1]]) == {3}
+    assert set(counts[[6, 6, 7, 8], [5, 6, 7, 8]]) == {4}
+    assert counts[0, 11] == 1

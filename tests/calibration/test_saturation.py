@@ -7,7 +7,7 @@ from astropy.io import fits
 from made_speckles import exposed, speckles
 from napari_lucky import Calibrate, Recipe, Window, calibrate, open_run, process, register
 from napari_lucky.calibration.calibrate import Calibrated, with_saturation
-from napari_lucky.calibration.saturation import clipping_level
+from napari_lucky.calibration.saturation import _is_piled_up, clipping_level
 from napari_lucky.frames.frames import ArrayFrames
 from napari_lucky.registration.step import Register
 
@@ -146,3 +146,14 @@ def test_registration_says_that_clipped_pixels_are_not_masked():
     assert "not masked: set the saturation to 3000 ADU" in told
     assert register(calibrate(frames, saturation=3000), WHOLE).notes == ()
     assert register(frames, WHOLE).notes == (told,)  # raw ones
+
+
+@pytest.mark.parametrize(("each", "clipped"), [(1, False), (3, False), (8, True)])
+def test_values_pile_up_by_their_number_at_the_levels_just_below(each, clipped):
+    """Where 25 frames have one value each at 980 to 999, about 25 a level are usual: five times
+    that is clipped. How many are darker says nothing."""
+    dark = np.linspace(0, 900, 44 - each).astype(int)
+    row = np.concatenate([dark, np.arange(980, 1000), np.full(each, 1000)]).astype(float)
+    faint = np.concatenate([[0.0] * each, dark, np.arange(980, 1000)])
+    top = np.array([np.sort(row)] * 20 + [np.sort(faint)] * 5)
+    assert _is_piled_up(top, 1000.0) == clipped

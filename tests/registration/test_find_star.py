@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 
-from made_stars import PUPIL, exposed, stars
 from napari_lucky import LuckyError, Window, find_star
 from napari_lucky.calibration import Calibrated
-from napari_lucky.calibration.bad_pixels import lone_pixels, sample_moments, standing_pixels
+from napari_lucky.calibration.bad_pixels import standing_pixels
 from napari_lucky.frames import ArrayFrames
 from napari_lucky.frames import sensor_image as sensor_images
 from napari_lucky.registration import find_star as finding
@@ -58,45 +57,6 @@ def test_frames_too_small_are_reported():
         find_star(ArrayFrames(np.zeros((3, 50, 5), np.float32)))
 
 
-def test_lone_pixels_are_steady_and_alone():
-    frames = run_with_star(60, 60, shape=(120, 120), sigma=1.2, height=2000)
-    hot = np.zeros((120, 120), bool)
-    hot[RNG.integers(0, 120, 12), RNG.integers(0, 120, 12)] = True
-    frames[:, hot] += 800
-    frames[RNG.integers(0, 30, 50), RNG.integers(0, 120, 50), RNG.integers(0, 120, 50)] += 2000
-    assert np.array_equal(lone_pixels(*sample_moments(ArrayFrames(frames))), hot)
-
-
-def test_up_to_three_hot_pixels_that_touch_are_found_and_four_are_not():
-    rng = np.random.default_rng(3)
-    frames = rng.normal(100, 5, (24, 40, 50)).astype(np.float32)
-    frames[:, [10, 10, 20, 21], [12, 13, 30, 31]] += (900, 400, 300, 700)
-    frames[:, [30, 30, 31], [20, 21, 20]] += (900, 500, 400)
-    frames[:, 5, 30:33] += (900, 500, 450)
-    frames[:, [20, 20, 21, 21], [5, 6, 5, 6]] += (900, 500, 400, 600)
-    found = np.argwhere(lone_pixels(*sample_moments(ArrayFrames(frames)))).tolist()
-    pairs = [[10, 12], [10, 13], [20, 30], [21, 31]]
-    assert found == [[5, 30], [5, 31], [5, 32], *pairs, [30, 20], [30, 21], [31, 20]]
-
-
-def test_moments_leave_masked_pixels_out():
-    frames = RNG.normal(100, 5, (10, 12, 12)).astype(np.float32)
-    frames[:4, 3, 3] = np.nan
-    frames[:, 5, 5] = np.nan
-    mean, deviation = sample_moments(ArrayFrames(frames))
-    assert mean[3, 3] == pytest.approx(frames[4:, 3, 3].mean(), rel=1e-5)
-    assert deviation[3, 3] == pytest.approx(frames[4:, 3, 3].std(), rel=1e-3)
-    assert np.isnan(mean[5, 5])
-
-
-def test_blank_frames_are_no_part_of_the_moments():
-    frames = RNG.normal(100, 5, (10, 12, 12)).astype(np.float32)
-    expected = frames[2:].mean(axis=0)
-    frames[0], frames[1] = 0, np.nan
-    mean, _ = sample_moments(ArrayFrames(frames))
-    np.testing.assert_allclose(mean, expected, rtol=1e-5)
-
-
 def test_large_sensors_are_looked_over_in_bands(monkeypatch):
     frames = run_with_star(120, 90, n=12)
     hot = np.zeros((200, 300), bool)
@@ -111,14 +71,6 @@ def test_large_sensors_are_looked_over_in_bands(monkeypatch):
     np.testing.assert_array_equal(standing_pixels(whole), expected)
     masked = Calibrated(whole, bad=expected)
     assert np.abs(np.subtract(find_star(masked).centre, window.centre)).max() <= 6
-
-
-@pytest.mark.parametrize("sampling", [1.5, 2.0])
-def test_a_small_star_that_stays_is_no_hot_pixel(sampling):
-    images = stars(np.zeros((20, PUPIL, PUPIL)), sampling, 48, np.zeros((20, 2)))
-    frames = exposed(images, 1e5, np.random.default_rng(0))
-    frames[:, 10, 12] += 5000
-    assert np.argwhere(standing_pixels(ArrayFrames(frames))).tolist() == [[10, 12]]
 
 
 def test_a_faint_star_is_looked_for_in_more_frames():
