@@ -14,7 +14,7 @@ from napari_lucky import Calibrate, LuckyError, Recipe, process, simulate_run
 from napari_lucky.cli.main import main
 from napari_lucky.execution import Checkpoint
 from napari_lucky.execution.blocks import blocks_of, map_blocks, map_blocks_checkpointed
-from napari_lucky.execution.checkpoint import beside, joined
+from napari_lucky.execution.checkpoint import checkpoint_path, joined
 from napari_lucky.execution.job import Cancelled, Job
 from napari_lucky.pipeline.build import INDIFFERENT, build_chain, job_key
 from napari_lucky.steps.declaration import params
@@ -261,12 +261,12 @@ def test_a_short_job_writes_nothing_and_reads_nothing(tmp_path, monkeypatch):
 
 
 def test_where_it_is_kept(tmp_path, monkeypatch):
-    assert beside(tmp_path / "out") == tmp_path / "out.measured.npz"
+    assert checkpoint_path(tmp_path / "out") == tmp_path / "out.measured.npz"
     monkeypatch.chdir(tmp_path)
-    assert beside(tmp_path / ".").parent == tmp_path.parent
+    assert checkpoint_path(tmp_path / ".").parent == tmp_path.parent
     (tmp_path / "a" / "b").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "a" / "b")
-    assert str(beside(type(tmp_path)(".."))) == str(tmp_path / "a.measured.npz")
+    assert str(checkpoint_path(type(tmp_path)(".."))) == str(tmp_path / "a.measured.npz")
 
 
 # --- the main job

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_lucky.fits.file_names import family_of, in_order, natural, stem_of
+from napari_lucky.fits.file_names import in_order, name_family, natural, stem_of
 
 ORDERS = {
     "temperature through zero": [
@@ -33,4 +33,4 @@ ORDERS = {
 def test_frames_come_in_the_order_of_their_counter(what):
     files = [Path(name) for name in ORDERS[what]]
     assert in_order(sorted(files, key=natural)) == files
-    assert len({family_of(stem_of(path)) for path in files}) == 1
+    assert len({name_family(stem_of(path)) for path in files}) == 1

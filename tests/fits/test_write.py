@@ -15,7 +15,7 @@ from astropy.wcs import WCS
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.frame_table import FrameTable, table_to_hdu
-from napari_lucky.fits.read_back import is_ours, read_saved
+from napari_lucky.fits.read_back import is_own_file, read_saved
 from napari_lucky.fits.run import open_run
 from napari_lucky.fits.write import ImageResult, float32_holds, write_fits, write_text
 from napari_lucky.frames.frames import ArrayFrames
@@ -145,7 +145,7 @@ def test_images_stacks_and_tables_in_one_file_come_back(tmp_path):
     assert [r.name for r in (focus, kept, long_exposure)] == ["focus", "kept", "long exposure"]
     assert [r.history for r in (focus, kept, long_exposure)] == [HISTORY, HISTORY[:1], ()]
     assert (frames.reference, frames.history) == ((3.0, 4.0), HISTORY)
-    assert is_ours(tmp_path / "x.fits")
+    assert is_own_file(tmp_path / "x.fits")
 
 
 def test_a_table_may_come_first(tmp_path):
@@ -153,7 +153,7 @@ def test_a_table_may_come_first(tmp_path):
     frames, focus = read_saved(tmp_path / "x.fits")
     assert list(frames.file) == [f"AF_{k}.fits" for k in range(5)]
     assert same_bits(focus.data, image())
-    assert is_ours(tmp_path / "x.fits")
+    assert is_own_file(tmp_path / "x.fits")
 
 
 def test_tables_of_other_things_do_not_keep_the_images_from_being_read(tmp_path):
@@ -429,11 +429,11 @@ def test_a_window_of_a_saved_window_is_placed_on_the_sensor(tmp_path):
 def test_which_files_are_ours(tmp_path):
     header = fits.Header([(f"KEY{k}", k) for k in range(900)])  # many blocks of cards
     write_fits(tmp_path / "ours.fits", [ImageResult(image(), "x", header)], overwrite=True)
-    assert is_ours(tmp_path / "ours.fits")
+    assert is_own_file(tmp_path / "ours.fits")
     fits.PrimaryHDU(np.zeros((20, 30), "i2"), source()).writeto(tmp_path / "camera.fits")
     (tmp_path / "text.fits").write_text("CREATOR")
     for name in ("camera.fits", "text.fits", "nothing.fits"):
-        assert not is_ours(tmp_path / name)
+        assert not is_own_file(tmp_path / name)
 
 
 @pytest.mark.parametrize("length", [0, 100, 3000, 6000])

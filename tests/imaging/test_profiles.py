@@ -3,7 +3,7 @@ import pytest
 
 from napari_lucky import LuckyError
 from napari_lucky.imaging import column_cut, cutout, peak_pixel, radial_profile, row_cut
-from napari_lucky.imaging.profiles import Profile, normalised
+from napari_lucky.imaging.profiles import Profile, normalised_profile
 
 
 def gaussian(shape, y, x, sigma, height=1.0):
@@ -117,8 +117,8 @@ def test_ring_0_of_a_whole_pixel_is_that_pixel(star):
 
 def test_a_profile_is_divided_by_its_greatest_value():
     profile = Profile(np.arange(3.0), np.array([2.0, np.nan, 8.0]), np.ones(3, int))
-    np.testing.assert_array_equal(normalised(profile).value, [0.25, np.nan, 1])
+    np.testing.assert_array_equal(normalised_profile(profile).value, [0.25, np.nan, 1])
     assert profile.value[2] == 8
     for values in ([-1.0, 0.0, -3.0], [np.nan] * 3):
         dark = Profile(profile.offset, np.array(values), profile.count)
-        assert np.isnan(normalised(dark).value).all()
+        assert np.isnan(normalised_profile(dark).value).all()

@@ -17,7 +17,7 @@ from napari_lucky.wavefront import (
     measure_wavefront,
     measure_wavefront_stacks,
 )
-from napari_lucky.wavefront.measure import choose_frames
+from napari_lucky.wavefront.measure import frames_to_fit
 from napari_lucky.wavefront.static import turbulence, unknown
 
 SIZES = {"focus_size": 96, "defocus_size": 144}
@@ -159,7 +159,7 @@ def test_saturated_frames_are_left_out_and_counted(still):
     frames = still.frames.copy()
     y, x, _ = still.focus
     frames[1, y, x] = 4095
-    chosen, saturated = choose_frames(
+    chosen, saturated = frames_to_fit(
         calibrated(replace(still, frames=frames), saturation=4095), task_of(still)
     )
     assert saturated == 1
@@ -168,17 +168,17 @@ def test_saturated_frames_are_left_out_and_counted(still):
 
 def test_which_frames(still):
     frames = calibrated(still)
-    first, _ = choose_frames(frames, task_of(still, count=2))
-    again, _ = choose_frames(frames, task_of(still, count=2))
-    other, _ = choose_frames(frames, task_of(still, count=2, seed=3))
+    first, _ = frames_to_fit(frames, task_of(still, count=2))
+    again, _ = frames_to_fit(frames, task_of(still, count=2))
+    other, _ = frames_to_fit(frames, task_of(still, count=2, seed=3))
     np.testing.assert_array_equal(first, again)
     assert list(first) != list(other)
     quality = np.array([0.1, 0.5, np.nan, 0.4, 0.3])
-    best, _ = choose_frames(frames, task_of(still, count=2, choice="ranked"), quality)
+    best, _ = frames_to_fit(frames, task_of(still, count=2, choice="ranked"), quality)
     np.testing.assert_array_equal(best, [1, 3])
-    assert len(choose_frames(frames, task_of(still, count=1, choice="all"))[0]) == 5
+    assert len(frames_to_fit(frames, task_of(still, count=1, choice="all"))[0]) == 5
     with pytest.raises(LuckyError, match="rank this run first"):
-        choose_frames(frames, task_of(still, choice="ranked"))
+        frames_to_fit(frames, task_of(still, choice="ranked"))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.calibration.bad_pixels import HOT_SIGMA, WindowOf, hot_in, standing_pixels
-from napari_lucky.calibration.flat import check_kind, made_flat
+from napari_lucky.calibration.flat import check_frame_kind, made_flat
 from napari_lucky.calibration.masters import (
     DEAD_BELOW,
     check_shape,
@@ -307,7 +307,7 @@ def calibrate(
                 "and read-out window."
             )
         if other is not None:
-            check_kind(other, name, flat_history if name == "flat" else None)
+            check_frame_kind(other, name, flat_history if name == "flat" else None)
     level = None if dark is None else combined(dark, combine, clip_sigma, what="dark", job=job)
     response, light = None, None
     with Threads(1) as pool:  # two medians of a whole sensor, side by side

@@ -177,7 +177,7 @@ def header_history(frames: Any) -> History:
     return read_history(map(str, header.get("HISTORY", []))) if header else ()
 
 
-def check_kind(frames: Frames, kind: str, history: History | None = None) -> None:
+def check_frame_kind(frames: Frames, kind: str, history: History | None = None) -> None:
     """Raise a `LuckyError` if what is given as dark or flat says that it is the other one.
 
     Parameters

@@ -20,7 +20,7 @@ from napari_lucky.execution.blocks import blocks_of
 from napari_lucky.frames.frames import Block, Frames, as_float32, blank_frames, chain_of, is_empty
 from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import MIN_SIDE, Window
-from napari_lucky.imaging.connected import connected_to
+from napari_lucky.imaging.connection import connected_to
 from napari_lucky.imaging.convolution import gaussian
 from napari_lucky.imaging.inpainting import fill_by_kriging
 from napari_lucky.imaging.noise import Noise, sample_noise

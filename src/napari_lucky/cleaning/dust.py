@@ -20,7 +20,7 @@ from napari_lucky.cleaning.dust_shadow import (
     RIM,
     RING,
     DustShadow,
-    Light,
+    MaskedLight,
     Pixels,
     around,
     check_spots,
@@ -119,11 +119,11 @@ def find_dust(
     if not sigma > 0:
         raise LuckyError(f"The threshold for dust is {sigma} sigma; it must be over 0.")
     discs = tuple(discs)
-    light = Light(image, discs_of(discs))
+    light = MaskedLight(image, discs_of(discs))
     relative: SensorImage = _RelativeLight(light, radius)
     if not is_large(light.shape):
         relative = np.asarray(relative)
-    free = Light(relative)
+    free = MaskedLight(relative)
     depths: dict[DustShadow, float] = {}
     for _ in range(PASSES):
         places, threshold = _dark_places(free, radius, sigma)
@@ -213,7 +213,7 @@ class DustRemoved(View):
         spots = check_spots(self.spots, self.shape)
         divisor = self.transmission
         if divisor is None:
-            divisor = Light(np.broadcast_to(np.float32(1), self.shape[1:]), spots)
+            divisor = MaskedLight(np.broadcast_to(np.float32(1), self.shape[1:]), spots)
         check_shape(divisor, self.shape, "transmission of the dust", "run")
         if not is_large(self.shape):
             divisor = as_float32(np.asarray(divisor))
@@ -228,7 +228,7 @@ class DustRemoved(View):
 class _RelativeLight(LazyImage):
     """Light over what is smooth in it, where there is some."""
 
-    def __init__(self, light: Light, radius: float) -> None:
+    def __init__(self, light: MaskedLight, radius: float) -> None:
         super().__init__(light.shape)
         self.light = light
         size, known = light.shape[0] * light.shape[1], _count_known(light)

@@ -97,7 +97,7 @@ class _Transmission(LazyImage):
         self, image: SensorImage, spots: Iterable[DustShadow], discs: Iterable[Disc]
     ) -> None:
         super().__init__(image.shape)
-        spots, known = check_spots(spots, image.shape), Light(image, discs_of(discs))
+        spots, known = check_spots(spots, image.shape), MaskedLight(image, discs_of(discs))
         free = known.less(*(spot._replace(radius=RIM[1] * spot.radius) for spot in spots))
         self._boxes = []
         for spot in spots:
@@ -153,7 +153,7 @@ def check_spots(spots: Iterable[DustShadow], shape: tuple[int, ...]) -> tuple[Du
     return spots
 
 
-class Light(LazyImage):
+class MaskedLight(LazyImage):
     """An image as float64 in which discs, and what is not finite, are masked.
 
     Parameters
@@ -167,9 +167,9 @@ class Light(LazyImage):
         super().__init__(image.shape)
         self._image, self._discs = image, discs
 
-    def less(self, *discs: DustShadow) -> Light:
+    def less(self, *discs: DustShadow) -> MaskedLight:
         """Return the image with more discs masked."""
-        return Light(self._image, (*self._discs, *discs))
+        return MaskedLight(self._image, (*self._discs, *discs))
 
     def __getitem__(self, at: At) -> Pixels:
         part = np.asarray(self._image[at])

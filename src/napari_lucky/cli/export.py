@@ -113,11 +113,11 @@ def _writer(given: argparse.Namespace) -> Callable[[Path, Path], None]:
 
 def _pixels(path: Path) -> Any:
     """Return the first image of a file of this program, or a run; of one frame, the image."""
-    from napari_lucky.fits.read_back import is_ours, read_saved
+    from napari_lucky.fits.read_back import is_own_file, read_saved
     from napari_lucky.fits.run import open_run
     from napari_lucky.fits.write import ImageResult
 
-    if path.is_file() and is_ours(path):
+    if path.is_file() and is_own_file(path):
         images = [one.data for one in read_saved(path) if isinstance(one, ImageResult)]
         if not images:
             raise LuckyError(f"{path}: this file holds no image.")

@@ -16,7 +16,7 @@ from napari_lucky.cli.recipe_options import (
     add_step_options,
     options_of_steps,
     recipe_of,
-    table_of,
+    table_named,
 )
 from napari_lucky.cli.terminal import Meter, say, say_summary, warn
 from napari_lucky.errors import UsageError
@@ -106,7 +106,7 @@ def _asked(given: argparse.Namespace) -> Recipe:
             "There is nothing to measure: give the OUT of process, FITS images or a run, or a "
             "--recipe that names its frames."
         )
-    telescope = [one for one in options_of_steps(given) if table_of(one) == "telescope"]
+    telescope = [one for one in options_of_steps(given) if table_named(one) == "telescope"]
     if recipe[PsfRequest].sampling is not None and telescope:
         raise UsageError(
             f"{' and '.join(telescope)}: --psf gives the sampling already. Give only one of them; "

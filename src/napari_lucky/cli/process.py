@@ -70,7 +70,7 @@ def add_process(process: Any) -> None:
 
 def run_process(given: argparse.Namespace) -> int:
     """Do `napari-lucky process`."""
-    from napari_lucky.execution.checkpoint import Checkpoint, beside
+    from napari_lucky.execution.checkpoint import Checkpoint, checkpoint_path
     from napari_lucky.fits.inputs import inputs_of_recipe
     from napari_lucky.pipeline.process import process
     from napari_lucky.pipeline.results_folder import check_out, write_results
@@ -81,7 +81,7 @@ def run_process(given: argparse.Namespace) -> int:
     if given.each:
         return _run_each(given, recipe, telescope)
     inputs = {**inputs_of_recipe(recipe), "recipe": given.recipe, **telescope_input(recipe)}
-    kept = beside(given.out)
+    kept = checkpoint_path(given.out)
     check_out(given.out, given.overwrite, inputs=inputs, beside=[kept])
     meter = Meter()
     notes: list[str] = []

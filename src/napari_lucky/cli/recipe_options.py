@@ -168,7 +168,7 @@ def _is_value(table: str, text: str) -> bool:
     return True
 
 
-def table_of(option: str) -> str:
+def table_named(option: str) -> str:
     """Return the step that an option is of."""
     own = own_options().get(option)
     return own[0] if own else option.removeprefix("--").removeprefix("no-")

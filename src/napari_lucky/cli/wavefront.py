@@ -19,7 +19,7 @@ from napari_lucky.cli.recipe_options import (
     options_of_steps,
     recipe_of,
     recipe_of_run,
-    table_of,
+    table_named,
 )
 from napari_lucky.cli.terminal import Meter, say, say_summary, warn
 from napari_lucky.errors import UsageError
@@ -105,7 +105,7 @@ def _of_stacks(given: argparse.Namespace) -> Recipe:
     of_run += [
         option
         for option in options_of_steps(given)
-        if table_of(option) not in OF_STACKS or option in OF_FRAMES
+        if table_named(option) not in OF_STACKS or option in OF_FRAMES
     ]
     if of_run:
         raise UsageError(

@@ -45,7 +45,7 @@ from napari_lucky.docks.larger import SMALL
 from napari_lucky.docks.made_layers import made_layers
 from napari_lucky.docks.neighbours import look_at, open_dock, title_of, title_of_dock
 from napari_lucky.docks.number_box import Editor
-from napari_lucky.docks.progress_line import ProgressLine, time_text
+from napari_lucky.docks.progress_line import ProgressLine, duration_text
 from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.viewer.messages import show_warning
 from napari_lucky.viewer.opened_recipe import recipe_opened
@@ -258,7 +258,7 @@ class Dock(QScrollArea):
         """Say that a job is done, how long it took, and what comes next."""
         took = time.monotonic() - self._began
         if took >= WORTH_SAYING:
-            line = f"{line} It took {time_text(took)}."
+            line = f"{line} It took {duration_text(took)}."
         self.note(line, *sentences, doubts=doubts)
         if self.next_dock:
             self.next_button.text = f"{title_of(self.next_dock)} ▸"

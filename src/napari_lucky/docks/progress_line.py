@@ -66,10 +66,10 @@ def progress_text(what: str, done: int, total: int, seconds: float, count: int) 
     if seconds < LEAST_SECONDS or count < 1:
         return text
     speed = count / seconds
-    return f"{text}, {speed:.3g} a second, {time_text((total - done) / speed)} left"
+    return f"{text}, {speed:.3g} a second, {duration_text((total - done) / speed)} left"
 
 
-def time_text(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """Return a time as it is read at a glance."""
     if seconds < 90:
         return f"{seconds:.0f} s"

@@ -224,7 +224,7 @@ def _read(path: Path) -> tuple[str, dict[str, tuple[int, Any]]]:
     return contents["key"], passes
 
 
-def beside(out: Path) -> Path:
+def checkpoint_path(out: Path) -> Path:
     """Return where the measurements of a job with this OUT are kept."""
     out = out.absolute() if out.name not in ("", "..") else out.resolve()
     return out.with_name(f"{out.name or 'root'}.measured.npz")

@@ -10,7 +10,7 @@ from typing import Any
 
 from napari_lucky.fits.card_value import Value, values_in
 from napari_lucky.fits.choose_frames import families_of
-from napari_lucky.fits.file_names import family_of, in_order, is_frames_name, natural, stem_of
+from napari_lucky.fits.file_names import in_order, is_frames_name, name_family, natural, stem_of
 from napari_lucky.fits.frame_kind import kind_in_header, kind_of_folder
 from napari_lucky.fits.open_images import open_images
 from napari_lucky.fits.run import Run
@@ -129,7 +129,7 @@ def _fitting(run: Run, kind: str, images: list[SourceImage]) -> tuple[tuple[Path
     values = {what: settings_of(images, what) for what in CHECKED[kind]} if images else {}
     for k, image in enumerate(images):
         own = tuple(values[what][k] for what in CHECKED[kind])
-        family = (image.path.parent, family_of(stem_of(image.path)), image.layout.shape[1:])
+        family = (image.path.parent, name_family(stem_of(image.path)), image.layout.shape[1:])
         sets.setdefault((*family, *own), []).append(image)
     fit, notes = [], []
     for of, members in sets.items():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.card_value import values_in
-from napari_lucky.fits.file_names import family_of, in_order, natural, stem_of
+from napari_lucky.fits.file_names import in_order, name_family, natural, stem_of
 from napari_lucky.fits.frame_kind import Kind, kind_in_header, kind_in_name, target_words
 from napari_lucky.fits.header_scan import scan
 from napari_lucky.fits.open_images import LeftOut, open_images
@@ -162,7 +162,7 @@ def families_of(paths: Iterable[Path]) -> Iterator[Family]:
     """Yield the families of files; of each one header is read."""
     found: dict[str, list[Path]] = {}
     for path in paths:
-        found.setdefault(family_of(stem_of(path)), []).append(path)
+        found.setdefault(name_family(stem_of(path)), []).append(path)
     targets = target_words(stem_of(members[0]) for members in found.values())
     for members in found.values():
         named = kind_in_name(stem_of(members[0]), targets) or "light"

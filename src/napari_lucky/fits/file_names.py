@@ -45,7 +45,7 @@ def stem_of(path: Path) -> str:
     return name[: found.start()] if found else path.stem
 
 
-def family_of(stem: str) -> str:
+def name_family(stem: str) -> str:
     """Return what names of one family have in common: all but numbers and their signs."""
     return NUMBER.sub("#", TEMPERATURE.sub("#", stem.lower()))
 

@@ -13,7 +13,7 @@ from napari_lucky.fits.gzip_file import Unpacked, is_packed
 from napari_lucky.fits.header_scan import HeaderTemplate, header_template, scan
 from napari_lucky.fits.image import FitsImage, Layout
 from napari_lucky.fits.plain_header import plain_layout
-from napari_lucky.fits.truncated import open_truncated
+from napari_lucky.fits.truncation import open_truncated
 from napari_lucky.sources.kinds import source_of
 from napari_lucky.sources.source_image import SourceImage
 

@@ -82,7 +82,7 @@ def coordinates_from_hdu(hdu: Any) -> Coordinates:
     return Coordinates(str(header["LAYER"]), groups, name_in(header), history)
 
 
-def is_ours(path: Path) -> bool:
+def is_own_file(path: Path) -> bool:
     """Return whether this program wrote a FITS file (its CREATOR card says so)."""
     try:
         with open_regular(path) as file:

@@ -88,7 +88,7 @@ def read_ecsv(path: Path) -> Any:
     return Table.read(lines, format="ascii.ecsv")
 
 
-def numbers_of(column: Any, unit: str = "") -> NDArray[np.float64]:
+def column_numbers(column: Any, unit: str = "") -> NDArray[np.float64]:
     """Return a column's numbers in a unit, NaN where it has none.
 
     Raises
@@ -120,16 +120,16 @@ def _from_columns(table: Any) -> FrameTable:
         raise ValueError("frame or selected is empty in a row")
     check_numbers(map(int, frame))
     y, x = table.meta.get("reference", (0, 0))
-    errors = [numbers_of(table[name], "pix") for name in ERRORS if name in there]
+    errors = [column_numbers(table[name], "pix") for name in ERRORS if name in there]
     return FrameTable(
         np.array(frame, np.intp),
         [readable(name) for name in texts_of(table["file"])],
-        np.column_stack([numbers_of(table[name], "pix") for name in ("dy", "dx")]),
-        numbers_of(table["quality"]),
+        np.column_stack([column_numbers(table[name], "pix") for name in ("dy", "dx")]),
+        column_numbers(table["quality"]),
         np.array(selected, bool),
         (float(y), float(x)),
         read_history(map(str, table.meta.get("history", ()))),
         np.column_stack(errors) if len(errors) == len(ERRORS) else None,
         times_of(texts_of(table["time"])) if "time" in there else None,
-        numbers_of(table["exposure"], "s") if "exposure" in there else None,
+        column_numbers(table["exposure"], "s") if "exposure" in there else None,
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.files.open_file import open_text
-from napari_lucky.fits.table_file import is_ecsv, numbers_of, read_ecsv, texts_of
+from napari_lucky.fits.table_file import column_numbers, is_ecsv, read_ecsv, texts_of
 from napari_lucky.fits.times import DAYS, UNKNOWN, exposures_of, header_time, times_of
 from napari_lucky.text import counted, from_cell, readable
 
@@ -77,7 +77,9 @@ def _columns(path: Path) -> dict[str, list[str]]:
         if not set(column) & set(TIMES):
             raise ValueError(f"its columns are {', '.join(column)[:80]}")
         if "exposure" in column:
-            column["exposure"] = [repr(float(one)) for one in numbers_of(table["exposure"], "s")]
+            column["exposure"] = [
+                repr(float(one)) for one in column_numbers(table["exposure"], "s")
+            ]
         return column
     with open_text(path) as file:
         lines = [line for line in file if line.strip() and not line.startswith("#")]

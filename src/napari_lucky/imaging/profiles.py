@@ -182,7 +182,7 @@ PROFILES: dict[str, Callable[[NDArray[Any], tuple[int, int]], Profile]] = {
 }
 
 
-def normalised(profile: Profile) -> Profile:
+def normalised_profile(profile: Profile) -> Profile:
     """Divide a profile by its greatest value; all NaN where that is not above zero."""
     top = float(np.fmax.reduce(profile.value, initial=-np.inf))
     scale = top if 0 < top < np.inf else np.nan

@@ -13,7 +13,7 @@ from napari_lucky.calibration.flat import (
     NORMALISED,
     SUBTRACTED,
     FlatField,
-    check_kind,
+    check_frame_kind,
     flat_steps,
     header_history,
     kind_notes,
@@ -109,9 +109,9 @@ def make_masters(
         report(text)
     for text in (*kind_notes(flat, "flat", run), *kind_notes(dark, "dark", dark_run)):
         report(text)
-    check_kind(run, "flat")
+    check_frame_kind(run, "flat")
     if dark_run is not None:
-        check_kind(dark_run, "dark")
+        check_frame_kind(dark_run, "dark")
     done = {step.name for step in header_history(run)}
     if NORMALISED in done:
         raise LuckyError(f"{flat}: this is a master flat already; use it as it is, as --flat.")

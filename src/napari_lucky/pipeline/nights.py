@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_lucky.errors import DONE, INPUT, NOTHING, LuckyError, UsageError
-from napari_lucky.execution.checkpoint import Checkpoint, beside
+from napari_lucky.execution.checkpoint import Checkpoint, checkpoint_path
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.file_names import is_frames_name, natural, stem_of
 from napari_lucky.fits.inputs import inputs_of_recipe
@@ -272,7 +272,7 @@ def _process_one(
     job: Job,
     notify: Callable[[str], None],
 ) -> None:
-    inputs, kept = inputs_of_recipe(recipe), beside(folder)
+    inputs, kept = inputs_of_recipe(recipe), checkpoint_path(folder)
     check_out(folder, overwrite, inputs=inputs, beside=[kept])
     checkpoint = Checkpoint(kept)
     with checkpoint, work(recipe.input.frames) as executor:

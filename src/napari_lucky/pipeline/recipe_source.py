@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.image import is_fits_name
-from napari_lucky.fits.read_back import is_ours, read_saved
+from napari_lucky.fits.read_back import is_own_file, read_saved
 from napari_lucky.fits.run import open_run
 from napari_lucky.fits.table_file import is_table, read_table
 from napari_lucky.frames.history import History, frame_numbers, recorded_windows
@@ -57,7 +57,7 @@ def open_recipe(path: str | Path) -> Recipe:
 def history_in(path: Path) -> History | None:
     """Return the history of a saved image or table; None of a file of another kind."""
     if is_fits_name(path.name):
-        found = read_saved(path) if is_ours(path) else []
+        found = read_saved(path) if is_own_file(path) else []
         return next((one.history for one in found if one.history), ())
     return read_table(path).history if is_table(path) else None
 

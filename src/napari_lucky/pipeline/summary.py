@@ -61,19 +61,19 @@ def summary_of(
         "status": status,
         "done": readable(done),
         "input": {name: _paths(given) for name, given in (inputs or {}).items() if given},
-        "counts": plain(counts or {}),
-        "figures": plain(figures or {}),
-        **plain(more),
+        "counts": plain_values(counts or {}),
+        "figures": plain_values(figures or {}),
+        **plain_values(more),
         "notices": [_notice(text) for text in notices],
     }
 
 
-def plain(value: Any) -> Any:
+def plain_values(value: Any) -> Any:
     """Return a value as JSON knows it; NaN and infinity as None."""
     if isinstance(value, Mapping):
-        return {str(name): plain(item) for name, item in value.items()}
+        return {str(name): plain_values(item) for name, item in value.items()}
     if isinstance(value, (list, tuple, np.ndarray)):
-        return [plain(item) for item in value]
+        return [plain_values(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float):
@@ -101,7 +101,7 @@ def _notice(text: str) -> dict[str, str | None]:
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
     """Write summary.json into a folder, with the names of the files that are there."""
     files = sorted([*(path.name for path in folder.iterdir()), NAME])
-    made = {**plain(summary), "files": files}
+    made = {**plain_values(summary), "files": files}
     text = json.dumps(made, indent=2, ensure_ascii=False, allow_nan=False)
     write_text(folder / NAME, text + "\n")
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.inputs import NO_INPUTS, Inputs
 from napari_lucky.fits.write import written_whole
-from napari_lucky.imaging.profiles import Profile, normalised
+from napari_lucky.imaging.profiles import Profile, normalised_profile
 
 COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#d55e00", "#7a8ba3")
 """Okabe & Ito's, which the colour-blind can distinguish: those that show on dark and on light."""
@@ -181,7 +181,7 @@ class Comparison:
         for line, layer in zip(self.lines, layers, strict=True):
             profile = layer.profile
             if profile is not None and self.look.normalise:
-                profile = normalised(profile)
+                profile = normalised_profile(profile)
             line.set_data(*([], []) if profile is None else (profile.offset, profile.value))
         values = [line.get_ydata() for line in self.lines]
         bright = any((np.asarray(value) > 0).any() for value in values)

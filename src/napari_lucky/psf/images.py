@@ -13,7 +13,7 @@ from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.execution.job import Job
 from napari_lucky.fits.file_names import natural
 from napari_lucky.fits.inputs import Inputs, inputs_of_recipe
-from napari_lucky.fits.read_back import is_ours, read_saved
+from napari_lucky.fits.read_back import is_own_file, read_saved
 from napari_lucky.fits.run import open_run
 from napari_lucky.fits.run_notes import run_notes
 from napari_lucky.fits.write import BESIDE, ImageResult
@@ -96,7 +96,7 @@ def open_given(
             raise LuckyError(f"{folder}: these results hold neither {' nor '.join(STACKS)}.")
         return OpenedImages(images, images[0].header)
     files = [Path(path) for path in paths]
-    if all(os.path.isfile(file) and is_ours(file) for file in files):
+    if all(os.path.isfile(file) and is_own_file(file) for file in files):
         images = [
             replace(image, name=file.name if number == 0 else f"{file.name} {image.name}")
             for file in files

@@ -26,7 +26,7 @@ from napari_lucky.psf.optics import optics_for
 from napari_lucky.psf.recipe import PsfRecipe
 from napari_lucky.psf.result import PsfFigures
 from napari_lucky.psf.seeing import long_exposure_seeing
-from napari_lucky.psf.summary import summary
+from napari_lucky.psf.summary import result_line
 from napari_lucky.psf.table import FigureRow
 from napari_lucky.text import cell, counted, csv_line
 
@@ -113,7 +113,7 @@ def result_figures(result: Result, telescope: Mapping[str, float | None]) -> dic
     images = {n: result.images[n] for n in ("focus", "long_exposure") if n in result.images}
     made: dict[str, Any] = {}
     if not images:
-        return {"done": summary(result, (math.nan, math.nan))}
+        return {"done": result_line(result, (math.nan, math.nan))}
     header = next(iter(images.values())).header
     diffraction, whole = None, None
     with suppress(LuckyError):  # the stacks are good, whatever is wrong with the optics
@@ -137,7 +137,7 @@ def result_figures(result: Result, telescope: Mapping[str, float | None]) -> dic
     if "long_exposure" in images:
         made["d_over_r0"] = seeing_of(images["long_exposure"], tried["long_exposure"])
     lucky, mean = (made.get(n, {}).get("fwhm_px", math.nan) for n in ("focus", "long_exposure"))
-    return {"done": summary(result, (lucky, mean)), **made}
+    return {"done": result_line(result, (lucky, mean)), **made}
 
 
 def _figures(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_lucky.frames.frames import as_float32
 from napari_lucky.frames.window import Window
-from napari_lucky.imaging.connected import connected_to
+from napari_lucky.imaging.connection import connected_to
 from napari_lucky.imaging.convolution import gaussian
 from napari_lucky.imaging.profiles import peak_pixel
 from napari_lucky.imaging.robust_sigma import robust_sigma

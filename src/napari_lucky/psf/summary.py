@@ -14,7 +14,7 @@ from napari_lucky.ranking.selection import describe_count
 from napari_lucky.text import counted
 
 
-def summary(result: Result, widths: tuple[float, float] | None = None) -> str:
+def result_line(result: Result, widths: tuple[float, float] | None = None) -> str:
     """Return a line on a result, such as "Kept 12 of 120 frames (10 %). FWHM 7.3 px, …".
 
     Parameters

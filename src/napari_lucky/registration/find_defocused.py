@@ -13,7 +13,7 @@ from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import is_empty
 from napari_lucky.frames.window import Window, WindowLike, as_window
 from napari_lucky.imaging.star_image import smoothed
-from napari_lucky.registration.find_star import Coarse, bins_for, side_for
+from napari_lucky.registration.find_star import Coarse, coarse_bins, side_for
 
 SMOOTH = 4.0
 """Standard deviation in pixels of the smoothing that joins the speckles of a disk."""
@@ -57,7 +57,7 @@ def find_defocused(frames: FramesLike, focus: WindowLike, *, job: Job = QUIET) -
         no room on the sensor beside the focused star.
     """
     frames, focus = as_frames(frames), as_window(focus)
-    bins = bins_for(frames.shape)
+    bins = coarse_bins(frames.shape)
     coarse = Coarse(frames, bins) if bins > 1 else frames
     part = Window(*(value // bins for value in vars(focus).values()))
     found = _disk(*sample_moments(coarse, SAMPLE, job=job), part)

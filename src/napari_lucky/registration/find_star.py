@@ -87,7 +87,7 @@ def side_for(radius: float, shape: tuple[int, ...]) -> int:
     return min(wanted, *shape[-2:])
 
 
-def bins_for(shape: tuple[int, ...]) -> int:
+def coarse_bins(shape: tuple[int, ...]) -> int:
     """Return into how many pixels a side the frames (n, y, x) are binned to look over them."""
     ny, nx = shape[-2:]
     return int(np.ceil((ny * nx / (LARGE // 4)) ** 0.5)) if is_large(shape) else 1
@@ -156,7 +156,7 @@ def _place(frames: Frames, scene: bool, job: Job) -> tuple[int, int, float]:
     """Return where the star is, (y, x), and how far its light reaches, in pixels."""
     from scipy import ndimage
 
-    bins, (ny, nx) = bins_for(frames.shape), frames.shape[1:]
+    bins, (ny, nx) = coarse_bins(frames.shape), frames.shape[1:]
     if bins > 1:  # looked for in frames that are binned to fewer pixels
         y, x, reach = _place(Coarse(frames, bins), scene, job)
         return y * bins + bins // 2, x * bins + bins // 2, reach * bins

@@ -13,7 +13,7 @@ from napari_lucky.frames.window import Window
 NEIGHBOURS = 8
 """Frames before and after, whose median point is the star's usual place."""
 FEWEST = 8
-"""Fewer frames do not tell what is usual."""
+"""Fewer frames do not show what is usual."""
 APART, NEAREST = 5.0, 6.0
 """A point is off the star if it is so many times farther from the usual place than points usually
 are, and than the smoothing so many times."""
@@ -25,7 +25,7 @@ BETWEEN = 0.5
 RING = 2.0
 """Outer radius of the ring around it whose median is the background, over the disc's."""
 SAMPLE = 32
-"""Frames, spread over the run, that tell the usual light of the disc."""
+"""Frames, spread over the run, that give the usual light of the disc."""
 PRESENT = 0.35
 """The star is at its usual place if the disc has this part of its usual light."""
 

@@ -74,17 +74,17 @@ class SerFile(PixelFile):
         with open_regular(self.path, self.stamp) as file:
             file.seek(self.stamps)
             ticks = np.frombuffer(file.read(8 * count), "<i8")
-        return None if len(ticks) < count else times_of(ticks)
+        return None if len(ticks) < count else stamp_times(ticks)
 
     def header(self) -> Any:
         """Return an `astropy.io.fits.Header` with what the file says."""
         times = self.times()
-        begin = times_of(np.array([self.begin]))[0] if times is None else times[0]
+        begin = stamp_times(np.array([self.begin]))[0] if times is None else times[0]
         begun = {} if np.isnat(begin) else {"DATE-OBS": (str(begin), "UTC")}
         return header_from({**self.cards, **begun}, self.read_as, self.colours)
 
 
-def times_of(ticks: NDArray[np.int64]) -> NDArray[np.datetime64]:
+def stamp_times(ticks: NDArray[np.int64]) -> NDArray[np.datetime64]:
     """Return times of the stamps of a SER file; NaT where one is not from 1970 to 2170."""
     known = (ticks > EPOCH) & (ticks < LATEST)
     since = np.where(known, (ticks - EPOCH) // TICKS, 0)

@@ -13,7 +13,7 @@ from napari_lucky.cleaning.dust_shadow import DustShadow
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.frame_table import ERRORS, FrameTable
 from napari_lucky.fits.inputs import Inputs, files_of_frames
-from napari_lucky.fits.read_back import is_ours
+from napari_lucky.fits.read_back import is_own_file
 from napari_lucky.fits.run import Run
 from napari_lucky.fits.times import UNKNOWN, times_of
 from napari_lucky.frames.frames import ArrayFrames, Frames
@@ -118,7 +118,7 @@ def inputs_of(viewer: Any, saved: Collection[str] = ()) -> Inputs:
             files[f"layer “{layer.name}”"] = files_of_frames(layer.data.frames)
         if source := getattr(layer.source, "path", None):
             path = Path(source)
-            if lazy or layer.name not in saved or not is_ours(path):
+            if lazy or layer.name not in saved or not is_own_file(path):
                 files[f"opened as layer “{layer.name}”"] = [path]
     return files
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.file_names import is_frames_name
 from napari_lucky.fits.image import is_fits_name
-from napari_lucky.fits.read_back import is_ours
+from napari_lucky.fits.read_back import is_own_file
 from napari_lucky.text import readable
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def read_layers(path: str | Sequence[str]) -> list[LayerTuple]:
 
 
 @dataclass
-class Opened:
+class OpenedPaths:
     """What paths hold: layers, a recipe and its file, what the user should know, what failed."""
 
     layers: list[LayerTuple] = field(default_factory=list)
@@ -104,11 +104,11 @@ class Opened:
     errors: list[str] = field(default_factory=list)
 
 
-def _opened(paths: list[Path]) -> Opened:
+def _opened(paths: list[Path]) -> OpenedPaths:
     results = results_in(paths[0]) if len(paths) == 1 and paths[0].is_dir() else paths
     if not are_results(results):
         return _opened_run(paths)
-    opened = Opened()
+    opened = OpenedPaths()
     for path in results:
         try:
             _open_saved(path, opened)
@@ -143,10 +143,10 @@ def are_results(paths: Sequence[Path]) -> bool:
 
 
 def _is_result(path: Path) -> bool:
-    return path.suffix.lower() in NO_IMAGES or (is_fits_name(path.name) and is_ours(path))
+    return path.suffix.lower() in NO_IMAGES or (is_fits_name(path.name) and is_own_file(path))
 
 
-def _open_saved(path: Path, opened: Opened) -> None:
+def _open_saved(path: Path, opened: OpenedPaths) -> None:
     from napari_lucky.pipeline.recipe import read_recipe
 
     if path.suffix.lower() in (".csv", ".ecsv"):
@@ -157,7 +157,7 @@ def _open_saved(path: Path, opened: Opened) -> None:
         opened.layers += _saved_layers(path)
 
 
-def _opened_run(paths: list[Path]) -> Opened:
+def _opened_run(paths: list[Path]) -> OpenedPaths:
     from napari_lucky.fits.run import open_run
     from napari_lucky.fits.run_notes import run_notes
     from napari_lucky.frames.history import open_step
@@ -170,7 +170,7 @@ def _opened_run(paths: list[Path]) -> Opened:
     middle = (run.shape[0] - 1) // 2  # there napari's slider stands at first
     data = run.read(slice(1))[0] if single else read_ahead(run, 0, middle)
     layer = image_tuple(data, run.name, header=run.header, history=(open_step(run),))
-    return Opened([layer], notes=run_notes(run))
+    return OpenedPaths([layer], notes=run_notes(run))
 
 
 def _table_layer(path: Path) -> LayerTuple:

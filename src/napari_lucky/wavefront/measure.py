@@ -60,7 +60,7 @@ def measure_wavefront(
     """
     frames = as_frames(frames)
     notes = list(task.check(frames.shape))
-    index, saturated = choose_frames(frames, task, quality, job=job)
+    index, saturated = frames_to_fit(frames, task, quality, job=job)
     if saturated:
         notes.append(f"{saturated} frames with saturated pixels in a window were left out.")
     windows = (task.focus, task.defocus)
@@ -122,7 +122,7 @@ def measure_wavefront(
     )
 
 
-def choose_frames(
+def frames_to_fit(
     frames: Frames,
     task: WavefrontParameters,
     quality: NDArray[np.float64] | None = None,

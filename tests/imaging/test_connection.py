@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_lucky.imaging.connected import connected_to
+from napari_lucky.imaging.connection import connected_to
 
 
 @pytest.mark.parametrize("full", [0.0, 0.4, 0.6, 0.8, 1.0])
