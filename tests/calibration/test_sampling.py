@@ -116,7 +116,7 @@ def test_the_header_is_asked_where_the_frames_do_not_tell():
     assert sure.doubts("brightest", "tracking") == sure.notes("brightest", "tracking")
     right = Sampling(7.1, (7, 7.2), px)
     told = "Smoothing 2.37 px for tracking: the sampling measured in the frames is 7.1 px per"
-    assert right.notes("brightest", "tracking") == (f"{told} lambda/D.",)
+    assert right.notes("brightest", "tracking") == (f"{told} λ/D.",)
     assert right.doubts("brightest", "tracking") == ()
 
 

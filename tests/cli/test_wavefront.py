@@ -320,7 +320,7 @@ def test_a_recipe_gives_telescope_spider_and_what_is_asked_for(
     ("given", "says"),
     [
         ([*OPTICS], "The defocus between the two images is not given"),
-        ([*WAVES], "the wavelength (nm), the focal ratio, the pixel size (um)"),
+        ([*WAVES], "the wavelength (nm), the focal ratio, the pixel size (µm)"),
         ([*OPTICS, "--defocus-pv", 0.1], "the sign of the even modes"),
         ([*OPTICS, "--defocus-pv", 3], "make a donut of 74 pixels"),
         ([*OPTICS, "--defocus-pv", "nan"], "defocus_waves is nan; it must be a number in waves"),

@@ -145,17 +145,17 @@ def test_it_is_kept_where_the_system_says(tmp_path, monkeypatch):
         ({"diameter_m": 0}, "diameter is 0 m"),
         ({"wavelength_nm": math.nan}, "wavelength is nan nm"),
         ({"focal_ratio": -1}, "focal ratio is -1; it"),
-        ({"pixel_um": math.inf}, "pixel is inf um"),
+        ({"pixel_um": math.inf}, "pixel is inf µm"),
         ({"obstruction": 1}, "obstruction is 1; give"),
         ({"obstruction": 30}, "If that is in per cent, give 0.3"),
         ({"wavelength_nm": 0.633}, r"wavelength is 0.633 nm; .* in micrometres, give 633 nm"),
         ({"wavelength_nm": 6.33e-7}, "in metres, give 633 nm"),
         ({"diameter_m": 450}, r"diameter is 450 m; .* in mm, give 0.45 m; in cm, 4.5 m."),
-        ({"pixel_um": 5.3e-6}, r"pixel is 5.3e-06 um; .* in metres, give 5.3 um"),
-        ({"pixel_um": 0.0053}, "in mm, give 5.3 um"),
-        ({"pixel_um": 5.3e6}, "pixel is 5.3e[+]06 um"),
+        ({"pixel_um": 5.3e-6}, r"pixel is 5.3e-06 µm; .* in metres, give 5.3 µm"),
+        ({"pixel_um": 0.0053}, "in mm, give 5.3 µm"),
+        ({"pixel_um": 5.3e6}, "pixel is 5.3e[+]06 µm"),
         ({"focal_ratio": 26370}, "not the focal length"),
-        ({"focal_ratio": 900, "pixel_um": 1}, "569.7 pixels across lambda/D; no camera"),
+        ({"focal_ratio": 900, "pixel_um": 1}, "569.7 pixels across λ/D; no camera"),
     ],
 )
 def test_figures_that_make_no_sense(values, says):
@@ -172,7 +172,7 @@ def test_figures_that_make_no_sense(values, says):
         ({"diameter_m": 8}, ("If that is in cm, give 0.08 m; in inches, 0.2032 m.",)),
         ({"wavelength_nm": 6330, "pixel_um": 30}, ("If that is in angstrom, give 633 nm",)),
         ({"obstruction": 0.7}, ("not of areas",)),
-        ({"focal_ratio": 5}, ("0.597 pixels across lambda/D, which is unusual",)),
+        ({"focal_ratio": 5}, ("0.597 pixels across λ/D, which is unusual",)),
     ],
 )
 def test_the_merely_unusual_is_said(values, says):

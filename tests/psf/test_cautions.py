@@ -54,7 +54,7 @@ def test_each_fault_is_named(q):
     def told(image, recipe=PLAIN):
         return " ".join(measured(image, q, recipe).cautions)
 
-    assert "1.1 lambda/D, under 3" in told(noisy(good), PsfRecipe(aperture=1.1 * q))
+    assert "1.1 λ/D, under 3" in told(noisy(good), PsfRecipe(aperture=1.1 * q))
     for shift, light in (((3, 2), 0.47), ((1.5, 0), 0.47), ((3, 2), 0.12)):
         other = light * np.roll(good, [round(s * q) for s in shift], (0, 1))
         assert "a second maximum" in told(noisy(good + other)), (shift, light)
@@ -111,7 +111,7 @@ def test_one_aperture_wherever_the_star_is_in_its_window():
     assert [one.strehl for one in made] == pytest.approx([1, 1, 1], abs=1e-3)
     assert all(one.aperture == 6 and one.cautions == () for one in made)
     (near_edge,) = measured(star(7, 1e6, 128, (25, 0)), 7).cautions
-    assert "the aperture is 4 lambda/D instead of 6, because the star is near" in near_edge
+    assert "the aperture is 4 λ/D instead of 6, because the star is near" in near_edge
     faint = measured(noisy(star(7, 5e3, 128)), 7)
     assert faint.aperture < 6
     assert "for the noise" in faint.cautions[0]

@@ -87,7 +87,7 @@ def test_results_are_measured_with_errors_from_their_run(data, tmp_path, capsys)
     assert (
         "focus.fits: A halo beyond the aperture, or in the background ring, has about" in told.err
     )
-    assert "lambda/D (41.99 px)" in told.out
+    assert "λ/D (41.99 px)" in told.out
     assert "focus.fits: Strehl ratio 0." in told.out
     focus, exposure = lines(out / "figures.csv")
     (saved, *_) = read_saved(data / "out" / "focus.fits")
@@ -180,8 +180,8 @@ def test_images_of_one_call_have_one_aperture(simulated, tmp_path, capsys):
     assert large["aperture_lambda_d"] == small["aperture_lambda_d"] == "4"
     assert float(large["strehl"]) == pytest.approx(float(small["strehl"]), rel=1e-3)
     told = capsys.readouterr()
-    assert told.out.count("aperture 4 lambda/D (28 px)") == 2
-    assert "All images have the same aperture 4 lambda/D" in told.err
+    assert told.out.count("aperture 4 λ/D (28 px)") == 2
+    assert "All images have the same aperture 4 λ/D" in told.err
 
 
 def test_one_name_has_one_unit(data, tmp_path, capsys):
@@ -267,7 +267,7 @@ def test_a_telescope_is_saved_listed_used_and_removed(data, tmp_path, capsys):
     assert "No telescope was saved yet" in capsys.readouterr().out
     assert run_cli("telescope", "IRSOL", *OPTICS, "--obstruction", 0.3) == 0
     assert run_cli("telescope") == 0
-    assert "IRSOL: 633 nm, f/58.6, pixel 5.3 um" in capsys.readouterr().out
+    assert "IRSOL: 633 nm, f/58.6, pixel 5.3 µm" in capsys.readouterr().out
     image = data / "out" / "focus.fits"
     for out, given in (("a", ["--telescope", "IRSOL"]), ("b", ["--obstruction", 0.3])):
         assert run_cli("figures", image, *given, "-o", tmp_path / out) == 0

@@ -188,7 +188,7 @@ def test_faint_frames_of_the_template_do_not_stay_where_they_are():
 @pytest.mark.parametrize(("sampling", "d_over_r0"), [(1.2, 0), (1.5, 0), (1.5, 8), (1.75, 3)])
 def test_an_undersampled_star_is_reported(sampling, d_over_r0):
     frames, _, _ = seen(sampling, d_over_r0, 1e5)
-    with pytest.raises(LuckyError, match=r"at least 2 px per lambda/D.* correlation"):
+    with pytest.raises(LuckyError, match=r"at least 2 px per λ/D.* correlation"):
         register(ArrayFrames(frames), Window.whole(frames.shape), method="template", smooth=1)
 
 

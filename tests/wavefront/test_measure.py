@@ -187,7 +187,7 @@ def test_which_frames(still):
         ({"defocus_waves": 0.05}, "sign of the even modes"),
         ({"defocus_waves": 3.0}, "make a donut of"),
         ({"pixel_um": 26.0}, "Nyquist"),
-        ({"focus": Window(0, 150, 40, 40)}, "under 8 lambda/D"),
+        ({"focus": Window(0, 150, 40, 40)}, "under 8 λ/D"),
         ({"focus": Window(0, 1500, 96, 96)}, "focus window covers"),
         ({"obstruction": 1.0}, "central obstruction"),
         ({"wavelength_nm": 0.0}, "wavelength is 0 nm"),
@@ -207,7 +207,7 @@ def test_notes(still):
     notes = task_of(still, choice="ranked", defocus=Window(0, 0, 160, 160)).check(frames.shape)
     assert any("selection" in note for note in notes)
     (note,) = task_of(still, pixel_um=18.8).check(frames.shape)
-    assert "The sampling is 1.97 px per lambda/D" in note
+    assert "The sampling is 1.97 px per λ/D" in note
     assert "weak" in note
     notes = task_of(still, defocus=Window.centred(80, 200, 144)).check(frames.shape)
     assert any("overlap" in note for note in notes)

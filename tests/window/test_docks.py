@@ -48,7 +48,7 @@ def test_tour_of_the_four_docks_on_the_sample(viewer, hand, messages, tmp_path):
     assert hand.dock("registration").notes.text().startswith("Registered 60 of 60 frames (100 %).")
     smooth = hand.dock("registration").forms["register"]["smooth"]
     assert smooth.native.text() == "auto: 2.37 px"
-    assert "the sampling measured in the frames is 7.1 px per lambda/D" in smooth.tooltip
+    assert "the sampling measured in the frames is 7.1 px per λ/D" in smooth.tooltip
     shifts = layer(viewer, "shifts", Vectors)
     ends = shifts.data[:, 0] + shifts.data[:, 1]
     assert np.ptp(ends[:, 1:], axis=0).max() < 1e-6  # every arrow ends where the star lands

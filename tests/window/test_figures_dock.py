@@ -63,7 +63,7 @@ def test_an_image_is_measured_as_the_core_measures_it(viewer, hand, star, messag
     made = dock.rows["other"].figures
     assert made.strehl == psf_figures(star.data, THREE.diffraction, recipe=made.recipe).strehl
     assert made.recipe == PsfRecipe(aperture=12, background=100, integration=0)
-    assert "The apertures differ (4, 8 lambda/D)" in dock.summary.text()
+    assert "The apertures differ (4, 8 λ/D)" in dock.summary.text()
     assert len(profile.figure.axes[0].lines) == 3
 
 
@@ -162,14 +162,14 @@ def test_boxes_are_empty_until_something_is_known(viewer, hand, star, messages):
 
     choice.boxes["pixel_um"].value = "6,33"
     hand.press(dock.run_button)
-    assert "pixel size (um): '6,33' is not a number" in messages()[0][1]
+    assert "pixel size (µm): '6,33' is not a number" in messages()[0][1]
     choice.boxes["pixel_um"].value = 6.33
     told = {"PIXSIZE1": 5.0, "WAVELEN": 550.0, "FOCRATIO": 58.6}
     other = viewer.add_image(star.data, name="other", metadata={"header": told})
     dock.image.value = other
     assert choice.given["pixel_um"] == 6.33
     beside = {name: label.value for name, label in choice.beside.items()}
-    assert (beside["pixel_um"], beside["wavelength_nm"]) == ("um (header: 5)", "nm (header)")
+    assert (beside["pixel_um"], beside["wavelength_nm"]) == ("µm (header: 5)", "nm (header)")
     dock.image.value = star  # which has no header
     assert (choice.given["wavelength_nm"], choice.given["pixel_um"]) == (None, 6.33)
     dial(dock, THREE)
@@ -191,7 +191,7 @@ def test_a_frame_of_a_run_and_errors_of_its_stack(viewer, hand, messages):
     dock.image.value, dock.forms["psf"]["resamples"].value = focus, 20
     hand.run(dock)
     assert dock.rows[focus.name].figures.errors.resamples == 0
-    assert "6 lambda/D (41.99 px)" in dock.summary.text()
+    assert "6 λ/D (41.99 px)" in dock.summary.text()
     assert "A halo beyond the aperture" in dock.summary.text()
 
     messages()

@@ -146,7 +146,7 @@ def test_what_a_metric_needs_is_asked_for_and_recorded(ranked, messages):
     ranked.hand.run(ranked.dock)
     ((severity, text),) = messages()
     assert severity == "error"
-    assert "px per lambda/D" in text
+    assert "px per λ/D" in text
     form["sampling"].value, form["obstruction"].value = 6, 0.25
     ranked.hand.run(ranked.dock)
     assert messages() == []

@@ -152,14 +152,14 @@ class Sampling:
             why = "from the finest detail above the noise" if self._visible else "a guess"
             return (
                 f"{smoothing}, {why}: the sampling could not be measured in the frames, and the "
-                "header does not give it. If you know it, smooth by a third of lambda/D."
+                "header does not give it. If you know it, smooth by a third of λ/D."
             )
         if not self.sure:
             return (
-                f"{smoothing}: by the header's optics the sampling is {px:.1f} px per lambda/D; "
+                f"{smoothing}: by the header's optics the sampling is {px:.1f} px per λ/D; "
                 "it could not be measured in the frames."
             )
-        text = f"{smoothing}: the sampling measured in the frames is {px:.1f} px per lambda/D"
+        text = f"{smoothing}: the sampling measured in the frames is {px:.1f} px per λ/D"
         if self._header_is_wrong:
             text += f", while the header's optics give {self.header:.1f}: check the header"
         return f"{text}."

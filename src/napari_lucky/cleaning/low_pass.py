@@ -146,7 +146,7 @@ def cutoff_in_pixels(cutoff: float, sampling: float) -> float:
         )
     if not (sampling > 0 and isfinite(sampling)):
         raise LuckyError(
-            f"The sampling is {sampling} pixels across lambda/D; it must be over 0. It is the "
+            f"The sampling is {sampling} pixels across λ/D; it must be over 0. It is the "
             "wavelength times the focal ratio over the pixel."
         )
     return cutoff / sampling

@@ -69,6 +69,6 @@ def describe_telescope(telescope: Any) -> str:
     """Return a telescope's figures in a line."""
     return (
         f"{telescope.wavelength_nm:g} nm, f/{telescope.focal_ratio:g}, pixel "
-        f"{telescope.pixel_um:g} um, diameter {telescope.diameter_m:g} m, obstruction "
-        f"{telescope.obstruction:g}; sampling {telescope.px_per_lambda_over_d:.4g} px per lambda/D"
+        f"{telescope.pixel_um:g} µm, diameter {telescope.diameter_m:g} m, obstruction "
+        f"{telescope.obstruction:g}; sampling {telescope.px_per_lambda_over_d:.4g} px per λ/D"
     )

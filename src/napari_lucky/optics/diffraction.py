@@ -41,7 +41,7 @@ class Diffraction:
             object.__setattr__(self, name, plain_number(getattr(self, name), unit, name))
         if not MIN_SAMPLING <= self.sampling <= MAX_SAMPLING:
             raise UsageError(
-                f"The sampling is {self.sampling} pixels across lambda/D; it must be "
+                f"The sampling is {self.sampling} pixels across λ/D; it must be "
                 f"{MIN_SAMPLING:g} to {MAX_SAMPLING:g}. It is the wavelength times the focal "
                 "ratio over the pixel."
             )

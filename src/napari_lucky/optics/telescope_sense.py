@@ -44,7 +44,7 @@ SENSE = {
     ),
     "focal_ratio": Sense("focal ratio", "", 0.5, 1000, (2, 250)),
     "pixel_um": Sense(
-        "pixel", "um", 0.3, 300, (1, 50), (("metres", 1e6), ("mm", 1e3), ("nm", 1e-3))
+        "pixel", "µm", 0.3, 300, (1, 50), (("metres", 1e6), ("mm", 1e3), ("nm", 1e-3))
     ),
     "diameter_m": Sense(
         "diameter", "m", 0.01, 50, (0.03, 5), (("mm", 1e-3), ("cm", 1e-2), ("inches", 0.0254))
@@ -84,7 +84,7 @@ def impossible(values: Mapping[str, float]) -> str:
     scale = sampling(values)
     if scale is not None and scale > MOST_SAMPLING:
         return (
-            f"{_optics(values)} make {scale:.4g} pixels across lambda/D; no camera has over "
+            f"{_optics(values)} make {scale:.4g} pixels across λ/D; no camera has over "
             f"{MOST_SAMPLING:g}. Check the three and their units."
         )
     return ""
@@ -107,7 +107,7 @@ def unusual(values: Mapping[str, float]) -> tuple[str, ...]:
     scale = sampling(values)
     if scale is not None and not USUAL_SAMPLING[0] <= scale <= USUAL_SAMPLING[1]:
         said.append(
-            f"{_optics(values)} make {scale:.3g} pixels across lambda/D, which is unusual. Check "
+            f"{_optics(values)} make {scale:.3g} pixels across λ/D, which is unusual. Check "
             "the three and their units."
         )
     return tuple(said)
@@ -124,7 +124,7 @@ def sampling(values: Mapping[str, float]) -> float | None:
 def _optics(values: Mapping[str, float]) -> str:
     return (
         f"A wavelength of {values['wavelength_nm']:g} nm, a focal ratio of "
-        f"{values['focal_ratio']:g} and a pixel of {values['pixel_um']:g} um"
+        f"{values['focal_ratio']:g} and a pixel of {values['pixel_um']:g} µm"
     )
 
 

@@ -203,7 +203,7 @@ NAMES = {
     "diameter_m": "the diameter (m)",
     "wavelength_nm": "the wavelength (nm)",
     "focal_ratio": "the focal ratio",
-    "pixel_um": "the pixel size (um)",
+    "pixel_um": "the pixel size (µm)",
 }
 
 

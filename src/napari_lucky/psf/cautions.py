@@ -58,7 +58,7 @@ def of_aperture(recipe: PsfRecipe, usual: PsfRecipe | None, sampling: float) -> 
     said = []
     if radius < FAITHFUL - 1e-6:
         said.append(
-            f"the aperture is {radius:.2g} lambda/D, under {FAITHFUL:g}: much of the star's light "
+            f"the aperture is {radius:.2g} λ/D, under {FAITHFUL:g}: much of the star's light "
             "is outside, and the Strehl ratio is too high"
         )
     elif usual is not None and usual.aperture and usual.aperture > (recipe.aperture or 0) + 1e-6:
@@ -68,11 +68,11 @@ def of_aperture(recipe: PsfRecipe, usual: PsfRecipe | None, sampling: float) -> 
             else "because the star is near the image's edge"
         )
         said.append(
-            f"the aperture is {radius:.3g} lambda/D instead of {usual.aperture / sampling:.3g}, "
+            f"the aperture is {radius:.3g} λ/D instead of {usual.aperture / sampling:.3g}, "
             f"{why}: more of the halo is outside; compare it with the same aperture only"
         )
     elif usual is not None and radius not in map(float, APERTURES) and radius < min(APERTURES):
-        said.append(f"the aperture is {radius:.3g} lambda/D")
+        said.append(f"the aperture is {radius:.3g} λ/D")
     return said
 
 
@@ -80,7 +80,7 @@ def of_width(fwhm: float, aperture: float, diffraction: Diffraction | None) -> l
     """Return whether an image is too wide for its aperture, both in pixels."""
     if fwhm <= aperture:
         return []
-    scale, unit = (1.0, "px") if diffraction is None else (diffraction.sampling, "lambda/D")
+    scale, unit = (1.0, "px") if diffraction is None else (diffraction.sampling, "λ/D")
     wide = "wider than can be measured" if math.isnan(fwhm) else f"{fwhm / scale:.3g} {unit} wide"
     return [
         f"the image is {wide}, with an aperture of radius {aperture / scale:.3g}: it is out of "

@@ -135,7 +135,7 @@ def measure_psf_files(
     if shared is not asked:
         px = f"{shared.aperture or 0:.4g} px"
         if diffraction is not None:
-            px = f"{(shared.aperture or 0) / diffraction.sampling:.3g} lambda/D ({px})"
+            px = f"{(shared.aperture or 0) / diffraction.sampling:.3g} λ/D ({px})"
         notify(info(f"All images have the same aperture {px}."))
     rows = [_image_row(image, window, diffraction, shared) for image in opened.images]
     rows += _measure_run(opened, range(len(opened.numbers)), window, diffraction, shared, job)
@@ -154,7 +154,7 @@ def measure_psf_files(
         notify(note)
     if diffraction is not None and diffraction.sampling < 2:
         notify(
-            f"The sampling is {diffraction.sampling:.3g} px per lambda/D: under 2 the pixels do "
+            f"The sampling is {diffraction.sampling:.3g} px per λ/D: under 2 the pixels do "
             f"not show the peak between them, and the Strehl ratio depends on where the star is on "
             "its pixel."
         )

@@ -95,7 +95,7 @@ NAME = 0.42
 def _unit(rows: Sequence[FigureRow]) -> str:
     """Return the unit of the radius: pixels if the optics of an image are not known."""
     known = all(row.figures.diffraction for row in rows if row.figures)
-    return "lambda/D" if known else PIXELS
+    return "λ/D" if known else PIXELS
 
 
 def _radius(figures: PsfFigures, unit: str) -> Any:

@@ -127,7 +127,7 @@ class PsfRecipe(Request):
         if self.aperture is not None and self.aperture < unit:
             raise UsageError(
                 f"An aperture of {self.aperture:g} px does not hold the star's core: it must be at "
-                f"least {unit:.3g} px, which is lambda/D or, where that is not known, the FWHM."
+                f"least {unit:.3g} px, which is λ/D or, where that is not known, the FWHM."
             )
         if reach > room or aperture < unit:
             needed = max(reach, unit + LEAST_RING)

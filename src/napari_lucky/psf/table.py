@@ -169,7 +169,7 @@ def figure_rows(figures: PsfFigures, arcsec_per_px: float | None = None) -> list
         angle = "" if arcsec_per_px is None else f', {value * arcsec_per_px:.3g}"'
         if diffraction is None:
             return value_text(name, "px") + angle
-        return f"{value_text(name, 'px')} ({value / diffraction.sampling:.3g} lambda/D{angle})"
+        return f"{value_text(name, 'px')} ({value / diffraction.sampling:.3g} λ/D{angle})"
 
     recipe = figures.recipe
     if recipe.ring is None:
@@ -187,7 +187,7 @@ def figure_rows(figures: PsfFigures, arcsec_per_px: float | None = None) -> list
     perfect: list[tuple[str, str]] = []
     if diffraction is not None:
         strehl = f"{value_text('strehl', '')}, {aperture_note(figures)}"
-        size = f"sampling {diffraction.sampling:.4g} px per lambda/D"
+        size = f"sampling {diffraction.sampling:.4g} px per λ/D"
         hidden = f"obstruction {diffraction.obstruction:.3g}"
         perfect = [("diffraction-limited", f"{size}, {hidden}, {pixel}")]
     return [
@@ -228,7 +228,7 @@ def aperture_notes(rows: Sequence[FigureRow]) -> str:
         return ""
     text = ", ".join(f"{radius:g}" for radius in found)
     return (
-        f"The apertures differ ({text} lambda/D): do not compare these Strehl ratios, or measure "
+        f"The apertures differ ({text} λ/D): do not compare these Strehl ratios, or measure "
         "all with one aperture."
     )
 
@@ -255,7 +255,7 @@ def aperture_note(figures: PsfFigures) -> str:
     px = f"{figures.recipe.aperture:.4g} px"
     if figures.diffraction is None:
         return f"aperture {px}"
-    return f"aperture {figures.aperture:.3g} lambda/D ({px})"
+    return f"aperture {figures.aperture:.3g} λ/D ({px})"
 
 
 def describe_row(row: FigureRow) -> str:

@@ -47,7 +47,7 @@ NO_TOP = (
 NO_ERRORS = "The errors of the shifts are not known"
 NO_NOISE = (
     "the noise of the pixels cannot be separated from the light. That happens with a star of less "
-    "than about 1.8 px per lambda/D, with hot pixels side by side, with a scene that fills the "
+    "than about 1.8 px per λ/D, with hot pixels side by side, with a scene that fills the "
     "window, and in frames without noise"
 )
 

@@ -285,7 +285,7 @@ def _check_sampling(mean: NDArray[np.float32], variance: float) -> None:
     finest = undersampled(mean, variance) if min(mean.shape) >= MIN_SIDE else 0
     if finest:
         raise LuckyError(
-            f"The template method needs a star of at least 2 px per lambda/D. The light here has "
+            f"The template method needs a star of at least 2 px per λ/D. The light here has "
             f"detail of {finest:.2f} cycles/px, which the pixels cannot hold: the star has less "
             f"than {1 / finest:.1f} px, or there are hot pixels side by side in it. Give a dark, "
             "or use the method correlation or centroid."

@@ -180,7 +180,7 @@ class Request(Step):
         return values | found
 
 
-UNITS = {"px": "pix", "ADU": "adu", "°": "deg"}
+UNITS = {"px": "pix", "ADU": "adu", "°": "deg", "µm": "um"}
 """Units as astropy writes them."""
 
 

@@ -167,8 +167,8 @@ def bins_for(sampling: float) -> int:
     """
     if sampling < COARSEST:
         raise LuckyError(
-            f"The sampling is {sampling:.2f} px per lambda/D: the sensor has fewer than "
-            f"{COARSEST:g} pixels across lambda/D, too few for the finest speckles (Nyquist's "
+            f"The sampling is {sampling:.2f} px per λ/D: the sensor has fewer than "
+            f"{COARSEST:g} pixels across λ/D, too few for the finest speckles (Nyquist's "
             f"limit is 2). Check the "
             "wavelength, the focal ratio and the pixel; a wavefront needs a slower beam."
         )

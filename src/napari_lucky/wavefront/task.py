@@ -34,7 +34,7 @@ class WavefrontParameters(WavefrontRequest):
     defocus: Window = param(..., "Of the defocused star on the same frame, or (y, x, size).")
     wavelength_nm: float = param(..., "Of the light.", "nm")
     focal_ratio: float = param(..., "Focal length over diameter, at the camera.")
-    pixel_um: float = param(..., "Side of a pixel.", "um")
+    pixel_um: float = param(..., "Side of a pixel.", "µm")
     defocus_waves: float = param(..., "Of the second image against the first, with its sign.")
     obstruction: float = param(0.0, "Diameter of the central obstruction over the pupil's.")
     spider: Spider | None = param(None, "Vanes before the pupil.")
@@ -94,7 +94,7 @@ class WavefrontParameters(WavefrontRequest):
         notes = []
         if self.sampling < COARSE:
             notes.append(
-                f"The sampling is {self.sampling:.2f} px per lambda/D, under {COARSE:g}: the "
+                f"The sampling is {self.sampling:.2f} px per λ/D, under {COARSE:g}: the "
                 f"sensor does not resolve the finest speckles, and the result is weak."
             )
         radius = 4 * abs(self.defocus_waves) * self.sampling  # of the donut, in px
@@ -112,7 +112,7 @@ class WavefrontParameters(WavefrontRequest):
             )
         if min(self.focus.shape) < 8 * self.sampling:
             raise UsageError(
-                f"The focus window is {min(self.focus.shape)} pixels wide, under 8 lambda/D "
+                f"The focus window is {min(self.focus.shape)} pixels wide, under 8 λ/D "
                 f"({8 * self.sampling:.0f} pixels): the speckles do not fit in it."
             )
         a, b = self.focus, self.defocus
