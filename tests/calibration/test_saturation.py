@@ -7,7 +7,7 @@ from astropy.io import fits
 from made_speckles import exposed, speckles
 from napari_lucky import Calibrate, Recipe, Window, calibrate, open_run, process, register
 from napari_lucky.calibration.calibrate import Calibrated, with_saturation
-from napari_lucky.calibration.saturation import _is_piled_up, clipping_level
+from napari_lucky.calibration.saturation import _is_piled_up, clipping_level, plateau_notes
 from napari_lucky.frames.frames import ArrayFrames
 from napari_lucky.registration.step import Register
 
@@ -53,6 +53,28 @@ def test_no_alarm_without_clipping(sampling, d_over_r0):
     assert found(np.repeat(frames[:1], 20, axis=0)) is None  # without noise: one frame again
     assert found(np.tile(frames[:8], (20, 1, 1))) is None  # copies
     assert found(np.full((9, 128, 128), 7, np.uint16)) is None
+
+
+@pytest.mark.parametrize("scatter", ["noise", "flat"])
+@pytest.mark.parametrize("clip", [1.0, 0.4])
+def test_a_plateau_that_is_not_all_even_is_said_and_a_stars_top_is_not(scatter, clip):
+    rng = np.random.default_rng(3)
+    frames = star(4000, 5.0, 1)
+    level = np.floor(clip * frames.max())
+    frames = np.minimum(frames, level if clip < 1 else np.inf)
+    frames = (
+        frames + rng.normal(0, 0.004 * level, frames.shape)
+        if scatter == "noise"
+        else frames / rng.normal(1, 0.01, frames.shape[1:])
+    )
+    seen = Calibrated(ArrayFrames(np.rint(frames).astype(np.uint16)))
+    assert clipping_level(seen, WHOLE) is None
+    notes = plateau_notes(seen, WHOLE)
+    assert len(notes) == (clip < 1)
+    if notes:
+        asked = float(notes[0].split("--saturation ")[1].rstrip(")."))
+        assert 0.85 * level < asked < level
+        assert "flat top" in " ".join(register(seen.frames, WHOLE).notes)
 
 
 def test_hot_pixels_at_the_maximum_are_not_the_star():

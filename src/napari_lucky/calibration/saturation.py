@@ -14,14 +14,22 @@ from napari_lucky.frames.window import Window
 
 SAMPLE, FEWEST, SAMPLE_PIXELS = 256, 8, 1 << 22
 """Frames at most and at least, and pixels of all of them, that are looked at."""
-TOP = 64
-"""So many of the greatest values of each frame are compared."""
+TOP, WIDE_TOP = 64, 256
+"""So many of the greatest values of each frame are compared; of a plateau, so many."""
 BELOW = 0.02
 """Of the light's range: how far below the maximum values are counted to compare with."""
 MANY, PILED = 5, 5.0
 """Values at the maximum at least, and over the usual number at a level just below."""
 ALL, SINGLE = 0.9, 1.5
 """Frames that each have their own brightest pixel at one value were stretched, not clipped."""
+PLATEAU_WIDTHS = 0.01, 0.02, 0.04, 0.08, 0.12
+"""Of the light's range: within one of these lie the pixels of a plateau that is not all even."""
+FLATTER = 2.0
+"""They are so many times as many as those as far below; of a star's core they are fewer."""
+MIDDLE_STEP = 7
+"""One of so many pixels tells the median."""
+FLAT_FRAMES = 0.15
+"""Part of the frames, at least, that have a plateau of `MANY` pixels."""
 STEADY = 2.0
 """Levels; light that varies less from frame to frame may well have one maximum."""
 
@@ -42,26 +50,47 @@ def clipping_level(calibrated: Calibrated, window: Window) -> float | None:
     window : Window
         Holds the light.
     """
-    window = window.clipped(calibrated.shape)
-    pixels = window.height * window.width
-    count = int(np.clip(SAMPLE_PIXELS // max(pixels, 1), FEWEST, SAMPLE))
-    chosen = spread_over(calibrated.shape[0], count)
-    bad = _not_light(calibrated, window)
-    frames = clipped_from(calibrated.frames, -np.inf)
-    tops = []
-    for part in blocks_of(len(chosen), pixels):
-        raw = np.asarray(frames.read(chosen[part], window))
-        values = raw[:, ~bad]
-        if values.shape[1] <= TOP:
-            return None
-        tops.append(np.partition(values, -TOP, axis=1)[:, -TOP:].astype(np.float64))
-    top = np.sort(np.concatenate(tops), axis=1)
-    top = top[np.isfinite(top).all(axis=1)]
+    top, _ = _tops(calibrated, window)
+    top = np.unique(top[:, -TOP:], axis=0)  # a copy of a frame has the same maximum
     if len(top) == 0:
         return None
-    top = np.unique(top, axis=0)  # a copy of a frame has the same maximum
     level = float(top.max())
     return level if _is_piled_up(top, level) else None
+
+
+def plateau_notes(calibrated: Calibrated, window: Window) -> tuple[str, ...]:
+    """Return a sentence if the light has a flat top whose pixels differ a little.
+
+    A clipped star has one where clipped pixels were divided by a flat, or read with noise. But so
+    has a disc of even light, so nothing is masked.
+
+    Parameters
+    ----------
+    calibrated : Calibrated
+        Its raw frames are looked at, 256 of them at most.
+    window : Window
+        Holds the light.
+    """
+    top, sky = _tops(calibrated, window)
+    if len(top) == 0 or top.size <= MANY:
+        return ()
+    ordered = np.sort(top, axis=None)
+    highest = float(ordered[-MANY])  # but for what stands alone
+    for part in PLATEAU_WIDTHS:
+        least = highest - part * (highest - sky)
+        if least >= calibrated.saturation:
+            continue  # masked
+        flat = top > least
+        each = flat.sum(axis=1)
+        below = int(((top > 2 * least - highest) & ~flat).sum())
+        if each.sum() > FLATTER * below and (each >= MANY).mean() > FLAT_FRAMES:
+            level = float(np.median(top[flat]))
+            return (
+                f"The light has a flat top: many pixels are within {part:.0%} of {level:.4g} ADU, "
+                "and hardly any is brighter. A clipped star has one, and a disc of even light. If "
+                f"the star is clipped, mask these pixels (--saturation {np.floor(least):g}).",
+            )
+    return ()
 
 
 def unmasked_notes(frames: Frames, window: Window) -> tuple[str, ...]:
@@ -76,7 +105,9 @@ def unmasked_notes(frames: Frames, window: Window) -> tuple[str, ...]:
             return ()
         calibrated = Calibrated(source)
     level = clipping_level(calibrated, window)
-    if level is None or level >= calibrated.saturation:
+    if level is None:
+        return plateau_notes(calibrated, window)
+    if level >= calibrated.saturation:
         return ()
     return (clipping_note(level, masked=False),)
 
@@ -95,6 +126,26 @@ def clipping_note(level: float, masked: bool) -> str:
         f"{clipped} They are not masked: set the saturation to {level:g} ADU in the calibration "
         f"(--saturation {level:g})."
     )
+
+
+def _tops(calibrated: Calibrated, window: Window) -> tuple[NDArray[np.float64], float]:
+    """Return the greatest values in a window of each frame looked at (k, m), and the median."""
+    window = window.clipped(calibrated.shape)
+    pixels = window.height * window.width
+    count = int(np.clip(SAMPLE_PIXELS // max(pixels, 1), FEWEST, SAMPLE))
+    chosen = spread_over(calibrated.shape[0], count)
+    bad = _not_light(calibrated, window)
+    many = min(WIDE_TOP, int((~bad).sum()) - 1)
+    if many < TOP:
+        return np.empty((0, 0)), 0.0
+    frames = clipped_from(calibrated.frames, -np.inf)
+    tops, middles = [], []
+    for part in blocks_of(len(chosen), pixels):
+        values = np.asarray(frames.read(chosen[part], window))[:, ~bad]
+        tops.append(np.partition(values, -many, axis=1)[:, -many:].astype(np.float64))
+        middles.append(np.median(values[:, ::MIDDLE_STEP]))
+    top = np.sort(np.concatenate(tops), axis=1)
+    return top[np.isfinite(top).all(axis=1)], float(np.median(middles))
 
 
 def _is_piled_up(top: NDArray[np.float64], level: float) -> bool:

@@ -21,7 +21,7 @@ from napari_lucky.calibration.calibrate import (
 from napari_lucky.calibration.flat import header_history, made_flat
 from napari_lucky.calibration.masters import DEAD_BELOW, check_shape
 from napari_lucky.calibration.sampling import Sampling, measure_sampling
-from napari_lucky.calibration.saturation import clipping_level, clipping_note
+from napari_lucky.calibration.saturation import clipping_level, clipping_note, plateau_notes
 from napari_lucky.calibration.step import Calibrate
 from napari_lucky.cleaning.clean import clean
 from napari_lucky.cleaning.dust import RemoveDust
@@ -179,6 +179,8 @@ def build_chain(recipe: Recipe, opened: Opened | None = None, *, job: Job = QUIE
             calibrated = with_saturation(calibrated, level)
             recipe = recipe.changed(Calibrate, saturation=float(level))
             clipping.append(clipping_note(level, masked=True))
+        elif level is None:
+            clipping += plateau_notes(calibrated, focus)
     sampling = None
     if focus is not None and recipe.get(ReadShifts) is None:
         sampling = measure_sampling(calibrated, focus, clipped=clipped)
