@@ -71,9 +71,13 @@ def test_counters_and_times_in_names_are_no_settings(tmp_path, name):
     assert run.read(slice(None))[:, 0, 0].tolist() == list(range(5))
 
 
-@pytest.mark.parametrize("card", [b"= 100\0\x01", b"=                100 '", b"= 100,0 / x"])
+@pytest.mark.parametrize(
+    "card", [b"= '100'", b"= 100\0\x01", b"=                100 '", b"= 100,0 / x"]
+)
 def test_a_damaged_value_is_the_one_that_is_meant(card):
     assert header_setting((b"GAIN    " + card).ljust(80), "gain") == 100
+    assert header_setting(b"GAIN    = NaN".ljust(80), "gain") is None
+    assert header_setting(b"GAIN    = 'High'".ljust(80), "gain") == "High"
 
 
 def test_what_is_measured_twice_does_not_differ(tmp_path):
@@ -106,9 +110,13 @@ def test_values_with_a_comma_can_be_chosen(tmp_path):
     for k in range(6):
         exposure, name = ("0,01", "M 42, core") if k < 4 else ("0,1", "R=2, V")
         write(tmp_path, f"a_{k}.fits", EXPTIME=exposure, OBJECT=name)
-    (first, *_) = run_notes(open_run(tmp_path))
-    assert '--where "EXPTIME=0,01"' in first
-    for where in ("EXPTIME=0,01", "OBJECT=M 42, core", "EXPTIME=0,01, OBJECT=M 42, core,NAXIS=2"):
+    assert '--where "EXPTIME=0,01"' in " ".join(run_notes(open_run(tmp_path)))
+    for where in (
+        "EXPTIME=0,01",
+        "EXPTIME=0.01",
+        "OBJECT=M 42, core",
+        "EXPTIME=0,01, OBJECT=M 42, core,NAXIS=2",
+    ):
         run = open_run(tmp_path, where=where)
         assert run.shape[0] == 4
         assert run.inputs["where"] == where

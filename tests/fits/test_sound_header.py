@@ -33,6 +33,8 @@ REPAIRED = {
     b"FILTER  = 'caf\xe9 '": ("FILTER", "caf"),
     b"GAIN    =100": ("GAIN", 100),
     b"EXTNAME = 'a\tb     '": ("EXTNAME", "a b"),
+    b"XPIXSZ  = '5,3'": ("XPIXSZ", 5.3),
+    b"SATURATE= '4095    '": ("SATURATE", 4095),
 }
 LEFT_OUT = {
     b"XPIXSZ  =                  NaN": "XPIXSZ",

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 CARD = 80
 NUMBER = re.compile(r"[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)([ED][+-]?[0-9]+)?", re.I)
 QUOTED = re.compile(r"\s*'((?:[^']|'')*)'")
+NO_VALUE = re.compile(r"|[+-]?(nan|inf(inity)?)(\(.*\))?|-?1\.#.*|n/?a", re.I)
+"""What stands for a number that is none."""
 CONTROL = re.compile("[\0-\x1f\x7f]")
 Value = str | float | bool | None
 
@@ -47,9 +49,16 @@ def value_of(card: bytes) -> Value:
     if found := QUOTED.match(given):
         return found[1].replace("''", "'").strip()
     plain = given.partition("/")[0].strip(" '")
-    if NUMBER.fullmatch(plain):
-        return float(plain.replace(",", ".").upper().replace("D", "E"))
-    return {"": None, "T": True, "F": False}.get(plain, plain)
+    if (number := number_in(plain)) is not None:
+        return number
+    return {"T": True, "F": False}.get(plain, None if NO_VALUE.fullmatch(plain) else plain)
+
+
+def number_in(value: Value) -> float | None:
+    """Return a number, or the one that a text is; None of others."""
+    if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
+        return float(value.strip().replace(",", ".").upper().replace("D", "E"))
+    return value if isinstance(value, float) else None
 
 
 def values_in(cards: bytes) -> dict[str, Value]:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.fits.card_value import Value, values_in
+from napari_lucky.fits.card_value import Value, number_in, values_in
 from napari_lucky.fits.file_names import stem_of
 from napari_lucky.fits.frame_cards import SETTINGS
 from napari_lucky.fits.header_scan import cards_of, units_of
@@ -50,6 +50,8 @@ def header_setting(cards: bytes, what: str) -> Value:
         if what == "binning" and isinstance(value, str):
             value = value.replace("x", " ").split()[0] if value.split() else None
             value = float(value) if value and value.isdecimal() else None
+        if what in ("exposure", "gain") and (number := number_in(value)) is not None:
+            value = number
         if value not in (None, "") and not isinstance(value, bool):  # 1 s equals True
             return value.strip() if isinstance(value, str) else value
     return None

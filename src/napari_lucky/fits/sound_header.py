@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_lucky.fits.card_value import CARD, NUMBER, cards_in, is_end
+from napari_lucky.fits.card_value import CARD, NO_VALUE, NUMBER, cards_in, is_end
 from napari_lucky.text import counted
 
 NUMBER_TEXT = rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[ED][+-]?\d+)?"
@@ -41,8 +41,13 @@ TEXTS = re.compile(
 )
 DATES = re.compile(r"DATE.*")
 AXES = re.compile(r"WCSAXES.?")
-WANTED = {"float": FLOATS, "axes": AXES, "date": DATES, "text": TEXTS}
-"""Keywords whose values the standard wants as numbers, a whole number, dates and texts."""
+NUMBERS = re.compile(
+    r"EXPTIME|EXPOSURE|E?GAIN|RDNOISE|SATURATE|[XY]PIXSZ|PIXSIZE[12]?|[XY]BINNING|FOC(ALLEN|RATIO)"
+    r"|APT(DIA|AREA)|WAVELEN|WAVELNTH"
+)
+WANTED = {"float": FLOATS, "axes": AXES, "date": DATES, "text": TEXTS, "number": NUMBERS}
+"""Keywords whose values the standard wants as numbers, a whole number, dates and texts; and those
+that this program reads as numbers, if they are any."""
 MATRICES = {kind: re.compile(rf"{kind}\d+_\d+") for kind in ("CD", "PC")}
 MATRICES["CROTA2"] = re.compile("CROTA2")
 """Ways to say how coordinates are turned, of which the standard allows one."""
@@ -249,9 +254,7 @@ def _meant(given: bytes) -> Any:
         number = plain.replace(",", ".").upper().replace("D", "E")
         value = int(number) if re.fullmatch(r"[+-]?\d+", number) else float(number)
         return value if math.isfinite(value) else None
-    if re.fullmatch(r"[+-]?(nan|inf(inity)?)(\(.*\))?|-?1\.#.*|n/?a", plain, re.I):
-        return None
-    return {"T": True, "F": False, "": None}.get(plain, plain)
+    return {"T": True, "F": False}.get(plain, None if NO_VALUE.fullmatch(plain) else plain)
 
 
 def _comment_of(given: bytes) -> str:
@@ -274,6 +277,8 @@ def _suits(keyword: str, found: re.Match[bytes]) -> bool:
     if wanted == "date":
         text = (found["text"] or b"''")[1:-1].decode("ascii").rstrip()
         return kind == "text" and text == _date(text)
+    if wanted == "number" and kind == "text":
+        return not NUMBER.fullmatch(found["text"][1:-1].decode("latin-1").strip())
     return kind == "text" if wanted == "text" else math.isfinite(number)
 
 
@@ -288,6 +293,8 @@ def _as_wanted(keyword: str, value: Any) -> Any:
     if value is None:
         return None
     wanted = _wanted(keyword)
+    if wanted == "number" and isinstance(value, str) and NUMBER.fullmatch(value.strip()):
+        return _meant(value.encode("latin-1"))
     if wanted in ("float", "axes"):
         if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
             value = _meant(value.encode("latin-1"))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.fits.card_value import Value, cards_in, keyword_of, value_of
+from napari_lucky.fits.card_value import Value, cards_in, keyword_of, number_in, value_of
 from napari_lucky.fits.frame_cards import SETTINGS
 from napari_lucky.fits.header_scan import units_of
 from napari_lucky.fits.image import FitsImage
@@ -33,14 +33,12 @@ class Condition(NamedTuple):
         """Return whether a card's value is the one wanted."""
         if isinstance(found, bool):
             found = "T" if found else "F"
-        if isinstance(found, str):
-            return found.casefold().strip() == self.value.casefold()
-        try:
-            wanted = float(self.value.replace(",", "."))
-        except ValueError:
-            return False
+        if isinstance(found, str) and found.casefold().strip() == self.value.casefold():
+            return True
+        number, wanted = number_in(found), number_in(self.value)
         near = 0.01 if self.keyword in SETTINGS["exposure"] else 1e-6
-        return isinstance(found, float) and math.isclose(found, wanted, rel_tol=near)
+        both = number is not None and wanted is not None
+        return both and math.isclose(number or 0.0, wanted or 0.0, rel_tol=near)
 
 
 def parse_where(text: str) -> tuple[Condition, ...]:
