@@ -18,6 +18,7 @@ from pathlib import Path
 
 import napari
 import numpy as np
+from napari.layers import Shapes
 from qtpy.QtCore import QEventLoop, Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
@@ -195,7 +196,8 @@ def lead_jobs(bench: Bench, folder: Path) -> None:
     bench.run("lead dock: Process", lead)
     viewer.window.remove_dock_widget(lead)
     for layer in [one for one in viewer.layers if one not in before]:
-        viewer.layers.remove(layer)
+        if not isinstance(layer, Shapes):  # vispy may crash when one is removed
+            viewer.layers.remove(layer)
 
 
 def look(lead) -> None:
