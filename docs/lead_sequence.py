@@ -14,9 +14,16 @@ from pathlib import Path
 
 import napari
 from astropy.io import fits
+from qtpy.QtCore import QSettings
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 IMAGES = Path(__file__).parent / "images"
+
+
+def forget_settings() -> None:
+    """Show the defaults, whatever docks remember on this machine."""
+    folder = tempfile.mkdtemp()
+    QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, folder)
 
 
 def settle(seconds: float = 0.5) -> None:
@@ -47,6 +54,7 @@ class Film:
 def film(run: Path, out: Path, size: tuple[int, int]) -> Film:
     """Do the six inputs: open, dock, Process, Save, folder, OK."""
     out.mkdir(parents=True, exist_ok=True)
+    forget_settings()
     viewer = napari.Viewer()
     viewer.window.resize(*size)
     settle()

@@ -3,10 +3,12 @@
 Usage: xvfb-run -a -s "-screen 0 1600x1000x24" .venv/bin/python docs/screenshots.py
 """
 
+import tempfile
 import time
 from pathlib import Path
 
 import napari
+from qtpy.QtCore import QSettings
 from qtpy.QtWidgets import QApplication
 
 DOCKS = {
@@ -17,6 +19,12 @@ DOCKS = {
     "stacking": "4 Stack",
 }
 IMAGES = Path(__file__).parent / "images"
+
+
+def forget_settings() -> None:
+    """Show the defaults, whatever docks remember on this machine."""
+    folder = tempfile.mkdtemp()
+    QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, folder)
 
 
 def settle(seconds: float = 0.5) -> None:
@@ -73,6 +81,7 @@ def wavefront(viewer: napari.Viewer) -> None:
 
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
+    forget_settings()
     viewer = napari.Viewer()
     viewer.window.resize(1500, 940)
     viewer.open_sample("napari-lucky", "simulated")

@@ -9,6 +9,7 @@ import pytest
 from astropy.io import fits
 
 from napari_lucky import (
+    Recipe,
     Window,
     calibrate,
     open_run,
@@ -20,11 +21,14 @@ from napari_lucky import (
 )
 from napari_lucky.cli.main import main
 from napari_lucky.fits import ImageResult
+from napari_lucky.fits.frame_table import FrameTable
 from napari_lucky.fits.read_back import read_saved
 from napari_lucky.optics import Diffraction, TelescopeRequest
 from napari_lucky.optics.diffraction import diffraction_psf
 from napari_lucky.optics.simulation import SIMULATED
+from napari_lucky.pipeline.process import Result
 from napari_lucky.psf import PsfRecipe, PsfRequest
+from napari_lucky.psf.summary import summary
 
 OPTICS = ["--wavelength", 633, "--focal-ratio", 58.6, "--pixel-size", 5.3, "--diameter", 0.45]
 N = 10
@@ -351,3 +355,14 @@ def test_an_odd_name_is_reported_in_one_line(name, tmp_path, capsys):
 
 def test_what_is_not_there_is_reported(tmp_path, capsys):
     assert run_cli("figures", tmp_path / "none.fits", "--psf", 7, "-o", tmp_path / "out") == 3
+
+
+def test_a_stack_no_sharper_than_the_mean_of_all_is_said():
+    n = 20
+    table = FrameTable(
+        np.arange(n), [""] * n, np.zeros((n, 2)), np.ones(n), np.arange(n) < 10, (0.0, 0.0), ()
+    )
+    result = Result({}, table, Recipe(), ())
+    assert summary(result, (7.3, 31.0)).endswith("FWHM 7.3 px, long exposure 31 px.")
+    assert summary(result, (9.5, 8.3)).endswith("no sharper than the mean of all frames.")
+    assert "sharper" not in summary(result, (9.5, np.nan))

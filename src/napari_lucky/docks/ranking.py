@@ -45,11 +45,9 @@ from napari_lucky.ranking.selection import (
     best_first,
     describe_count,
     few_frames_notes,
-    select_record,
     selection_summary,
 )
 from napari_lucky.ranking.step import Rank, Select
-from napari_lucky.stacking.stack_header import moved_header
 from napari_lucky.steps.declaration import params
 from napari_lucky.text import plain
 from napari_lucky.viewer.display_array import ShownArray
@@ -62,7 +60,7 @@ from napari_lucky.viewer.from_layers import (
     table_of,
     windows_of,
 )
-from napari_lucky.viewer.to_layers import files_of, image_tuple
+from napari_lucky.viewer.to_layers import files_of
 
 Measured = tuple[NDArray[np.float64], float, Sampling | None]
 """Qualities, the smoothing in pixels, and what it goes by if it was not given."""
@@ -278,6 +276,7 @@ class RankingDock(Dock):
                 )
             self.graph.show_curve(curve)
             yield
+            self.done(f"Measured the stacks of the best 1 to {len(curve.count)} frames.")
 
         self.start(work, done)
 
@@ -336,41 +335,20 @@ class RankingDock(Dock):
 
     def _apply(self, ranked: Ranked, kept: NDArray[np.intp]) -> None:
         """Write quality and choice into the shifts' features and show the kept frames."""
-        layer, shifts = ranked.layer, ranked.shifts
-        features = shifts.features.copy()
-        place, inside = ranked.places()
-        features["quality"] = np.where(inside, ranked.quality[place], np.nan)
-        features["selected"] = np.isin(place, kept) & inside
+        selection = self.cut.step(ranked.quality, add=self._by_hand.add, drop=self._by_hand.drop)
         self._writing = True
         try:
-            shifts.features = features
+            steps = ranked.write(kept, selection)
         finally:
             self._writing = False
-        selection = self.cut.step(ranked.quality, add=self._by_hand.add, drop=self._by_hand.drop)
-        steps = (ranked.by.record(), select_record(selection, len(kept), len(ranked.quality)))
-        before = tuple(s for s in history_of(shifts) if s.name not in ("rank", "select"))
-        shifts.metadata = {**shifts.metadata, "history": (*before, *steps)}
-        frames, found = frames_of(layer), ranked.table().shifts
-        best = Subset(Shifted(frames, found), kept)
+        best = Subset(Shifted(frames_of(ranked.layer), ranked.table().shifts), kept)
         history = (*ranked.history, shift_step(True), *steps)
         if self._kept_layer is not None and self._kept_layer in self.viewer.layers:
             self._kept_layer.data = ShownArray(best)
             self._kept_layer.metadata = {**self._kept_layer.metadata, "history": history}
             return
-        title = f"{base_name(layer)} kept, best first"
-        self.add_extra(
-            title,
-            lambda: image_tuple(
-                best,
-                title,
-                header=moved_header(layer.metadata.get("header"), frames, found),
-                history=history,
-                like=layer,
-                contrast_limits=layer.contrast_limits,
-                visible=False,
-            ),
-            self._hold,
-        )
+        title = f"{base_name(ranked.layer)} kept, best first"
+        self.add_extra(title, lambda: ranked.kept_tuple(best, history), self._hold)
 
     def _hold(self, layer: Any) -> None:
         self._kept_layer = layer

@@ -8,11 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_lucky.docks.choices import base_name
 from napari_lucky.fits.frame_table import FrameTable
+from napari_lucky.frames.frames import Subset
 from napari_lucky.frames.history import History, frame_places
 from napari_lucky.frames.window import Window
-from napari_lucky.ranking.step import Rank
-from napari_lucky.viewer.from_layers import history_of, table_of
+from napari_lucky.ranking.selection import select_record
+from napari_lucky.ranking.step import Rank, Select
+from napari_lucky.stacking.stack_header import moved_header
+from napari_lucky.viewer.from_layers import frames_of, history_of, table_of
+from napari_lucky.viewer.to_layers import LayerTuple, image_tuple
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +43,34 @@ class Ranked:
         features = self.shifts.features.get("quality", np.nan * place)
         quality = np.asarray(features, np.float64)
         return np.array_equal(quality[inside], self.quality[place[inside]], equal_nan=True)
+
+    def write(self, kept: NDArray[np.intp], selection: Select) -> History:
+        """Write quality and choice into the shifts' features; return the steps of both."""
+        shifts = self.shifts
+        features = shifts.features.copy()
+        place, inside = self.places()
+        features["quality"] = np.where(inside, self.quality[place], np.nan)
+        features["selected"] = np.isin(place, kept) & inside
+        shifts.features = features
+        steps = (self.by.record(), select_record(selection, len(kept), len(self.quality)))
+        before = tuple(s for s in history_of(shifts) if s.name not in ("rank", "select"))
+        shifts.metadata = {**shifts.metadata, "history": (*before, *steps)}
+        return steps
+
+    def kept_tuple(self, best: Subset, history: History) -> LayerTuple:
+        """Return the layer of the kept frames, best first."""
+        layer = self.layer
+        return image_tuple(
+            best,
+            f"{base_name(layer)} kept, best first",
+            header=moved_header(
+                layer.metadata.get("header"), frames_of(layer), self.table().shifts
+            ),
+            history=history,
+            like=layer,
+            contrast_limits=layer.contrast_limits,
+            visible=False,
+        )
 
     def places(self) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         """Return the place of each arrow's frame in the layer, 0 if none, and which have one."""

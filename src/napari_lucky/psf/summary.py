@@ -33,6 +33,8 @@ def result_line(result: Result, widths: tuple[float, float] | None = None) -> st
     if math.isfinite(lucky):
         than = f", long exposure {mean:.3g} px" if math.isfinite(mean) else ""
         sentences.append(f"FWHM {lucky:.3g} px{than}.")
+        if lucky >= mean:
+            sentences.append("The stack is no sharper than the mean of all frames.")
     if lost:
         sentences.append(f"{counted(lost, 'frame')} left out.")
     return " ".join(sentences)
