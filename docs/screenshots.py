@@ -11,6 +11,8 @@ import napari
 from qtpy.QtCore import QSettings
 from qtpy.QtWidgets import QApplication
 
+from napari_lucky.docks.neighbours import look_at
+
 DOCKS = {
     "calibration": "1 Calibrate",
     "cleaning": "Clean",
@@ -116,7 +118,7 @@ def main() -> None:
     shown = ("focus", "calibrated", "shifts", "windows", "tracked")
     for layer in viewer.layers:
         layer.visible = layer.name.endswith(shown)
-    viewer.reset_view()
+    look_at(viewer, [layer for layer in viewer.layers if layer.name.endswith("calibrated")])
     settle(1)
     viewer.window.screenshot(str(IMAGES / "window.png"), flash=False, canvas_only=False)
     viewer.close()

@@ -30,8 +30,9 @@ def join_tabs(dock: Dock) -> None:
         for one in window.findChildren(QDockWidget)
         if one is not outer and _is_ours(one.widget()) and not one.isFloating()
     ]
-    if others and not window.tabifiedDockWidgets(outer):
+    if others:
         window.setTabPosition(RIGHT, QTabWidget.TabPosition.East)
+    if others and not window.tabifiedDockWidgets(outer):
         window.tabifyDockWidget(others[-1], outer)
         outer.raise_()
 
