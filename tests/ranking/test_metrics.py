@@ -9,7 +9,7 @@ from napari_lucky.frames import ArrayFrames
 from napari_lucky.imaging.star_image import border_spread
 from napari_lucky.optics import Diffraction, diffraction_psf
 from napari_lucky.ranking import METRICS, metric
-from napari_lucky.ranking.metrics import flux_of
+from napari_lucky.ranking.metrics import Metric, flux_of
 
 SIGMA = 3.0
 Y, X = np.mgrid[:80, :96]
@@ -206,3 +206,10 @@ def test_without_light_there_is_no_quality(name):
         np.zeros((1, 32, 32), np.float32), Diffraction(3.0), np.zeros(1, np.float32)
     )
     assert quality == 0 if name == "peak" else np.isnan(quality)
+
+
+def test_a_metric_takes_the_images_alone_unless_it_says_more():
+    own = Metric(lambda image: image.max((1, 2)) - image.min((1, 2)))
+    assert own(gaussian()[None]) == pytest.approx(100)
+    with_flux = Metric(lambda image, flux: flux, needs_flux=True)
+    assert with_flux(gaussian()[None]) == pytest.approx(100 * FLUX, rel=1e-4)

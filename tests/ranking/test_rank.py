@@ -163,3 +163,8 @@ def test_the_slope_of_stray_light_is_not_taken_for_the_star(metric):
         diffraction=PSF,
     )
     assert spearmanr(quality, -sigma).statistic > 0.97
+
+
+def test_a_window_beyond_the_sensor_is_refused(blurred):
+    with pytest.raises(LuckyError, match="focus window"):
+        rank(blurred[0], Window(70, 20, 32, 32))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_lucky import LuckyError
+from napari_lucky import LuckyError, select
 from napari_lucky.fits.frame_table import FrameTable
 from napari_lucky.ranking import ManualSelection, apply_selection
 from napari_lucky.ranking.selection import (
@@ -149,3 +149,8 @@ def test_the_record_follows_what_was_changed_by_hand():
     changed = Select(**made.parameters)
     assert (changed.keep, changed.add, changed.drop) == (12, (25, 27), (45,))
     assert select_record_now(made, now(by_hand), numbers) is made
+
+
+def test_one_frame_with_a_quality_can_be_kept():
+    assert select(np.array([np.nan, 5.0]), 1).tolist() == [1]
+    assert select(np.array([np.nan, 5.0]), 0.1).tolist() == [1]

@@ -154,7 +154,10 @@ def measure_sensor_noise(
     for window in windows:
         pixels = as_float32(frames.read(index, window))
         level, noise = _finest(pixels)
-        near = np.ones(window.shape, bool) if sampling >= OVERSAMPLED else border(window.shape)
+        near = np.ones(window.shape, bool)
+        if sampling < OVERSAMPLED:  # beyond the edge the differences have no neighbours
+            near[:] = False
+            near[2:-2, 2:-2] = border((window.height - 4, window.width - 4))
         used = np.isfinite(noise) & np.isfinite(level) & near
         light.append(level[used])
         square.append(noise[used] ** 2)
