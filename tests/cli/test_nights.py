@@ -119,7 +119,7 @@ def test_a_folder_of_nights_stands_for_its_nights(out):
 def test_a_result_as_recipe_finds_its_frames_or_asks_for_them(out, runs, tmp_path, capsys):
     result, asked = out / "1_star" / "focus.fits", ["-o", tmp_path / "again"]
     assert cli("process", "--recipe", result, *asked) == 0
-    assert f"was made of {runs[0] / 'cube.fits'}: its frames are taken" in capsys.readouterr().out
+    assert f"was made of {runs[0] / 'cube.fits'}: its frames are used" in capsys.readouterr().out
     again = fits.getdata(tmp_path / "again" / "focus.fits")
     np.testing.assert_array_equal(again, fits.getdata(result))
     moved = runs[0].rename(runs[0].with_name("moved"))

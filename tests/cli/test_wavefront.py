@@ -334,7 +334,7 @@ def test_a_recipe_gives_telescope_spider_and_what_is_asked_for(
         ),
         ([*OPTICS, *WAVES, "--count", 0], "count is 0; it must be a whole number of at least 1"),
         ([*OPTICS, *WAVES, "--seed", -1], "seed is -1; it must be a whole number of at least 0"),
-        ([*OPTICS, *WAVES, "--choose", "all", "--count", 9], "all frames are taken"),
+        ([*OPTICS, *WAVES, "--choose", "all", "--count", 9], "all frames are used"),
         (
             [*OPTICS, *WAVES, "--spider", "4,0.02,45,9"],
             "one value too many",

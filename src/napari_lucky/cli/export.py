@@ -16,10 +16,10 @@ FORMATS = {"tiff": ".tif", "tiff16": ".tif", "png": ".png", "regions": ".reg"}
 """Formats, and how their files are called."""
 ABOUT = """Write images for programs that do not read FITS, or windows for DS9.
 
-tiff is of 32 bits, as exact as the FITS file. tiff16 is scaled to 16 bits: level 0 is masked, and \
-the description says how levels become ADU. png is for looking, with the contrast in which napari \
-opens the image. A run has a page a frame; its png is of the first. regions takes a recipe.toml, \
-and writes the windows in it."""
+tiff has 32-bit floats, as exact as the FITS file. tiff16 has 16-bit integers: 0 is masked, \
+and the image description says how levels become ADU. png is for viewing, with the contrast in \
+which napari opens the image. A run becomes a TIFF of one page per frame, or a PNG of its first \
+frame. regions writes the windows of a recipe.toml."""
 
 
 def add_export(export: Any) -> None:

@@ -248,7 +248,7 @@ def _with_run_of(named: str, recipe: Recipe, command: str) -> Recipe:
             f"{named}: it does not say where the frames are{was}. Give the run too: napari-lucky "
             f"{command} RUN --recipe {named} …"
         )
-    say(f"{named} was made of {run}: its frames are taken.")
+    say(f"{named} was made of {run}: its frames are used.")
     return recipe.changed(Input, frames=(run,))
 
 

@@ -120,7 +120,7 @@ def _of_run(given: argparse.Namespace) -> Recipe:
 
     recipe = recipe_of_run(given, "wavefront")
     if recipe[WavefrontRequest].choice == "all" and given.count is not None:
-        raise UsageError("--choose all and --count: all frames are taken; leave one of them out.")
+        raise UsageError("--choose all and --count: all frames are used; leave one of them out.")
     if smoothed := [table for table in SMOOTHING if recipe.table(table)]:
         warn(
             f"The recipe's {' and '.join(smoothed)} {'is' if len(smoothed) == 1 else 'are'} not "

@@ -94,8 +94,8 @@ class CleaningDock(Dock):
         ]
         super().__init__(
             napari_viewer,
-            "Remove what calibration leaves: dust, outlier pixels, stray light, noise. All is "
-            "off unless you tick it. Each frame is computed when you look at it.",
+            "Remove what calibration leaves: dust, outlier pixels, stray light, noise. All "
+            "steps are off until you tick them. Each frame is computed when you look at it.",
             [self.image, self.windows, dust, *others],
             follows=[
                 (self.image, ("data",)),

@@ -92,8 +92,8 @@ class CompareDock(Dock):
         )
         super().__init__(
             napari_viewer,
-            "Tick images and runs to see them side by side, each around its peak. Of a run the "
-            "frame shown is taken. Wheel and mouse zoom and move, a double click resets.",
+            "Tick images and runs to see them side by side, each around its peak. Of a run you see "
+            "the current frame. The wheel zooms, the mouse moves, a double click resets.",
             [
                 self.profile,
                 self.side,

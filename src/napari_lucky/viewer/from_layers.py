@@ -140,8 +140,8 @@ def chain_history(layer: Any, shifts: Any) -> History:
         _check_files(layer, shifts)
     if registered and run != registered:
         raise LuckyError(
-            f"The shifts “{shifts.name}” are of {_origin(registered)}, the layer “{layer.name}” "
-            f"is of {_origin(run)}. Choose shifts and frames that belong together, or register "
+            f"The shifts “{shifts.name}” come from {_origin(registered)}, the layer “{layer.name}” "
+            f"from {_origin(run)}. Choose shifts and frames that belong together, or register "
             "again."
         )
     steps = [step for step in of_shifts if step.name in ("register", "read shifts", "rank")]

@@ -89,8 +89,8 @@ def measure_wavefront(
         notes.append(f"{failed} of {len(good)} frames could not be fitted and are not averaged.")
     if good.sum() < 20:
         notes.append(
-            f"Only {int(good.sum())} frames are averaged: turbulence is not averaged out, and the "
-            "standard errors are themselves uncertain."
+            f"Only {int(good.sum())} frames are averaged: turbulence does not average out, and "
+            "the standard errors are uncertain."
         )
     d_over_r0 = static.strength**0.6
     notes += doubts(fits, good, d_over_r0, task.last_fitted, figures)
