@@ -177,7 +177,7 @@ def test_rows_and_numbers_of_a_flat_that_is_not_square():
 
 def test_hot_pixels_beside_the_window_are_masked_as_far_as_it_is_wide():
     frames = RNG.normal(100, 2, (12, 60, 90)).astype(np.float32)
-    hot = [(30, 40), (20, 40), (30, 24), (30, 58), (52, 40), (3, 40), (30, 5)]
+    hot = [(30, 40), (20, 40), (30, 24), (30, 58), (52, 40), (3, 40), (30, 5), (30, 68)]
     for y, x in hot:
         frames[:, y, x] += 900
     window = Window(25, 30, 10, 16)  # so rows 15 to 44, columns 14 to 61

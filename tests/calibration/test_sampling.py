@@ -9,6 +9,7 @@ from made_speckles import exposed, speckles
 from napari_lucky import Window, rank, register
 from napari_lucky.calibration.sampling import (
     Sampling,
+    _cut,
     header_sampling,
     measure_sampling,
     smoothing_for,
@@ -201,3 +202,17 @@ def test_a_part_of_a_sensor_on_zeros_is_measured_alone(around):
     found = measure_sampling(ArrayFrames(block), Window(0, 0, 160, 160))
     assert found.px == pytest.approx(7.0, rel=0.12)
     assert found.star
+
+
+@pytest.mark.parametrize("place", [(5, 8), (290, 396), (150, 200), (299, 3)])
+def test_of_a_large_window_256_px_around_the_brightest_place_are_looked_at(place):
+    y, x = np.mgrid[:300, :400]
+    image = np.exp(-((y - place[0]) ** 2 + (x - place[1]) ** 2) / 18).astype(np.float32)
+    part = _cut(image)
+    assert part.shape == (256, 256)
+    assert part.max() == image.max()
+    for at, side, found in zip(
+        place, image.shape, np.unravel_index(part.argmax(), part.shape), strict=True
+    ):
+        assert found == at - np.clip(at - 128, 0, side - 256)
+    assert _cut(image[:, :256][:200]).shape == (200, 256)

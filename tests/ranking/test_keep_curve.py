@@ -125,3 +125,18 @@ def test_what_cannot_be_measured_is_reported(stars):
         keep_curve(frames, shifts[1:], quality, FOCUS)
     with pytest.raises(LuckyError, match="focus window"):
         keep_curve(frames, shifts, quality, Window(60, 60, 40, 40))
+
+
+def test_a_pixel_masked_in_some_frames_is_the_mean_of_the_others():
+    """Ten frames of one star: masked pixels, on the peak and in the border, change nothing."""
+    y, x = np.mgrid[:48, :56]
+    star = 100 + 900 * np.exp(-((y - 24) ** 2 + (x - 28) ** 2) / 32).astype(np.float32)
+    frames, still = np.repeat(star[None], 10, axis=0), np.zeros((10, 2))
+    masked = frames.copy()
+    masked[1:8, 24, 28] = masked[:3, 1, 5] = np.nan
+    whole, quality = Window(0, 0, 48, 56), np.arange(10.0, 0, -1)
+    expected = keep_curve(ArrayFrames(frames), still, quality, whole)
+    found = keep_curve(ArrayFrames(masked), still, quality, whole)
+    np.testing.assert_allclose(found.peak_over_flux, expected.peak_over_flux, rtol=1e-5)
+    np.testing.assert_allclose(found.fwhm, expected.fwhm, rtol=1e-5)
+    np.testing.assert_allclose(found.noise[1:], 0, atol=1e-6)
