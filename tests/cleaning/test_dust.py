@@ -3,6 +3,7 @@ import pytest
 
 from napari_lucky import LuckyError, Window
 from napari_lucky.cleaning import DustRemoved, DustShadow, clipped_mean, find_dust, transmission
+from napari_lucky.cleaning import dust as dust_search
 from napari_lucky.cleaning.background import Disc
 from napari_lucky.frames import ArrayFrames
 
@@ -199,10 +200,10 @@ def test_mean_light_has_no_cosmic_rays_and_no_blank_frames():
 @pytest.mark.parametrize(
     ("image", "told"),
     [
-        (np.random.default_rng(1).normal(0, 10, SHAPE), "no light"),
+        (np.random.default_rng(1).normal(0, 10, SHAPE), "without light"),
         (np.random.default_rng(1).normal(2, 10, SHAPE), "Give a flat"),
-        (-light(), "no light"),
-        (np.zeros(SHAPE), "no light"),
+        (-light(), "without light"),
+        (np.zeros(SHAPE), "without light"),
         (np.full(SHAPE, np.nan), "too small"),
         (light()[:30, :30], "too small"),
     ],
@@ -241,3 +242,12 @@ def test_spots_off_the_sensor_are_reported(spot, told):
 def test_a_transmission_of_another_sensor_is_reported():
     with pytest.raises(LuckyError, match="transmission of the dust"):
         DustRemoved(ArrayFrames(np.ones((2, *SHAPE))), (), np.ones((5, 5), np.float32))
+
+
+def test_the_contrast_of_parts_of_a_band_is_that_of_all(monkeypatch):
+    image = light() * shadows()
+    image[40:60, 100:130] = np.nan
+    whole = dust_search._contrast(image, slice(0, SHAPE[0]), RADIUS)
+    monkeypatch.setattr(dust_search, "COLUMNS", 90)
+    parts = [dust_search._contrast(image, slice(y, y + 100), RADIUS) for y in (0, 100, 200)]
+    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-9)

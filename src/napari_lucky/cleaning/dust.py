@@ -70,6 +70,8 @@ SIGMA, SHALLOWEST = 5.0, 0.002
 DISC_SHARE, FRAME_SHARE = 0.4, 0.2
 """Shares of a spot's box, and of the frame around it, that must be known for a contrast."""
 ROUNDS = 30
+COLUMNS = 2048
+"""Columns that a contrast is computed of at once, beside the margin."""
 PASSES = 3
 """A deep shadow may hide a faint one beside it, which is found once the deep one is left out."""
 
@@ -271,7 +273,8 @@ def _dark_places(
     from scipy import ndimage
 
     shape, bands, reach = relative.shape, bands_of(relative.shape), int(radius)
-    contrast = put_together(shape, bands, (_contrast(relative, band, radius) for band in bands))
+    wide = _bands_for(shape, bands, radius)
+    contrast = put_together(shape, wide, (_contrast(relative, band, radius) for band in wide))
     middle = median_of(lambda: rows_of(contrast))
     if not np.isfinite(middle):
         return [], SHALLOWEST
@@ -296,15 +299,33 @@ def _with_margin(band: slice, margin: int, shape: tuple[int, ...]) -> tuple[slic
     return slice(first, last), slice(band.start - first, band.stop - first)
 
 
-def _contrast(image: SensorImage, band: slice, radius: float) -> Pixels:
-    """Return the mean in a spot's box over that in the frame around − 1; NaN where too little is.
+def _bands_for(shape: tuple[int, ...], bands: list[slice], radius: float) -> list[slice]:
+    """Return bands of a large sensor that are not mostly margin; others as they are."""
+    rows = max(bands[0].stop, 2 * round(radius * RING[1]))
+    return [slice(y, min(y + rows, shape[0])) for y in range(0, shape[0], rows)]
 
-    For a band of rows.
+
+def _contrast(image: SensorImage, band: slice, radius: float) -> Pixels:
+    """Return the contrast of spots and what is around them, for a band of rows.
+
+    In parts of so many columns that memory does not grow with the sensor.
+    """
+    margin = round(radius * RING[1])
+    rows, inner = _with_margin(band, margin, image.shape)
+    nx = image.shape[1]
+    parts = []
+    for x in range(0, nx, COLUMNS):
+        part = slice(x, min(x + COLUMNS, nx))
+        columns, across = _with_margin(part, margin, image.shape[::-1])
+        parts.append(_contrast_in(image[rows, columns], radius)[inner, across])
+    return np.concatenate(parts, axis=1)
+
+
+def _contrast_in(relative: Pixels, radius: float) -> Pixels:
+    """Return the mean in a spot's box over that in the frame around − 1; NaN where too little is.
 
     The box has the area of the spot's disc; the frame begins beyond its bright ring.
     """
-    rows, inner = _with_margin(band, round(radius * RING[1]), image.shape)
-    relative = image[rows, :]
     has = np.isfinite(relative)
     value = np.where(has, relative, 0)
 
@@ -321,7 +342,7 @@ def _contrast(image: SensorImage, band: slice, radius: float) -> Pixels:
     lit = enough & (outer > 0)
     contrast = np.full(relative.shape, np.nan)
     contrast[lit] = near[lit] / number[lit] * others[lit] / outer[lit] - 1
-    return contrast[inner]
+    return contrast
 
 
 def _refined(
