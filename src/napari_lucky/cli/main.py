@@ -31,12 +31,12 @@ from napari_lucky.text import one_line
 
 COMMANDS = {
     "process": "calibrate, register, rank and stack a run",
-    "flat": "make a master flat and dark, and their picture",
+    "flat": "make a master flat and dark, and draw the flat",
     "figures": "Strehl ratio, FWHM, encircled energy and profile of stacks or frames",
-    "wavefront": "the telescope's static wavefront, from focused and defocused star",
+    "wavefront": "the telescope's static wavefront, from a focused and a defocused star",
     "export": "write images as TIFF or PNG, or windows as DS9 regions, for other programs",
     "telescope": "save a telescope under a name, list those saved, or remove one",
-    "demo": "simulate a run and take it through the whole chain",
+    "demo": "simulate a run and process it",
 }
 """What each does; its options, and what runs it, are in the file of its name."""
 
@@ -153,14 +153,14 @@ def parser() -> Parser:
     """Return the parser of the command line."""
     top = Parser(
         prog="napari-lucky",
-        description="Lucky imaging: from a run of FITS frames to the lucky pair.",
+        description="Lucky imaging: from a run of short exposures to lucky stacks.",
     )
     top.add_argument("--version", action="version", version=f"napari-lucky {__version__}")
     top.add_argument(
         "--print-completion",
         choices=SHELLS,
         action=PrintCompletion,
-        help="print the script that makes the shell complete commands and options",
+        help="print the script for completion of commands and options in the shell",
     )
     commands = top.add_subparsers(dest="command", required=True)
     for name, text in COMMANDS.items():

@@ -39,7 +39,7 @@ def add_run(parser: Any, *, finds: bool = False) -> None:
     focus, defocus = window_named("focus"), window_named("defocus")
     if finds:
         add("--focus", type=from_text(or_word(focus, OFF)), metavar="Y,X,SIZE", help=words)
-        words = f"defocused {where}; find looks for it"
+        words = f"defocused {where}; find: look for it"
         found = or_word(defocus, "find", OFF)
         add("--defocus", type=from_text(found), metavar="Y,X,SIZE|find", help=words)
     else:
@@ -66,7 +66,7 @@ def add_colour(parser: Any) -> None:
         "--colour",
         choices=(*CHOICES, OFF),
         metavar="COLOUR",
-        help="of frames in colour: luminance (the mean of three planes; the default), red, green "
+        help="for frames in colour: luminance (the mean of three planes; the default), red, green "
         "or blue; superpixel: the mean of each 2 x 2 cell of a mosaic, otherwise used as it is; "
         "frames: planes are frames",
     )

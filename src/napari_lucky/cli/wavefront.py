@@ -54,8 +54,8 @@ def add_wavefront(wavefront: Any) -> None:
     add(
         "--recipe",
         metavar="FILE",
-        help="a recipe, as for process: its frames, windows, dark, flat and cleaning are used, its "
-        "[telescope], [spider] and [wavefront]",
+        help="a recipe, as for process: its frames, windows, dark, flat and cleaning are used, and "
+        "its [telescope], [spider] and [wavefront]",
     )
     add_frames(wavefront)
     add(
