@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from napari_lucky.errors import LuckyError
+from napari_lucky.frames import frames as frames_module
 from napari_lucky.frames.frames import (
     ArrayFrames,
     Subset,
@@ -224,7 +225,9 @@ def test_a_range_without_frames_is_reported():
         np.arange(10) % 3 == 0,
     ],
 )
-def test_frames_chosen_are_those_that_numpy_chooses(chosen):
+@pytest.mark.parametrize("many", [5, 50])
+def test_frames_chosen_are_those_that_numpy_chooses(chosen, many, monkeypatch):
+    monkeypatch.setattr(frames_module, "MANY", many)
     found = numbers_in(chosen, 10)
     assert found.dtype == np.intp
     assert found.tolist() == np.arange(10)[chosen].tolist()

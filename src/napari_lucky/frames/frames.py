@@ -15,6 +15,8 @@ from napari_lucky.frames.window import Window
 
 SPARSE = 8
 """One of so many rows and columns is looked at first: it shows of most frames that they vary."""
+MANY = 1 << 12
+"""Frames whose numbers cost more to list than a few are to check."""
 Index = slice | NDArray[np.intp]
 """Which frames to read: a slice or an array of frame numbers."""
 
@@ -172,7 +174,7 @@ def numbers_in(frames: Index, n: int) -> NDArray[np.intp]:
     if isinstance(frames, slice):
         return np.arange(*frames.indices(n), dtype=np.intp)
     index = np.asarray(frames)
-    if index.dtype.kind in "iu" and ((index >= 0) & (index < n)).all():
+    if n > MANY and index.dtype.kind in "iu" and ((index >= 0) & (index < n)).all():
         return index.astype(np.intp)
     return np.arange(n, dtype=np.intp)[frames]
 

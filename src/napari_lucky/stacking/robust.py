@@ -160,7 +160,7 @@ def _reduced_tile(
     blocks = blocks_of(len(index), tile.height * tile.width)
     for block, pixels in zip(blocks, map_blocks(read, blocks, what=what, job=job), strict=True):
         values[..., block] = np.moveaxis(pixels, 0, -1)
-    rows = [slice(y, y + 1) for y in range(tile.height)]
+    rows = blocks_of(tile.height, tile.width * len(index))
     made = map_blocks(lambda row: reduce(values[row]), rows)  # where the values are
     image, variance, coverage = (np.concatenate(parts) for parts in zip(*made, strict=True))
     return image, variance, coverage
