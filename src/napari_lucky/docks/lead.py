@@ -194,6 +194,8 @@ class LeadDock(Dock):
     def _place(self) -> None:
         """Find both stars."""
         layer = self.run_layer.value
+        if layer is None:  # removed meanwhile
+            return
         recipe, opened = opened_job(self.viewer, layer, self._masters())
         recipe = recipe.changed(Input, defocus=FIND)
 
