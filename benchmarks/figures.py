@@ -56,7 +56,7 @@ def perfect(sampling, obstruction, place, side):
 
 def tell_perfect():
     print("\nDiffraction-limited, no noise: greatest error over nine places\n")
-    print("| lambda F#/pixel | obstruction | Strehl ratio | place (px) | FWHM spread (%) | ms |")
+    print("| px per λ/D | obstruction | Strehl ratio | place (px) | FWHM spread (%) | ms |")
     print("|---:|---:|---:|---:|---:|---:|")
     for sampling in (1.5, 2, 3, 7):
         for obstruction in (0, 0.3):
@@ -78,7 +78,7 @@ def tell_perfect():
 
 def tell_noise():
     print("\nDiffraction-limited, one frame of 128 px in noise: mean ± scatter of 100\n")
-    print("| lambda F#/pixel | 1e4 photons | 1e5 photons | 1e6 photons |\n|---:|---:|---:|---:|")
+    print("| px per λ/D | 1e4 photons | 1e5 photons | 1e6 photons |\n|---:|---:|---:|---:|")
     rng = np.random.default_rng(0)
     for sampling in (2, 3, 7):
         cells = []

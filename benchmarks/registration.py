@@ -8,7 +8,7 @@
    the mean over y and x; how many are over a pixel off; mean and width of the pulls (error
    over the stated error).
 2. Width of the pulls of every method for this pattern and for an Airy pattern at
-   lambda F# / pixel = 3, without and with 1 % of the sensor's pixels masked.
+   3 px per λ/D, without and with 1 % of the sensor's pixels masked.
 3. Turbulence: Strehl ratio of the stack of the 10 % of the frames that are truly best, with
    the shifts of each method. The stack is of the frames without noise, so that shifts alone
    make the difference; "truth" has the true brightest points.

@@ -58,7 +58,7 @@ UNEVEN, CERTAIN = 0.25, 5.0
 
 @dataclass(frozen=True)
 class Sampling:
-    """Pixels per lambda/D = lambda F#/pixel, and whether the light looks like a star's.
+    """Pixels per λ/D, and whether the light looks like a star's.
 
     Parameters
     ----------

@@ -87,7 +87,7 @@ def plateau_notes(calibrated: Calibrated, window: Window) -> tuple[str, ...]:
             level = float(np.median(top[flat]))
             return (
                 f"The light has a flat top: many pixels are within {part:.0%} of {level:.4g} ADU, "
-                "and hardly any is brighter. A clipped star has one, and a disc of even light. If "
+                "and hardly any is brighter. A clipped star looks like this, or an even disc. If "
                 f"the star is clipped, mask these pixels (--saturation {np.floor(least):g}).",
             )
     return ()

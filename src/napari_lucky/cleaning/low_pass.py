@@ -128,7 +128,7 @@ def cutoff_in_pixels(cutoff: float, sampling: float) -> float:
     cutoff : float
         1 is the diffraction limit.
     sampling : float
-        Pixels across lambda / D on the sensor: lambda F# / pixel.
+        Pixels per λ/D on the sensor.
 
     Returns
     -------

@@ -41,7 +41,7 @@ class NoiseCut(View):
 
     The noise power P of a tile is measured in it: the median of |F|² where |f| > 0.5 cycles/px,
     over ln 2, which is the mean of the exponential distribution that |F|² of noise has. No light
-    is there when lambda F# / pixel is 2 or more, and photon noise is as white as read noise. Of
+    is there at 2 px per λ/D or more, and photon noise is as white as read noise. Of
     mere noise about the fraction exp(−sigma²) of the coefficients is left. Each tile keeps its
     mean, so that flux is kept, and its waves as long as the tile and longer, so that flux stays
     where it was. The rule is the hard threshold of Donoho & Johnstone (1994, Biometrika 81, 425),

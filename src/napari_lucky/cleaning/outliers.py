@@ -28,7 +28,7 @@ ROUGH, REST = 0.2437, 1.511
 """Standard deviation of white noise over the means of the measures in `_noise`, measured."""
 LONE = 3.3
 """An outlier is so many times as far off as the mean of its four neighbours. The peak of a star
-is 2.6 times at most where lambda F#/pixel is 2, and less where it is more."""
+is 2.6 times at most at 2 px per λ/D, and less where it is more."""
 LOOK, LOOK_NEAR = 20, 64
 """Frames, spread over the run, whose outliers are counted: whole frames, or windows of them."""
 SAMPLE = 64
@@ -52,7 +52,7 @@ class OutliersRemoved(View):
     an outlier if |r| > sigma N, where N is the noise measured around it (so photon noise
     counts), or if |r − u| > flicker max(N, s), where u is what r usually is in that pixel, and s
     its standard deviation over time. In both cases it must stand alone: |r| > 3.3 |mean r of its
-    four neighbours|, which no star does that is sampled as it must be (lambda F#/pixel of 2 or
+    four neighbours|, which no star does that is sampled as it must be (px per λ/D of 2 or
     more). So lucky frames, which are rare over time, keep their peaks.
 
     Parameters

@@ -75,7 +75,7 @@ def fine_image(image: NDArray[np.float64], sampling: float) -> FineImage:
     image : ndarray of float64, (y, x)
         Flat at its edges, for it is taken as periodic; no NaN.
     sampling : float
-        lambda F#/pixel, in pixels.
+        Pixels per λ/D.
     """
     rows, columns = image.shape
     frequency = [np.fft.fftfreq(rows), np.fft.rfftfreq(columns)]
@@ -104,7 +104,7 @@ def beyond_optics(image: NDArray[np.float64], sampling: float) -> tuple[NDArray[
     image : ndarray of float64, (y, x)
         As `fine_image` takes it.
     sampling : float
-        lambda F#/pixel, in pixels.
+        Pixels per λ/D.
 
     Returns
     -------

@@ -18,7 +18,7 @@ from napari_lucky.imaging.places import places_of
 MARGIN = 6
 """Pixels around an image that the interpolation kernel needs."""
 SAMPLINGS = (2.0, 3.0, 5.0, 7.0, 12.0)
-"""lambda F#/pixel of the stars that the kernel is made for."""
+"""Sampling, px per λ/D, of the stars that the kernel is made for."""
 IMPORTANCE = (1.0, 1e2, 1e4, 1e5, 1e6)
 """Of each of them: what is sampled more finely can be moved more exactly, so it must be."""
 NODES = 64
@@ -29,7 +29,7 @@ def interpolate(image: NDArray[np.float32], rest: NDArray[np.float64]) -> NDArra
     """Move an image by less than a pixel, with 12 points an axis.
 
     The kernel (`kernel`) has a sum of 1, which keeps the flux. The greatest error of a star, in
-    per cent of its peak, is 0.49, 0.023, 0.0014, 0.0004 and 0.0003 at lambda F#/pixel = 2, 3, 5, 7
+    per cent of its peak, is 0.49, 0.023, 0.0014, 0.0004 and 0.0003 at px per λ/D = 2, 3, 5, 7
     and 12 (an Airy pattern with an
     obstruction of 0.3 anywhere in a pixel; ``benchmarks/kernels.py`` compares more). Sampled
     more coarsely than 2, an image does not determine what is between its pixels. A masked pixel is

@@ -118,7 +118,7 @@ def sample_noise(frames: Frames, window: Window) -> Noise:
     """Measure the noise of a pixel in up to 64 frames spread over a run.
 
     Within each frame alone: differences of sixth order along y and x, which are noise, for
-    optics pass no detail so fine: of a star with lambda F# / pixel over about 2.5 they leave a
+    optics pass no detail so fine: of a star with over about 2.5 px per λ/D they leave a
     part in a thousand. Their mean square in places of the same light is floor + photon I. Nothing
     is compared from frame to frame, so speckles that come and go are not taken for noise.
 

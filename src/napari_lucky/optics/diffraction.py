@@ -23,7 +23,7 @@ class Diffraction:
     Parameters
     ----------
     sampling : float
-        Pixels per lambda/D: lambda F# / pixel; 1 or more.
+        Pixels per λ/D: λ F / p, with the focal ratio F and the pixel size p; 1 or more.
     obstruction : float
         Diameter of the central obstruction over the pupil's, 0 to under 1.
 

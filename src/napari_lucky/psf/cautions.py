@@ -52,7 +52,7 @@ def of_aperture(recipe: PsfRecipe, usual: PsfRecipe | None, sampling: float) -> 
         What the window would have had with the star in its middle and no noise; None where the
         aperture was given.
     sampling : float
-        lambda F#/pixel.
+        Pixels per λ/D.
     """
     radius = (recipe.aperture or 0) / sampling
     said = []
@@ -115,7 +115,7 @@ def of_core(
     distance : ndarray of float64, (y, x)
         Of each pixel from the peak, in pixels.
     q : float
-        lambda F#/pixel.
+        Pixels per λ/D.
     fwhm : float
         Of the star, in pixels.
     """
@@ -217,7 +217,7 @@ def of_second_star(
     rays : (ndarray of float64, float)
         The image along rays from the peak, (angles, k), and the step in pixels.
     q : float
-        lambda F#/pixel.
+        Pixels per λ/D.
     peak, noise : float
         The star's height, and the standard deviation of a value, in ADU.
     """

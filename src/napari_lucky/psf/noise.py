@@ -90,7 +90,7 @@ def image_noise(
     core : ndarray of bool, (y, x)
         Pixels around the peak, which may be clipped.
     sampling : float
-        lambda F#/pixel.
+        Pixels per λ/D.
     peak : float
         Of the star, in ADU.
     """

@@ -206,7 +206,7 @@ def _mean_power(half: NDArray[Any]) -> float:
 def undersampled(mean: NDArray[np.float32], variance: float) -> float:
     """Return the finest detail of a star that its pixels cannot hold, in cycles/px, 0 for none.
 
-    A telescope passes nothing finer than 1 / (lambda F# / pixel) cycles/px. Along the diagonals,
+    A telescope passes nothing finer than 1 / sampling cycles/px. Along the diagonals,
     pixels hold details of up to 0.7 cycles/px: with light in those of over 0.5 cycles/px,
     there is light that falls between the pixels along the axes, and is taken for coarser detail.
 
