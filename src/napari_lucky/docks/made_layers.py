@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import napari
 import numpy as np
 from napari.layers import Image, Layer, Shapes, Vectors
 
+from napari_lucky.docks.of_viewer import of_viewer
 from napari_lucky.viewer.to_layers import LayerTuple
 
 MARKS = ("shifts", "tracked", "windows")
 """What is drawn over a run, by the ends of the layers' names."""
 STALE = " (stale)"
 """At the end of a stack's name, if shifts or choice of frames have changed since."""
-_of_viewer: WeakKeyDictionary[napari.Viewer, MadeLayers] = WeakKeyDictionary()
 
 
 def made_layers(viewer: napari.Viewer) -> MadeLayers:
     """Return the layers that all docks made in a viewer."""
-    return _of_viewer.setdefault(viewer, MadeLayers(viewer))
+    return of_viewer(viewer, MadeLayers)
 
 
 class Made(NamedTuple):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from textwrap import wrap
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import napari
 from napari.layers import Shapes
 from qtpy.QtCore import QTimer
 
 from napari_lucky.docks.made_layers import put_in_place
+from napari_lucky.docks.of_viewer import of_viewer
 from napari_lucky.errors import LuckyError
 from napari_lucky.frames.window import Window
 from napari_lucky.viewer.from_layers import windows_of
@@ -30,14 +30,10 @@ NEXT = (
 )
 """What to do when none, one and two rectangles are drawn."""
 
-_of_viewer: WeakKeyDictionary[napari.Viewer, WindowDrawing] = WeakKeyDictionary()
-
 
 def window_drawing(viewer: napari.Viewer) -> WindowDrawing:
     """Return what follows the windows that are drawn in a viewer."""
-    if viewer not in _of_viewer:
-        _of_viewer[viewer] = WindowDrawing(viewer)
-    return _of_viewer[viewer]
+    return of_viewer(viewer, WindowDrawing)
 
 
 class WindowDrawing:
