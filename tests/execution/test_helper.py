@@ -79,7 +79,7 @@ def test_what_cannot_be_sent_is_done_here(monkeypatch, what):
     held = threading.Lock() if what == "cannot be pickled" else np.zeros(20_000)
     if what == "unknown there":
         held = type("Held", (), {"__reduce__": lambda self: (eval, ("1 / 0",))})()
-    monkeypatch.setattr(helper_module, "MOST_SENT", 100_000 if what == "too large" else 1 << 28)
+    monkeypatch.setattr(helper_module, "MOST_SENT", 100_000 if what == "too large" else 1 << 27)
 
     def where(block: slice) -> tuple[int, int]:
         assert held is not None
@@ -151,6 +151,15 @@ def test_a_helper_that_does_not_start_leaves_the_work_to_threads(monkeypatch):
         assert executor is None
     monkeypatch.undo()
     end_helper()
+
+
+def test_files_in_the_current_folder_are_no_modules(tmp_path, monkeypatch):
+    (tmp_path / "cloudpickle.py").write_text("raise RuntimeError('a script of the user')")
+    monkeypatch.chdir(tmp_path)
+    end_helper()
+    with helper_executor() as executor:
+        there = set(map_blocks(lambda block: os.getpid(), ONES, job=Job(executor=executor)))
+    assert os.getpid() not in there
 
 
 def test_it_ends_with_the_process_that_it_works_for(tmp_path):

@@ -24,8 +24,9 @@ from napari_lucky.execution.blocks import Threads, cores
 from napari_lucky.execution.packing import pack
 from napari_lucky.execution.processes import ForkExecutor, receive, send
 
-MOST_SENT = 1 << 28
-"""Bytes of arrays that are sent: a larger run held in memory is worked on where it is."""
+MOST_SENT = 1 << 27
+"""Bytes of arrays that are sent: a larger run held in memory is worked on where it is, since to
+send it takes longer than most jobs."""
 PATIENCE = 1.0
 """Seconds that a helper has to end of itself."""
 KILLED = "The process that works for napari was killed, probably for lack of memory. Run again."
@@ -40,7 +41,8 @@ class Helper:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "napari_lucky.execution.helper_process"],
+            # -P: files in the current folder are no modules
+            [sys.executable, "-P", "-m", "napari_lucky.execution.helper_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
