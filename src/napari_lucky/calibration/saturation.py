@@ -27,7 +27,7 @@ PLATEAU_WIDTHS = 0.01, 0.02, 0.04, 0.08, 0.12
 FLATTER = 2.0
 """They are so many times as many as those as far below; of a star's core they are fewer."""
 MIDDLE_STEP = 7
-"""One of so many pixels tells the median."""
+"""One of so many pixels gives the median."""
 FLAT_FRAMES = 0.15
 """Part of the frames, at least, that have a plateau of `MANY` pixels."""
 STEADY = 2.0
