@@ -135,12 +135,12 @@ def test_amplitudes_are_smoothed_over_two_frequencies_of_the_window():
     np.testing.assert_allclose(even[1:], even[:0:-1], atol=1e-6)
 
 
-@pytest.mark.parametrize("corner", [(0, 20), (30, 40), (3, 0)])
+@pytest.mark.parametrize("corner", [(0, 20, 48, 48), (30, 40, 48, 48), (3, 0, 64, 88)])
 def test_at_the_sensors_edge_there_is_less_margin_and_all_is_in_its_place(corner):
     frames = RNG.normal(100, 10, (6, 80, 88)).astype(np.float32)
     for k in range(6):
         frames[k, corner[0] + 5 + k, corner[1] + 9] = np.nan
-    window = Window(*corner, 48, 48)
+    window = Window(*corner)
     made = stack_fourier(ArrayFrames(frames), np.arange(6), window, fraction=1.0)
     plain = stack_mean(ArrayFrames(frames), np.arange(6), window)
     np.testing.assert_array_equal(made.coverage, plain.coverage)
