@@ -28,6 +28,8 @@ FLATTER = 2.0
 """They are so many times as many as those as far below; of a star's core they are fewer."""
 MIDDLE_STEP = 7
 """One of so many pixels gives the median."""
+FEW = 64
+"""Frames at most in which a plateau is looked for."""
 FLAT_FRAMES = 0.15
 """Part of the frames, at least, that have a plateau of `MANY` pixels."""
 STEADY = 2.0
@@ -67,11 +69,11 @@ def plateau_notes(calibrated: Calibrated, window: Window) -> tuple[str, ...]:
     Parameters
     ----------
     calibrated : Calibrated
-        Its raw frames are looked at, 256 of them at most.
+        Its raw frames are looked at, 64 of them at most.
     window : Window
         Holds the light.
     """
-    top, sky = _tops(calibrated, window)
+    top, sky = _tops(calibrated, window, FEW)
     if len(top) == 0 or top.size <= MANY:
         return ()
     ordered = np.sort(top, axis=None)
@@ -128,11 +130,13 @@ def clipping_note(level: float, masked: bool) -> str:
     )
 
 
-def _tops(calibrated: Calibrated, window: Window) -> tuple[NDArray[np.float64], float]:
+def _tops(
+    calibrated: Calibrated, window: Window, most: int = SAMPLE
+) -> tuple[NDArray[np.float64], float]:
     """Return the greatest values in a window of each frame looked at (k, m), and the median."""
     window = window.clipped(calibrated.shape)
     pixels = window.height * window.width
-    count = int(np.clip(SAMPLE_PIXELS // max(pixels, 1), FEWEST, SAMPLE))
+    count = int(np.clip(SAMPLE_PIXELS // max(pixels, 1), FEWEST, most))
     chosen = spread_over(calibrated.shape[0], count)
     bad = _not_light(calibrated, window)
     many = min(WIDE_TOP, int((~bad).sum()) - 1)
