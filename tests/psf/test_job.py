@@ -28,7 +28,7 @@ from napari_lucky.optics.diffraction import diffraction_psf
 from napari_lucky.optics.simulation import SIMULATED
 from napari_lucky.pipeline.process import Result
 from napari_lucky.psf import PsfRecipe, PsfRequest
-from napari_lucky.psf.summary import summary
+from napari_lucky.psf.summary import result_line
 
 OPTICS = ["--wavelength", 633, "--focal-ratio", 58.6, "--pixel-size", 5.3, "--diameter", 0.45]
 N = 10
@@ -363,6 +363,6 @@ def test_a_stack_no_sharper_than_the_mean_of_all_is_said():
         np.arange(n), [""] * n, np.zeros((n, 2)), np.ones(n), np.arange(n) < 10, (0.0, 0.0), ()
     )
     result = Result({}, table, Recipe(), ())
-    assert summary(result, (7.3, 31.0)).endswith("FWHM 7.3 px, long exposure 31 px.")
-    assert summary(result, (9.5, 8.3)).endswith("no sharper than the mean of all frames.")
-    assert "sharper" not in summary(result, (9.5, np.nan))
+    assert result_line(result, (7.3, 31.0)).endswith("FWHM 7.3 px, long exposure 31 px.")
+    assert result_line(result, (9.5, 8.3)).endswith("no sharper than the mean of all frames.")
+    assert "sharper" not in result_line(result, (9.5, np.nan))
