@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_lucky.imaging.convolution import correlate, gaussian
+from napari_lucky.imaging.convolution import correlate, gaussian, running_mean
 
 RNG = np.random.default_rng(3)
 
@@ -48,3 +48,11 @@ def test_each_frame_can_have_its_own_weights_to_the_bit():
     each = [correlate(block[k : k + 1], down[k], across[k])[0] for k in range(5)]
     np.testing.assert_array_equal(correlate(block, down, across), each)
     assert correlate(block[:0], down[:0], across[:0]).shape == (0, 38, 55)
+
+
+@pytest.mark.parametrize("size", (1, 2, 5, 8, 30))
+def test_a_running_mean_is_scipys(size):
+    image = np.random.default_rng(1).normal(1000, 5, (23, 30)).astype(np.float32)
+    for axis in (0, 1):
+        right = ndimage.uniform_filter1d(image.astype(float), size, axis, mode="nearest")
+        np.testing.assert_allclose(running_mean(image, size, axis), right, rtol=1e-12)

@@ -3,7 +3,7 @@ import pytest
 
 from napari_lucky import LuckyError
 from napari_lucky.imaging import column_cut, cutout, peak_pixel, radial_profile, row_cut
-from napari_lucky.imaging.profiles import Profile, normalised_profile
+from napari_lucky.imaging.profiles import Profile, normalised_profile, ring_medians
 
 
 def gaussian(shape, y, x, sigma, height=1.0):
@@ -122,3 +122,13 @@ def test_a_profile_is_divided_by_its_greatest_value():
     for values in ([-1.0, 0.0, -3.0], [np.nan] * 3):
         dark = Profile(profile.offset, np.array(values), profile.count)
         assert np.isnan(normalised_profile(dark).value).all()
+
+
+def test_medians_of_rings_are_numpys():
+    rng = np.random.default_rng(1)
+    values, rings = rng.normal(size=101).astype(np.float32), rng.integers(0, 9, 101)
+    rings[rings == 4] = 5
+    found = ring_medians(values, rings)
+    assert np.isnan(found[4])
+    for ring in set(rings.tolist()):
+        assert found[ring] == np.median(values[rings == ring].astype(float))

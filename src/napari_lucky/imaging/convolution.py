@@ -7,7 +7,7 @@ takes an eighth of the time of a loop over the kernel's points.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -141,3 +141,24 @@ def _across(block: Block, weights: Weights) -> Block:
             last = matrix[:, 0, : rest + wide - band, :rest]
             np.matmul(block[:, some, made - rest :], last, out=out[:, some, made - rest :])
     return out
+
+
+def running_mean(image: NDArray[Any], size: int, axis: int) -> NDArray[np.float64]:
+    """Return the mean of so many values around each one, along an axis.
+
+    Beyond the edge is its last value. `scipy.ndimage.uniform_filter1d` finds the same, to
+    rounding; importing it takes a fifth of a short job's time.
+
+    Parameters
+    ----------
+    image : ndarray
+        Without NaN.
+    size : int
+        How many values; of an even number one more before than behind.
+    axis : int
+    """
+    lines = np.moveaxis(np.asarray(image, np.float64), axis, -1)
+    n, before = lines.shape[-1], size // 2
+    around = np.clip(np.arange(-before - 1, n - before + size - 1), 0, n - 1)
+    sums = lines[..., around].cumsum(axis=-1)
+    return np.moveaxis((sums[..., size:] - sums[..., :n]) / size, -1, axis)

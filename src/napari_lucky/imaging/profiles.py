@@ -187,3 +187,30 @@ def normalised_profile(profile: Profile) -> Profile:
     top = float(np.fmax.reduce(profile.value, initial=-np.inf))
     scale = top if 0 < top < np.inf else np.nan
     return replace(profile, value=profile.value / scale)
+
+
+def ring_medians(values: NDArray[Any], rings: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the median of the values of each ring.
+
+    `scipy.ndimage.median` finds the same; importing it takes a fifth of a short job's time.
+
+    Parameters
+    ----------
+    values : ndarray, (k,)
+        Without NaN.
+    rings : ndarray of int, (k,)
+        Number of the ring that each value is in, from 0.
+
+    Returns
+    -------
+    ndarray of float64, (n,)
+        Of rings 0 to the greatest; NaN for a ring without values.
+    """
+    in_order = np.asarray(values, np.float64)[np.lexsort((values, rings))]
+    counts = np.bincount(rings)
+    first = counts.cumsum() - counts
+    some = counts > 0
+    medians = np.full(len(counts), np.nan)
+    lower, upper = first + (counts - 1) // 2, first + counts // 2
+    medians[some] = (in_order[lower[some]] + in_order[upper[some]]) / 2
+    return medians

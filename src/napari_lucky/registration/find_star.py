@@ -16,7 +16,9 @@ from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import Frames, Index, as_float32, is_empty, numbers_in
 from napari_lucky.frames.sensor_image import BAND, LARGE, is_large
 from napari_lucky.frames.window import MIN_SIDE, Window
-from napari_lucky.imaging.convolution import gaussian_weights
+from napari_lucky.imaging.connection import connected_to
+from napari_lucky.imaging.convolution import gaussian_weights, running_mean
+from napari_lucky.imaging.profiles import ring_medians
 from napari_lucky.imaging.significance import CLEAR, least_significance, own_sigma
 from napari_lucky.imaging.star_image import smoothed
 
@@ -154,8 +156,6 @@ def find_star(
 
 def _place(frames: Frames, scene: bool, job: Job) -> tuple[int, int, float]:
     """Return where the star is, (y, x), and how far its light reaches, in pixels."""
-    from scipy import ndimage
-
     bins, (ny, nx) = coarse_bins(frames.shape), frames.shape[1:]
     if bins > 1:  # looked for in frames that are binned to fewer pixels
         y, x, reach = _place(Coarse(frames, bins), scene, job)
@@ -172,7 +172,8 @@ def _place(frames: Frames, scene: bool, job: Job) -> tuple[int, int, float]:
         noise = float(np.nanmedian(deviation))
         for scale in SCALES:
             image = smoothed(level[np.newaxis], scale, "constant")[0]
-            image -= ndimage.uniform_filter(image, size=min(101, ny, nx), mode="nearest")
+            around = min(101, ny, nx)
+            image -= running_mean(running_mean(image, around, 0), around, 1)
             if _stands_out(image, scale, noise, count, scene):
                 y, x = (int(at) for at in np.unravel_index(int(np.argmax(image)), image.shape))
                 return y, x, _reach(level, image, (y, x))
@@ -191,8 +192,6 @@ def _reach(level: NDArray[np.float32], image: NDArray[np.float32], at: tuple[int
     half its peak is long, which a star that drifts draws out. `image` is the mean smoothed, with
     the background off, and `at` the star's place.
     """
-    from scipy import ndimage
-
     box = tuple(slice(max(0, place - SIDES[-1] // 2), place + SIDES[-1] // 2) for place in at)
     y, x = (
         np.arange(part.start, part.start + n) - place
@@ -200,18 +199,17 @@ def _reach(level: NDArray[np.float32], image: NDArray[np.float32], at: tuple[int
     )
     radius = np.hypot(y[:, None], x).astype(np.intp)
     seen = np.isfinite(level[box])
-    rings = np.arange(radius[seen].max() + 1)
-    profile = np.asarray(ndimage.median(level[box][seen], radius[seen], rings))
-    profile = ndimage.uniform_filter1d(profile[np.isfinite(profile)], FLAT // 2, mode="nearest")
+    profile = ring_medians(level[box][seen], radius[seen])
+    profile = running_mean(profile[np.isfinite(profile)], FLAT // 2, 0)
     top = float(profile[0])
     ahead = np.append(profile[FLAT:], [profile[-1]] * min(FLAT, len(profile)))
     low = profile < top - HALF * (top - float(profile.min()))
     even = low & (profile - ahead < WINGS / 2 * (top - profile))  # the background is reached
     floor = float(ahead[even.argmax()] if even.any() else profile.min())
     wings = int((profile - floor < WINGS * (top - floor)).argmax())
-    parts, _ = ndimage.label(image > HALF * image[at])
-    core = ndimage.find_objects((parts == parts[at]).astype(np.int8))[0]
-    return max(wings, *((part.stop - part.start) / 2 for part in core))
+    seed = np.ravel_multi_index(at, image.shape)
+    core = connected_to(np.array([seed]), (image > HALF * image[at])[np.newaxis])[0]
+    return max(wings, *(np.ptp(places) / 2 + 0.5 for places in np.nonzero(core)))
 
 
 def _stands_out(
