@@ -56,5 +56,6 @@ def test_a_telescope_has_a_diffraction_limited_psf():
     assert as_diffraction(telescope) == telescope.diffraction
     assert as_diffraction(telescope.diffraction) is not None
     assert as_diffraction(None) is None
-    with pytest.raises(LuckyError, match=r"7 is not a telescope\. Give a Telescope, a Diffraction"):
+    expected = r"7 is not a telescope\. Give a Telescope, the name of a saved one, a Diffraction"
+    with pytest.raises(LuckyError, match=expected):
         as_diffraction(7)

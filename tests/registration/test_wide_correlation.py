@@ -42,14 +42,15 @@ SHIFTS = np.vstack([RNG.uniform(-60, 60, (12, 2)), [[0, 0], [110, 120], [-70, -9
 
 @pytest.mark.parametrize("part", [0.2, 0.0])
 def test_many_masked_pixels_do_not_hide_the_shift(part):
-    first, block = scene([HERE]), scene(HERE - SHIFTS)
+    shifts = SHIFTS[-4:]  # each place among many masked pixels takes weights of its own
+    first, block = scene([HERE]), scene(HERE - shifts)
     for frames in (first, block):
         if part:
             frames[:, RNG.random(SHAPE) < part] = np.nan
         else:
             frames[:, :, ::4] = np.nan
     found = correlate_with(block, reference_for(first, 2.0, NOISE), NOISE)
-    assert np.abs(found[:, :2] - SHIFTS).max() < 0.5
+    assert np.abs(found[:, :2] - shifts).max() < 0.5
 
 
 @pytest.mark.parametrize("masked", [False, True])

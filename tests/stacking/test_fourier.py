@@ -103,7 +103,7 @@ def test_a_run_of_one_frame_is_that_frame_with_no_variance():
 
 def test_a_fraction_that_is_none_is_reported():
     for fraction in (0.0, 1.2):
-        with pytest.raises(LuckyError, match="over 0 to 1"):
+        with pytest.raises(LuckyError, match="above 0, at most 1"):
             stack_fourier(
                 ArrayFrames(np.ones((3, 80, 88))), np.arange(3), WINDOW, fraction=fraction
             )
