@@ -21,6 +21,8 @@ from napari_lucky.frames.sensor_image import (
     bands_of,
     is_large,
     median_of,
+    pieces,
+    rows_in,
     rows_of,
 )
 from napari_lucky.frames.window import Window
@@ -198,12 +200,12 @@ def moments(frames: Frames, *, job: Job = QUIET) -> tuple[NDArray[np.float32], N
     def look(band: slice) -> NDArray[np.float32]:
         return np.stack(moments_in(frames, rows_in(frames.shape, band), empty))
 
-    done = map_blocks(look, parts_of(frames), job=job, what="looking over the run")
+    done = map_blocks(look, deep_bands(frames), job=job, what="looking over the run")
     mean, deviation = np.concatenate(list(done), axis=1)
     return mean, deviation
 
 
-def parts_of(frames: Frames) -> list[slice]:
+def deep_bands(frames: Frames) -> list[slice]:
     """Cut a sensor, (n, y, x), into bands of rows in each of which all frames are read.
 
     Few if frames are unpacked from their first row on every time.
@@ -212,12 +214,7 @@ def parts_of(frames: Frames) -> list[slice]:
     source = list(chain_of(frames))[-1]
     packed = any(getattr(image, "packed", False) for image in getattr(source, "images", ())[:1])
     rows = -(-ny // (PACKED_PARTS if packed else PARTS))
-    return [slice(y, min(y + rows, ny)) for y in range(0, ny, rows)]
-
-
-def rows_in(shape: tuple[int, ...], band: slice) -> Window:
-    """Return the window that a band of rows of a sensor, (..., y, x), is."""
-    return Window(band.start, 0, band.stop - band.start, shape[-1])
+    return pieces(ny, rows)
 
 
 def moments_in(

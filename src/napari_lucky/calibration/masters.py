@@ -14,8 +14,7 @@ from napari_lucky.execution.blocks import map_blocks
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import Frames, as_float32
-from napari_lucky.frames.sensor_image import SensorImage, bands_of, blank_image, median_of
-from napari_lucky.frames.window import Window
+from napari_lucky.frames.sensor_image import SensorImage, bands_of, blank_image, median_of, rows_in
 from napari_lucky.imaging.robust_sigma import MAD_OF_SIGMA
 
 DEAD_BELOW = 0.2
@@ -87,7 +86,7 @@ def combined(
     bands = bands_of(frames.shape, frames.shape[0])
 
     def combine(band: slice) -> NDArray[np.float32]:
-        window = Window(band.start, 0, band.stop - band.start, frames.shape[2])
+        window = rows_in(frames.shape, band)
         return _combine(as_float32(frames.read(slice(None), window)), method, clip_sigma)
 
     with warnings.catch_warnings():

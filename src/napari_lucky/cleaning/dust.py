@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import field_validator
 
-from napari_lucky.calibration.bad_pixels import moments_in, parts_of, rows_in
+from napari_lucky.calibration.bad_pixels import deep_bands, moments_in
 from napari_lucky.calibration.masters import DEAD_BELOW, check_shape
 from napari_lucky.cleaning.background import BackgroundModel, BackgroundRemoved, Disc, discs_around
 from napari_lucky.cleaning.dust_shadow import (
@@ -49,7 +49,9 @@ from napari_lucky.frames.sensor_image import (
     bands_of,
     is_large,
     median_of,
+    pieces,
     put_together,
+    rows_in,
     rows_of,
     window_at,
 )
@@ -169,7 +171,7 @@ def light_of_run(frames: Frames, count: int = SAMPLE, *, job: Job = QUIET) -> Se
     """Return the mean light as `clipped_mean` does; that of a large sensor is not in memory."""
     some = Subset(frames, spread_over(frames.shape[0], max(count, 1)))
     empty = empty_frames(some)
-    bands = bands_of(frames.shape) if is_large(frames.shape) else parts_of(some)
+    bands = bands_of(frames.shape) if is_large(frames.shape) else deep_bands(some)
 
     def mean_in(band: slice) -> Image:
         return _clipped_mean(some, rows_in(some.shape, band), empty)
@@ -302,7 +304,7 @@ def _with_margin(band: slice, margin: int, shape: tuple[int, ...]) -> tuple[slic
 def _bands_for(shape: tuple[int, ...], bands: list[slice], radius: float) -> list[slice]:
     """Return bands of a large sensor that are not mostly margin; others as they are."""
     rows = max(bands[0].stop, 2 * round(radius * RING[1]))
-    return [slice(y, min(y + rows, shape[0])) for y in range(0, shape[0], rows)]
+    return pieces(shape[0], rows)
 
 
 def _contrast(image: SensorImage, band: slice, radius: float) -> Pixels:
@@ -312,10 +314,8 @@ def _contrast(image: SensorImage, band: slice, radius: float) -> Pixels:
     """
     margin = round(radius * RING[1])
     rows, inner = _with_margin(band, margin, image.shape)
-    nx = image.shape[1]
     parts = []
-    for x in range(0, nx, COLUMNS):
-        part = slice(x, min(x + COLUMNS, nx))
+    for part in pieces(image.shape[1], COLUMNS):
         columns, across = _with_margin(part, margin, image.shape[::-1])
         parts.append(_contrast_in(image[rows, columns], radius)[inner, across])
     return np.concatenate(parts, axis=1)

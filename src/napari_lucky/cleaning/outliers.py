@@ -17,7 +17,7 @@ from napari_lucky.execution.blocks import blocks_of, map_blocks
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.frames.frames import Block, Frames, Index, View, as_float32
 from napari_lucky.frames.reading import read_around, spread_over
-from napari_lucky.frames.sensor_image import SensorImage, bands_of, blank_image
+from napari_lucky.frames.sensor_image import SensorImage, bands_of, blank_image, pieces, rows_in
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.robust_sigma import median_of_frames, robust_sigma
 from napari_lucky.steps.declaration import param
@@ -135,11 +135,10 @@ def pixel_statistics(frames: Frames, *, job: Job = QUIET) -> Usual:
         raise LuckyError(f"Flicker is measured over time: {n} frames are too few, give 8 or more.")
     chosen = spread_over(n, SAMPLE)
     rows = max(1, min(ny, BAND // (len(chosen) * nx)))
-    bands = [slice(y, min(y + rows, ny)) for y in range(0, ny, rows)]
+    bands = pieces(ny, rows)
 
     def one(band: slice) -> NDArray[np.float32]:
-        window = Window(band.start, 0, band.stop - band.start, nx)
-        block = read_around(frames, chosen, window, 2)
+        block = read_around(frames, chosen, rows_in(frames.shape, band), 2)
         rest = block[:, 2:-2, 2:-2] - local_median(block)
         rest[np.isnan(rest)] = 0  # masked pixels are no outliers
         middle = median_of_frames(rest)
@@ -289,7 +288,7 @@ def _count(removed: OutliersRemoved, scene: Scene) -> str:
     done = "Replaced" if removed.replace else "Masked"
     stars = scene.stars
     chosen = spread_over(n, LOOK_NEAR if stars else LOOK)
-    whole = [Window(band.start, 0, band.stop - band.start, nx) for band in bands_of(removed.shape)]
+    whole = [rows_in(removed.shape, band) for band in bands_of(removed.shape)]
     count = int(count_outliers(removed, stars or whole, chosen, job=scene.job).sum())
     area = sum(window.height * window.width for window in stars) if stars else ny * nx
     pixels = len(chosen) * area

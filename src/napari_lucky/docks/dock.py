@@ -234,7 +234,7 @@ class Dock(QScrollArea):
                 self.attempt(lambda: self.fill(recipe))
 
     def reset_choices(self, *_: Any) -> None:
-        """Take up the viewer's layers anew; napari calls it when they change."""
+        """Take up the viewer's layers again; napari calls it when they change."""
         for widget in self._parameters:
             if isinstance(widget, (LayerCombo, StepForm)):
                 widget.reset_choices()

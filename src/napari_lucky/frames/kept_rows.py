@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 class KeptRows:
     """A row of numbers for each frame, or none yet, in memory that forked processes share.
 
-    What a copy of this process measures is there in the next pass over the run, whoever makes it.
+    What one copy of this process measures is there for all of them in the next pass over the run.
     Only rows that are put in take memory.
 
     Parameters

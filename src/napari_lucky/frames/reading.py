@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.frames.frames import Frames, Index, as_float32, numbers_in
-from napari_lucky.frames.sensor_image import bands_of
+from napari_lucky.frames.sensor_image import bands_of, rows_in
 from napari_lucky.frames.window import Window
 
 FEW_ROWS = 8
@@ -23,13 +23,13 @@ def empty_frames(frames: Frames) -> NDArray[np.bool_]:
 
     The first band is a few rows in the middle, which vary in most frames.
     """
-    _, ny, nx = frames.shape
+    ny = frames.shape[1]
     empty = np.zeros(frames.shape[0], bool)
     bands = [slice(ny // 2, min(ny // 2 + FEW_ROWS, ny)), *bands_of(frames.shape)]
     for k in range(len(empty)):
         low, high = np.inf, -np.inf
         for band in bands:
-            window = Window(band.start, 0, band.stop - band.start, nx)
+            window = rows_in(frames.shape, band)
             pixels = frames.read(np.array([k]), window)
             low = min(low, float(np.fmin.reduce(pixels, axis=None)))
             high = max(high, float(np.fmax.reduce(pixels, axis=None)))

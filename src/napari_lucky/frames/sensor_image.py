@@ -66,7 +66,17 @@ def bands_of(shape: tuple[int, ...], depth: int = 1) -> list[slice]:
         rows = max(BAND_ROWS // depth, BAND // (nx * depth), 1)
     else:
         rows = max(ny if depth == 1 else READ // (nx * depth), 1)
-    return [slice(y, min(y + rows, ny)) for y in range(0, ny, rows)]
+    return pieces(ny, rows)
+
+
+def pieces(n: int, step: int) -> list[slice]:
+    """Cut n things into pieces of so many; the last one may be shorter."""
+    return [slice(at, min(at + step, n)) for at in range(0, n, step)]
+
+
+def rows_in(shape: tuple[int, ...], band: slice) -> Window:
+    """Return the window that a band of rows of a sensor, (..., y, x), is."""
+    return Window(band.start, 0, band.stop - band.start, shape[-1])
 
 
 def window_at(at: At, shape: tuple[int, ...]) -> Window:

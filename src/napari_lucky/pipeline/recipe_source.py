@@ -19,7 +19,7 @@ from napari_lucky.pipeline.recipe import Recipe, read_recipe, recipe_of_history
 
 CHECKSUM = "names_and_sizes_sha256"
 TABLES = {
-    "read shifts": ("shifts", "--shifts", "the frames are registered and ranked anew"),
+    "read shifts": ("shifts", "--shifts", "the frames are registered and ranked again"),
     "read times": ("times of the frames", "--times", "those of the headers are used"),
 }
 

@@ -33,7 +33,7 @@ from napari_lucky.psf.images import (
 from napari_lucky.psf.optics import complete_telescope, optics_for
 from napari_lucky.psf.recipe import PsfRecipe, PsfRequest
 from napari_lucky.psf.stacks import on_finer, with_errors
-from napari_lucky.psf.table import FigureRow, sentence
+from napari_lucky.psf.table import FigureRow, aperture_text, sentence
 
 MOST_CAUTIONED = 3
 """Images whose cautions are listed one by one."""
@@ -133,10 +133,8 @@ def measure_psf_files(
         (window or Window.whole(image.shape)).check_on(image.shape)
     shared = _one_aperture(opened, window, diffraction, asked)
     if shared is not asked:
-        px = f"{shared.aperture or 0:.4g} px"
-        if diffraction is not None:
-            px = f"{(shared.aperture or 0) / diffraction.sampling:.3g} λ/D ({px})"
-        notify(info(f"All images have the same aperture {px}."))
+        aperture = aperture_text(shared.aperture or 0, diffraction)
+        notify(info(f"All images have the same {aperture}."))
     rows = [_image_row(image, window, diffraction, shared) for image in opened.images]
     rows += _measure_run(opened, range(len(opened.numbers)), window, diffraction, shared, job)
     if folder is not None and is_results(folder) and request.resamples:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari_lucky._version import __version__
+from napari_lucky.optics.diffraction import Diffraction
 from napari_lucky.optics.request import TelescopeRequest
 from napari_lucky.optics.telescope import Telescope
 from napari_lucky.psf.recipe import PsfRequest
@@ -252,10 +253,15 @@ def describe_errors(errors: PsfErrors) -> str:
 
 def aperture_note(figures: PsfFigures) -> str:
     """Return the aperture of a Strehl ratio, without which it cannot be compared."""
-    px = f"{figures.recipe.aperture:.4g} px"
-    if figures.diffraction is None:
+    return aperture_text(figures.recipe.aperture or 0, figures.diffraction)
+
+
+def aperture_text(radius: float, diffraction: Diffraction | None) -> str:
+    """Return an aperture, its radius given in pixels, as a person reads it."""
+    px = f"{radius:.4g} px"
+    if diffraction is None:
         return f"aperture {px}"
-    return f"aperture {figures.aperture:.3g} λ/D ({px})"
+    return f"aperture {radius / diffraction.sampling:.3g} λ/D ({px})"
 
 
 def describe_row(row: FigureRow) -> str:

@@ -16,6 +16,7 @@ from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import Frames, as_float32
 from napari_lucky.frames.reading import spread_over
+from napari_lucky.frames.sensor_image import pieces
 from napari_lucky.frames.window import Window, WindowLike, as_window
 from napari_lucky.imaging.convolution import correlate
 from napari_lucky.imaging.inpainting import fill_from_neighbours
@@ -126,7 +127,7 @@ def _bounds(
     bounds = np.empty((3, padded.size), np.float32)
     coverage = np.zeros([part.stop - part.start for part in padded.inner], np.int32)
     step = max(1, HELD // min(len(index), choice.most + choice.most // 4 + 1))
-    tiles = [slice(at, min(at + step, padded.size)) for at in range(0, padded.size, step)]
+    tiles = pieces(padded.size, step)
     keep = held is not None
     for number, tile in enumerate(tiles, start=1):
 
@@ -177,7 +178,7 @@ def _chosen_sums(
         return sums
 
     total = _ChosenSums.none(choice, padded.size)
-    several = [slice(k, min(k + TOGETHER, len(blocks))) for k in range(0, len(blocks), TOGETHER)]
+    several = pieces(len(blocks), TOGETHER)
     if held is not None:
         job = replace(job, executor=None)  # where the spectra are
     for sums in map_blocks(add, several, what=what, job=job):
