@@ -32,9 +32,13 @@ DAYS = {
 KEYWORDS = frozenset((*STARTS, *CLOCKS, *DAYS, "TIMESYS"))
 BEHIND = {"TAI": 37, "TT": 69.184, "TDT": 69.184, "GPS": 18}
 """Seconds that UTC is behind other clocks, since 2017: nearer than cameras are, and no table."""
-ISO = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ]\s*(\d\d:\d\d(?::\d\d(?:[.,]\d*)?)?))?\s*Z?")
+CLOCK = re.compile(r"(\d\d?):(\d\d)(?::(\d\d(?:[.,]\d*)?))?")
+ZONE = re.compile(r"([+-])(\d\d):?(\d\d)")
+ISO = re.compile(
+    rf"(?P<date>\d{{4}}-\d\d-\d\d)(?:[T ]\s*(?P<clock>{CLOCK.pattern}))?"
+    rf"\s*(?:Z|(?P<zone>{ZONE.pattern}))?"
+)
 BRITISH = re.compile(r"(\d\d)/(\d\d)/(\d\d)(\d\d)?")
-CLOCK = re.compile(r"\d\d:\d\d(:\d\d([.,]\d*)?)?")
 
 
 def header_time(header: Mapping[str, Any]) -> Time:
@@ -52,18 +56,18 @@ def header_time(header: Mapping[str, Any]) -> Time:
     """
     behind = BEHIND.get(str(header.get("TIMESYS", "UTC")).strip().upper(), 0)
     for keyword in STARTS:
-        date, clock = _date_and_clock(str(header.get(keyword, "")).strip())
+        date, clock, ahead = _date_clock_zone(str(header.get(keyword, "")).strip())
         if not date:
             continue
-        if not clock:
-            clocks = (str(header.get(name, "")).strip() for name in CLOCKS)
-            clock = next((text for text in clocks if CLOCK.fullmatch(text)), "")
-        if clock:
+        if math.isnan(seconds := _seconds(clock)):
+            values = (_seconds(header.get(name, "")) for name in CLOCKS)
+            seconds = next((value for value in values if not math.isnan(value)), math.nan)
+        if not math.isnan(seconds):
             try:
-                found = np.datetime64(f"{date}T{clock.replace(',', '.').rstrip('.')}", "us")
+                found = np.datetime64(date, "us")
             except ValueError:  # a thirteenth month
                 continue
-            return found - np.timedelta64(round(behind * 1e6), "us")
+            return found + np.timedelta64(round((seconds - ahead - behind) * 1e6), "us")
     for keyword, epoch in DAYS.items():
         days = header.get(keyword)
         if isinstance(days, (int, float)) and 0 < days - epoch < 1e5:
@@ -111,13 +115,33 @@ def exposures_of(texts: Iterable[str]) -> NDArray[np.float64]:
     return found
 
 
-def _date_and_clock(text: str) -> tuple[str, str]:
+def _date_clock_zone(text: str) -> tuple[str, str, float]:
+    """Return the date, the time of day and how many seconds it is ahead of UTC."""
     if found := ISO.fullmatch(text):
-        return found[1], found[2] or ""
+        ahead = 0.0
+        if zone := ZONE.fullmatch(found["zone"] or ""):
+            sign, hours, minutes = zone.groups()
+            ahead = float(f"{sign}1") * (int(hours) * 3600 + int(minutes) * 60)
+        return found["date"], found["clock"] or "", ahead
     if found := BRITISH.fullmatch(text):  # as it was written until 1998
         day, month, first, last = found.groups()
-        return f"{first + last if last else '19' + first}-{month}-{day}", ""
-    return "", ""
+        return f"{first + last if last else '19' + first}-{month}-{day}", "", 0.0
+    return "", "", 0.0
+
+
+def _seconds(clock: Any) -> float:
+    """Return the seconds since midnight of '21:03:04.5' or 75784.5; NaN of anything else.
+
+    A number up to 24 may be meant as hours, and gives NaN.
+    """
+    if found := CLOCK.fullmatch(str(clock).strip()):
+        hours, minutes, seconds = (
+            float((part or "0").replace(",", ".")) for part in found.groups()
+        )
+        valid = hours < 24 and minutes < 60 and seconds < 61  # a leap second is the 61st
+        return hours * 3600 + minutes * 60 + seconds if valid else math.nan
+    is_number = isinstance(clock, (int, float)) and not isinstance(clock, bool)
+    return float(clock) if is_number and 24 < clock < 86401 else math.nan
 
 
 def cards_time(header: bytes) -> Time:

@@ -73,8 +73,12 @@ class SerFile(PixelFile):
         count = len(self.pixels.places)
         with open_regular(self.path, self.stamp) as file:
             file.seek(self.stamps)
-            ticks = np.frombuffer(file.read(8 * count), "<i8")
-        return None if len(ticks) < count else stamp_times(ticks)
+            stamps = file.read(8 * count)
+        ticks = np.zeros(count, "<i8")  # no time where the stamps are cut off
+        whole = np.frombuffer(stamps[: len(stamps) // 8 * 8], "<i8")
+        ticks[: len(whole)] = whole
+        times = stamp_times(ticks)
+        return None if np.isnat(times).all() else times
 
     def header(self) -> Any:
         """Return an `astropy.io.fits.Header` with what the file says."""
@@ -126,7 +130,7 @@ def open_ser(path: Path) -> list[SerFile]:
     stamps, announced = 0, count
     if 0 < count <= whole:
         after = HEADER.size + count * each
-        stamps = after if stamp.size >= after + 8 * count else 0
+        stamps = after if stamp.size >= after + 8 else 0
     else:
         notes.append(_truncated(path, count, whole, stamp.size - HEADER.size - whole * each))
         count = whole
