@@ -21,6 +21,25 @@ def own_configuration(tmp_path_factory, monkeypatch):
         monkeypatch.setenv(name, str(folder))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def shared_screen_factors():
+    """Compute the covariance of a pupil's turbulence once: half of the time of a small run."""
+    from napari_lucky.optics import simulation
+
+    compute, known = simulation.screen_factor, {}
+
+    def screen_factor(pupil, outer_scale):
+        key = (pupil.amplitude.tobytes(), pupil.diameter, outer_scale)
+        if key not in known:
+            known[key] = compute(pupil, outer_scale)
+            known[key].flags.writeable = False
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulation, "screen_factor", screen_factor)
+        yield
+
+
 @pytest.fixture(scope="session")
 def real_data():
     """Return the folder of those runs."""

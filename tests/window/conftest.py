@@ -1,5 +1,6 @@
 """Real napari windows, with docks whose buttons are really pressed."""
 
+import functools
 import gc
 import os
 import sys
@@ -22,6 +23,16 @@ def imports_apart():
     gc.freeze()
     yield
     gc.unfreeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_sample():
+    """Simulate the sample once: many tests open it, and none changes its pixels."""
+    from napari_lucky.viewer import sample_data
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sample_data, "simulate_run", functools.cache(sample_data.simulate_run))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -4,11 +4,12 @@ from astropy.io import fits
 from napari.layers import Image, Points, Vectors
 from napari.utils import progress
 
-from napari_lucky import Window, simulate_run
+from napari_lucky import Window
 from napari_lucky.frames import LazyArray
 from napari_lucky.registration.centroid import RegisterCentroid
 from napari_lucky.registration.step import RegisterBrightest
 from napari_lucky.steps import RemoveOutliers, StackDrizzle
+from napari_lucky.viewer import sample_data
 from napari_lucky.viewer.from_layers import windows_of
 from napari_lucky.viewer.to_layers import image_tuple, windows_tuple
 
@@ -32,7 +33,7 @@ def layer(viewer, ending, kind=Image):
 
 def test_tour_of_the_four_docks_on_the_sample(viewer, hand, messages, tmp_path):
     viewer.open_sample("napari-lucky", "simulated")
-    truth = simulate_run().truth
+    truth = sample_data.simulate_run().truth
 
     hand.run(hand.dock("calibration"))
     calibrated = layer(viewer, "sample run calibrated")
