@@ -31,7 +31,7 @@ def helper():
     end_helper()
 
 
-def until(true, seconds=10.0):
+def until(true, seconds=120.0):
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end

@@ -153,9 +153,9 @@ def test_cancelling_does_not_wait_for_the_copies(alone):
 
     start = time.monotonic()
     with pytest.raises(Cancelled), fork_executor() as executor:
-        slow = lambda block: time.sleep(30 if block.start else 0)  # noqa: E731
+        slow = lambda block: time.sleep(300 if block.start else 0)  # noqa: E731
         list(map_blocks(slow, ONES, job=Job(progress=progress, executor=executor)))
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 200
 
 
 def test_with_other_threads_there_are_no_copies():
@@ -194,7 +194,7 @@ def test_copies_end_when_the_process_is_killed(tmp_path):
     assert len(pids) == cores()
     begin = time.monotonic()
     while not all(map(_is_dead, pids)):
-        assert time.monotonic() - begin < 20
+        assert time.monotonic() - begin < 120
         time.sleep(0.01)
 
 

@@ -40,7 +40,7 @@ def idle(docks):
 def settle(hand, docks):
     """Wait until no dock runs or is about to, for longer than one waits for another."""
     for _ in range(6):
-        hand.wait(idle(docks), timeout=60_000)
+        hand.wait(idle(docks))
         hand.qtbot.wait(200)
 
 

@@ -174,7 +174,7 @@ def test_several_runs_and_one_that_fails(viewer, hand, messages, folder, monkeyp
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", staticmethod(lambda *_: str(out)))
     dock.keep.number.value = 4
     hand.press(dock.several.process_button)
-    hand.wait(lambda: not dock.busy, timeout=60_000)
+    hand.wait(lambda: not dock.busy)
     table = dock.several.table
     rows = [
         [table.item(row, column).text() for column in range(table.columnCount())]

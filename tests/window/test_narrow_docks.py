@@ -68,7 +68,7 @@ def test_nothing_is_cut_off_in_a_narrow_dock(viewer, hand, messages):
         def check(outer=outer, fits=fits):
             window.resizeDocks([outer], [300], Qt.Orientation.Horizontal)
             hand.qtbot.wait(20)
-            hand.wait(fits, timeout=5000)
+            hand.wait(fits)
 
         check()
         assert bare_labels(dock) == []
