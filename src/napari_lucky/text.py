@@ -87,7 +87,7 @@ def _plain_sign(sign: str, encoding: str) -> str:
     return sign
 
 
-def plain(text: str) -> str:
+def without_tags(text: str) -> str:
     """Return a text for a window, which would take tags in it for markup."""
     return TAG.sub("‹", printable(text))
 

@@ -5,7 +5,7 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from napari_lucky.fits.wcs import move_wcs, place, take_back
+from napari_lucky.fits.wcs import move_wcs, place_image, take_back
 
 STEP = 1e-5
 
@@ -39,7 +39,7 @@ def header(cards: str) -> fits.Header:
 def test_a_place_keeps_its_coordinates(cards, origin, scale):
     before = header(cards)
     after = before.copy()
-    place(after, origin, scale)
+    place_image(after, origin, scale)
     y, x = np.array([[9.0, 30.2, 17.75], [14.0, 21.3, 40.5]])
     on_image = (scale * (x - origin[1] + 0.5) - 0.5, scale * (y - origin[0] + 0.5) - 0.5)
     for version in (" ", "A") if cards == "CD and A" else (" ",):
@@ -81,7 +81,7 @@ def test_the_place_on_the_sensor_is_put_on_that_of_the_source(turn, origin, scal
     if turn:
         source.update(LTM1_1=turn, LTM2_2=turn)
     made = source.copy()
-    place(made, origin, scale)
+    place_image(made, origin, scale)
     for axis, first in ((1, origin[1]), (2, origin[0])):
         on_sensor = 123.0  # seen at `pixel` in the source, counted from 1
         pixel = (turn or 1) * on_sensor + source[f"LTV{axis}"]
@@ -92,15 +92,15 @@ def test_the_place_on_the_sensor_is_put_on_that_of_the_source(turn, origin, scal
     again = made.copy()
     assert take_back(again) == (origin, scale)
     assert {**again} == {**source}
-    place(again, origin, scale)
+    place_image(again, origin, scale)
     assert again.tostring() == made.tostring()
 
 
 def test_the_parts_of_a_whole_image_are_not_those_of_a_window():
     source = fits.Header([("TRIMSEC", "[9:64,1:64]"), ("IMAGEW", 64), ("DATASEC", "[1:64,1:64]")])
     whole, cut = source.copy(), source.copy()
-    place(whole, (0, 0), 1)
-    place(cut, (3, 4), 1)
+    place_image(whole, (0, 0), 1)
+    place_image(cut, (3, 4), 1)
     assert {**whole} == {**source}
     assert set(cut) == {"LTV1", "LTV2"}
 
@@ -112,7 +112,7 @@ def test_the_parts_of_a_whole_image_are_not_those_of_a_window():
 )  # fmt: skip
 def test_however_a_part_of_the_sensor_is_called(keyword):
     cut = fits.Header([(keyword, 64), ("XORGSUBF", 100), ("XPIXSZ", 5.0), ("FRAME", "Light")])
-    place(cut, (3, 4), 1)
+    place_image(cut, (3, 4), 1)
     assert set(cut) == {"LTV1", "LTV2", "XORGSUBF", "XPIXSZ", "FRAME"}
     assert repr(cut["XORGSUBF"]) == "104"  # a whole number stays one
 
@@ -121,5 +121,5 @@ def test_however_a_part_of_the_sensor_is_called(keyword):
 def test_odd_values_do_no_harm(value):
     source = fits.Header()
     source.update(CRPIX1=value, LTV1=value, LTM1_1=value, CTYPE1="RA---TAN", CD1_1=value)
-    place(source, (3, 4), 2)
+    place_image(source, (3, 4), 2)
     take_back(source)

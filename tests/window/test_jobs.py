@@ -192,11 +192,11 @@ def test_what_napari_waits_for_is_done_on_a_thread_while_the_window_works(qtbot)
     timer.start(1)
     goes_on = threading.Event()
     QTimer.singleShot(20, goes_on.set)
-    worked = beside.beside(lambda: (goes_on.wait(20), threading.current_thread()))
+    worked = beside.in_background(lambda: (goes_on.wait(20), threading.current_thread()))
     timer.stop()
     assert worked[0]  # the window's own timer let it go on
     assert worked[1] is not main
     assert ticks
     with pytest.raises(ZeroDivisionError):
-        beside.beside(lambda: 1 / 0)
+        beside.in_background(lambda: 1 / 0)
     assert not beside.RUNNING

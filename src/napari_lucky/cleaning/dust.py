@@ -22,7 +22,7 @@ from napari_lucky.cleaning.dust_shadow import (
     DustShadow,
     MaskedLight,
     Pixels,
-    around,
+    box_around,
     check_spots,
     discs_of,
     dust_transmission,
@@ -350,7 +350,7 @@ def _refined(
 ) -> tuple[DustShadow, float]:
     """Return a spot moved onto the centroid of its shadow, and its mean depth; NaN if unknown."""
     shadow = _shadow(relative, free, spot)
-    at, y, x = around(relative.shape, spot)
+    at, y, x = box_around(relative.shape, spot)
     known, centre = np.isfinite(shadow), np.zeros(2)
     for turn in range(ROUNDS):
         points = np.stack(np.nonzero(known & (np.hypot(y - centre[0], x - centre[1]) <= 1)))
@@ -368,7 +368,7 @@ def _refined(
         moved = spot.y + centre[0] * spot.radius, spot.x + centre[1] * spot.radius
         spot = DustShadow(float(moved[0]), float(moved[1]), spot.radius)
     shadow = _shadow(relative, free, spot)
-    _, y, x = around(relative.shape, spot)
+    _, y, x = box_around(relative.shape, spot)
     missing = shadow[np.isfinite(shadow) & (np.hypot(y, x) <= 1)]
     return spot, float(missing.mean()) if missing.size else np.nan
 
@@ -377,7 +377,7 @@ def _shadow(relative: SensorImage, free: SensorImage, spot: DustShadow) -> Pixel
     """Return the fraction of the light that is missing, on the box around a spot."""
     light = light_around(free, spot)
     return np.asarray(
-        1 - relative[around(free.shape, spot)[0]] / np.where(light > 0, light, np.nan)
+        1 - relative[box_around(free.shape, spot)[0]] / np.where(light > 0, light, np.nan)
     )
 
 

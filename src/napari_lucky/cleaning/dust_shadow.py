@@ -101,7 +101,7 @@ class _Transmission(LazyImage):
         free = known.less(*(spot._replace(radius=RIM[1] * spot.radius) for spot in spots))
         self._boxes = []
         for spot in spots:
-            at, y, x = around(self.shape, spot)
+            at, y, x = box_around(self.shape, spot)
             share = _fading(np.hypot(y, x))
             self._boxes.append(_Box(at, known[at], light_around(free, spot), share))
 
@@ -176,7 +176,7 @@ class MaskedLight(LazyImage):
         pixels = np.where(np.isfinite(part), part, np.nan).astype(np.float64)
         window = window_at(at, self.shape)
         for disc in self._discs:
-            box, y, x = around(self.shape, disc)
+            box, y, x = box_around(self.shape, disc)
             here, (rows, columns) = overlap(window, box)
             pixels[here][np.hypot(y[rows], x[columns]) <= 1] = np.nan
         return pixels
@@ -199,7 +199,9 @@ def overlap(window: Window, box: At) -> tuple[At, At]:
     return (here[0], here[1]), (there[0], there[1])
 
 
-def around(shape: tuple[int, ...], spot: DustShadow) -> tuple[tuple[slice, slice], Pixels, Pixels]:
+def box_around(
+    shape: tuple[int, ...], spot: DustShadow
+) -> tuple[tuple[slice, slice], Pixels, Pixels]:
     """Return the box on the sensor that holds a spot's ring, and its y and x in radii from it."""
     reach = int(np.ceil(RING[1] * spot.radius)) + 1
     box = Window.centred(round(spot.y), round(spot.x), 2 * reach + 1).clipped(shape)
@@ -210,7 +212,7 @@ def around(shape: tuple[int, ...], spot: DustShadow) -> tuple[tuple[slice, slice
 
 def light_around(image: SensorImage, spot: DustShadow) -> Pixels:
     """Return the light on the box around a spot, fitted in its ring; NaN if it cannot be."""
-    at, y, x = around(image.shape, spot)
+    at, y, x = box_around(image.shape, spot)
     free, distance = image[at], np.hypot(y, x)
     ring = (distance >= RING[0]) & (distance <= RING[1]) & np.isfinite(free)
     share = ring.sum() / (np.pi * (RING[1] ** 2 - RING[0] ** 2) * spot.radius**2)

@@ -19,8 +19,8 @@ from napari_lucky.cli.terminal import (
     CannotPrintError,
     HelpFormatter,
     end_stdout,
+    log_line,
     messages_to,
-    note,
     say_summary,
     shown_on,
     warn,
@@ -66,9 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         check_log(given)
         with messages_to(given.quiet, getattr(given, "json", False), given.log):
-            note(command_line(arguments))
+            log_line(command_line(arguments))
             status = _answered(lambda: _run(given), given.command)
-            note(f"exit status {status}: {STATUSES.get(status, '')}")
+            log_line(f"exit status {status}: {STATUSES.get(status, '')}")
         return status
 
     return _answered(parsed)

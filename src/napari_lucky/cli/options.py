@@ -30,7 +30,7 @@ def telescope_input(recipe: Recipe) -> dict[str, Path]:
     return {} if asked is None or asked.name is None else {"telescopes": telescopes_file()}
 
 
-def add_run(parser: Any, *, finds: bool = False) -> None:
+def add_run_options(parser: Any, *, finds: bool = False) -> None:
     """Add the options of a run: its frames and the stars' windows, which it may find."""
     add = parser.add_argument
     add("frames", nargs="*", metavar="FRAMES", help="a folder, a cube, or several files")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_lucky.cli.options import (
     add_frames,
-    add_run,
+    add_run_options,
     add_scheduler,
     executor_on,
     folder,
@@ -45,7 +45,7 @@ def add_process(process: Any) -> None:
     )
     process.description = ABOUT
     add = process.add_argument
-    add_run(process, finds=True)
+    add_run_options(process, finds=True)
     add(
         "--each",
         action="store_true",

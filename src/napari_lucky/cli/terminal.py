@@ -25,14 +25,14 @@ class HelpFormatter(argparse.HelpFormatter):
     """Help that keeps its lines and indents, each wrapped to the width of the terminal."""
 
     def _split_lines(self, text: str, width: int) -> list[str]:
-        return [part for line in text.split("\n") for part in wrapped(line, width)]
+        return [part for line in text.split("\n") for part in wrap_line(line, width)]
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         lines = self._split_lines(text, width - len(indent))
         return "\n".join(indent + line for line in lines)
 
 
-def wrapped(line: str, width: int) -> list[str]:
+def wrap_line(line: str, width: int) -> list[str]:
     """Return a line as lines; those after the first are deeper if it begins with a name."""
     named = re.match(r"( *)\S+( \(default\))?: ", line)
     deeper = f"{named[1]}  " if named else ""
@@ -167,7 +167,7 @@ def warn(text: str, level: Level | None = None) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
-def note(text: str) -> None:
+def log_line(text: str) -> None:
     """Write a line into the log alone."""
     _voice.write_log(text, "info")
 
@@ -189,7 +189,7 @@ class Meter:
         """Show where a job is, a few times a second."""
         if what != self.stage:
             self.stage = what
-            note(f"{what} …")
+            log_line(f"{what} …")
         now = time.monotonic()
         if self.on and (now - self.shown > 0.1 or done == total):
             self.shown = now

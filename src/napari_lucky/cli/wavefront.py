@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_lucky.cli.options import (
     add_frames,
-    add_run,
+    add_run_options,
     add_scheduler,
     executor_on,
     folder,
@@ -50,7 +50,7 @@ def add_wavefront(wavefront: Any) -> None:
         "       napari-lucky wavefront --stacks FOCUS DEFOCUS [options] -o OUT"
     )
     add = wavefront.add_argument
-    add_run(wavefront)
+    add_run_options(wavefront)
     add(
         "--recipe",
         metavar="FILE",

@@ -24,7 +24,7 @@ from napari_lucky.docks.choices import (
 )
 from napari_lucky.docks.dock import Dock
 from napari_lucky.docks.form import StepForm
-from napari_lucky.docks.recipe_files import source_of
+from napari_lucky.docks.recipe_files import file_of_layer
 from napari_lucky.docks.slider import frame_shown, show_frame_of
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
@@ -196,7 +196,7 @@ class CleaningDock(Dock):
         spots = () if points is None else tuple(map(tuple, spots_of(points, layer)))
         if points is not None and not spots:
             raise LuckyError(f"“{points.name}” marks no dust: add a point, or choose no layer.")
-        dust = {"spots": spots, "on": "mean" if light is None else source_of(light)}
+        dust = {"spots": spots, "on": "mean" if light is None else file_of_layer(light)}
         made = [form.step(**(dust if form.table == "dust" else {})) for form in self.forms.values()]
         return [step for step in made if step is not None]
 
@@ -211,7 +211,7 @@ class CleaningDock(Dock):
             spots = [DustShadow(*spot) for spot in dust.spots]
             self.spots.value = self.add(dust_tuple(spots, f"{base_name(run)} dust", like=run))
         layers = [layer for layer in self.light.choices if layer is not None]
-        self.light.value = next((la for la in layers if source_of(la) == dust.on), None)
+        self.light.value = next((la for la in layers if file_of_layer(la) == dust.on), None)
         if dust.on != "mean" and self.light.value is None:
             self.note(f"The recipe finds dust on {dust.on}: open it, and choose it as “find on”.")
 
@@ -220,7 +220,7 @@ def _check_not_divided(layer: Any, light: Any) -> None:
     """Refuse to divide by the shadows of the flat that calibrated the run."""
     for step in history_of(layer):
         flat = step.inputs.get("flat") if step.name == "calibrate" else None
-        names = light.name, Path(source_of(light)).name
+        names = light.name, Path(file_of_layer(light)).name
         if flat and (flat.get("name") in names or light.name.endswith("master flat")):
             raise LuckyError(
                 f"“{layer.name}” was divided by this flat, and so are its shadows. Choose the raw "

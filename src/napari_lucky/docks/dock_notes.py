@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from napari_lucky.docks.wrapped_text import WrappedText
-from napari_lucky.text import plain
+from napari_lucky.text import without_tags
 
 
 class DockNotes(WrappedText):
@@ -35,5 +35,5 @@ class DockNotes(WrappedText):
 
     def _show(self) -> None:
         lines = dict.fromkeys([*self.refused.values(), *self._said])
-        self.setText(plain("\n".join(lines)))
+        self.setText(without_tags("\n".join(lines)))
         self.setVisible(bool(lines))

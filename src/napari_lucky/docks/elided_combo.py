@@ -7,7 +7,7 @@ from typing import Any
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePainter, QToolTip
 
-from napari_lucky.text import plain
+from napari_lucky.text import without_tags
 
 OPENS = (QEvent.Type.MouseButtonPress, QEvent.Type.KeyPress)
 AROUND = 24
@@ -60,7 +60,7 @@ def shown_text(combo: QComboBox) -> str:
 def tooltip_of_choice(combo: QComboBox) -> str:
     """Return a combo box's tooltip, under the whole name of its choice if that has no room."""
     whole = str(combo.currentText())
-    lines = [plain(whole)] if shown_text(combo) != whole else []
+    lines = [without_tags(whole)] if shown_text(combo) != whole else []
     return "\n".join([*lines, combo.toolTip()])
 
 

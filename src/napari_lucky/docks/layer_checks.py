@@ -10,7 +10,7 @@ from napari.layers import Layer
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
-from napari_lucky.text import plain
+from napari_lucky.text import without_tags
 
 ON, OFF = Qt.CheckState.Checked, Qt.CheckState.Unchecked
 
@@ -71,7 +71,7 @@ class LayerChecks(QListWidget):
         self.clear()
         for layer in self.layers:
             item = QListWidgetItem(layer.name)
-            item.setToolTip(plain(layer.name))
+            item.setToolTip(without_tags(layer.name))
             item.setCheckState(ON if layer in ticked else OFF)
             self.addItem(item)
         blocker.unblock()

@@ -349,7 +349,7 @@ class LeadDock(Dock):
     def recipe(self) -> Recipe:
         """Return what was done, or what Process would do if something was changed since."""
         layer, recipe, _ = self._job()
-        return self.results.recipe_of(layer, recipe) or recipe
+        return self.results.recipe_used(layer, recipe) or recipe
 
     def fill(self, recipe: Recipe) -> None:
         """Show a recipe; what has no box here is kept and said."""

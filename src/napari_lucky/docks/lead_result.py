@@ -94,7 +94,7 @@ class LeadResult:
         self._made = made
         self.row.native.show()
 
-    def recipe_of(self, layer: Any, recipe: Recipe) -> Recipe | None:
+    def recipe_used(self, layer: Any, recipe: Recipe) -> Recipe | None:
         """Return what was done, if it was done with this recipe on this layer."""
         made = self._made
         same = made is not None and (made.layer, made.recipe) == (layer, recipe)

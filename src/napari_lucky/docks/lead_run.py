@@ -10,7 +10,7 @@ from napari.layers import Layer
 
 from napari_lucky.calibration.calibrate import calibrated_in
 from napari_lucky.docks.choices import LayerCombo, is_image, is_run
-from napari_lucky.docks.recipe_files import files_of_run, source_of
+from napari_lucky.docks.recipe_files import file_of_layer, files_of_run
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
 from napari_lucky.fits.beside import find_calibration
@@ -124,7 +124,7 @@ def opened_job(viewer: napari.Viewer, layer: Any, masters: dict[str, str]) -> tu
     for name, text in masters.items():
         if text in images:
             open_already[name] = frames_of(images[text])
-            paths[name] = source_of(images[text])
+            paths[name] = file_of_layer(images[text])
             if name == "flat":
                 open_already["flat_history"] = history_of(images[text])
         else:

@@ -11,7 +11,7 @@ import napari
 from napari_lucky.calibration.step import Calibrate
 from napari_lucky.docks.choices import LayerCombo, is_image
 from napari_lucky.docks.path_edit import PathEdit
-from napari_lucky.docks.recipe_files import source_of
+from napari_lucky.docks.recipe_files import file_of_layer
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.beside import FoundCalibration, find_calibration
 from napari_lucky.fits.frame_kind import Kind
@@ -49,7 +49,7 @@ def chosen_master(combo: LayerCombo, edit: PathEdit) -> tuple[Frames | str | Non
             GIVEN.add(edit.path)
         return edit.path, edit.path
     if combo.value is not None:
-        return frames_of(combo.value), source_of(combo.value)
+        return frames_of(combo.value), file_of_layer(combo.value)
     return None, None
 
 

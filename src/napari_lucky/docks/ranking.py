@@ -49,7 +49,7 @@ from napari_lucky.ranking.selection import (
 )
 from napari_lucky.ranking.step import Rank, Select
 from napari_lucky.steps.declaration import params
-from napari_lucky.text import plain
+from napari_lucky.text import without_tags
 from napari_lucky.viewer.display_array import ShownArray
 from napari_lucky.viewer.from_layers import (
     chain_history,
@@ -395,7 +395,7 @@ class RankingDock(Dock):
         try:
             self._choose(self._by_hand_now(ranked))
         except LuckyError as error:  # in the middle of typing, as a rule: no message for that
-            self.summary.setText(plain(str(error)))
+            self.summary.setText(without_tags(str(error)))
 
     def _cut_dragged(self, count: int, let_go: bool) -> None:
         ranked = self._live
@@ -408,7 +408,7 @@ class RankingDock(Dock):
         try:
             self._choose(self._by_hand, count)
         except LuckyError as error:
-            self.summary.setText(plain(str(error)))
+            self.summary.setText(without_tags(str(error)))
 
     def _frame_shown(self) -> int:
         layer = self._ranked.layer if self._ranked is not None else self.image.value

@@ -93,7 +93,7 @@ def files_of_run(frames: Frames) -> list[str]:
     return [str(path) for path in files]
 
 
-def source_of(layer: Any) -> str:
+def file_of_layer(layer: Any) -> str:
     """Return the file or folder that a layer was read from; its name if there is none."""
     files = files_of_run(frames_of(layer)) if isinstance(layer.data, LazyArray) else []
     source = getattr(layer.source, "path", None)

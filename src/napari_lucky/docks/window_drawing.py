@@ -162,7 +162,7 @@ class WindowDrawing:
         if self._before is None:
             self._before = overlay.text, overlay.visible, overlay.position
             overlay.position = "top_center"
-        overlay.text, overlay.visible = wrapped(text), True
+        overlay.text, overlay.visible = wrap_for_canvas(text), True
 
     def _left(self, *_: Any) -> None:
         """Clear the canvas if nothing is drawn any more."""
@@ -181,7 +181,7 @@ class WindowDrawing:
             self._before = None
 
 
-def wrapped(text: str) -> str:
+def wrap_for_canvas(text: str) -> str:
     """Return a text in lines that the canvas has room for."""
     return "\n".join(line for part in text.split("\n") for line in wrap(part, LINE))
 

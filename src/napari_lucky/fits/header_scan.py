@@ -425,13 +425,13 @@ def card_of(keyword: str, value: object) -> bytes:
     return f"{keyword:8}= {value!s:>20}".ljust(CARD).encode("ascii")
 
 
-def header_of(cards: Iterable[bytes]) -> bytes:
+def join_cards(cards: Iterable[bytes]) -> bytes:
     """Return a header of raw cards."""
     header = b"".join((*cards, b"END".ljust(CARD)))
     return header + b" " * (-len(header) % BLOCK)
 
 
-PRIMARY = header_of([card_of("SIMPLE", "T"), card_of("BITPIX", 8), card_of("NAXIS", 0)])
+PRIMARY = join_cards([card_of("SIMPLE", "T"), card_of("BITPIX", 8), card_of("NAXIS", 0)])
 
 
 @contextmanager

@@ -33,7 +33,7 @@ from napari_lucky.fits.header_scan import (
     ReadAt,
     Unit,
     card_of,
-    header_of,
+    join_cards,
     numbers_of,
     opened_in_memory,
     units,
@@ -113,7 +113,7 @@ class Layout:
         """Number type of the pixels before levels become ADU."""
         return np.dtype(np.uint16) if self.level_step else self.dtype
 
-    def planes_of(self, frames: Sequence[int]) -> Sequence[int]:
+    def planes_in_file(self, frames: Sequence[int]) -> Sequence[int]:
         """Return which planes of the file frames are."""
         if self.axis is None:
             return frames
@@ -202,7 +202,7 @@ class FitsImage:
             If the file is gone, was changed, is damaged, or ends before the pixels asked for.
         """
         layout = self.layout
-        planes = layout.planes_of(planes)
+        planes = layout.planes_in_file(planes)
         try:
             if layout.offset is None:
                 pixels = self._read_with_astropy(planes, window)
@@ -302,7 +302,7 @@ def _scaled_rows(
     scaling = [card for card in unit.cards if card.startswith(SCALING)]
     scaling = [card for card in scaling if not card.startswith(b"BLANK") or _is_whole(card)]
     sound = cards_in(sound_cards(b"".join(scaling))[0])
-    header = header_of([*(card_of(*card) for card in made.items()), *sound])
+    header = join_cards([*(card_of(*card) for card in made.items()), *sound])
     with opened_in_memory(header, rows) as hdu:
         return np.asarray(hdu.section[:, window.x0 : window.x1])
 
@@ -335,7 +335,7 @@ def _unit(found: Iterator[Unit], number: int) -> Unit:
 
 def _header_bytes(unit: Unit) -> bytes:
     """Return a header with nothing but blanks behind END."""
-    return header_of(cards_in(unit.header))
+    return join_cards(cards_in(unit.header))
 
 
 def layouts(path: Path, *, cut: bool = False) -> list[Layout]:
@@ -408,7 +408,7 @@ def _layout(path: Path, number: int, unit: Unit, read: ReadAt) -> Layout | None:
     for card in damage.left_out:
         if card.startswith(("BSCALE", "BZERO")):
             raise ValueError(f"{card} is not a number")
-    with opened_in_memory(header_of(cards_in(sound))) as hdu:
+    with opened_in_memory(join_cards(cards_in(sound))) as hdu:
         header = hdu.header
     try:
         shape, by, axis, in_colour = planes_of(axes, header)
@@ -473,7 +473,7 @@ def read_header(path: Path, hdu: int) -> Any:
 
     try:
         primary, raw = (sound_cards(header)[0] for header in raw_headers(path, hdu))
-        with _quiet(), opened_in_memory(header_of(cards_in(raw))) as image:
+        with _quiet(), opened_in_memory(join_cards(cards_in(raw))) as image:
             header = image.header.copy()
             if hdu:
                 cards = fits.Header.fromstring(primary)

@@ -28,7 +28,7 @@ from napari_lucky.fits.plain_header import header_bytes
 from napari_lucky.fits.run_notes import notes_of
 from napari_lucky.fits.settings import cards_of_each, header_exposure
 from napari_lucky.fits.times import UNKNOWN, cards_time
-from napari_lucky.fits.wcs import place
+from napari_lucky.fits.wcs import place_image
 from napari_lucky.fits.where import Condition, parse_where
 from napari_lucky.frames.array_like import ArrayLike, size_text
 from napari_lucky.frames.frames import Index, chain_of, numbers_in
@@ -397,7 +397,7 @@ def _header(image: SourceImage) -> Any:
     """Return the header of an image; one of superpixels says that they are larger."""
     header = image.header()
     if isinstance(image, OfCells):
-        place(header, (0, 0), 0.5)
+        place_image(header, (0, 0), 0.5)
     return header
 
 

@@ -24,7 +24,7 @@ from napari_lucky.fits.header_scan import (
     ReadAt,
     Unit,
     card_of,
-    header_of,
+    join_cards,
     numbers_of,
     opened_in_memory,
 )
@@ -283,7 +283,7 @@ class Tiles:
         made = {"BITPIX": 8, "NAXIS": 2, "NAXIS1": rows.itemsize, "NAXIS2": len(rows)}
         made |= {"PCOUNT": len(heap), "GCOUNT": 1, "TFIELDS": self.table["TFIELDS"]}
         begin = b"XTENSION= 'BINTABLE'".ljust(CARD)
-        header = header_of([begin, *(card_of(*card) for card in made.items()), *self.cards])
+        header = join_cards([begin, *(card_of(*card) for card in made.items()), *self.cards])
         with opened_in_memory(header, bytes(cells + heap)) as hdu:
             return np.asarray(hdu.section[index])
 

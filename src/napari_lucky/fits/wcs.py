@@ -31,7 +31,7 @@ MOSAIC = ("BAYERPAT", "XBAYROFF", "YBAYROFF", "COLORTYP")
 PIXEL_SIZES = re.compile(r"PIXSIZE[12]|[XY]PIXSZ|PIXSCALE|SECPIX[12]?")
 
 
-def place(header: Any, origin: tuple[int, int], scale: float) -> None:
+def place_image(header: Any, origin: tuple[int, int], scale: float) -> None:
     """Make the header of a source that of an image cut from it, in place.
 
     Parameters

@@ -24,7 +24,7 @@ from napari_lucky.fits.names import Names, name_in, put_name
 from napari_lucky.fits.numbers import NumberType, stored_as
 from napari_lucky.fits.sound_header import sound_header
 from napari_lucky.fits.stale import is_stale
-from napari_lucky.fits.wcs import place
+from napari_lucky.fits.wcs import place_image
 from napari_lucky.frames.frames import ArrayFrames, Frames, blank_frames
 from napari_lucky.frames.history import History, history_cards, is_ours
 from napari_lucky.frames.history_text import text_cards
@@ -399,7 +399,7 @@ def source_cards(result: ImageResult) -> Any:
     header.setdefault("BUNIT", "adu")
     if result.combined is not None:
         header["NCOMBINE"] = (result.combined, "number of frames averaged")
-    place(header, result.origin, result.scale)
+    place_image(header, result.origin, result.scale)
     return header
 
 

@@ -203,7 +203,7 @@ def _mean_power(half: NDArray[Any]) -> float:
     return float((2 * power.sum(axis=1) - power[:, 0]).mean() / (2 * half.shape[1] - 1))
 
 
-def undersampled(mean: NDArray[np.float32], variance: float) -> float:
+def aliased_detail(mean: NDArray[np.float32], variance: float) -> float:
     """Return the finest detail of a star that its pixels cannot hold, in cycles/px, 0 for none.
 
     A telescope passes nothing finer than 1 / sampling cycles/px. Along the diagonals,

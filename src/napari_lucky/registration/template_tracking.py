@@ -25,7 +25,7 @@ from napari_lucky.imaging.noise import Noise, quantisation
 from napari_lucky.imaging.robust_sigma import robust_sigma
 from napari_lucky.registration.step import Register, Tracked, Tracking
 from napari_lucky.registration.strays import COSMIC, CUT, NEIGHBOUR
-from napari_lucky.registration.template import Template, make_template, undersampled
+from napari_lucky.registration.template import Template, aliased_detail, make_template
 from napari_lucky.registration.template_fit import (
     LARGEST_REST,
     Fit,
@@ -282,7 +282,7 @@ def _check_sampling(mean: NDArray[np.float32], variance: float) -> None:
 
     The variance is that of the noise in the mean, without its edges.
     """
-    finest = undersampled(mean, variance) if min(mean.shape) >= MIN_SIDE else 0
+    finest = aliased_detail(mean, variance) if min(mean.shape) >= MIN_SIDE else 0
     if finest:
         raise LuckyError(
             f"The template method needs a star of at least 2 px per λ/D. The light here has "

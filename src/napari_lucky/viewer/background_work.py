@@ -33,7 +33,7 @@ def end(job: Any) -> None:
         sys.setswitchinterval(_usual_switch)
 
 
-def beside(work: Callable[[], T]) -> T:
+def in_background(work: Callable[[], T]) -> T:
     """Do work that napari waits for, on a thread, and return its result; the window draws on.
 
     It takes no input meanwhile. Without a window, or on another thread, the work is just done.

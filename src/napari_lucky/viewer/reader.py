@@ -71,12 +71,12 @@ def read_layers(path: str | Sequence[str]) -> list[LayerTuple]:
 
     A recipe among them fills the docks.
     """
-    from napari_lucky.viewer.background_work import beside
+    from napari_lucky.viewer.background_work import in_background
     from napari_lucky.viewer.messages import show_error, show_info
 
     paths = [Path(p) for p in ([path] if isinstance(path, str) else path)]
     try:
-        opened = beside(lambda: _opened(paths))
+        opened = in_background(lambda: _opened(paths))
     except LuckyError as error:
         show_error(str(error))
         return NOTHING

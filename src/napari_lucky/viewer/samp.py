@@ -24,7 +24,7 @@ def send_selected() -> None:
     """Send the selected layers, each as a FITS file, and show which programs got them."""
     from napari import current_viewer
 
-    from napari_lucky.viewer.background_work import beside
+    from napari_lucky.viewer.background_work import in_background
     from napari_lucky.viewer.messages import show_error, show_info
     from napari_lucky.viewer.writer import result_of
 
@@ -47,7 +47,7 @@ def send_selected() -> None:
         show_error("Select the images to send in the list of layers.")
         return
     try:
-        receivers = beside(work)
+        receivers = in_background(work)
     except LuckyError as error:
         show_error(str(error))
         return

@@ -63,11 +63,11 @@ def write_table(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
 
 def write_or_report(write: Any, path: str) -> list[str]:
     """Write beside the window; return the path, or nothing and show what went wrong."""
-    from napari_lucky.viewer.background_work import beside
+    from napari_lucky.viewer.background_work import in_background
     from napari_lucky.viewer.messages import show_error
 
     try:
-        beside(write)
+        in_background(write)
     except LuckyError as error:
         show_error(str(error))
         return []
