@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from made_pairs import block_of, frame_of, small_model, wavefronts
 from napari_lucky import Window, calibrate, simulate_run
 from napari_lucky.frames import ArrayFrames
-from napari_lucky.wavefront.frame_fit import Pair, fitted_images
+from napari_lucky.wavefront import frame_fit
+from napari_lucky.wavefront.frame_fit import Pair, Prior, descend, fitted_images, low_part
 from napari_lucky.wavefront.observe import (
     HeaderNoise,
     SensorNoise,
@@ -168,3 +170,95 @@ def test_the_noise_in_a_header(cards, found):
     plain = {name: value for name, value, _ in cards if name != "GAIN"}
     if not any(comment for _, _, comment in cards):
         assert noise_from_header(plain) == found  # without comments
+
+
+def test_a_fit_by_its_definition():
+    """Of the small telescope: residuals, chi2, cost, flux, errors and covariance by hand."""
+    model = small_model()
+    truth = wavefronts(1)[0]
+    block = block_of([frame_of(model, truth)], model)
+    observed, prior = block.reader.observe(0), block.prior
+    prior = Prior(prior.mean + 0.002 * np.arange(12), prior.covariance)
+    pair = observed.pair(TIGHT)
+    start = truth.copy()
+    start[-1] = prior.mean[-1]  # held, wherever it is
+    made = descend(model, pair, prior, start, tolerance=1e-6)
+    assert made.x[-1] == prior.mean[-1]
+    assert not made.covariance[-1].any() and not made.covariance[:, -1].any()
+    squares = 0.0
+    for at, image in enumerate(fitted_images(model, pair, made.x)):
+        residual = (pair.images[at] - image) * np.sqrt(pair.weights[at])
+        np.testing.assert_allclose(made.residuals[at], residual, atol=1e-6)
+        squares += (residual**2).sum()
+        # flux, and its error by linear algebra: star, level and two slopes
+        star = model.images(made.x)[at]
+        y, x = np.indices(star.shape)
+        basis = np.stack([star, star * 0 + 1, y, x]).reshape(4, -1) * np.sqrt(
+            pair.weights[at].ravel()
+        )
+        error = np.sqrt(np.linalg.inv(basis @ basis.T)[0, 0])
+        assert made.certainties[at] == pytest.approx(made.fluxes[at] / error, rel=1e-6)
+        assert made.fluxes[at] == pytest.approx(2e5, rel=0.01)
+    assert pair.count == 24 * 24 + 32 * 32
+    assert made.chi2 == pytest.approx(squares / pair.count)
+    free = np.arange(11)
+
+    def cost(x):
+        off = (x - prior.mean)[free]
+        stiff = np.linalg.inv(prior.covariance[:-1, :-1])
+        images = fitted_images(model, pair, x)
+        parts = zip(pair.images, images, pair.weights, strict=True)
+        return sum(((i - m) ** 2 * w).sum() for i, m, w in parts) + off @ stiff @ off
+
+    assert made.cost == pytest.approx(cost(made.x))
+    # it is the minimum, and the covariance is that of the curvature there
+    sigma = np.sqrt(np.diag(made.covariance))[free]
+    assert (sigma > 0).all()
+    for at in free:
+        step = np.zeros(12)
+        step[at] = sigma[at]
+        up, down = cost(made.x + step), cost(made.x - step)
+        assert abs(up - down) < 0.3
+        stiffness = np.linalg.inv(made.covariance[:-1, :-1])[at, at]
+        curved = (up + down - 2 * made.cost) / 2 / sigma[at] ** 2
+        assert curved == pytest.approx(stiffness, rel=0.1)
+
+
+def test_matrices_are_few_and_a_far_start_comes_home(monkeypatch):
+    """The expensive matrix is kept while its steps gain; a step that does not is damped."""
+    model, truth = small_model(), wavefronts(1)[0]
+    block = block_of([frame_of(model, truth)], model)
+    pair = block.reader.observe(0).pair(TIGHT)
+    made, counts = [], {"matrix": 0, "gradient": 0}
+
+    def count(name, function):
+        def counted(*given):
+            counts[name] += 1
+            return function(*given)
+
+        return counted
+
+    monkeypatch.setattr(frame_fit, "normal_matrix", count("matrix", frame_fit.normal_matrix))
+    monkeypatch.setattr(frame_fit, "downhill", count("gradient", frame_fit.downhill))
+    for far in (0.0, 0.5):
+        counts.update(matrix=0, gradient=0)
+        start = truth.copy()
+        start[:-1] += far * np.array([1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1])
+        made.append(descend(model, pair, block.prior, start))
+        assert counts["matrix"] <= (4 if far else 1)
+        assert counts["gradient"] <= (10 if far else 3)
+    np.testing.assert_allclose(made[0].x, made[1].x, atol=2e-3)
+    one = descend(model, pair, block.prior, start, steps=1)
+    assert made[1].cost < one.cost < 1e9
+    assert np.abs(one.x - start).max() > 0.01
+
+
+def test_the_low_part_of_a_wavefront():
+    """x of Noll 2 to 11: tilts of both, eight Zernikes from Noll 4 on, the defocus last."""
+    assert low_part(13, 6).tolist() == [0, 1, 2, 3, 4, 5, 6, 12]
+    assert low_part(13, 11).tolist() == low_part(13, 40).tolist() == list(range(13))
+    covariance = np.add.outer(np.arange(13.0), 100 * np.arange(13.0))
+    low = Prior(np.arange(13.0), covariance).of_low(5)
+    assert low.mean.tolist() == [0, 1, 2, 3, 4, 5, 12]
+    assert low.covariance[:, 5].tolist() == [500, 501, 502, 503, 504, 505, 512]
+    assert Prior(low.mean, np.diag([1.0, 0, 2, 0, 0, 1e-9, 0])).free.tolist() == [0, 2, 5]

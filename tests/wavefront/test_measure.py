@@ -15,7 +15,6 @@ from napari_lucky.wavefront import (
     WavefrontParameters,
     defocus_waves,
     measure_wavefront,
-    measure_wavefront_stacks,
 )
 from napari_lucky.wavefront.measure import frames_to_fit
 from napari_lucky.wavefront.static import turbulence, unknown
@@ -242,18 +241,6 @@ def test_the_job_can_be_sent_to_another_machine(still):
     fit = FitBlock(reader, model, prior, np.arange(2), np.full((2, 17), np.nan), 5.0, 1, 0)
     (there,), (here,) = pickle.loads(pickle.dumps(fit))(slice(0, 1)), fit(slice(0, 1))
     np.testing.assert_array_equal(there[0].x, here[0].x)
-
-
-def test_a_pair_of_stacks(still):
-    frames = calibrated(still).read(np.array([0, 1, 3, 4]))
-    mean = frames.mean(axis=0)
-    task = task_of(still)
-    made = measure_wavefront_stacks(mean[task.focus.slices], mean[task.defocus.slices], task)
-    rad = made.coefficients_nm / task.nm_per_rad
-    assert np.sqrt(((rad[:8] - STATIC) ** 2).sum()) < 2 * np.pi / 100
-    assert made.blur_px < 1.5
-    assert made.rms_nm == pytest.approx(49.2, rel=0.05)
-    assert made.image_nm.shape[0] > 100
 
 
 def test_defocus_of_a_shift():
