@@ -148,9 +148,9 @@ def test_a_job_masks_what_is_clipped_and_replays(tmp_path):
 def test_a_job_looks_for_the_level_once(tmp_path, monkeypatch):
     looks = []
 
-    def look(calibrated, window):
+    def look(calibrated, window, **given):
         looks.append(window)
-        return clipping_level(calibrated, window)
+        return clipping_level(calibrated, window, **given)
 
     for room in ("calibration.sampling", "calibration.saturation", "pipeline.build"):
         monkeypatch.setattr(f"napari_lucky.{room}.clipping_level", look)

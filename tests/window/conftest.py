@@ -13,16 +13,14 @@ if sys.platform == "linux" and not os.environ.get("DISPLAY"):
     collect_ignore_glob = ["test_*.py", "real/*"]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def imports_apart():
-    """Keep what is imported out of the garbage collections, of which each window has several."""
+@pytest.fixture(scope="module", autouse=True)
+def lasting_objects_apart():
+    """Keep modules and caches out of the garbage collections, of which each window has several."""
     import napari._qt.qt_main_window
     import napari.viewer  # noqa: F401
 
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -94,6 +92,7 @@ class SlowFrames:
         y, x = np.mgrid[:64, :64]
         star = 1000 * np.exp(-((y - 30) ** 2 + (x - 33) ** 2) / 8)
         index = np.arange(self.shape[0])[frames]
+        assert len(index) <= 512, "so many frames are never read at once"
         noisy = [star + np.random.default_rng(k).normal(0, self.noise, star.shape) for k in index]
         part = (window or Window.whole(self.shape)).slices
         return np.array(noisy, np.float32)[(slice(None), *part)]

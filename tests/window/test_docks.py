@@ -226,7 +226,7 @@ def test_a_dark_of_another_shape_is_reported(viewer, hand, add_run, slow_frames,
 
 
 def test_a_layer_removed_while_running_does_no_harm(viewer, hand, slow_frames, add_run, messages):
-    run = add_run(slow_frames(n=600), Window(10, 10, 40, 40))
+    run = add_run(slow_frames(n=600, seconds=0.02), Window(10, 10, 40, 40))
     dock = hand.dock("registration")
     hand.press(dock.run_button)
     hand.wait(lambda: run.data.frames.reads > 3)

@@ -329,7 +329,7 @@ def calibrate(
     )
 
 
-def without_standing(frames: Frames, window: Window) -> Frames:
+def without_standing(frames: Frames, window: Window, *, job: Job = QUIET) -> Frames:
     """Return frames with the hot pixels in and around a window masked, if nobody looked for them.
 
     Frames that are calibrated already come back as they are. Those around it, to as far as it is
@@ -343,7 +343,7 @@ def without_standing(frames: Frames, window: Window) -> Frames:
         3 * window.height,
         3 * window.width,
     ).clipped(frames.shape)
-    found = standing_pixels(WindowOf(frames, wide))
+    found = standing_pixels(WindowOf(frames, wide), job=job)
     if not found.any():
         return frames
     rows, columns = wide.slices

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from napari_lucky.calibration.calibrate import Calibrated, calibrated_in
 from napari_lucky.calibration.saturation import clipping_level
-from napari_lucky.execution.blocks import blocks_of
+from napari_lucky.execution.blocks import blocks_of, one_by_one
+from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.frames.frames import Block, Frames, as_float32, blank_frames, chain_of, is_empty
 from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import MIN_SIDE, Window
@@ -182,7 +183,9 @@ def smoothing_for(sampling: float) -> float:
     return max(LEAST_SMOOTH, round(PER_SAMPLING * sampling, 2))
 
 
-def measure_sampling(frames: Frames, window: Window, *, clipped: float | None = None) -> Sampling:
+def measure_sampling(
+    frames: Frames, window: Window, *, clipped: float | None = None, job: Job = QUIET
+) -> Sampling:
     """Measure the sampling in up to 64 frames spread over a run, or 256 if these are not enough.
 
     Optics pass no frequency over D/lambda, so the mean power spectrum of the frames falls to
@@ -201,11 +204,13 @@ def measure_sampling(frames: Frames, window: Window, *, clipped: float | None = 
     clipped : float, optional
         Raw ADU from which the light is clipped, infinity if it is not, or if clipped pixels are
         masked; by default, what `napari_lucky.calibration.saturation.clipping_level` finds.
+    job : Job
+        Its progress is reported, and may cancel.
     """
     stated = header_sampling(_header_of(frames))
     frames = calibrated_in(frames) or frames
     for most in SAMPLES:
-        block, whole = _sample(frames, window, clipped, most)
+        block, whole = _sample(frames, window, clipped, most, job)
         if len(block) == 0:
             return Sampling(np.nan, (0.0, np.inf), stated)
         clear = mean_power(block[whole]) if whole.sum() >= min(WHOLE, len(whole)) else None
@@ -219,9 +224,11 @@ def measure_sampling(frames: Frames, window: Window, *, clipped: float | None = 
     return replace(found, wide=_width_at_half_peak(even, widest, smooth), fills=_fills(even))
 
 
-def noise_if_sampled(frames: Frames, window: Window, sampling: Sampling) -> Noise:
+def noise_if_sampled(
+    frames: Frames, window: Window, sampling: Sampling, *, job: Job = QUIET
+) -> Noise:
     """Measure the noise of a pixel, which is not known of an undersampled star."""
-    noise = sample_noise(frames, window)
+    noise = sample_noise(frames, window, job=job)
     return replace(noise, separate=noise.separate and not sampling.undersampled)
 
 
@@ -241,7 +248,7 @@ def _header_of(frames: Any) -> Any:
 
 
 def _sample(
-    frames: Frames, window: Window, clipped: float | None, most: int
+    frames: Frames, window: Window, clipped: float | None, most: int, job: Job
 ) -> tuple[Block, NDArray[np.bool_]]:
     """Return up to so many frames spread over the run, (k, y, x), background off, holes filled.
 
@@ -254,9 +261,10 @@ def _sample(
     sample = spread_over(frames.shape[0], most)
     window = _exposed(frames, window, sample[spread_over(len(sample), WHOLE)])
     calibrated = frames if isinstance(frames, Calibrated) else Calibrated(frames)
-    level = clipping_level(calibrated, window) if clipped is None else clipped
+    level = clipping_level(calibrated, window, job=job) if clipped is None else clipped
+    more = "" if most <= SAMPLES[0] else " in more frames"
     parts, holes, clear, shared = [], [], [], np.ones(window.shape, bool)
-    for part in blocks_of(len(sample), pixels):
+    for part in one_by_one(blocks_of(len(sample), pixels), f"measuring the sampling{more}", job):
         block = as_float32(frames.read(sample[part], window))
         lit = ~is_empty(block) & ~blank_frames(frames, sample[part], window)
         if not lit.any():

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from napari_lucky.calibration.bad_pixels import lone_pixels
 from napari_lucky.calibration.calibrate import Calibrated, calibrated_in, clipped_from
-from napari_lucky.execution.blocks import blocks_of
+from napari_lucky.execution.blocks import blocks_of, one_by_one
+from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.frames.frames import Frames, as_float32, chain_of
 from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import Window
@@ -36,7 +37,7 @@ STEADY = 2.0
 """Levels; light that varies less from frame to frame may well have one maximum."""
 
 
-def clipping_level(calibrated: Calibrated, window: Window) -> float | None:
+def clipping_level(calibrated: Calibrated, window: Window, *, job: Job = QUIET) -> float | None:
     """Return the raw ADU at which the light in a window is clipped, or None if it is not.
 
     A clipped star has many values at the greatest one of the run, far more than at any level
@@ -51,8 +52,10 @@ def clipping_level(calibrated: Calibrated, window: Window) -> float | None:
         Its raw frames are looked at, 256 of them at most.
     window : Window
         Holds the light.
+    job : Job
+        Its progress is reported, and may cancel.
     """
-    top, _ = _tops(calibrated, window)
+    top, _ = _tops(calibrated, window, job=job)
     top = np.unique(top[:, -TOP:], axis=0)  # a copy of a frame has the same maximum
     if len(top) == 0:
         return None
@@ -60,7 +63,7 @@ def clipping_level(calibrated: Calibrated, window: Window) -> float | None:
     return level if _is_piled_up(top, level) else None
 
 
-def plateau_notes(calibrated: Calibrated, window: Window) -> tuple[str, ...]:
+def plateau_notes(calibrated: Calibrated, window: Window, *, job: Job = QUIET) -> tuple[str, ...]:
     """Return a sentence if the light has a flat top whose pixels differ a little.
 
     A clipped star has one where clipped pixels were divided by a flat, or read with noise. But so
@@ -72,8 +75,10 @@ def plateau_notes(calibrated: Calibrated, window: Window) -> tuple[str, ...]:
         Its raw frames are looked at, 64 of them at most.
     window : Window
         Holds the light.
+    job : Job
+        Its progress is reported, and may cancel.
     """
-    top, sky = _tops(calibrated, window, FEW)
+    top, sky = _tops(calibrated, window, FEW, job=job)
     if len(top) == 0 or top.size <= MANY:
         return ()
     ordered = np.sort(top, axis=None)
@@ -95,7 +100,7 @@ def plateau_notes(calibrated: Calibrated, window: Window) -> tuple[str, ...]:
     return ()
 
 
-def unmasked_notes(frames: Frames, window: Window) -> tuple[str, ...]:
+def unmasked_notes(frames: Frames, window: Window, *, job: Job = QUIET) -> tuple[str, ...]:
     """Return a sentence if frames have a clipped star whose pixels are not masked.
 
     Calibrated ones, or integers, which are raw.
@@ -106,9 +111,9 @@ def unmasked_notes(frames: Frames, window: Window) -> tuple[str, ...]:
         if getattr(source, "stored_dtype", source.dtype).kind not in "iu":
             return ()
         calibrated = Calibrated(source)
-    level = clipping_level(calibrated, window)
+    level = clipping_level(calibrated, window, job=job)
     if level is None:
-        return plateau_notes(calibrated, window)
+        return plateau_notes(calibrated, window, job=job)
     if level >= calibrated.saturation:
         return ()
     return (clipping_note(level, masked=False),)
@@ -131,7 +136,7 @@ def clipping_note(level: float, masked: bool) -> str:
 
 
 def _tops(
-    calibrated: Calibrated, window: Window, most: int = SAMPLE
+    calibrated: Calibrated, window: Window, most: int = SAMPLE, *, job: Job
 ) -> tuple[NDArray[np.float64], float]:
     """Return the greatest values in a window of each frame looked at (k, m), and the median."""
     window = window.clipped(calibrated.shape)
@@ -144,7 +149,8 @@ def _tops(
         return np.empty((0, 0)), 0.0
     frames = clipped_from(calibrated.frames, -np.inf)
     tops, middles = [], []
-    for part in blocks_of(len(chosen), pixels):
+    what = "looking for clipped light" if most == SAMPLE else "looking for a flat top"
+    for part in one_by_one(blocks_of(len(chosen), pixels), what, job):
         values = np.asarray(frames.read(chosen[part], window))[:, ~bad]
         tops.append(np.partition(values, -many, axis=1)[:, -many:].astype(np.float64))
         middles.append(np.median(values[:, ::MIDDLE_STEP]))

@@ -136,11 +136,13 @@ class DockJob(QObject):
 
     def _on_progress(self, done: int, total: int, what: str) -> None:
         self._progressed(done, total, what)
-        if what != self._stage:
-            self._close_bar()
-            self._stage = what
+        if self._bar is None:
             # making a bar lets the window work, and so this job go on, or even end, meanwhile
             self._bar = progress_bar(total=total, desc=what)
+        elif what != self._stage:
+            self._bar.reset(total)
+            self._bar.set_description(what)
+        self._stage = what
         if self not in RUNNING:
             self._close_bar()
         elif self._bar is not None:

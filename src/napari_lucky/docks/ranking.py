@@ -170,7 +170,7 @@ class RankingDock(Dock):
         def work(job: Job) -> Measured:
             sampling, used = None, by.smooth
             if used is None:
-                sampling = measure_sampling(frames, focus)
+                sampling = measure_sampling(frames, focus, job=job)
                 used = sampling.smooth
             quality = rank(
                 frames,

@@ -98,6 +98,15 @@ def blocks_of(n: int, pixels: int, budget: int = BUDGET) -> list[slice]:
     return [slice(start, min(start + step, n)) for start in range(0, n, step)]
 
 
+def one_by_one(blocks: list[slice], what: str, job: Job) -> Iterator[slice]:
+    """Yield blocks and report before each: a short look at a run can be cancelled, too."""
+    for block in blocks:
+        job.progress(block.start, blocks[-1].stop, what)
+        yield block
+    if blocks:
+        job.progress(blocks[-1].stop, blocks[-1].stop, what)
+
+
 def map_blocks(
     function: Callable[[slice], T],
     blocks: list[slice],

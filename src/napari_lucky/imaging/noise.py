@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.execution.blocks import blocks_of
+from napari_lucky.execution.blocks import blocks_of, one_by_one
+from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.frames.frames import Block, Frames, View, as_float32, chain_of
 from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import Window
@@ -114,7 +115,7 @@ class Noise:
         return self.alike > TURBULENT
 
 
-def sample_noise(frames: Frames, window: Window) -> Noise:
+def sample_noise(frames: Frames, window: Window, *, job: Job = QUIET) -> Noise:
     """Measure the noise of a pixel in up to 64 frames spread over a run.
 
     Within each frame alone: differences of sixth order along y and x, which are noise, for
@@ -136,12 +137,14 @@ def sample_noise(frames: Frames, window: Window) -> Noise:
         In ADU, masked pixels NaN.
     window : Window
         Holds the star in some frames.
+    job : Job
+        Its progress is reported, and may cancel.
     """
     pixels = window.height * window.width
     most = int(np.clip(SAMPLE_PIXELS // pixels, FEWEST, SAMPLE))
     sample = spread_over(frames.shape[0], most)
     blocks = []
-    for part in blocks_of(len(sample), pixels):
+    for part in one_by_one(blocks_of(len(sample), pixels), "measuring the noise", job):
         block = as_float32(frames.read(sample[part], window))
         blocks.append(block - background(block)[:, None, None])
     least = quantisation(frames, window)

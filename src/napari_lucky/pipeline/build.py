@@ -173,17 +173,17 @@ def build_chain(recipe: Recipe, opened: Opened | None = None, *, job: Job = QUIE
         recipe = recipe.changed(Input, focus=(*found.centre, found.width))
     focus, clipped, clipping = recipe.window("focus"), None, list[str]()
     if wanted.saturation is None and focus is not None:
-        level = clipping_level(calibrated, focus)
+        level = clipping_level(calibrated, focus, job=job)
         clipped = np.inf  # what is clipped is masked now
         if level is not None and level < calibrated.saturation:
             calibrated = with_saturation(calibrated, level)
             recipe = recipe.changed(Calibrate, saturation=float(level))
             clipping.append(clipping_note(level, masked=True))
         elif level is None:
-            clipping += plateau_notes(calibrated, focus)
+            clipping += plateau_notes(calibrated, focus, job=job)
     sampling = None
     if focus is not None and recipe.get(ReadShifts) is None:
-        sampling = measure_sampling(calibrated, focus, clipped=clipped)
+        sampling = measure_sampling(calibrated, focus, clipped=clipped, job=job)
         if found is not None:
             what = "Found the star" if sampling.star else "Put the window on the brightest area"
             how: Level = "info" if sampling.star else "warning"

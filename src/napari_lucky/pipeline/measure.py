@@ -254,11 +254,11 @@ def survey(
     if it is not given.
     """
     if sampling is None:
-        sampling = measure_sampling(frames, focus)
+        sampling = measure_sampling(frames, focus, job=job)
     smooth = sampling.smooth if smooth is None else smooth
     rank_smooth = sampling.smooth if rank_smooth is None else rank_smooth
     n = frames.shape[0]
-    noise = noise_if_sampled(frames, focus, sampling)
+    noise = noise_if_sampled(frames, focus, sampling, job=job)
     frames = cached(frames)
     calibrated = calibrated_in(frames)
 

@@ -114,7 +114,7 @@ def rank(
     check_metric(metric, diffraction)
     focus.check_on(frames.shape, "focus window")
     if smooth is None:
-        smooth = measure_sampling(frames, focus).smooth
+        smooth = measure_sampling(frames, focus, job=job).smooth
     check_smooth(smooth)
     if shifts is not None:
         frames = followed(frames, moves_of(shifts, focus, reference, frames.shape))

@@ -199,10 +199,10 @@ def register(
     frames, focus = as_frames(frames), as_window(focus)
     by = method_of(method, smooth, reference_frame)
     focus.check_on(frames.shape, "focus window")
-    frames = without_standing(frames, focus)
+    frames = without_standing(frames, focus, job=job)
     sampling = None
     if (smooth := by.smooth) is None:
-        sampling = measure_sampling(frames, focus)
+        sampling = measure_sampling(frames, focus, job=job)
         smooth = sampling.smooth
 
     moves = np.zeros((frames.shape[0], 2), np.intp)
@@ -221,7 +221,8 @@ def register(
         return np.concatenate(list(done))
 
     if seen is None:
-        noise = noise_if_sampled(frames, focus, sampling or measure_sampling(frames, focus))
+        of_smooth = sampling or measure_sampling(frames, focus, job=job)
+        noise = noise_if_sampled(frames, focus, of_smooth, job=job)
         found = run(lambda block: track_brightest(block, smooth, noise), "tracking the speckle")
     else:
         noise, found = seen
@@ -294,7 +295,7 @@ def register(
         why = NO_TOP if noise.known else NO_NOISE
         notes = (*notes, f"{NO_ERRORS}: {why}.")
     if seen is None:
-        notes = (*notes, *unmasked_notes(frames, focus))
+        notes = (*notes, *unmasked_notes(frames, focus, job=job))
     return Registration(
         points,
         reference_of(points, focus),
