@@ -11,9 +11,11 @@ from napari_lucky import LuckyError, calibrate, simulate_run
 from napari_lucky.frames import ArrayFrames
 from napari_lucky.optics.simulation import SIMULATED, Camera
 from napari_lucky.wavefront import WavefrontParameters, measure_wavefront
+from napari_lucky.wavefront.check import Figures, _together, _without_own
 from napari_lucky.wavefront.doubts import doubts, expected_error
 from napari_lucky.wavefront.many_frames import Fits
 from napari_lucky.wavefront.search import Observed, misfit_of
+from napari_lucky.wavefront.static import Static, static_variance
 
 MODES = 21
 FOCAL_RATIO, WAVES, OBSTRUCTION = 58.6, 1.2, 0.3
@@ -169,3 +171,70 @@ def test_the_misfit_is_of_the_bright_part_whatever_the_sky():
         assert misfit_of(observed, fitted, (0.3, 0.3)) == pytest.approx((0.2, 0.2), rel=0.15)
     fitted = SimpleNamespace(residuals=(residual * 0, residual * 0))
     assert misfit_of(observed, fitted, (0.3, 0.3)) == (0.0, 0.0)
+
+
+def test_figures_by_hand():
+    """Of five frames a change is doubted over 4 (1 + 4 / 4) = 8 errors, and over its tolerance."""
+    covariance = np.diag([0.005, 0.0005, 0.002]) ** 2
+    slopes = np.array([[2.0, 0, 0], [0, 1.0, 3.0]])
+    found = Figures(
+        np.array([-2.0, 50.0, 0.3]), np.array([0.041, 0.0076, 0.019]), covariance, slopes, 9.0, 5
+    )
+    np.testing.assert_allclose(found.sigma, [0.005, 0.0005, 0.002])
+    np.testing.assert_allclose(found.preferred, [-2.082, 50.38, 0.319])
+    assert found.doubted.tolist() == [True, True, False]
+    less = replace(found, change=np.array([-0.039, 0.0074, -0.021]))
+    assert less.doubted.tolist() == [False, False, True]
+    known = [2 * np.hypot(0.041, 0.005), None]
+    both = 0.0076 + 3 * 0.019
+    known[1] = np.sqrt(both**2 + 0.0005**2 + 9 * 0.002**2)
+    np.testing.assert_allclose(found.systematic, known)
+    defocus, ratio = found.notes()
+    assert "Check the defocus: the images prefer -2.082 ± 0.01 waves, but -2 was" in defocus
+    assert "the images prefer 50.38 ± 0.03 (or another pixel or wavelength" in ratio
+
+
+def test_what_the_frames_prefer_is_the_minimum_of_all_squares():
+    """Linear frames, for which one great least-squares problem gives figures and mean too."""
+    rng = np.random.default_rng(5)
+    k, n, m, strength = 4, 6, 30, 0.7
+    size = k + 5
+    static = Static(rng.normal(0, 0.2, k), strength, -1.5, np.zeros((n, k)))
+    prior = static.prior(False)
+    own = np.arange(size - 1)
+    root = np.linalg.cholesky(np.linalg.inv(prior.covariance[:-1, :-1])).T
+    weak = 1 / np.sqrt(static_variance(k))
+    frames, rows, right = [], [], []
+    for at in range(n):
+        slopes = rng.normal(0, 3, (m, size + 3))
+        slopes[:, size - 1] = 0  # the defocus is held
+        data = slopes @ np.concatenate([rng.normal(0, 0.3, size), [0.02, -0.01, 0.05]])
+        data += rng.standard_normal(m)
+        # the frame's own fit with the figures and the mean as they are
+        x = prior.mean.copy()
+        both = np.concatenate([slopes[:, own], root])
+        x[own] += np.linalg.lstsq(both, np.append(data - slopes[:, own] @ x[own], own * 0))[0]
+        matrix = slopes.T @ slopes
+        frames.append(_without_own(matrix, slopes.T @ (data - slopes[:, own] @ x[own]), x, prior))
+        # and its part of the great one, by (figures, mean, own wavefronts of all)
+        part = np.zeros((m + size - 1, 3 + k + n * (size - 1)))
+        mine = slice(3 + k + at * (size - 1), 3 + k + (at + 1) * (size - 1))
+        part[:m, :3], part[:m, mine], part[m:, mine] = slopes[:, size:], slopes[:, own], root
+        part[m:, 3 : 3 + k] = -root[:, 4:]
+        rows.append(part)
+        right.append(np.append(data, own * 0))
+    last = np.zeros((k, rows[0].shape[1]))
+    last[:, 3 : 3 + k] = np.diag(weak)
+    great, data = np.concatenate([*rows, last]), np.concatenate([*right, np.zeros(k)])
+    best, left = np.linalg.lstsq(great, data)[:2]
+    found = _together(frames, static, np.array([-1.5, 50.0, 0.3]))
+    np.testing.assert_allclose(found.change, best[:3], rtol=1e-6)
+    with_none, worse = np.linalg.lstsq(great[:, 3:], data)[:2]
+    assert found.gain == pytest.approx(float(worse[0] - left[0]))
+    for figure in range(3):
+        moved = np.linalg.lstsq(great[:, 3:], data - great[:, figure])[0]
+        np.testing.assert_allclose(found.slopes[:, figure], (moved - with_none)[:k], atol=1e-9)
+    # errors: of the noise of 1 at least, and of the scatter
+    noise = np.sqrt(np.diag(np.linalg.inv(great.T @ great))[:3])
+    assert (found.sigma > noise).all() and (found.sigma < 2.5 * noise).all()
+    assert (found.given == [-1.5, 50, 0.3]).all() and found.frames == n

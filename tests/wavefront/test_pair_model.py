@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_lucky import LuckyError
 from napari_lucky.optics import Diffraction, Spider, diffraction_psf
@@ -131,3 +132,26 @@ def test_a_coarse_sensor_is_modelled_between_its_pixels():
     y[:4] = shift
     for one, other in zip(fine.images(y), coarse.images(x), strict=True):
         np.testing.assert_allclose(binned(one, 2), other, atol=2e-3 * other.max())
+
+
+def test_a_blur_is_that_of_a_gaussian():
+    """Of 0.4 lambda/D, 2.8 px, against a filter on the pixels."""
+    shapes = ((56, 60), (60, 56))
+    sharp = make_pair_model(shapes, SAMPLING, 0.3, 15, bins=1)
+    blurred = make_pair_model(shapes, SAMPLING, 0.3, 15, bins=1, blur=0.4)
+    x = somewhere(sharp)
+    x[-1] = 0.3
+    for one, two in zip(sharp.images(x), blurred.images(x), strict=True):
+        expected = ndimage.gaussian_filter(one, 0.4 * SAMPLING)
+        inside = np.s_[12:-12, 12:-12]
+        np.testing.assert_allclose(two[inside], expected[inside], atol=2e-3 * expected.max())
+
+
+def test_samples_of_the_pupil_suffice_for_the_window():
+    """48, and a window and a half: the light repeats itself that many lambda/D away."""
+    small = make_pair_model(((20, 20), (32, 32)), 2.5, 0.3, 6)
+    great = make_pair_model(((20, 20), (100, 102)), 2.5, 0.3, 6)
+    rim = len(sample_pupil(48).places) - 48
+    assert [len(m.pupil.places) - rim for m in (small, great)] == [48, 62]
+    assert small.size == 8
+    assert [small.own(at).tolist() for at in (0, 1)] == [[0, 1, 4, 5, 6], [2, 3, 4, 5, 6, 7]]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from made_pairs import LAST, WAVES, block_of, frame_of, small_model, wavefronts
 from napari_lucky.wavefront.frame_fit import Fitted, Prior
 from napari_lucky.wavefront.search import (
     Observed,
@@ -11,7 +12,9 @@ from napari_lucky.wavefront.search import (
     misfit_of,
     noise_of,
     residual_sums,
+    search,
 )
+from napari_lucky.wavefront.static import unknown
 
 SIDE = 160
 FOOT, SLOPE, ERRORS = 9.0, 0.5, (0.08, 0.15)
@@ -102,3 +105,44 @@ def test_starts_are_the_prior_and_draws_about_it():
     np.testing.assert_array_equal(made[:, :4], np.tile(np.arange(4.0), (4000, 1)))
     assert (made[:, -1] == 18).all()
     np.testing.assert_allclose(np.cov(made[1:, 4:-1].T), 0.3 * covariance[4:-1, 4:-1], atol=0.08)
+
+
+def test_starts_are_tried_until_one_is_at_the_noise():
+    """The donut leads by turns with 36 and with 66 Zernikes, before both images as they are."""
+    model, truth = small_model(), wavefronts(1)
+    seen = block_of([frame_of(model, truth[0])], model).reader.observe(0)
+    prior = unknown(LAST, 1.0, WAVES).prior(False)
+    called = []
+    for level, most, expected in ((0.0, 3, 3), (5.0, 3, 1), (0.0, 1, 1)):
+        called.clear()
+        rng = np.random.default_rng(0)
+        made, tried = search(model, seen, prior, rng, level, most, between=lambda: called.append(1))
+        assert tried == len(called) == expected
+        np.testing.assert_allclose(made.x, truth[0], atol=0.03)
+    # errors of the model are in the weights: a donut that counts less is known less
+    loose, _ = search(model, seen, prior, rng, 5.0, errors=(0.005, 0.5))
+    tight, _ = search(model, seen, prior, rng, 5.0, errors=(0.005, 0.005))
+    assert np.trace(loose.covariance) > 1.2 * np.trace(tight.covariance)
+
+
+def test_a_false_minimum_is_left_behind(monkeypatch):
+    """Of minima of known costs the least is fitted again and returned."""
+    costs = iter([0.0, 3.0, 0.0, 1.0, 0.0, 2.0, 0.5])
+    ends = []
+
+    def descend(model, pair, prior, start, steps=60, tolerance=0.05):
+        ends.append((len(model.modes), steps, start))
+        x, zeros = np.full(len(prior.mean), float(len(ends))), np.zeros((1, 1))
+        return Fitted(x, zeros, next(costs), 5.0, (1.0,), (1.0,), ())
+
+    monkeypatch.setattr("napari_lucky.wavefront.search.descend", descend)
+    model = small_model(last=40)
+    seen = Observed(*([(np.ones((4, 4)),) * 2] * 5), np.arange(4.0))
+    prior = unknown(40, 1.0, WAVES).prior(False)
+    made, tried = search(model, seen, prior, np.random.default_rng(0), most=3)
+    assert tried == 3
+    assert made.cost == 0.5 and (ends[-1][2] == 4.0).all()  # again from the second start's
+    # low orders first, of the first and the third start; 36 and 39 modes from Noll 2 on
+    assert [modes for modes, _, _ in ends] == [35, 39, 39, 39, 35, 39, 39]
+    low = ends[1][2]  # where the donut led, and the prior's mean beyond
+    assert (low[:37] == 1.0).all() and (low[37:-1] == 0.0).all() and low[-1] == 1.0
