@@ -24,6 +24,7 @@ from qtpy.QtWidgets import QApplication
 
 from memory import link_run, make
 from napari_lucky.viewer.background_work import RUNNING
+from napari_lucky.viewer.open_docks import open_dock
 
 TICK_MS = 5
 CANCEL_AFTER = 0.1, 0.5, 1.5  # seconds
@@ -82,7 +83,7 @@ class Bench:
         self.pulse = Pulse()
 
     def dock(self, name: str):
-        found = self.viewer.window.add_plugin_dock_widget("napari-lucky", name)[1]
+        found = open_dock(self.viewer, name)
         settle()
         return found
 
@@ -189,7 +190,7 @@ STACKED = ("focus", "long exposure")
 def lead_jobs(bench: Bench, folder: Path) -> None:
     """Time the lead dock: what it finds by itself, and the whole job."""
     viewer, before = bench.viewer, list(bench.viewer.layers)
-    lead = bench.dock("Lucky imaging")
+    lead = bench.dock("lead")
     bench.row("lead dock: find the stars", lambda: (lead.run_layer.changed.emit(0), look(lead)))
     for name, edit in lead.masters.items():
         edit.line.value = f"{folder}/{name}.fits"
@@ -217,16 +218,16 @@ def jobs(bench: Bench, folder: Path, run: Path, n: int) -> None:
     bench.row("open the folder, to its first frame", lambda: open_run(viewer, run))
     (raw,) = viewer.layers
     lead_jobs(bench, folder)
-    calibration = bench.dock("1 Calibrate")
+    calibration = bench.dock("calibration")
     calibration.dark_path.line.value = f"{folder}/dark.fits"
     calibration.flat_path.line.value = f"{folder}/flat.fits"
     bench.run("calibrate", calibration)
     calibrated = bench.named("calibrated")
     early = f"{scrub_rate(viewer, n):.1f}"
-    registration = bench.dock("2 Register")
+    registration = bench.dock("registration")
     registration.show_extras.value = True
     bench.row("place the window", lambda: bench.press(registration, registration.place_button))
-    cleaning = bench.dock("Clean")
+    cleaning = bench.dock("cleaning")
     bench.row("find dust", lambda: bench.press(cleaning, cleaning.find_button))
     for table, name, value in EVERYTHING:
         cleaning.forms[table].on.value = True
@@ -246,13 +247,13 @@ def jobs(bench: Bench, folder: Path, run: Path, n: int) -> None:
         if method != "template":
             bench.remove(*REGISTERED)
     registered = bench.named("registered")
-    ranking = bench.dock("3 Rank")
+    ranking = bench.dock("ranking")
     ranking.show_extras.value = True
     ranking.image.value, ranking.registration.value = calibrated, bench.named("shifts")
     bench.run("rank", ranking)
     bench.row("keep-fraction curve", lambda: bench.press(ranking, ranking.curve_button))
     bench.row("move the cut", lambda: setattr(ranking.cut.keep_box, "value", 0.07))
-    stacking = bench.dock("4 Stack")
+    stacking = bench.dock("stacking")
     stacking.image.value, stacking.registration.value = calibrated, bench.named("shifts")
     for method in ("mean", "median", "clipped", "weighted", "fourier", "drizzle"):
         stacking.forms["stack"].method.value = method
@@ -279,7 +280,7 @@ def jobs(bench: Bench, folder: Path, run: Path, n: int) -> None:
     stacking.forms["stack"].method.value = "mean"
     bench.row("Run all frames", lambda: bench.press(stacking, stacking.all_button))
     viewer.layers.append(registered)
-    compare = bench.dock("Compare")
+    compare = bench.dock("compare")
     compare.layers.tick([calibrated])
     bench.row("3-D surface of a run’s frame", lambda: bench.press(compare, compare.surface_button))
     viewer.dims.ndisplay = 2

@@ -17,6 +17,8 @@ from astropy.io import fits
 from qtpy.QtCore import QSettings
 from qtpy.QtWidgets import QApplication, QFileDialog
 
+from napari_lucky.viewer.open_docks import open_dock
+
 IMAGES = Path(__file__).parent / "images"
 
 
@@ -61,7 +63,7 @@ def film(run: Path, out: Path, size: tuple[int, int]) -> Film:
     film = Film(viewer, out)
     viewer.open(str(run), plugin="napari-lucky")
     film.shot("open")
-    _, dock = viewer.window.add_plugin_dock_widget("napari-lucky", "Lucky imaging")
+    dock = open_dock(viewer, "lead")
     settle()
     until(lambda: not dock.looking)
     film.shot("dock")

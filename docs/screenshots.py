@@ -11,15 +11,10 @@ import napari
 from qtpy.QtCore import QSettings
 from qtpy.QtWidgets import QApplication
 
-from napari_lucky.docks.neighbours import look_at
+from napari_lucky.docks.look_at import look_at
+from napari_lucky.viewer.open_docks import open_dock
 
-DOCKS = {
-    "calibration": "1 Calibrate",
-    "cleaning": "Clean",
-    "registration": "2 Register",
-    "ranking": "3 Rank",
-    "stacking": "4 Stack",
-}
+DOCKS = ("calibration", "cleaning", "registration", "ranking", "stacking")
 IMAGES = Path(__file__).parent / "images"
 
 
@@ -37,7 +32,8 @@ def settle(seconds: float = 0.5) -> None:
 
 
 def compare(viewer: napari.Viewer) -> None:
-    outer, dock = viewer.window.add_plugin_dock_widget("napari-lucky", "Compare", tabify=True)
+    dock = open_dock(viewer, "compare")
+    outer = dock.parent()
     dock.profile.value, dock.same.value = "radial", False
     dock.log.value = dock.normalise.value = True
     dock.layers.tick([layer for layer in viewer.layers if layer.name.endswith("long exposure")])
@@ -50,7 +46,8 @@ def compare(viewer: napari.Viewer) -> None:
 
 
 def figures(viewer: napari.Viewer) -> None:
-    outer, dock = viewer.window.add_plugin_dock_widget("napari-lucky", "PSF", tabify=True)
+    dock = open_dock(viewer, "figures")
+    outer = dock.parent()
     layers = {layer.name.rsplit(maxsplit=1)[-1]: layer for layer in viewer.layers}
     dock.run_layer.value, dock.shifts.value = layers["calibrated"], layers["shifts"]
     for name in ("exposure", "focus"):
@@ -67,7 +64,8 @@ def figures(viewer: napari.Viewer) -> None:
 
 
 def wavefront(viewer: napari.Viewer) -> None:
-    outer, dock = viewer.window.add_plugin_dock_widget("napari-lucky", "5 Wavefront", tabify=True)
+    dock = open_dock(viewer, "wavefront")
+    outer = dock.parent()
     form = dock.forms["wavefront"]
     form["defocus_waves"].value, form["modes"].value, form["choice"].value = 1.8, 36, "all"
     dock.run_button.native.click()
@@ -87,13 +85,9 @@ def main() -> None:
     viewer = napari.Viewer()
     viewer.window.resize(1500, 940)
     viewer.open_sample("napari-lucky", "simulated")
-    docks = {}
-    for name, title in DOCKS.items():
-        outer, dock = viewer.window.add_plugin_dock_widget("napari-lucky", title, tabify=True)
-        docks[name] = (outer, dock)
-    for name, (outer, dock) in docks.items():
-        outer.show()
-        outer.raise_()
+    docks = {name: open_dock(viewer, name) for name in DOCKS}
+    for name, dock in docks.items():
+        open_dock(viewer, name)
         settle()
         if name == "cleaning":
             dock.grab().save(str(IMAGES / "cleaning.png"))
@@ -110,8 +104,7 @@ def main() -> None:
     compare(viewer)
     figures(viewer)
     wavefront(viewer)
-    docks["ranking"][0].raise_()
-    dock = docks["ranking"][1]
+    dock = open_dock(viewer, "ranking")
     shifts = dock.registration.value
     viewer.dims.set_current_step(0, int(shifts.features["quality"].argmax()))
     viewer.layers.selection = {shifts}

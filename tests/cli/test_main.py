@@ -416,7 +416,7 @@ def test_progress_is_for_terminals_only(simulated, data, tmp_path, capfd):
     masked, smoothing, few = told.err.splitlines()
     assert masked == "Masked 40 hot or dead pixels of the sensor."
     assert smoothing.startswith("Smoothing 2.")
-    assert few.startswith("Kept 10 of 12 frames (83.3 %) instead of 10 %")
+    assert few.startswith("10 % of 12 frames is fewer than 10, so the best 10 are kept")
     assert len(told.out.splitlines()) == 1
 
 

@@ -114,13 +114,18 @@ def test_a_log_is_no_input_and_no_folder(log, run, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "status", "says"),
     [
-        (["--max-lost", "0.2"], 4, "Doubtful: 3 of 13 frames (23.1 %) are damaged or have no star"),
+        (
+            ["--max-lost", "0.2"],
+            4,
+            "Doubtful: 3 of 13 frames (23.1 %) are damaged or have no star; "
+            "at most 20 % may be (--max-lost 0.2)",
+        ),
         (["--max-lost", "2"], 4, "at most 2 may be"),
         (["--max-lost", "0"], 4, "at most 0 may be"),
         (["--max-lost", "3"], 0, ""),
         (["--max-lost", "0.25"], 0, ""),
-        (["--min-frames", "11"], 3, "this run has 10 frames with a star; 11 at least"),
-        (["--min-frames", "13"], 3, "this run has 12 frames; 13 at least"),
+        (["--min-frames", "11"], 3, "The run run has 10 frames with a star; at least 11"),
+        (["--min-frames", "13"], 3, "The run run has 12 frames; at least 13"),
         (["--min-frames", "10"], 0, ""),
         (["--max-lost", "1.5"], 2, "max_lost is 1.5"),
         (["--min-frames", "0"], 2, "min_frames is 0"),
@@ -129,8 +134,9 @@ def test_a_log_is_no_input_and_no_folder(log, run, tmp_path, capsys):
 def test_a_poor_run_is_doubtful_or_refused(options, status, says, run, tmp_path, capsys):
     out = tmp_path / "out"
     assert cli("process", run, *FOCUS, *options, "-o", out) == status
-    told = capsys.readouterr().err
+    shown, told = capsys.readouterr()
     assert says in told
+    assert ("3 frames left out." in shown) == (status in (0, 4))
     assert ("Doubtful" in told) == (status == 4)
     assert out.exists() == (status in (0, 4))
     if out.exists():

@@ -13,6 +13,7 @@ from napari_lucky.cli.main import main
 from napari_lucky.cli.options import window_named
 from napari_lucky.pipeline.nights import Night, by_date
 from napari_lucky.psf.images import inputs_of_images, with_nights
+from napari_lucky.psf.nights import NightRow, night_cells
 
 RUNS = {"1/star": (2.0, "2026-11-01T23:00:00"), "2/star": (4.0, "2026-11-03T01:00:00")}
 
@@ -171,3 +172,10 @@ def test_where_every_run_fails_there_is_a_table_that_says_why(tmp_path, capsys):
     told = json.loads(capsys.readouterr().out)
     assert told["counts"] == {"runs": 2, "done": 0, "failed": 2}
     assert all("no such file" in row["left_out"] for row in rows_of(out / "nights.csv"))
+
+
+def test_a_doubtful_night_stays_so_and_keeps_what_it_measured_itself():
+    summary = {"status": 4, "figures": {"long_exposure": {"fwhm_px": 26.9}}}
+    rows = [NightRow(Night("a", Path("a"), status, summary=summary)) for status in (4, 5)]
+    assert [cells[-1] for cells in night_cells(rows)[1:]] == ["doubtful", "done before, doubtful"]
+    assert rows[0].values["long_exposure_fwhm_px"] == 26.9

@@ -104,14 +104,16 @@ def test_numbers_as_typed():
     ("kept", "frames", "keep", "above", "said"),
     [
         (10, 200, 0.1, None, []),  # the cut was moved since
-        (10, 40, 0.1, None, ["instead of 10 %: at least 10"]),
+        (10, 40, 0.1, None, ["10 % of 40 frames is fewer than 10, so the best 10 are kept"]),
         (10, 40, 10, None, []),
         (10, 40, 0.1, 3.0, []),
         (10, 95, 0.1, None, []),  # 9.5 is rounded to 10
-        (10, 94, 0.1, None, ["instead of 10 %"]),
+        (10, 94, 0.1, None, ["10 % of 94 frames"]),
         (1, 40, 1, None, ["Only 1 of 40 frames (2.5 %) is kept"]),
         (9, 40, 9, None, ["Only 9 of 40 frames (22.5 %) are kept"]),
-        (4, 4, 0.1, None, ["Only 4 of 4", "Kept 4 of 4 frames (100 %) instead of 10 %"]),
+        (4, 4, 0.1, None, ["There are only 4 frames:", "so all with a star are kept"]),
+        (1, 1, 1.0, None, ["There is only 1 frame:"]),
+        (4, 30, 0.1, None, ["Only 4 of 30", "so all with a star are kept"]),
     ],
 )
 def test_a_choice_of_few_frames_is_said(kept, frames, keep, above, said):

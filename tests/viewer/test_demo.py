@@ -132,7 +132,7 @@ from napari_lucky.cli.main import main
 
 def look():
     viewer = napari.current_viewer()
-    dock = viewer.window.dock_widgets["Lucky imaging (napari-lucky)"]
+    dock = viewer.window.dock_widgets["Lucky imaging (Lucky imaging)"]
     while dock.busy:
         QApplication.processEvents()
     print(dock.notes.text().splitlines()[0])

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
-DOCKS = {
+from napari_lucky.viewer.open_docks import open_dock
+
+TITLES = {
     "lead": "Lucky imaging",
     "calibration": "1 Calibrate",
     "cleaning": "Clean",
@@ -22,7 +24,7 @@ class Hand:
         self.viewer, self.qtbot = viewer, qtbot
 
     def dock(self, name, extras=True):
-        dock = self.viewer.window.add_plugin_dock_widget("napari-lucky", DOCKS[name])[1]
+        dock = open_dock(self.viewer, name)
         if getattr(dock, "extras", "") and extras:
             dock.show_extras.value = True
         return dock

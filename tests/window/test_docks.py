@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 from astropy.io import fits
+from hands import TITLES
 from napari.layers import Image, Points, Vectors
 from napari.utils import progress
+from qtpy.QtWidgets import QLabel
 
 from napari_lucky import Window
 from napari_lucky.frames import LazyArray
@@ -380,6 +382,23 @@ def test_docks_opened_one_after_the_other_are_tabs(viewer, hand):
     docks = [hand.dock(name) for name in ("calibration", "registration", "ranking", "stacking")]
     window = viewer.window._qt_window
     hand.wait(lambda: len(window.tabifiedDockWidgets(docks[0].parent())) == 3)
+
+
+def test_a_dock_is_one_and_has_one_title_however_it_is_opened(viewer, hand):
+    docks = {name: hand.dock(name) for name in TITLES}
+    names = [f"{title} (Lucky imaging)" for title in TITLES.values()]
+    assert list(viewer.window.dock_widgets) == names  # napari's menu looks for these
+    outer = docks["calibration"].parent()
+    assert [dock.parent().windowTitle() for dock in docks.values()] == list(TITLES.values())
+    for floating in (True, False):  # napari makes the bar again
+        outer.setFloating(floating)
+        assert [label.text() for label in outer.titleBarWidget().findChildren(QLabel)] == [
+            "1 Calibrate"
+        ]
+    docks["calibration"].go_on()
+    assert list(viewer.window.dock_widgets) == names
+    byhand = viewer.window.add_plugin_dock_widget("napari-lucky", "Clean")[1]
+    assert byhand.parent().windowTitle() == "Clean"
 
 
 def test_the_graph_follows_the_theme(viewer, hand):

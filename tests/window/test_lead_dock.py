@@ -96,6 +96,13 @@ def test_six_inputs_make_the_saved_pair_of_the_command_line(
     hand.run(dock)
     assert "run focus 2" in viewer.layers
     assert not any("[" in layer.name for layer in viewer.layers)
+    dock.results.adjust("registration")
+    registration = hand.dock("registration")
+    smooth = registration.forms["register"]["smooth"]
+    assert smooth.native.text().startswith("auto: 2.")  # measured: another run has its own
+    assert (smooth.value, registration.values.differ, registration.notes.text()) == (None, [], "")
+    registration.windows.value = None
+    assert smooth.native.text() == "auto"
     dock.results.adjust("ranking")
     ranking = hand.dock("ranking")
     assert ranking.cut.step().keep == 4
@@ -145,7 +152,7 @@ def test_windows_are_typed_drawn_and_of_one_run_alone(viewer, hand, messages, fo
 
 def test_the_sample_and_a_recipe_with_more_than_the_page_shows(viewer, hand, messages, tmp_path):
     viewer.open_sample("napari-lucky", "simulated")
-    dock = viewer.window.dock_widgets["Lucky imaging (napari-lucky)"]  # it opens with the sample
+    dock = viewer.window.dock_widgets["Lucky imaging (Lucky imaging)"]  # it opens with the sample
     hand.wait(lambda: not dock.looking)
     assert dock.keep.percent.value == 16.7  # ten are kept at least
     assert [edit.path for edit in dock.masters.values()] == ["sample dark", "sample flat"]

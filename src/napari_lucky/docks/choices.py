@@ -130,7 +130,7 @@ def windows_combo(viewer: napari.Viewer, tooltip: str, *, likely: bool = False) 
 def show_smoothing(box: DeclaredNumber, sampling: Sampling | None, use: str) -> None:
     """Show the pixels that "auto" stood for, and in the tooltip why, if it was used."""
     if sampling is not None:
-        box.word = f"auto: {sampling.smooth:g} px{'' if sampling.px else ' (a guess)'}"
+        box.show_found(sampling.smooth, "" if sampling.px else " (a guess)")
         box.tooltip = sampling.smoothing_note(use)
 
 

@@ -27,7 +27,7 @@ from qtpy.QtWidgets import (
 from napari_lucky.docks.auto_run import AutoRun, Followed
 from napari_lucky.docks.choices import LayerCombo
 from napari_lucky.docks.dock_notes import DockNotes
-from napari_lucky.docks.dock_tabs import join_tabs
+from napari_lucky.docks.dock_tabs import join_tabs, name_dock
 from napari_lucky.docks.dock_values import DockValues, flat
 from napari_lucky.docks.form import LABELS, StepForm, narrow, pass_wheel_on
 from napari_lucky.docks.help_page import show_help
@@ -42,12 +42,13 @@ from napari_lucky.docks.jobs import (
     sentence_of,
 )
 from napari_lucky.docks.larger import SMALL
+from napari_lucky.docks.look_at import look_at
 from napari_lucky.docks.made_layers import made_layers
-from napari_lucky.docks.neighbours import look_at, open_dock, title_of, title_of_dock
 from napari_lucky.docks.number_box import Editor
 from napari_lucky.docks.progress_line import ProgressLine, duration_text
 from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.viewer.messages import show_warning
+from napari_lucky.viewer.open_docks import open_dock, title_of, title_of_dock
 from napari_lucky.viewer.opened_recipe import recipe_opened
 from napari_lucky.viewer.to_layers import LayerTuple
 
@@ -119,6 +120,9 @@ class Dock(QScrollArea):
                 if isinstance(editor, Editor):
                     editor.refused.connect(partial(self.notes.refuse, editor.name))
                     editor.changed.connect(partial(self.notes.accept, editor.name))
+        for combo in flat(parameters):
+            if isinstance(combo, LayerCombo):
+                combo.changed.connect(lambda _: self.show_found(None))
         self.run_button.changed.connect(lambda: self.attempt(self.run))
         self.cancel_button.changed.connect(self.cancel)
         self._lay_out(explanation)
@@ -213,10 +217,13 @@ class Dock(QScrollArea):
 
     def event(self, event: QEvent) -> bool:
         """End the job when the dock is closed: napari then takes it out of its window."""
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+        moved = event.type() == QEvent.Type.ParentChange
+        if moved and self.parent() is None:
             self.cancel()
             if self.auto_run is not None:
                 self.auto_run.stop()
+        elif moved:
+            name_dock(self)
         return bool(super().event(event))
 
     def showEvent(self, event: Any) -> None:
@@ -243,6 +250,11 @@ class Dock(QScrollArea):
         """Show the steps of a recipe."""
         for table, form in self.forms.items():
             form.show(recipe.table(table))
+
+    def show_found(self, recipe: Recipe | None) -> None:
+        """Show what a run gave where numbers are left open; None: of another run, not known."""
+        for table, form in self.forms.items():
+            form.show_found(None if recipe is None else recipe.table(table))
 
     def note(self, *sentences: str, doubts: Sequence[str] = ()) -> None:
         """Show under Run what the last job has to say, and nothing of the job before it.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QTabWidget
+from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow, QTabWidget
 
-from napari_lucky.docks.neighbours import title_of_dock
+from napari_lucky.viewer.open_docks import title_of_dock
 
 if TYPE_CHECKING:
     from napari_lucky.docks.dock import Dock
@@ -24,7 +24,6 @@ def join_tabs(dock: Dock) -> None:
     window: Any = dock.window()
     if not isinstance(outer, QDockWidget) or not isinstance(window, QMainWindow):
         return
-    outer.setWindowTitle(title_of_dock(type(dock)))  # shorter than napari's
     others = [
         one
         for one in window.findChildren(QDockWidget)
@@ -35,6 +34,24 @@ def join_tabs(dock: Dock) -> None:
     if others and not window.tabifiedDockWidgets(outer):
         window.tabifyDockWidget(others[-1], outer)
         outer.raise_()
+
+
+def name_dock(dock: Dock) -> None:
+    """Give a dock its title: napari's is longer, and another one if a script opened the dock."""
+    outer: Any = dock.parent()
+    if not isinstance(outer, QDockWidget):
+        return
+    title = title_of_dock(type(dock))
+
+    def name(*_: Any) -> None:
+        outer.setWindowTitle(title)
+        bar = outer.titleBarWidget()
+        for label in [] if bar is None else bar.findChildren(QLabel):
+            label.setText(title)
+
+    name()
+    for moved in (outer.topLevelChanged, outer.dockLocationChanged):
+        moved.connect(name)  # napari makes the bar again
 
 
 def _is_ours(inside: Any) -> bool:

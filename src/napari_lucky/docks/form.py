@@ -176,6 +176,13 @@ class StepForm:
             if kind in ("", step.kind):
                 editor.value = getattr(step, name)
 
+    def show_found(self, step: Step | None) -> None:
+        """Show the numbers that a run gave where they are left open; None: not known yet."""
+        for (kind, name), editor in self._editors.items():
+            if isinstance(editor, DeclaredNumber) and editor.word:
+                of_step = step is not None and kind in ("", step.kind)
+                editor.show_found(getattr(step, name) if of_step else None)
+
     def reset_choices(self) -> None:
         """Take up layers, and choices that a script registered meanwhile."""
         for widget in (*self.own, *self._editors.values()):

@@ -348,8 +348,12 @@ class LeadDock(Dock):
 
     def recipe(self) -> Recipe:
         """Return what was done, or what Process would do if something was changed since."""
-        layer, recipe, _ = self._job()
-        return self.results.recipe_used(layer, recipe) or recipe
+        return self.recipes_of_run()[1]
+
+    def recipes_of_run(self) -> tuple[Recipe, Recipe]:
+        """Return what is asked for, and what was done or would be done with it."""
+        layer, asked, _ = self._job()
+        return asked, self.results.recipe_used(layer, asked) or asked
 
     def fill(self, recipe: Recipe) -> None:
         """Show a recipe; what has no box here is kept and said."""

@@ -11,13 +11,14 @@ from qtpy.QtWidgets import QFileDialog, QMenu
 
 from napari_lucky.docks.choices import base_name
 from napari_lucky.docks.form import narrow
-from napari_lucky.docks.neighbours import open_dock
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
 from napari_lucky.pipeline.process import Result
-from napari_lucky.pipeline.recipe import Recipe
+from napari_lucky.pipeline.recipe import Input, Recipe
 from napari_lucky.pipeline.results_folder import place_for_results, write_results
+from napari_lucky.steps.declaration import params
 from napari_lucky.viewer.from_layers import inputs_of
+from napari_lucky.viewer.open_docks import open_dock
 
 if TYPE_CHECKING:
     from napari_lucky.docks.lead import LeadDock
@@ -56,6 +57,16 @@ class MadePair:
     figures: dict[str, Any]
     calibrated: Any
     shifts: Any
+
+
+def left_open(done: Recipe, asked: Recipe) -> Recipe:
+    """Return what was done, with the parameters open that the run gave: another gives its own."""
+    for step in done.steps:
+        given = asked.table(step.table)
+        names = [name for name in params(type(step)) if getattr(given, name, "") is None]
+        if names and not isinstance(step, Input):
+            done = done.changed(type(step), **dict.fromkeys(names))
+    return done
 
 
 class LeadResult:
@@ -136,10 +147,11 @@ class LeadResult:
 
     def adjust(self, name: str) -> None:
         """Open a step's dock, with the parameters used here."""
-        recipe = self._dock.recipe()
+        asked, done = self._dock.recipes_of_run()
         dock = open_dock(self._dock.viewer, name)
         self._choose(dock)
-        dock.fill(recipe)
+        dock.fill(left_open(done, asked))
+        dock.show_found(done)
 
     def _choose(self, dock: Any) -> None:
         """Let a dock work on what was made here."""

@@ -122,6 +122,12 @@ class DeclaredNumber(Editor):
     def word(self, word: str) -> None:
         self.native.setSpecialValueText(word)
 
+    def show_found(self, number: float | None, remark: str = "") -> None:
+        """Show the number that a run gave where it is left open; None: it is not known yet."""
+        one = self._param
+        unit = f" {one.unit}" if one.unit else ""
+        self.word = one.empty if number is None else f"{one.empty}: {number:g}{unit}{remark}"
+
 
 class _Box(QDoubleSpinBox):
     """A spin box that reads and writes numbers as Python does."""

@@ -72,7 +72,7 @@ def progress_text(what: str, done: int, total: int, seconds: float, count: int) 
 def duration_text(seconds: float) -> str:
     """Return a time as it is read at a glance."""
     if seconds < 90:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.0f}\N{NO-BREAK SPACE}s"
     if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
+        return f"{seconds / 60:.0f}\N{NO-BREAK SPACE}min"
+    return f"{seconds / 3600:.1f}\N{NO-BREAK SPACE}h"

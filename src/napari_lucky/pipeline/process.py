@@ -161,7 +161,7 @@ def _check_number(chain: Chain, found: int, what: str) -> None:
     least = chain.recipe[Accept].min_frames
     if found < least:
         raise LuckyError(
-            f"{chain.run.name}: this run has {found} {what}; {least} at least are required "
+            f"The run {chain.run.name} has {found} {what}; at least {least} are required "
             "(--min-frames)."
         )
 

@@ -145,9 +145,10 @@ class Accept(Step, table="accept", place=190):
         most = self.max_lost
         if lost <= (most * of if isinstance(most, float) else most):
             return ""
+        allowed = f"{100 * most:.3g} %" if isinstance(most, float) else str(most)
         return (
             f"Doubtful: {lost} of {counted(of, 'frame')} ({100 * lost / of:.3g} %) are damaged or "
-            f"have no star; at most {short(most)} may be (--max-lost)."
+            f"have no star; at most {allowed} may be (--max-lost {short(most)})."
         )
 
 

@@ -72,6 +72,11 @@ class NightRow:
     scale: float = 1.0
 
     @property
+    def doubtful(self) -> bool:
+        """Whether the result is, also where it was there before."""
+        return DOUBTFUL in (self.night.status, self.night.summary.get("status"))
+
+    @property
     def values(self) -> dict[str, Any]:
         """What the table holds, by column; NaN where it is not known."""
         night, focus = self.night, self.focus
@@ -87,10 +92,18 @@ class NightRow:
             "fwhm_arcsec": fwhm * self.arcsec_per_px,
             "strehl": math.nan if focus is None else focus.strehl,
             "aperture_lambda_d": math.nan if focus is None else focus.aperture,
-            "long_exposure_fwhm_px": width(self.long_exposure),
+            "long_exposure_fwhm_px": self._long_exposure_fwhm,
             "d_over_r0": self.d_over_r0,
             "left_out": night.why or "; ".join(left_out(night.summary)),
         }
+
+    @property
+    def _long_exposure_fwhm(self) -> float:
+        """As measured here, or with its own aperture where that of the others is too small."""
+        if self.long_exposure is not None:
+            return width(self.long_exposure)
+        of = self.night.summary.get("figures", {}).get("long_exposure", {})
+        return float(of.get("fwhm_px") or math.nan)
 
 
 def width(figures: PsfFigures | None) -> float:
@@ -234,8 +247,8 @@ def night_cells(rows: Sequence[NightRow]) -> list[tuple[str, ...]]:
         counts = [_short(value[name]) for name in ("frames", "kept", "without_star", "damaged")]
         lost = "" if not counts[0] else str(int(counts[2] or 0) + int(counts[3] or 0))
         kept = f"{counts[1]} of {counts[0]}" if counts[0] else ""
-        status = row.night.status
-        how = {DONE: "", NOTHING: "done before", DOUBTFUL: "doubtful"}.get(status, row.night.why)
+        says = {NOTHING: "done before"}.get(row.night.status, row.night.why)
+        how = ", ".join(filter(None, (says, "doubtful" * row.doubtful)))
         cells = (value["night"], row.night.name, kept, *number.values(), lost, how)
         lines.append(tuple(map(str, cells)))
     return lines

@@ -25,7 +25,7 @@ def result_line(result: Result, widths: tuple[float, float] | None = None) -> st
         are not known; measured if not given.
     """
     table = result.table
-    lost = int((~np.isfinite(table.shifts).all(axis=1)).sum())
+    lost = result.without_star + result.damaged
     sentences = [f"Kept {describe_count(int(table.selected.sum()), len(table.frame))}."]
     lucky, mean = widths or tuple(
         star_width(result.images.get(name)) for name in ("focus", "long_exposure")

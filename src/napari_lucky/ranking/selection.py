@@ -14,6 +14,7 @@ from napari_lucky.fits.frame_table import FrameTable
 from napari_lucky.frames.history import Record
 from napari_lucky.notices import info
 from napari_lucky.ranking.step import Select
+from napari_lucky.text import counted
 
 LEAST_KEPT = 10
 """So many frames at least are kept, or all there are, unless a count or a quality is given."""
@@ -92,17 +93,23 @@ def describe_count(kept: int, frames: int) -> str:
 
 def few_frames_notes(kept: int, frames: int, keep: float | int, above: float | None) -> list[str]:
     """Return sentences on a choice of few frames: one that was made larger, or is under 10."""
-    notes = []
+    notes: list[str] = []
     if kept < LEAST_KEPT:
+        verb = "is" if kept == 1 else "are"
+        only = f"Only {describe_count(kept, frames)} {verb} kept"
+        if kept == frames:
+            only = f"There {verb} only {counted(frames, 'frame')}"
         notes.append(
-            f"Only {describe_count(kept, frames)} {'is' if kept == 1 else 'are'} kept: with fewer "
-            f"than {LEAST_KEPT}, the stack is noisy and chance decides how sharp it is."
+            f"{only}: with fewer than {LEAST_KEPT}, the stack is noisy and chance decides how "
+            "sharp it is."
         )
     if above is None and isinstance(keep, float) and keep * frames + 0.5 < kept <= LEAST_KEPT:
+        all_of_them = kept < LEAST_KEPT or kept == frames
+        which = "all with a star" if all_of_them else f"the best {kept}"
         notes.append(
             info(
-                f"Kept {describe_count(kept, frames)} instead of {100 * keep:.3g} %: at least "
-                f"{LEAST_KEPT} are kept unless you give a count."
+                f"{100 * keep:.3g} % of {counted(frames, 'frame')} is fewer than {LEAST_KEPT}, so "
+                f"{which} are kept. Give a count to keep fewer."
             )
         )
     return notes

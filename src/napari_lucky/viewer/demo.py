@@ -16,7 +16,7 @@ from napari_lucky.optics.simulation import SimulatedRun, simulate_run
 from napari_lucky.pipeline.process import Result, process
 from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.pipeline.results_folder import check_out, made_folder, write_results
-from napari_lucky.viewer.lead_dock import open_lead_dock
+from napari_lucky.viewer.open_docks import open_lead_dock
 
 
 def make_demo(out: Path, *, overwrite: bool = False, job: Job = QUIET) -> tuple[Path, Result]:

@@ -6,7 +6,7 @@ from napari_lucky.frames.frames import ArrayFrames
 from napari_lucky.frames.history import Record
 from napari_lucky.frames.window import Window
 from napari_lucky.optics.simulation import simulate_run
-from napari_lucky.viewer.lead_dock import open_lead_dock
+from napari_lucky.viewer.open_docks import open_lead_dock
 from napari_lucky.viewer.to_layers import LayerTuple, image_tuple, windows_tuple
 
 
