@@ -1,7 +1,9 @@
+import threading
+
 import numpy as np
 import pytest
 
-from napari_lucky import LuckyError, Window, calibrate, master
+from napari_lucky import Job, LuckyError, Window, calibrate, master
 from napari_lucky.calibration import Calibrated, master_flat
 from napari_lucky.calibration.calibrate import (
     saturated_frames,
@@ -9,6 +11,8 @@ from napari_lucky.calibration.calibrate import (
     without_standing,
 )
 from napari_lucky.calibration.flat import FlatField
+from napari_lucky.execution.blocks import cores
+from napari_lucky.execution.job import Cancelled
 from napari_lucky.frames import ArrayFrames
 
 RNG = np.random.default_rng(0)
@@ -24,6 +28,46 @@ def test_master_is_the_clipped_mean_or_median_whatever_the_bands(monkeypatch):
         assert made[7, 8] == pytest.approx(function(clean), rel=1e-6)
         np.testing.assert_allclose(made[20:], function(frames[:, 20:], axis=0), rtol=1e-6)
     assert master(ArrayFrames(frames), "mean", clip_sigma=0)[7, 8] > 200
+
+
+def test_a_row_of_very_many_frames_is_cut():
+    """Memory does not grow with their number, even where a row of all of them is too much."""
+    frames = RNG.integers(0, 200, (70_000, 2, 64), np.uint8)
+    seen = []
+
+    class Watched(ArrayFrames):
+        def read(self, index, window=None):
+            block = super().read(index, window)
+            seen.append((window.shape, len(block)))
+            return block
+
+    made = master(Watched(frames), clip_sigma=0)
+    np.testing.assert_allclose(made, frames.mean(axis=0), rtol=1e-6)
+    assert {shape for shape, _ in seen} == {(1, 59), (1, 5)}  # 70,000 x 59 < 2^22
+    assert max(count for _, count in seen) <= 64
+
+
+def test_a_master_that_is_cancelled_reads_no_further():
+    reading, go_on, reads = threading.Event(), threading.Event(), []
+
+    class Held(ArrayFrames):
+        def read(self, index, window=None):
+            reads.append(index)
+            reading.set()
+            go_on.wait(60)
+            return super().read(index, window)
+
+    def progress(done, total, what):
+        if reading.is_set():
+            raise Cancelled
+
+    before = set(threading.enumerate())
+    with pytest.raises(Cancelled):
+        master(Held(np.zeros((10_000, 2, 2), np.uint8)), job=Job(progress))
+    go_on.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(60)
+    assert len(reads) <= cores()
 
 
 def test_master_of_one_image_is_that_image():

@@ -10,11 +10,19 @@ from numpy.typing import NDArray
 
 from napari_lucky.calibration.step import Calibrate, Combine
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import map_blocks
+from napari_lucky.execution.blocks import blocks_of, end_if_abandoned, map_blocks
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import Frames, as_float32
-from napari_lucky.frames.sensor_image import SensorImage, bands_of, blank_image, median_of, rows_in
+from napari_lucky.frames.sensor_image import (
+    READ,
+    SensorImage,
+    bands_of,
+    blank_image,
+    median_of,
+    pieces,
+)
+from napari_lucky.frames.window import Window
 from napari_lucky.imaging.robust_sigma import MAD_OF_SIGMA
 
 DEAD_BELOW = 0.2
@@ -83,11 +91,15 @@ def combined(
 ) -> SensorImage:
     """Combine frames as `master` does; the result of a large sensor is not in memory."""
     Calibrate(combine=method, clip_sigma=clip_sigma)  # raises if they make no sense
-    bands = bands_of(frames.shape, frames.shape[0])
+    n, _, nx = frames.shape
+    bands = bands_of(frames.shape, n)
+    narrow = pieces(nx, max(READ // n, 1))  # a row of very many frames is cut
 
     def combine(band: slice) -> NDArray[np.float32]:
-        window = rows_in(frames.shape, band)
-        return _combine(as_float32(frames.read(slice(None), window)), method, clip_sigma)
+        rows = band.stop - band.start
+        windows = [Window(band.start, x.start, rows, x.stop - x.start) for x in narrow]
+        made = [_combine(_all_frames(frames, part), method, clip_sigma) for part in windows]
+        return made[0] if len(made) == 1 else np.concatenate(made, axis=1)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a pixel without a value stays NaN
@@ -96,6 +108,16 @@ def combined(
         for band, pixels in zip(bands, done, strict=True):
             made[band] = pixels
         return made
+
+
+def _all_frames(frames: Frames, window: Window) -> NDArray[np.float32]:
+    """Read all frames in a window; the work of a job that was cancelled ends between two reads."""
+    n = frames.shape[0]
+    block = np.empty((n, *window.shape), np.float32)
+    for part in blocks_of(n, window.height * window.width, READ):
+        end_if_abandoned()
+        block[part] = as_float32(frames.read(part, window))
+    return block
 
 
 def _combine(block: NDArray[np.float32], method: Combine, clip_sigma: float) -> Any:

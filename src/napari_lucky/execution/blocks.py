@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from napari_lucky.execution.checkpoint import joined
-from napari_lucky.execution.job import QUIET, Job
+from napari_lucky.execution.job import QUIET, Cancelled, Job
 
 T = TypeVar("T")
 
@@ -57,11 +57,15 @@ class Threads(ThreadPoolExecutor):
     A system under load, or at its limit of processes, refuses new threads.
     """
 
+    abandoned = False
+    """Whether nobody waits any more for what they do; see `end_if_abandoned`."""
+
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Do some work on a thread; see `concurrent.futures.Executor`."""
         taken = threading.Lock()
 
         def once() -> Any:
+            _here.pool = self
             return fn(*args, **kwargs) if taken.acquire(blocking=False) else None
 
         try:
@@ -71,6 +75,18 @@ class Threads(ThreadPoolExecutor):
                 raise
         taken.acquire(blocking=False)  # it waits for a thread all the same
         return done_here(fn, *args, **kwargs)
+
+
+_here = threading.local()
+
+
+def end_if_abandoned() -> None:
+    """Raise `Cancelled` in a thread that works on a block of a job that has been cancelled.
+
+    For work that takes long on a single block.
+    """
+    if getattr(getattr(_here, "pool", None), "abandoned", False):
+        raise Cancelled
 
 
 def done_here(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -134,7 +150,8 @@ def map_blocks(
     if len(blocks) < getattr(executor, "fewest", 0):  # it is not worth it for these
         executor = None
     total = sum(block.stop - block.start for block in blocks)
-    pool = executor or Threads(cores())
+    threads = Threads(cores())  # none of them begins before it is given something to do
+    pool = executor or threads
     pending: deque[tuple[list[slice], Future[list[T]]]] = deque()
 
     def each(bundle: list[slice]) -> list[T]:
@@ -161,8 +178,9 @@ def map_blocks(
     finally:
         for _, future in pending:
             future.cancel()
-        if executor is None:  # who cancels does not wait for the blocks that run
-            pool.shutdown(wait=not pending)
+        # who cancels does not wait for the blocks that run
+        threads.abandoned = bool(pending)
+        threads.shutdown(wait=not pending)
 
 
 def map_blocks_checkpointed(
