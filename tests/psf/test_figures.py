@@ -205,7 +205,7 @@ def test_errors_are_the_scatter_of_runs(noisy):
     whole = Window(0, 0, 61, 61)
     made = [
         bootstrap_figures(
-            ArrayFrames(run), np.arange(40), whole, diffraction=diffraction, resamples=40
+            ArrayFrames(run), np.arange(40), whole, diffraction=diffraction, resamples=20
         )
         for run in runs
     ]
@@ -219,7 +219,7 @@ def test_errors_are_the_scatter_of_runs(noisy):
     assert one.errors.encircled.shape == one.encircled.shape
     assert one.errors.encircled[-1] == pytest.approx(0, abs=1e-12)
     assert one.errors.profile[0] == pytest.approx(one.errors.strehl, rel=0.05)
-    assert one.errors.resamples == 40
+    assert one.errors.resamples == 20
 
 
 def test_errors_fall_as_the_root_of_the_frames_and_know_masked_pixels(noisy):
@@ -229,7 +229,7 @@ def test_errors_fall_as_the_root_of_the_frames_and_know_masked_pixels(noisy):
     whole = Window(0, 0, 61, 61)
     few, many = (
         bootstrap_figures(
-            ArrayFrames(frames), np.arange(n), whole, diffraction=diffraction, resamples=100
+            ArrayFrames(frames), np.arange(n), whole, diffraction=diffraction, resamples=60
         )
         for n in (30, 480)
     )

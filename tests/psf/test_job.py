@@ -79,7 +79,8 @@ def data(simulated, tmp_path_factory):
 
 def test_results_are_measured_with_errors_from_their_run(data, tmp_path, capsys):
     out = tmp_path / "figures"
-    assert run_cli("figures", data / "out", "--obstruction", 0.3, "--report", "-o", out) == 0
+    asked = ["--obstruction", 0.3, "--bootstrap", 40, "--report"]
+    assert run_cli("figures", data / "out", *asked, "-o", out) == 0
     assert {p.name for p in out.iterdir()} == {
         "figures.csv",
         "curves.csv",
@@ -102,7 +103,8 @@ def test_results_are_measured_with_errors_from_their_run(data, tmp_path, capsys)
     assert float(focus["aperture_lambda_d"]) == pytest.approx(6)
     assert "halo beyond the aperture" in focus["cautions"]
     assert 0 < float(focus["strehl_error"]) < 0.3 * float(focus["strehl"])
-    assert int(focus["resamples"]) == 200
+    assert int(focus["resamples"]) == 40
+    assert PsfRequest().resamples == 200  # unless another number is asked for
     assert exposure["image"] == "long_exposure.fits"
     assert float(exposure["strehl_error"]) > 0
     assert float(exposure["strehl"]) < float(focus["strehl"])
@@ -114,7 +116,7 @@ def test_results_are_measured_with_errors_from_their_run(data, tmp_path, capsys)
         record = tomllib.load(file)
     assert record["telescope"]["obstruction"] == 0.3
     assert record["telescope"]["wavelength_nm"] == 633  # from the header
-    assert record["psf"] == {"integration": 1.0, "resamples": 200}
+    assert record["psf"] == {"integration": 1.0, "resamples": 40}
     assert record["napari-lucky"]["images"] == [str(data / "out")]
 
 
