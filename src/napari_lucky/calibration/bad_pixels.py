@@ -1,4 +1,7 @@
-"""Hot and dead pixels, and what stands still on the sensor."""
+"""Hot and dead pixels, and what stands still on the sensor.
+
+What the constants do is measured by ``benchmarks/masks.py``.
+"""
 
 from __future__ import annotations
 

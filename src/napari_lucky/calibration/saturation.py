@@ -1,4 +1,7 @@
-"""The level at which a camera clips, found in the frames where no header gives it."""
+"""The level at which a camera clips, found in the frames where no header gives it.
+
+What the constants do is measured by ``benchmarks/masks.py``.
+"""
 
 from __future__ import annotations
 

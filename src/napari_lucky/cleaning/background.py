@@ -29,7 +29,8 @@ SAMPLES = 20_000
 ABOVE, BELOW, ROUNDS = 2.0, 3.0, 20
 """Pixels this many sigmas off the fit are left out of the next one, in so many rounds."""
 LOW = 0.0705
-"""Sigmas by which Gaussian noise that is clipped so, again and again, has its mean too low."""
+"""Sigmas by which Gaussian noise that is clipped so, again and again, has its mean too low:
+where the clipping of a normal distribution comes to rest."""
 
 
 class Disc(NamedTuple):

@@ -1,6 +1,6 @@
 """Dust: shadows found on an even light, divided out of the frames or masked.
 
-What the constants do is measured by ``benchmarks/cleaning.py``.
+What the constants do is measured by ``benchmarks/masks.py``.
 """
 
 from __future__ import annotations

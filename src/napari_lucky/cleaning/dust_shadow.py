@@ -1,6 +1,6 @@
 """The shadows of dust, and the light that they are seen on.
 
-What the constants do is measured by ``benchmarks/cleaning.py``.
+What the constants do is measured by ``benchmarks/masks.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Outlier pixels: those that stand alone in a frame, or that flicker over the run.
 
-What the constants do is measured by ``benchmarks/cleaning.py``.
+What the constants do is measured by ``benchmarks/masks.py``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Long jobs in the viewer: the one place that knows threads, progress, cancel and errors."""
+"""Long jobs in the viewer: the one place that knows threads, progress, cancel and errors.
+
+What the constants do is measured by ``benchmarks/viewer.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Blocks run on the workers of a dask.distributed cluster, which see the same files."""
+"""Blocks run on the workers of a dask.distributed cluster, which see the same files.
+
+What the constants do is measured by ``benchmarks/cluster.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`Frames`: a run of frames that is read lazily, window by window."""
+"""`Frames`: a run of frames that is read lazily, window by window.
+
+What the constants do is measured by ``benchmarks/speed.py``.
+"""
 
 from __future__ import annotations
 

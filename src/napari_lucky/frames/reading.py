@@ -1,4 +1,7 @@
-"""Ways to read frames: some of a run, with a margin, and beyond the sensor's edge."""
+"""Ways to read frames: some of a run, with a margin, and beyond the sensor's edge.
+
+What the constants do is measured by ``benchmarks/speed.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Wide windows looked through coarsely first: frames binned, and small pieces cut from them."""
+"""Wide windows looked through coarsely first: frames binned, and small pieces cut from them.
+
+What the constants do is measured by ``benchmarks/registration.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The brightest speckle of each frame, and how certain its place is."""
+"""The brightest speckle of each frame, and how certain its place is.
+
+What the constants do is measured by ``benchmarks/registration.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The mean power spectrum of a run, and the frequency where the optics cut it off."""
+"""The mean power spectrum of a run, and the frequency where the optics cut it off.
+
+What the constants do is measured by ``benchmarks/smoothing.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Frames moved by their shifts, read from the sensor where they come from."""
+"""Frames moved by their shifts, read from the sensor where they come from.
+
+What the constants do is measured by ``benchmarks/speed.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Whether there is a star: in a frame, and in a run."""
+"""Whether there is a star: in a frame, and in a run.
+
+What the constants do is measured by ``benchmarks/finding.py``.
+"""
 
 from __future__ import annotations
 

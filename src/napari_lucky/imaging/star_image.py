@@ -1,4 +1,7 @@
-"""The light of a star in a window: background, smoothing, peaks."""
+"""The light of a star in a window: background, smoothing, peaks.
+
+What the constants do is measured by ``benchmarks/registration.py``.
+"""
 
 from __future__ import annotations
 

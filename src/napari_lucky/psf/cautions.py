@@ -33,12 +33,15 @@ CLOSE, CLOSE_SECOND = 2.0, 0.25
 """A second star: its height over the peak's, in sigmas of the image around the same circle, and
 its least distance in lambda/D; maxima closer together than the last are one. Closer than so many
 lambda/D it must be higher, for aberrations make lumps of the first ring."""
-PLATEAU, FLAT_TOP = 3, 0.25
-NEAR_TOP, TOP_RADIUS = 0.97, 0.16
-"""Of the top, and the radius of what is over that of it in an Airy pattern, of its width."""
+PLATEAU = 3
 """Pixels of the greatest value that make a clipped star."""
-NOISY, HALO = 0.1, 0.05
-OVER = 1.005
+NEAR_TOP, TOP_RADIUS = 0.97, 0.16
+"""Of the top, and the radius of what is over that in an Airy pattern, over its width."""
+FLAT_TOP = 0.25
+"""The area over 0.9 of the peak, over that above half of it; an Airy pattern has 0.17."""
+NOISY, HALO, OVER = 0.1, 0.05, 1.005
+"""A Strehl ratio with an error of this part of it is noise; of the light, what a halo must have to be
+missed; a ratio over the last is impossible."""
 
 
 def of_aperture(recipe: PsfRecipe, usual: PsfRecipe | None, sampling: float) -> list[str]:

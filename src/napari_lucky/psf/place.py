@@ -1,4 +1,7 @@
-"""Where the star of an image is: its brightest place, unless that is a pixel that stands alone."""
+"""Where the star of an image is: its brightest place, unless that is a pixel that stands alone.
+
+What the constants do is measured by ``benchmarks/figures.py``.
+"""
 
 from __future__ import annotations
 

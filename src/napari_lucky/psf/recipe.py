@@ -1,4 +1,7 @@
-"""How the figures of a PSF are measured: aperture, background ring, pixel."""
+"""How the figures of a PSF are measured: aperture, background ring, pixel.
+
+What the constants do is measured by ``benchmarks/figures.py``.
+"""
 
 from __future__ import annotations
 

@@ -10,6 +10,8 @@ A metric of your own is one function with a decorator::
         return (image.max((1, 2)) - image.min((1, 2))) / abs(image).sum((1, 2))
 
 From then on `rank`, `Recipe` and the ranking dock know it by its name.
+
+What the constants do is measured by ``benchmarks/ranking.py``.
 """
 
 from __future__ import annotations

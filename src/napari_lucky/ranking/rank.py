@@ -1,4 +1,7 @@
-"""How lucky each frame was, and which frames are kept."""
+"""How lucky each frame was, and which frames are kept.
+
+What the constants do is measured by ``benchmarks/smoothing.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The window that follows a star which drifts out of it, by whole pixels."""
+"""The window that follows a star which drifts out of it, by whole pixels.
+
+What the constants do is measured by ``benchmarks/registration.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Finding the defocused star: a disk of light beside the focused one, as bright and much wider."""
+"""Finding the defocused star: a disk of light beside the focused one, as bright and much wider.
+
+What the constants do is measured by ``benchmarks/finding.py``.
+"""
 
 from __future__ import annotations
 

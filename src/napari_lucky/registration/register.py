@@ -1,4 +1,7 @@
-"""Where the star is in each frame, and the frames shifted so that it stands still."""
+"""Where the star is in each frame, and the frames shifted so that it stands still.
+
+What the constants do is measured by ``benchmarks/pulls.py``.
+"""
 
 from __future__ import annotations
 

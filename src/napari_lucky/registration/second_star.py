@@ -1,4 +1,7 @@
-"""Another star in the window: beside the one that is tracked, or instead of it."""
+"""Another star in the window: beside the one that is tracked, or instead of it.
+
+What the constants do is measured by ``benchmarks/finding.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Frames in which other light, such as stray light or a satellite, leads off the star."""
+"""Frames in which other light, such as stray light or a satellite, leads off the star.
+
+What the constants do is measured by ``benchmarks/stray_light.py``.
+"""
 
 from __future__ import annotations
 

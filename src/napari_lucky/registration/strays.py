@@ -1,4 +1,7 @@
-"""Brightest speckles that are not the star's, or not wholly: cosmic rays, neighbours, the edge."""
+"""Brightest speckles that are not the star's, or not wholly: cosmic rays, neighbours, the edge.
+
+What the constants do is measured by ``benchmarks/stray_light.py``.
+"""
 
 from __future__ import annotations
 

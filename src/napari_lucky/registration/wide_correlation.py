@@ -2,6 +2,8 @@
 
 A transform of a whole sensor for each frame would take longer than reading it. All that is
 correlated is the box of the reference's light: elsewhere there is only its noise.
+
+What the constants do is measured by ``benchmarks/pulls.py``.
 """
 
 from __future__ import annotations

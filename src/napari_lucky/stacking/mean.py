@@ -1,4 +1,7 @@
-"""Frames averaged into an image, with its variance and coverage."""
+"""Frames averaged into an image, with its variance and coverage.
+
+What the constants do is measured by ``benchmarks/speed.py``.
+"""
 
 from __future__ import annotations
 

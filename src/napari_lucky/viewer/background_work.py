@@ -1,4 +1,7 @@
-"""Work beside the window: what is under way, and what napari waits for."""
+"""Work beside the window: what is under way, and what napari waits for.
+
+What the constants do is measured by ``benchmarks/viewer.py``.
+"""
 
 from __future__ import annotations
 

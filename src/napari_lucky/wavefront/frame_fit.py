@@ -1,4 +1,7 @@
-"""The wavefront of one frame: the maximum a posteriori fit of its pair of images."""
+"""The wavefront of one frame: the maximum a posteriori fit of its pair of images.
+
+What the constants do is measured by ``benchmarks/wavefront.py``.
+"""
 
 from __future__ import annotations
 

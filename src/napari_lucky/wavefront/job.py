@@ -1,4 +1,7 @@
-"""`napari-lucky wavefront`: from files to the wavefront, and where it comes from."""
+"""`napari-lucky wavefront`: from files to the wavefront, and where it comes from.
+
+What the constants do is measured by ``benchmarks/wavefront.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a wavefront is measured with: telescope, windows, modes; and whether they make sense."""
+"""What a wavefront is measured with: telescope, windows, modes; and whether they make sense.
+
+What the constants do is measured by ``benchmarks/wavefront.py``.
+"""
 
 from __future__ import annotations
 
