@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .cleaning.clean import clean
     from .execution.job import Job
     from .fits.arrays import as_frames
-    from .fits.run import open_run
+    from .fits.run_files import open_run
     from .fits.write import write_fits
     from .frames.window import Window
     from .optics.simulation import simulate_run
@@ -64,7 +64,7 @@ __getattr__, __dir__, _ = lazy_names(
         "cleaning.clean": "clean",
         "execution.job": "Job",
         "fits.arrays": "as_frames",
-        "fits.run": "open_run",
+        "fits.run_files": "open_run",
         "fits.write": "write_fits",
         "frames.window": "Window",
         "optics.simulation": "simulate_run",

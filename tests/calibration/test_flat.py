@@ -24,9 +24,9 @@ from napari_lucky.calibration.flat import (
     kind_notes,
 )
 from napari_lucky.cli.main import main
+from napari_lucky.fits.image_result import ImageResult
 from napari_lucky.fits.integers import IntegerFormat
 from napari_lucky.fits.read_back import read_saved
-from napari_lucky.fits.write import ImageResult
 from napari_lucky.frames import ArrayFrames, Record
 from napari_lucky.pipeline import make_masters
 from napari_lucky.plots.flat import FlatDrawing

@@ -10,7 +10,7 @@ from napari_lucky import Recipe, recipe_to_toml, write_fits
 from napari_lucky.cli.main import main
 from napari_lucky.cli.options import window_named
 from napari_lucky.errors import INPUT, USAGE
-from napari_lucky.fits.write import ImageResult
+from napari_lucky.fits.image_result import ImageResult
 
 IMAGE = np.arange(48, dtype=np.float32).reshape(6, 8)
 

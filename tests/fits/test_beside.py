@@ -6,7 +6,7 @@ import numpy as np
 from astropy.io import fits
 
 from napari_lucky.fits.beside import find_calibration
-from napari_lucky.fits.run import open_run
+from napari_lucky.fits.run_files import open_run
 
 SHAPE = (20, 30)
 

@@ -15,7 +15,7 @@ from napari_lucky import (
     write_fits,
 )
 from napari_lucky.fits.colours import header_colours, shifted_pattern
-from napari_lucky.fits.run import open_like
+from napari_lucky.fits.run_files import open_like
 from napari_lucky.fits.run_notes import run_notes
 
 WINDOW = Window(3, 5, 11, 17)

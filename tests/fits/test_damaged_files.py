@@ -13,7 +13,8 @@ import pytest
 from astropy.io import fits
 
 from napari_lucky import LuckyError, open_run
-from napari_lucky.fits.header_scan import BLOCK, CARD, MOST_BLOCKS
+from napari_lucky.fits.header_scan import CARD
+from napari_lucky.fits.header_units import BLOCK, MOST_BLOCKS
 from napari_lucky.fits.read_back import read_saved
 from napari_lucky.fits.run_notes import run_notes
 from systems import on_posix

@@ -14,10 +14,11 @@ import pytest
 from astropy.io import fits
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.fits import image as fits_image
+from napari_lucky.fits import open_images
 from napari_lucky.fits.header_scan import signature
-from napari_lucky.fits.image import layouts, read_header
-from napari_lucky.fits.run import open_run
+from napari_lucky.fits.image import is_fits_name
+from napari_lucky.fits.layout import layouts, read_header
+from napari_lucky.fits.run_files import open_run
 from napari_lucky.frames.window import Window
 
 SHAPE = (5, 23, 37)
@@ -222,7 +223,7 @@ def test_files_of_one_run_are_parsed_once(tmp_path, monkeypatch, cards):
         hdu.header.update(cards)
         hdu.writeto(tmp_path / f"AF_{k}.fits")
     parsed = []
-    monkeypatch.setattr(fits_image, "layouts", lambda path: parsed.append(path) or layouts(path))
+    monkeypatch.setattr(open_images, "layouts", lambda path: parsed.append(path) or layouts(path))
     run = open_run(tmp_path)
     assert len(parsed) == bool(cards)
     np.testing.assert_array_equal(
@@ -440,7 +441,7 @@ def plain_bytes(values: np.ndarray) -> bytes:
      ("a.fits.FZ", True), ("a.fits.txt", False), ("fits", False), ("a.gz", False)],
 )  # fmt: skip
 def test_fits_names(name, is_one):
-    assert fits_image.is_fits_name(name) is is_one
+    assert is_fits_name(name) is is_one
 
 
 def test_a_gzipped_file_of_several_members_is_read_through(tmp_path):

@@ -9,8 +9,9 @@ from astropy.io import fits
 from napari_lucky import LuckyError, Recipe, open_run, process, write_fits, write_results
 from napari_lucky.cli.main import main
 from napari_lucky.files.temporaries import temporary_folder
+from napari_lucky.fits.image_result import ImageResult
 from napari_lucky.fits.inputs import check_not_inputs
-from napari_lucky.fits.write import ImageResult, write_text
+from napari_lucky.fits.write import write_text
 from napari_lucky.pipeline import results_folder
 from systems import on_posix
 

@@ -9,9 +9,10 @@ from astropy.io import fits
 
 from napari_lucky import LuckyError, open_run
 from napari_lucky.fits import IntegerFormat
+from napari_lucky.fits.image_result import ImageResult
 from napari_lucky.fits.integers import MASKED_LEVEL, parse_integer_format
 from napari_lucky.fits.read_back import read_saved
-from napari_lucky.fits.write import ImageResult, write_fits
+from napari_lucky.fits.write import write_fits
 from napari_lucky.frames import Record
 from napari_lucky.frames.frames import ArrayFrames
 

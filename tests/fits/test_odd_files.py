@@ -12,7 +12,8 @@ import pytest
 from astropy.io import fits
 
 from napari_lucky import LuckyError, open_run
-from napari_lucky.fits.header_scan import BLOCK, CARD
+from napari_lucky.fits.header_scan import CARD
+from napari_lucky.fits.header_units import BLOCK
 from napari_lucky.fits.run_notes import run_notes
 from napari_lucky.frames.window import Window
 

@@ -9,7 +9,7 @@ from astropy.io import fits
 
 from napari_lucky import LuckyError, open_run
 from napari_lucky.fits.header_scan import signature
-from napari_lucky.fits.image import layouts
+from napari_lucky.fits.layout import layouts
 from napari_lucky.fits.plain_header import plain_layout
 
 ODD = {

@@ -10,7 +10,7 @@ import pytest
 from astropy.io import fits
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.fits.run import open_run
+from napari_lucky.fits.run_files import open_run
 from napari_lucky.fits.run_notes import run_notes
 from napari_lucky.frames.window import Window
 from systems import not_as_root, on_posix

@@ -10,10 +10,11 @@ from astropy.io import fits
 
 from napari_lucky import LuckyError, open_run
 from napari_lucky.calibration.calibrate import saturation_level
-from napari_lucky.fits.header_scan import BLOCK
+from napari_lucky.fits.header_units import BLOCK
+from napari_lucky.fits.image_result import ImageResult
 from napari_lucky.fits.run_notes import run_notes
 from napari_lucky.fits.sound_header import sound_cards, sound_header
-from napari_lucky.fits.write import ImageResult, write_fits
+from napari_lucky.fits.write import write_fits
 
 IMAGE = np.arange(24 * 32, dtype="u2").reshape(24, 32)
 REPAIRED = {

@@ -15,9 +15,10 @@ from astropy.wcs import WCS
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.frame_table import FrameTable, table_to_hdu
+from napari_lucky.fits.image_result import ImageResult, float32_holds
 from napari_lucky.fits.read_back import is_own_file, read_saved
-from napari_lucky.fits.run import open_run
-from napari_lucky.fits.write import ImageResult, float32_holds, write_fits, write_text
+from napari_lucky.fits.run_files import open_run
+from napari_lucky.fits.write import write_fits, write_text
 from napari_lucky.frames.frames import ArrayFrames
 from napari_lucky.frames.history import Record
 

@@ -8,7 +8,7 @@ from napari_lucky import Calibrate, LuckyError, Rank, Recipe, Select
 from napari_lucky.cli.main import parser
 from napari_lucky.cli.recipe_options import recipe_of, with_values
 from napari_lucky.pipeline.command_line import LATER, command_of
-from napari_lucky.pipeline.recipe import ReadShifts
+from napari_lucky.pipeline.step import ReadShifts
 from napari_lucky.registration.wide_correlation import RegisterCorrelation
 from napari_lucky.steps import (
     LowPassFilter,

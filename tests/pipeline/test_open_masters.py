@@ -8,7 +8,7 @@ from astropy.io import fits
 
 from napari_lucky import Calibrate, Recipe
 from napari_lucky.pipeline.build import build_chain
-from napari_lucky.pipeline.recipe import Input
+from napari_lucky.pipeline.step import Input
 
 SHAPE = (48, 48)
 RANDOM = np.random.default_rng(0)

@@ -11,14 +11,8 @@ from napari_lucky._version import __version__
 from napari_lucky.errors import LuckyError
 from napari_lucky.frames.history import history_cards, read_history
 from napari_lucky.frames.window import Window
-from napari_lucky.pipeline.recipe import (
-    Accept,
-    Input,
-    Recipe,
-    read_recipe,
-    recipe_of_history,
-    recipe_to_toml,
-)
+from napari_lucky.pipeline.recipe import Recipe, read_recipe, recipe_of_history, recipe_to_toml
+from napari_lucky.pipeline.step import Accept, Input
 from napari_lucky.ranking.rank import METRICS
 from napari_lucky.registration.step import Register
 from napari_lucky.steps import (

@@ -9,10 +9,10 @@ from astropy.io import fits
 
 from napari_lucky import LuckyError, Recipe, Select, process, read_recipe, write_results
 from napari_lucky.fits import table_from_csv
-from napari_lucky.fits.write import ImageResult
+from napari_lucky.fits.image_result import ImageResult
 from napari_lucky.frames.history import read_history
-from napari_lucky.pipeline.recipe import Output
 from napari_lucky.pipeline.results_folder import NAMES, check_out, made_folder
+from napari_lucky.pipeline.step import Output
 from systems import on_posix
 
 

@@ -6,8 +6,8 @@ from astropy.io import fits
 
 from napari_lucky import Calibrate, Recipe, Select, process, simulate_run
 from napari_lucky.fits import table_to_csv
-from napari_lucky.pipeline.recipe import ReadShifts
 from napari_lucky.pipeline.results_folder import write_results
+from napari_lucky.pipeline.step import ReadShifts
 from napari_lucky.steps import RemoveOutliers
 
 FOCUS = (60, 144, 64)

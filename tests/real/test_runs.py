@@ -7,7 +7,7 @@ from scipy.stats import spearmanr
 
 from napari_lucky import Calibrate, LuckyError, Recipe, calibrate, open_run, process, stack_mean
 from napari_lucky.imaging import Shifted
-from napari_lucky.pipeline.recipe import Input
+from napari_lucky.pipeline.step import Input
 from napari_lucky.steps.registry import load_steps, make_step
 from star_measures import likeness, strehl
 

@@ -9,7 +9,8 @@ import tomli_w
 
 from napari_lucky import Calibrate, LuckyError, Rank, Recipe, Select, read_recipe, recipe_to_toml
 from napari_lucky.frames.history import history_cards, read_history
-from napari_lucky.pipeline.recipe import Input, recipe_of_history
+from napari_lucky.pipeline.recipe import recipe_of_history
+from napari_lucky.pipeline.step import Input
 from napari_lucky.steps import (
     LowPassFilter,
     RegisterCorrelation,

@@ -14,7 +14,7 @@ from napari_lucky.cleaning.step import Applied, CleaningStep
 from napari_lucky.docks.form import StepForm, editor_of
 from napari_lucky.docks.number_box import DeclaredNumber
 from napari_lucky.frames.frames import View, as_float32
-from napari_lucky.pipeline.recipe import Input
+from napari_lucky.pipeline.step import Input
 from napari_lucky.ranking import METRICS, metric
 from napari_lucky.stacking.mean import stack_mean
 from napari_lucky.stacking.step import StackFrames

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QFileDialog
 import napari_lucky as lucky
 from napari_lucky import Calibrate, Select, read_recipe, simulate_run
 from napari_lucky.docks.recipe_files import recipe_of_layer
-from napari_lucky.fits.run import open_run
+from napari_lucky.fits.run_files import open_run
 from napari_lucky.frames.history import Record
 from napari_lucky.frames.window import Window
 from napari_lucky.pipeline.recipe import Recipe, recipe_to_toml

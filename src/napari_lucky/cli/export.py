@@ -113,9 +113,9 @@ def _writer(given: argparse.Namespace) -> Callable[[Path, Path], None]:
 
 def _pixels(path: Path) -> Any:
     """Return the first image of a file of this program, or a run; of one frame, the image."""
+    from napari_lucky.fits.image_result import ImageResult
     from napari_lucky.fits.read_back import is_own_file, read_saved
-    from napari_lucky.fits.run import open_run
-    from napari_lucky.fits.write import ImageResult
+    from napari_lucky.fits.run_files import open_run
 
     if path.is_file() and is_own_file(path):
         images = [one.data for one in read_saved(path) if isinstance(one, ImageResult)]

@@ -10,8 +10,9 @@ from typing import Any, get_args
 
 from napari_lucky.cli.terminal import say, warn
 from napari_lucky.errors import UsageError
-from napari_lucky.pipeline.recipe import Input, Recipe
+from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.pipeline.recipe_source import history_in, notes_on_tables, open_recipe, run_in
+from napari_lucky.pipeline.step import Input
 from napari_lucky.steps.declaration import Param, Step, params
 from napari_lucky.steps.option_text import OFF, changed_step, option_values, plain_value
 from napari_lucky.steps.registry import (

@@ -36,7 +36,8 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
 from napari_lucky.frames.frames import ArrayFrames, Subset, frames_in, parse_range
 from napari_lucky.frames.history import History, Record, open_step, range_step
-from napari_lucky.pipeline.recipe import Input, Recipe, read_recipe
+from napari_lucky.pipeline.recipe import Recipe, read_recipe
+from napari_lucky.pipeline.step import Input
 from napari_lucky.steps.declaration import params
 from napari_lucky.steps.option_text import OFF
 from napari_lucky.text import counted

@@ -43,7 +43,8 @@ from napari_lucky.notices import level_of
 from napari_lucky.optics.request import TelescopeRequest, known_telescope
 from napari_lucky.pipeline.open_masters import AUTO, MASTERS
 from napari_lucky.pipeline.process import Result, process
-from napari_lucky.pipeline.recipe import FIND, Input, Recipe
+from napari_lucky.pipeline.recipe import Recipe
+from napari_lucky.pipeline.step import FIND, Input
 from napari_lucky.psf.nights import result_figures
 from napari_lucky.ranking.step import Select
 from napari_lucky.steps.declaration import Request

@@ -15,7 +15,8 @@ from napari_lucky.docks.recipe_files import file_of_layer
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.beside import FoundCalibration, find_calibration
 from napari_lucky.fits.frame_kind import Kind
-from napari_lucky.fits.run import Run, open_like
+from napari_lucky.fits.run import Run
+from napari_lucky.fits.run_files import open_like
 from napari_lucky.frames.frames import Frames, chain_of
 from napari_lucky.pipeline.open_masters import AUTO, MASTERS, one_path
 from napari_lucky.viewer.from_layers import GIVEN, frames_of

@@ -14,7 +14,7 @@ from napari_lucky.docks.stack_layers import stack_layers
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
 from napari_lucky.fits.frame_table import FrameTable
-from napari_lucky.fits.write import ImageResult
+from napari_lucky.fits.image_result import ImageResult
 from napari_lucky.frames.frames import Frames, whole_run
 from napari_lucky.frames.window import Window
 from napari_lucky.pipeline.measure import frame_notes, track_and_rank

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from napari_lucky.fits.write import BESIDE, ImageResult
+from napari_lucky.fits.image_result import BESIDE, ImageResult
 from napari_lucky.viewer.to_layers import image_tuple
 
 

@@ -25,7 +25,8 @@ from napari_lucky.docks.run_all import run_all
 from napari_lucky.docks.stack_layers import stack_layers
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
-from napari_lucky.fits.write import ImageResult, write_text
+from napari_lucky.fits.image_result import ImageResult
+from napari_lucky.fits.write import write_text
 from napari_lucky.frames.window import Window
 from napari_lucky.pipeline.process import stack_results
 from napari_lucky.pipeline.recipe import recipe_to_toml

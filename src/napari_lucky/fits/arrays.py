@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError, UsageError
-from napari_lucky.fits.run import open_like
+from napari_lucky.fits.run_files import open_like
 from napari_lucky.frames.frames import ArrayFrames, Frames
 
 FramesLike = Any

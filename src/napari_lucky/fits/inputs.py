@@ -98,7 +98,7 @@ def _files(paths: Sequence[Path]) -> Iterator[tuple[Path, Mark]]:
 def _is_read(paths: Sequence[Path], file: Path) -> bool:
     """Return whether a file among several is a frame, or another's file beside the frames."""
     from napari_lucky.fits.read_back import is_own_file
-    from napari_lucky.fits.run import open_run
+    from napari_lucky.fits.run_files import open_run
 
     if paths == [file] or not is_own_file(file):
         return True

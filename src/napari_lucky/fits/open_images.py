@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.files.open_file import Stamp
-from napari_lucky.fits import image as fits_image
 from napari_lucky.fits.gzip_file import Unpacked, is_packed
 from napari_lucky.fits.header_scan import HeaderTemplate, header_template, scan
-from napari_lucky.fits.image import FitsImage, Layout
+from napari_lucky.fits.image import FitsImage
+from napari_lucky.fits.layout import Layout, layouts
 from napari_lucky.fits.plain_header import plain_layout
 from napari_lucky.fits.truncation import open_truncated
 from napari_lucky.sources.kinds import source_of
@@ -53,7 +53,7 @@ def open_images(paths: Iterable[Path]) -> tuple[list[SourceImage], list[LeftOut]
                 kind, cards = scan(path)
                 if kind not in known:
                     plain = None if packed else plain_layout(path, kind)
-                    known[kind] = [plain] if plain else fits_image.layouts(path)
+                    known[kind] = [plain] if plain else layouts(path)
                 found = known[kind]
                 last = header_template(path, kind), found
             except LuckyError as error:

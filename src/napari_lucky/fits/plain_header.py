@@ -14,8 +14,8 @@ import numpy as np
 
 from napari_lucky.files.open_file import Stamp, open_regular
 from napari_lucky.fits.card_value import CARD
-from napari_lucky.fits.header_scan import BITPIX, BLOCK
-from napari_lucky.fits.image import Layout, flip_of
+from napari_lucky.fits.header_units import BITPIX, BLOCK
+from napari_lucky.fits.layout import Layout, flip_of
 
 SCALING = {"BZERO", "BSCALE"}
 OUT_OF_ORDER = {"BLANK", "EXTNAME", "GROUPS"}
@@ -35,7 +35,7 @@ def plain_layout(path: Path, kind: tuple[Any, ...]) -> Layout | None:
     Returns
     -------
     Layout or None
-        What `napari_lucky.fits.image.layouts` finds with astropy; None where there is anything
+        What `napari_lucky.fits.layout.layouts` finds with astropy; None where there is anything
         out of the ordinary, for astropy to judge.
     """
     if len(kind) != 1:

@@ -14,12 +14,13 @@ from napari_lucky.errors import LuckyError, as_path
 from napari_lucky.files.open_file import open_regular
 from napari_lucky.fits.frame_table import FrameTable, table_from_hdu
 from napari_lucky.fits.header_scan import signature
-from napari_lucky.fits.image import opened_quietly
+from napari_lucky.fits.image import FitsImage
+from napari_lucky.fits.image_result import ImageResult
+from napari_lucky.fits.layout import layouts, opened_quietly
 from napari_lucky.fits.names import name_in, put_name
 from napari_lucky.fits.numbers import FLOAT32, stored_as
 from napari_lucky.fits.run import Run
 from napari_lucky.fits.wcs import take_back
-from napari_lucky.fits.write import ImageResult
 from napari_lucky.frames.frames import Frames
 from napari_lucky.frames.history import History, history_cards, read_history
 from napari_lucky.text import ShortRepr, readable
@@ -160,7 +161,5 @@ def _image(path: Path, number: int, hdu: Any) -> ImageResult:
 
 
 def _frames(path: Path, hdu: int) -> Run:
-    from napari_lucky.fits import image as fits_image
-
-    layout = next(layout for layout in fits_image.layouts(path) if layout.hdu == hdu)
-    return Run((fits_image.FitsImage(path, layout),), (), readable(path.stem))
+    layout = next(layout for layout in layouts(path) if layout.hdu == hdu)
+    return Run((FitsImage(path, layout),), (), readable(path.stem))

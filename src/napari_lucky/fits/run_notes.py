@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_lucky.fits.card_value import cards_in, keyword_of, values_in
-from napari_lucky.fits.image import FitsImage, raw_headers
+from napari_lucky.fits.image import FitsImage
+from napari_lucky.fits.layout import raw_headers
 from napari_lucky.fits.settings import mixture_notes
 from napari_lucky.fits.sound_header import Damage, damage_of, sound_cards
 from napari_lucky.fits.times import cards_time

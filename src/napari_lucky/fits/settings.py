@@ -13,7 +13,8 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.fits.card_value import Value, number_in, values_in
 from napari_lucky.fits.file_names import stem_of
 from napari_lucky.fits.frame_cards import SETTINGS
-from napari_lucky.fits.header_scan import cards_of, units_of
+from napari_lucky.fits.header_scan import cards_of
+from napari_lucky.fits.header_units import units_of
 from napari_lucky.sources.source_image import HeaderCards, SourceImage
 from napari_lucky.text import counted
 

@@ -9,10 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_lucky.fits.image_result import CREATOR, pixel_blocks
 from napari_lucky.fits.inputs import NO_INPUTS, Inputs
 from napari_lucky.fits.integers import Coding, IntegerFormat, coding_of
 from napari_lucky.fits.names import header_text
-from napari_lucky.fits.write import CREATOR, pixel_blocks, written_whole
+from napari_lucky.fits.write import written_whole
 
 Bits = Literal[16, 32]
 MIDDLE = 32768

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from napari_lucky.fits.card_value import CARD
 from napari_lucky.fits.gzip_file import MOST_PACKED
-from napari_lucky.fits.header_scan import (
+from napari_lucky.fits.header_units import (
     BITPIX,
     MOST,
     ReadAt,

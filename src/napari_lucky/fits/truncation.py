@@ -9,8 +9,10 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.files.open_file import Stamp
 from napari_lucky.fits.card_value import cards_in
 from napari_lucky.fits.gzip_file import is_packed
-from napari_lucky.fits.header_scan import Unit, cards_of, units_of
-from napari_lucky.fits.image import FitsImage, Layout, layouts
+from napari_lucky.fits.header_scan import cards_of
+from napari_lucky.fits.header_units import Unit, units_of
+from napari_lucky.fits.image import FitsImage
+from napari_lucky.fits.layout import Layout, layouts
 from napari_lucky.fits.sound_header import unsound_cards
 from napari_lucky.fits.tiles import compressed
 

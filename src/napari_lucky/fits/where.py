@@ -13,7 +13,7 @@ from typing import NamedTuple
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.card_value import Value, cards_in, keyword_of, number_in, value_of
 from napari_lucky.fits.frame_cards import SETTINGS
-from napari_lucky.fits.header_scan import units_of
+from napari_lucky.fits.header_units import units_of
 from napari_lucky.fits.image import FitsImage
 from napari_lucky.fits.open_images import LeftOut
 from napari_lucky.sources.source_image import SourceImage

@@ -27,7 +27,8 @@ from napari_lucky.cleaning.clean import clean
 from napari_lucky.cleaning.dust import RemoveDust
 from napari_lucky.errors import UsageError
 from napari_lucky.execution.job import QUIET, Job
-from napari_lucky.fits.run import Run, open_like, open_run
+from napari_lucky.fits.run import Run
+from napari_lucky.fits.run_files import open_like, open_run
 from napari_lucky.fits.run_notes import run_notes
 from napari_lucky.fits.time_table import read_times
 from napari_lucky.fits.times import UNKNOWN
@@ -38,7 +39,8 @@ from napari_lucky.frames.times import frame_exposures, frame_times
 from napari_lucky.frames.window import window_text
 from napari_lucky.notices import Level, Notice, info
 from napari_lucky.pipeline.open_masters import open_masters
-from napari_lucky.pipeline.recipe import FIND, Input, ReadShifts, ReadTimes, Recipe
+from napari_lucky.pipeline.recipe import Recipe
+from napari_lucky.pipeline.step import FIND, Input, ReadShifts, ReadTimes
 from napari_lucky.registration.find_defocused import find_defocused
 from napari_lucky.registration.find_star import find_star
 from napari_lucky.registration.step import Register

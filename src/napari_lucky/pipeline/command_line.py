@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.pipeline.recipe import FIND, ReadShifts, Recipe
+from napari_lucky.pipeline.recipe import Recipe
+from napari_lucky.pipeline.step import FIND, ReadShifts
 from napari_lucky.steps.declaration import NO_PATHS, Param, Step, absolute, params
 from napari_lucky.steps.registry import first_of, has_option, load_steps
 

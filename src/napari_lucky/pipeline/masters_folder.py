@@ -23,9 +23,11 @@ from napari_lucky.calibration.masters import DEAD_BELOW, combined
 from napari_lucky.calibration.step import Calibrate, Combine
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import QUIET, Job
-from napari_lucky.fits.run import Run, open_like, open_run
+from napari_lucky.fits.image_result import ImageResult
+from napari_lucky.fits.run import Run
+from napari_lucky.fits.run_files import open_like, open_run
 from napari_lucky.fits.run_notes import file_notes, run_notes
-from napari_lucky.fits.write import ImageResult, ignore_note, write_fits, written_whole
+from napari_lucky.fits.write import ignore_note, write_fits, written_whole
 from napari_lucky.frames.history import Record, checksum, open_step
 from napari_lucky.pipeline.results_folder import check_out, write_folder
 from napari_lucky.pipeline.summary import NAME, summary_of, write_summary

@@ -18,8 +18,9 @@ from napari_lucky.fits.inputs import inputs_of_recipe
 from napari_lucky.fits.write import ignore_note
 from napari_lucky.notices import Notice, level_of
 from napari_lucky.pipeline.process import Result, process
-from napari_lucky.pipeline.recipe import Input, ReadShifts, Recipe
+from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.pipeline.results_folder import check_out, write_results
+from napari_lucky.pipeline.step import Input, ReadShifts
 from napari_lucky.pipeline.summary import read_summary
 from napari_lucky.ranking.step import Select
 from napari_lucky.text import readable

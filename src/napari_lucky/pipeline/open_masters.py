@@ -11,7 +11,8 @@ from napari_lucky.calibration.step import Calibrate
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.beside import FoundCalibration, find_calibration
 from napari_lucky.fits.frame_kind import Kind
-from napari_lucky.fits.run import Run, open_like, open_run
+from napari_lucky.fits.run import Run
+from napari_lucky.fits.run_files import open_like, open_run
 from napari_lucky.fits.run_notes import file_notes
 from napari_lucky.frames.frames import Frames
 from napari_lucky.frames.history import History

@@ -13,16 +13,17 @@ from napari_lucky.calibration.sampling import measure_sampling
 from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.frame_table import FrameTable
+from napari_lucky.fits.image_result import ImageResult
 from napari_lucky.fits.table_file import read_table
-from napari_lucky.fits.write import ImageResult
 from napari_lucky.frames.frames import Frames
 from napari_lucky.frames.history import History, shifts_step
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.thumbnail import thumbnail
 from napari_lucky.pipeline.build import Chain, Opened, build_chain, job_key
 from napari_lucky.pipeline.measure import frame_notes, track_and_rank
-from napari_lucky.pipeline.recipe import Accept, ReadShifts, Recipe, read_recipe
+from napari_lucky.pipeline.recipe import Recipe, read_recipe
 from napari_lucky.pipeline.saved_shifts import shifts_doubts, with_calibration
+from napari_lucky.pipeline.step import Accept, ReadShifts
 from napari_lucky.ranking.selection import describe_count
 from napari_lucky.ranking.step import Rank
 from napari_lucky.registration.step import Register

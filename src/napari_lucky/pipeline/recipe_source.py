@@ -11,7 +11,7 @@ import numpy as np
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.image import is_fits_name
 from napari_lucky.fits.read_back import is_own_file, read_saved
-from napari_lucky.fits.run import open_run
+from napari_lucky.fits.run_files import open_run
 from napari_lucky.fits.table_file import is_table, read_table
 from napari_lucky.frames.history import History, frame_numbers, recorded_windows
 from napari_lucky.frames.window import Window

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_lucky.fits.write import written_whole
 from napari_lucky.pipeline.process import Result
-from napari_lucky.pipeline.recipe import ReadShifts
+from napari_lucky.pipeline.step import ReadShifts
 from napari_lucky.plots.panels import draw_image, draw_quality, draw_shifts, draw_sorted
 from napari_lucky.ranking.selection import select
 from napari_lucky.ranking.step import Rank, Select

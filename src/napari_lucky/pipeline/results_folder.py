@@ -19,7 +19,8 @@ from napari_lucky.fits.integers import parse_integer_format
 from napari_lucky.fits.write import ignore_note, write_fits, write_text
 from napari_lucky.pipeline import summary
 from napari_lucky.pipeline.process import Result
-from napari_lucky.pipeline.recipe import Output, recipe_to_toml
+from napari_lucky.pipeline.recipe import recipe_to_toml
+from napari_lucky.pipeline.step import Output
 from napari_lucky.ranking.selection import describe_count
 
 NAMES = (

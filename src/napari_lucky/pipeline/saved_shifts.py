@@ -10,7 +10,8 @@ from napari_lucky.cleaning.step import CleaningStep
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.table_file import read_table
 from napari_lucky.frames.history import History
-from napari_lucky.pipeline.recipe import ReadShifts, Recipe, read_recipe
+from napari_lucky.pipeline.recipe import Recipe, read_recipe
+from napari_lucky.pipeline.step import ReadShifts
 from napari_lucky.steps.declaration import NO_PATHS
 from napari_lucky.steps.option_text import OFF
 from napari_lucky.steps.registry import first_of, load_steps, make_step

@@ -40,7 +40,7 @@ NEAR_TOP, TOP_RADIUS = 0.97, 0.16
 FLAT_TOP = 0.25
 """The area over 0.9 of the peak, over that above half of it; an Airy pattern has 0.17."""
 NOISY, HALO, OVER = 0.1, 0.05, 1.005
-"""A Strehl ratio with an error of this part of it is noise; of the light, what a halo must have to be
+"""A Strehl ratio whose error is this part of it is noise; a halo with this part of the light is
 missed; a ratio over the last is impossible."""
 
 

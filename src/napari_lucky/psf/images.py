@@ -12,15 +12,16 @@ from typing import Any
 from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.execution.job import Job
 from napari_lucky.fits.file_names import natural
+from napari_lucky.fits.image_result import BESIDE, ImageResult
 from napari_lucky.fits.inputs import Inputs, inputs_of_recipe
 from napari_lucky.fits.read_back import is_own_file, read_saved
-from napari_lucky.fits.run import open_run
+from napari_lucky.fits.run_files import open_run
 from napari_lucky.fits.run_notes import run_notes
-from napari_lucky.fits.write import BESIDE, ImageResult
 from napari_lucky.frames.frames import Frames, Subset, frames_in
 from napari_lucky.pipeline.build import build_chain
 from napari_lucky.pipeline.nights import TABLE as NIGHTS
-from napari_lucky.pipeline.recipe import Input, Recipe, read_recipe
+from napari_lucky.pipeline.recipe import Recipe, read_recipe
+from napari_lucky.pipeline.step import Input
 from napari_lucky.pipeline.summary import NAME as SUMMARY
 
 STACKS = ("focus", "long_exposure")

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.blocks import blocks_of, map_blocks
 from napari_lucky.execution.job import QUIET, Job
-from napari_lucky.fits.write import ImageResult, ignore_note
+from napari_lucky.fits.image_result import ImageResult
+from napari_lucky.fits.write import ignore_note
 from napari_lucky.frames.window import Window
 from napari_lucky.notices import info
 from napari_lucky.optics.diffraction import Diffraction

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from napari_lucky.errors import DONE, DOUBTFUL, INPUT, NOTHING, STATUSES, USAGE, LuckyError
+from napari_lucky.fits.image_result import ImageResult
 from napari_lucky.fits.read_back import read_saved
-from napari_lucky.fits.write import ImageResult, ignore_note, write_text
+from napari_lucky.fits.write import ignore_note, write_text
 from napari_lucky.optics.diffraction import Diffraction
 from napari_lucky.pipeline.nights import TABLE, Night, by_date
 from napari_lucky.pipeline.process import Result

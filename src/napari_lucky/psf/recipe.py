@@ -13,7 +13,7 @@ from pydantic import field_validator, model_validator
 from napari_lucky.errors import UsageError
 from napari_lucky.frames.window import Window
 from napari_lucky.optics.diffraction import MAX_SAMPLING, Diffraction
-from napari_lucky.pipeline.recipe import WindowSpec, window_spec
+from napari_lucky.pipeline.step import WindowSpec, window_spec
 from napari_lucky.steps.declaration import Request, param
 
 APERTURES = {16: 0.02, 12: 0.05, 8: 0.05, 6: 0.15, 4: 0.25, 3: math.inf}

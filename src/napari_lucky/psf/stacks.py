@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
 from napari_lucky.fits.frame_table import FrameTable, table_from_csv
-from napari_lucky.fits.write import ImageResult
+from napari_lucky.fits.image_result import ImageResult
 from napari_lucky.frames.frames import Frames
 from napari_lucky.frames.history import History
 from napari_lucky.frames.window import Window

@@ -15,7 +15,7 @@ from napari_lucky.steps.declaration import Param, Request, Step, params, quoted
 STEPS: dict[str, dict[str, type[Step]]] = {}
 """Table → kind → model; a step that is done in one way has the kind ""."""
 HOMES = (
-    *("calibration.step", "cleaning", "registration", "ranking", "stacking", "pipeline.recipe"),
+    *("calibration.step", "cleaning", "registration", "ranking", "stacking", "pipeline.step"),
     *("optics.request", "psf.recipe", "wavefront.request"),
 )
 """Modules that declare steps, and rooms whose modules do: a new file in one of these is a new step,

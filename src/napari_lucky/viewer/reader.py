@@ -158,7 +158,7 @@ def _open_saved(path: Path, opened: OpenedPaths) -> None:
 
 
 def _opened_run(paths: list[Path]) -> OpenedPaths:
-    from napari_lucky.fits.run import open_run
+    from napari_lucky.fits.run_files import open_run
     from napari_lucky.fits.run_notes import run_notes
     from napari_lucky.frames.history import open_step
     from napari_lucky.viewer.display_array import read_ahead
@@ -197,8 +197,8 @@ def _saved_layers(path: Path) -> list[LayerTuple]:
 def _saved_layer(found: Any, fallback: str) -> LayerTuple:
     import numpy as np
 
+    from napari_lucky.fits.image_result import BESIDE, ImageResult
     from napari_lucky.fits.read_back import Coordinates
-    from napari_lucky.fits.write import BESIDE, ImageResult
     from napari_lucky.viewer.to_layers import (
         coordinates_tuple,
         image_tuple,

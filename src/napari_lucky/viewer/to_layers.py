@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from napari_lucky.cleaning.dust_shadow import DustShadow
 from napari_lucky.fits.frame_table import ERRORS, FrameTable
+from napari_lucky.fits.image_result import ImageResult
 from napari_lucky.fits.read_back import Coordinates
-from napari_lucky.fits.write import ImageResult
 from napari_lucky.frames.frames import ArrayFrames, Frames, Subset
 from napari_lucky.frames.history import History, frame_places
 from napari_lucky.frames.lazy_array import LazyArray

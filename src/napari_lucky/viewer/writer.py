@@ -10,11 +10,12 @@ import numpy as np
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.frame_table import table_to_hdu
+from napari_lucky.fits.image_result import ImageResult, float32_holds
 from napari_lucky.fits.inputs import Inputs
 from napari_lucky.fits.integers import SAVED_AS, IntegerFormat
 from napari_lucky.fits.read_back import Coordinates, coordinates_to_hdu
 from napari_lucky.fits.table_file import table_text
-from napari_lucky.fits.write import ImageResult, float32_holds, write_fits, write_text
+from napari_lucky.fits.write import write_fits, write_text
 from napari_lucky.frames.frames import ArrayFrames
 from napari_lucky.frames.history import stack_scale
 from napari_lucky.frames.lazy_array import LazyArray

@@ -17,7 +17,7 @@ from napari_lucky.calibration.flat import header_history
 from napari_lucky.calibration.step import Calibrate
 from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.execution.job import QUIET, Job
-from napari_lucky.fits.run import open_run
+from napari_lucky.fits.run_files import open_run
 from napari_lucky.frames.frames import as_float32
 from napari_lucky.frames.history import History, stack_scale
 from napari_lucky.frames.window import Window

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from napari_lucky.fits.write import ImageResult, write_fits, write_text
+from napari_lucky.fits.image_result import ImageResult
+from napari_lucky.fits.write import write_fits, write_text
 from napari_lucky.frames.history import History, window_numbers
 from napari_lucky.optics.request import TelescopeRequest
 from napari_lucky.optics.zernikes import zernike_name
