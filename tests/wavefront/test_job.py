@@ -12,7 +12,7 @@ from napari_lucky.errors import UsageError
 from napari_lucky.fits import ImageResult
 from napari_lucky.frames import Record
 from napari_lucky.optics import Diffraction, Spider, TelescopeRequest
-from napari_lucky.pipeline.recipe import Input
+from napari_lucky.pipeline.step import Input
 from napari_lucky.steps import Calibrate
 from napari_lucky.wavefront import WavefrontRequest, measure_wavefront_run
 from napari_lucky.wavefront import job as wavefront_job
