@@ -14,8 +14,9 @@ from napari_lucky.docks.form import narrow
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
 from napari_lucky.pipeline.process import Result
-from napari_lucky.pipeline.recipe import Input, Recipe
+from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.pipeline.results_folder import place_for_results, write_results
+from napari_lucky.pipeline.step import Input
 from napari_lucky.steps.declaration import params
 from napari_lucky.viewer.from_layers import inputs_of
 from napari_lucky.viewer.open_docks import open_dock
