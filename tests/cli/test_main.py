@@ -264,7 +264,7 @@ def test_keep_is_a_fraction_or_a_count(keep, kept, simulated, data, tmp_path, ca
     assert table(tmp_path)["selected"].sum() == kept
     told = capsys.readouterr()
     assert f"Kept {kept} of 12 frames ({100 * kept / 12:.3g} %)." in told.out
-    assert ("fewer than 10" in told.err) == (kept < 10)
+    assert ("with fewer than 10" in told.err) == (kept < 10)
     assert fits.getheader(tmp_path / "focus.fits")["NCOMBINE"] == kept
 
 
