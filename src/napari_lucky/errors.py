@@ -52,6 +52,10 @@ class UsageError(LuckyError):
     status = USAGE
 
 
+class OccupiedError(UsageError):
+    """Where results are to go, there are results already."""
+
+
 class NoStarError(LuckyError):
     """There is no star in the run, or none that stands out of the noise.
 

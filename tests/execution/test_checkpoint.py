@@ -175,6 +175,21 @@ def test_two_jobs_at_once_do_not_spoil_each_other(tmp_path):
         assert computed == BLOCKS[4:], notes
 
 
+def test_the_second_of_two_jobs_removes_its_file_when_the_first_has_ended(tmp_path):
+    """The name that becomes free on the way is not taken: its own file would stay."""
+    path = tmp_path / "out.measured.npz"
+    kept_by_the_user(path)
+    with Checkpoint(path, every=0) as two:
+        with Checkpoint(path, every=0) as one:
+            for checkpoint, key in ((one, "one"), (two, "two")):
+                checkpoint.begin(key.__str__)
+                checkpoint.recall("measuring", BLOCKS, joined)
+                checkpoint.add(16, values(BLOCKS[0]))
+        two.add(32, values(BLOCKS[1]))
+        assert [one.path.exists(), two.path.exists()] == [False, True]
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_running_sums_go_on_to_the_same_bits(tmp_path):
     """A pass may hand on sums: they are kept as one, and added from the left."""
     noise = np.random.default_rng(0).normal(0, 1e3, (N, 50)).astype(np.float32)
@@ -445,12 +460,13 @@ def test_files_that_were_touched_are_measured_again(run, tmp_path):
 def test_an_error_leaves_what_was_measured(run, tmp_path):
     path = tmp_path / "measured.npz"
     error = LuckyError("the disk went away")
-    with pytest.raises(LuckyError), Checkpoint(path, every=0) as checkpoint:
+    with pytest.raises(LuckyError) as raised, Checkpoint(path, every=0) as checkpoint:
         process(
             recipe_of(run),
             job=Job(progress=stop_at(64, "tracking and ranking", error), checkpoint=checkpoint),
         )
     assert path.exists()
+    assert str(raised.value).startswith(f"the disk went away The measurements are kept in {path}")
 
 
 # --- the command line
@@ -516,3 +532,24 @@ def test_an_interrupt_tells_what_is_kept(run, full, tmp_path, capsys, monkeypatc
     assert main(command(run, tmp_path / "out")) == 0
     assert "Continued from frame 64" in capsys.readouterr().err
     assert contents(tmp_path / "out") == full
+
+
+@pytest.mark.parametrize("options", [[], ["--smooth", "3"]])
+def test_a_job_that_comes_second_leaves_nothing_beside_the_results(
+    run, full, tmp_path, capsys, monkeypatch, options
+):
+    """Another job, the same or not, begins and ends while this one is at work."""
+    out = tmp_path / "out"
+    monkeypatch.setattr(Checkpoint.__init__, "__defaults__", (0.0,))
+    with monkeypatch.context() as patch:
+
+        def meanwhile(_, done, total, what):
+            if what == "tracking and ranking" and done >= 64:
+                patch.setattr("napari_lucky.cli.terminal.Meter.__call__", lambda *told: None)
+                assert main(command(run, out)) == 0
+
+        patch.setattr("napari_lucky.cli.terminal.Meter.__call__", meanwhile)
+        assert main([*command(run, out), *options]) == 2
+    assert "already holds results" in capsys.readouterr().err
+    assert contents(out) == full
+    assert list(tmp_path.iterdir()) == [out]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_lucky.errors import LuckyError
+from napari_lucky.errors import LuckyError, OccupiedError
 from napari_lucky.files.temporaries import clear_leftovers, temporary_file
 from napari_lucky.notices import Notice, info
 
@@ -38,9 +38,10 @@ def joined(parts: Sequence[Any]) -> Any:
 class Checkpoint:
     """Measurements of a job in one file, rewritten every few seconds, whole or not at all.
 
-    As a context: the file is removed if the job ends well, and written a last time if not.
-    A file that cannot be written does not end a job; a note says so. What another job, or the user,
-    has put there stays as it is: the measurements then go into `name.2.npz` and so on.
+    As a context: the file is removed if the job ends well, or finds other results in its place;
+    else it is written a last time, and an error says so. A file that cannot be written does not end
+    a job; a note says so. What another job, or the user, has put there stays as it is: the
+    measurements then go into `name.2.npz` and so on.
 
     Parameters
     ----------
@@ -68,13 +69,19 @@ class Checkpoint:
     def __enter__(self) -> Checkpoint:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
+    def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
+        if error is None or isinstance(error, OccupiedError):
             if self._is_own(self.path):
                 with suppress(OSError):
                     self.path.unlink()
-        elif self.frames and (self._is_own(self.path) or time.monotonic() >= self._due):
+            return
+        if self.frames and (self._is_own(self.path) or time.monotonic() >= self._due):
             self._write()
+        if isinstance(error, LuckyError) and self.kept:
+            error.args = (
+                f"{error} The measurements are kept in {self.path}; run the command again to "
+                "continue from there.",
+            )
 
     def _is_own(self, path: Path) -> bool:
         """Return whether a file is there and is this job's, untouched by others."""
@@ -118,8 +125,9 @@ class Checkpoint:
                 self.path, self._own, self._found = path, there, passes
                 return
             text = (
-                f"{path}: measurements of an interrupted job with other frames or parameters; "
-                "they were not used. Remove the file if you no longer need it."
+                f"{path}: measurements of a job with other frames or parameters, which was "
+                "interrupted or still runs; they were not used. Remove the file if you no longer "
+                "need it."
             )
             self.notes.append(Notice(text, file=path))
 
@@ -136,8 +144,8 @@ class Checkpoint:
         self._passes[self._now] = (done, result)
         if done and not self._found:  # the passes that follow had not begun
             text = (
-                f"Continued from frame {done} of {blocks[-1].stop} ({name}): the measurements of "
-                f"an interrupted job were in {self.path}."
+                f"Continued from frame {done} of {blocks[-1].stop} ({name}): the same job has left "
+                f"its measurements in {self.path}."
             )
             self.notes.append(info(text, self.path))
         return done, result
@@ -165,9 +173,10 @@ class Checkpoint:
         begun = time.monotonic()
         self._flush()
         begun_ones = {name: one for name, one in self._passes.items() if one[0]}
-        free = (path for path in self._names if self._is_own(path) or _identity(path) is None)
+        free = (path for path in self._names if _identity(path) is None)
         try:
-            self.path = next(free, self.path)
+            if not self._is_own(self.path):
+                self.path = next(free, self.path)
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with temporary_file(self.path.parent) as temporary:
                 with open(temporary, "wb") as file:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from napari_lucky.errors import DONE, DOUBTFUL, LuckyError, UsageError, as_path, check_kind
+from napari_lucky.errors import DONE, DOUBTFUL, LuckyError, OccupiedError, UsageError, as_path, check_kind
 from napari_lucky.files.temporaries import clear_leftovers, locked, temporary_folder
 from napari_lucky.fits.frame_table import table_to_csv
 from napari_lucky.fits.inputs import NO_INPUTS, Inputs, check_not_inputs, inputs_of_recipe
@@ -87,7 +87,7 @@ def _check_names(
     check_not_inputs([*(out / name for name in names), *beside], inputs)
     present = [name for name in names if (out / name).exists()]
     if present and not overwrite:
-        raise UsageError(
+        raise OccupiedError(
             f"{out} already holds results ({', '.join(present)}); they are kept. "
             "Choose another folder, or give --overwrite to replace them."
         )
