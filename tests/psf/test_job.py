@@ -3,6 +3,7 @@
 import csv
 import shutil
 import tomllib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from napari_lucky.optics.simulation import SIMULATED
 from napari_lucky.pipeline.process import Result
 from napari_lucky.psf import PsfRecipe, PsfRequest
 from napari_lucky.psf.summary import result_line
+from napari_lucky.stacking.fourier import StackFourier
 
 OPTICS = ["--wavelength", 633, "--focal-ratio", 58.6, "--pixel-size", 5.3, "--diameter", 0.45]
 N = 10
@@ -368,3 +370,6 @@ def test_a_stack_no_sharper_than_the_mean_of_all_is_said():
     assert result_line(result, (7.3, 31.0)).endswith("FWHM 7.3 px, long exposure 31 px.")
     assert result_line(result, (9.5, 8.3)).endswith("no sharper than the mean of all frames.")
     assert "sharper" not in result_line(result, (9.5, np.nan))
+    assert result_line(result, (9.5, np.nan)).startswith("Kept 10 of 20 frames (50 %).")
+    chosen = replace(result, recipe=Recipe("run", StackFourier(fraction=0.6)))
+    assert result_line(chosen).startswith("Kept 12 of 20 frames (60 %) at each frequency.")

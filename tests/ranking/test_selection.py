@@ -5,9 +5,9 @@ import pytest
 
 from napari_lucky import LuckyError, select
 from napari_lucky.fits.frame_table import FrameTable
+from napari_lucky.frames.kept_count import describe_count
 from napari_lucky.ranking import ManualSelection, apply_selection
 from napari_lucky.ranking.selection import (
-    describe_count,
     few_frames_notes,
     parse_numbers,
     select_record,

@@ -5,6 +5,7 @@ from napari_lucky import LuckyError, Window, stack_mean
 from napari_lucky.frames import ArrayFrames
 from napari_lucky.stacking import fourier as of_fourier
 from napari_lucky.stacking import stack_fourier
+from napari_lucky.stacking.fourier import StackFourier
 
 RNG = np.random.default_rng(10)
 WINDOW = Window(16, 20, 48, 48)
@@ -42,17 +43,32 @@ def test_each_direction_is_taken_from_the_frames_that_are_sharp_in_it():
 
 
 def test_a_frame_without_detail_is_never_taken():
-    frames = np.array([star(6, 6)] * 15 + [star(2, 2)] * 5, np.float32)
-    made = stack_fourier(ArrayFrames(frames), np.arange(20), WINDOW, fraction=0.25)
+    frames = np.array([star(6, 6)] * 15 + [star(2, 2)] * 10, np.float32)
+    made = stack_fourier(ArrayFrames(frames), np.arange(25), WINDOW, fraction=0.4)
     np.testing.assert_allclose(made.image, star(2, 2)[WINDOW.slices], atol=0.005 * star(2, 2).max())
-    assert made.count == 5
+    assert made.count == 10
+
+
+@pytest.mark.parametrize(
+    ("n", "fraction", "kept", "why"),
+    [(200, 0.1, 20, ""), (40, 0.1, 10, "instead of 10 %"), (6, 0.1, 6, "fewer than 10")],
+)
+def test_ten_frames_are_used_at_least(n, fraction, kept, why):
+    """And what is said of them, without those that have no star."""
+    frames = ArrayFrames(RNG.normal(100, 7, (n, 32, 32)).astype(np.float32))
+    made = stack_fourier(frames, np.arange(n), Window(0, 0, 32, 32), fraction=fraction)
+    assert made.count == kept
+    step = StackFourier(fraction=fraction)
+    said = step.describe(n, 2 * n)
+    assert said == f"{kept} of {2 * n} frames ({50 * kept / n:.3g} %) at each frequency"
+    assert [why in note and said in note for note in step.notes(n, 2 * n)] == [True] * bool(why)
 
 
 def test_nothing_wraps_around():
     """A bright star just outside the window leaves nothing on the other side of it."""
-    frames = np.full((6, 80, 88), 100, np.float32)
+    frames = np.full((20, 80, 88), 100, np.float32)
     frames += np.roll(star(2, 2), (0, -44 + 19), axis=(0, 1)).astype(np.float32)
-    made = stack_fourier(ArrayFrames(frames), np.arange(6), WINDOW, fraction=0.5)
+    made = stack_fourier(ArrayFrames(frames), np.arange(20), WINDOW, fraction=0.5)
     np.testing.assert_allclose(made.image[:, 24:], 100, atol=0.05)
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.docks.form import StepForm
-from napari_lucky.ranking.selection import LEAST_KEPT, select, threshold
+from napari_lucky.frames.kept_count import LEAST_KEPT
+from napari_lucky.ranking.selection import select, threshold
 
 
 class CutChoice:

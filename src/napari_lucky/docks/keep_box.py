@@ -5,7 +5,7 @@ from __future__ import annotations
 from magicgui.widgets import Container, FloatSpinBox, Label, SpinBox
 from qtpy.QtWidgets import QAbstractSpinBox
 
-from napari_lucky.ranking.selection import kept_of
+from napari_lucky.frames.kept_count import kept_of
 from napari_lucky.ranking.step import Select
 from napari_lucky.steps.declaration import params
 

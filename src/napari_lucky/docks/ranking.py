@@ -33,6 +33,7 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
 from napari_lucky.frames.frames import Subset
 from napari_lucky.frames.history import frame_numbers, shift_step
+from napari_lucky.frames.kept_count import describe_count
 from napari_lucky.imaging.shifts import Shifted
 from napari_lucky.pipeline.measure import frame_notes, reasons_unranked
 from napari_lucky.pipeline.recipe import Recipe
@@ -43,7 +44,6 @@ from napari_lucky.ranking.selection import (
     ManualSelection,
     apply_selection,
     best_first,
-    describe_count,
     few_frames_notes,
     selection_summary,
 )

@@ -25,12 +25,12 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
 from napari_lucky.fits.frame_table import FrameTable
 from napari_lucky.frames.history import frame_numbers, frame_places, shift_step
+from napari_lucky.frames.kept_count import describe_count
 from napari_lucky.frames.times import frame_exposures, frame_times
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.shifts import Shifted
 from napari_lucky.pipeline.measure import frame_notes
 from napari_lucky.pipeline.recipe import Recipe
-from napari_lucky.ranking.selection import describe_count
 from napari_lucky.registration.correlation import REFERENCES
 from napari_lucky.registration.find_star import find_star
 from napari_lucky.registration.register import Registration, register, registration_record

@@ -19,7 +19,6 @@ from napari_lucky.frames.frames import Frames, whole_run
 from napari_lucky.frames.window import Window
 from napari_lucky.pipeline.measure import frame_notes, track_and_rank
 from napari_lucky.pipeline.process import stack_results
-from napari_lucky.ranking.selection import describe_count
 from napari_lucky.stacking.step import StackFrames
 from napari_lucky.viewer.from_layers import frames_of, history_of, recipe_of_shifts
 from napari_lucky.viewer.to_layers import files_of, image_tuple, vectors_tuple
@@ -66,7 +65,7 @@ def run_all(
             f"“{layer.name}” has all frames of its run already: press Run. To try parameters on a "
             "few, give a range in 1 Calibrate."
         )
-    recipe = recipe_of_shifts(shifts)
+    recipe = recipe_of_shifts(shifts).with_steps(by)
     steps = tuple(step for step in history_of(layer) if step.name != "choose frames")
     header = layer.metadata.get("header")
     everything = np.arange(frames.shape[0])
@@ -110,6 +109,6 @@ def _show(
         for layer_made in stack_layers(result, title, beside, like=layer):
             dock.add(layer_made)
             yield
-    dock.done(
-        f"Stacked {describe_count(int(table.selected.sum()), len(table.frame))}.", doubts=doubts
-    )
+    of = np.isfinite(table.shifts).all(axis=1) if by.of_all else table.selected
+    used, n = int(of.sum()), len(table.frame)
+    dock.done(f"Stacked {by.describe(used, n)}.", doubts=(*doubts, *by.notes(used, n)))

@@ -30,7 +30,6 @@ from napari_lucky.fits.write import write_text
 from napari_lucky.frames.window import Window
 from napari_lucky.pipeline.process import stack_results
 from napari_lucky.pipeline.recipe import recipe_to_toml
-from napari_lucky.ranking.selection import describe_count
 from napari_lucky.stacking.step import StackFrames
 from napari_lucky.viewer.from_layers import (
     chain_history,
@@ -158,7 +157,8 @@ class StackingDock(Dock):
         )
         header = layer.metadata.get("header")
         used = int(found.sum()) if by.of_all else len(kept)
-        sentence = f"Stacked {describe_count(used, len(table.frame))}."
+        sentence = f"Stacked {by.describe(used, len(table.frame))}."
+        doubts = by.notes(used, len(table.frame))
 
         def work(job: Job) -> dict[str, ImageResult]:
             return stack_results(frames, chosen, focus, defocus, by, header, job=job)
@@ -176,7 +176,7 @@ class StackingDock(Dock):
             if not self._in_place:
                 made_layers(self.viewer).hide_marks(base_name(layer))
                 self.look_at(shown)
-            self.done(sentence)
+            self.done(sentence, doubts=doubts)
 
         self.start(work, done)
 

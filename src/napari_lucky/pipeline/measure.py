@@ -36,6 +36,7 @@ from napari_lucky.ranking.step import Rank, Select
 from napari_lucky.registration.register import register, registration_record
 from napari_lucky.registration.step import Register
 from napari_lucky.stacking.mean import MANY, EqualSums, Stack, stack_of
+from napari_lucky.stacking.step import StackFrames
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +155,9 @@ def track_and_rank(
     )
     if not registration.found.all():
         long_exposure = None
-    few = few_frames_notes(len(kept), len(chosen), selection.keep, selection.above)
+    few = []
+    if not recipe[StackFrames].of_all:
+        few = few_frames_notes(len(kept), len(chosen), selection.keep, selection.above)
     notes = (*registration.notes, *few)
     unranked = reasons_unranked(registration.found, quality, ranking.metric)
     reasons = tuple(why or other for why, other in zip(registration.reasons, unranked, strict=True))

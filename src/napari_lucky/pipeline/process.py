@@ -24,7 +24,6 @@ from napari_lucky.pipeline.measure import frame_notes, track_and_rank
 from napari_lucky.pipeline.recipe import Recipe, read_recipe
 from napari_lucky.pipeline.saved_shifts import shifts_doubts, with_calibration
 from napari_lucky.pipeline.step import Accept, ReadShifts
-from napari_lucky.ranking.selection import describe_count
 from napari_lucky.ranking.step import Rank
 from napari_lucky.registration.step import Register
 from napari_lucky.stacking.mean import Stack
@@ -68,15 +67,21 @@ class Result:
         return int((~np.isfinite(self.table.shifts).all(axis=1)).sum())
 
     @property
+    def used(self) -> str:
+        """What the stacks are of, such as "12 of 120 frames (10 %)"."""
+        by, frames = self.recipe[StackFrames], len(self.table.frame)
+        kept = int(self.table.selected.sum())
+        return by.describe(frames - self.without_star if by.of_all else kept, frames)
+
+    @property
     def doubt(self) -> str:
         """Say why the result is doubtful as a whole; empty if it is not. See `Accept`."""
         lost, of = self.damaged + self.without_star, self.damaged + len(self.table.frame)
         return self.recipe[Accept].lost_note(lost, of)
 
     def __repr__(self) -> str:
-        kept = describe_count(int(self.table.selected.sum()), len(self.table.frame))
         notes = f"; {counted(len(self.notes), 'note')}" if self.notes else ""
-        return f"<Result: {', '.join(self.images)}; {kept} kept{notes}>"
+        return f"<Result: {', '.join(self.images)}; {self.used} kept{notes}>"
 
     def _repr_html_(self) -> str:
         pictures = [thumbnail(np.asarray(image.data), name) for name, image in self.images.items()]
@@ -143,6 +148,7 @@ def process(
     table = replace(table, time=chain.times, exposure=chain.exposures)
     found = int(np.isfinite(table.shifts).all(axis=1).sum())
     _check_number(chain, found, "frames with a star")
+    notes += recipe[StackFrames].notes(found, len(chosen))
     images = stack_results(
         clean,
         table,

@@ -11,7 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from napari_lucky.errors import DONE, DOUBTFUL, LuckyError, OccupiedError, UsageError, as_path, check_kind
+from napari_lucky.errors import (
+    DONE,
+    DOUBTFUL,
+    LuckyError,
+    OccupiedError,
+    UsageError,
+    as_path,
+    check_kind,
+)
 from napari_lucky.files.temporaries import clear_leftovers, locked, temporary_folder
 from napari_lucky.fits.frame_table import table_to_csv
 from napari_lucky.fits.inputs import NO_INPUTS, Inputs, check_not_inputs, inputs_of_recipe
@@ -21,7 +29,6 @@ from napari_lucky.pipeline import summary
 from napari_lucky.pipeline.process import Result
 from napari_lucky.pipeline.recipe import recipe_to_toml
 from napari_lucky.pipeline.step import Output
-from napari_lucky.ranking.selection import describe_count
 
 NAMES = (
     "focus.fits",
@@ -236,8 +243,7 @@ def write_folder(
 
 def describe_result(result: Result) -> str:
     """Return in a sentence how many frames a result is made of."""
-    kept, of = int(result.table.selected.sum()), len(result.table.frame)
-    return f"Stacked {describe_count(kept, of)}"
+    return f"Stacked {result.used}"
 
 
 def summary_of_result(

@@ -10,7 +10,6 @@ import numpy as np
 from napari_lucky.errors import LuckyError
 from napari_lucky.pipeline.process import Result
 from napari_lucky.psf.figures import psf_figures
-from napari_lucky.ranking.selection import describe_count
 from napari_lucky.text import counted
 
 
@@ -24,9 +23,8 @@ def result_line(result: Result, widths: tuple[float, float] | None = None) -> st
         FWHM of the focused stack and of the long exposure in pixels of the sensor, NaN where they
         are not known; measured if not given.
     """
-    table = result.table
     lost = result.without_star + result.damaged
-    sentences = [f"Kept {describe_count(int(table.selected.sum()), len(table.frame))}."]
+    sentences = [f"Kept {result.used}."]
     lucky, mean = widths or tuple(
         star_width(result.images.get(name)) for name in ("focus", "long_exposure")
     )

@@ -12,6 +12,7 @@ from napari_lucky.execution.blocks import blocks_of, map_blocks
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames, as_numbers
 from napari_lucky.frames.frames import as_float32
+from napari_lucky.frames.kept_count import describe_count
 from napari_lucky.frames.window import Window, WindowLike, as_window
 from napari_lucky.imaging.shifts import Shifted, ShiftsLike, as_shifts
 from napari_lucky.imaging.star_image import border, levelled
@@ -21,7 +22,7 @@ from napari_lucky.optics.diffraction import (
     diffraction_psf,
 )
 from napari_lucky.ranking.metrics import METRICS, fwhm
-from napari_lucky.ranking.selection import best_first, describe_count
+from napari_lucky.ranking.selection import best_first
 
 
 @dataclass(frozen=True, eq=False)

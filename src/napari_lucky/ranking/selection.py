@@ -12,12 +12,10 @@ from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.fits.arrays import as_numbers
 from napari_lucky.fits.frame_table import FrameTable
 from napari_lucky.frames.history import Record
+from napari_lucky.frames.kept_count import LEAST_KEPT, TOO_FEW, describe_count, kept_of
 from napari_lucky.notices import info
 from napari_lucky.ranking.step import Select
 from napari_lucky.text import counted
-
-LEAST_KEPT = 10
-"""So many frames at least are kept, or all there are, unless a count or a quality is given."""
 
 
 def select(
@@ -72,11 +70,6 @@ def select(
     return best_first(quality)[:count]
 
 
-def kept_of(fraction: float, usable: int) -> int:
-    """Return how many of so many frames with a quality a fraction keeps."""
-    return min(usable, max(LEAST_KEPT, int(np.floor(fraction * usable + 0.5))))
-
-
 def _count_above(quality: NDArray[np.float64], above: float) -> int:
     count = int((quality >= above).sum())
     if count == 0:
@@ -84,11 +77,6 @@ def _count_above(quality: NDArray[np.float64], above: float) -> int:
             f"No frame has a quality of {above:g} or more; the best has {np.nanmax(quality):g}."
         )
     return count
-
-
-def describe_count(kept: int, frames: int) -> str:
-    """Return how many frames are kept, such as "12 of 120 frames (10 %)"."""
-    return f"{kept} of {frames} frame{'' if frames == 1 else 's'} ({100 * kept / frames:.3g} %)"
 
 
 def few_frames_notes(kept: int, frames: int, keep: float | int, above: float | None) -> list[str]:
@@ -99,10 +87,7 @@ def few_frames_notes(kept: int, frames: int, keep: float | int, above: float | N
         only = f"Only {describe_count(kept, frames)} {verb} kept"
         if kept == frames:
             only = f"There {verb} only {counted(frames, 'frame')}"
-        notes.append(
-            f"{only}: with fewer than {LEAST_KEPT}, the stack is noisy and chance decides how "
-            "sharp it is."
-        )
+        notes.append(f"{only}: {TOO_FEW}.")
     if above is None and isinstance(keep, float) and keep * frames + 0.5 < kept <= LEAST_KEPT:
         all_of_them = kept < LEAST_KEPT or kept == frames
         which = "all with a star" if all_of_them else f"the best {kept}"

@@ -15,12 +15,14 @@ from napari_lucky.execution.blocks import blocks_of, map_blocks
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import Frames, as_float32
+from napari_lucky.frames.kept_count import LEAST_KEPT, TOO_FEW, describe_count, kept_of
 from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.sensor_image import pieces
 from napari_lucky.frames.window import Window, WindowLike, as_window
 from napari_lucky.imaging.convolution import correlate
 from napari_lucky.imaging.inpainting import fill_from_neighbours
 from napari_lucky.imaging.shifts import is_shifted
+from napari_lucky.notices import info
 from napari_lucky.stacking.mean import Stack, checked, stack_mean, stack_of
 from napari_lucky.stacking.step import StackFrames, ToStack
 from napari_lucky.steps.declaration import param
@@ -70,7 +72,8 @@ def stack_fourier(
     window : Window or (y, x, size)
         What of them.
     fraction : float
-        Of the frames, for each frequency; over 0 to 1.
+        Of the frames, for each frequency; over 0 to 1. At least 10 frames are used, or all if
+        there are fewer.
     job : Job
         Progress, executor, checkpoint; see `Job`. Frames are read and transformed twice, once
         where their spectra fit into memory; the work grows with their number.
@@ -196,7 +199,7 @@ class _Choice:
 
     @classmethod
     def of(cls, n: int, fraction: float) -> _Choice:
-        kept = max(1, round(fraction * n))
+        kept = kept_of(fraction, n)
         return cls(kept, max(1, min(kept // 2, ABOUT)), np.arange(n) % min(GROUPS, n))
 
     @property
@@ -427,13 +430,31 @@ class _Padded:
 class StackFourier(StackFrames, kind="fourier"):
     """Fourier-lucky: at each spatial frequency, the frames with the largest amplitude there.
 
-    Garrel, Guyon & Baudoz (2012). It chooses among all frames itself; see `stack_fourier`.
+    Garrel, Guyon & Baudoz (2012). It chooses among all frames itself: at each frequency at least
+    10, or all if there are fewer; see `stack_fourier`.
     """
 
     of_all: ClassVar[bool] = True
     fraction: float = param(
         KEEP, "Fraction of all frames that is used at each frequency.", step=0.01, gt=0, le=1
     )
+
+    def describe(self, used: int, frames: int) -> str:
+        """Return how many frames are used at each frequency."""
+        return f"{describe_count(kept_of(self.fraction, used), frames)} at each frequency"
+
+    def notes(self, used: int, frames: int) -> list[str]:
+        """Return a sentence if these are few, or more than was asked for."""
+        kept, text = (
+            kept_of(self.fraction, used),
+            f"Fourier-lucky uses {self.describe(used, frames)}",
+        )
+        if kept < LEAST_KEPT:
+            return [f"{text}: {TOO_FEW}."]
+        if kept > self.fraction * used + 0.5:
+            asked = f"{100 * self.fraction:.3g} %"
+            return [info(f"{text} instead of {asked}: at least {LEAST_KEPT} are used.")]
+        return []
 
     def stack(self, given: ToStack) -> Stack:
         """Return the stack."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_lucky.execution.job import Job
 from napari_lucky.frames.frames import Frames
+from napari_lucky.frames.kept_count import describe_count
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.shifts import Shifted, applied_shifts
 from napari_lucky.steps.declaration import Step, param
@@ -65,6 +66,22 @@ class StackFrames(Step, table="stack", place=100, kinds=True, default="mean"):
     of_all: ClassVar[bool] = False
     """Whether it chooses among all frames itself."""
     subpixel: bool = param(True, "Shift by fractions of a pixel; otherwise by whole pixels.")
+
+    def describe(self, used: int, frames: int) -> str:
+        """Return what a stack is of, such as "12 of 120 frames (10 %)".
+
+        Parameters
+        ----------
+        used : int
+            Frames that are stacked, or chosen from if it chooses itself.
+        frames : int
+            Of the run.
+        """
+        return describe_count(used, frames)
+
+    def notes(self, used: int, frames: int) -> list[str]:
+        """Return sentences on a choice that it makes itself; as for `describe`."""
+        return []
 
     def stack(self, given: ToStack) -> Any:
         """Return the `Stack` of some frames in a window."""
