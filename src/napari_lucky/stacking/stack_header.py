@@ -157,8 +157,8 @@ def _put_times(
     if not known:
         comments |= {"AVG": "mean of beginnings, no exposure", "END": "last begins, no exposure"}
     if known or "DATE-END" not in made:  # else the last one's own header says it
-        exposed = np.rint(1e6 * seconds if known else np.zeros(len(begin)))
-        exposed = exposed.astype("timedelta64[us]")
+        spans = np.rint(1e6 * seconds if known else np.zeros(len(begin)))
+        exposed = spans.astype("timedelta64[us]")
         since = (begin - begin.min()) + exposed / 2
         found["END"] = (begin + exposed).max()
         found["AVG"] = begin.min() + since.astype(np.int64).mean().astype("timedelta64[us]")
