@@ -240,3 +240,16 @@ def test_what_is_typed(text, integers):
 def test_what_is_refused(text):
     with pytest.raises(LuckyError, match=r"full scale|bits"):
         parse_integer_format(text)
+
+
+def test_what_is_over_or_under_the_scale_is_cut_at_its_ends(tmp_path):
+    """Level 0 of 0 ADU and under; the greatest for the full scale and over; one more is masked."""
+    pixels = np.array([[-50.0, 0.0, 0.1, 999.9, 1000.0, 1e6, np.nan]], np.float32)
+    said = []
+    write_fits(tmp_path / "x.fits", ImageResult(pixels), LEVELS, notify=said.append)
+    with fits.open(tmp_path / "x.fits", uint=True) as hdus:
+        top = hdus[0].header["TOPLEVEL"]
+        levels = hdus[0].data.ravel().astype(int)
+    assert top == LEVELS.top
+    assert levels.tolist() == [0, 0, round(0.1 * top / 1000), top, top, top, MASKED_LEVEL]
+    assert "cut 1 pixels under 0 and 1 over the full scale of 1000 ADU" in said[0]

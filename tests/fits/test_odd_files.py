@@ -12,6 +12,7 @@ import pytest
 from astropy.io import fits
 
 from napari_lucky import LuckyError, open_run
+from napari_lucky.fits.axes import planes_of
 from napari_lucky.fits.header_scan import CARD
 from napari_lucky.fits.header_units import BLOCK
 from napari_lucky.fits.run_notes import run_notes
@@ -164,3 +165,22 @@ def test_a_packed_file_that_ends_too_early_is_reported(tmp_path):
         path.write_bytes(content[: len(content) // 2])
         with pytest.raises(LuckyError, match=r"truncated|cannot be"):
             open_run(path).read(slice(None))
+
+
+@pytest.mark.parametrize(
+    ("first", "step", "at", "names"),
+    [
+        (1.0, 1.0, 1.0, ("I", "Q", "U", "V")),
+        (-1.0, -1.0, 1.0, ("RR", "LL", "RL", "LR")),
+        (-5.0, -1.0, 1.0, ("XX", "YY", "XY", "YX")),
+        (-8.0, 1.0, 1.0, ("YX", "XY", "YY", "XX")),
+        (3.0, 1.0, 3.0, ("I", "Q", "U", "V")),
+        (9.0, 1.0, 1.0, ("1", "2", "3", "4")),
+        (1.0, 0.0, 1.0, ("1", "2", "3", "4")),
+    ],
+)
+def test_places_of_polarization_are_called_as_fits_has_them(first, step, at, names):
+    header = {"CTYPE3": "STOKES", "CRVAL3": first, "CDELT3": step, "CRPIX3": at}
+    planes = planes_of((4, 6, 8), header)
+    assert planes.axis.places == names
+    assert planes.shape == (1, 6, 8)

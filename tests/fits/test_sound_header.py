@@ -239,3 +239,22 @@ def test_a_sound_header_is_left_as_it_is():
     sound, damage = sound_cards(raw)
     assert sound == raw
     assert damage.notes() == []
+
+
+@pytest.mark.parametrize(
+    ("card", "keyword", "value"),
+    [
+        (b"HIERARCH ESO DET gain = 1,5 / e-/ADU", "ESO DET GAIN", 1.5),
+        (b"HIERARCH ESO DET READOUT = fast", "ESO DET READOUT", "fast"),
+        (b"HIERARCH ESO DET.NAME = 'x'", "ESO DET_NAME", "x"),
+        (b"HIERARCH ESO TEL NAME = 'not closed", "ESO TEL NAME", "not closed"),
+    ],
+)
+def test_long_keywords_are_repaired_too(card, keyword, value):
+    sound, damage = sound_cards(card)
+    (made,) = fits.Header.fromstring(sound).cards
+    assert (made.keyword, made.value) == (keyword, value)
+    assert len(damage.repaired) == 1 and damage.left_out == []
+    assert f"is read as {keyword} = " in damage.repaired[0]
+    good = b"HIERARCH ESO DET GAIN = 1.5 / e-/ADU".ljust(80)
+    assert sound_cards(good) == (good, sound_cards(b"")[1])

@@ -89,3 +89,18 @@ def test_what_is_no_ecsv_is_refused(tmp_path, text):
         read_table(path)
     with pytest.raises(LuckyError, match="not a table of times"):
         read_times(path, ["a"])
+
+
+def test_what_is_a_table_by_its_name_and_columns(tmp_path):
+    given = table()
+    texts = {
+        "t.csv": table_to_csv(given, with_history=True),
+        "t.txt": table_to_csv(given, with_history=True),
+        "plain.csv": "a,b\n1,2\n",
+        "t.ecsv": table_text(given, tmp_path / "t.ecsv"),
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    found = {name: is_table(tmp_path / name) for name in (*texts, "none.ecsv")}
+    known = {"t.csv": True, "t.txt": False, "plain.csv": False, "t.ecsv": True}
+    assert found == known | {"none.ecsv": False}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_lucky import open_run
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.tiff import write_tiff
 from napari_lucky.frames import ArrayFrames
@@ -44,3 +45,10 @@ def test_a_place_that_cannot_be_written_and_an_input_are_reported(tmp_path):
     with pytest.raises(LuckyError, match="is read"):
         write_tiff(tmp_path / "a.tif", IMAGE, inputs={"frames": tmp_path / "a.tif"})
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"mine"]
+
+
+def test_a_run_of_tiff_files_has_a_header_too(tmp_path):
+    write_tiff(tmp_path / "a.tif", RUN)
+    run = open_run(tmp_path / "a.tif")
+    assert run.header_with(b"SATURATE") is run.header
+    assert run.header_of(4) is run.header

@@ -53,6 +53,7 @@ def test_frames_without_a_line_have_no_time(tmp_path):
         ("time\n21:03:04\n21:03:05\n21:03:06", "21:03:04"),
         ("time,exposure\n" + "\n".join(f"{time},-1" for time in TOLD), "not over 0"),
         ("frame,time\n0", "a line has fewer columns"),
+        (f"frame,time\n0,{TOLD[0]}\n1\n2,{TOLD[2]}", "a line has fewer columns"),
         ("mjd\nlate\n1\n2", "late"),
     ],
 )

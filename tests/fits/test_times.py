@@ -7,7 +7,8 @@ import pytest
 from astropy.io import fits
 
 from napari_lucky import calibrate, open_run
-from napari_lucky.fits.times import UNKNOWN, header_time
+from napari_lucky.fits.run_notes import run_notes
+from napari_lucky.fits.times import UNKNOWN, cards_time, header_time
 from napari_lucky.frames.times import frame_exposures, frame_times
 
 PIXELS = np.arange(12, dtype=np.uint16).reshape(3, 4)
@@ -84,3 +85,28 @@ def test_exposures_and_times_of_extensions(tmp_path):
             tmp_path / "d.fits", overwrite=True
         )
         assert open_run(tmp_path / "d.fits").exposures() is None
+
+
+def test_the_time_in_the_bytes_of_a_header_is_that_of_its_cards():
+    """Wherever it stands; the first of two counts, and nothing behind END."""
+    cards = [("OBJECT", "M 15"), ("DATE-OBS", "2026-05-12"), ("GAIN", 3), ("UT", "21:03:04.5 ")]
+    header = fits.Header([*cards, ("DATE-OBS", "2030-01-01"), ("EXPTIME", 1.0)])
+    raw = header.tostring(padding=False).encode("ascii")
+    assert cards_time(raw) == utc("2026-05-12T21:03:04.5") == header_time(header)
+    late = fits.Header(cards[:2]).tostring(padding=False) + "END".ljust(80)
+    late += fits.Header(cards[3:]).tostring(padding=False)
+    assert np.isnat(cards_time(late.encode("ascii")))
+    number = b"MJD-OBS =              61172.5 / [d] of the beginning".ljust(80)
+    assert cards_time(number) == utc("2026-05-12T12:00")
+    assert np.isnat(cards_time(number.replace(b"=", b" ")))
+
+
+def test_frames_of_one_time_are_in_order(tmp_path):
+    """However it is written: 04.5 is 04.50."""
+    for k, second in enumerate(("04.50", "04.5", "04.500", "03")):
+        header = fits.Header([("DATE-OBS", f"2026-05-12T21:03:{second}")])
+        fits.PrimaryHDU(PIXELS, header).writeto(tmp_path / f"a_{k}.fits")
+    paths = sorted(tmp_path.iterdir())
+    assert not any("order of the names" in note for note in run_notes(open_run(paths[:3])))
+    (told,) = (note for note in run_notes(open_run(paths)) if "order of the names" in note)
+    assert "a_3.fits was taken before a_2.fits" in told

@@ -123,3 +123,18 @@ def test_odd_values_do_no_harm(value):
     source.update(CRPIX1=value, LTV1=value, LTM1_1=value, CTYPE1="RA---TAN", CD1_1=value)
     place_image(source, (3, 4), 2)
     take_back(source)
+
+
+@pytest.mark.parametrize(
+    ("origin", "pattern"),
+    [((0, 0), "RGGB"), ((2, 4), "RGGB"), ((0, 1), "GRBG"), ((3, 0), "GBRG"), ((3, 5), "BGGR")],
+)
+def test_the_pattern_of_a_mosaic_begins_at_the_images_first_pixel(origin, pattern):
+    source = fits.Header([("BAYERPAT", "RGGB"), ("XBAYROFF", 0)])
+    cut, fine = source.copy(), source.copy()
+    place_image(cut, origin, 1)
+    assert cut["BAYERPAT"] == pattern
+    take_back(cut)
+    assert cut["BAYERPAT"] == "RGGB"
+    place_image(fine, origin, 2)  # its pixels are none of the mosaic's
+    assert "BAYERPAT" not in fine

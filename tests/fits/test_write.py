@@ -521,3 +521,23 @@ def test_a_name_that_is_no_text_is_written_with_its_bytes_as_numbers(tmp_path):
     write_text(tmp_path / "x.csv", "frame,file\n0,M\udcfcller.fits\n1,b.fits\n")
     expected = b"frame,file\n0,M\\xfcller.fits\n1,b.fits\n"
     assert (tmp_path / "x.csv").read_bytes() == expected
+
+
+def test_a_file_of_a_table_alone_says_that_extensions_follow(tmp_path):
+    table = fits.BinTableHDU.from_columns([fits.Column("a", "K", array=np.arange(3))], name="T")
+    write_fits(tmp_path / "t.fits", [table, table])
+    with fits.open(tmp_path / "t.fits") as hdus:
+        hdus.verify("exception")
+        assert hdus[0].header["EXTEND"] is True
+        assert (hdus[0].header["NAXIS"], hdus[0].header["BITPIX"]) == (0, 8)
+        assert hdus[0].header["CREATOR"].startswith("napari-lucky")
+        assert [(hdu.name, hdu.header.get("EXTVER", 1)) for hdu in hdus[1:]] == [("T", 1), ("T", 2)]
+        np.testing.assert_array_equal(hdus[2].data["a"], np.arange(3))
+
+
+def test_a_header_that_is_given_stays_as_it_is(tmp_path):
+    header = fits.Header([("OBJECT", "M 15"), ("LTV1", -3.0), ("BSCALE", 2.0), ("CRPIX1", 5.0)])
+    before = header.tostring()
+    write_fits(tmp_path / "a.fits", ImageResult(np.ones((4, 5), "f4"), "a", header, origin=(1, 2)))
+    assert header.tostring() == before
+    assert fits.getheader(tmp_path / "a.fits")["LTV1"] == -5.0
