@@ -95,7 +95,7 @@ def test_a_table_comes_back_to_the_bit_whatever_the_files_are_called(tmp_path, t
 @pytest.mark.parametrize("through", [through_csv, through_fits, through_hdu])
 def test_times_and_exposures_come_back(tmp_path, through):
     time = np.datetime64("2026-11-27T21:03:04.000001", "us") + np.arange(12) * 999_999
-    time[3] = np.datetime64("NaT")
+    time[3] = np.datetime64("NaT", "us")
     given = replace(table(), time=time, exposure=np.where(np.arange(12) == 3, np.nan, 0.01))
     assert_same(through(given, tmp_path), given)
     assert_same(through(replace(given, exposure=None), tmp_path), replace(given, exposure=None))

@@ -220,7 +220,7 @@ def test_without_exposures_beginnings_are_all_that_is_known(tmp_path):
         with fits.open(path, mode="update") as hdus:
             del hdus[0].header["EXPTIME"]
             hdus[0].header["TIMESYS"] = "TAI"  # 37 s before
-    began = began - 37_000_000
+    began = began - np.timedelta64(37, "s")
     result = process(Recipe((str(tmp_path / "run"),), focus=(30, 33, 30)))
     header = result.images["long_exposure"].header
     assert header["DATE-END"] == str(began.max())[:19]
