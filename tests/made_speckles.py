@@ -28,6 +28,18 @@ def speckles(sampling, d_over_r0, n=24, side=128, seed=0):
     return out
 
 
+def pattern():
+    """Return one as a telescope makes it through a random phase, 7 px per lambda/D: (128, 128)."""
+    rng = np.random.default_rng(4)
+    rows, columns = np.mgrid[-64:64, -64:64] / 9.0
+    pupil = np.hypot(rows, columns) < 1
+    phase = sum(
+        rng.normal(0, 0.6) * rows**j * columns**k for j in range(5) for k in range(5) if j + k < 5
+    )
+    light = np.abs(np.fft.fftshift(np.fft.fft2(pupil * np.exp(1j * phase)))) ** 2
+    return light / light.max()
+
+
 def turbulence(rng, n, d_over_r0):
     """Return Kolmogorov screens (n, 4 D, 4 D) in rad; what is slower than their side is missing."""
     side = 4 * SAMPLES

@@ -7,6 +7,11 @@ R = (np.arange(PUPIL) - (PUPIL - 1) / 2) / PUPIL
 IN = np.hypot(R[:, None], R) <= 0.5
 
 
+def gaussian(shape, y, x, sigma, height=1.0):
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    return height * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * sigma**2))
+
+
 def screens(n, d_over_r0, rng):
     """Return phases in rad over the pupil, (n, y, x), of von Karman turbulence, no tip-tilt."""
     side = 4 * PUPIL

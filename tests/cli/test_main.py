@@ -1,6 +1,5 @@
 """`napari-lucky process` as it is typed: what OUT holds, replays, refusals, interrupts."""
 
-import csv
 import os
 import shutil
 import signal
@@ -13,8 +12,8 @@ import pytest
 from astropy.io import fits
 from scipy.stats import spearmanr
 
+from made_files import all_bytes, rows_of, run_cli
 from napari_lucky import Calibrate, Rank, Select, read_recipe, simulate_run
-from napari_lucky.cli.main import main
 from napari_lucky.fits.read_back import read_saved
 from napari_lucky.ranking.rank import METRICS
 from napari_lucky.registration.step import Register
@@ -39,18 +38,9 @@ def spec(window):
     return ",".join(map(str, window))
 
 
-def run_cli(*arguments):
-    """Return the exit status of a command line, wherever it was decided."""
-    try:
-        return main([str(a) for a in arguments])
-    except SystemExit as end:
-        return end.code
-
-
 def table(out):
     """Return frames.csv as one list a column, numbers as numbers."""
-    with open(out / "frames.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = rows_of(out / "frames.csv")
     kinds = {"frame": int, "file": str, "dy": float, "dx": float, "quality": float, "selected": int}
     return {name: np.array([kind(row[name]) for row in rows]) for name, kind in kinds.items()}
 
@@ -58,11 +48,6 @@ def table(out):
 def same_fits(one, two):
     """Return whether two files differ in nothing but when they were written."""
     return fits.FITSDiff(str(one), str(two), ignore_keywords=["DATE"]).identical
-
-
-def contents(folder):
-    """Return every file's bytes, hidden ones too."""
-    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -435,7 +420,7 @@ def test_an_interrupt_leaves_nothing_half_done(again, long_run, full, tmp_path):
     out = tmp_path / "out"
     if again:
         shutil.copytree(full, out)
-    before = contents(out)
+    before = all_bytes(out)
     arguments = ["process", long_run, "--focus", "95,316,128", "--overwrite", "-o", out]
     process, end = on_a_terminal(arguments)
     read_terminal(end, until=b"tracking and ranking: ")
@@ -446,7 +431,7 @@ def test_an_interrupt_leaves_nothing_half_done(again, long_run, full, tmp_path):
     os.close(end)
     assert b"interrupted" in shown
     assert b"Traceback" not in shown
-    assert contents(out) == before
+    assert all_bytes(out) == before
     assert out.exists() == again
 
 
@@ -549,10 +534,10 @@ def bad_frames(kind, folder, simulated, data):
 )
 def test_bad_frames(kind, says, simulated, data, tmp_path, capsys):
     frames = bad_frames(kind, tmp_path / "run", simulated, data)
-    before = contents(tmp_path)
+    before = all_bytes(tmp_path)
     out = tmp_path / "new" / "out"
     assert says in refused(capsys, *frames, "-o", out, status=3)
-    assert contents(tmp_path) == before
+    assert all_bytes(tmp_path) == before
     assert not out.parent.exists()
 
 
@@ -674,13 +659,13 @@ def test_results_are_kept_unless_overwrite(full, data, tmp_path, capsys):
     out = tmp_path / "out"
     shutil.copytree(full, out)
     (out / "notes.txt").write_text("mine")
-    before = contents(out)
+    before = all_bytes(out)
     says = refused(capsys, data / "run", "-o", out)
     assert "already holds results (focus.fits, defocus.fits" in says
-    assert contents(out) == before
+    assert all_bytes(out) == before
     # bad input does not cost the older results either
     refused(capsys, data / "run", "--frames", "99:", "--overwrite", "-o", out)
-    assert contents(out) == before
+    assert all_bytes(out) == before
 
     assert run_cli("process", data / "run", "--keep", "5", "--overwrite", "-o", out) == 0
     after = {p.name for p in out.iterdir()}
@@ -693,7 +678,7 @@ def test_results_are_kept_unless_overwrite(full, data, tmp_path, capsys):
 def test_any_one_result_is_enough_to_stop(one, data, tmp_path, capsys):
     (tmp_path / one).write_text("precious")
     assert one in refused(capsys, data / "run", "-o", tmp_path)
-    assert contents(tmp_path) == {Path(one): b"precious"}
+    assert all_bytes(tmp_path) == {Path(one): b"precious"}
 
 
 def test_out_that_cannot_be_written(data, tmp_path, capsys):
@@ -725,7 +710,7 @@ def test_a_full_disk(limit, again, full, simulated, data, tmp_path):
     out = tmp_path / "out"
     if again:
         shutil.copytree(full, out)
-    before = contents(out)
+    before = all_bytes(out)
     windows = ["--focus", spec(simulated.focus), "--defocus", spec(simulated.defocus)]
     done = subprocess.run(
         [*COMMAND, "process", data / "cube.fits", *windows, "--overwrite", "-o", out],
@@ -738,7 +723,7 @@ def test_a_full_disk(limit, again, full, simulated, data, tmp_path):
     name = "focus" if limit == 1_000 else "defocus"
     assert f"{out}/{name}.fits: cannot be written (File too large)" in done.stderr
     assert "Traceback" not in done.stderr
-    assert contents(out) == before
+    assert all_bytes(out) == before
     assert out.exists() == again
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from made_files import run_cli
 from napari_lucky import simulate_run
-from napari_lucky.cli.main import main, parser
+from napari_lucky.cli.main import parser
 from napari_lucky.cli.message_options import EXAMPLES
 from napari_lucky.errors import STATUSES
 
@@ -33,17 +34,10 @@ def run(tmp_path_factory):
     return folder
 
 
-def cli(*arguments):
-    try:
-        return main([str(a) for a in arguments])
-    except SystemExit as end:
-        return end.code
-
-
 @pytest.fixture(scope="module")
 def out(run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("out") / "out"
-    assert cli("process", run, *FOCUS, "--keep", "4", "--report", "-o", folder) == 0
+    assert run_cli("process", run, *FOCUS, "--keep", "4", "--report", "-o", folder) == 0
     return folder
 
 
@@ -68,13 +62,13 @@ def test_the_summary_says_what_was_done(out, run):
 
 
 def test_json_is_all_that_stdout_has(run, tmp_path, capsys):
-    assert cli("process", run, *FOCUS, "--json", "--quiet", "-o", tmp_path / "a") == 0
+    assert run_cli("process", run, *FOCUS, "--json", "--quiet", "-o", tmp_path / "a") == 0
     told = capsys.readouterr()
     assert json.loads(told.out) == json.loads((tmp_path / "a" / "summary.json").read_text("utf-8"))
     assert "Left out AF_13.fits" in told.err
     assert "Left out dark.fits" not in told.err  # no problem
 
-    assert cli("process", tmp_path / "µ absent", "--json", "-o", tmp_path / "b") == 3
+    assert run_cli("process", tmp_path / "µ absent", "--json", "-o", tmp_path / "b") == 3
     told = capsys.readouterr()
     failed = json.loads(told.out)
     assert (failed["status"], failed["command"]) == (3, "process")
@@ -87,7 +81,7 @@ def test_a_log_has_all_with_times(run, tmp_path, capsys):
     log = tmp_path / "logs" / "night.log"
     for frames, status in ((tmp_path / "absent", 3), (run, 0)):
         asked = ["process", frames, *FOCUS, "--quiet", "--log", log, "-o", tmp_path / "out"]
-        assert cli(*asked) == status
+        assert run_cli(*asked) == status
     told = capsys.readouterr()
     assert told.out == ""
     lines = [line.split(maxsplit=2) for line in log.read_text("utf-8").splitlines()]
@@ -107,7 +101,7 @@ def test_a_log_is_no_input_and_no_folder(log, run, tmp_path, capsys):
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.fits")}
     frames = sorted((tmp_path / "run").glob("AF_?.fits"))
     asked = ["process", *frames, "--dark", tmp_path / "dark.fits", "-o", tmp_path / "out"]
-    assert cli(*asked, "--log", tmp_path / log) == 2
+    assert run_cli(*asked, "--log", tmp_path / log) == 2
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.fits")} == before
 
 
@@ -133,7 +127,7 @@ def test_a_log_is_no_input_and_no_folder(log, run, tmp_path, capsys):
 )
 def test_a_poor_run_is_doubtful_or_refused(options, status, says, run, tmp_path, capsys):
     out = tmp_path / "out"
-    assert cli("process", run, *FOCUS, *options, "-o", out) == status
+    assert run_cli("process", run, *FOCUS, *options, "-o", out) == status
     shown, told = capsys.readouterr()
     assert says in told
     assert ("3 frames left out." in shown) == (status in (0, 4))
@@ -145,29 +139,29 @@ def test_a_poor_run_is_doubtful_or_refused(options, status, says, run, tmp_path,
 
 def test_what_is_done_is_skipped(out, run, tmp_path, capsys):
     before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
-    assert cli("process", run, *FOCUS, "--skip-existing", "-o", out) == 5
+    assert run_cli("process", run, *FOCUS, "--skip-existing", "-o", out) == 5
     assert "holds the results already" in capsys.readouterr().out
-    assert cli("process", run, *FOCUS, "-o", out) == 2
+    assert run_cli("process", run, *FOCUS, "-o", out) == 2
     assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == before
     half = tmp_path / "half"  # of a job of another program, or that is not whole
     half.mkdir()
     (half / "focus.fits").touch()
-    assert cli("process", run, *FOCUS, "--skip-existing", "-o", half) == 2
-    assert cli("process", run, *FOCUS, "--skip-existing", "-o", tmp_path / "new") == 0
-    assert cli("figures", out, "--skip-existing", "--bootstrap", "0", "-o", tmp_path / "f") == 0
-    assert cli("figures", out, "--skip-existing", "--bootstrap", "0", "-o", tmp_path / "f") == 5
+    assert run_cli("process", run, *FOCUS, "--skip-existing", "-o", half) == 2
+    assert run_cli("process", run, *FOCUS, "--skip-existing", "-o", tmp_path / "new") == 0
+    assert run_cli("figures", out, "--skip-existing", "--bootstrap", "0", "-o", tmp_path / "f") == 0
+    assert run_cli("figures", out, "--skip-existing", "--bootstrap", "0", "-o", tmp_path / "f") == 5
 
 
 def test_flat_and_figures_have_a_summary_too(out, run, tmp_path):
     rng = np.random.default_rng(1)
     fits.PrimaryHDU(rng.normal(900, 9, (3, 40, 50))).writeto(tmp_path / "flat.fits")
-    assert cli("flat", tmp_path / "flat.fits", "-o", tmp_path / "masters") == 0
+    assert run_cli("flat", tmp_path / "flat.fits", "-o", tmp_path / "masters") == 0
     told = json.loads((tmp_path / "masters" / "summary.json").read_text("utf-8"))
     assert told["counts"] == {"flats": 3, "darks": 0}
     assert told["figures"]["median_adu"] == pytest.approx(900, rel=0.01)
 
     asked = ["figures", out, "--psf", "7,0.3", "--bootstrap", "0", "-o", tmp_path / "figures"]
-    assert cli(*asked) == 0
+    assert run_cli(*asked) == 0
     told = json.loads((tmp_path / "figures" / "summary.json").read_text("utf-8"))
     assert list(told["figures"]) == ["focus.fits", "long_exposure.fits"]
     of = told["figures"]["focus.fits"]
@@ -178,11 +172,11 @@ def test_flat_and_figures_have_a_summary_too(out, run, tmp_path):
 @pytest.mark.parametrize("command", list(EXAMPLES))
 def test_help_ends_with_two_examples_that_work_and_the_statuses(command, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    assert cli(command, "--help") == 0
+    assert run_cli(command, "--help") == 0
     told = capsys.readouterr().out
     examples = [line for line in told.splitlines() if line.startswith("  napari-lucky ")]
     assert len(examples) >= 2
     for example in examples[-2:]:
         parser().parse_args(shlex.split(example)[1:])
     assert all(f"  {status}: " in told for status in STATUSES)
-    assert cli(command, "--no-such-option") == 2
+    assert run_cli(command, "--no-such-option") == 2

@@ -1,6 +1,5 @@
 """`napari-lucky process --each` and `figures OUT1 OUT2`: nights in a script."""
 
-import csv
 import json
 from pathlib import Path
 
@@ -8,26 +7,14 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from made_files import rows_of, run_cli
 from napari_lucky import simulate_run
-from napari_lucky.cli.main import main
 from napari_lucky.cli.options import window_named
 from napari_lucky.pipeline.nights import Night, by_date
 from napari_lucky.psf.images import inputs_of_images, with_nights
 from napari_lucky.psf.nights import NightRow, night_cells
 
 RUNS = {"1/star": (2.0, "2026-11-01T23:00:00"), "2/star": (4.0, "2026-11-03T01:00:00")}
-
-
-def cli(*arguments):
-    try:
-        return main([str(a) for a in arguments])
-    except SystemExit as end:
-        return end.code
-
-
-def rows_of(path):
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +34,9 @@ def runs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def out(runs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("out") / "results"
-    status = cli("process", *runs, "--each", "--focus", "95,316,128", "--keep", "10", "-o", folder)
+    status = run_cli(
+        "process", *runs, "--each", "--focus", "95,316,128", "--keep", "10", "-o", folder
+    )
     assert status == 3  # of the one that failed; the others are done
     return folder
 
@@ -76,7 +65,7 @@ def test_each_run_has_its_folder_and_the_table_a_row(out, runs):
 
 def test_what_one_job_gives_is_what_each_gives(out, runs, tmp_path):
     asked = ["--focus", "95,316,128", "--keep", "10", "-o", tmp_path / "one"]
-    assert cli("process", runs[0], *asked) == 0
+    assert run_cli("process", runs[0], *asked) == 0
     for name in ("focus", "long_exposure"):
         ours = fits.getdata(out / "1_star" / f"{name}.fits")
         np.testing.assert_array_equal(ours, fits.getdata(tmp_path / "one" / f"{name}.fits"))
@@ -87,12 +76,12 @@ def test_what_one_job_gives_is_what_each_gives(out, runs, tmp_path):
 def test_what_is_done_is_left_alone_and_stays_in_the_table(out, runs, capsys):
     before = {path: path.stat().st_mtime_ns for path in out.glob("*/*")}
     good = [runs[0], runs[2]]
-    assert cli("process", *good, "--each", "-o", out) == 2  # there are results
-    assert cli("process", runs[2], "--each", "--skip-existing", "-o", out) == 5
+    assert run_cli("process", *good, "--each", "-o", out) == 2  # there are results
+    assert run_cli("process", runs[2], "--each", "--skip-existing", "-o", out) == 5
     told = capsys.readouterr()
     assert "2_star: done before" in told.out
     assert [row["name"] for row in rows_of(out / "nights.csv")] == ["1_star", "2_star"]
-    assert cli("process", *runs, "--each", "--skip-existing", "--quiet", "-o", out) == 3
+    assert run_cli("process", *runs, "--each", "--skip-existing", "--quiet", "-o", out) == 3
     told = capsys.readouterr()
     assert told.out == ""
     assert "truncated" in told.err
@@ -119,13 +108,13 @@ def test_a_folder_of_nights_stands_for_its_nights(out):
 
 def test_a_result_as_recipe_finds_its_frames_or_asks_for_them(out, runs, tmp_path, capsys):
     result, asked = out / "1_star" / "focus.fits", ["-o", tmp_path / "again"]
-    assert cli("process", "--recipe", result, *asked) == 0
+    assert run_cli("process", "--recipe", result, *asked) == 0
     assert f"was made of {runs[0] / 'cube.fits'}: its frames are used" in capsys.readouterr().out
     again = fits.getdata(tmp_path / "again" / "focus.fits")
     np.testing.assert_array_equal(again, fits.getdata(result))
     moved = runs[0].rename(runs[0].with_name("moved"))
     try:
-        assert cli("process", "--recipe", result, *asked, "--overwrite") == 2
+        assert run_cli("process", "--recipe", result, *asked, "--overwrite") == 2
     finally:
         moved.rename(runs[0])
     says = capsys.readouterr().err
@@ -140,7 +129,7 @@ def test_a_region_that_is_no_square_is_said(tmp_path, capsys):
 
 def test_figures_of_several_jobs_are_named_after_them_and_have_errors(out, tmp_path, capsys):
     asked = [out / "1_star", out / "2_star", "--bootstrap", "20", "-o", tmp_path / "figures"]
-    assert cli("figures", *asked) == 0
+    assert run_cli("figures", *asked) == 0
     rows = rows_of(tmp_path / "figures" / "figures.csv")
     stacks = ("focus.fits", "long_exposure.fits")
     assert [row["image"] for row in rows] == [f"{n}_star/{s}" for n in (1, 2) for s in stacks]
@@ -148,7 +137,7 @@ def test_figures_of_several_jobs_are_named_after_them_and_have_errors(out, tmp_p
     assert all(float(row["strehl_error"]) > 0 and row["resamples"] == "20" for row in rows)
     alone = [out / "1_star", "--bootstrap", "20", "--aperture", rows[0]["aperture_px"]]
     ring = f"{rows[0]['ring_inner_px']},{rows[0]['ring_outer_px']}"
-    assert cli("figures", *alone, "--ring", ring, "-o", tmp_path / "alone") == 0
+    assert run_cli("figures", *alone, "--ring", ring, "-o", tmp_path / "alone") == 0
     one = rows_of(tmp_path / "alone" / "figures.csv")[0]
     assert {**one, "image": ""} == {**rows[0], "image": ""}
 
@@ -161,14 +150,14 @@ def test_figures_of_several_jobs_are_named_after_them_and_have_errors(out, tmp_p
     ],
 )
 def test_what_holds_for_one_run_is_refused(options, says, runs, tmp_path, capsys):
-    assert cli("process", *runs, "--each", *options, "-o", tmp_path / "x") == 2
+    assert run_cli("process", *runs, "--each", *options, "-o", tmp_path / "x") == 2
     assert says in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
 
 
 def test_where_every_run_fails_there_is_a_table_that_says_why(tmp_path, capsys):
     out = tmp_path / "out"
-    assert cli("process", tmp_path / "a", tmp_path / "b", "--each", "--json", "-o", out) == 3
+    assert run_cli("process", tmp_path / "a", tmp_path / "b", "--each", "--json", "-o", out) == 3
     told = json.loads(capsys.readouterr().out)
     assert told["counts"] == {"runs": 2, "done": 0, "failed": 2}
     assert all("no such file" in row["left_out"] for row in rows_of(out / "nights.csv"))

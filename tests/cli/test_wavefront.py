@@ -1,6 +1,5 @@
 """`napari-lucky wavefront` as it is typed: files, numbers, choices, refusals."""
 
-import csv
 import json
 from dataclasses import replace
 
@@ -8,6 +7,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from made_files import rows_of, write_masters
+from made_files import run_cli as run_command
 from napari_lucky import (
     Calibrate,
     Rank,
@@ -23,7 +24,6 @@ from napari_lucky import (
     simulate_run,
     write_fits,
 )
-from napari_lucky.cli.main import main
 from napari_lucky.errors import INPUT, USAGE
 from napari_lucky.fits import ImageResult
 from napari_lucky.frames import Record
@@ -38,13 +38,12 @@ N, SATURATED = 7, 3
 OPTICS = ["--wavelength", 633, "--focal-ratio", 58.6, "--pixel-size", 12, "--obstruction", 0.3]
 NAMES = {"zernike.csv", "wavefront.fits", "per_frame.csv", "summary.json", "report.png"}
 WAVES = ["--defocus-pv", 1]
+PAIR = {"telescope": replace(SIMULATED, pixel_um=12.0), "defocus_waves": 1.0}
+PAIR |= {"focus_size": 32, "defocus_size": 48}
 
 
 def run_cli(*arguments):
-    try:
-        return main(["wavefront", *(str(a) for a in arguments)])
-    except SystemExit as end:
-        return end.code
+    return run_command("wavefront", *arguments)
 
 
 def refused(capsys, *arguments):
@@ -58,32 +57,9 @@ def refused(capsys, *arguments):
     return told.err
 
 
-def rows_of(path):
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-@pytest.fixture(autouse=True)
-def own_configuration(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "napari_lucky.optics.telescope_store.telescopes_file",
-        lambda: tmp_path / "own" / "telescopes.toml",
-    )
-
-
 @pytest.fixture(scope="module")
 def simulated():
-    return simulate_run(
-        N,
-        (64, 128),
-        d_over_r0=2.0,
-        photons=6e4,
-        seed=3,
-        telescope=replace(SIMULATED, pixel_um=12.0),
-        defocus_waves=1.0,
-        focus_size=32,
-        defocus_size=48,
-    )
+    return simulate_run(N, (64, 128), d_over_r0=2.0, photons=6e4, seed=3, **PAIR)
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +72,7 @@ def data(simulated, tmp_path_factory):
         if k == SATURATED:
             pixels[simulated.focus[0], simulated.focus[1]] = 4095
         fits.PrimaryHDU(pixels).writeto(folder / "run" / f"AF_{k + 1}.fits")
-    for name in ("dark", "flat"):
-        fits.PrimaryHDU(getattr(simulated, name)).writeto(folder / f"{name}.fits")
+    write_masters(folder, simulated)
     return folder
 
 
@@ -154,17 +129,7 @@ def test_it_is_near_the_truth(done, simulated):
 
 def test_the_stacks_are_the_lesser_way(simulated, tmp_path, capsys):
     """A pair without turbulence, in files of this program: what the telescope itself does."""
-    pair = simulate_run(
-        1,
-        (64, 128),
-        d_over_r0=0,
-        photons=2e5,
-        seed=1,
-        telescope=replace(SIMULATED, pixel_um=12.0),
-        defocus_waves=1.0,
-        focus_size=32,
-        defocus_size=48,
-    ).truth
+    pair = simulate_run(1, (64, 128), d_over_r0=0, photons=2e5, seed=1, **PAIR).truth
     images = pair.focus_images[0] + 20, pair.defocus_images[0] + 20
     rng = np.random.default_rng(0)
     images = tuple((image + rng.normal(0, 2, image.shape)).astype(np.float32) for image in images)

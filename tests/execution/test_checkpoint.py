@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from astropy.io import fits
 
+from made_files import link_run
 from napari_lucky import Calibrate, LuckyError, Recipe, process, simulate_run
 from napari_lucky.cli.main import main
 from napari_lucky.execution import Checkpoint
@@ -292,14 +292,7 @@ def run(tmp_path_factory):
     """A run of many links to few frames, its dark and flat, and a recipe."""
     folder = tmp_path_factory.mktemp("data")
     made = simulate_run(FRAMES, (200, 400), d_over_r0=2.5, photons=3e5, seed=3)
-    for name, image in [("dark", made.dark), ("flat", made.flat)]:
-        fits.PrimaryHDU(image).writeto(folder / f"{name}.fits")
-    (folder / "run").mkdir()
-    for k in range(N):
-        if k < FRAMES:
-            fits.PrimaryHDU(made.frames[k]).writeto(folder / "run" / f"AF_{k}.fits")
-        else:
-            os.link(folder / "run" / f"AF_{k % FRAMES}.fits", folder / "run" / f"AF_{k}.fits")
+    link_run(folder, made, N)
     return folder, (*made.focus[:2], 64)
 
 

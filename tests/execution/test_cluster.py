@@ -15,6 +15,7 @@ import pytest
 from astropy.io import fits
 
 import napari_lucky as lucky
+from made_files import link_run
 from napari_lucky import Calibrate, LuckyError, Recipe, open_run, process, simulate_run
 from napari_lucky.cli.main import main
 from napari_lucky.execution import cluster_executor
@@ -53,14 +54,7 @@ def run(tmp_path_factory):
     """A run of many links to few frames, its dark and flat, and a recipe."""
     folder = tmp_path_factory.mktemp("data")
     made = simulate_run(FRAMES, (200, 400), d_over_r0=2.5, photons=3e5, seed=3)
-    for name, image in [("dark", made.dark), ("flat", made.flat)]:
-        fits.PrimaryHDU(image).writeto(folder / f"{name}.fits")
-    (folder / "run").mkdir()
-    for k in range(N):
-        if k < FRAMES:
-            fits.PrimaryHDU(made.frames[k]).writeto(folder / "run" / f"AF_{k}.fits")
-        else:
-            os.link(folder / "run" / f"AF_{k % FRAMES}.fits", folder / "run" / f"AF_{k}.fits")
+    link_run(folder, made, N)
     fits.PrimaryHDU(made.frames).writeto(folder / "cube.fits")
     with open(folder / "cube.fits", "rb") as plain, gzip.open(folder / "cube.fits.gz", "wb") as to:
         to.write(plain.read())

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from made_files import all_bytes
 from napari_lucky import LuckyError, Recipe, open_run, process, write_fits, write_results
 from napari_lucky.cli.main import main
 from napari_lucky.files.temporaries import temporary_folder
@@ -44,18 +45,14 @@ def night(tmp_path):
     return tmp_path
 
 
-def contents(folder):
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
 def refused(capsys, night, *arguments):
     capsys.readouterr()
-    before = contents(night)
+    before = all_bytes(night)
     status = main([str(word) for word in arguments])
     told = capsys.readouterr()
     assert (status, told.out) == (2, ""), told
     assert "is read" in told.err, told.err
-    assert contents(night) == before
+    assert all_bytes(night) == before
     return told.err
 
 
@@ -126,19 +123,19 @@ def test_earlier_results_beside_the_frames_may_be_replaced(night, capsys):
 def test_results_are_written_over_no_input_from_python(night):
     recipe = Recipe((str(night / "cube" / "focus.fits"),), focus=(24, 24, 32))
     result = process(recipe)
-    before = contents(night)
+    before = all_bytes(night)
     with pytest.raises(LuckyError, match=r"is read \(frames\)"):
         write_results(result, night / "cube", overwrite=True)
     run = open_run(night / "run")
     for path in (night / "run" / "AF_007.fits", night / "link.fits"):
         if not path.exists():
             os.link(night / "run" / "AF_001.fits", path)
-            before = contents(night)
+            before = all_bytes(night)
         with pytest.raises(LuckyError, match="is read"):
             write_fits(path, [ImageResult(run)])
     with pytest.raises(LuckyError, match=r"is read \(dark\)"):
         write_text(night / "link.fits", "x", {"dark": night / "run"})
-    assert contents(night) == before
+    assert all_bytes(night) == before
 
 
 def test_what_appears_while_a_job_runs_is_safe_too(night, monkeypatch):

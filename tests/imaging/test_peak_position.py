@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import special
 
+from made_speckles import pattern
 from napari_lucky import Window, register
 from napari_lucky.frames import ArrayFrames
 from napari_lucky.imaging.brightest_speckle import track_brightest
@@ -18,18 +19,6 @@ FREQUENCY = 2 * np.pi * np.fft.fftfreq(SIDE)
 SHIFTS = np.random.default_rng(7).uniform(-6, 6, (150, 2))
 
 
-def speckles():
-    """A pattern as a telescope makes it through a random phase, lambda F# / pixel about 7."""
-    rng = np.random.default_rng(4)
-    rows, columns = np.mgrid[-64:64, -64:64] / 9.0
-    pupil = np.hypot(rows, columns) < 1
-    phase = sum(
-        rng.normal(0, 0.6) * rows**j * columns**k for j in range(5) for k in range(5) if j + k < 5
-    )
-    light = np.abs(np.fft.fftshift(np.fft.fft2(pupil * np.exp(1j * phase)))) ** 2
-    return light / light.max()
-
-
 def airy(sampling):
     rows, columns = np.mgrid[-64:64, -64:64]
     v = np.pi * np.maximum(np.hypot(rows, columns), 1e-9) / sampling
@@ -37,7 +26,7 @@ def airy(sampling):
     return (2 * special.j1(v) / v) ** 2 * edge[:, None] * edge
 
 
-PATTERNS = {"speckles": (speckles(), 2.0), "airy": (airy(3.0), 1.0)}
+PATTERNS = {"speckles": (pattern(), 2.0), "airy": (airy(3.0), 1.0)}
 
 
 def run_of(pattern, shifts, peak, masked=0.0, seed=0):

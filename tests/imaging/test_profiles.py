@@ -1,14 +1,10 @@
 import numpy as np
 import pytest
 
+from made_stars import gaussian
 from napari_lucky import LuckyError
 from napari_lucky.imaging import column_cut, cutout, peak_pixel, radial_profile, row_cut
 from napari_lucky.imaging.profiles import Profile, normalised_profile, ring_medians
-
-
-def gaussian(shape, y, x, sigma, height=1.0):
-    rows, columns = np.mgrid[: shape[0], : shape[1]]
-    return height * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * sigma**2))
 
 
 @pytest.fixture

@@ -2,13 +2,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from made_stars import gaussian
 from napari_lucky.frames.frames import is_empty
 from napari_lucky.imaging.star_image import background, peaks, smoothed
-
-
-def gaussian(shape, y, x, sigma, height=1.0):
-    rows, columns = np.mgrid[: shape[0], : shape[1]]
-    return height * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * sigma**2))
 
 
 def test_background_is_the_median_of_the_border_and_ignores_masked_pixels():

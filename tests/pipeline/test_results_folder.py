@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from made_files import all_bytes
 from napari_lucky import LuckyError, Recipe, Select, process, read_recipe, write_results
 from napari_lucky.fits import table_from_csv
 from napari_lucky.fits.image_result import ImageResult
@@ -29,10 +30,6 @@ def result(tmp_path_factory):
     fits.PrimaryHDU(frames.astype(np.float32), header).writeto(path)
     recipe = Recipe((str(path),), Select(keep=2), focus=(30, 30, 24), defocus=(32, 96, 40))
     return process(recipe)
-
-
-def contents(folder):
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def test_what_is_written_is_what_was_made(result, tmp_path):
@@ -65,10 +62,10 @@ def test_older_results_are_replaced_and_others_files_are_not(result, tmp_path):
     write_results(result, tmp_path, report=True)
     (tmp_path / "mine.txt").write_text("mine")
     without = replace(result, images={k: v for k, v in result.images.items() if k != "defocus"})
-    before = contents(tmp_path)
+    before = all_bytes(tmp_path)
     with pytest.raises(LuckyError, match="already holds results"):
         write_results(without, tmp_path)
-    assert contents(tmp_path) == before
+    assert all_bytes(tmp_path) == before
     write_results(without, tmp_path, overwrite=True)
     left = {"focus.fits", "long_exposure.fits", "frames.csv", "recipe.toml", "summary.json"}
     assert {p.name for p in tmp_path.iterdir()} == left | {"mine.txt"}
@@ -109,7 +106,7 @@ def test_all_or_nothing(error, seen, again, result, tmp_path):
     out = tmp_path / "new" / "out"
     if again:
         write_results(result, out)
-    before = contents(tmp_path)
+    before = all_bytes(tmp_path)
     images = {**result.images, "long_exposure": ImageResult(Failing(error))}
     with pytest.raises(seen) as caught:
         write_results(replace(result, images=images), out, report=True, overwrite=again)
@@ -117,7 +114,7 @@ def test_all_or_nothing(error, seen, again, result, tmp_path):
         assert f"{out}/long_exposure.fits: cannot be written (Input/output error" in str(
             caught.value
         )
-    assert contents(tmp_path) == before
+    assert all_bytes(tmp_path) == before
     assert out.parent.exists() == again
 
 

@@ -1,6 +1,5 @@
 """`napari-lucky figures` and `telescope` as they are typed: files, errors, refusals."""
 
-import csv
 import shutil
 import tomllib
 from dataclasses import replace
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from made_files import rows_of, run_cli, write_masters, write_run
 from napari_lucky import (
     Recipe,
     Window,
@@ -20,7 +20,6 @@ from napari_lucky import (
     simulate_run,
     write_fits,
 )
-from napari_lucky.cli.main import main
 from napari_lucky.fits import ImageResult
 from napari_lucky.fits.frame_table import FrameTable
 from napari_lucky.fits.read_back import read_saved
@@ -36,26 +35,6 @@ OPTICS = ["--wavelength", 633, "--focal-ratio", 58.6, "--pixel-size", 5.3, "--di
 N = 10
 
 
-def run_cli(*arguments):
-    try:
-        return main([str(a) for a in arguments])
-    except SystemExit as end:
-        return end.code
-
-
-def lines(path):
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
-
-
-@pytest.fixture(autouse=True)
-def own_configuration(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "napari_lucky.optics.telescope_store.telescopes_file",
-        lambda: tmp_path / "own" / "telescopes.toml",
-    )
-
-
 @pytest.fixture(scope="module")
 def simulated():
     return simulate_run(N, (200, 400), d_over_r0=2.5, photons=3e5, seed=3)
@@ -65,12 +44,9 @@ def simulated():
 def data(simulated, tmp_path_factory):
     """run/ of N frames and out/, what process made of it; and out2/, drizzled."""
     folder = tmp_path_factory.mktemp("data")
-    (folder / "run").mkdir()
     header = fits.Header(list(simulated.header.items()))
-    for k, frame in enumerate(simulated.frames, start=1):
-        fits.PrimaryHDU(frame, header).writeto(folder / "run" / f"AF_{k}.fits")
-    for name in ("dark", "flat"):
-        fits.PrimaryHDU(getattr(simulated, name), header).writeto(folder / f"{name}.fits")
+    write_run(folder / "run", simulated.frames, header)
+    write_masters(folder, simulated, header)
     focus = ",".join(map(str, simulated.focus))
     masters = ["--dark", folder / "dark.fits", "--flat", folder / "flat.fits"]
     given = ["process", folder / "run", *masters, "--focus", focus, "--keep", 0.8]
@@ -96,7 +72,7 @@ def test_results_are_measured_with_errors_from_their_run(data, tmp_path, capsys)
     )
     assert "λ/D (41.99 px)" in told.out
     assert "focus.fits: Strehl ratio 0." in told.out
-    focus, exposure = lines(out / "figures.csv")
+    focus, exposure = rows_of(out / "figures.csv")
     (saved, *_) = read_saved(data / "out" / "focus.fits")
     expected = psf_figures(saved.data, SIMULATED.diffraction)  # the header tells the rest
     assert float(focus["strehl"]) == pytest.approx(expected.strehl, rel=1e-6)
@@ -110,7 +86,7 @@ def test_results_are_measured_with_errors_from_their_run(data, tmp_path, capsys)
     assert exposure["image"] == "long_exposure.fits"
     assert float(exposure["strehl_error"]) > 0
     assert float(exposure["strehl"]) < float(focus["strehl"])
-    curve = [line for line in lines(out / "curves.csv") if line["image"] == "focus.fits"]
+    curve = [line for line in rows_of(out / "curves.csv") if line["image"] == "focus.fits"]
     np.testing.assert_allclose([float(c["encircled"]) for c in curve], expected.encircled, 1e-6)
     assert float(curve[0]["profile_error"]) == pytest.approx(float(focus["strehl_error"]), rel=0.05)
     assert (out / "figures.png").read_bytes().startswith(b"\x89PNG")
@@ -131,7 +107,7 @@ def test_without_the_run_errors_are_left_out_only_if_asked(data, tmp_path, capsy
     assert "Errors come from the frames of the run" in capsys.readouterr().err
     assert not (tmp_path / "a").exists()
     assert run_cli(*given, "--bootstrap", 0) == 0
-    (line, _) = lines(tmp_path / "a" / "figures.csv")
+    (line, _) = rows_of(tmp_path / "a" / "figures.csv")
     assert 0 < float(line["strehl_error"]) < 0.05 * float(line["strehl"])  # of the noise
     assert (line["resamples"], line["fwhm_major_px_error"]) == ("0", "")
 
@@ -143,7 +119,7 @@ def test_drizzled_pixels_are_finer_and_have_no_errors(data, tmp_path, capsys):
         assert (
             run_cli("figures", data / name, *given, "--bootstrap", 20, "-o", tmp_path / name) == 0
         )
-    plain, fine = (lines(tmp_path / name / "figures.csv")[0] for name in ("out", "out2"))
+    plain, fine = (rows_of(tmp_path / name / "figures.csv")[0] for name in ("out", "out2"))
     assert float(fine["sampling_px"]) == 14
     assert (float(fine["aperture_px"]), float(fine["integration_px"])) == (100, 2)
     assert float(fine["fwhm_major_px"]) / 2 == pytest.approx(
@@ -160,7 +136,7 @@ def test_frames_of_a_run_have_one_aperture(data, simulated, tmp_path, capsys):
     window = ["--window", f"{y},{x},{size}"]
     given = ["figures", data / "run", "--psf", "7,0.3", *window, "--frames", "0:10:3", "--report"]
     assert run_cli(*given, "-o", tmp_path / "a") == 0
-    made = lines(tmp_path / "a" / "figures.csv")
+    made = rows_of(tmp_path / "a" / "figures.csv")
     assert [int(line["frame"]) for line in made] == [0, 3, 6, 9]
     assert len({line["aperture_px"] for line in made}) == 1
     assert "4 images; wrote figures.csv" in capsys.readouterr().out
@@ -184,7 +160,7 @@ def test_images_of_one_call_have_one_aperture(simulated, tmp_path, capsys):
         write_fits(tmp_path / f"{name}.fits", [ImageResult(pixels, "star")])
     files = [tmp_path / f"{name}.fits" for name in sizes]
     assert run_cli("figures", *files, "--psf", "7,0.3", "-o", tmp_path / "a") == 0
-    large, small = lines(tmp_path / "a" / "figures.csv")
+    large, small = rows_of(tmp_path / "a" / "figures.csv")
     assert large["aperture_lambda_d"] == small["aperture_lambda_d"] == "4"
     assert float(large["strehl"]) == pytest.approx(float(small["strehl"]), rel=1e-3)
     told = capsys.readouterr()
@@ -229,7 +205,7 @@ def test_one_recipe_holds_the_whole_night(data, tmp_path, capsys):
 
     assert b",40," in measured("over", data / "out", *recipe, "--psf", "aperture=40,ring=41/50")
     measured("run", *recipe, "--frames", "2:7:2", "--psf", "sampling=7")
-    rows = lines(tmp_path / "run" / "figures.csv")
+    rows = rows_of(tmp_path / "run" / "figures.csv")
     assert [row["frame"] for row in rows] == ["2", "4", "6"]
     masters = [open_run(data / f"{name}.fits") for name in ("dark", "flat")]
     frames = calibrate(open_run(data / "run"), *masters)
@@ -250,7 +226,7 @@ def test_saved_images_and_frames_that_cannot_be_measured(simulated, tmp_path, ca
         write_fits(tmp_path / f"s{k}.fits", [ImageResult(image, "star")])
     files = [tmp_path / f"s{k}.fits" for k in range(3)]
     assert run_cli("figures", *files, "--psf", "7,0.3", "-o", tmp_path / "a") == 0
-    first, second, third = lines(tmp_path / "a" / "figures.csv")
+    first, second, third = rows_of(tmp_path / "a" / "figures.csv")
     assert first["image"] == "s0.fits"
     assert not second["strehl"]
     assert float(third["strehl"]) == pytest.approx(simulated.truth.strehl[2], rel=0.15)
@@ -284,7 +260,7 @@ def test_a_telescope_is_saved_listed_used_and_removed(data, tmp_path, capsys):
         run_cli("figures", image, "--telescope", "IRSOL", "--wavelength", 550, "-o", tmp_path / "c")
         == 0
     )
-    assert float(lines(tmp_path / "c/figures.csv")[0]["sampling_px"]) == pytest.approx(
+    assert float(rows_of(tmp_path / "c/figures.csv")[0]["sampling_px"]) == pytest.approx(
         6.081, abs=1e-3
     )
     assert run_cli("telescope", "IRSOL", *OPTICS) == 2
@@ -338,7 +314,7 @@ def test_without_optics_there_is_no_strehl_ratio(tmp_path, capsys):
     assert "FWHM 3.1" in said.out
     assert "50 % of the light in" in said.out
     assert "Strehl" not in said.out
-    (row,) = lines(out / "figures.csv")
+    (row,) = rows_of(out / "figures.csv")
     assert (row["strehl"], row["sampling_px"], row["aperture_lambda_d"]) == ("", "", "")
     assert float(row["fwhm_major_px"]) == pytest.approx(3.1, abs=0.1)
     assert float(row["radius_50_px"]) > 1

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from made_speckles import pattern
 from made_stars import PUPIL, exposed, screens, stars
 from napari_lucky import LuckyError, Window, calibrate, register, stack_mean
 from napari_lucky.frames import ArrayFrames
@@ -14,19 +15,6 @@ from napari_lucky.registration.template_tracking import NO_STAR
 SIDE = 128
 READ, GAIN = 6.0, 2.0  # e-, e-/ADU
 FREQUENCY = 2 * np.pi * np.fft.fftfreq(SIDE)
-
-
-def pattern():
-    """A speckle pattern as a telescope makes it: through a random phase, 7 px per lambda/D."""
-    rng = np.random.default_rng(4)
-    rows, columns = np.mgrid[-64:64, -64:64] / 9.0
-    pupil = np.hypot(rows, columns) < 1
-    phase = sum(
-        rng.normal(0, 0.6) * rows**j * columns**k for j in range(5) for k in range(5) if j + k < 5
-    )
-    field = np.fft.fftshift(np.fft.fft2(pupil * np.exp(1j * phase)))
-    light = np.abs(field) ** 2
-    return light / light.max()
 
 
 PATTERN = pattern()

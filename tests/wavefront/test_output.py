@@ -1,6 +1,5 @@
 """The files of a wavefront hold what was measured."""
 
-import csv
 import json
 from dataclasses import replace
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from made_files import rows_of
 from made_wavefront import TASK, made, made_of_stacks
 from napari_lucky import LuckyError
 from napari_lucky.fits.read_back import read_saved
@@ -32,15 +32,10 @@ def measured(wavefront):
     )
 
 
-def lines(path):
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def test_the_coefficients(tmp_path):
     wavefront = made()
     write_wavefront(measured(wavefront), tmp_path)
-    rows = lines(tmp_path / "zernike.csv")
+    rows = rows_of(tmp_path / "zernike.csv")
     assert list(rows[0]) == ["noll", "name", "coefficient_nm", "sigma_nm"]
     assert [int(row["noll"]) for row in rows] == list(range(4, 16))
     assert [row["name"] for row in rows] == list(wavefront.names)
@@ -93,7 +88,7 @@ def test_the_map_has_the_rms_that_is_reported(tmp_path):
 def test_the_frames_by_their_numbers_in_the_run(tmp_path):
     wavefront = made()
     write_wavefront(measured(wavefront), tmp_path)
-    rows = lines(tmp_path / "per_frame.csv")
+    rows = rows_of(tmp_path / "per_frame.csv")
     assert [int(row["frame"]) for row in rows] == [101, 103, 105, 107, 109, 111]
     assert [row["file"] for row in rows] == FILES[1::2]
     assert [row["used"] for row in rows] == ["1", "1", "1", "1", "0", "1"]
@@ -128,7 +123,7 @@ def test_the_summary(tmp_path):
 
 def test_a_single_frame_has_no_error(tmp_path):
     write_wavefront(measured(made(1)), tmp_path)
-    assert lines(tmp_path / "zernike.csv")[0]["sigma_nm"] == ""
+    assert rows_of(tmp_path / "zernike.csv")[0]["sigma_nm"] == ""
     told = json.loads((tmp_path / "summary.json").read_text("utf-8"))
     assert told["modes"][0]["sigma_nm"] is None
 
@@ -151,7 +146,7 @@ def test_stacks_have_no_frames(tmp_path):
     assert told["method"] == "stacks"
     assert "d_over_r0" not in told["figures"]
     assert told["figures"]["blur_px"] == 2.5
-    assert [row["sigma_nm"] for row in lines(tmp_path / "zernike.csv")] == ["0.5"] * 12
+    assert [row["sigma_nm"] for row in rows_of(tmp_path / "zernike.csv")] == ["0.5"] * 12
     (again,) = read_saved(tmp_path / "wavefront.fits")
     assert again.history[-1].name == "wavefront"
     assert again.history[-1].facts["of"] == "stacks"

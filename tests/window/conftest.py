@@ -101,3 +101,28 @@ class SlowFrames:
 @pytest.fixture
 def slow_frames():
     return SlowFrames
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A run of files, with dark and flat beside it."""
+    from made_files import write_masters, write_run
+    from napari_lucky import simulate_run
+
+    simulated = simulate_run(12, (128, 192), focus_size=64, defocus_size=64)
+    write_masters(tmp_path, simulated)
+    return write_run(tmp_path / "run", simulated.frames, name="AF_{:02d}.fits", first=0)
+
+
+@pytest.fixture
+def add_run(viewer):
+    from napari.layers import Layer
+
+    from napari_lucky.viewer.to_layers import image_tuple, windows_tuple
+
+    def add(frames, window):
+        run = viewer.add_layer(Layer.create(*image_tuple(frames, "run", contrast_limits=(0, 1000))))
+        viewer.add_layer(Layer.create(*windows_tuple([window])))
+        return run
+
+    return add

@@ -1,6 +1,8 @@
-"""What a user's hand does in a window."""
+"""What a user's hand does in a window, and the layers that are there then."""
 
 from collections.abc import Callable
+
+from napari.layers import Image
 
 from napari_lucky.viewer.open_docks import open_dock
 
@@ -40,3 +42,12 @@ class Hand:
     def run(self, dock):
         self.press(dock.run_button)
         self.wait(lambda: not dock.busy)
+
+
+def newest(viewer, ending):
+    return [layer for layer in viewer.layers if layer.name.endswith(ending)][-1]
+
+
+def layer(viewer, ending, kind=Image):
+    (found,) = [la for la in viewer.layers if la.name.endswith(ending) and isinstance(la, kind)]
+    return found

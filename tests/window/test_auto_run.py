@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from hands import newest
 
 from napari_lucky import Window, rank, register, select, stack_mean
 from napari_lucky.imaging.shifts import Shifted
@@ -9,10 +10,6 @@ from napari_lucky.viewer.from_layers import frames_of, windows_of
 from napari_lucky.viewer.to_layers import rectangle
 
 CHAIN = ("registration", "ranking", "stacking")
-
-
-def newest(viewer, ending):
-    return [layer for layer in viewer.layers if layer.name.endswith(ending)][-1]
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from astropy.io import fits
-from hands import TITLES
+from hands import TITLES, layer
 from napari.layers import Image, Points, Vectors
 from napari.utils import progress
 from qtpy.QtWidgets import QLabel
@@ -13,24 +13,6 @@ from napari_lucky.registration.step import RegisterBrightest
 from napari_lucky.steps import RemoveOutliers, StackDrizzle
 from napari_lucky.viewer import sample_data
 from napari_lucky.viewer.from_layers import windows_of
-from napari_lucky.viewer.to_layers import image_tuple, windows_tuple
-
-
-@pytest.fixture
-def add_run(viewer):
-    from napari.layers import Layer
-
-    def add(frames, window):
-        run = viewer.add_layer(Layer.create(*image_tuple(frames, "run", contrast_limits=(0, 1000))))
-        viewer.add_layer(Layer.create(*windows_tuple([window])))
-        return run
-
-    return add
-
-
-def layer(viewer, ending, kind=Image):
-    (found,) = [la for la in viewer.layers if la.name.endswith(ending) and isinstance(la, kind)]
-    return found
 
 
 def test_tour_of_the_four_docks_on_the_sample(viewer, hand, messages, tmp_path):

@@ -14,15 +14,6 @@ from napari_lucky.optics.simulation import SIMULATED
 from napari_lucky.psf import PsfRecipe, PsfRequest, bootstrap_figures
 
 
-@pytest.fixture(autouse=True)
-def own_configuration(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "napari_lucky.optics.telescope_store.telescopes_file",
-        lambda: tmp_path / "own" / "telescopes.toml",
-    )
-    return tmp_path
-
-
 @pytest.fixture
 def star(viewer):
     image = (1e5 * psf_at(Diffraction(3, 0.3), (81, 81), (40.2, 39.7)) + 100).astype(np.float32)

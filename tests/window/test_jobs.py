@@ -9,7 +9,7 @@ from astropy.io import fits
 from napari.layers import Image, Layer, Points, Vectors
 from qtpy.QtCore import QTimer
 
-from napari_lucky import Window, simulate_run
+from napari_lucky import Window
 from napari_lucky.viewer import background_work as beside
 from napari_lucky.viewer.to_layers import image_tuple, windows_tuple
 
@@ -30,19 +30,6 @@ def reads_here(monkeypatch):
 
     monkeypatch.setattr(Run, "read", counted)
     return here
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """A run of files with dark and flat."""
-    simulated = simulate_run(12, (128, 192), focus_size=64, defocus_size=64)
-    run = tmp_path / "run"
-    run.mkdir()
-    for k, frame in enumerate(simulated.frames):
-        fits.PrimaryHDU(frame).writeto(run / f"AF_{k:02d}.fits")
-    for name in ("dark", "flat"):
-        fits.PrimaryHDU(getattr(simulated, name)).writeto(tmp_path / f"{name}.fits")
-    return run
 
 
 def named(viewer, ending, kind=Image):
@@ -99,16 +86,6 @@ def test_the_window_works_between_two_layers_of_a_result(viewer, hand, slow_fram
     timer.stop()
     assert {1, 2} <= seen
     assert dock.run_button.enabled
-
-
-@pytest.fixture
-def add_run(viewer):
-    def add(frames, window):
-        run = viewer.add_layer(Layer.create(*image_tuple(frames, "run", contrast_limits=(0, 1000))))
-        viewer.add_layer(Layer.create(*windows_tuple([window])))
-        return run
-
-    return add
 
 
 def test_a_dock_closed_between_two_layers_leaves_no_half_a_result(

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from test_selection import Ranked, layer
+from hands import layer
+from test_selection import Ranked
 
 from napari_lucky import Rank, stack_mean
 from napari_lucky.imaging import Shifted

@@ -8,6 +8,7 @@ import pytest
 from astropy.io import fits
 from qtpy.QtWidgets import QApplication, QFileDialog
 
+from made_files import write_masters, write_run
 from napari_lucky import Recipe, Select, simulate_run
 from napari_lucky.cli.main import main
 from napari_lucky.docks.lead import LeadDock
@@ -22,13 +23,9 @@ ALL.add("summary.json")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A run of files with dark and flat beside it."""
-    run = tmp_path_factory.mktemp("night") / "run"
-    run.mkdir()
-    simulated = simulate_run(12)
-    for k, frame in enumerate(simulated.frames):
-        fits.PrimaryHDU(frame).writeto(run / f"AF_{k:02d}.fits")
-    for name in ("dark", "flat"):
-        fits.PrimaryHDU(getattr(simulated, name)).writeto(run / f"{name}.fits")
+    run, simulated = tmp_path_factory.mktemp("night") / "run", simulate_run(12)
+    write_run(run, simulated.frames, name="AF_{:02d}.fits", first=0)
+    write_masters(run, simulated)
     return run
 
 

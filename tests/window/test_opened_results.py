@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from made_files import write_run
 from napari_lucky import Calibrate, Recipe, process, recipe_to_toml, simulate_run, write_results
 from napari_lucky.cleaning.noise_cut import CutNoise
 from napari_lucky.ranking.step import Select
@@ -14,9 +15,7 @@ def out(tmp_path_factory):
     """The folder of a job, and its result."""
     folder = tmp_path_factory.mktemp("night")
     simulated = simulate_run(12, (128, 192), focus_size=64, defocus_size=64)
-    (folder / "run").mkdir()
-    for k, frame in enumerate(simulated.frames):
-        fits.PrimaryHDU(frame).writeto(folder / "run" / f"AF_{k:02d}.fits")
+    write_run(folder / "run", simulated.frames, name="AF_{:02d}.fits", first=0)
     fits.PrimaryHDU(simulated.dark).writeto(folder / "dark.fits")
     recipe = Recipe(
         folder / "run",

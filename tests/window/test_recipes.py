@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from astropy.io import fits
+from hands import newest
 from napari.layers import Layer
 from qtpy.QtWidgets import QFileDialog
 
 import napari_lucky as lucky
-from napari_lucky import Calibrate, Select, read_recipe, simulate_run
+from napari_lucky import Calibrate, Select, read_recipe
 from napari_lucky.docks.recipe_files import recipe_of_layer
 from napari_lucky.fits.run_files import open_run
 from napari_lucky.frames.history import Record
@@ -32,29 +32,12 @@ from napari_lucky.viewer.to_layers import image_tuple
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """A run of files with dark and flat."""
-    simulated = simulate_run(12, (128, 192), focus_size=64, defocus_size=64)
-    run = tmp_path / "run"
-    run.mkdir()
-    for k, frame in enumerate(simulated.frames):
-        fits.PrimaryHDU(frame).writeto(run / f"AF_{k:02d}.fits")
-    for name in ("dark", "flat"):
-        fits.PrimaryHDU(getattr(simulated, name)).writeto(tmp_path / f"{name}.fits")
-    return run
-
-
-@pytest.fixture
 def chosen(monkeypatch, tmp_path):
     """The file that dialogs give; what they were asked with is kept."""
     path = tmp_path / "my recipe.toml"
     for name in ("getSaveFileName", "getOpenFileName"):
         monkeypatch.setattr(QFileDialog, name, staticmethod(lambda *_: (str(path), "")))
     return path
-
-
-def newest(viewer, ending):
-    return [layer for layer in viewer.layers if layer.name.endswith(ending)][-1]
 
 
 def wait(hand, dock):

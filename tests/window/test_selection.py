@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from napari.layers import Image, Layer, Vectors
+from hands import layer
+from napari.layers import Layer, Vectors
 from qtpy.QtCore import QPoint, Qt
 
 from napari_lucky import Window, select, stack_mean
@@ -15,11 +16,6 @@ from napari_lucky.viewer.to_layers import image_tuple, windows_tuple
 
 N = 60
 CTRL, PLAIN = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.NoModifier
-
-
-def layer(viewer, ending, kind=Image):
-    (found,) = [la for la in viewer.layers if la.name.endswith(ending) and isinstance(la, kind)]
-    return found
 
 
 def stars():
