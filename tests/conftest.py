@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,9 @@ def own_configuration(tmp_path_factory, monkeypatch):
     folder.mkdir(parents=True)
     for name in ("XDG_CONFIG_HOME", "APPDATA"):
         monkeypatch.setenv(name, str(folder))
+    if sys.platform == "darwin":  # has no such variable
+        where = "napari_lucky.optics.telescope_store.telescopes_file"
+        monkeypatch.setattr(where, lambda: folder / "napari-lucky" / "telescopes.toml")
 
 
 @pytest.fixture(scope="session", autouse=True)

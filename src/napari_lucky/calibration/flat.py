@@ -91,7 +91,7 @@ def flat_field(
 ) -> FlatField:
     """Combine a flat's frames, take off the dark, and normalise to median 1.
 
-    What the flat's history says was done is not done again: the dark of a flat that is rid of
+    What the flat's history says was done is not done again: the dark of a flat that is free of
     it ("subtract dark") stays on, and a master flat ("normalise flat") is taken as it is, but
     for the pixels that are dead.
 

@@ -56,7 +56,7 @@ def master(
     job : Job
         Progress, executor, checkpoint; see `Job`.
     what : str
-        What is done, for the person who waits.
+        What is done, as the progress shows it.
 
     Returns
     -------

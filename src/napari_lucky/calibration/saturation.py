@@ -27,7 +27,7 @@ MANY, PILED = 5, 5.0
 ALL, SINGLE = 0.9, 1.5
 """Frames that each have their own brightest pixel at one value were stretched, not clipped."""
 PLATEAU_WIDTHS = 0.01, 0.02, 0.04, 0.08, 0.12
-"""Of the light's range: within one of these lie the pixels of a plateau that is not all even."""
+"""Of the light's range: the pixels of a plateau that is not all even are within one of these."""
 FLATTER = 2.0
 """They are so many times as many as those as far below; of a star's core they are fewer."""
 MIDDLE_STEP = 7

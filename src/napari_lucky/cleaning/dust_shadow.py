@@ -44,7 +44,7 @@ def transmission(
 
     transmission = image / light in and around each spot, where the light is a quadratic surface
     (a plane, where less than half of the ring is there) fitted by least squares in the ring from
-    1.75 to 3 radii, rid of outliers and of other spots. The bright ring that diffraction puts
+    1.75 to 3 radii, without outliers and other spots. The bright ring that diffraction puts
     around a shadow counts as well: the ratio holds to 1.4 radii, and goes over to 1 smoothly to
     1.75 radii. Where spots overlap, each sees the shadow of both; their lights are averaged.
 

@@ -33,7 +33,7 @@ AT_ONCE = 64
 class NoiseCut(View):
     """Frames without the Fourier coefficients that are lost in the noise.
 
-    The sensor is covered with tiles that overlap by half; they lie at the same pixels whatever
+    The sensor is covered with tiles that overlap by half; they are at the same pixels whatever
     window is read. Each is multiplied by w = sin(pi (i + 1/2) / tile) along both axes and Fourier
     transformed. Coefficients F with |F|² < sigma² P become 0, and what is transformed back is
     multiplied by w again and added up: w² of overlapping tiles sums to 1, so what is not cut comes
@@ -104,7 +104,7 @@ class NoiseCut(View):
         return out
 
     def _read_mirrored(self, frames: Index, tiled: Window) -> NDArray[np.float32]:
-        """Read the pixels that tiles lie on, and those around, mirrored beyond the edge."""
+        """Read the pixels of tiles, and those around, mirrored beyond the edge."""
         rows = _mirrored(tiled.y0 - REACH, tiled.y1 + REACH, self.shape[1])
         columns = _mirrored(tiled.x0 - REACH, tiled.x1 + REACH, self.shape[2])
         y0, x0 = int(rows.min()), int(columns.min())

@@ -154,7 +154,7 @@ def warn(text: str, level: Level | None = None) -> None:
     text : str
         Of a `Notice` the level counts.
     level : {"info", "warning", "error"}, optional
-        Instead of the notice's own.
+        In place of the notice's level.
     """
     level = level or level_of(text)
     _voice.write_log(text, level)

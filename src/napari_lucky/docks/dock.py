@@ -303,7 +303,7 @@ class Dock(QScrollArea):
         raise NotImplementedError
 
     def start(self, work: Work, done: Done) -> None:
-        """Do a job on a thread of its own; Run is off and Cancel is on until it ends."""
+        """Do a job on a separate thread; Run is off and Cancel is on until it ends."""
         if self._jobs:
             return
         in_place = self._in_place

@@ -23,7 +23,7 @@ from napari_lucky.viewer.messages import show_error, show_info
 EMIT_EVERY = 0.1
 """Seconds between reports to the window: it looks alive, and drawing the bar costs little."""
 Work = Callable[[Job], Any]
-"""Called as work(job) on a thread of its own; it must touch neither layers nor widgets."""
+"""Called as work(job) on a separate thread; it must touch neither layers nor widgets."""
 
 Done = Callable[[Any], Iterator[None]]
 """Shows what the work returned, on the window's thread: a generator, which yields after each layer.

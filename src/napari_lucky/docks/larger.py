@@ -1,4 +1,4 @@
-"""A graph that can be looked at in a window of its own."""
+"""A graph that can be looked at in a separate window."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Graph(QWidget):
         canvas.resize(*ROOM)  # until it is laid out; a figure cannot be drawn in less
         self.button = QPushButton("larger")
         self.button.setStyleSheet(SMALL)
-        self.button.setToolTip("Show this graph in a window of its own; close it to bring it back")
+        self.button.setToolTip("Show this graph in a separate window; close it to bring it back")
         self.button.clicked.connect(self.enlarge)
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)

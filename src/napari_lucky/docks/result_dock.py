@@ -41,7 +41,7 @@ class ResultDock(Dock):
     stem: ClassVar[str] = ""
     """Of the names that are offered for files."""
     of_table: ClassVar[str] = ""
-    """What its table is, for the person who points at the button."""
+    """What its table is, for the tooltip of the button."""
     telescope: TelescopeChoice
 
     def __init__(

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Let matrix products work on one thread each for a while, in the whole process."""
-    import scipy.linalg  # noqa: F401  # brings a BLAS of its own, which must be there by now
+    import scipy.linalg  # noqa: F401  # brings its own BLAS, which must be there by now
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1, user_api="blas"):

@@ -142,7 +142,7 @@ def map_blocks(
     blocks : list of slice
         Slices of something the function knows, of frames as a rule.
     what : str
-        What is done, for the person who waits.
+        What is done, as the progress shows it.
     job : Job
         Progress and executor; see `Job`.
     """

@@ -98,7 +98,7 @@ class Checkpoint:
         return self._passes.get(self._now, (0, None))[0]
 
     def begin(self, key: Callable[[], str]) -> None:
-        """Look for the measurements of a job of this key, and begin to keep one's own.
+        """Look for the measurements of a job of this key, and begin to keep new ones.
 
         Parameters
         ----------

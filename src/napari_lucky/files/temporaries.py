@@ -1,6 +1,6 @@
 """Temporary files and folders beside results, and what jobs that were killed have left of them.
 
-Each has a name of its own, is newly made (so no link is followed), and is locked while its job
+Each has a unique name, is newly made (so no link is followed), and is locked while its job
 lives. The lock goes with the process, however that ends: what is not locked is a leftover.
 """
 

@@ -1,4 +1,4 @@
-"""Keyword and value of a header card as it stands in the file, without astropy."""
+"""Keyword and value of a header card as it is in the file, without astropy."""
 
 from __future__ import annotations
 

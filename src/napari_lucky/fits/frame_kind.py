@@ -54,7 +54,7 @@ TARGETS |= {"vega", "sirius", "arcturus", "capella", "rigel", "procyon", "betelg
 TARGETS |= {"aldebaran", "antares", "spica", "pollux", "deneb", "regulus", "castor", "polaris"}
 TARGETS |= {"mizar", "albireo", "algol", "mira", "fomalhaut", "bellatrix", "canopus", "achernar"}
 TARGETS |= {"mercury", "venus", "mars", "jupiter", "saturn", "uranus", "neptune", "moon", "sun"}
-"""Words that name a target of their own: Dark_Vega is a dark taken with Vega, and no nebula."""
+"""Words that may name a target: Dark_Vega is a dark taken with Vega, and no nebula."""
 PICTURE_TYPES: dict[float, Kind] = {1.0: "light", 2.0: "bias", 3.0: "dark", 4.0: "flat"}
 """Numbers of PICTTYPE."""
 

@@ -47,7 +47,7 @@ def scan(path: Path) -> tuple[tuple[Any, ...], HeaderCards]:
 
     The signature is what two files have in common if their pixels are stored in the same way:
     the structural cards of every header, raw, and where its data begin. A gzipped file would
-    have to be unpacked for that: it is a kind of its own unless its size says that nothing
+    have to be unpacked for that: it is a separate kind unless its size says that nothing
     follows its first data. Costs one small read a header, no parsing.
 
     Raises

@@ -79,7 +79,7 @@ class ImageResult:
 
     @property
     def beside(self) -> list[ImageResult]:
-        """Variance and coverage, as images of their own."""
+        """Variance and coverage, as separate images."""
         from astropy.io import fits
 
         given = {"VARIANCE": self.variance, "COVERAGE": self.coverage}

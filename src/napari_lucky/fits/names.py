@@ -35,7 +35,7 @@ def header_text(text: str) -> str:
 
 
 def put_name(header: Any, name: str) -> None:
-    """Write a name into a header; whole in a card of its own if it is long or not ASCII."""
+    """Write a name into a header; whole in a separate card if it is long or not ASCII."""
     short = _short(name)
     header["EXTNAME"] = short
     if short != name or ODD.search(name):

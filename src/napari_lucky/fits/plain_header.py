@@ -23,7 +23,7 @@ KNOWN = {"SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "NAXIS3", *SCALING}
 
 
 def plain_layout(path: Path, kind: tuple[Any, ...]) -> Layout | None:
-    """Return how the pixels of a file lie that holds one plain image, or cube, and no more.
+    """Return the layout of a file that holds one plain image, or cube, and no more.
 
     Parameters
     ----------

@@ -93,7 +93,7 @@ def is_own_file(path: Path) -> bool:
 
 
 UNREADABLE = (OSError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError)
-"""What damaged files give, beside what astropy calls an error of its own."""
+"""What damaged files give, beside the errors that astropy defines."""
 Saved = ImageResult | FrameTable | Coordinates
 
 

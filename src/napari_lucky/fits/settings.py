@@ -69,7 +69,7 @@ def header_exposure(cards: bytes) -> float:
 
 
 def cards_of_each(images: Sequence[SourceImage]) -> list[HeaderCards]:
-    """Return the headers' cards of each image: of several in one file, each one's own."""
+    """Return the headers' cards of each image: of several in one file, that of each."""
     several = {path for path, n in Counter(image.path for image in images).items() if n > 1}
     own: dict[Path, list[tuple[bytes, ...]]] = {}
     for path in several:

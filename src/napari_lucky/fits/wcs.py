@@ -127,7 +127,7 @@ def move_wcs(header: Any, dy: float, dx: float) -> None:
 
 
 def forget_mosaic(header: Any) -> None:
-    """Say that an image is made of a mosaic whose pixels have no colours of their own any more."""
+    """Say that an image is made of a mosaic whose pixels have no single colour any more."""
     if any(keyword in header for keyword in MOSAIC):
         _remove(header, *MOSAIC)
         header["COMMENT"] = "mosaic, not debayered"

@@ -23,7 +23,7 @@ BAND = 16
 """Pixels along an axis that one product gives; wider bands have more zeros, narrower ones need
 more products."""
 SMALL = 1 << 18
-"""Multiplications in one product, at most: OpenBLAS starts threads of its own for more, which
+"""Multiplications in one product, at most: OpenBLAS starts its own threads for more, which
 would fight with those that work on other frames."""
 TRUNCATE = 3.0
 """A Gaussian ends at so many sigmas."""

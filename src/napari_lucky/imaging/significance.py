@@ -54,7 +54,7 @@ def significance(even: Block, top: NDArray[np.float32], smooth: float, noise: No
     """Return by how many sigmas of the smoothed noise each peak is over the background, (k,).
 
     The noise is that of single pixels. Where it does not make a peak clear, it is at least
-    that of the frame's own darkest pixels after smoothing: these show noise that is alike in
+    that of the frame's darkest pixels after smoothing: these show noise that is alike in
     neighbours, stray light, and a brighter sky. So
     they do the background, which is over the median of the border's pixels if photons are few.
 

@@ -54,7 +54,7 @@ def _some(places: NDArray[np.intp]) -> NDArray[np.intp]:
     """Return places spread evenly over those given, a few hundred at least.
 
     Their median is known to 0.07 of a pixel's noise then. An odd step sees odd and even columns
-    alike, which many sensors read by amplifiers of their own.
+    alike, which many sensors read by separate amplifiers.
     """
     step = max(1, len(places) // ENOUGH)
     return places[:: step + (step % 2 == 0)]

@@ -102,7 +102,7 @@ def phase_screens(
 ) -> FloatArray:
     """Draw n independent phases (n, y, x) in rad, tip-tilt included, 0 outside the disk.
 
-    What is behind the obstruction has a generator of its own, so that the light does not depend
+    What is behind the obstruction has its own generator, so that the light does not depend
     on it; without one it is what the open samples let expect.
     """
     where, shown = disk_samples(pupil)

@@ -77,7 +77,7 @@ def _options(step: Step) -> list[str]:
         if one.required or getattr(step, name) != one.default
     }
     if getattr(step, "above", None) is not None:
-        chosen.pop("keep", None)  # which has no say then
+        chosen.pop("keep", None)  # which is ignored then
     named = [
         f"{name}={_text(one, value)}" for name, (one, value) in chosen.items() if not one.option
     ]
@@ -97,7 +97,7 @@ def _own_option(one: Param, value: Any) -> str:
 
 
 def _text(one: Param, value: Any) -> str:
-    """Return a value as it stands among others, with commas between them."""
+    """Return a value as it is written among others, with commas between them."""
     if one.many and value and not any(isinstance(part, (tuple, list)) for part in value):
         return "/".join(_plain(one, part) for part in value)
     text = _plain(one, value)

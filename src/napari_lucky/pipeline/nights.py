@@ -198,7 +198,7 @@ def process_each(
     recipe : Recipe
         Its frames have no say; windows that are given hold for all.
     out : str or pathlib.Path
-        A folder; each run has one in it, of its own name.
+        A folder; each run gets one in it, named after the run.
     report, overwrite
         See `write_results`.
     skip_existing : bool
@@ -209,7 +209,7 @@ def process_each(
     work : callable, optional
         Returns the executor on which a run's files are worked on, as a context.
     job : Job
-        Progress; see `Job`. Each run has a checkpoint of its own.
+        Progress; see `Job`. Each run has its own checkpoint.
     notify : callable, optional
         Called with each notice.
 

@@ -103,7 +103,7 @@ def find_star(
 ) -> Window:
     """Put a window on the brightest star of a run.
 
-    The mean of frames spread over the run, rid of pixels that stand alone and of its
+    The mean of frames spread over the run, without pixels that stand alone and its
     large-scale background, and smoothed a little, is brightest at the star. If nothing stands out
     there, as in faint light that turbulence spreads, it is smoothed more.
 

@@ -19,7 +19,7 @@ from napari_lucky.registration.stray_light import CORE, mean_light
 SAMPLE, FEWEST = 24, 8
 """Frames at most, spread over the run, and at least, in which another star is looked for."""
 BEYOND = 9.0
-"""Over the smoothing, which is lambda/3D: nearer places may be speckles of the star's own."""
+"""Over the smoothing, which is lambda/3D: nearer places may be the star's speckles."""
 COMPARABLE, MOST = 0.35, 0.6
 """Part of the tracked star's light, in this part of the frames, that another one has."""
 

@@ -1,4 +1,4 @@
-"""Which kinds of files hold frames, by the end of their names; FITS has a room of its own."""
+"""Which kinds of files hold frames, by the end of their names; FITS has its own room."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class StoredPixels(ABC):
     used : tuple of int
         Which of them are planes of the run, in this order.
     apart : bool
-        Whether each sample has a plane of its own in the file.
+        Whether each sample has its own plane in the file.
     """
 
     path: Path

@@ -72,7 +72,7 @@ def stack_drizzled(
     job : Job
         Progress, executor, checkpoint; see `Job`.
     what : str
-        What is done, for the person who waits.
+        What is done, as the progress shows it.
 
     Returns
     -------

@@ -78,7 +78,7 @@ def stack_fourier(
         Progress, executor, checkpoint; see `Job`. Frames are read and transformed twice, once
         where their spectra fit into memory; the work grows with their number.
     what : str
-        What is done, for the person who waits.
+        What is done, as the progress shows it.
 
     Returns
     -------

@@ -212,7 +212,7 @@ def stack_mean(
     job : Job
         Progress, executor, checkpoint; see `Job`.
     what : str
-        What is done, for the person who waits.
+        What is done, as the progress shows it.
 
     Returns
     -------

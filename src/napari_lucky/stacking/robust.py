@@ -57,7 +57,7 @@ def stack_median(
     job : Job
         Progress, executor, checkpoint; see `Job`.
     what : str
-        What is done, for the person who waits.
+        What is done, as the progress shows it.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def stack_clipped(
     job : Job
         Progress, executor, checkpoint; see `Job`.
     what : str
-        What is done, for the person who waits.
+        What is done, as the progress shows it.
 
     Returns
     -------

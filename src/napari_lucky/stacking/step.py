@@ -35,7 +35,7 @@ class ToStack:
     subpixel : bool
         Whether frames are shifted by fractions of a pixel.
     what : str
-        What is done, for the person who waits.
+        What is done, as the progress shows it.
     job : Job
         Progress, executor, checkpoint; see `Job`.
     """

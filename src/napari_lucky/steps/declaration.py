@@ -222,7 +222,7 @@ def param(
     path : bool
         Whether it names a file or folder: made absolute in a recipe.
     hand_made : bool
-        Whether the docks show it in a way of their own, not in the form.
+        Whether the docks show it in their own way, not in the form.
     **limits
         gt, ge, lt, le and whatever else `pydantic.Field` knows.
     """

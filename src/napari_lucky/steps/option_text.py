@@ -23,7 +23,7 @@ def parse_option(table: str, text: str, last: Step | None = None) -> Step:
     text : str
         Values with commas between them, "NAME=VALUE" or in the order of the parameters: first the
         method, if the step has several, then its own parameters, then those that all have.
-        Parameters with an option of their own come last, and a word that can only be one
+        Parameters with their own option come last, and a word that can only be one
         parameter's choice is that parameter's: "2,speckle".
     last : Step, optional
         What is not given stays as it is there.

@@ -87,7 +87,7 @@ def shared_names(table: str) -> set[str]:
 
 
 def own_options() -> dict[str, tuple[str, Param]]:
-    """Return the parameters with an option of their own: option → table, parameter."""
+    """Return the parameters with their own option: option → table, parameter."""
     return {
         one.option: (table, one)
         for table, kinds in load_steps().items()

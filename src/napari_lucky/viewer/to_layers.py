@@ -83,7 +83,7 @@ def image_tuple(
         Further arguments of napari's `add_image`.
     """
     scale, translate, units = _place(like, np.ndim(data) if isinstance(data, np.ndarray) else 3)
-    first = np.asarray(origin) + (1 / finer - 1) / 2  # the outer edges lie on each other
+    first = np.asarray(origin) + (1 / finer - 1) / 2  # the outer edges coincide
     y, x = (0, 0) if like is None else like.metadata.get("origin", (0, 0))  # of a saved window
     meta: dict[str, Any] = {
         "name": name,

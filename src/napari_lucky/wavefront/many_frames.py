@@ -127,7 +127,7 @@ class FitBlock:
     level, most
         See `search`.
     seed : int
-        Each frame has a generator of its own, from the seed and its number.
+        Each frame has its own generator, from the seed and its number.
     errors : (float, float)
         Of the model over its signal, for the weights.
     measures_noise : bool
