@@ -258,6 +258,18 @@ def test_arrays_that_changed_travel_again():
     assert pack(lambda: values, {})[1].keys() != first.keys()
 
 
+def test_what_travels_is_not_copied_before():
+    """A copy of a run in memory would keep the window waiting."""
+    whole = np.arange(400_000.0).reshape(400, 1000)
+    for values in (whole, whole[:, ::2]):
+        _, parts = pack(lambda values=values: values, {})
+        (part,) = parts.values()
+        assert len(part.data) < 300
+        assert np.shares_memory(part.load(), whole) == (values is whole)
+        there = pickle.loads(pickle.dumps(part, protocol=5))
+        np.testing.assert_array_equal(Part(there).value, values)
+
+
 def test_an_image_that_stands_for_many_travels_as_one():
     mask = np.random.default_rng(0).random((200, 300)) > 0.5
     many = np.broadcast_to(mask, (10_000, 200, 300))

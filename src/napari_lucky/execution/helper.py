@@ -23,8 +23,8 @@ from typing import Any, BinaryIO
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.blocks import Threads, cores
-from napari_lucky.execution.packing import pack
-from napari_lucky.execution.processes import ForkExecutor, receive, send
+from napari_lucky.execution.packing import Pickled, pack
+from napari_lucky.execution.processes import ForkExecutor, receive, send_apart
 
 MOST_SENT = 1 << 27
 """Bytes of arrays that are sent: a larger run held in memory is worked on where it is, since to
@@ -53,7 +53,7 @@ class Helper:
         self.ready, self.lost = False, False
         self._waiting: dict[int, Callable[[bytes | None], None]] = {}
         self._number = 0
-        self._outgoing: SimpleQueue[bytes | None] = SimpleQueue()
+        self._outgoing: SimpleQueue[Pickled | None] = SimpleQueue()
         for talk, pipe in ((self._send, self._process.stdin), (self._listen, self._process.stdout)):
             threading.Thread(target=talk, args=(pipe,), daemon=True).start()
 
@@ -64,7 +64,7 @@ class Helper:
 
     def ask(self, *what: Any) -> None:
         """Send something, without waiting until it is there."""
-        self._outgoing.put(pickle.dumps(what, protocol=5))
+        self._outgoing.put(Pickled.of(what))
 
     def call(self, args: Any, kwargs: Any, done: Callable[[bytes | None], None]) -> None:
         """Call the function that it has; `done` is called with the answer, on another thread."""
@@ -85,8 +85,8 @@ class Helper:
 
     def _send(self, pipe: BinaryIO) -> None:
         with suppress(OSError), pipe:  # it may be lost
-            while (data := self._outgoing.get()) is not None:
-                send(pipe, data)
+            while (asked := self._outgoing.get()) is not None:
+                send_apart(pipe, asked)
 
     def _listen(self, pipe: BinaryIO) -> None:
         with suppress(EOFError), pipe:

@@ -16,12 +16,12 @@ from importlib import import_module
 from typing import Any, BinaryIO
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.packing import Part, unpack
+from napari_lucky.execution.packing import Part, Pickled, unpack
 from napari_lucky.execution.processes import (
     ForkExecutor,
     packed_answer,
     packed_error,
-    receive,
+    receive_apart,
     send,
 )
 
@@ -46,7 +46,7 @@ class Work:
         self._parts: dict[str, Part] = {}
         self._function: Callable[..., Any] | None = None
 
-    def take(self, data: bytes, parts: dict[str, bytes]) -> None:
+    def take(self, data: bytes, parts: dict[str, Pickled]) -> None:
         """Unpack the function that the next calls are of."""
         self._executor.shutdown()
         self._function = None
@@ -98,7 +98,7 @@ def main() -> None:
     with os.fdopen(0, "rb", closefd=False) as asked:
         while True:
             try:
-                kind, *given = pickle.loads(receive(asked))
+                kind, *given = receive_apart(asked).load()
             except EOFError:
                 break
             getattr(work, kind)(*given)

@@ -7,6 +7,8 @@ import io
 import math
 import pickle
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pickle import PickleBuffer
 from typing import Any
 
 import numpy as np
@@ -20,19 +22,57 @@ class TooLarge(Exception):
     """What is to be packed has more bytes than may be sent."""
 
 
+@dataclass(frozen=True, eq=False)
+class Pickled:
+    """Something pickled, and apart from it the arrays in it, which are not copied.
+
+    A copy would be made under Python's lock, and napari's window would stand still meanwhile.
+
+    Parameters
+    ----------
+    data : bytes
+    buffers : list of PickleBuffer
+    """
+
+    data: bytes
+    buffers: list[Any] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, thing: Any) -> Pickled:
+        """Pickle something."""
+        buffers: list[PickleBuffer] = []
+        return cls(pickle.dumps(thing, protocol=5, buffer_callback=buffers.append), buffers)
+
+    def __len__(self) -> int:
+        """Return the bytes to send."""
+        return len(self.data) + sum(buffer.raw().nbytes for buffer in self.buffers)
+
+    @property
+    def key(self) -> str:
+        """A text that nothing else has."""
+        digest = hashlib.blake2b(self.data, digest_size=16)
+        for buffer in self.buffers:
+            digest.update(buffer)
+        return digest.hexdigest()
+
+    def load(self) -> Any:
+        """Return what was pickled."""
+        return pickle.loads(self.data, buffers=self.buffers)
+
+
 class Part:
     """Something large, as it is sent.
 
     A scheduler that knew its size would rather let workers idle than send it to them.
     """
 
-    def __init__(self, data: bytes) -> None:
-        self.value = pickle.loads(data)
+    def __init__(self, pickled: Pickled) -> None:
+        self.value = pickled.load()
 
 
 def pack(
     function: Any, runs: dict[int, Any], most: float = math.inf
-) -> tuple[bytes, dict[str, bytes]]:
+) -> tuple[bytes, dict[str, Pickled]]:
     """Pickle a function, and apart from it what is large: arrays by their content, and runs.
 
     Parameters
@@ -40,14 +80,14 @@ def pack(
     function : callable
         Local functions with all that they hold, too.
     runs : dict
-        Those seen before, which are not pickled again: empty bytes stand for them.
+        Those seen before, which are not pickled again: nothing stands for them.
     most : float
         Bytes of all parts together.
 
     Returns
     -------
     data : bytes
-    parts : dict of str to bytes
+    parts : dict of str to Pickled
 
     Raises
     ------
@@ -56,7 +96,7 @@ def pack(
     """
     from cloudpickle import Pickler
 
-    parts: dict[str, bytes] = {}
+    parts: dict[str, Pickled] = {}
     left = most
 
     class Packer(Pickler):  # type: ignore[misc]
@@ -64,16 +104,15 @@ def pack(
             nonlocal left
             if getattr(thing, "is_sent_once", False):
                 key = f"run-{id(thing)}"
-                parts[key] = b"" if id(thing) in runs else pickle.dumps(thing, protocol=5)
+                parts[key] = Pickled(b"") if id(thing) in runs else Pickled.of(thing)
                 runs[id(thing)] = thing  # held, so that no other gets this number
                 return key
             if isinstance(thing, np.ndarray) and thing.nbytes >= LARGE and not _repeats(thing):
                 left -= thing.nbytes
                 if left < 0:
                     raise TooLarge
-                data = pickle.dumps(thing, protocol=5)
-                key = hashlib.blake2b(data, digest_size=16).hexdigest()
-                parts[key] = data
+                one = Pickled.of(thing if thing.flags.forc else np.ascontiguousarray(thing))
+                parts[key := one.key] = one
                 return key
             return None
 

@@ -25,6 +25,7 @@ from typing import Any, BinaryIO
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.blocks import Threads, cores, done_here
 from napari_lucky.execution.interruption import SIGNALS
+from napari_lucky.execution.packing import Pickled
 
 ENDING = (signal.SIGINT, *SIGNALS)
 """What ends this process, which ends its copies."""
@@ -245,11 +246,30 @@ def _serve(function: Callable[..., Any], asked: BinaryIO, answers: BinaryIO) -> 
         send(answers, packed_answer(function, *args, **kwargs))
 
 
-def send(pipe: BinaryIO, data: bytes) -> None:
+def send(pipe: BinaryIO, data: bytes | memoryview) -> None:
     """Send bytes, whose number goes first."""
     pipe.write(len(data).to_bytes(8, "little"))
     pipe.write(data)
     pipe.flush()
+
+
+def send_apart(pipe: BinaryIO, pickled: Pickled) -> None:
+    """Send what is pickled, and its arrays from where they are."""
+    send(pipe, len(pickled.buffers).to_bytes(4, "little"))
+    for data in (pickled.data, *(buffer.raw() for buffer in pickled.buffers)):
+        send(pipe, data)
+
+
+def receive_apart(pipe: BinaryIO) -> Pickled:
+    """Return what `send_apart` sent; its arrays can be changed.
+
+    Raises
+    ------
+    EOFError
+        If the other end was closed before.
+    """
+    count = int.from_bytes(receive(pipe), "little")
+    return Pickled(receive(pipe), [bytearray(receive(pipe)) for _ in range(count)])
 
 
 def receive(pipe: BinaryIO) -> bytes:
