@@ -121,6 +121,7 @@ def test_cancel_ends_every_job_and_python_is_as_before(viewer, hand, slow_frames
     assert sys.getswitchinterval() < usual
     hand.press(dock.cancel_button)
     hand.wait(lambda: not dock.busy)
+    hand.wait(lambda: not [t for t in threading.enumerate() if t.name.startswith("ThreadPool")])
     assert frames.reads < 100  # the first look at a run can be cancelled, too
     assert [la.name for la in viewer.layers] == names
     assert sys.getswitchinterval() == usual

@@ -76,6 +76,11 @@ class Threads(ThreadPoolExecutor):
         taken.acquire(blocking=False)  # it waits for a thread all the same
         return done_here(fn, *args, **kwargs)
 
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more work; see `concurrent.futures.Executor`."""
+        self.abandoned = self.abandoned or cancel_futures or not wait
+        super().shutdown(wait, cancel_futures=cancel_futures)
+
 
 _here = threading.local()
 
@@ -178,9 +183,7 @@ def map_blocks(
     finally:
         for _, future in pending:
             future.cancel()
-        # who cancels does not wait for the blocks that run
-        threads.abandoned = bool(pending)
-        threads.shutdown(wait=not pending)
+        threads.shutdown(wait=not pending)  # a cancel does not wait for the blocks that run
 
 
 def map_blocks_checkpointed(
