@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from made_stars import PUPIL, exposed, stars
+from made_stars import PUPIL, exposed, screens, stars
 from napari_lucky.calibration import bad_pixels, hot_pixels
 from napari_lucky.calibration.bad_pixels import (
     _least_nearby,
@@ -130,6 +130,22 @@ def test_up_to_three_hot_pixels_that_touch_are_found_and_four_are_not():
     found = np.argwhere(lone_pixels(*sample_moments(ArrayFrames(frames)))).tolist()
     pairs = [[10, 12], [10, 13], [20, 30], [21, 31]]
     assert found == [[5, 30], [5, 31], [5, 32], *pairs, [30, 20], [30, 21], [31, 20]]
+
+
+@pytest.mark.parametrize(("d_over_r0", "moves"), [(0.3, 2.0), (5, 1.0)])
+def test_hot_pixels_close_to_a_star_that_moves_are_found(d_over_r0, moves):
+    """As bright as its mean, which varies as much; but in every frame."""
+    rng = np.random.default_rng(2)
+    places = rng.normal(0, moves, (24, 2))
+    images = stars(screens(24, d_over_r0, rng), 3.5, 48, places)
+    clean = exposed(images, 1e5, rng)
+    assert not np.asarray(standing_pixels(ArrayFrames(clean))).any()
+    peak = clean.mean(axis=0).max() - 100
+    hot = np.zeros((48, 48))
+    hot[26, 24:26] = peak, 0.8 * peak
+    frames = clean + rng.poisson(hot, clean.shape).astype(np.float32)
+    found = np.asarray(standing_pixels(ArrayFrames(frames)))
+    assert np.argwhere(found).tolist() == [[26, 24], [26, 25]]
 
 
 def test_moments_leave_masked_pixels_out():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -169,6 +169,12 @@ GROUP = 3
 """Hot pixels that touch each other, at most: four in a square may be a small star."""
 FALL = 0.7
 """Beyond a group the light falls by this part of the rise; along a ring of a star's it does not."""
+GROUPS, FEWEST = 3, 9
+"""Groups of frames whose least values are averaged, and frames that are needed for that."""
+VARIES = 0.3
+"""Light that varies by less than this part of a pixel's rise may be a small star that stands."""
+FAINT = 0.2
+"""What rises to less than this part of the star's mean does not draw the tracking off."""
 LEAST_BESIDE = 0.05
 """A pixel is not alone if the mean of the four beside it rises to this part of its own rise: even
 a star of a pixel per lambda/D has more there."""
@@ -184,8 +190,7 @@ def sample_moments(
     mean, deviation : ndarray of float32, (y, x)
         Of up to `count` frames, masked pixels and blank frames left out; NaN where all are.
     """
-    some = Subset(frames, spread_over(frames.shape[0], count))
-    return moments(some, job=job)
+    return moments(Subset(frames, spread_over(frames.shape[0], count)), job=job)
 
 
 def moments(frames: Frames, *, job: Job = QUIET) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -198,14 +203,18 @@ def moments(frames: Frames, *, job: Job = QUIET) -> tuple[NDArray[np.float32], N
     job : Job
         Progress, executor, checkpoint; see `Job`.
     """
+    return _look_over(frames, job)[:2]
+
+
+def _look_over(frames: Frames, job: Job) -> Look:
+    """Look over whole frames."""
     empty = empty_frames(frames)
 
     def look(band: slice) -> NDArray[np.float32]:
-        return np.stack(moments_in(frames, rows_in(frames.shape, band), empty))
+        return np.stack(_look_in(frames, rows_in(frames.shape, band), empty))
 
     done = map_blocks(look, deep_bands(frames), job=job, what="looking over the run")
-    mean, deviation = np.concatenate(list(done), axis=1)
-    return mean, deviation
+    return Look(*np.concatenate(list(done), axis=1))
 
 
 def deep_bands(frames: Frames) -> list[slice]:
@@ -233,10 +242,29 @@ def moments_in(
     empty : ndarray of bool, (n,)
         Which are blank, and left out; see `empty_frames`.
     """
+    return _look_in(frames, window, empty)[:2]
+
+
+class Look(NamedTuple):
+    """What is seen of frames that are looked over: mean, standard deviation, least light."""
+
+    mean: NDArray[np.float32]
+    deviation: NDArray[np.float32]
+    low: NDArray[np.float32]
+
+
+def _look_in(frames: Frames, window: Window, empty: NDArray[np.bool_]) -> Look:
+    """Look over frames in a window, as `moments_in`.
+
+    The least light is the mean of the least values of each third of the frames: of a star that
+    moves, or of speckles, little is left, but all of a hot pixel. NaN of very few frames.
+    """
+    least = np.full((GROUPS, *window.shape), np.inf, np.float32)
     good = np.zeros(window.shape, np.int32)
     total, squares = np.zeros(window.shape), np.zeros(window.shape)
-    for k in np.flatnonzero(~empty):
+    for number, k in enumerate(np.flatnonzero(~empty)):
         image = as_float32(frames.read(np.array([k]), window))[0]
+        np.fmin(least[number % GROUPS], image, out=least[number % GROUPS])
         has = np.isfinite(image)
         good += has
         value = image.astype(np.float64)
@@ -247,7 +275,8 @@ def moments_in(
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = total / good
         variance = np.maximum(squares / good - mean**2, 0)
-    return as_float32(mean), as_float32(np.sqrt(variance))
+        low = np.where(good >= FEWEST, least.mean(axis=0), np.nan)
+    return Look(as_float32(mean), as_float32(np.sqrt(variance)), as_float32(low))
 
 
 def lone_pixels(
@@ -295,6 +324,34 @@ def lone_pixels(
     return found
 
 
+def steady_pixels(
+    look: Look, lone: NDArray[np.bool_], sigma: float = HOT_SIGMA
+) -> NDArray[np.bool_]:
+    """Find hot pixels in light that varies, as `lone_pixels` does, but in the least light.
+
+    So they are found close to a star too, where they stand out of its mean by less than it varies.
+    Where light does not vary the mean decides, and what is faint beside the star does not matter.
+
+    Parameters
+    ----------
+    look : Look
+        From the frames.
+    lone : ndarray of bool, (y, x)
+        What `lone_pixels` finds in the mean.
+    sigma : float
+        As for that.
+    """
+    found = lone_pixels(look.low, look.deviation / 3, sigma)
+    y, x = np.nonzero(found)
+    if len(y) == 0:
+        return found
+    rise = look.low[y, x] - np.nanmedian(look.low)
+    varies = _squares(look.deviation)[y, x].max(axis=(1, 2)) > VARIES * rise
+    star = np.nanmax(np.where(lone | found, np.nan, look.mean)) - np.nanmedian(look.mean)
+    found[y, x] = varies & (rise > FAINT * star)
+    return found
+
+
 def _excess_on_lattice(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return how far some pixels, spread over an image, are over their neighbours' median."""
     step = _lattice_step(image.shape)
@@ -335,21 +392,26 @@ def _squares(image: NDArray[Any]) -> NDArray[Any]:
 
 
 def standing_pixels(frames: Frames, sigma: float = HOT_SIGMA, *, job: Job = QUIET) -> BitMask:
-    """Find the hot pixels of a run without a dark, (y, x); see `lone_pixels`.
+    """Find the hot pixels of a run without a dark, (y, x); see `lone_pixels`, `steady_pixels`.
 
     Sensors of over 8 million pixels are looked over in bands of rows, each with the spread of its
     own pixels: memory then does not grow with them.
     """
     n, ny, _ = frames.shape
+    some = Subset(frames, spread_over(n, SAMPLE))
+
+    def hot(look: Look) -> NDArray[np.bool_]:
+        lone = lone_pixels(look.mean, look.deviation, sigma)
+        return lone | steady_pixels(look, lone, sigma)
+
     if not is_large(frames.shape):
-        mean, deviation = sample_moments(frames, job=job)
-        return BitMask.of(lone_pixels(mean, deviation, sigma))
-    bands, some = bands_of(frames.shape), Subset(frames, spread_over(n, SAMPLE))
+        return BitMask.of(hot(_look_over(some, job)))
+    bands = bands_of(frames.shape)
     empty = empty_frames(some)
 
     def look(band: slice) -> NDArray[np.bool_]:
         first, last = max(band.start - AROUND, 0), min(band.stop + AROUND, ny)
-        bad = lone_pixels(*moments_in(some, rows_in(some.shape, slice(first, last)), empty), sigma)
+        bad = hot(_look_in(some, rows_in(some.shape, slice(first, last)), empty))
         return bad[band.start - first : band.stop - first]
 
     what = "looking for hot pixels"
