@@ -341,7 +341,7 @@ def steady_pixels(
     sigma : float
         As for that.
     """
-    found = lone_pixels(look.low, look.deviation / 3, sigma)
+    found = lone_pixels(look.low, as_float32(look.deviation / 3), sigma)
     y, x = np.nonzero(found)
     if len(y) == 0:
         return found
