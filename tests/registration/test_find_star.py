@@ -4,6 +4,7 @@ import pytest
 from napari_lucky import LuckyError, Window, find_star
 from napari_lucky.calibration import Calibrated
 from napari_lucky.calibration.bad_pixels import standing_pixels
+from napari_lucky.errors import NoStarError
 from napari_lucky.frames import ArrayFrames
 from napari_lucky.frames import sensor_image as sensor_images
 from napari_lucky.registration import find_star as finding
@@ -44,6 +45,14 @@ def test_on_a_small_sensor_the_window_is_smaller():
 def test_frames_without_anything_are_reported(value):
     with pytest.raises(LuckyError, match="equal or masked"):
         find_star(ArrayFrames(np.full((3, 50, 50), value, np.float32)))
+
+
+def test_a_slope_of_stray_light_is_no_star():
+    rng = np.random.default_rng(3)
+    slope = np.linspace(100, 190, 300)
+    frames = (slope + rng.normal(0, 5, (12, 200, 300))).astype(np.float32)
+    with pytest.raises(NoStarError):
+        find_star(ArrayFrames(frames))
 
 
 def test_the_window_is_as_large_as_the_star_needs():

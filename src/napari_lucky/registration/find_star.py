@@ -23,7 +23,7 @@ from napari_lucky.imaging.connection import connected_to
 from napari_lucky.imaging.convolution import gaussian_weights, running_mean
 from napari_lucky.imaging.profiles import ring_medians
 from napari_lucky.imaging.significance import CLEAR, least_significance, own_sigma
-from napari_lucky.imaging.star_image import smoothed
+from napari_lucky.imaging.star_image import smoothed, without_slope
 
 MORE = 120
 """As many if nothing is found in those."""
@@ -172,6 +172,8 @@ def _place(frames: Frames, scene: bool, job: Job) -> tuple[int, int, float]:
             )
         mean[lone_pixels(mean, deviation)] = np.nan
         level = mean - np.nanmedian(mean)
+        if not scene:  # at the sensor's edge a slope passes for light
+            level = without_slope(level[np.newaxis])[0]
         noise = float(np.nanmedian(deviation))
         for scale in SCALES:
             image = smoothed(level[np.newaxis], scale, "constant")[0]
