@@ -107,7 +107,7 @@ class DockJob(QObject):
         self._done, self._ended, self._failed = done, ended, failed
         self._pieces: Iterator[None] | None = None  # of the result, while it is being shown
         self._bar: Any = None
-        self._stage = ""
+        self._stage: str | None = None
         self._worker = _Worker(work)
         self._worker.progressed.connect(self._on_progress)
         self._worker.returned.connect(self._on_returned)
@@ -139,13 +139,13 @@ class DockJob(QObject):
 
     def _on_progress(self, done: int, total: int, what: str) -> None:
         self._progressed(done, total, what)
-        if self._bar is None:
+        last, self._stage = self._stage, what
+        if last is None:
             # making a bar lets the window work, and so this job go on, or even end, meanwhile
             self._bar = progress_bar(total=total, desc=what)
-        elif what != self._stage:
+        elif what != last and self._bar is not None:
             self._bar.reset(total)
             self._bar.set_description(what)
-        self._stage = what
         if self not in RUNNING:
             self._close_bar()
         elif self._bar is not None:
