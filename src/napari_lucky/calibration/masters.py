@@ -21,6 +21,7 @@ from napari_lucky.frames.sensor_image import (
     blank_image,
     median_of,
     pieces,
+    window_at,
 )
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.robust_sigma import MAD_OF_SIGMA
@@ -96,8 +97,7 @@ def combined(
     narrow = pieces(nx, max(READ // n, 1))  # a row of very many frames is cut
 
     def combine(band: slice) -> NDArray[np.float32]:
-        rows = band.stop - band.start
-        windows = [Window(band.start, x.start, rows, x.stop - x.start) for x in narrow]
+        windows = [window_at((band, columns), frames.shape) for columns in narrow]
         made = [_combine(_all_frames(frames, part), method, clip_sigma) for part in windows]
         return made[0] if len(made) == 1 else np.concatenate(made, axis=1)
 

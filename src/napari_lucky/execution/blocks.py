@@ -155,8 +155,7 @@ def map_blocks(
     if len(blocks) < getattr(executor, "fewest", 0):  # it is not worth it for these
         executor = None
     total = sum(block.stop - block.start for block in blocks)
-    threads = Threads(cores())  # none of them begins before it is given something to do
-    pool = executor or threads
+    pool = executor or Threads(cores())
     pending: deque[tuple[list[slice], Future[list[T]]]] = deque()
 
     def each(bundle: list[slice]) -> list[T]:
@@ -183,7 +182,8 @@ def map_blocks(
     finally:
         for _, future in pending:
             future.cancel()
-        threads.shutdown(wait=not pending)  # a cancel does not wait for the blocks that run
+        if executor is None:  # a cancel does not wait for the blocks that run
+            pool.shutdown(wait=not pending)
 
 
 def map_blocks_checkpointed(

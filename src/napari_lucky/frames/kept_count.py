@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from napari_lucky.text import counted
+
 LEAST_KEPT = 10
 """So many frames at least are kept, or all there are, unless a count or a quality is given."""
 TOO_FEW = f"with fewer than {LEAST_KEPT}, the stack is noisy and chance decides how sharp it is"
@@ -16,4 +18,4 @@ def kept_of(fraction: float, usable: int) -> int:
 
 def describe_count(kept: int, frames: int) -> str:
     """Return how many frames are kept, such as "12 of 120 frames (10 %)"."""
-    return f"{kept} of {frames} frame{'' if frames == 1 else 's'} ({100 * kept / frames:.3g} %)"
+    return f"{kept} of {counted(frames, 'frame')} ({100 * kept / frames:.3g} %)"

@@ -248,7 +248,7 @@ def night_cells(rows: Sequence[NightRow]) -> list[tuple[str, ...]]:
         counts = [_short(value[name]) for name in ("frames", "kept", "without_star", "damaged")]
         lost = "" if not counts[0] else str(int(counts[2] or 0) + int(counts[3] or 0))
         kept = f"{counts[1]} of {counts[0]}" if counts[0] else ""
-        says = {NOTHING: "done before"}.get(row.night.status, row.night.why)
+        says = "done before" if row.night.status == NOTHING else row.night.why
         how = ", ".join(filter(None, (says, "doubtful" * row.doubtful)))
         cells = (value["night"], row.night.name, kept, *number.values(), lost, how)
         lines.append(tuple(map(str, cells)))

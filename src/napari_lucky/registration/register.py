@@ -224,8 +224,8 @@ def register(
         return np.concatenate(list(done))
 
     if seen is None:
-        of_smooth = sampling or measure_sampling(frames, focus, job=job)
-        noise = noise_if_sampled(frames, focus, of_smooth, job=job)
+        measured = sampling or measure_sampling(frames, focus, job=job)
+        noise = noise_if_sampled(frames, focus, measured, job=job)
         found = run(lambda block: track_brightest(block, smooth, noise), "tracking the speckle")
     else:
         noise, found = seen

@@ -445,10 +445,8 @@ class StackFourier(StackFrames, kind="fourier"):
 
     def notes(self, used: int, frames: int) -> list[str]:
         """Return a sentence if these are few, or more than was asked for."""
-        kept, text = (
-            kept_of(self.fraction, used),
-            f"Fourier-lucky uses {self.describe(used, frames)}",
-        )
+        kept = kept_of(self.fraction, used)
+        text = f"Fourier-lucky uses {self.describe(used, frames)}"
         if kept < LEAST_KEPT:
             return [f"{text}: {TOO_FEW}."]
         if kept > self.fraction * used + 0.5:

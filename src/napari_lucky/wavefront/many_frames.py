@@ -57,11 +57,11 @@ class Fits:
     starts : ndarray of int, (n,)
         How many starts were tried.
     errors : ndarray, (n, 2)
-        Of the model over its signal, as measured; see `wavefront_search.Errors`.
+        Of the model over its signal, as measured; see `search.Errors`.
     sums : ndarray, (n, 4, 6)
-        Of the residuals; see `wavefront_search.residual_sums`.
+        Of the residuals; see `search.residual_sums`.
     misfits : ndarray, (n, 2)
-        What the model is wrong by over the star's light; see `wavefront_search.misfit_of`.
+        What the model is wrong by over the star's light; see `search.misfit_of`.
     """
 
     x: Floats
