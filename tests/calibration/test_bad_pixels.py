@@ -10,9 +10,9 @@ from napari_lucky.calibration.bad_pixels import (
     _spread_of_excess,
     _touching,
     lone_pixels,
-    sample_moments,
     standing_pixels,
 )
+from napari_lucky.calibration.moments import sample_moments
 from napari_lucky.frames import ArrayFrames, sensor_image
 
 RNG = np.random.default_rng(0)
@@ -146,24 +146,6 @@ def test_hot_pixels_close_to_a_star_that_moves_are_found(d_over_r0, moves):
     frames = clean + rng.poisson(hot, clean.shape).astype(np.float32)
     found = np.asarray(standing_pixels(ArrayFrames(frames)))
     assert np.argwhere(found).tolist() == [[26, 24], [26, 25]]
-
-
-def test_moments_leave_masked_pixels_out():
-    frames = RNG.normal(100, 5, (10, 12, 12)).astype(np.float32)
-    frames[:4, 3, 3] = np.nan
-    frames[:, 5, 5] = np.nan
-    mean, deviation = sample_moments(ArrayFrames(frames))
-    assert mean[3, 3] == pytest.approx(frames[4:, 3, 3].mean(), rel=1e-5)
-    assert deviation[3, 3] == pytest.approx(frames[4:, 3, 3].std(), rel=1e-3)
-    assert np.isnan(mean[5, 5])
-
-
-def test_blank_frames_are_no_part_of_the_moments():
-    frames = RNG.normal(100, 5, (10, 12, 12)).astype(np.float32)
-    expected = frames[2:].mean(axis=0)
-    frames[0], frames[1] = 0, np.nan
-    mean, _ = sample_moments(ArrayFrames(frames))
-    np.testing.assert_allclose(mean, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("sampling", [1.5, 2.0])

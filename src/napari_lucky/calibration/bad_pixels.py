@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from napari_lucky.calibration.moments import SAMPLE, Look, look_in, look_over
 from napari_lucky.execution.blocks import map_blocks
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import ImageLike, as_image
-from napari_lucky.frames.frames import Frames, Index, Subset, as_float32, chain_of
+from napari_lucky.frames.frames import Frames, Index, Subset, as_float32
 from napari_lucky.frames.reading import empty_frames, spread_over
 from napari_lucky.frames.sensor_image import (
     BitMask,
@@ -24,7 +25,6 @@ from napari_lucky.frames.sensor_image import (
     bands_of,
     is_large,
     median_of,
-    pieces,
     rows_in,
     rows_of,
 )
@@ -35,8 +35,6 @@ HOT_SIGMA = 8.0
 """A pixel of the dark this many sigmas above its neighbours' median is hot."""
 SIDE = 5
 """Side in pixels of the square of neighbours that a pixel of the dark is compared with."""
-PARTS, PACKED_PARTS = 8, 2
-"""Bands of a sensor that are looked over side by side, each in all frames."""
 SAMPLED = 1 << 15
 """Pixels, at least, whose differences from their neighbours give the usual one."""
 
@@ -161,16 +159,12 @@ def _least_nearby(image: NDArray[Any], block: int = 8) -> NDArray[Any]:
     return least.repeat(block, axis=0).repeat(block, axis=1)[:ny, :nx]
 
 
-SAMPLE = 24
-"""How many frames, spread over the run, the star is looked for in."""
 AROUND = 3
 """Rows around a band that decide on its first and last."""
 GROUP = 3
 """Hot pixels that touch each other, at most: four in a square may be a small star."""
 FALL = 0.7
 """Beyond a group the light falls by this part of the rise; along a ring of a star's it does not."""
-GROUPS, FEWEST = 3, 9
-"""Groups of frames whose least values are averaged, and frames that are needed for that."""
 VARIES = 0.3
 """Light that varies by less than this part of a pixel's rise may be a small star that stands."""
 FAINT = 0.2
@@ -178,105 +172,6 @@ FAINT = 0.2
 LEAST_BESIDE = 0.05
 """A pixel is not alone if the mean of the four beside it rises to this part of its own rise: even
 a star of a pixel per lambda/D has more there."""
-
-
-def sample_moments(
-    frames: Frames, count: int = SAMPLE, *, job: Job = QUIET
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return mean and standard deviation of whole frames spread over the run.
-
-    Returns
-    -------
-    mean, deviation : ndarray of float32, (y, x)
-        Of up to `count` frames, masked pixels and blank frames left out; NaN where all are.
-    """
-    return moments(Subset(frames, spread_over(frames.shape[0], count)), job=job)
-
-
-def moments(frames: Frames, *, job: Job = QUIET) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return mean and standard deviation of frames, as `sample_moments` does of some.
-
-    Parameters
-    ----------
-    frames : Frames
-        (n, y, x) in ADU.
-    job : Job
-        Progress, executor, checkpoint; see `Job`.
-    """
-    return _look_over(frames, job)[:2]
-
-
-def _look_over(frames: Frames, job: Job) -> Look:
-    """Look over whole frames."""
-    empty = empty_frames(frames)
-
-    def look(band: slice) -> NDArray[np.float32]:
-        return np.stack(_look_in(frames, rows_in(frames.shape, band), empty))
-
-    done = map_blocks(look, deep_bands(frames), job=job, what="looking over the run")
-    return Look(*np.concatenate(list(done), axis=1))
-
-
-def deep_bands(frames: Frames) -> list[slice]:
-    """Cut a sensor, (n, y, x), into bands of rows in each of which all frames are read.
-
-    Few if frames are unpacked from their first row on every time.
-    """
-    ny = frames.shape[1]
-    source = list(chain_of(frames))[-1]
-    packed = any(getattr(image, "packed", False) for image in getattr(source, "images", ())[:1])
-    rows = -(-ny // (PACKED_PARTS if packed else PARTS))
-    return pieces(ny, rows)
-
-
-def moments_in(
-    frames: Frames, window: Window, empty: NDArray[np.bool_]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return mean and standard deviation of frames in a window; see `moments`.
-
-    Parameters
-    ----------
-    frames : Frames
-        (n, y, x) in ADU.
-    window : Window
-    empty : ndarray of bool, (n,)
-        Which are blank, and left out; see `empty_frames`.
-    """
-    return _look_in(frames, window, empty)[:2]
-
-
-class Look(NamedTuple):
-    """What is seen of frames that are looked over: mean, standard deviation, least light."""
-
-    mean: NDArray[np.float32]
-    deviation: NDArray[np.float32]
-    low: NDArray[np.float32]
-
-
-def _look_in(frames: Frames, window: Window, empty: NDArray[np.bool_]) -> Look:
-    """Look over frames in a window, as `moments_in`.
-
-    The least light is the mean of the least values of each third of the frames: of a star that
-    moves, or of speckles, little is left, but all of a hot pixel. NaN of very few frames.
-    """
-    least = np.full((GROUPS, *window.shape), np.inf, np.float32)
-    good = np.zeros(window.shape, np.int32)
-    total, squares = np.zeros(window.shape), np.zeros(window.shape)
-    for number, k in enumerate(np.flatnonzero(~empty)):
-        image = as_float32(frames.read(np.array([k]), window))[0]
-        np.fmin(least[number % GROUPS], image, out=least[number % GROUPS])
-        has = np.isfinite(image)
-        good += has
-        value = image.astype(np.float64)
-        if not has.all():
-            value[~has] = 0
-        total += value
-        squares += np.square(value, out=value)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = total / good
-        variance = np.maximum(squares / good - mean**2, 0)
-        low = np.where(good >= FEWEST, least.mean(axis=0), np.nan)
-    return Look(as_float32(mean), as_float32(np.sqrt(variance)), as_float32(low))
 
 
 def lone_pixels(
@@ -405,13 +300,13 @@ def standing_pixels(frames: Frames, sigma: float = HOT_SIGMA, *, job: Job = QUIE
         return lone | steady_pixels(look, lone, sigma)
 
     if not is_large(frames.shape):
-        return BitMask.of(hot(_look_over(some, job)))
+        return BitMask.of(hot(look_over(some, job=job)))
     bands = bands_of(frames.shape)
     empty = empty_frames(some)
 
     def look(band: slice) -> NDArray[np.bool_]:
         first, last = max(band.start - AROUND, 0), min(band.stop + AROUND, ny)
-        bad = hot(_look_in(some, rows_in(some.shape, slice(first, last)), empty))
+        bad = hot(look_in(some, rows_in(some.shape, slice(first, last)), empty))
         return bad[band.start - first : band.stop - first]
 
     what = "looking for hot pixels"

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import field_validator
 
-from napari_lucky.calibration.bad_pixels import deep_bands, moments_in
 from napari_lucky.calibration.masters import DEAD_BELOW, check_shape
+from napari_lucky.calibration.moments import deep_bands, look_in
 from napari_lucky.cleaning.background import BackgroundModel, BackgroundRemoved, Disc, discs_around
 from napari_lucky.cleaning.dust_shadow import (
     RIM,
@@ -180,7 +180,7 @@ def light_of_run(frames: Frames, count: int = SAMPLE, *, job: Job = QUIET) -> Se
 
 
 def _clipped_mean(frames: Frames, window: Window, empty: NDArray[np.bool_]) -> Image:
-    mean, deviation = moments_in(frames, window, empty)
+    mean, deviation, _ = look_in(frames, window, empty)
     reach = CLIP * deviation + np.abs(mean) * 1e-6  # what equal values differ by, rounded
     total, number = np.zeros(mean.shape), np.zeros(mean.shape, np.int32)
     for k in np.flatnonzero(~empty):

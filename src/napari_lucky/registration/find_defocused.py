@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.calibration.bad_pixels import SAMPLE, lone_pixels, sample_moments
+from napari_lucky.calibration.bad_pixels import lone_pixels
+from napari_lucky.calibration.moments import SAMPLE, sample_moments
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import is_empty
