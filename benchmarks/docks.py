@@ -115,23 +115,23 @@ def main() -> None:
             )
 
         open_run(viewer, run)
-        calibration = bench.dock("1 Calibrate")
+        calibration = bench.dock("calibration")
         calibration.dark_path.line.value = f"{folder}/dark.fits"
         calibration.flat_path.line.value = f"{folder}/flat.fits"
         row("calibrate", calibration, calibration.run_button, "calibrated")
-        registration = bench.dock("2 Register")
+        registration = bench.dock("registration")
         row("place the window", registration, registration.place_button)
         for method in METHODS:
             registration.forms["register"].method.value = method
             row(f"register, {method}", registration, registration.run_button, *REGISTERED[1:])
             if method != METHODS[-1]:
                 bench.remove(*REGISTERED[1:])
-        ranking = bench.dock("3 Rank")
+        ranking = bench.dock("ranking")
         ranking.image.value = bench.named("calibrated")
         ranking.registration.value = bench.named("shifts")
         row("rank", ranking, ranking.run_button)
         ranking.cut.keep_box.value = 1.0
-        stacking = bench.dock("4 Stack")
+        stacking = bench.dock("stacking")
         stacking.image.value = bench.named("calibrated")
         stacking.registration.value = bench.named("shifts")
         for method in STACKS:
