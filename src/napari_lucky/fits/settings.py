@@ -146,10 +146,11 @@ def mixture_notes(images: Sequence[SourceImage]) -> list[str]:
 
 def _mixture(images: Sequence[SourceImage], what: str) -> str:
     frames: Counter[Value] = Counter()
-    for value, image in zip(settings_of(images, what), images, strict=True):
+    given = settings_of(images, what)
+    for value, image in zip(given, images, strict=True):
         alike = value.casefold() if isinstance(value, str) else value
         frames[alike] += image.layout.shape[0]
-    shown = {v.casefold() if isinstance(v, str) else v: v for v in settings_of(images, what)}
+    shown = {v.casefold() if isinstance(v, str) else v: v for v in given}
     known = [(shown[value], n) for value, n in frames.items() if value is not None]
     counts_frames = 2 * len(known) > len(images) and not _way_to_choose(images, what)
     if len(known) < 2 or counts_frames or (what == "target" and len(known) == len(images)):

@@ -114,7 +114,7 @@ def brightest_in(
 
     With points (k, 2), only within `NEAR` pixels of them on each axis.
     """
-    even = gaussian(light.pixels, smooth, "constant")  # with the last pixels, their noise is high
+    even = light.smoothed(smooth)  # with the last pixels, their noise is high
     start, top, second = _highest(even, smooth, near)
     width = np.full(len(start), max(smooth, LEAST_WIDTH))
     surface = Surface(light.pixels, start, width)

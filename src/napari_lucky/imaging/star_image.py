@@ -5,7 +5,7 @@ What the constants do is measured by ``benchmarks/registration.py``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -102,19 +102,37 @@ def levelled(block: Block) -> Block:
 
 def without_slope(block: Block) -> Block:
     """Take off each frame's slopes between the medians of opposite sides of the border."""
+    return block - _sloping(block)
+
+
+def _sloping(block: Block, sigma: float = 0) -> Block:
+    """Return planes through 0 with the slopes of each frame, (k, y, x), smoothed."""
     k, ny, nx = block.shape
     wide = _border_width((ny, nx))
-    number = np.arange(ny * nx).reshape(ny, nx)
-    sides = (number[-wide:], number[:wide], number[:, -wide:], number[:, :wide])
     flat = block.reshape(k, -1)
     bottom, top, right, left = (
-        _nanmedian(flat.take(_some(side.ravel()), axis=1)) for side in sides
+        _nanmedian(flat.take(side, axis=1)) for side in _side_places((ny, nx))
     )
-    y, x = (np.linspace(-0.5, 0.5, side, dtype=np.float32) for side in (ny, nx))
     down = np.nan_to_num(bottom - top) * np.float32((ny - 1) / max(ny - wide, 1))
     across = np.nan_to_num(right - left) * np.float32((nx - 1) / max(nx - wide, 1))
-    plane = (down[:, None] * y)[:, :, None] + (across[:, None] * x)[:, None]
-    return np.asarray(np.subtract(block, plane, out=plane))
+    slopes = np.stack([down, across], axis=1)
+    return np.einsum("ks,syx->kyx", slopes, _ramps((ny, nx), sigma))
+
+
+@lru_cache(maxsize=16)
+def _side_places(shape: tuple[int, int]) -> tuple[NDArray[np.intp], ...]:
+    """Return some places in each side of the border: bottom, top, right, left."""
+    wide = _border_width(shape)
+    number = np.arange(shape[0] * shape[1]).reshape(shape)
+    sides = (number[-wide:], number[:wide], number[:, -wide:], number[:, :wide])
+    return tuple(_some(side.ravel()) for side in sides)
+
+
+@lru_cache(maxsize=4)
+def _ramps(shape: tuple[int, int], sigma: float) -> Block:
+    """Return two planes through 0 of slope 1 over their height and their width, smoothed."""
+    y, x = (np.linspace(-0.5, 0.5, side, dtype=np.float32) for side in shape)
+    return gaussian(np.stack(np.meshgrid(y, x, indexing="ij")), sigma, "constant")
 
 
 def _nanmedian(values: Block) -> NDArray[np.float32]:
@@ -235,6 +253,17 @@ class Light:
     excess: NDArray[np.float32] | None
     empty: NDArray[np.bool_]
     level: NDArray[np.float32]
+    _under: dict[float, Block] = field(default_factory=dict, init=False, repr=False)
+
+    def smoothed(self, sigma: float) -> Block:
+        """Return the pixels smoothed, nothing beyond the edge; kept for who asks again."""
+        if sigma not in self._under:
+            self._under[sigma] = gaussian(self.pixels, sigma, "constant")
+        return self._under[sigma]
+
+    def smoothed_without_slope(self, sigma: float) -> Block:
+        """Return what smoothing the pixels `without_slope` gives."""
+        return self.smoothed(sigma) - _sloping(self.pixels, sigma)
 
 
 def light_of(block: Block) -> Light:

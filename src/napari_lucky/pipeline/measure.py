@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_lucky.calibration.calibrate import bright_frames, calibrated_in, saturated_frames
 from napari_lucky.calibration.sampling import Sampling, measure_sampling, noise_if_sampled
 from napari_lucky.errors import UsageError
-from napari_lucky.execution.blocks import blocks_of, map_blocks_checkpointed
+from napari_lucky.execution.blocks import blocks_of, end_if_abandoned, map_blocks_checkpointed
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.frame_table import FrameTable
 from napari_lucky.frames.cache import cached
@@ -35,7 +35,7 @@ from napari_lucky.ranking.selection import (
 from napari_lucky.ranking.step import Rank, Select
 from napari_lucky.registration.register import register, registration_record
 from napari_lucky.registration.step import Register
-from napari_lucky.stacking.mean import MANY, EqualSums, Stack, stack_of
+from napari_lucky.stacking.mean import EqualSums, Stack, blocks_of_sums, stack_of
 from napari_lucky.stacking.step import StackFrames
 
 
@@ -270,6 +270,7 @@ def survey(
     def one(block: slice) -> Found:
         rows, sums = [], EqualSums(np.zeros((3, *focus.shape)))
         for part in blocks_of(block.stop - block.start, pixels):
+            end_if_abandoned()
             some = slice(block.start + part.start, block.start + part.stop)
             read = as_float32(frames.read(some, focus))
             sums.add(read)
@@ -286,8 +287,8 @@ def survey(
             rows.append(np.column_stack([found, quality, saturated]))
         return np.concatenate(rows), sums.totals
 
-    blocks = blocks_of(n, pixels, MANY)  # sums are as large as several frames
-    done = map_blocks_checkpointed(one, blocks, what="tracking and ranking", join=_joined, job=job)
+    what, blocks = "tracking and ranking", blocks_of_sums(n, pixels)
+    done = map_blocks_checkpointed(one, blocks, what=what, join=_joined, job=job)
     rows, sums = [], np.zeros((3, *focus.shape))
     for numbers, some in done:
         rows.append(numbers)

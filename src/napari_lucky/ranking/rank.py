@@ -15,9 +15,8 @@ from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import Block, as_float32
 from napari_lucky.frames.window import WindowLike, as_window
 from napari_lucky.frames.window_moves import followed, moves_of
-from napari_lucky.imaging.convolution import gaussian
 from napari_lucky.imaging.shifts import ShiftsLike, as_shifts
-from napari_lucky.imaging.star_image import Light, check_smooth, light_of, without_slope
+from napari_lucky.imaging.star_image import Light, check_smooth, light_of
 from napari_lucky.optics.diffraction import Diffraction, DiffractionLike, as_diffraction
 from napari_lucky.ranking.metrics import METRICS, check_metric
 from napari_lucky.ranking.step import DEFAULT_METRIC
@@ -43,7 +42,7 @@ def quality_of(
     diffraction: Diffraction | None = None,
 ) -> NDArray[np.float64]:
     """Return the quality of the light of each frame, (k,); see `rank_block`."""
-    image = gaussian(without_slope(light.pixels), smooth, "constant")
+    image = light.smoothed_without_slope(smooth)
     quality = METRICS[metric](image, diffraction, light.level)
     quality[light.empty] = np.nan
     return quality

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import blocks_of, map_blocks
+from napari_lucky.execution.blocks import blocks_of, end_if_abandoned, map_blocks
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import Frames, as_float32
@@ -24,8 +24,8 @@ from napari_lucky.text import counted
 FloatArray = NDArray[np.float64]
 MANY = 1 << 20
 """Pixels that are summed before sums are handed on, 64 frames of 128 x 128."""
-FEWEST = 8
-"""Frames that are, however large they are."""
+FEWEST, MOST = 8, 256
+"""Frames that are, however large they are, and in the longest runs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,6 +181,16 @@ class EqualSums:
         return made
 
 
+def blocks_of_sums(n: int, pixels: int) -> list[slice]:
+    """Cut n frames of so many pixels into blocks whose sums, as large as several, are handed on.
+
+    They are longer in runs that have 64 such blocks all the same.
+    """
+    usual = blocks_of(n, pixels, max(MANY, FEWEST * pixels))
+    step = max(usual[0].stop, min(n // 64, MOST))
+    return [slice(start, min(start + step, n)) for start in range(0, n, step)]
+
+
 def stack_mean(
     frames: FramesLike,
     index: Any = None,
@@ -238,14 +248,14 @@ def stack_mean(
     index = checked(frames, slice(None) if index is None else index, window)
 
     pixels = window.height * window.width
-    # sums are as large as several frames
-    blocks = blocks_of(len(index), pixels, max(MANY, FEWEST * pixels))
+    blocks = blocks_of_sums(len(index), pixels)
     if weights is not None:
         return _stack_weighted(frames, index, window, weights, blocks, what, job)
 
     def add(block: slice) -> EqualSums:
         sums = EqualSums(np.zeros((3, *window.shape)))
         for part in blocks_of(block.stop - block.start, pixels):
+            end_if_abandoned()
             sums.add(as_float32(frames.read(index[block][part], window)))
         return sums
 
