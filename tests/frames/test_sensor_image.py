@@ -1,4 +1,5 @@
 import pickle
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from napari_lucky.cleaning.outliers import pixel_statistics
 from napari_lucky.frames import ArrayFrames
 from napari_lucky.frames import sensor_image as sensor_images
 from napari_lucky.frames.history import checksum
-from napari_lucky.frames.sensor_image import BitMask, StoredImage, median_of
+from napari_lucky.frames.sensor_image import BitMask, LazyImage, StoredImage, median_of, thinned
 from napari_lucky.frames.window import Window
 from systems import on_posix
 
@@ -109,6 +110,21 @@ def test_hot_pixels_of_a_large_run_without_a_dark_are_looked_for_without_whole_f
     frames[:, 30, 40] += 5000
     made = calibrate(Narrow(frames))
     assert np.argwhere(made.bad).tolist() == [[30, 40]]
+
+
+def test_a_thinned_image_of_a_large_sensor_does_not_hold_what_was_thinned_out(large):
+    bands = []
+
+    class Tracked(LazyImage):
+        def __getitem__(self, at):
+            band = np.arange(SHAPE[0] * SHAPE[1], dtype="f4").reshape(SHAPE)[at].copy()
+            assert sum(one() is not None for one in bands) < 2
+            bands.append(weakref.ref(band))
+            return band
+
+    found = thinned(Tracked(SHAPE), 7)
+    assert np.array_equal(found, np.arange(SHAPE[0] * SHAPE[1]).reshape(SHAPE)[::7, ::7])
+    assert len(bands) == 10
 
 
 def test_masters_are_in_memory_where_no_temporary_file_can_be_made(large, monkeypatch):

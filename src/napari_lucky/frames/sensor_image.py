@@ -96,7 +96,10 @@ def rows_of(image: SensorImage) -> Iterator[NDArray[Any]]:
 def thinned(image: SensorImage, step: int) -> NDArray[Any]:
     """Return every `step`-th row and column of an image."""
     bands = bands_of(image.shape)
-    return np.concatenate([image[band, :][-band.start % step :: step, ::step] for band in bands])
+    # copied: a view would hold its whole band
+    return np.concatenate(
+        [image[band, :][-band.start % step :: step, ::step].copy() for band in bands]
+    )
 
 
 def median_of(read: Callable[[], Iterable[NDArray[Any]]]) -> float:

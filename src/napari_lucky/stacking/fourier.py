@@ -85,9 +85,9 @@ def stack_fourier(
     Stack
         Its variance is from the scatter of fifteen groups of frames, each one's sum of influence
         functions: what its frames make of the means, and of the bound of the choice. In
-        simulations the error bar is right to 5 % in the sky and 10 % in the star; of 2 frames
-        kept a frequency it is 12 % too small in the star. Its count is that of the frames kept a
-        frequency, its coverage that of the frames with a value in a pixel.
+        simulations the error bar is right to 5 % in the sky and 10 % in the star. Its count is
+        that of the frames kept a frequency, its coverage that of the frames with a value in a
+        pixel.
 
     Raises
     ------
