@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_lucky.imaging.robust_sigma import median_of_frames, robust_sigma
+from napari_lucky.imaging.robust_sigma import median_of_frames, robust_sigma, sigma_near
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 64])
@@ -13,3 +13,11 @@ def test_the_median_of_frames_is_numpys_to_the_bit(n, dtype):
     np.testing.assert_array_equal(middle, np.median(block, axis=0))
     by_numpy = np.median(np.abs(block - middle), axis=0) / 0.6745
     np.testing.assert_array_equal(robust_sigma(block, middle, axis=0), by_numpy)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 64, 1001])
+@pytest.mark.parametrize("guess", [0.0, 0.5, 0.97, 1.0, 1.2, 40.0])
+def test_a_sigma_is_the_same_whatever_the_guess(n, guess):
+    for off in (np.random.default_rng(n).normal(0, 3, n), np.zeros(n)):
+        sigma = robust_sigma(off)
+        assert sigma_near(off, guess * sigma) == sigma

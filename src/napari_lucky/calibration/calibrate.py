@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
@@ -26,7 +26,7 @@ from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.fits.run import Run
 from napari_lucky.frames.frames import Frames, Index, Subset, View, as_float32, chain_of, numbers_in
 from napari_lucky.frames.history import History, Record, checksum
-from napari_lucky.frames.sensor_image import BitMask, SensorImage, bands_of
+from napari_lucky.frames.sensor_image import BitMask, SensorImage, bands_of, is_large
 from napari_lucky.frames.window import Window
 from napari_lucky.frames.window_moves import followed, moves_of
 
@@ -58,6 +58,8 @@ class Calibrated(View):
     bad: SensorImage | None = None
     saturation: float = np.inf
     light: SensorImage | None = None
+    _last: list[tuple[Any, NDArray[np.float32]]] = field(default_factory=list, init=False)
+    """The last window, and what its pixels are divided by."""
 
     def __post_init__(self) -> None:
         for name in ("dark", "flat", "bad"):
@@ -72,15 +74,26 @@ class Calibrated(View):
         block = raw.astype(np.float32)
         if self.dark is not None:
             block -= self.dark[at]
-        bad = None if self.bad is None else self.bad[at]
         if self.flat is not None:
-            flat = self.flat[at]
-            block /= flat if bad is None else np.where(bad, np.float32(np.nan), flat)
-        elif bad is not None:
-            block[:, bad] = np.nan
+            block /= self._divisor(at)
+        elif self.bad is not None:
+            block[:, self.bad[at]] = np.nan
         if reaches(raw, self.saturation):
             block[raw >= self.saturation] = np.nan
         return block
+
+    def _divisor(self, at: tuple[slice, slice]) -> NDArray[np.float32]:
+        """Return the flat in a window, NaN where pixels are bad."""
+        assert self.flat is not None
+        if self.bad is None:
+            return self.flat[at]
+        last = self._last[:]
+        if last and last[0][0] == at:
+            return last[0][1]
+        made = np.where(self.bad[at], np.float32(np.nan), self.flat[at])
+        if not is_large(self.shape):
+            self._last[:] = [(at, made)]
+        return made
 
     def scale(self, window: Window) -> float:
         """Return by how much raw pixels of a window are multiplied: 1 / its median response."""

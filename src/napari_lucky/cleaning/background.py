@@ -20,7 +20,7 @@ from napari_lucky.frames.kept_rows import KeptRows
 from napari_lucky.frames.sensor_image import is_large
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.brightest_speckle import track_brightest
-from napari_lucky.imaging.robust_sigma import robust_sigma
+from napari_lucky.imaging.robust_sigma import sigma_near
 from napari_lucky.steps.declaration import param
 
 MAX_ORDER = 6
@@ -50,7 +50,7 @@ class Basis:
     """
 
     def __init__(self, values: NDArray[np.float64]) -> None:
-        self.values = values
+        self.values = np.asfortranarray(values)
         self.normal = values.T @ values
 
 
@@ -134,7 +134,7 @@ class BackgroundRemoved(View):
         used = np.isfinite(values)
         dy, dx = self._moved(star)
         for disc in self.discs:
-            used &= np.hypot(y[:, None] - disc.y - dy, x - disc.x - dx) > disc.radius
+            used &= (y[:, None] - disc.y - dy) ** 2 + (x - disc.x - dx) ** 2 > disc.radius**2
         rows, columns = np.nonzero(used)
         j, k = np.nonzero(np.add.outer(range(self.order + 1), range(self.order + 1)) <= self.order)
         if len(rows) < 2 * len(j):
@@ -237,13 +237,13 @@ def clipped_fit(
     sigma : float
         Standard deviation of what is kept, from its median absolute value.
     """
-    kept = np.ones(len(values), bool)
+    kept, sigma = np.ones(len(values), bool), 0.0
     functions, normal = basis.values, basis.normal
     projected = functions.T @ values
     for _ in range(rounds):
         terms = np.linalg.lstsq(normal, projected, rcond=None)[0]
         off = values - functions @ terms
-        sigma = float(robust_sigma(off[kept]))
+        sigma = sigma_near(off[kept], sigma)
         now = (off <= above * sigma) & (off >= -below * sigma) if sigma > 0 else kept
         changed = np.flatnonzero(now != kept)
         if now.sum() < 2 * functions.shape[1] or len(changed) == 0:

@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.blocks import Threads, cores, done_here
+from napari_lucky.execution.freed_memory import keep_freed_memory
 from napari_lucky.execution.interruption import SIGNALS
 from napari_lucky.execution.packing import Pickled
 
@@ -118,6 +119,7 @@ class ForkExecutor(Executor):
     """Blocks that copies are made for; they cost as much as some blocks."""
 
     def __init__(self, meanwhile: Callable[[], object] = nothing) -> None:
+        keep_freed_memory()  # so do the copies
         self._meanwhile: Callable[[], object] | None = meanwhile
         self._thread: threading.Thread | None = None
         self._function: Callable[..., Any] | None = None

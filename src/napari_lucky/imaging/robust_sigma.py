@@ -11,6 +11,8 @@ MAD_OF_SIGMA = 0.6745
 """Median absolute deviation of a normal distribution over its standard deviation: its quartile."""
 SIGMA_OF_MAD = 1.4826
 """The inverse, as it is written where clipping is described."""
+NEAR = 0.8, 1.1
+"""Parts of a guess between which a standard deviation is looked for first."""
 
 
 def robust_sigma(values: NDArray[Any], middle: Any = 0.0, axis: int | None = None) -> Any:
@@ -29,6 +31,28 @@ def robust_sigma(values: NDArray[Any], middle: Any = 0.0, axis: int | None = Non
     """
     off = np.abs(values - middle)
     return (median_of_frames(off) if axis == 0 else np.median(off, axis=axis)) / MAD_OF_SIGMA
+
+
+def sigma_near(off: NDArray[Any], guess: float) -> float:
+    """Return `robust_sigma` of values, in a fraction of the time if it is near a guess.
+
+    Only the values near the median are put in order; the others are counted.
+
+    Parameters
+    ----------
+    off : ndarray, (n,)
+        Differences, without NaN.
+    guess : float
+        Such as the result before a few values were left out.
+    """
+    sizes = np.abs(off)
+    low, high = (part * guess * MAD_OF_SIGMA for part in NEAR)
+    near = sizes[(sizes >= low) & (sizes <= high)]
+    below = np.count_nonzero(sizes < low)
+    middle = np.array([(len(sizes) - 1) // 2, len(sizes) // 2]) - below
+    if middle[0] < 0 or middle[1] >= len(near):
+        return float(robust_sigma(off))
+    return float(np.partition(near, middle)[middle].mean() / MAD_OF_SIGMA)
 
 
 def median_of_frames(block: NDArray[Any]) -> NDArray[Any]:
