@@ -119,7 +119,6 @@ class ForkExecutor(Executor):
     """Blocks that copies are made for; they cost as much as some blocks."""
 
     def __init__(self, meanwhile: Callable[[], object] = nothing) -> None:
-        keep_freed_memory()  # so do the copies
         self._meanwhile: Callable[[], object] | None = meanwhile
         self._thread: threading.Thread | None = None
         self._function: Callable[..., Any] | None = None
@@ -226,6 +225,7 @@ def make_copy(function: Callable[..., Any], others: list[Copy]) -> Copy:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
             for pipe in (asked, answers, *_pipes_of(others)):
                 os.close(pipe)
+            keep_freed_memory()
             _serve(function, os.fdopen(there_in, "rb"), os.fdopen(there_out, "wb"))
         finally:
             os._exit(0)  # none of what the original does at its exit
