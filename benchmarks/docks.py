@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import nullcontext
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -63,11 +62,14 @@ def main() -> None:
 
     from memory import link_run, make
     from napari_lucky.docks import jobs as docks_jobs
-    from napari_lucky.execution.helper import start_helper
+    from napari_lucky.execution.helper import CannotBeSent, start_helper
     from viewer import REGISTERED, STACKED, Bench, open_run
 
-    usual, helped = docks_jobs._Worker.work, docks_jobs.helper_executor
+    usual, helped = docks_jobs._Worker.work, docks_jobs.do_in_helper
     seen = {}
+
+    def on_threads(work, progress):
+        raise CannotBeSent
 
     def here():
         return processor_time() + processor_time_of(start_helper().pid)
@@ -96,8 +98,8 @@ def main() -> None:
                 return
             times = {"threads": [], "helper": [], "command line": []}
             for turn in range(given.repeats):
-                for where, executor in (("threads", nullcontext), ("helper", helped)):
-                    docks_jobs.helper_executor = executor
+                for where, doing in (("threads", on_threads), ("helper", helped)):
+                    docks_jobs.do_in_helper = doing
                     bench.press(dock, button)
                     times[where].append(seen["took"])
                     if (turn, where) != (given.repeats - 1, "helper"):

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from hands import Hand
 
+from napari_lucky.execution.helper import CannotBeSent
+
 if sys.platform == "linux" and not os.environ.get("DISPLAY"):
     collect_ignore_glob = ["test_*.py", "real/*"]
 
@@ -40,6 +42,16 @@ def own_settings(tmp_path):
 
     folder = str(tmp_path / "settings")
     QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, folder)
+
+
+@pytest.fixture
+def work_here(monkeypatch):
+    """Let jobs run on threads of this process, where a test has changed what they call."""
+
+    def refuse(work, progress):
+        raise CannotBeSent
+
+    monkeypatch.setattr("napari_lucky.docks.jobs.do_in_helper", refuse)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from napari.layers import Image, Layer, Points, Vectors
 from qtpy.QtCore import QTimer
 
 from napari_lucky import Window
+from napari_lucky.execution.helper import CannotBeSent, do_in_helper, start_helper
 from napari_lucky.viewer import background_work as beside
 from napari_lucky.viewer.to_layers import image_tuple, windows_tuple
 
@@ -32,11 +34,30 @@ def reads_here(monkeypatch):
     return here
 
 
+@pytest.fixture
+def kept_here(monkeypatch):
+    """Return the jobs that were not done in the helper."""
+    jobs, here = import_module("napari_lucky.docks.jobs"), []
+    do_there = jobs.do_in_helper
+
+    def do(work, progress):
+        try:
+            return do_there(work, progress)
+        except CannotBeSent as error:
+            here.append((work.__qualname__, error.__cause__))
+            raise
+
+    monkeypatch.setattr(jobs, "do_in_helper", do)
+    return here
+
+
 def named(viewer, ending, kind=Image):
     return [la for la in viewer.layers if la.name.endswith(ending) and isinstance(la, kind)][-1]
 
 
-def test_no_job_reads_files_in_the_windows_thread(viewer, hand, folder, reads_here, tmp_path):
+def test_no_job_reads_files_in_the_windows_thread(
+    viewer, hand, folder, reads_here, kept_here, tmp_path
+):
     viewer.open(str(folder), plugin="napari-lucky")
     calibration = hand.dock("calibration")
     calibration.dark_path.line.value = str(tmp_path / "dark.fits")
@@ -55,6 +76,9 @@ def test_no_job_reads_files_in_the_windows_thread(viewer, hand, folder, reads_he
     hand.press(ranking.curve_button)
     hand.wait(lambda: not ranking.busy)
     hand.run(hand.dock("stacking"))
+    if start_helper():
+        assert kept_here == []
+        assert not do_in_helper(lambda job: {"napari", "qtpy"} & set(sys.modules), lambda *_: None)
     viewer.layers.selection = {named(viewer, "kept, best first")}
     assert viewer.layers.save(str(tmp_path / "kept.fits"), selected=True)
     assert reads_here == []

@@ -26,7 +26,7 @@ ASKED = WavefrontRequest(defocus_waves=WAVES, modes=MODES, count=COUNT, seed=5)
 
 
 @pytest.fixture(autouse=True)
-def own_configuration(tmp_path, monkeypatch):
+def own_configuration(tmp_path, monkeypatch, work_here):
     """Keep telescopes apart, and fit few modes: what is tested is the dock."""
     monkeypatch.setattr(
         "napari_lucky.optics.telescope_store.telescopes_file",

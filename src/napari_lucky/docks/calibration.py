@@ -25,9 +25,7 @@ from napari_lucky.docks.flat_graph import FlatGraph
 from napari_lucky.docks.form import StepForm, editor_of
 from napari_lucky.docks.master_source import (
     chosen_master,
-    find_auto,
     master_source,
-    opened_master,
 )
 from napari_lucky.docks.recipe_files import ask_where_from
 from napari_lucky.docks.slider import frame_shown, show_frame_of
@@ -36,6 +34,7 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
 from napari_lucky.frames.frames import ArrayFrames, Subset, frames_in, parse_range
 from napari_lucky.frames.history import History, Record, open_step, range_step
+from napari_lucky.pipeline.open_masters import find_auto, open_master
 from napari_lucky.pipeline.recipe import Recipe, read_recipe
 from napari_lucky.pipeline.step import Input
 from napari_lucky.steps.declaration import params
@@ -134,8 +133,8 @@ class CalibrationDock(Dock):
             by, beside = find_auto(asked, frames)
             calibrated = calibrate(
                 frames,
-                opened_master(beside.dark or dark, frames, "dark"),
-                opened_master(beside.flat or flat, frames, "flat"),
+                open_master(beside.dark or dark, frames, "dark"),
+                open_master(beside.flat or flat, frames, "flat"),
                 saturation=saturation,
                 history=before,
                 flat_history=flat_history,

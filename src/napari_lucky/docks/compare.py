@@ -254,7 +254,7 @@ class CompareDock(Dock):
             self._surface_view.show(lambda: self.add(made))
             yield
 
-        self.start(work, done)
+        self.start(work, done, stays=True)
 
     def save_figure(self) -> None:
         """Ask where, and write the figure."""

@@ -35,7 +35,6 @@ from napari_lucky.docks.jobs import (
     END,
     DockJob,
     Done,
-    Work,
     attempt,
     get_ready,
     report_error,
@@ -46,6 +45,7 @@ from napari_lucky.docks.look_at import look_at
 from napari_lucky.docks.made_layers import made_layers
 from napari_lucky.docks.number_box import Editor
 from napari_lucky.docks.progress_line import ProgressLine, duration_text
+from napari_lucky.execution.helper import Work
 from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.viewer.messages import show_warning
 from napari_lucky.viewer.open_docks import open_dock, title_of, title_of_dock
@@ -302,8 +302,11 @@ class Dock(QScrollArea):
         """Read the parameters and start the job; each dock says how."""
         raise NotImplementedError
 
-    def start(self, work: Work, done: Done) -> None:
-        """Do a job on a separate thread; Run is off and Cancel is on until it ends."""
+    def start(self, work: Work, done: Done, *, stays: bool = False) -> None:
+        """Do a job beside the window; Run is off and Cancel is on until it ends.
+
+        It `stays` on a thread of this process if it changes something here.
+        """
         if self._jobs:
             return
         in_place = self._in_place
@@ -325,7 +328,9 @@ class Dock(QScrollArea):
         self._began = time.monotonic()
         self.progress.begin()
         self._jobs.append(
-            DockJob(work, finish, self._on_ended, self.report_error, self.progress.report)
+            DockJob(
+                work, finish, self._on_ended, self.report_error, self.progress.report, stays=stays
+            )
         )
         self._jobs[0].start()
 

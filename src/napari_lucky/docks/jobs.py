@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -15,16 +16,15 @@ from napari.utils import progress as progress_bar
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.helper import helper_executor, start_helper
+from napari_lucky.execution.helper import CannotBeSent, Work, do_in_helper, start_helper
 from napari_lucky.execution.job import Cancelled, Job, Progress, no_progress
+from napari_lucky.ranking.metrics import METRICS
+from napari_lucky.steps.registry import STEPS
 from napari_lucky.viewer.background_work import RUNNING, begin, end
 from napari_lucky.viewer.messages import show_error, show_info
 
 EMIT_EVERY = 0.1
 """Seconds between reports to the window: it looks alive, and drawing the bar costs little."""
-Work = Callable[[Job], Any]
-"""Called as work(job) on a separate thread; it must touch neither layers nor widgets."""
-
 Done = Callable[[Any], Iterator[None]]
 """Shows what the work returned, on the window's thread: a generator, which yields after each layer.
 
@@ -53,16 +53,18 @@ def import_tables() -> None:
 
 
 class _Worker(WorkerBase):
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, stays: bool) -> None:
         super().__init__(SignalsClass=_Signals)
-        self._work = work
+        self._work, self._stays = work, stays
         self._reported = ("", 0.0)
 
     def work(self) -> Any:
         import_tables()
         try:
-            with helper_executor() as executor:
-                return self._work(Job(self._report, executor))
+            if not self._stays and not scripted():
+                with suppress(CannotBeSent):
+                    return do_in_helper(self._work, self._report)
+            return self._work(Job(self._report))
         except Cancelled:
             self._abort_requested = True  # so that nothing is returned
             return None
@@ -83,7 +85,7 @@ class DockJob(QObject):
     Parameters
     ----------
     work : callable
-        See `Work`.
+        See `Work`; it runs in the helper, or on a thread, and touches neither layers nor widgets.
     done : callable
         See `Done`; not called after a cancel or an error.
     ended : callable
@@ -92,6 +94,8 @@ class DockJob(QObject):
         Called with an error that ended the job.
     progressed : callable, optional
         Called as progressed(done, total, what) on the window's thread, now and then.
+    stays : bool
+        Whether it runs on a thread here in any case.
     """
 
     def __init__(
@@ -101,6 +105,7 @@ class DockJob(QObject):
         ended: Callable[[], None],
         failed: Callable[[Exception], None],
         progressed: Progress = no_progress,
+        stays: bool = False,
     ) -> None:
         super().__init__()
         self._progressed = progressed
@@ -108,7 +113,8 @@ class DockJob(QObject):
         self._pieces: Iterator[None] | None = None  # of the result, while it is being shown
         self._bar: Any = None
         self._stage: str | None = None
-        self._worker = _Worker(work)
+        self._abandoned = False
+        self._worker = _Worker(work, stays)
         self._worker.progressed.connect(self._on_progress)
         self._worker.returned.connect(self._on_returned)
         self._worker.errored.connect(self._on_errored)
@@ -134,7 +140,7 @@ class DockJob(QObject):
         """Cancel, and call nobody back: the dock is gone."""
         self._done, self._ended, self._failed = (lambda _: iter(())), (lambda: None), report_error
         self._progressed = no_progress
-        self._pieces = None
+        self._pieces, self._abandoned = None, True
         self._worker.quit()
 
     def _on_progress(self, done: int, total: int, what: str) -> None:
@@ -162,7 +168,7 @@ class DockJob(QObject):
         if self._pieces is not None:
             self._show_piece()
             return
-        if self._worker.abort_requested:
+        if self._worker.abort_requested and not self._abandoned:
             show_info("Cancelled; nothing was changed.")
         self._end()
 
@@ -192,6 +198,13 @@ class DockJob(QObject):
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+def scripted() -> bool:
+    """Return whether a script or another package added metrics or steps: no helper has them."""
+    steps = (step for kinds in STEPS.values() for step in kinds.values())
+    added = (*(metric.function for metric in METRICS.values()), *steps)
+    return any(one.__module__.partition(".")[0] != "napari_lucky" for one in added)
 
 
 def sentence_of(error: Exception) -> str:

@@ -150,12 +150,12 @@ class LeadDock(Dock):
             else:
                 self._place()
 
-        self._look(lambda job: find_beside(run, near), done)
+        self._look(lambda job: find_beside(run, near), done, stays=True)
 
-    def _look(self, work: Any, done: Any) -> None:
+    def _look(self, work: Any, done: Any, *, stays: bool = False) -> None:
         """Look for something beside the dock's job, which may begin and end meanwhile."""
         self._stop_placing()
-        job = DockJob(work, done, lambda: self._looked(job), self.report_error)
+        job = DockJob(work, done, lambda: self._looked(job), self.report_error, stays=stays)
         self._placing.append(job)
         job.start()
 
@@ -286,7 +286,7 @@ class LeadDock(Dock):
             Called when its layers are there.
         """
         self.stars.show(layer, *(result.recipe.window(name) for name in ("focus", "defocus")))
-        self._process(layer, result.recipe, lambda job: result, then)
+        self._process(layer, result.recipe, lambda job: result, then, stays=True)
 
     def _process(
         self,
@@ -294,6 +294,8 @@ class LeadDock(Dock):
         recipe: Recipe,
         make: Callable[[Job], Result],
         then: Callable[[], None] = lambda: None,
+        *,
+        stays: bool = False,
     ) -> None:
         name, shown = base_name(layer), frame_shown(self.viewer, layer.data.shape[0])
         telescope = known_telescope(recipe.get(TelescopeRequest))
@@ -321,7 +323,7 @@ class LeadDock(Dock):
             then()
             yield
 
-        self.start(work, done)
+        self.start(work, done, stays=stays)
 
     def _show(self, layer: Any, result: Result, layers: list[Any]) -> None:
         """Bring the pair into view."""

@@ -140,7 +140,7 @@ class LeadResult:
             dock.note(line, f"Wrote {', '.join(names)} to {out}.", *said)
             yield
 
-        dock.start(work, done)
+        dock.start(work, done, stays=True)
 
     def open_wavefront(self) -> None:
         """Open the wavefront dock on this run."""

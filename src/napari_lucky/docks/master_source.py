@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
-
 import napari
 
-from napari_lucky.calibration.step import Calibrate
 from napari_lucky.docks.choices import LayerCombo, is_image
 from napari_lucky.docks.path_edit import PathEdit
 from napari_lucky.docks.recipe_files import file_of_layer
-from napari_lucky.errors import LuckyError
-from napari_lucky.fits.beside import FoundCalibration, find_calibration
-from napari_lucky.fits.frame_kind import Kind
-from napari_lucky.fits.run import Run
-from napari_lucky.fits.run_files import open_like
-from napari_lucky.frames.frames import Frames, chain_of
-from napari_lucky.pipeline.open_masters import AUTO, MASTERS, one_path
+from napari_lucky.frames.frames import Frames
+from napari_lucky.pipeline.open_masters import AUTO
 from napari_lucky.viewer.from_layers import GIVEN, frames_of
 
 
@@ -52,25 +42,3 @@ def chosen_master(combo: LayerCombo, edit: PathEdit) -> tuple[Frames | str | Non
     if combo.value is not None:
         return frames_of(combo.value), file_of_layer(combo.value)
     return None, None
-
-
-def find_auto(asked: Calibrate, frames: Frames) -> tuple[Calibrate, FoundCalibration]:
-    """Return the step with paths for “auto”, and the files beside the run that they stand for."""
-    names = [name for name in MASTERS if getattr(asked, name) == AUTO]
-    *_, run = None, *chain_of(frames)
-    if not names:
-        return asked, FoundCalibration()
-    found = find_calibration(run) if isinstance(run, Run) else FoundCalibration()
-    files = {name: getattr(found, name) for name in names}
-    for name in names:
-        if not files[name]:
-            raise LuckyError(
-                f"No {name} that fits was found beside the run: choose one, or empty the line."
-            )
-    paths = {name: one_path(files[name], name) or AUTO for name in names}
-    return asked.changed(**paths), FoundCalibration(**files, notes=found.notes)
-
-
-def opened_master(source: Frames | Sequence[Path] | str | None, frames: Frames, kind: Kind) -> Any:
-    """Return the frames of a dark or a flat; None if there is none."""
-    return open_like(source, frames, kind) if isinstance(source, (str, tuple)) else source

@@ -262,12 +262,10 @@ class RankingDock(Dock):
         if ranked is None:
             raise LuckyError("There is no ranking to draw a curve of: press Run first.")
         frames, diffraction = frames_of(ranked.layer), self._by().diffraction
-        shifts = ranked.table().shifts
+        shifts, quality, focus = ranked.table().shifts, ranked.quality, ranked.focus
 
         def work(job: Job) -> KeepCurve:
-            return keep_curve(
-                frames, shifts, ranked.quality, ranked.focus, diffraction=diffraction, job=job
-            )
+            return keep_curve(frames, shifts, quality, focus, diffraction=diffraction, job=job)
 
         def done(curve: KeepCurve) -> Iterator[None]:
             if self._live is not ranked:

@@ -130,9 +130,10 @@ def process_runs(dock: Dock, several: SeveralRuns, recipe: Recipe) -> None:
     if not folder:
         return
     check_out(Path(folder), names=(TABLE, NAME))
-    telescope, notes = known_telescope(recipe.get(TelescopeRequest)), list[str]()
+    telescope = known_telescope(recipe.get(TelescopeRequest))
 
-    def work(job: Job) -> list[tuple[str, ...]]:
+    def work(job: Job) -> tuple[list[tuple[str, ...]], list[str]]:
+        notes = list[str]()
         nights = process_each(
             runs,
             recipe,
@@ -144,9 +145,10 @@ def process_runs(dock: Dock, several: SeveralRuns, recipe: Recipe) -> None:
         )
         rows = night_rows(list(nights), telescope, notes.append)
         write_nights(rows, Path(folder), notes)
-        return night_cells(rows)
+        return night_cells(rows), notes
 
-    def done(cells: list[tuple[str, ...]]) -> Iterator[None]:
+    def done(result: tuple[list[tuple[str, ...]], list[str]]) -> Iterator[None]:
+        cells, notes = result
         several.show_nights(cells)
         new = [note for note in notes if level_of(note) != "info"]
         dock.done(f"Processed {counted(len(runs), 'run')} into {folder}.", *new)

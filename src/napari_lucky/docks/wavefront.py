@@ -20,12 +20,12 @@ from napari_lucky.docks.choices import (
     windows_combo,
 )
 from napari_lucky.docks.form import StepForm
-from napari_lucky.docks.jobs import Work
 from napari_lucky.docks.result_dock import ResultDock
 from napari_lucky.docks.telescope_choice import TelescopeChoice
 from napari_lucky.docks.wavefront_view import WavefrontView
 from napari_lucky.docks.wrapped_text import WrappedText
 from napari_lucky.errors import LuckyError
+from napari_lucky.execution.helper import Work
 from napari_lucky.execution.job import Job
 from napari_lucky.fits.write import write_text
 from napari_lucky.frames.window import Window
@@ -212,11 +212,11 @@ class WavefrontDock(ResultDock):
         (focus, defocus), notes = stacks_of(layer, self.defocus.value)
         windows = Window.whole(focus.shape), Window.whole(defocus.shape)
         task = self._task(None, *windows)  # a header gives the noise of a frame, not of this
-        doubts = self.telescope.notes
+        doubts, history = self.telescope.notes, history_of(layer)
 
         def measure(job: Job) -> MeasuredWavefront:
             found = measure_wavefront_stacks(focus, defocus, task, job=job)
-            return MeasuredWavefront(found, history=history_of(layer), notes=(*doubts, *notes))
+            return MeasuredWavefront(found, history=history, notes=(*doubts, *notes))
 
         return layer, measure
 

@@ -222,7 +222,8 @@ class Packed:
     def unpacked(self, parts: tuple[Part, ...]) -> Callable[..., Any]:
         """Return the function, given its parts."""
         if self.function is None:
-            self.function = unpack(self.data, dict(zip(self.keys, parts, strict=True)))
+            values = (part.value for part in parts)
+            self.function = unpack(self.data, dict(zip(self.keys, values, strict=True)))
         return self.function
 
 

@@ -1,7 +1,8 @@
-"""Blocks run in copies of a helper: a process beside one that cannot be copied itself.
+"""Whole jobs run in a helper: a process beside one that cannot be copied itself.
 
-napari has the threads of Qt, so a copy of it could hang. A helper is a fresh process of Python.
-It is sent functions, as the workers of a cluster are, and runs them in copies of itself.
+napari has the threads of Qt, so a copy of it could hang, and its window stands still while a job
+holds Python's lock. A helper is a fresh process of Python. It is sent a job, as the workers of a
+cluster are sent functions, and runs it as the command line does: in copies of itself.
 
 What the constants do is measured by ``benchmarks/docks.py``.
 """
@@ -9,36 +10,48 @@ What the constants do is measured by ``benchmarks/docks.py``.
 from __future__ import annotations
 
 import atexit
+import io
 import os
 import pickle
+import select
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, InvalidStateError
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from importlib.util import find_spec
-from queue import SimpleQueue
-from typing import Any, BinaryIO
+from typing import Any, NoReturn
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Threads, cores
-from napari_lucky.execution.packing import Pickled, pack
-from napari_lucky.execution.processes import ForkExecutor, receive, send_apart
+from napari_lucky.execution.blocks import cores
+from napari_lucky.execution.job import Job, Progress
+from napari_lucky.execution.packing import Pickled, pack, unpack
+from napari_lucky.execution.processes import receive_apart, send_apart
 
 MOST_SENT = 1 << 27
 """Bytes of arrays that are sent: a larger run held in memory is worked on where it is, since to
 send it takes longer than most jobs."""
+LOOK_EVERY = 0.1
+"""Seconds between looks whether a job that reports nothing was cancelled."""
 PATIENCE = 1.0
-"""Seconds that a helper has to end of itself."""
+"""Seconds that a helper has to end a job, or itself."""
 KILLED = "The process that works for napari was killed, probably for lack of memory. Run again."
+
+Work = Callable[[Job], Any]
+"""A job: called as work(job), it returns its result and changes nothing here."""
+
+
+class CannotBeSent(Exception):
+    """Raised if a job has to be done here: it cannot be sent, or cannot be used there."""
 
 
 class Helper:
-    """A process that works for this one, and the two threads that talk to it.
+    """A process that works for this one.
 
-    An answer is what `packed_answer` gives; it is empty if the function cannot be used there, and
-    None if the helper was lost.
+    Raises
+    ------
+    OSError
+        If no process is allowed.
     """
 
     def __init__(self) -> None:
@@ -49,145 +62,115 @@ class Helper:
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
+        asked, answers = self._process.stdin, self._process.stdout
+        assert isinstance(asked, io.BufferedWriter) and isinstance(answers, io.BufferedReader)
+        self._asked, self._answers = asked, answers.raw  # what is buffered cannot be polled
+        self._poll = select.poll()
+        self._poll.register(self._answers, select.POLLIN)
         self.in_use = threading.Lock()
         self.ready, self.lost = False, False
-        self._waiting: dict[int, Callable[[bytes | None], None]] = {}
-        self._number = 0
-        self._outgoing: SimpleQueue[Pickled | None] = SimpleQueue()
-        for talk, pipe in ((self._send, self._process.stdin), (self._listen, self._process.stdout)):
-            threading.Thread(target=talk, args=(pipe,), daemon=True).start()
 
     @property
     def pid(self) -> int:
         """Number of the process."""
         return self._process.pid
 
-    def ask(self, *what: Any) -> None:
-        """Send something, without waiting until it is there."""
-        self._outgoing.put(Pickled.of(what))
+    def do(self, work: Work, progress: Progress) -> Any:
+        """Do a job there, and return its result.
 
-    def call(self, args: Any, kwargs: Any, done: Callable[[bytes | None], None]) -> None:
-        """Call the function that it has; `done` is called with the answer, on another thread."""
-        self._number += 1
-        self._waiting[self._number] = done
-        self.ask("call", self._number, args, kwargs)
-        if self.lost:
-            self._give_up()
+        Large arrays and runs that the job was given come back as themselves, not as copies.
+
+        Parameters
+        ----------
+        work : callable
+            See `Work`.
+        progress : callable
+            Called here with what the job reports; it may raise `Cancelled`.
+
+        Raises
+        ------
+        CannotBeSent
+            If the job has to be done here.
+        LuckyError
+            If the helper was killed.
+        Exception
+            Whatever the job raises.
+        """
+        shared: dict[str, Any] = {}
+        try:
+            job = pack(work, {}, MOST_SENT, shared)
+        except Exception as error:  # whatever its pieces raise that cannot be pickled
+            raise CannotBeSent from error
+        self._ask("work", *job)
+        last: tuple[Any, ...] = ()
+        while True:
+            if not self._has_answered(LOOK_EVERY):
+                self._report(progress, *last)
+                continue
+            kind, *given = self._answer()
+            if kind == "progress":
+                last = tuple(given)
+                self._report(progress, *last)
+            elif kind == "result":
+                data, parts = given
+                return unpack(data, shared | {key: part.load() for key, part in parts.items()})
+            elif kind == "error":
+                _, raised = pickle.loads(*given)
+                raise raised
+            elif kind == "unknown":
+                raise CannotBeSent
 
     def end(self) -> None:
-        """End it."""
-        self._outgoing.put(None)
+        """End it, whatever it is doing."""
+        self.lost = True
+        with suppress(OSError):
+            self._asked.close()
         try:
             self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._answers.close()
 
-    def _send(self, pipe: BinaryIO) -> None:
-        with suppress(OSError), pipe:  # it may be lost
-            while (asked := self._outgoing.get()) is not None:
-                send_apart(pipe, asked)
+    def _report(self, progress: Progress, *what: Any) -> None:
+        """Report what is done there; if that raises, end the job."""
+        if not what:
+            return
+        try:
+            progress(*what)
+        except BaseException:
+            self._cancel()
+            raise
 
-    def _listen(self, pipe: BinaryIO) -> None:
-        with suppress(EOFError), pipe:
-            while True:
-                number, answer = pickle.loads(receive(pipe))
-                self.ready = True
-                if (done := self._waiting.pop(number, None)) is not None:
-                    done(answer)
+    def _cancel(self) -> None:
+        """End the job, or the helper if it goes on."""
+        with suppress(LuckyError):  # it ended by itself
+            self._ask("cancel")
+            while self._has_answered(PATIENCE):
+                if self._answer()[0] != "progress":
+                    return
+        self.end()
+
+    def _ask(self, *what: Any) -> None:
+        try:
+            send_apart(self._asked, Pickled.of(what))
+        except OSError as error:
+            self._give_up(error)
+
+    def _has_answered(self, seconds: float) -> bool:
+        return bool(self._poll.poll(1e3 * seconds))
+
+    def _answer(self) -> Any:
+        try:
+            answer = receive_apart(self._answers).load()
+        except (EOFError, OSError) as error:
+            self._give_up(error)
+        self.ready = True
+        return answer
+
+    def _give_up(self, error: Exception) -> NoReturn:
         self.lost = True
-        self._give_up()
-
-    def _give_up(self) -> None:
-        for number in list(self._waiting):
-            if (done := self._waiting.pop(number, None)) is not None:
-                done(None if self.ready else b"")
-
-
-class HelperExecutor(Executor):
-    """Runs one function after the other, each over many blocks, in copies of a helper.
-
-    What cannot be sent is done on threads here.
-
-    Parameters
-    ----------
-    helper : Helper
-        It works for nobody else meanwhile.
-    """
-
-    fewest = ForkExecutor.fewest
-
-    def __init__(self, helper: Helper) -> None:
-        self._helper = helper
-        self._function: Callable[..., Any] | None = None
-        self._is_sent = False
-        self._sent: set[str] = set()  # parts, by their keys
-        self._runs: dict[int, Any] = {}
-        self._threads: Threads | None = None
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Run a function on small arguments; see `concurrent.futures.Executor`."""
-        if fn is not self._function:
-            self._function, self._is_sent = fn, self._send(fn)
-        if not self._is_sent:
-            return self._here.submit(fn, *args, **kwargs)
-        future: Future[Any] = Future()
-
-        def done(answer: bytes | None) -> None:
-            if answer == b"":
-                self._here.submit(lambda: _finish(future, fn, *args, **kwargs))
-            else:
-                _finish(future, _result_of, answer)
-
-        self._helper.call(args, kwargs, done)
-        return future
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End what is done there, and forget what was sent; nothing is waited for."""
-        self._helper.ask("end")
-        self._function = None
-        self._sent.clear()
-        self._runs.clear()
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
-            self._threads = None
-
-    @property
-    def _here(self) -> Threads:
-        if self._threads is None:
-            self._threads = Threads(cores())
-        return self._threads
-
-    def _send(self, function: Callable[..., Any]) -> bool:
-        """Send a function, unless that cannot be done."""
-        runs = dict(self._runs)
-        try:
-            data, parts = pack(function, runs, MOST_SENT)
-        except Exception:  # whatever its pieces raise that cannot be pickled
-            return False
-        new = {key: part for key, part in parts.items() if key not in self._sent}
-        self._helper.ask("take", data, new)
-        self._sent |= set(new)
-        self._runs = runs
-        return True
-
-
-def _finish(future: Future[Any], function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-    """Let a future end as a function does."""
-    with suppress(InvalidStateError):  # it was cancelled meanwhile
-        try:
-            future.set_result(function(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
-
-
-def _result_of(answer: bytes | None) -> Any:
-    if answer is None:
-        raise LuckyError(KILLED)
-    good, result = pickle.loads(answer)
-    if not good:
-        raise result
-    return result
+        raise LuckyError(KILLED) if self.ready else CannotBeSent from error
 
 
 _helper: Helper | None = None
@@ -200,7 +183,8 @@ def start_helper() -> Helper | None:
     Returns
     -------
     Helper or None
-        None where there is but one processor, or no process can be copied: not on Linux.
+        None where there is but one processor, or no process can be copied: not on Linux. Also if
+        one was started before, and did not begin to work.
     """
     global _helper
     if sys.platform != "linux" or cores() < 2 or not sys.executable or not find_spec("cloudpickle"):
@@ -225,29 +209,18 @@ def end_helper() -> None:
 atexit.register(end_helper)
 
 
-@contextmanager
-def helper_executor() -> Iterator[HelperExecutor | None]:
-    """Give an executor for `process` and its steps that works in copies of a helper.
-
-    None, which stands for threads, where there can be no helper, or another job has it.
-
-    Yields
-    ------
-    HelperExecutor or None
-        For `Job(executor=...)`.
+def do_in_helper(work: Work, progress: Progress) -> Any:
+    """Do a job in the helper of this process, and return its result; see `Helper.do`.
 
     Raises
     ------
-    LuckyError
-        If the helper, or a copy of it, is killed.
+    CannotBeSent
+        If it has to be done here: there is no helper, or another job has it.
     """
     helper = start_helper()
     if helper is None or not helper.in_use.acquire(blocking=False):
-        yield None
-        return
-    executor = HelperExecutor(helper)
+        raise CannotBeSent
     try:
-        yield executor
+        return helper.do(work, progress)
     finally:
-        executor.shutdown()
         helper.in_use.release()

@@ -6,83 +6,75 @@ It has no other threads, so it can be copied; napari, with those of Qt, cannot.
 from __future__ import annotations
 
 import os
-import pickle
+import select
 import signal
-import threading
-from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
+import time
 from functools import partial
 from importlib import import_module
 from typing import Any, BinaryIO
 
-from napari_lucky.errors import LuckyError
-from napari_lucky.execution.packing import Part, Pickled, unpack
-from napari_lucky.execution.processes import (
-    ForkExecutor,
-    packed_answer,
-    packed_error,
-    receive_apart,
-    send,
-)
+from napari_lucky.execution.job import Cancelled, Job
+from napari_lucky.execution.packing import Pickled, pack, unpack
+from napari_lucky.execution.processes import fork_executor, packed_error, receive_apart, send_apart
 
 NEEDED = ("napari_lucky.pipeline.process", "cloudpickle")
 """What most jobs use, imported while the user still dials in parameters."""
-Answer = tuple[int, bytes]
-"""Number of a call, and what `packed_answer` gives; empty if its function cannot be used here."""
+ASKED = 0
+"""Standard input, where jobs come from."""
+REPORT_EVERY = 0.05
+"""Seconds between reports of one stage."""
 
 
-class Work:
-    """Calls functions that it is sent, in copies of this process.
+class JobHere:
+    """A job that was sent, and how it reports.
 
     Parameters
     ----------
     answers : file
-        Where `Answer`s go.
+        Where reports go.
     """
 
     def __init__(self, answers: BinaryIO) -> None:
-        self._answers, self._lock = answers, threading.Lock()
-        self._executor = ForkExecutor()
-        self._parts: dict[str, Part] = {}
-        self._function: Callable[..., Any] | None = None
+        self._answers = answers
+        self._reported = ("", 0.0)
+        self._news = select.poll()
+        self._news.register(ASKED, select.POLLIN)
 
-    def take(self, data: bytes, parts: dict[str, Pickled]) -> None:
-        """Unpack the function that the next calls are of."""
-        self._executor.shutdown()
-        self._function = None
-        try:
-            self._parts |= {key: Part(part) for key, part in parts.items()}
-            self._function = partial(packed_answer, unpack(data, self._parts))
-        except Exception:  # of a module that is not there, for one
-            self._function = None
-
-    def call(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Call the function, and answer once it is done."""
-        if self._function is None:
-            self.answer(number, b"")
-            return
-        future = self._executor.submit(self._function, *args, **kwargs)
-        future.add_done_callback(partial(self._hand_on, number))
-
-    def end(self) -> None:
-        """Stop whatever is done, and forget what was sent."""
-        self._executor.shutdown()
-        self._function = None
-        self._parts.clear()
-
-    def _hand_on(self, number: int, future: Future[bytes]) -> None:
-        try:
-            answer = future.result()
-        except CancelledError:
-            return
-        except LuckyError as error:  # a copy was killed
-            answer = packed_error(error)
-        self.answer(number, answer)
-
-    def answer(self, number: int, answer: bytes) -> None:
+    def answer(self, *what: Any) -> None:
         """Send an answer."""
-        with self._lock:
-            send(self._answers, pickle.dumps((number, answer), protocol=5))
+        send_apart(self._answers, Pickled.of(what))
+
+    def do(self, data: bytes, parts: dict[str, Pickled]) -> None:
+        """Do a job, and send its result."""
+        self._reported = ("", 0.0)
+        try:
+            shared = {key: part.load() for key, part in parts.items()}
+            work = unpack(data, shared)
+        except Exception:  # of a module that is not there, for one
+            self.answer("unknown")
+            return
+        try:
+            with fork_executor() as executor:
+                result = work(Job(self._report, executor))
+        except Exception as error:
+            self.answer("error", packed_error(error))
+            return
+        try:
+            packed = pack(result, {}, shared=shared)
+        except Exception:  # of a piece that cannot be pickled
+            self.answer("unknown")
+            return
+        self.answer("result", *packed)
+
+    def _report(self, done: int, total: int, what: str) -> None:
+        """Pass on what the job reports; news meanwhile is that it is cancelled, or napari gone."""
+        if self._news.poll(0):
+            raise Cancelled
+        stage, at = self._reported
+        now = time.monotonic()
+        if what != stage or now - at > REPORT_EVERY:
+            self._reported = (what, now)
+            self.answer("progress", done, total, what)
 
 
 def main() -> None:
@@ -91,18 +83,18 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what is printed is no answer
     os.register_at_fork(after_in_child=partial(os.close, answers.fileno()))  # copies have their own
-    work = Work(answers)
     for name in NEEDED:
         import_module(name)
-    work.answer(0, b"")  # to no call: it is ready
-    with os.fdopen(0, "rb", closefd=False) as asked:
+    job = JobHere(answers)
+    job.answer("ready")
+    with os.fdopen(ASKED, "rb", buffering=0, closefd=False) as asked:
         while True:
             try:
                 kind, *given = receive_apart(asked).load()
             except EOFError:
                 break
-            getattr(work, kind)(*given)
-    work.end()
+            if kind == "work":
+                job.do(*given)
 
 
 if __name__ == "__main__":

@@ -30,11 +30,11 @@ class Pickled:
 
     Parameters
     ----------
-    data : bytes
+    data : bytes or bytearray
     buffers : list of PickleBuffer
     """
 
-    data: bytes
+    data: bytes | bytearray
     buffers: list[Any] = field(default_factory=list)
 
     @classmethod
@@ -71,18 +71,24 @@ class Part:
 
 
 def pack(
-    function: Any, runs: dict[int, Any], most: float = math.inf
+    function: Any,
+    runs: dict[int, Any],
+    most: float = math.inf,
+    shared: dict[str, Any] | None = None,
 ) -> tuple[bytes, dict[str, Pickled]]:
     """Pickle a function, and apart from it what is large: arrays by their content, and runs.
 
     Parameters
     ----------
     function : callable
-        Local functions with all that they hold, too.
+        Local functions with all that they hold, too; or a result.
     runs : dict
         Those seen before, which are not pickled again: nothing stands for them.
     most : float
         Bytes of all parts together.
+    shared : dict, optional
+        What the other process has by now, by key: it is not sent again. What is packed here is
+        added, so that it can come back as itself.
 
     Returns
     -------
@@ -97,15 +103,20 @@ def pack(
     from cloudpickle import Pickler
 
     parts: dict[str, Pickled] = {}
+    there = {} if shared is None else shared
+    keys = {id(thing): key for key, thing in there.items()}
     left = most
 
     class Packer(Pickler):  # type: ignore[misc]
         def persistent_id(self, thing: Any) -> str | None:
             nonlocal left
+            if id(thing) in keys:
+                return keys[id(thing)]
             if getattr(thing, "is_sent_once", False):
                 key = f"run-{id(thing)}"
                 parts[key] = Pickled(b"") if id(thing) in runs else Pickled.of(thing)
-                runs[id(thing)] = thing  # held, so that no other gets this number
+                runs[id(thing)] = there[key] = thing  # held, so that no other gets this number
+                keys[id(thing)] = key
                 return key
             if isinstance(thing, np.ndarray) and thing.nbytes >= LARGE and not _repeats(thing):
                 left -= thing.nbytes
@@ -113,6 +124,7 @@ def pack(
                     raise TooLarge
                 one = Pickled.of(thing if thing.flags.forc else np.ascontiguousarray(thing))
                 parts[key := one.key] = one
+                keys[id(thing)], there[key] = key, thing
                 return key
             return None
 
@@ -135,15 +147,15 @@ def _once(array: NDArray[Any]) -> NDArray[Any]:
     return array[tuple(slice(None) if stride else slice(1) for stride in array.strides)].copy()
 
 
-def unpack(data: bytes, parts: Mapping[str, Part]) -> Any:
-    """Return the function that was packed, given its parts."""
+def unpack(data: bytes, parts: Mapping[str, Any]) -> Any:
+    """Return what was packed, given its parts."""
     return _Unpickler(data, parts).load()
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, data: bytes, parts: Mapping[str, Part]) -> None:
+    def __init__(self, data: bytes, parts: Mapping[str, Any]) -> None:
         super().__init__(io.BytesIO(data))
         self._parts = parts
 
     def persistent_load(self, pid: str) -> Any:
-        return self._parts[pid].value
+        return self._parts[pid]

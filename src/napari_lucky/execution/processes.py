@@ -8,6 +8,7 @@ milliseconds, since it has all that was opened and imported.
 from __future__ import annotations
 
 import gc
+import io
 import os
 import pickle
 import signal
@@ -248,7 +249,7 @@ def _serve(function: Callable[..., Any], asked: BinaryIO, answers: BinaryIO) -> 
         send(answers, packed_answer(function, *args, **kwargs))
 
 
-def send(pipe: BinaryIO, data: bytes | memoryview) -> None:
+def send(pipe: BinaryIO, data: bytes | bytearray | memoryview) -> None:
     """Send bytes, whose number goes first."""
     pipe.write(len(data).to_bytes(8, "little"))
     pipe.write(data)
@@ -262,7 +263,7 @@ def send_apart(pipe: BinaryIO, pickled: Pickled) -> None:
         send(pipe, data)
 
 
-def receive_apart(pipe: BinaryIO) -> Pickled:
+def receive_apart(pipe: BinaryIO | io.RawIOBase) -> Pickled:
     """Return what `send_apart` sent; its arrays can be changed.
 
     Raises
@@ -271,10 +272,10 @@ def receive_apart(pipe: BinaryIO) -> Pickled:
         If the other end was closed before.
     """
     count = int.from_bytes(receive(pipe), "little")
-    return Pickled(receive(pipe), [bytearray(receive(pipe)) for _ in range(count)])
+    return Pickled(receive(pipe), [receive(pipe) for _ in range(count)])
 
 
-def receive(pipe: BinaryIO) -> bytes:
+def receive(pipe: BinaryIO | io.RawIOBase) -> bytearray:
     """Return what was sent, whole.
 
     Raises
@@ -282,14 +283,16 @@ def receive(pipe: BinaryIO) -> bytes:
     EOFError
         If the other end was closed before.
     """
-    size = int.from_bytes(_exactly(pipe, 8), "little")
-    return _exactly(pipe, size)
+    return _exactly(pipe, int.from_bytes(_exactly(pipe, 8), "little"))
 
 
-def _exactly(pipe: BinaryIO, size: int) -> bytes:
-    data = pipe.read(size)
-    if len(data) < size:
-        raise EOFError
+def _exactly(pipe: BinaryIO | io.RawIOBase, size: int) -> bytearray:
+    data, done = bytearray(size), 0
+    while done < size:
+        more = pipe.readinto(memoryview(data)[done:])  # type: ignore[union-attr]
+        if not more:
+            raise EOFError
+        done += more
     return data
 
 

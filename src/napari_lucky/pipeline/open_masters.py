@@ -14,7 +14,7 @@ from napari_lucky.fits.frame_kind import Kind
 from napari_lucky.fits.run import Run
 from napari_lucky.fits.run_files import open_like, open_run
 from napari_lucky.fits.run_notes import file_notes
-from napari_lucky.frames.frames import Frames
+from napari_lucky.frames.frames import Frames, chain_of
 from napari_lucky.frames.history import History
 from napari_lucky.notices import info
 from napari_lucky.pipeline.recipe import Recipe
@@ -103,3 +103,25 @@ def one_path(paths: Sequence[Path], kind: str) -> str:
     except LuckyError:
         return ""
     return str(folder) if alone else ""
+
+
+def find_auto(asked: Calibrate, frames: Frames) -> tuple[Calibrate, FoundCalibration]:
+    """Return the step with paths for “auto”, and the files beside the run that they stand for."""
+    names = [name for name in MASTERS if getattr(asked, name) == AUTO]
+    *_, run = None, *chain_of(frames)
+    if not names:
+        return asked, FoundCalibration()
+    found = find_calibration(run) if isinstance(run, Run) else FoundCalibration()
+    files = {name: getattr(found, name) for name in names}
+    for name in names:
+        if not files[name]:
+            raise LuckyError(
+                f"No {name} that fits was found beside the run: choose one, or empty the line."
+            )
+    paths = {name: one_path(files[name], name) or AUTO for name in names}
+    return asked.changed(**paths), FoundCalibration(**files, notes=found.notes)
+
+
+def open_master(source: Frames | Sequence[Path] | str | None, frames: Frames, kind: Kind) -> Any:
+    """Return the frames of a dark or a flat; None if there is none."""
+    return open_like(source, frames, kind) if isinstance(source, (str, tuple)) else source
