@@ -23,7 +23,7 @@ from napari_lucky.steps.registry import STEPS
 from napari_lucky.viewer.background_work import RUNNING, begin, end
 from napari_lucky.viewer.messages import show_error, show_info
 
-EMIT_EVERY = 0.1
+EMIT_EVERY = 0.25
 """Seconds between reports to the window: it looks alive, and drawing the bar costs little."""
 Done = Callable[[Any], Iterator[None]]
 """Shows what the work returned, on the window's thread: a generator, which yields after each layer.
