@@ -139,7 +139,7 @@ def test_photon_noise_moves_with_the_star(masked):
     spreads = template.spread(places)
     for place, spread in zip(places, spreads, strict=True):
         variance = (4 + 2 * star(*place).astype(float)).ravel()[~hole.ravel()]
-        lost, _ = template.hidden(hole.ravel(), place)
+        lost = template.hidden_spread(hole.ravel(), place)
         expected = (weighted * variance) @ weighted.T
         scale = np.sqrt(np.outer(*[np.diag(expected)] * 2))
         np.testing.assert_allclose((spread - lost) / scale, expected / scale, atol=5e-3)

@@ -14,6 +14,7 @@ What the constants do is measured by ``benchmarks/pulls.py``.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -65,11 +66,6 @@ class Template:
         Of a pixel in a frame, ADU².
     gram : ndarray of float64, (16, 16)
         Products of `basis` with `weighted`.
-    spreads : ndarray of float64, (5, 16, 16)
-        Covariance of the products of `weighted` with frames, by noise of this model: of frames
-        where the template is, and half a pixel down, up, right and left of there.
-    calm : ndarray of float64, (16, 16)
-        The first of them for the noise of floor and photons alone.
     variances : ndarray of float32, (6, y x)
         Of a pixel, as the `spreads` and `calm` are made of them, ADU².
     inflation : ndarray of float64, (2,)
@@ -84,8 +80,6 @@ class Template:
     weight: NDArray[np.float32]
     variance: NDArray[np.float32]
     gram: Floats
-    spreads: Floats
-    calm: Floats
     variances: NDArray[np.float32]
     inflation: Floats
 
@@ -95,6 +89,19 @@ class Template:
         points, _ = peaks(self.image[np.newaxis])
         return np.asarray(points[0])
 
+    @cached_property
+    def spreads(self) -> Floats:
+        """Covariance of the products of `weighted` with frames, (5, 16, 16), by noise as modelled.
+
+        Of frames where the template is, and half a pixel down, up, right and left of there.
+        """
+        return _covariances(self.weighted, self.variances[:5])
+
+    @cached_property
+    def calm(self) -> Floats:
+        """The first of the `spreads` for the noise of floor and photons alone, (16, 16)."""
+        return _covariances(self.weighted, self.variances[5:])[0]
+
     def spread(self, s: Floats) -> Floats:
         """Return the covariance of the products for frames that are off by s (k, 2), (k, 16, 16).
 
@@ -103,10 +110,14 @@ class Template:
         """
         return _between(self.spreads, s)
 
-    def hidden(self, hole: NDArray[np.bool_], s: Floats) -> tuple[Floats, Floats]:
-        """Return what masked pixels (y x) take from `spread`, for a frame off by s, and `calm`."""
-        lost = _covariances(self.weighted[:, hole], self.variances[:, hole])
-        return _between(lost[:5], s[np.newaxis])[0], lost[5]
+    def hidden_spread(self, hole: NDArray[np.bool_], s: Floats) -> Floats:
+        """Return what masked pixels (y x) take from `spread`, for a frame off by s, (16, 16)."""
+        lost = _covariances(self.weighted[:, hole], self.variances[:5, hole])
+        return _between(lost, s[np.newaxis])[0]
+
+    def hidden_calm(self, hole: NDArray[np.bool_]) -> Floats:
+        """Return what masked pixels (y x) take from `calm`, (16, 16)."""
+        return _covariances(self.weighted[:, hole], self.variances[5:, hole])[0]
 
     def seen(self, good: NDArray[np.bool_]) -> Floats:
         """Return the part of the template's light (squared) in the good pixels, (k, y, x)."""
@@ -182,7 +193,6 @@ def make_template(mean: NDArray[np.float32], rests: Floats, noise: Noise) -> Tem
     variances = [noise.variance(image_of(spectrum * tilt)) for tilt in (1, *half)]
     variances.append(replace(noise, speckle=0.0).variance(image))
     noises = as_float32(np.stack(variances)).reshape(6, -1)
-    spreads = _covariances(weighted, noises)
     return Template(
         image,
         flat,
@@ -190,8 +200,6 @@ def make_template(mean: NDArray[np.float32], rests: Floats, noise: Noise) -> Tem
         weight.ravel(),
         variance.ravel(),
         gram,
-        spreads[:5],
-        spreads[5],
         noises,
         inflation,
     )

@@ -61,6 +61,11 @@ class Fit:
         """Return the fits of some of the frames."""
         return Fit(*(getattr(self, field.name)[frames] for field in fields(self)))
 
+    def take_over(self, frames: NDArray[Any], fits: Fit) -> None:
+        """Put other fits of some of the frames in their place."""
+        for field in fields(self):
+            getattr(self, field.name)[frames] = getattr(fits, field.name)
+
 
 def whole_shifts(block: Block, template: Template, reach: int) -> NDArray[np.intp]:
     """Return by how many whole pixels the star in each frame is off the template's, (k, 2).
@@ -85,13 +90,13 @@ def whole_shifts(block: Block, template: Template, reach: int) -> NDArray[np.int
     cut = np.clip(np.nan_to_num(block), None, CLIP * float(image.max()))
     spectrum = fft.rfft2(cut, size) * np.conj(fft.rfft2(image, size))
     correlation = fft.irfft2(spectrum, size)
-    near = np.arange(-reach, reach + 1)
-    part = correlation[:, near[:, None], near]
-    best = part.reshape(len(part), -1).argmax(axis=1)
-    return np.stack(np.divmod(best, len(near)), axis=1) - reach
+    wide = 2 * reach + 1
+    near = np.roll(correlation, (reach, reach), (1, 2))[:, :wide, :wide]
+    best = near.reshape(len(near), -1).argmax(axis=1)
+    return np.stack(np.divmod(best, wide), axis=1) - reach
 
 
-def fit(block: Block, template: Template) -> Fit:
+def fit(block: Block, template: Template, *, errors: bool = True) -> Fit:
     """Fit the template to each frame of a block, brought onto it by whole pixels.
 
     Parameters
@@ -100,6 +105,8 @@ def fit(block: Block, template: Template) -> Fit:
         Background off, ADU, masked pixels NaN: they have no weight.
     template : Template
         Of the same window.
+    errors : bool
+        Whether the errors of the places are wanted; they are NaN if not.
     """
     pixels = block.reshape(len(block), -1)
     bad = ~np.isfinite(pixels)
@@ -126,19 +133,26 @@ def fit(block: Block, template: Template) -> Fit:
         theta, jacobian = _model(s, f, level)
         across = jacobian.transpose(0, 2, 1)
         inverse = _inverse(across @ gram @ jacobian)
-        spread, still = template.spread(s), np.repeat(template.calm[np.newaxis], len(block), axis=0)
+        calm = np.repeat(template.calm[np.newaxis], len(block), axis=0)
         for frame in masked:
-            noisy, calm = template.hidden(bad[frame], s[frame])
-            spread[frame] -= noisy
-            still[frame] -= calm
-        error, calm = (
-            np.sqrt(np.diagonal(inverse @ (across @ one @ jacobian) @ inverse, axis1=1, axis2=2))
-            for one in (spread, still)
-        )
+            calm[frame] -= template.hidden_calm(bad[frame])
+        flux_sigma = _errors(inverse, jacobian, calm)[:, 2]
+        sigma = np.full((len(block), 2), np.nan)
+        if errors:
+            spread = template.spread(s)
+            for frame in masked:
+                spread[frame] -= template.hidden_spread(bad[frame], s[frame])
+            sigma = _errors(inverse, jacobian, spread)[:, :2]
         fitted = (gram @ theta[:, :, None])[:, :, 0]
         chi2 = squares + (theta * (fitted - 2 * products)).sum(axis=1)
         chi2 /= np.maximum(count - 4, 1) * np.mean((template.weight * template.variance)[used])
-    return Fit(s, f, error[:, :2], calm[:, 2], chi2, level)
+    return Fit(s, f, sigma, flux_sigma, chi2, level)
+
+
+def _errors(inverse: Floats, jacobian: Floats, covariance: Floats) -> Floats:
+    """Return the errors of s, f and b, (k, 4), from the covariance of the products."""
+    spread = jacobian.transpose(0, 2, 1) @ covariance @ jacobian
+    return np.sqrt(np.diagonal(inverse @ spread @ inverse, axis1=1, axis2=2))
 
 
 def _model(s: Floats, f: Floats, level: Floats) -> tuple[Floats, Floats]:
