@@ -57,7 +57,7 @@ def data(simulated, tmp_path_factory):
 
 def test_results_are_measured_with_errors_from_their_run(data, tmp_path, capsys):
     out = tmp_path / "figures"
-    asked = ["--obstruction", 0.3, "--bootstrap", 40, "--report"]
+    asked = ["--obstruction", 0.3, "--bootstrap", 20, "--report"]
     assert run_cli("figures", data / "out", *asked, "-o", out) == 0
     assert {p.name for p in out.iterdir()} == {
         "figures.csv",
@@ -81,7 +81,7 @@ def test_results_are_measured_with_errors_from_their_run(data, tmp_path, capsys)
     assert float(focus["aperture_lambda_d"]) == pytest.approx(6)
     assert "halo beyond the aperture" in focus["cautions"]
     assert 0 < float(focus["strehl_error"]) < 0.3 * float(focus["strehl"])
-    assert int(focus["resamples"]) == 40
+    assert int(focus["resamples"]) == 20
     assert PsfRequest().resamples == 200  # unless another number is asked for
     assert exposure["image"] == "long_exposure.fits"
     assert float(exposure["strehl_error"]) > 0
@@ -94,7 +94,7 @@ def test_results_are_measured_with_errors_from_their_run(data, tmp_path, capsys)
         record = tomllib.load(file)
     assert record["telescope"]["obstruction"] == 0.3
     assert record["telescope"]["wavelength_nm"] == 633  # from the header
-    assert record["psf"] == {"integration": 1.0, "resamples": 40}
+    assert record["psf"] == {"integration": 1.0, "resamples": 20}
     assert record["napari-lucky"]["images"] == [str(data / "out")]
 
 

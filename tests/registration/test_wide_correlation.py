@@ -48,7 +48,7 @@ def own_draws():
 
 @pytest.mark.parametrize("part", [0.2, 0.0])
 def test_many_masked_pixels_do_not_hide_the_shift(part):
-    shifts = SHIFTS[-4:]  # each place among many masked pixels takes weights of its own
+    shifts = SHIFTS[-3:-1]  # each place among many masked pixels takes weights of its own
     first, block = scene([HERE]), scene(HERE - shifts)
     for frames in (first, block):
         if part:
@@ -112,10 +112,10 @@ def test_frames_without_light_have_no_shift():
 
 
 def test_a_run_is_registered_in_a_wide_window():
-    places = HERE - RNG.uniform(-40, 40, (20, 2))
+    places = HERE - RNG.uniform(-40, 40, (8, 2))
     made = register(ArrayFrames(scene(places)), Window(0, 0, *SHAPE), method="correlation")
     assert np.abs(made.points - made.points[0] - (places - places[0])).max() < 0.1
-    narrow = register(ArrayFrames(scene(places)), Window(0, 0, *SHAPE), method="template")
+    narrow = register(ArrayFrames(scene(places)), Window(50, 90, 180, 180), method="template")
     off = made.points - narrow.points
     assert np.abs(off - np.median(off, axis=0)).max() < 0.1
 

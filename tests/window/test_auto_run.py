@@ -86,8 +86,12 @@ def test_what_was_chosen_by_hand_outlives_a_nudge_and_nothing_wrong_is_reported(
     assert newest(viewer, "run focus").metadata["history"][-2].parameters["add"] == [3]
 
 
-def test_a_parameter_is_followed_and_so_is_the_contrast(viewer, hand, docks):
+def test_a_parameter_is_followed_and_so_is_the_contrast(viewer, hand, docks, messages):
     run(hand, docks, "calibration", *CHAIN)
+    messages()
+    hand.press(docks["stacking"].all_button)
+    ((_, told),) = messages()
+    assert "has all frames of its run already" in told
     stack, long = newest(viewer, "run focus"), newest(viewer, "long exposure")
     before, high = list(stack.contrast_limits), long.contrast_limits[1]
     long.contrast_limits = 0, 1000
@@ -116,19 +120,16 @@ def test_a_dust_spot_that_is_moved_is_followed(viewer, hand, docks):
     assert np.isnan(cleaned.data[0][30, 40])
 
 
-def test_without_the_box_nothing_follows(viewer, hand, docks):
-    run(hand, docks, "calibration", "registration")
+def test_without_the_box_nothing_follows_and_a_new_registration_ends_an_old_ranking(
+    viewer, hand, docks
+):
+    run(hand, docks, "calibration", "registration", "ranking")
     arrows = newest(viewer, "shifts").data.copy()
     windows = newest(viewer, "windows")
     windows.data = [corners + 8 for corners in windows.data]
     settle(hand, docks)
     np.testing.assert_array_equal(newest(viewer, "shifts").data, arrows)
-
-
-def test_a_new_registration_ends_an_old_ranking(viewer, hand, docks):
-    run(hand, docks, "calibration", "registration", "ranking")
     docks["registration"].auto_run.box.value = True
-    windows = newest(viewer, "windows")
     windows.data = [corners + 8 for corners in windows.data]
     settle(hand, docks)
     assert np.isnan(newest(viewer, "shifts").features["quality"]).all()
@@ -175,11 +176,3 @@ def test_all_frames_with_one_click(viewer, hand, docks, messages):
     }  # the last by 3 Rank, which was asked to
     assert "12 of 60 frames" in docks["ranking"].summary.text()
     assert messages() == []
-
-
-def test_all_frames_of_all_frames_is_reported(viewer, hand, docks, messages):
-    run(hand, docks, "calibration", *CHAIN)
-    messages()
-    hand.press(docks["stacking"].all_button)
-    ((_, told),) = messages()
-    assert "has all frames of its run already" in told

@@ -9,7 +9,7 @@ What the constants do is measured by ``benchmarks/registration.py``.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -103,14 +103,20 @@ def _plan(shape: tuple[int, int], packed: bytes) -> Plan:
 @lru_cache(maxsize=4096)
 def _weights(pattern: bytes) -> NDArray[np.float32]:
     """Return the weight of each pixel around a hole, 0 for those that are masked too."""
-    seen = ~np.frombuffer(pattern, bool)
-    place = np.stack(np.divmod(np.arange(_SIDE**2), _SIDE), axis=1)[seen] - REACH
+    seen = np.flatnonzero(~np.frombuffer(pattern, bool))
+    alike, to_hole = _alike()
+    weights = np.zeros(_SIDE**2, np.float32)
+    weights[seen] = np.linalg.solve(alike[np.ix_(seen, seen)], to_hole[seen])
+    return weights.reshape(_SIDE, _SIDE)
+
+
+@cache
+def _alike() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how alike the pixels around a hole are to each other, and to the hole."""
+    place = np.stack(np.divmod(np.arange(_SIDE**2), _SIDE), axis=1) - REACH
     apart = ((place[:, None] - place) ** 2).sum(axis=2)
     alike = np.exp(-apart / (2 * ALIKE**2)) + NOISE * np.eye(len(place))
-    to_hole = np.exp(-(place**2).sum(axis=1) / (2 * ALIKE**2))
-    weights = np.zeros(_SIDE**2, np.float32)
-    weights[seen] = np.linalg.solve(alike, to_hole)
-    return weights.reshape(_SIDE, _SIDE)
+    return alike, np.exp(-(place**2).sum(axis=1) / (2 * ALIKE**2))
 
 
 def fill_from_neighbours(image: NDArray[np.float32]) -> NDArray[np.float32]:
