@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from napari_lucky import LuckyError, Window, stack_mean
+from napari_lucky.execution.job import QUIET
 from napari_lucky.frames import ArrayFrames
-from napari_lucky.stacking import fourier as of_fourier
-from napari_lucky.stacking import stack_fourier
+from napari_lucky.stacking import fourier, fourier_choice, stack_fourier
 from napari_lucky.stacking.fourier import StackFourier
+from napari_lucky.stacking.padded_window import PaddedWindow
 
 RNG = np.random.default_rng(10)
 WINDOW = Window(16, 20, 48, 48)
@@ -76,8 +77,8 @@ def test_by_tiles_or_at_once_is_the_same(monkeypatch):
     frames = RNG.normal(100, 10, (25, 80, 88)).astype(np.float32)
     whole = stack_fourier(ArrayFrames(frames), np.arange(25), WINDOW)
     for held, spectra in ((1 << 24, 0), (2_000, 0), (25 * 300, 1 << 23)):
-        monkeypatch.setattr(of_fourier, "HELD", held)
-        monkeypatch.setattr(of_fourier, "SPECTRA", spectra)
+        monkeypatch.setattr(fourier_choice, "HELD", held)
+        monkeypatch.setattr(fourier, "SPECTRA", spectra)
         made = stack_fourier(ArrayFrames(frames), np.arange(25), WINDOW)
         np.testing.assert_array_equal(made.image, whole.image)
         np.testing.assert_array_equal(made.variance, whole.variance)
@@ -128,9 +129,7 @@ def test_a_fraction_that_is_none_is_reported():
 def test_amplitudes_are_smoothed_over_two_frequencies_of_the_window():
     """One frequency becomes a Gaussian of full width 2/window, and |F(-k)| = |F(k)| counts."""
     frames = ArrayFrames(np.zeros((1, 160, 200), np.float32))
-    padded = of_fourier._Padded.around(
-        frames, np.arange(1), Window(40, 60, 96, 64), "stacking", of_fourier.QUIET
-    )
+    padded = PaddedWindow.around(frames, np.arange(1), Window(40, 60, 96, 64), "stacking", QUIET)
     ny, columns = padded.shape[0], padded.shape[1] // 2 + 1
     assert padded.shape[0] >= 96 + 24 and padded.shape[1] >= 64 + 16
     spectra = np.zeros((2, ny, columns), np.complex64)

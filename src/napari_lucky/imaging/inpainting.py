@@ -16,6 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from napari_lucky.frames.frames import Block
+from napari_lucky.imaging.places import places_of
 
 REACH = 4
 """A hole is filled from the pixels so near to it on each axis."""
@@ -25,6 +26,8 @@ NOISE = 1e-4
 """Variance of the noise over that of the signal, as it is taken to be."""
 SEEN = 0.5
 """A hole is filled if at least this part of the pixels around it is not masked."""
+FEW = 0.02
+"""Of an image's pixels, this part or less is few."""
 
 _SIDE = 2 * REACH + 1
 
@@ -129,6 +132,16 @@ def fill_from_neighbours(image: NDArray[np.float32]) -> NDArray[np.float32]:
         return image
     filled = image.copy()
     filled[y, x] = means
+    return filled
+
+
+def fill_each(block: Block) -> Block:
+    """Return frames (k, y, x) as `fill_from_neighbours` gives each, at once if holes are few."""
+    frame, y, x = places_of(~np.isfinite(block))
+    if len(frame) > FEW * block.size:  # as many places beside them take much memory
+        return np.stack([fill_from_neighbours(image) for image in block])
+    filled = block.copy()
+    filled[frame, y, x] = means_around(block, frame, y, x)
     return filled
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_lucky.frames.frames import as_float32
 from napari_lucky.imaging.convolution import correlate
-from napari_lucky.imaging.inpainting import means_around, means_of_holes
+from napari_lucky.imaging.inpainting import FEW, means_around, means_of_holes
 from napari_lucky.imaging.places import places_of
 
 MARGIN = 6
@@ -103,10 +103,6 @@ def interpolate_frames(
         _take_weights(beside, frame, y, x, down[frame], across[frame])
         out[beside <= 0.5] = np.nan
     return out
-
-
-FEW = 0.02
-"""Of an image's pixels, this part or less is few."""
 
 
 def _weight_beside(
