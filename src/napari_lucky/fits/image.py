@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.files.open_file import Stamp, descriptor_of, open_regular, read_at
+from napari_lucky.files.read_ahead import fetch
 from napari_lucky.fits.colours import header_colours, said_in_colour
 from napari_lucky.fits.gzip_file import Unpacked, most_packed, unpacked_begin
 from napari_lucky.fits.header_units import (
@@ -133,6 +134,16 @@ class FitsImage:
             raise
         except Exception as error:  # of damaged pixels astropy may raise anything
             raise LuckyError(f"{self.path}: the pixels cannot be read ({error}).") from error
+
+    def fetch(self, planes: Sequence[int], window: Window) -> None:
+        """Let the system fetch what `read_into` will read, if it can be read straight."""
+        layout = self.layout
+        if layout.offset is None or self.packed or self.unpacked is not None:
+            return
+        _, ny, nx = layout.shape
+        row = nx * np.dtype(layout.stored).itemsize
+        for plane in layout.planes_in_file(planes):
+            fetch(self.path, layout.offset + (plane * ny + window.y0) * row, window.height * row)
 
     def _read_straight(self, out: NDArray[Any], planes: Sequence[int], window: Window) -> None:
         layout = self.layout

@@ -7,12 +7,13 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import groupby
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_lucky.files.read_ahead import read_ahead
 from napari_lucky.fits.image import FitsImage
 from napari_lucky.fits.open_images import LeftOut
 from napari_lucky.fits.plain_header import header_bytes
@@ -173,11 +174,17 @@ class Run(ArrayLike):
         which = np.searchsorted(self._starts, wanted, side="right") - 1
         planes = (wanted - self._starts[which]).tolist()
         out = np.empty((len(wanted), *window.shape), self.dtype)
-        k = 0
-        for image, group in groupby(which.tolist()):
-            count = len(list(group))
-            self.images[image].read_into(out[k : k + count], planes[k : k + count], window)
-            k += count
+        bounds = [0, *(np.flatnonzero(np.diff(which)) + 1).tolist(), len(which)]
+        parts = [slice(*pair) for pair in pairwise(bounds)] if len(which) else []
+        images = [self.images[which[part.start]] for part in parts]
+
+        def fetch_of(k: int) -> None:
+            image = images[k]
+            if isinstance(image, FitsImage):
+                image.fetch(planes[parts[k]], window)
+
+        for k in read_ahead(len(images), fetch_of):
+            images[k].read_into(out[parts[k]], planes[parts[k]], window)
         return out
 
     @property
