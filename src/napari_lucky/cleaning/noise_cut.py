@@ -18,6 +18,8 @@ from napari_lucky.cleaning.step import Applied, CleaningStep, Scene
 from napari_lucky.errors import LuckyError
 from napari_lucky.frames.frames import Index, View, as_float32
 from napari_lucky.frames.window import MIN_SIDE, Window
+from napari_lucky.imaging.inpainting import FEW
+from napari_lucky.imaging.places import places_of
 from napari_lucky.steps.declaration import param
 
 MAX_SIGMA = 10.0
@@ -92,15 +94,10 @@ class NoiseCut(View):
         y, x = window.y0 - tiled.y0, window.x0 - tiled.x0
         inner = (slice(y, y + window.height), slice(x, x + window.width))
         out = np.empty((len(block), *window.shape), np.float32)
-        outer = (slice(REACH, -REACH), slice(REACH, -REACH))
-        holes = ~np.isfinite(block)
-        masked = holes.any()
-        if masked:
-            block = np.where(holes, weighted_mean(block, NEAR), block)
-        for k, image in enumerate(block):
-            out[k] = _cut_image(image[outer], self.sigma, hop)[inner]
-        if masked:
-            out[holes[:, *outer][:, *inner]] = np.nan
+        holes, filled = _filled(block)
+        for k, image in enumerate(filled):
+            out[k] = _cut_image(image, self.sigma, hop)[inner]
+        out[holes[:, *inner]] = np.nan
         return out
 
     def _read_mirrored(self, frames: Index, tiled: Window) -> NDArray[np.float32]:
@@ -113,6 +110,26 @@ class NoiseCut(View):
         if block.shape[1:] == (len(rows), len(columns)):  # no edge is near
             return block
         return block.take(rows - y0, axis=1).take(columns - x0, axis=2)
+
+
+def _filled(block: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """Return frames without `REACH` pixels at the edge: where they are masked, and filled there.
+
+    What deep in a hole has no pixel near stays NaN.
+    """
+    inner = (slice(None), slice(REACH, -REACH), slice(REACH, -REACH))
+    holes, filled = ~np.isfinite(block[inner]), block[inner]
+    frame, y, x = places_of(holes)
+    if len(frame) > FEW * holes.size:
+        return holes, np.where(holes, weighted_mean(block, NEAR)[inner], filled)
+    if len(frame):
+        near = sliding_window_view(block, (len(NEAR), len(NEAR)), axis=(1, 2))[frame, y, x]
+        weight = np.where(np.isfinite(near), np.outer(NEAR, NEAR), 0)
+        total = weight.sum(axis=(1, 2))
+        light = (weight * np.where(weight > 0, near, 0)).sum(axis=(1, 2))
+        filled = filled.copy()
+        filled[frame, y, x] = np.where(total > 0, light / np.where(total > 0, total, 1), np.nan)
+    return holes, filled
 
 
 def _tiled(window: Window, hop: int) -> Window:

@@ -91,6 +91,12 @@ class OutliersRemoved(View):
 
     def _look(self, frames: Index, window: Window) -> tuple[Block, Block, NDArray[np.bool_]]:
         around = read_around(self.frames, frames, window, MARGIN)
+        # frame by frame, which stay in the processor's cache
+        looked = [self._look_at(around[k : k + 1], window) for k in range(len(around))]
+        block, middle, found = map(np.concatenate, zip(*looked, strict=True))
+        return block, middle, found
+
+    def _look_at(self, around: Block, window: Window) -> tuple[Block, Block, NDArray[np.bool_]]:
         medians = local_median(around)
         rest = around[:, 2:-2, 2:-2] - medians
         noise = _noise(around, rest)
@@ -139,7 +145,7 @@ def pixel_statistics(frames: Frames, *, job: Job = QUIET) -> Usual:
 
     def one(band: slice) -> NDArray[np.float32]:
         block = read_around(frames, chosen, rows_in(frames.shape, band), 2)
-        rest = block[:, 2:-2, 2:-2] - local_median(block)
+        rest = np.stack([image[2:-2, 2:-2] - local_median(image[None])[0] for image in block])
         rest[np.isnan(rest)] = 0  # masked pixels are no outliers
         middle = median_of_frames(rest)
         deviation = robust_sigma(rest, middle, axis=0)
