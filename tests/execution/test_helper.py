@@ -203,3 +203,19 @@ def test_it_ends_with_the_process_that_it_works_for(tmp_path):
     started.kill()
     started.wait()
     until(lambda: not any(is_alive(int(one.name)) for one in folder.iterdir()))
+
+
+def test_memory_that_a_job_leaves_is_given_back():
+    def resident() -> float:
+        with open(f"/proc/{start_helper().pid}/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    def leave(job: Job) -> float:
+        left = [np.ones(20_000) for _ in range(800)]
+        left.append(left)
+        return float(sum(map(len, left[:-1])))
+
+    do(where)
+    before = resident()
+    assert do(leave) == 16e6
+    until(lambda: resident() < before + 30)

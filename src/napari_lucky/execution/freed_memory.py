@@ -1,4 +1,4 @@
-"""Memory that arrays leave, kept by a process for those that follow.
+"""Memory that arrays leave: kept by a process for those that follow, or given back.
 
 Steps make and drop arrays of some megabytes again and again. The C library gives their memory back
 to the system each time, and fetching it again, page by page, can take longer than the arithmetic:
@@ -24,3 +24,9 @@ def keep_freed_memory() -> None:
         library = ctypes.CDLL(None)
         library.mallopt(TRIM_THRESHOLD, KEPT)
         library.mallopt(MMAP_THRESHOLD, LARGEST)
+
+
+def give_back_freed_memory() -> None:
+    """Have the C library give freed memory back to the system, where it is glibc."""
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)

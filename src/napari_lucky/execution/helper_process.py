@@ -5,6 +5,7 @@ It has no other threads, so it can be copied; napari, with those of Qt, cannot.
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import signal
@@ -13,6 +14,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any, BinaryIO
 
+from napari_lucky.execution.freed_memory import give_back_freed_memory
 from napari_lucky.execution.job import Cancelled, Job
 from napari_lucky.execution.packing import Pickled, pack, unpack
 from napari_lucky.execution.processes import fork_executor, packed_error, receive_apart, send_apart
@@ -95,6 +97,9 @@ def main() -> None:
                 break
             if kind == "work":
                 job.do(*given)
+                given.clear()
+                gc.collect()  # views and their masters refer to each other
+                give_back_freed_memory()
 
 
 if __name__ == "__main__":
