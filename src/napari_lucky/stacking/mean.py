@@ -184,10 +184,11 @@ class EqualSums:
 def blocks_of_sums(n: int, pixels: int) -> list[slice]:
     """Cut n frames of so many pixels into blocks whose sums, as large as several, are handed on.
 
-    They are longer in runs that have 64 such blocks all the same.
+    There are 16 of them or more, for as many processors, if the run is not short; in long runs
+    they are longer.
     """
-    usual = blocks_of(n, pixels, max(MANY, FEWEST * pixels))
-    step = max(usual[0].stop, min(n // 64, MOST))
+    usual = blocks_of(n, pixels, max(MANY, FEWEST * pixels))[0].stop
+    step = max(min(usual, max(n // 16, 2 * FEWEST)), min(n // 64, MOST))
     return [slice(start, min(start + step, n)) for start in range(0, n, step)]
 
 
