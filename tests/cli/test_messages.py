@@ -53,7 +53,13 @@ def test_the_summary_says_what_was_done(out, run):
     notices = {notice["text"].split(":")[0]: notice for notice in told["notices"]}
     assert notices["Left out AF_13.fits"]["level"] == "warning"
     assert notices["Left out AF_13.fits"]["file"] == str(run / "AF_13.fits")
-    assert notices["Left out dark.fits"]["level"] == "info"
+    left, beside = (
+        notices["Not part of the run"],
+        notices["A dark that fits is beside the run and is not used (dark.fits)"],
+    )
+    assert left["text"].split("; ")[0].endswith("dark.fits (named like a dark, flat or bias)")
+    for notice, level in ((left, "info"), (beside, "warning")):
+        assert (notice["level"], notice["file"]) == (level, str(run / "dark.fits"))
     assert notices["Left out 2 frames (2, 6)"] == {
         "level": "warning",
         "text": notices["Left out 2 frames (2, 6)"]["text"],
@@ -66,7 +72,7 @@ def test_json_is_all_that_stdout_has(run, tmp_path, capsys):
     told = capsys.readouterr()
     assert json.loads(told.out) == json.loads((tmp_path / "a" / "summary.json").read_text("utf-8"))
     assert "Left out AF_13.fits" in told.err
-    assert "Left out dark.fits" not in told.err  # no problem
+    assert "Not part of the run" not in told.err  # no problem
 
     assert run_cli("process", tmp_path / "µ absent", "--json", "-o", tmp_path / "b") == 3
     told = capsys.readouterr()

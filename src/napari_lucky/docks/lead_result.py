@@ -130,7 +130,7 @@ class LeadResult:
                 out,
                 report=True,
                 notify=said.append,
-                inputs=inputs,
+                kept=inputs,
                 figures=figures,
                 done=line,
             )

@@ -10,11 +10,19 @@ from typing import Any
 
 from napari_lucky.fits.card_value import Value, values_in
 from napari_lucky.fits.choose_frames import families_of
-from napari_lucky.fits.file_names import in_order, is_frames_name, name_family, natural, stem_of
+from napari_lucky.fits.file_names import (
+    in_order,
+    is_frames_name,
+    name_family,
+    natural,
+    one_place,
+    stem_of,
+)
 from napari_lucky.fits.frame_kind import kind_in_header, kind_of_folder
 from napari_lucky.fits.open_images import open_images
 from napari_lucky.fits.run import Run
 from napari_lucky.fits.settings import most_common, setting_text, settings_of
+from napari_lucky.notices import Notice, info
 from napari_lucky.sources.colour import as_in_file
 from napari_lucky.sources.source_image import SourceImage
 from napari_lucky.text import counted, readable
@@ -33,13 +41,13 @@ class FoundCalibration:
     ----------
     dark, flat : tuple of pathlib.Path
         The files of one dark and of one flat; empty where there is none that fits.
-    notes : tuple of str
+    notes : tuple of Notice
         What was found and checked, and what does not fit.
     """
 
     dark: tuple[Path, ...] = ()
     flat: tuple[Path, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Notice, ...] = ()
 
 
 def find_calibration(run: Run) -> FoundCalibration:
@@ -123,7 +131,9 @@ def _files_of_frames(folder: Path) -> list[Path]:
     return sorted(paths, key=natural)
 
 
-def _fitting(run: Run, kind: str, images: list[SourceImage]) -> tuple[tuple[Path, ...], list[str]]:
+def _fitting(
+    run: Run, kind: str, images: list[SourceImage]
+) -> tuple[tuple[Path, ...], list[Notice]]:
     """Return the files of the best set of darks or flats, and what is said of it and others."""
     sets: dict[tuple[Any, ...], list[SourceImage]] = {}
     values = {what: settings_of(images, what) for what in CHECKED[kind]} if images else {}
@@ -131,11 +141,13 @@ def _fitting(run: Run, kind: str, images: list[SourceImage]) -> tuple[tuple[Path
         own = tuple(values[what][k] for what in CHECKED[kind])
         family = (image.path.parent, name_family(stem_of(image.path)), image.layout.shape[1:])
         sets.setdefault((*family, *own), []).append(image)
-    fit, notes = [], []
+    fit: list[list[SourceImage]] = []
+    notes: list[Notice] = []
     for of, members in sets.items():
         doubts = _differences(run, of[2], dict(zip(CHECKED[kind], of[3:], strict=True)))
         if doubts:
-            notes.append(f"{_names(members)} beside the run does not fit as a {kind}: {doubts}.")
+            text = f"{_names(members)} beside the run does not fit as a {kind}: {doubts}."
+            notes.append(info(text, one_place([image.path for image in members])))
         else:
             fit.append(members)
     if not fit:
@@ -144,7 +156,7 @@ def _fitting(run: Run, kind: str, images: list[SourceImage]) -> tuple[tuple[Path
     paths = tuple(dict.fromkeys(image.path for image in best))
     frames = sum(image.layout.shape[0] for image in best)
     said = f"Found {_names(best)} beside the run: a {kind} of {counted(frames, 'frame')}"
-    return paths, [f"{said} with {_agreement(run, kind, best)}.", *notes]
+    return paths, [info(f"{said} with {_agreement(run, kind, best)}.", one_place(paths)), *notes]
 
 
 def _names(images: Sequence[SourceImage]) -> str:

@@ -18,6 +18,8 @@ from napari_lucky.fits.where import Condition, matching, on_axes
 from napari_lucky.sources.kinds import source_of
 from napari_lucky.sources.source_image import SourceImage
 
+LIKE_CALIBRATION = "named like a dark, flat or bias"
+
 
 @dataclass
 class Family:
@@ -137,12 +139,17 @@ def _of_kind(images: list[SourceImage], family: Family) -> tuple[list[SourceImag
     return frames, [LeftOut(path, f"its header says {kind}") for path, kind in others.items()]
 
 
+def is_calibration(reason: str) -> bool:
+    """Return whether files were left out of a run of lights for being darks, flats or biases."""
+    return reason in (LIKE_CALIBRATION, *(f"its header says {kind}" for kind in ("dark", "flat")))
+
+
 def _reason(family: Family, chosen: Family, like: str) -> str:
     if family.kind == "light" != chosen.kind:
         return f"not a {chosen.kind}, by its header or name"
     if family.kind != chosen.kind:
         if family.kind == family.named != "light":
-            return "named like a dark, flat or bias"
+            return LIKE_CALIBRATION
         return f"its header says {family.kind}"
     return f"not named like the frames ({like})"
 

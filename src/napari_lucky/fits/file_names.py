@@ -38,6 +38,11 @@ def is_frames_name(name: str) -> bool:
     return is_fits_name(name) or source_of(name) is not None
 
 
+def one_place(paths: Sequence[Path]) -> Path:
+    """Return the file, or the folder of several files."""
+    return paths[0] if len(set(paths)) == 1 else paths[0].parent
+
+
 def stem_of(path: Path) -> str:
     """Return a file's name without the ending of FITS files."""
     name = path.name

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.files.read_ahead import read_ahead
+from napari_lucky.fits.file_names import one_place
 from napari_lucky.fits.image import FitsImage
 from napari_lucky.fits.open_images import LeftOut
 from napari_lucky.fits.plain_header import header_bytes
@@ -154,7 +155,7 @@ class Run(ArrayLike):
         """What identifies the run in a history: names, and a checksum of names and sizes."""
         paths = [image.path for image in self.images]
         sizes = [image.stamp.size if image.stamp else "" for image in self.images]
-        where = paths[0] if len(set(paths)) == 1 else paths[0].parent
+        where = one_place(paths)
         listed = "\n".join(f"{p.name} {size}" for p, size in zip(paths, sizes, strict=True))
         how = {"read_as": self.images[0].read_as, "colour": self.colour, "where": self.where}
         return {

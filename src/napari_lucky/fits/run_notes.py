@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_lucky.fits.card_value import cards_in, keyword_of, values_in
+from napari_lucky.fits.choose_frames import is_calibration
+from napari_lucky.fits.file_names import one_place
 from napari_lucky.fits.image import FitsImage
 from napari_lucky.fits.layout import raw_headers
 from napari_lucky.fits.settings import mixture_notes
@@ -43,15 +45,17 @@ def file_notes(run: Run) -> list[str]:
     for (reason, is_lost), paths in by_reason.items():
         names = ", ".join(readable(path.name) for path in paths[:3])
         more = f" and {len(paths) - 3} more" if paths[3:] else ""
+        why = reason.partition(". ")[0].removesuffix(".")
         notices.append(
             Notice(
-                f"Left out {names}{more}: {reason.partition('. ')[0].removesuffix('.')}.",
+                f"Not part of the run: {names}{more} ({why}); use as dark or flat what fits."
+                if is_calibration(reason)
+                else f"Left out {names}{more}: {why}.",
                 "warning" if is_lost else "info",
-                paths[0] if len(paths) == 1 else paths[0].parent,
+                one_place(paths),
             )
         )
-    files = list(dict.fromkeys(image.path for image in run.images))
-    where = files[0] if len(files) == 1 else files[0].parent
+    where = one_place([image.path for image in run.images])
     own = [one if isinstance(one, Notice) else Notice(one, file=where) for one in run.notes]
     return [*notices, *own]
 

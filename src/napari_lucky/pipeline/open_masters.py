@@ -10,13 +10,14 @@ from napari_lucky.calibration.flat import kind_notes
 from napari_lucky.calibration.step import Calibrate
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.beside import FoundCalibration, find_calibration
+from napari_lucky.fits.file_names import one_place
 from napari_lucky.fits.frame_kind import Kind
 from napari_lucky.fits.run import Run
 from napari_lucky.fits.run_files import open_like, open_run
 from napari_lucky.fits.run_notes import file_notes
 from napari_lucky.frames.frames import Frames, chain_of
 from napari_lucky.frames.history import History
-from napari_lucky.notices import info
+from napari_lucky.notices import Notice
 from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.steps.option_text import OFF
 
@@ -65,16 +66,15 @@ def open_masters(
             if beside and (path := one_path(beside, name)):
                 recipe = recipe.changed(Calibrate, **{name: path})
             elif not beside:
-                notes.append(f"No {name} that fits was found beside the run.")
+                text = f"No {name} that fits was found beside the run."
+                notes.append(Notice(text, file=_place(run)))
         elif source is None and beside:
-            notes.append(
-                f"A {name} that fits is beside the run and is not used ({_names(beside)}): add "
-                f"--{name} auto."
-            )
+            text = f"A {name} that fits is beside the run and is not used ({_names(beside)}): add "
+            notes.append(Notice(f"{text}--{name} auto.", file=one_place(beside)))
         opened[name] = None if source in (None, OFF) else open_like(source, run, KINDS[name])
         if isinstance(master := opened[name], Run):
             notes += [*kind_notes(given[name], name, master), *file_notes(master)]
-    automatic = [info(note) for note in found.notes] if AUTO in given.values() else []
+    automatic = found.notes if AUTO in given.values() else []
     return opened, recipe, [*automatic, *notes]
 
 
@@ -87,6 +87,10 @@ def _found(
     if not free or not isinstance(run, Run) or (calibrated and AUTO not in given.values()):
         return FoundCalibration()
     return find_calibration(run)
+
+
+def _place(run: Any) -> str | Path:
+    return one_place([image.path for image in run.images]) if isinstance(run, Run) else ""
 
 
 def _names(paths: Sequence[Path]) -> str:

@@ -149,6 +149,7 @@ def write_results(
     overwrite: bool = False,
     notify: Callable[[str], None] = ignore_note,
     inputs: Inputs = NO_INPUTS,
+    kept: Inputs = NO_INPUTS,
     figures: Mapping[str, Any] | None = None,
     done: str = "",
 ) -> list[Path]:
@@ -168,6 +169,8 @@ def write_results(
         Called with a sentence for the user; see `write_fits`.
     inputs : mapping
         What was read beside the files that the recipe names; nothing that was read is replaced.
+    kept : mapping
+        What else is not replaced, though the result was not made of it.
     figures : mapping, optional
         What was measured on the stacks, for summary.json.
     done : str
@@ -205,7 +208,7 @@ def write_results(
         _write_into(folder, result, report, report_and_keep)
         summary.write_summary(folder, summary_of_result(result, notices, inputs, figures, done))
 
-    return write_folder(out, write, NAMES, overwrite, inputs)
+    return write_folder(out, write, NAMES, overwrite, {**inputs, **kept})
 
 
 def write_folder(
