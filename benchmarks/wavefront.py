@@ -106,7 +106,7 @@ def hard(n):
         static = {noll: scale * value for noll, value in STATIC_ABERRATION.items()}
         run = {**usual, **changes, "telescope": telescope, "aberration": static}
         frames, windows, truth, _, _ = simulated(n, waves, **run)
-        task = lucky.wavefront.WavefrontParameters(*windows, 633.0, 58.6, 5.3, waves, obstruction)
+        task = task_of(windows, waves, obstruction=obstruction)
         made = lucky.wavefront.measure_wavefront(frames, task)
         good = made.frames.good
         own = truth[made.frames.frame, 3:36]
@@ -154,8 +154,11 @@ def static_of(aberration):
     return np.array([aberration.get(noll, 0) for noll in range(4, 37)])
 
 
-def task_of(windows, waves, **given):
-    return lucky.wavefront.WavefrontParameters(*windows, 633.0, 58.6, 5.3, waves, 0.3, **given)
+def task_of(windows, waves, obstruction=0.3, **given):
+    focus, defocus = windows
+    optics = {"wavelength_nm": 633.0, "focal_ratio": 58.6, "pixel_um": 5.3}
+    stars = {"focus": focus, "defocus": defocus, "defocus_waves": waves}
+    return lucky.wavefront.WavefrontParameters(**stars, **optics, obstruction=obstruction, **given)
 
 
 def report(name, frames, windows, truth, static, waves, fit_defocus=False):
