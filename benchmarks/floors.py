@@ -345,30 +345,32 @@ def jobs(folder, repeats, floor):
     options = [f"--dark={folder / 'dark.fits'}", f"--flat={folder / 'flat.fits'}", "--focus="]
     shutil.rmtree(folder / "jobs", ignore_errors=True)
     (folder / "jobs").mkdir()
-    runs = [link_run(folder / "jobs", frames, n) for n in (10, 200, 1000)]
+    lengths = 10, 200, 3000
+    runs = [link_run(folder / "jobs", frames, n) for n in lengths]
     run = lucky.simulate_run(1, (NY, NX), focus_size=128, defocus_size=256)
     pair = [f"--focus={run.focus[0]},{run.focus[1]},128"]
     pair += [f"--defocus={run.defocus[0]},{run.defocus[1]},256"]
     options = [*options[:2], *pair, "--keep=0.01"]
     every = ["--dust=5,8", "--outliers=6", "--flicker=6", "--background=4", "--noise-cut=3"]
-    took = {"numpy": [], "short": [], "job": [], "clean": []}
+    took = {"numpy": [], "short": [], "few": [], "many": [], "clean": [], "clean_few": []}
     for turn in range(repeats):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([sys.executable, "-c", "import numpy"], check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         took["numpy"].append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         out = str(folder / "jobs" / f"out_{turn}")
-        ten, few, many = (job_seconds(str(one), out, options) for one in runs)
-        took["short"].append(ten)
-        took["job"].append((many - few) / 800)
-        clean = [job_seconds(str(one), out, [*options, *every]) for one in runs[:2]]
-        took["clean"].append((clean[1] - clean[0]) / 190)
+        for name, run in zip(("short", "few", "many"), runs, strict=True):
+            took[name].append(job_seconds(str(run), out, options))
+        for name, run in zip(("clean_few", "clean"), runs, strict=False):
+            took[name].append(job_seconds(str(run), out, [*options, *every]))
     least = {name: min(values) for name, values in took.items()}
+    job = (least["many"] - least["few"]) / (lengths[2] - lengths[1])
+    clean = (least["clean"] - least["clean_few"]) / (lengths[1] - lengths[0])
     print(
-        f"| main job, pair, keep 1 %, each more | {1e3 * least['job']:.2f} "
-        f"| {floor:.2f} | {1e3 * least['job'] / floor:.1f} |"
+        f"| main job, pair, keep 1 %, each more | {1e3 * job:.2f} "
+        f"| {floor:.2f} | {1e3 * job / floor:.1f} |"
     )
-    print(f"| all cleaning on | {1e3 * least['clean']:.1f} | | |")
+    print(f"| all cleaning on | {1e3 * clean:.1f} | | |")
     ratio = least["short"] / least["numpy"]
     print(f"\n`process` on 10 frames: {least['short']:.2f} s, {ratio:.1f} times `import numpy`.")
 
