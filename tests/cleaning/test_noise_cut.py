@@ -4,7 +4,8 @@ from scipy import fft
 
 from napari_lucky import LuckyError, Window
 from napari_lucky.cleaning import NoiseCut
-from napari_lucky.cleaning.noise_cut import CutNoise, _is_signal, _taper
+from napari_lucky.cleaning.low_pass import weighted_mean
+from napari_lucky.cleaning.noise_cut import NEAR, REACH, CutNoise, _filled, _is_signal, _taper
 from napari_lucky.frames import ArrayFrames
 
 RNG = np.random.default_rng(12)
@@ -163,3 +164,17 @@ def test_thresholds_that_make_no_sense_are_reported(sigma):
 def test_tiles_that_make_no_sense_are_reported(tile):
     with pytest.raises(LuckyError, match="must be even"):
         NoiseCut(ArrayFrames(np.ones((1, 64, 64))), 3, tile)
+
+
+@pytest.mark.parametrize("part", [0.0, 0.005, 0.3])
+def test_few_holes_and_many_are_filled_alike(part):
+    rng = np.random.default_rng(2)
+    block = rng.normal(100, 10, (2, 60, 50)).astype(np.float32)
+    block[rng.random(block.shape) < part] = np.nan
+    if part:
+        block[0, 20:28, 20:28] = np.nan  # in its middle there is nothing near
+    inner = (slice(None), slice(REACH, -REACH), slice(REACH, -REACH))
+    holes, filled = _filled(block)
+    np.testing.assert_array_equal(holes, np.isnan(block[inner]))
+    means = np.where(np.isnan(block), weighted_mean(block, NEAR), block)[inner]
+    np.testing.assert_allclose(filled, means, rtol=1e-6)

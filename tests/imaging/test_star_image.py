@@ -4,7 +4,14 @@ from scipy import ndimage
 
 from made_stars import gaussian
 from napari_lucky.frames.frames import is_empty
-from napari_lucky.imaging.star_image import background, peaks, smoothed
+from napari_lucky.imaging.convolution import gaussian as under_gaussian
+from napari_lucky.imaging.star_image import (
+    background,
+    light_of,
+    peaks,
+    smoothed,
+    without_slope,
+)
 
 
 def test_background_is_the_median_of_the_border_and_ignores_masked_pixels():
@@ -62,3 +69,17 @@ def test_empty_frames_are_known():
     block[2] = np.nan
     block[3, 0] = np.nan
     assert is_empty(block).tolist() == [True, False, True, True]
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.7, 3.0])
+@pytest.mark.parametrize("shape", [(32, 40), (9, 7)])
+def test_the_slope_is_taken_off_smoothed_light_as_off_what_is_smoothed(shape, sigma):
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    ramps = np.stack([200 + 3 * y - 2 * x, 50 - y + 0.5 * x]).astype(np.float32)
+    block = ramps + np.random.default_rng(3).normal(0, 1, ramps.shape).astype(np.float32)
+    light = light_of(block)
+    tracked = under_gaussian(light.pixels, sigma, "constant")
+    ranked = under_gaussian(without_slope(light.pixels), sigma, "constant")
+    for _ in range(2):  # what one took away is there for the next
+        np.testing.assert_array_equal(light.smoothed(sigma), tracked)
+        np.testing.assert_allclose(light.smoothed_without_slope(sigma), ranked, atol=2e-4)

@@ -7,6 +7,7 @@ from napari_lucky.fits import as_image
 from napari_lucky.frames import ArrayFrames
 from napari_lucky.imaging import Shifted
 from napari_lucky.stacking import Stack, quality_weights
+from napari_lucky.stacking.mean import blocks_of_sums
 
 RNG = np.random.default_rng(5)
 FRAMES = RNG.normal(100, 10, (30, 40, 50)).astype(np.float32)
@@ -189,3 +190,12 @@ def test_weights_count_by_their_ratio_alone():
     assert (one.coverage == other.coverage).all() and one.coverage[5, 4] == 29
     quality = quality_weights(weights, np.array([4, 7]))
     assert np.flatnonzero(quality).tolist() == [4, 7]  # those that are not stacked have none
+
+
+@pytest.mark.parametrize("pixels", [64, 128 * 128, 256 * 256, 4000 * 6000])
+@pytest.mark.parametrize("n", [1, 7, 40, 200, 1000, 20_001])
+def test_blocks_of_sums_hold_each_frame_once(n, pixels):
+    blocks = blocks_of_sums(n, pixels)
+    np.testing.assert_array_equal(np.concatenate([np.arange(n)[one] for one in blocks]), range(n))
+    assert len(blocks) >= min(n // 16, 16)
+    assert max(one.stop - one.start for one in blocks) <= 256

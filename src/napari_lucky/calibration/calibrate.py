@@ -67,6 +67,10 @@ class Calibrated(View):
             if image is not None:
                 check_shape(image, self.shape, name.replace("bad", "mask of bad pixels"), "run")
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process is sent: not the last window's divisor, as large as a flat."""
+        return {**vars(self), "_last": []}
+
     def read(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
         """Return the calibrated frames asked for, (k, y, x), cut to the window."""
         raw = self.frames.read(frames, window)
