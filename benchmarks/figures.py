@@ -8,7 +8,9 @@
    128 and 256 px, as it is and with the halo's light.
 3. A faint star with apertures of 3 to 6 lambda/D: bias and scatter in noise and in turbulence.
 4. Runs of a steady star in noise: the scatter of the figures over the error stated, in the mean.
-5. Stacks of frames moved by parts of a pixel: the same for the errors of the noise in one image.
+5. Runs in frozen turbulence, whose neighbouring frames are alike: the error stated over the
+   scatter of the figures.
+6. Stacks of frames moved by parts of a pixel: the same for the errors of the noise in one image.
 
 With --run, the Strehl ratios of the frames of a run of files with dark.fits, flat.fits and
 truth.npz (strehl) over the true ones.
@@ -25,6 +27,7 @@ from scipy.stats import spearmanr
 import napari_lucky as lucky
 from napari_lucky.optics.diffraction import psf_at
 from napari_lucky.optics.simulation import SIMULATED
+from napari_lucky.psf import bootstrap
 
 PLACES = [(y, x) for y in (-1 / 3, 0, 0.5) for x in (-1 / 3, 0, 0.5)]
 D_OVER_R0 = (3, 5, 7, 10)
@@ -43,6 +46,7 @@ def main() -> None:
     tell_turbulence(given.frames)
     tell_faint(given.frames)
     print_errors(given.runs)
+    print_alike(given.runs + 8)
     tell_stack_noise(given.runs)
     if given.run:
         tell_run(given.run)
@@ -191,6 +195,63 @@ def print_errors(runs):
             errors.append([getattr(of.errors, name) for name in names])
         ratio = np.std(values, axis=0, ddof=1) / np.mean(errors, axis=0)
         print(f"| {photons:.0e} | {' | '.join(f'{r:.2f}' for r in ratio)} |")
+
+
+def frozen_frames(n, screen, rng, across=48, side=128, step=0.05):
+    """Return frames of a star at 3 px per lambda/D behind a screen that moves by 0.05 D a frame."""
+    y, x = np.mgrid[:across, :across] - (across - 1) / 2
+    pupil = np.abs(np.hypot(y, x) * 2 / across - 0.65) <= 0.35
+    tilts, _ = np.linalg.qr(np.stack([np.ones(pupil.sum()), y[pupil], x[pupil]], axis=1))
+    top, frames = rng.integers(0, len(screen) - across), np.empty((n, side, side), np.float32)
+    for k in range(n):
+        left, part = divmod(k * step * across, 1)
+        columns = np.arange(int(left), int(left) + across + 1)
+        some = screen[top : top + across].take(columns, axis=1, mode="wrap")
+        phase = ((1 - part) * some[:, :-1] + part * some[:, 1:])[pupil]
+        field = np.zeros((3 * across, 3 * across), complex)
+        field[:across, :across][pupil] = np.exp(1j * (phase - tilts @ (tilts.T @ phase)))
+        image = np.fft.fftshift(np.abs(np.fft.fft2(field)) ** 2)
+        edge = (3 * across - side) // 2
+        frames[k] = (image / image.sum())[edge:-edge, edge:-edge]
+    return (rng.poisson(frames * 1e5 + 20) + rng.normal(0, 5, frames.shape)).astype(np.float32)
+
+
+def print_alike(runs, d_over_r0=5, across=48, size=1024):
+    print(f"\nError stated over the scatter of {runs} runs: root mean square (median)\n")
+    names = ("strehl", "fwhm_major", "fwhm_minor", "flux", "background", "encircled energy in 4 px")
+    print(f"| frames | drawn | {' | '.join(names)} | short |")
+    print(f"|---:|---|{'---:|' * len(names)}---:|")
+    y, x = (np.fft.fftfreq(size)[:, None], np.fft.fftfreq(size))
+    power = (
+        0.023 * (across / d_over_r0) ** (-5 / 3) / (y**2 + x**2 + (20 * across) ** -2) ** (11 / 6)
+    )
+    power[0, 0] = 0
+    diffraction, window = lucky.optics.Diffraction(3, 0.3), lucky.Window(0, 0, 128, 128)
+    measured = bootstrap.alike_over
+    for n, single in ((200, True), (200, False), (100, False)):
+        bootstrap.alike_over = (lambda *given: 0.0) if single else measured
+        rng, values, errors, short = np.random.default_rng(7), [], [], 0
+        for k in range(runs):
+            if k % 2 == 0:
+                draw = rng.normal(size=(size, size)) + 1j * rng.normal(size=(size, size))
+                screens = np.fft.ifft2(draw * np.sqrt(power)) * size
+            screen = screens.imag if k % 2 else screens.real
+            frames = lucky.frames.ArrayFrames(frozen_frames(n, screen, rng))
+            of = lucky.psf.bootstrap_figures(
+                frames, np.arange(n), window, diffraction=diffraction, resamples=100
+            )
+            short += of.errors.short
+            for made, kept in ((of, values), (of.errors, errors)):
+                kept.append([*(getattr(made, name) for name in names[:-1]), made.encircled[4]])
+        scatter = np.std(values, axis=0, ddof=1)
+        square = np.sqrt(np.mean(np.square(errors), axis=0)) / scatter
+        cells = [
+            f"{a:.2f} ({b:.2f})"
+            for a, b in zip(square, np.median(errors, axis=0) / scatter, strict=True)
+        ]
+        drawn = "single frames" if single else "blocks"
+        print(f"| {n} | {drawn} | {' | '.join(cells)} | {short} |", flush=True)
+    bootstrap.alike_over = measured
 
 
 def tell_stack_noise(runs):

@@ -177,9 +177,9 @@ def test_figures_by_hand():
     """Of five frames a change is doubted over 4 (1 + 4 / 4) = 8 errors, and over its tolerance."""
     covariance = np.diag([0.005, 0.0005, 0.002]) ** 2
     slopes = np.array([[2.0, 0, 0], [0, 1.0, 3.0]])
-    found = Figures(
-        np.array([-2.0, 50.0, 0.3]), np.array([0.041, 0.0076, 0.019]), covariance, slopes, 9.0, 5
-    )
+    given, change = np.array([-2.0, 50.0, 0.3]), np.array([0.041, 0.0076, 0.019])
+    alone = np.array([5.0, 7.0, 8.0])
+    found = Figures(given, change, covariance, slopes, 9.0, alone, 5)
     np.testing.assert_allclose(found.sigma, [0.005, 0.0005, 0.002])
     np.testing.assert_allclose(found.preferred, [-2.082, 50.38, 0.319])
     assert found.doubted.tolist() == [True, True, False]
@@ -189,9 +189,12 @@ def test_figures_by_hand():
     both = 0.0076 + 3 * 0.019
     known[1] = np.sqrt(both**2 + 0.0005**2 + 9 * 0.002**2)
     np.testing.assert_allclose(found.systematic, known)
-    defocus, ratio = found.notes()
-    assert "Check the defocus: the images prefer -2.082 ± 0.01 waves, but -2 was" in defocus
-    assert "the images prefer 50.38 ± 0.03 (or another pixel or wavelength" in ratio
+    (note,) = found.notes()  # only the one that explains most is sure to be wrong
+    assert "Check the focal ratio: the images prefer about 50.4 (or another pixel" in note
+    assert "The defocus may be wrong too, or only seem so." in note
+    (note,) = replace(found, change=np.array([0.041, 0, 0])).notes()
+    assert "Check the defocus: the images prefer about -2.08 waves, but -2 was" in note
+    assert "seem" not in note
 
 
 def test_what_the_frames_prefer_is_the_minimum_of_all_squares():

@@ -5,7 +5,7 @@ What the constants do is measured by ``benchmarks/memory.py``.
 
 from __future__ import annotations
 
-import os
+import mmap
 import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,6 +27,8 @@ BAND, BAND_ROWS = 1 << 18, 8
 """Pixels of a band of rows of a large sensor, and its rows, at least."""
 READ = 1 << 22
 """Pixels of an ordinary sensor that are read of several frames together."""
+SMALL = 1 << 16
+"""Pixels of a window of a master, at most, whose memory pages may be held."""
 BINS, HELD = 4096, 1 << 18
 """Bins in which the median is looked for, and values among which it is sorted out at last."""
 
@@ -212,7 +214,8 @@ class BitMask:
 class StoredImage:
     """A float32 image of a large sensor, in a temporary file that has no name.
 
-    Windows of it are read through a memory map, whole rows without one: what was read is not held.
+    Windows of it are read through a memory map, large ones through one of their own: what was
+    read of them is not held.
 
     Parameters
     ----------
@@ -252,13 +255,18 @@ class StoredImage:
     def __getitem__(self, at: At) -> NDArray[np.float32]:
         rows, columns = at
         first, last, _ = rows.indices(self.shape[0])
-        if columns.indices(self.shape[1])[:2] != (0, self.shape[1]) or not hasattr(os, "pread"):
+        if (last - first) * len(range(*columns.indices(self.shape[1]))) <= SMALL:
             return np.asarray(self._map[rows, columns])
-        size, parts = max(last - first, 0) * self._line, bytearray()
-        while len(parts) < size:
-            done = len(parts)
-            parts += os.pread(self._file.fileno(), size - done, first * self._line + done)
-        return np.frombuffer(parts, self.dtype).reshape(-1, self.shape[1])
+        begin, end = first * self._line, last * self._line
+        start = begin - begin % mmap.ALLOCATIONGRANULARITY
+        size = (last - first) * self.shape[1]
+        with mmap.mmap(
+            self._file.fileno(), end - start, access=mmap.ACCESS_READ, offset=start
+        ) as pages:
+            whole = np.frombuffer(pages, self.dtype, size, begin - start)
+            part = whole.reshape(-1, self.shape[1])[:, columns].copy()
+            del whole  # else its pages cannot be let go
+        return part
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         whole = self[slice(None), slice(None)]

@@ -54,6 +54,8 @@ class Figures:
         How the static coefficients from Noll 4 on, in rad rms, go with the change.
     gain : float
         What the weighted squares would lose by it.
+    alone : ndarray, (3,)
+        What they would lose by each figure's change alone.
     frames : int
         How many were asked.
     """
@@ -63,6 +65,7 @@ class Figures:
     covariance: Floats
     slopes: Floats
     gain: float
+    alone: Floats
     frames: int
 
     @property
@@ -89,15 +92,23 @@ class Figures:
         return np.sqrt(np.einsum("ki,ij,kj->k", self.slopes, wrong, self.slopes))
 
     def notes(self) -> tuple[str, ...]:
-        """Return a sentence for each figure that is doubted."""
-        units = (" waves", "", "")
-        also = ("", " (or another pixel or wavelength: their ratio counts)", "")
-        scale = np.append(np.abs(self.given[:2]), 1.0)
-        return tuple(
-            f"Check the {FIGURES[k]}: the images prefer {self.preferred[k]:.4g} ± "
-            f"{scale[k] * self.sigma[k]:.1g}{units[k]}{also[k]}, but {self.given[k]:.4g} was "
-            "given. The standard errors of the coefficients count the difference."
-            for k in np.flatnonzero(self.doubted)
+        """Return a sentence about the figure that is doubted, and about others that may be wrong.
+
+        One figure that is far off moves the others too. So only that is named whose change alone
+        would mend the most, and the others may be right.
+        """
+        doubted = np.flatnonzero(self.doubted)
+        if not len(doubted):
+            return ()
+        first = max(doubted, key=lambda k: self.alone[k])
+        unit = (" waves", " (or another pixel or wavelength: their ratio counts)", "")[first]
+        others = " and the ".join(FIGURES[k] for k in doubted if k != first)
+        return (
+            f"Check the {FIGURES[first]}: the images prefer about {self.preferred[first]:.3g}{unit}"
+            f", but {self.given[first]:.4g} was given. "
+            + (f"The {others} may be wrong too, or only seem so. " if others else "")
+            + "Correct it and measure again: the value is rough if it is far off. The standard "
+            "errors of the coefficients count the difference.",
         )
 
 
@@ -250,4 +261,5 @@ def _together(frames: list[tuple[Floats, Floats]], static: Static, given: Floats
     inverse = np.linalg.inv(reduced)
     n = len(frames)
     covariance = inverse @ (scatter.T @ scatter) @ inverse * n / (n - 1)
-    return Figures(given, change, covariance + inverse, sensitivity, float(pull @ change), n)
+    gain, alone = float(pull @ change), pull**2 / np.diag(reduced)
+    return Figures(given, change, covariance + inverse, sensitivity, gain, alone, n)

@@ -154,10 +154,9 @@ def measure_sensor_noise(
     for window in windows:
         pixels = as_float32(frames.read(index, window))
         level, noise = _finest(pixels)
-        near = np.ones(window.shape, bool)
-        if sampling < OVERSAMPLED:  # beyond the edge the differences have no neighbours
-            near[:] = False
-            near[2:-2, 2:-2] = border((window.height - 4, window.width - 4))
+        inner = (window.height - 4, window.width - 4)
+        near = np.zeros(window.shape, bool)  # at the edge the differences have no neighbours
+        near[2:-2, 2:-2] = border(inner) if sampling < OVERSAMPLED else True
         used = np.isfinite(noise) & np.isfinite(level) & near
         light.append(level[used])
         square.append(noise[used] ** 2)
@@ -182,13 +181,12 @@ def measure_sensor_noise(
         return SensorNoise(
             np.inf, float(np.sqrt(_usual(s))), "measured; it does not grow with the light"
         )
-    if foot <= 0 and not read_noise_e:
+    if read_noise_e:
+        slope = _slope(levels, variances, counts, read_noise_e)
+        return SensorNoise(1 / slope, read_noise_e * slope, f"gain measured, read noise {source}")
+    if foot <= 0:
         return SensorNoise(
             np.inf, float(np.sqrt(_usual(s))), "measured; read noise and gain cannot be separated"
-        )
-    if read_noise_e:
-        return SensorNoise(
-            float(1 / slope), float(read_noise_e * slope), f"gain measured, read noise {source}"
         )
     return SensorNoise(
         float(1 / slope), float(np.sqrt(max(foot, 0))), "measured on fine differences"
@@ -220,6 +218,22 @@ def _by_level(
     ]
     levels, variances, counts = np.array(made).T
     return levels, np.maximum(variances, 1e-6), counts
+
+
+def _slope(
+    levels: NDArray[np.float64],
+    variances: NDArray[np.float64],
+    counts: NDArray[np.float64],
+    read: float,
+) -> float:
+    """Return 1 / gain for a known read noise in e-: variance = (read / gain)² + light / gain.
+
+    The mean of what each step of the light gives, weighted by its errors.
+    """
+    light = np.maximum(levels, 0)
+    root = np.sqrt(light**2 + 4 * read**2 * variances)
+    slopes = 2 * variances / (light + root)
+    return float(np.average(slopes, weights=counts * (root / variances) ** 2))
 
 
 def _usual(squares: NDArray[np.float32]) -> float:
