@@ -63,8 +63,8 @@ def bootstrap_figures(
     turbulence changes are alike. Over how many frames is measured first, on the light of the
     window's brightest parts; blocks of three times as many consecutive frames are then drawn
     instead of single ones (Künsch 1989, Ann. Statist. 17, 1217). In 48 simulated runs of 200 frames
-    with frozen turbulence that moves by 0.05 D a frame, the error of the Strehl ratio was STREHL
-    times the true scatter, that of the flux FLUX times; with single frames 0.28 and 0.71 times.
+    with frozen turbulence that moves by 0.05 D a frame, the error of the Strehl ratio was 0.87
+    times the true scatter, that of the flux 0.90 times; with single frames 0.25 and 0.72 times.
 
     The errors hold the scatter of the frames, noise and turbulence alike. They hold neither what a
     selection favours, nor errors of the shifts, the calibration and the telescope's figures, nor
