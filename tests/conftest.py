@@ -25,6 +25,19 @@ def own_configuration(tmp_path_factory, monkeypatch):
         monkeypatch.setattr(where, lambda: folder / "napari-lucky" / "telescopes.toml")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def first_random_state(request):
+    """Return the state in which a module's `RNG` comes to its first test."""
+    return request.module.RNG.bit_generator.state if hasattr(request.module, "RNG") else None
+
+
+@pytest.fixture(autouse=True)
+def own_random_numbers(request, first_random_state):
+    """Give a test the same random numbers alone, among all others and in any order."""
+    if first_random_state is not None:
+        request.module.RNG.bit_generator.state = first_random_state
+
+
 @pytest.fixture(scope="session", autouse=True)
 def shared_screen_factors():
     """Compute the covariance of a pupil's turbulence once: half of the time of a small run."""

@@ -36,7 +36,7 @@ def run():
     shadow = 1 - 0.2 * bump(*SPOT[:2], 3)
     path = [(80 + 6 * np.sin(k), 120 + 6 * np.cos(k)) for k in range(12)]
     frames = np.stack([(sky + 3000 * bump(y, x, 4)) * shadow for y, x in path])
-    frames += RNG.normal(0, 4, frames.shape)
+    frames += np.random.default_rng(21).normal(0, 4, frames.shape)
     frames[5, 100, 30] += 400
     return ArrayFrames(frames.astype(np.float32))
 

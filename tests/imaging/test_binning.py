@@ -52,7 +52,7 @@ def stars(places, shape=(300, 331), sigma=2.5, height=400.0, noise=5.0):
     out = []
     for y, x in places:
         light = np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * sigma**2))
-        light += 0.6 * np.exp(-((rows - y - 40) ** 2 + (columns - x + 60) ** 2) / 18)
+        light += 0.4 * np.exp(-((rows - y - 40) ** 2 + (columns - x + 60) ** 2) / 18)
         out.append(100 + 0.02 * rows + height * light)
     frames = np.array(out) + RNG.normal(0, noise, (len(places), *shape))
     return frames.astype(np.float32)

@@ -159,7 +159,7 @@ def _put_times(
     if known or "DATE-END" not in made:  # else the last one's own header says it
         spans = np.rint(1e6 * seconds if known else np.zeros(len(begin)))
         exposed = spans.astype("timedelta64[us]")
-        since = (begin - begin.min()) + exposed / 2
+        since = (begin - begin.min()) + exposed // 2
         found["END"] = (begin + exposed).max()
         found["AVG"] = begin.min() + since.astype(np.int64).mean().astype("timedelta64[us]")
     for part, time in found.items():
