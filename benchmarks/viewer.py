@@ -115,7 +115,14 @@ class Bench:
     def remove(self, *endings: str) -> None:
         """Remove layers, so that each method finds as many as the one before."""
         for ending in endings:
-            self.viewer.layers.remove(self.named(ending))
+            put_away(self.viewer, self.named(ending))
+
+
+def put_away(viewer, layer) -> None:
+    """Remove a layer; hide one of shapes, as vispy may crash when it is removed."""
+    layer.visible = False
+    if not isinstance(layer, Shapes):
+        viewer.layers.remove(layer)
 
 
 def open_run(viewer, run: Path) -> None:
@@ -135,7 +142,7 @@ def cancel_times(viewer, dock) -> float:
         dock.cancel_button.native.click()
         times.append(wait(lambda: not dock.busy))
         for layer in [la for la in viewer.layers if la not in before]:  # it was done already
-            viewer.layers.remove(layer)
+            put_away(viewer, layer)
     return max(times)
 
 
@@ -197,8 +204,7 @@ def lead_jobs(bench: Bench, folder: Path) -> None:
     bench.run("lead dock: Process", lead)
     viewer.window.remove_dock_widget(lead)
     for layer in [one for one in viewer.layers if one not in before]:
-        if not isinstance(layer, Shapes):  # vispy may crash when one is removed
-            viewer.layers.remove(layer)
+        put_away(viewer, layer)
 
 
 def look(lead) -> None:

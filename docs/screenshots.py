@@ -85,9 +85,10 @@ def main() -> None:
     viewer = napari.Viewer()
     viewer.window.resize(1500, 940)
     viewer.open_sample("napari-lucky", "simulated")
-    docks = {name: open_dock(viewer, name) for name in DOCKS}
-    for name, dock in docks.items():
-        open_dock(viewer, name)
+    for name in DOCKS:
+        dock = open_dock(viewer, name)
+        while dock.height() < 500:  # not yet a tab of its own height
+            settle()
         settle()
         if name == "cleaning":
             dock.grab().save(str(IMAGES / "cleaning.png"))
@@ -112,6 +113,9 @@ def main() -> None:
     for layer in viewer.layers:
         layer.visible = layer.name.endswith(shown)
     look_at(viewer, [layer for layer in viewer.layers if layer.name.endswith("calibrated")])
+    for name in ("compare", "figures", "wavefront"):
+        open_dock(viewer, name).parent().hide()
+    open_dock(viewer, "ranking")
     settle(1)
     viewer.window.screenshot(str(IMAGES / "window.png"), flash=False, canvas_only=False)
     viewer.close()

@@ -364,6 +364,7 @@ def test_docks_opened_one_after_the_other_are_tabs(viewer, hand):
     docks = [hand.dock(name) for name in ("calibration", "registration", "ranking", "stacking")]
     window = viewer.window._qt_window
     hand.wait(lambda: len(window.tabifiedDockWidgets(docks[0].parent())) == 3)
+    hand.wait(lambda: docks[-1].visibleRegion().boundingRect().height() > 200)  # in front
 
 
 def test_a_dock_is_one_and_has_one_title_however_it_is_opened(viewer, hand):

@@ -33,7 +33,7 @@ def join_tabs(dock: Dock) -> None:
         window.setTabPosition(RIGHT, QTabWidget.TabPosition.East)
     if others and not window.tabifiedDockWidgets(outer):
         window.tabifyDockWidget(others[-1], outer)
-        outer.raise_()
+    outer.raise_()
 
 
 def name_dock(dock: Dock) -> None:
