@@ -68,7 +68,7 @@ class Calibrated(View):
                 check_shape(image, self.shape, name.replace("bad", "mask of bad pixels"), "run")
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what another process is sent: not the last window's divisor, as large as a flat."""
+        """Return what another process is sent: all but the divisor, which is as large as a flat."""
         return {**vars(self), "_last": []}
 
     def read(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
