@@ -25,7 +25,7 @@ from distributed import LocalCluster
 
 import napari_lucky as lucky
 from memory import link_run, make
-from napari_lucky import Select
+from napari_lucky import Calibrate, Select
 from napari_lucky.execution import cluster
 from napari_lucky.execution.blocks import map_blocks
 from napari_lucky.execution.job import Job
@@ -74,8 +74,10 @@ class Counting(Executor):
 def job(run: Path, options: dict, executor, progress=lambda *_: None) -> np.ndarray:
     """Process a run; return seconds: wall, processor here, processors of the workers."""
     begun = clocks(executor)
+    masters = Calibrate(dark=options["dark"], flat=options["flat"])
+    windows = {name: options[name] for name in ("focus", "defocus")}
     lucky.process(
-        lucky.Recipe((str(run),), Select(keep=0.01), **options),
+        lucky.Recipe((str(run),), masters, Select(keep=0.01), **windows),
         job=Job(executor=executor, progress=progress),
     )
     return clocks(executor) - begun
