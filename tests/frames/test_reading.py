@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_lucky import Window
+from napari_lucky import LuckyError, Window, calibrate
 from napari_lucky.frames import ArrayFrames
 from napari_lucky.frames.reading import read_around, read_beyond, spread_over
 
@@ -30,3 +30,13 @@ def test_a_margin_is_mirrored_beyond_the_edge():
     for y, x in ((0, 0), (6, 8), (3, 4)):
         found = read_around(ArrayFrames(FRAMES), slice(1, 3), Window(y, x, 4, 4), 3)
         np.testing.assert_array_equal(found, wide[1:3, y : y + 10, x : x + 10])
+
+
+@pytest.mark.parametrize(("scale", "how"), [(1e30, "great"), (1e-35, "small")])
+def test_numbers_that_cannot_be_squared_are_refused(scale, how, monkeypatch):
+    with pytest.raises(LuckyError, match=f"these are not ADU, and too {how}"):
+        calibrate(FRAMES * np.float32(scale))
+    some = np.full((3, 20, 12), np.float32(scale))
+    some[:, :4] = FRAMES[:, :4]  # a star beside the wings of a model, or damaged rows
+    monkeypatch.setattr("napari_lucky.frames.reading.bands_of", lambda shape: [slice(0, 4)])
+    calibrate(some)

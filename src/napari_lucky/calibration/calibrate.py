@@ -26,6 +26,7 @@ from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.fits.run import Run
 from napari_lucky.frames.frames import Frames, Index, Subset, View, as_float32, chain_of, numbers_in
 from napari_lucky.frames.history import History, Record, checksum
+from napari_lucky.frames.reading import check_values
 from napari_lucky.frames.sensor_image import BitMask, SensorImage, bands_of, is_large
 from napari_lucky.frames.window import Window
 from napari_lucky.frames.window_moves import followed, moves_of
@@ -309,6 +310,7 @@ def calibrate(
         dead_below=dead_below,
         saturation=None if saturation == np.inf else saturation,
     )
+    check_values(frames)
     for name, other in (("dark", dark), ("flat", flat)):
         if other is not None and any(
             step.name == "calibrate" and name in step.inputs for step in history

@@ -8,12 +8,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_lucky.errors import LuckyError
 from napari_lucky.frames.frames import Frames, Index, as_float32, numbers_in
 from napari_lucky.frames.sensor_image import bands_of, rows_in
 from napari_lucky.frames.window import Window
 
 FEW_ROWS = 8
 """Rows that show of most frames that they are not empty."""
+
+LEAST_VALUE, MOST_VALUE = 1e-18, 1e16
+"""Between these, float32 holds the squares of a frame's values and their sums."""
 
 
 def spread_over(n: int, most: int) -> NDArray[np.intp]:
@@ -40,6 +44,27 @@ def empty_frames(frames: Frames) -> NDArray[np.bool_]:
                 break
         empty[k] = not high > low
     return empty
+
+
+def check_values(frames: Frames) -> None:
+    """Raise a `LuckyError` if all numbers of the first frame are too great or small to be squared.
+
+    It is read in bands of rows, those in the middle first, until one has a fair number.
+    """
+    if frames.dtype.kind != "f" or frames.shape[0] == 0:
+        return
+    ny, top = frames.shape[1], 0.0
+    for band in [slice(ny // 2, min(ny // 2 + FEW_ROWS, ny)), *bands_of(frames.shape)]:
+        pixels = np.abs(frames.read(np.array([0]), rows_in(frames.shape, band)))
+        top = float(pixels.max(initial=0, where=np.isfinite(pixels))) or top
+        if LEAST_VALUE < top < MOST_VALUE:
+            return
+    if top:
+        raise LuckyError(
+            f"The values in the first frame are of up to {top:.2g}: these are not ADU, and too "
+            f"{'great' if top > 1 else 'small'} to be computed with. Scale them so that the star "
+            "has up to 65,535, and check BSCALE in the header."
+        )
 
 
 def read_beyond(frames: Frames, index: Index, window: Window) -> NDArray[np.float32]:

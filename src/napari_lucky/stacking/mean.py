@@ -153,7 +153,8 @@ class EqualSums:
     def add(self, pixels: NDArray[np.float32]) -> None:
         """Add frames, (k, y, x), masked pixels NaN."""
         exact = pixels.astype(np.float64, order="C")
-        value = exact.sum(axis=0) if len(exact) > 1 else exact[0]
+        with np.errstate(invalid="ignore"):  # of inf and -inf
+            value = exact.sum(axis=0) if len(exact) > 1 else exact[0]
         masked = np.flatnonzero(~np.isfinite(value))  # in some frame at least
         if len(masked):
             flat = exact.reshape(len(exact), -1)
