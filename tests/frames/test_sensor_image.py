@@ -8,8 +8,9 @@ import pytest
 from napari_lucky import LuckyError, calibrate
 from napari_lucky.calibration.flat import FlatField, made_flat
 from napari_lucky.cleaning.background import BackgroundRemoved
-from napari_lucky.cleaning.dust import DustRemoved, find_dust, light_of_run
+from napari_lucky.cleaning.dust import DustRemoved, find_dust
 from napari_lucky.cleaning.dust_shadow import dust_transmission, transmission
+from napari_lucky.cleaning.mean_light import light_of_run
 from napari_lucky.cleaning.outliers import pixel_statistics
 from napari_lucky.frames import ArrayFrames
 from napari_lucky.frames import sensor_image as sensor_images

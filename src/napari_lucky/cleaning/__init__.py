@@ -7,9 +7,10 @@ __getattr__, __dir__, __all__ = lazy_names(
     {
         "background": "BackgroundModel BackgroundRemoved Disc",
         "clean": "Cleaned",
-        "dust": "DustRemoved find_dust clipped_mean",
+        "dust": "DustRemoved find_dust",
         "dust_shadow": "DustShadow transmission",
         "low_pass": "LowPass cutoff_in_pixels",
+        "mean_light": "clipped_mean",
         "noise_cut": "NoiseCut",
         "outliers": "OutliersRemoved count_outliers pixel_statistics",
     },

@@ -11,8 +11,9 @@ from magicgui.widgets import PushButton
 
 from napari_lucky.cleaning.background import BackgroundModel, discs_around
 from napari_lucky.cleaning.clean import Cleaned, clean
-from napari_lucky.cleaning.dust import RemoveDust, find_dust, light_of_run
+from napari_lucky.cleaning.dust import RemoveDust, find_dust
 from napari_lucky.cleaning.dust_shadow import DustShadow
+from napari_lucky.cleaning.mean_light import light_of_run
 from napari_lucky.cleaning.step import CleaningStep
 from napari_lucky.docks.choices import (
     LayerCombo,
