@@ -27,8 +27,8 @@ BAND, BAND_ROWS = 1 << 18, 8
 """Pixels of a band of rows of a large sensor, and its rows, at least."""
 READ = 1 << 22
 """Pixels of an ordinary sensor that are read of several frames together."""
-SMALL = 1 << 16
-"""Pixels of a window of a master, at most, whose memory pages may be held."""
+SMALL = 256
+"""Pixels a side, at most, of a window of a master whose memory pages may be held."""
 BINS, HELD = 4096, 1 << 18
 """Bins in which the median is looked for, and values among which it is sorted out at last."""
 
@@ -255,9 +255,11 @@ class StoredImage:
     def __getitem__(self, at: At) -> NDArray[np.float32]:
         rows, columns = at
         first, last, _ = rows.indices(self.shape[0])
-        if (last - first) * len(range(*columns.indices(self.shape[1]))) <= SMALL:
+        if max(last - first, len(range(*columns.indices(self.shape[1])))) <= SMALL:
             return np.asarray(self._map[rows, columns])
-        begin, end = first * self._line, last * self._line
+        begin, end = first * self._line, max(last, first) * self._line
+        if begin == end:
+            return np.empty((0, self.shape[1]), self.dtype)[:, columns]
         start = begin - begin % mmap.ALLOCATIONGRANULARITY
         size = (last - first) * self.shape[1]
         with mmap.mmap(
