@@ -54,6 +54,8 @@ def test_the_diffraction_limited_psf_is_like_itself(obstruction):
         1, abs=2e-3
     )
     assert of("psf-correlation", gaussian(), psf=psf)[0] < 0.97
+    wide = np.pad(image, ((0, 0), (40, 60)))  # sides of different lengths
+    assert of("psf-correlation", wide, psf=psf) == pytest.approx(1, abs=2e-3)
     two = image + np.roll(image, (20, 0), (0, 1))
     assert of("psf-correlation", two, psf=psf) == pytest.approx(np.sqrt(0.5), abs=0.02)
 

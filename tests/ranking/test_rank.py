@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from napari_lucky import LuckyError, Window, rank, select
+from napari_lucky import LuckyError, Rank, Select, Window, rank, select
 from napari_lucky.frames import ArrayFrames
 from napari_lucky.optics import Diffraction, diffraction_psf
 from napari_lucky.ranking import METRICS
 from napari_lucky.ranking.selection import threshold
+from napari_lucky.registration import Registration
 
 WINDOW = Window(4, 8, 64, 64)
 PSF = Diffraction(4.0)
@@ -44,6 +45,31 @@ def test_peak_is_in_adu_above_background():
     assert rank(ArrayFrames(frames), Window.whole((64, 64)), metric="peak", smooth=0).tolist() == [
         1000
     ]
+
+
+def test_arrays_are_frames_and_the_window_follows_a_star_to_the_reference():
+    frames = np.zeros((3, 64, 64), np.float32)
+    for frame, (y, x) in enumerate([(20, 20), (20, 50), (45, 30)]):
+        frames[frame, y, x] = 100 * (frame + 1)
+    shifts = np.array([(0, 0), (0, -30), (-25, -10)])
+    whole = rank(frames, (20, 20, 16), metric="peak", smooth=0, shifts=shifts, reference=(20, 20))
+    assert whole.tolist() == [100, 200, 300]
+    found = Registration(20 - shifts, (20.0, 20.0), Window.centred(20, 20, 16))
+    again = rank(frames, (20, 20, 16), metric="peak", smooth=0, shifts=found)
+    assert again.tolist() == [100, 200, 300]
+
+
+def test_a_step_is_refused_without_what_its_metric_needs():
+    with pytest.raises(LuckyError, match="psf-correlation needs"):
+        Rank(metric="psf-correlation")
+    assert Rank(metric="psf-correlation", sampling=5).diffraction == Diffraction(5, 0)
+
+
+def test_what_to_keep_takes_the_place_of_a_quality():
+    changed = Select(above=4.0).changed(keep=7)
+    assert (changed.keep, changed.above) == (7, None)
+    assert Select(keep=7).changed(above=4.0).above == 4
+    assert Select(above=4.0).changed(keep=7, above=3.0).above == 3
 
 
 def test_frames_are_ranked_on_one_scale():

@@ -57,6 +57,7 @@ def test_a_frame_is_not_added_and_dropped_at_once():
         ManualSelection((3, 5), (5,))
     with pytest.raises(LuckyError, match="no frame -1"):
         ManualSelection(drop=(-1,))
+    assert ManualSelection((0,)).add == (0,)  # the first frame has a number too
 
 
 def test_toggling_twice_leaves_nothing():
