@@ -99,6 +99,7 @@ class LeadDock(Dock):
             self.column.insertWidget(place, row.native)
         self.destroyed.connect(partial(abandon, self._placing))
         self.run_layer.changed.connect(self._take_run)
+        self.run_layer.changed.connect(lambda: self.results.follow(self.run_layer.value))
         self.stars.place_button.changed.connect(lambda: self.attempt(self.place_defocused))
         self.stars.draw_button.changed.connect(self.draw)
         napari_viewer.layers.selection.events.active.connect(self._follow_selection)

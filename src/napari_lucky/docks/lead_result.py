@@ -106,6 +106,11 @@ class LeadResult:
         self._made = made
         self.row.native.show()
 
+    def follow(self, layer: Any) -> None:
+        """Hide the buttons while another run is chosen than the one of the result."""
+        if self._made is not None:
+            self.row.native.setVisible(layer is None or layer is self._made.layer)
+
     def recipe_used(self, layer: Any, recipe: Recipe) -> Recipe | None:
         """Return what was done, if it was done with this recipe on this layer."""
         made = self._made
