@@ -70,5 +70,5 @@ def test_examples_run(name, folder_of_a_run, monkeypatch):
     (test,) = doctest.DocTestFinder(recurse=False).find(one, name, globs={})
     assert test.examples
     said = []
-    doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=said.append)
+    doctest.DocTestRunner(verbose=False, optionflags=doctest.ELLIPSIS).run(test, out=said.append)
     assert not said, "".join(said)
