@@ -3,6 +3,7 @@ import threading
 import numpy as np
 import pytest
 
+from made_files import write_run
 from napari_lucky import Job, LuckyError, Window, calibrate, master
 from napari_lucky.calibration import Calibrated, master_flat
 from napari_lucky.calibration.calibrate import (
@@ -146,6 +147,20 @@ def test_calibration_of_integers_goes_below_zero_without_wrapping():
 def test_masters_of_another_shape_are_reported():
     with pytest.raises(LuckyError, match="dark has 4 x 5 pixels"):
         Calibrated(ArrayFrames(np.zeros((2, 8, 8))), np.zeros((4, 5), np.float32))
+
+
+def test_frames_of_the_run_are_no_dark_and_no_flat(tmp_path):
+    frames = RNG.integers(50, 90, (6, 20, 30)).astype(np.uint16)
+    run = write_run(tmp_path / "run", frames)
+    some = [run / f"AF_{k}.fits" for k in (2, 3)]
+    held = ArrayFrames(frames)
+    for given in ({"dark": run}, {"flat": some}, {"dark": some[0]}):
+        with pytest.raises(LuckyError, match="has frames of the run in it"):
+            calibrate(run, **given)
+    with pytest.raises(LuckyError, match="has frames of the run in it"):
+        calibrate(held, held)
+    other = write_run(tmp_path / "dark", frames)
+    assert calibrate(run, other).dark is not None
 
 
 @pytest.mark.parametrize(

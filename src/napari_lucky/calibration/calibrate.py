@@ -239,6 +239,19 @@ FEWEST = 8
 """Fewer frames do not distinguish what stands still from a star."""
 
 
+def _check_not_the_run(frames: Frames, other: Frames, kind: str) -> None:
+    """Raise a `LuckyError` if a dark or flat is made of frames that it is to calibrate."""
+    run, master = ([*chain_of(one)][-1] for one in (frames, other))
+    images = [
+        {(image.path, getattr(image.layout, "hdu", 0)) for image in getattr(one, "images", ())}
+        for one in (run, master)
+    ]
+    if run is master or images[0] & images[1]:
+        raise LuckyError(
+            f"The {kind} has frames of the run in it: give frames that were taken as {kind}s."
+        )
+
+
 def calibrate(
     frames: FramesLike,
     dark: FramesLike | None = None,
@@ -326,6 +339,7 @@ def calibrate(
                 "and read-out window."
             )
         if other is not None:
+            _check_not_the_run(frames, other, name)
             check_frame_kind(other, name, flat_history if name == "flat" else None)
     level = None if dark is None else combined(dark, combine, clip_sigma, what="dark", job=job)
     response, light = None, None

@@ -203,7 +203,9 @@ class CalibrationDock(Dock):
             show_frame_of(self.viewer, calibrated.shape[0])
             masked = []
             if calibrated.masked:
-                masked = [f"Masked {calibrated.masked} hot or dead pixels of the sensor."]
+                masked = [
+                    f"Masked {counted(calibrated.masked, 'hot or dead pixel')} of the sensor."
+                ]
                 show_info(masked[0])
             self.done(f"Calibrated {counted(calibrated.shape[0], 'frame')}.", *masked, *found)
 

@@ -45,7 +45,7 @@ from napari_lucky.registration.find_defocused import find_defocused
 from napari_lucky.registration.find_star import find_star
 from napari_lucky.registration.step import Register
 from napari_lucky.steps.declaration import Request, params
-from napari_lucky.text import ShortRepr
+from napari_lucky.text import ShortRepr, counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +168,9 @@ def build_chain(recipe: Recipe, opened: Opened | None = None, *, job: Job = QUIE
         job=job,
     )
     if calibrated.masked:
-        notes.append(info(f"Masked {calibrated.masked} hot or dead pixels of the sensor."))
+        notes.append(
+            info(f"Masked {counted(calibrated.masked, 'hot or dead pixel')} of the sensor.")
+        )
     found = None
     if given.focus is None and recipe.get(ReadShifts) is None:
         found = find_star(calibrated, scene=recipe[Register].takes_scenes, job=job)
