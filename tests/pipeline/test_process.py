@@ -377,7 +377,7 @@ def test_hot_pixels_are_masked_without_a_dark_too(tmp_path):
     frames, _, _ = spots(12)
     frames[:, 36, 47] = 2000  # brighter than the star, and steady
     result = process(Recipe((write(tmp_path / "cube.fits", frames),), focus=FOCUS))
-    assert "Masked 1 hot or dead pixels of the sensor." in result.notes
+    assert "Masked 1 hot or dead pixel of the sensor." in result.notes
     assert np.ptp(result.table.shifts, axis=0).min() > 5  # the star is tracked, not the pixel
 
 
@@ -388,7 +388,7 @@ def test_blank_frames_do_not_hide_hot_pixels(value, tmp_path):
     frames[:, 36, 47] = 2000
     frames[[3, 7, 8]] = value
     result = process(Recipe((write(tmp_path / "cube.fits", frames),), focus=FOCUS))
-    assert "Masked 1 hot or dead pixels of the sensor." in result.notes
+    assert "Masked 1 hot or dead pixel of the sensor." in result.notes
     assert np.ptp(result.table.shifts[[0, 1, 2, 4, 5, 6]], axis=0).min() > 5
 
 
