@@ -240,7 +240,12 @@ FEWEST = 8
 
 
 def _check_not_the_run(frames: Frames, other: Frames, kind: str) -> None:
-    """Raise a `LuckyError` if a dark or flat is made of frames that it is to calibrate."""
+    """Raise a `LuckyError` if a dark or flat is made of frames that it is to calibrate.
+
+    Some frames of a run may be darks of the others.
+    """
+    if any(isinstance(one, Subset) for one in chain_of(other)):
+        return
     run, master = ([*chain_of(one)][-1] for one in (frames, other))
     images = [
         {(image.path, getattr(image.layout, "hdu", 0)) for image in getattr(one, "images", ())}
