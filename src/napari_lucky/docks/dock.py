@@ -58,7 +58,7 @@ WINDOWS = "windows"
 """The choice of a layer that a dock moves itself."""
 WORTH_SAYING = 0.5
 """Seconds that a job took."""
-NARROWEST = 290
+NARROWEST = 300
 """Pixels that a dock is wide at least, so that numbers in its boxes can be read."""
 
 

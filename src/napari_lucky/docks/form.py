@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
     QGroupBox,
     QHBoxLayout,
     QLabel,
+    QPushButton,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -32,6 +33,7 @@ from napari_lucky.steps.sentences import prose
 LABELS = 92
 """Pixels that labels are wide, so that fields stand in one column; longer ones are elided."""
 NARROW = "min-width: 40px"
+TIGHT = "; padding-left: 0px; padding-right: 0px"
 """The theme asks for more, which a dock of 300 pixels does not have."""
 
 
@@ -327,7 +329,7 @@ def narrow(native: QWidget) -> None:
     """Let a field be as narrow as its dock asks."""
     if isinstance(native, QLabel):
         return
-    native.setStyleSheet(NARROW)
+    native.setStyleSheet(NARROW + TIGHT if isinstance(native, QPushButton) else NARROW)
     if isinstance(native, QComboBox):
         elide(native)
     policy = QSizePolicy.Policy
