@@ -234,6 +234,7 @@ def jobs(bench: Bench, folder: Path, run: Path, n: int) -> None:
     registration.show_extras.value = True
     bench.row("place the window", lambda: bench.press(registration, registration.place_button))
     cleaning = bench.dock("cleaning")
+    cleaning.forms["dust"].on.value = True  # its button is off with it
     bench.row("find dust", lambda: bench.press(cleaning, cleaning.find_button))
     for table, name, value in EVERYTHING:
         cleaning.forms[table].on.value = True
