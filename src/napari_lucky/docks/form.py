@@ -32,9 +32,8 @@ from napari_lucky.steps.sentences import prose
 
 LABELS = 92
 """Pixels that labels are wide, so that fields stand in one column; longer ones are elided."""
-NARROW = "min-width: 40px"
-TIGHT = "; padding-left: 0px; padding-right: 0px"
-"""The theme asks for more, which a dock of 300 pixels does not have."""
+NARROW, TIGHT = "min-width: 40px", "; padding-left: 0px; padding-right: 0px"
+"""Of fields, and of buttons too: the theme asks for more, which a dock of 300 pixels has not."""
 
 
 class StepForm:
