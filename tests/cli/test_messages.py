@@ -100,15 +100,16 @@ def test_a_log_has_all_with_times(run, tmp_path, capsys):
     assert any(level == "error" and "no such file" in text for level, text in texts)
 
 
-@pytest.mark.parametrize("log", ["run/AF_1.fits", "dark.fits", "."])
-def test_a_log_is_no_input_and_no_folder(log, run, tmp_path, capsys):
+@pytest.mark.parametrize("frames", ["run", "run/AF_1.fits"])
+@pytest.mark.parametrize("log", ["run/AF_1.fits", "dark.fits", "notes.txt", "."])
+def test_nothing_is_added_to_a_file_that_is_no_log(log, frames, run, tmp_path):
     shutil.copytree(run, tmp_path / "run")
     shutil.copy(run / "dark.fits", tmp_path)
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*.fits")}
-    frames = sorted((tmp_path / "run").glob("AF_?.fits"))
-    asked = ["process", *frames, "--dark", tmp_path / "dark.fits", "-o", tmp_path / "out"]
+    (tmp_path / "notes.txt").write_text("2026-11-27 a clear night\n")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    asked = ["process", tmp_path / frames, "--dark", tmp_path / "dark.fits", "-o", tmp_path / "out"]
     assert run_cli(*asked, "--log", tmp_path / log) == 2
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*.fits")} == before
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
 
 
 @pytest.mark.parametrize(

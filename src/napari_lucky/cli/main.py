@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from napari_lucky._version import __version__
 from napari_lucky.cli.completion import SHELLS, PrintCompletion
-from napari_lucky.cli.message_options import add_message_options, check_log, command_line, skipped
+from napari_lucky.cli.message_options import add_message_options, command_line, skipped
 from napari_lucky.cli.terminal import (
     CannotPrintError,
     HelpFormatter,
@@ -64,7 +64,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except SystemExit:
             end_stdout()  # where --help was printed
             raise
-        check_log(given)
         with messages_to(given.quiet, getattr(given, "json", False), given.log):
             log_line(command_line(arguments))
             status = _answered(lambda: _run(given), given.command)

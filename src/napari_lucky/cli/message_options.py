@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_lucky.errors import NOTHING, STATUSES, UsageError
+from napari_lucky.errors import NOTHING, STATUSES
 from napari_lucky.text import one_line
 
 EXAMPLES = {
@@ -69,25 +69,6 @@ def command_line(arguments: Sequence[str] | None) -> str:
     return one_line(
         shlex.join(["napari-lucky", *(sys.argv[1:] if arguments is None else arguments)])
     )
-
-
-def check_log(given: argparse.Namespace) -> None:
-    """Refuse a log that is a file which the command reads."""
-    log = given.log
-    if log is None or not log.exists():
-        return
-    for value in vars(given).values():
-        paths = value if isinstance(value, (list, tuple)) else [value]
-        for path in paths:
-            if value is not log and isinstance(path, (str, Path)) and _same(Path(path), log):
-                raise UsageError(f"{log}: this file is read; give the log another name.")
-
-
-def _same(path: Path, log: Path) -> bool:
-    try:
-        return path.samefile(log)
-    except (OSError, ValueError):  # no path, or not there
-        return False
 
 
 def skipped(given: argparse.Namespace) -> int | None:

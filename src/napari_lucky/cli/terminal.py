@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from textwrap import wrap
-from typing import Any, TextIO
+from typing import Any, TextIO, get_args
 
 from napari_lucky.errors import UsageError
 from napari_lucky.notices import Level, level_of
@@ -80,16 +80,10 @@ def messages_to(quiet: bool, as_json: bool, log: Path | None) -> Iterator[None]:
     Raises
     ------
     UsageError
-        If the log cannot be written.
+        If the log cannot be written, or is a file of another kind.
     """
     global _voice
-    file = None
-    if log is not None:
-        try:
-            log.parent.mkdir(parents=True, exist_ok=True)
-            file = open(log, "a", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
-        except OSError as error:
-            raise UsageError(f"{log}: the log cannot be written ({error.strerror}).") from error
+    file = None if log is None else _open_log(log)
     before, _voice = _voice, Voice(quiet, as_json, file)
     try:
         yield
@@ -98,6 +92,30 @@ def messages_to(quiet: bool, as_json: bool, log: Path | None) -> Iterator[None]:
         if file is not None:
             with suppress(OSError):
                 file.close()
+
+
+def _open_log(log: Path) -> TextIO:
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        if log.is_file() and log.stat().st_size and not _is_log(log):
+            raise UsageError(
+                f"{log}: this file is not a log of napari-lucky, and nothing is added to it. "
+                "Give the log another name."
+            )
+        return open(log, "a", encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise UsageError(f"{log}: the log cannot be written ({error.strerror}).") from error
+
+
+def _is_log(file: Path) -> bool:
+    """Return whether a file begins with a time and a level, as `Voice.write_log` writes them."""
+    with open(file, encoding="utf-8", errors="replace") as opened:
+        when, _, rest = opened.readline(100).partition(" ")
+    try:
+        datetime.fromisoformat(when)
+    except ValueError:
+        return False
+    return rest.split(" ", 1)[0] in get_args(Level)
 
 
 def say(text: str) -> None:
