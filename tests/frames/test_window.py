@@ -85,3 +85,15 @@ def test_three_numbers_are_centre_and_side():
 def test_what_is_no_window_is_refused_in_a_sentence(given):
     with pytest.raises(LuckyError, match=r"is not a window\. Give \(y, x, size\), three whole"):
         as_window(given)
+
+
+def test_a_window_in_another():
+    window, outer = Window(3, 5, 8, 10), Window(1, 2, 20, 20)
+    image = np.arange(30 * 40).reshape(30, 40)
+    cut = image[outer.slices][window.within(outer).slices]
+    assert np.array_equal(cut, image[window.slices])
+    assert window in outer
+    assert window in window
+    assert window.grown(2) in Window(1, 3, 12, 14)
+    assert window.grown(3) not in Window(1, 3, 12, 14)
+    assert Window(-1, 5, 8, 10) not in outer

@@ -31,6 +31,9 @@ from napari_lucky.frames.sensor_image import BitMask, SensorImage, bands_of, is_
 from napari_lucky.frames.window import Window
 from napari_lucky.frames.window_moves import followed, moves_of
 
+NEXT = 32
+"""Pixels around a window by which the next may be off it, as a shift moves it."""
+
 
 @dataclass(frozen=True, eq=False)
 class Calibrated(View):
@@ -59,8 +62,8 @@ class Calibrated(View):
     bad: SensorImage | None = None
     saturation: float = np.inf
     light: SensorImage | None = None
-    _last: list[tuple[Any, NDArray[np.float32]]] = field(default_factory=list, init=False)
-    """The last window, and what its pixels are divided by."""
+    _last: list[tuple[Window, NDArray[np.float32]]] = field(default_factory=list, init=False)
+    """A window a little larger than the last, and what its pixels are divided by."""
 
     def __post_init__(self) -> None:
         for name in ("dark", "flat", "bad"):
@@ -75,30 +78,32 @@ class Calibrated(View):
     def read(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
         """Return the calibrated frames asked for, (k, y, x), cut to the window."""
         raw = self.frames.read(frames, window)
-        at = (window or Window.whole(self.shape)).slices
+        window = window or Window.whole(self.shape)
+        at = window.slices
         block = raw.astype(np.float32)
         if self.dark is not None:
             block -= self.dark[at]
         if self.flat is not None:
-            block /= self._divisor(at)
+            block /= self._divisor(window)
         elif self.bad is not None:
             block[:, self.bad[at]] = np.nan
         if reaches(raw, self.saturation):
             block[raw >= self.saturation] = np.nan
         return block
 
-    def _divisor(self, at: tuple[slice, slice]) -> NDArray[np.float32]:
+    def _divisor(self, window: Window) -> NDArray[np.float32]:
         """Return the flat in a window, NaN where pixels are bad."""
         assert self.flat is not None
         if self.bad is None:
-            return self.flat[at]
-        last = self._last[:]
-        if last and last[0][0] == at:
-            return last[0][1]
-        made = np.where(self.bad[at], np.float32(np.nan), self.flat[at])
+            return self.flat[window.slices]
+        for held, divisor in self._last[:]:
+            if window in held:
+                return divisor[window.within(held).slices]
+        held = window if is_large(self.shape) else window.grown(NEXT).clipped(self.shape)
+        divisor = np.where(self.bad[held.slices], np.float32(np.nan), self.flat[held.slices])
         if not is_large(self.shape):
-            self._last[:] = [(at, made)]
-        return made
+            self._last[:] = [(held, divisor)]
+        return divisor[window.within(held).slices]
 
     def scale(self, window: Window) -> float:
         """Return by how much raw pixels of a window are multiplied: 1 / its median response."""

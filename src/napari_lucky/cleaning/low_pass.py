@@ -62,11 +62,9 @@ class LowPass(View):
         window = window or Window.whole(self.shape)
         half = _half_kernel(self.cutoff)
         reach = len(half) - 1
-        height, width = window.height + 2 * reach, window.width + 2 * reach
-        around = Window(window.y0 - reach, window.x0 - reach, height, width).clipped(self.shape)
+        around = window.grown(reach).clipped(self.shape)
         block = as_float32(self.frames.read(frames, around))
-        y, x = window.y0 - around.y0, window.x0 - around.x0
-        inner = (slice(None), slice(y, y + window.height), slice(x, x + window.width))
+        inner = (slice(None), *window.within(around).slices)
         smooth = weighted_mean(block, np.concatenate([half[:0:-1], half]))[inner]
         smooth[~np.isfinite(block[inner])] = np.nan
         return smooth

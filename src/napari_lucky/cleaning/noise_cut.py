@@ -91,8 +91,7 @@ class NoiseCut(View):
         hop = max(min(self.tile, *self.shape[1:]) // 2, 1)
         tiled = _tiled(window, hop)
         block = self._read_mirrored(frames, tiled)
-        y, x = window.y0 - tiled.y0, window.x0 - tiled.x0
-        inner = (slice(y, y + window.height), slice(x, x + window.width))
+        inner = window.within(tiled).slices
         out = np.empty((len(block), *window.shape), np.float32)
         holes, filled = _filled(block)
         for k, image in enumerate(filled):

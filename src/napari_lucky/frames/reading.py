@@ -75,11 +75,12 @@ def read_beyond(frames: Frames, index: Index, window: Window) -> NDArray[np.floa
     ndarray of float32, (k, height, width)
     """
     inside = window.clipped(frames.shape)
+    if inside == window:
+        return as_float32(frames.read(index, window))
     count = len(numbers_in(index, frames.shape[0]))
     out = np.full((count, *window.shape), np.nan, np.float32)
     if 0 not in inside.shape:
-        y, x = inside.y0 - window.y0, inside.x0 - window.x0
-        out[:, y : y + inside.height, x : x + inside.width] = frames.read(index, inside)
+        out[:, *inside.within(window).slices] = frames.read(index, inside)
     return out
 
 
@@ -90,12 +91,7 @@ def read_around(frames: Frames, index: Index, window: Window, margin: int) -> ND
     -------
     ndarray of float32, (k, height + 2 margin, width + 2 margin)
     """
-    grown = Window(
-        window.y0 - margin,
-        window.x0 - margin,
-        window.height + 2 * margin,
-        window.width + 2 * margin,
-    )
+    grown = window.grown(margin)
     on = grown.clipped(frames.shape)
     block = as_float32(frames.read(index, on))
     if on == grown:

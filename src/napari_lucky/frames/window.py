@@ -85,6 +85,19 @@ class Window:
         y1, x1 = max(min(self.y1, shape[-2]), y0), max(min(self.x1, shape[-1]), x0)
         return Window(y0, x0, y1 - y0, x1 - x0)
 
+    def grown(self, by: int) -> Window:
+        """Return the window with so many pixels more on all sides."""
+        return Window(self.y0 - by, self.x0 - by, self.height + 2 * by, self.width + 2 * by)
+
+    def __contains__(self, other: Window) -> bool:
+        """Return whether another window is wholly in this one."""
+        part = other.within(self)
+        return part.clipped(self.shape) == part
+
+    def within(self, outer: Window) -> Window:
+        """Return the window in an image that was cut to another one: (0, 0) is its first pixel."""
+        return Window(self.y0 - outer.y0, self.x0 - outer.x0, *self.shape)
+
     def moved_inside(self, shape: tuple[int, ...]) -> Window:
         """Return a window of this size, or the frame's where that is less, moved onto the frame."""
         height, width = min(self.height, shape[-2]), min(self.width, shape[-1])

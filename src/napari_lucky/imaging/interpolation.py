@@ -99,9 +99,10 @@ def interpolate_frames(
         for k in np.flatnonzero(~simple):
             out[k] = interpolate(images[k], rests[k])
     if len(frame):
-        beside = np.ones(out.shape, np.float32)
-        _take_weights(beside, frame, y, x, down[frame], across[frame])
-        out[beside <= 0.5] = np.nan
+        place, weight = _weights_of(out.shape, frame, y, x, down[frame], across[frame])
+        lost = np.zeros(out.size, np.float32)
+        np.add.at(lost, place, weight)
+        out.reshape(-1)[place[lost[place] >= 0.5]] = np.nan
     return out
 
 
@@ -130,19 +131,20 @@ def _weight_beside(
     )
     rest = np.multiply.outer(as_float32(down), as_float32(across))
     of_each = (np.broadcast_to(weight, (len(y), len(weight))) for weight in weights)
-    _take_weights(rest[np.newaxis], np.zeros(len(y), np.intp), y, x, *of_each)
+    frame = np.zeros(len(y), np.intp)
+    np.subtract.at(rest.reshape(-1), *_weights_of((1, *rest.shape), frame, y, x, *of_each))
     return rest
 
 
-def _take_weights(
-    rest: NDArray[np.float32],
+def _weights_of(
+    shape: tuple[int, ...],
     frame: NDArray[np.intp],
     y: NDArray[np.intp],
     x: NDArray[np.intp],
     down: NDArray[np.float64],
     across: NDArray[np.float64],
-) -> None:
-    """Take the weight that pixels have around them off that of images, (k, y, x), in place.
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Return where pixels are seen in moved images of a shape (k, y, x), flat, with what weights.
 
     down, across : ndarray of float, (n, 13)
         The kernels with which each of these pixels is moved.
@@ -151,12 +153,11 @@ def _take_weights(
     at_y, at_x = y[:, None] - reach, x[:, None] - reach  # where each is seen, with which weight
     down, across = (
         np.where((at >= 0) & (at < side), weight, 0.0)
-        for at, side, weight in zip((at_y, at_x), rest.shape[1:], (down, across), strict=True)
+        for at, side, weight in zip((at_y, at_x), shape[1:], (down, across), strict=True)
     )
-    place = frame[:, None] * rest.shape[1] + at_y.clip(0, rest.shape[1] - 1)
-    place = place[:, :, None] * rest.shape[2] + at_x.clip(0, rest.shape[2] - 1)[:, None, :]
-    taken = as_float32(down[:, :, None] * across[:, None])
-    np.subtract.at(rest.reshape(-1), place.ravel(), taken.ravel())
+    place = frame[:, None] * shape[1] + at_y.clip(0, shape[1] - 1)
+    place = place[:, :, None] * shape[2] + at_x.clip(0, shape[2] - 1)[:, None, :]
+    return place.ravel(), as_float32(down[:, :, None] * across[:, None]).ravel()
 
 
 def _convolve(

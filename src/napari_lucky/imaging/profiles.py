@@ -87,8 +87,7 @@ def cutout(image: NDArray[Any], centre: tuple[int, int], side: int) -> NDArray[n
     square = Window.centred(*centre, side)
     part = square.clipped(image.shape)
     cut = np.full(square.shape, np.nan, np.float32)
-    y, x = part.y0 - square.y0, part.x0 - square.x0
-    cut[y : y + part.height, x : x + part.width] = image[part.slices]
+    cut[part.within(square).slices] = image[part.slices]
     return cut
 
 

@@ -71,7 +71,7 @@ class Shifted(View):
         """Return the pixels that land in the window, with a margin, (k, y, x): one read for all."""
         y0 = window.y0 - whole[:, 0].astype(int) - reach
         x0 = window.x0 - whole[:, 1].astype(int) - reach
-        height, width = window.height + 2 * reach, window.width + 2 * reach
+        height, width = window.grown(reach).shape
         around = Window(
             int(y0.min()), int(x0.min()), int(np.ptp(y0)) + height, int(np.ptp(x0)) + width
         )

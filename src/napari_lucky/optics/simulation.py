@@ -340,8 +340,7 @@ def _add(image: FloatArray, star: FloatArray, centre: tuple[int, int]) -> None:
     """Add the field of a star to an image, in place; what falls outside is lost."""
     field = Window.centred(*centre, len(star))
     seen = field.clipped(image.shape)
-    top, left = seen.y0 - field.y0, seen.x0 - field.x0
-    image[seen.slices] += star[top : top + seen.height, left : left + seen.width]
+    image[seen.slices] += star[seen.within(field).slices]
 
 
 def _brightest_points(

@@ -322,7 +322,7 @@ def _measure_run(
     seen = Window(
         near.y0 - near.height // 2, near.x0 - near.width // 2, 2 * near.height, 2 * near.width
     ).clipped(run.shape)
-    inside = Window(near.y0 - seen.y0, near.x0 - seen.x0, near.height, near.width)
+    inside = near.within(seen)
 
     def measure(block: slice) -> list[FigureRow]:
         some = places[block]

@@ -175,7 +175,7 @@ def _part_inside(
         moved = Window(focus.y0 + int(y), focus.x0 + int(x), *focus.shape)
         on = moved.clipped(shape)
         good = np.zeros((1, *focus.shape), bool)
-        good[0, on.y0 - moved.y0 : on.y1 - moved.y0, on.x0 - moved.x0 : on.x1 - moved.x0] = True
+        good[0, *on.within(moved).slices] = True
         part[k] = template.seen(good)[0]
     return part
 

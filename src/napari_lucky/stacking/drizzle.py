@@ -143,7 +143,7 @@ def _scene(
     """Return about what all frames show in the window and around it: the mean of some of them."""
     found = index[np.isfinite(shifts[index]).all(axis=1)]
     some = found[spread_over(len(found), SCENE)] if len(found) else found
-    around, shifted = _grown(window, KERNEL + MARGIN), Shifted(frames, shifts)
+    around, shifted = window.grown(KERNEL + MARGIN), Shifted(frames, shifts)
 
     def add(block: slice) -> EqualSums:
         sums = EqualSums(np.zeros((3, *around.shape)))
@@ -158,10 +158,6 @@ def _scene(
     return as_float32(total.sums().mean())
 
 
-def _grown(window: Window, by: int) -> Window:
-    return Window(window.y0 - by, window.x0 - by, window.height + 2 * by, window.width + 2 * by)
-
-
 def _drops(
     frames: Frames,
     frame: int,
@@ -174,12 +170,11 @@ def _drops(
     """Return a frame's light on each pixel of the finer grid, what is not the scene's, and area."""
     whole = np.floor(shift + 0.5).astype(int)
     moved = Window(window.y0 - int(whole[0]), window.x0 - int(whole[1]), *window.shape)
-    around = _grown(moved, MARGIN)
+    around = moved.grown(MARGIN)
     source = around.clipped(frames.shape)
     image = frames.read(np.array([frame]), source)[0].astype(np.float64)
     model = interpolate(scene, whole - shift)
-    at = Window(source.y0 - around.y0, source.x0 - around.x0, *source.shape).slices
-    rest = image - model[at]
+    rest = image - model[source.within(around).slices]
     good = np.isfinite(image)
     known = np.isfinite(rest)
     rows = _overlap(

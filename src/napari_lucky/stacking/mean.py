@@ -164,8 +164,7 @@ class EqualSums:
             flat[:, masked], value.reshape(-1)[masked] = some, some.sum(axis=0)
             self.totals[2].reshape(-1)[masked] += (~good).sum(axis=0)
         self.totals[0] += value
-        np.multiply(exact, exact, out=exact)
-        self.totals[1] += exact.sum(axis=0) if len(exact) > 1 else exact[0]
+        self.totals[1] += np.einsum("kyx,kyx->yx", exact, exact)
         self.count += len(pixels)
 
     def merge(self, other: EqualSums) -> None:

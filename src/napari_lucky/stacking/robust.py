@@ -139,7 +139,7 @@ def _by_tiles(
     for number, tile in enumerate(tiles, start=1):
         stage = what if len(tiles) == 1 else f"{what}, tile {number} of {len(tiles)}"
         made = _reduced_tile(frames, index, tile, reduce, stage, job)
-        at = Window(tile.y0 - window.y0, tile.x0 - window.x0, *tile.shape).slices
+        at = tile.within(window).slices
         image[at], variance[at], coverage[at] = made
     return stack_of(image, coverage, len(index), variance, shifted=is_shifted(frames))
 
