@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.files.open_file import Stamp, open_regular
+from napari_lucky.files.open_file import Stamp, descriptor_of, open_regular, read_at
 from napari_lucky.fits.card_value import CARD, cards_in, is_end
 from napari_lucky.fits.frame_cards import LONG, TIMING, is_frame_card
 from napari_lucky.fits.gzip_file import is_packed
@@ -91,21 +92,21 @@ class KnownHeader(NamedTuple):
     ----------
     begin, length : int
         Where it is in its file, in bytes.
-    places : ndarray of int
-        Of the bytes that must be the same.
-    bytes : bytes
-        These bytes.
     cards : ndarray of bytes, (n,)
         Its cards up to END.
+    fixed : list of bytes
+        How each of them must begin: with its keyword, or, if it is structural, all of it.
+    rest : bytes
+        What follows them.
     settings, times : tuple of int
         Where the cards begin that make `HeaderCards`.
     """
 
     begin: int
     length: int
-    places: NDArray[np.intp]
-    bytes: bytes
     cards: NDArray[np.bytes_]
+    fixed: list[bytes]
+    rest: bytes
     settings: tuple[int, ...]
     times: tuple[int, ...]
 
@@ -133,21 +134,23 @@ class HeaderTemplate:
         None of another, or of none.
         """
         try:
-            with open_regular(path) as file:
-                stamp = Stamp.of(file)
+            with descriptor_of(path) as file:
+                stamp = Stamp.in_status(os.fstat(file))
                 if stamp.size != self.size:
                     return None
                 settings, times, damaged = [], [], list[bytes]()
                 for known in self.headers:
-                    file.seek(known.begin)
-                    header = file.read(known.length)
-                    if len(header) < known.length:
+                    buffer = bytearray(known.length)
+                    if read_at(file, memoryview(buffer), known.begin) < known.length:
                         return None
-                    if np.frombuffer(header, np.uint8)[known.places].tobytes() != known.bytes:
+                    header = bytes(buffer)
+                    if not header.endswith(known.rest):
                         return None
                     cards = np.frombuffer(header, known.cards.dtype, len(known.cards))
-                    own = np.flatnonzero(cards != known.cards).tolist()
-                    damaged += unsound_cards(header[CARD * k : CARD * k + CARD] for k in own)
+                    differ = np.flatnonzero(cards != known.cards).tolist()
+                    if not all(header.startswith(known.fixed[k], CARD * k) for k in differ):
+                        return None
+                    damaged += unsound_cards(header[CARD * k : CARD * k + CARD] for k in differ)
                     settings += [header[start : start + CARD] for start in known.settings]
                     times += [header[start : start + CARD] for start in known.times]
         except OSError:  # reported where its signature is read
@@ -172,23 +175,18 @@ def header_template(path: Path, kind: tuple[Any, ...]) -> HeaderTemplate | None:
 
 
 def _known(begin: int, header: bytes) -> KnownHeader:
-    places = _places_that_matter(header)
-    there = np.frombuffer(header, np.uint8)[places].tobytes()
     count = next(k for k, card in enumerate(cards_in(header)) if is_end(card))
     cards = np.frombuffer(header, f"S{CARD}", count)
     starts = [k for k in range(0, len(header), CARD) if is_frame_card(header[k : k + CARD])]
     times = tuple(k for k in starts if header[k : k + 8] in TIMING)
     settings = tuple(k for k in starts if k not in times)
-    return KnownHeader(begin, len(header), places, there, cards, settings, times)
+    fixed = [_fixed(header[start : start + CARD]) for start in range(0, count * CARD, CARD)]
+    rest = header[count * CARD :]
+    return KnownHeader(begin, len(header), cards, fixed, rest, settings, times)
 
 
-def _places_that_matter(header: bytes) -> NDArray[np.intp]:
-    """Return the places of all keywords, and of the whole of structural cards."""
-    matter = np.zeros((len(header) // CARD, CARD), bool)
-    matter[:, :8] = True
-    for row, start in zip(matter, range(0, len(header), CARD), strict=True):
-        card = header[start : start + CARD]
-        row |= is_structural(card)
-        if card.startswith(LONG):
-            row[: card.find(b"=")] = True
-    return np.flatnonzero(matter)
+def _fixed(card: bytes) -> bytes:
+    """Return the beginning of a card that is the same in files of one signature."""
+    if is_structural(card):
+        return card
+    return card[: max(8, card.find(b"="))] if card.startswith(LONG) else card[:8]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,8 @@ def check_not_inputs(outputs: Iterable[Path], inputs: Inputs) -> None:
         return
     for what, given in inputs.items():
         paths = _paths(given)
-        for file, mark in _files(paths):
-            if mark in there and _is_read(paths, file):
+        for file, mark in _files(paths, there):
+            if _is_read(paths, file):
                 path = there[mark]
                 also = "" if path == file else f" (the same file as {file})"
                 raise UsageError(
@@ -66,7 +66,7 @@ def _paths(given: str | Path | Sequence[str | Path] | None) -> list[Path]:
     return [Path(given)] if isinstance(given, (str, Path)) else [Path(path) for path in given]
 
 
-def _mark(path: Path) -> Mark | None:
+def _mark(path: str | Path) -> Mark | None:
     try:
         found = os.stat(path)
     except (OSError, ValueError):  # not there, or no name of a file
@@ -74,25 +74,24 @@ def _mark(path: Path) -> Mark | None:
     return found.st_dev, found.st_ino
 
 
-def _files(paths: Sequence[Path]) -> Iterator[tuple[Path, Mark]]:
-    """Yield the files that paths stand for, FITS files in a folder, without a look at each."""
+def _files(paths: Sequence[Path], wanted: Container[Mark]) -> Iterator[tuple[Path, Mark]]:
+    """Yield those of wanted marks of the files that paths stand for, FITS files in a folder."""
     for path in paths:
         mark = _mark(path)
         if mark is None:
             continue
         if not path.is_dir():
-            yield path, mark
+            if mark in wanted:
+                yield path, mark
             continue
         try:
             entries = list(os.scandir(path))
         except OSError:
             continue
         for entry in entries:
-            if is_frames_name(entry.name):
-                file = Path(entry.path)
-                found = _mark(file) if entry.is_symlink() else (mark[0], entry.inode())
-                if found is not None:
-                    yield file, found
+            found = _mark(entry.path) if entry.is_symlink() else (mark[0], entry.inode())
+            if found is not None and found in wanted and is_frames_name(entry.name):
+                yield Path(entry.path), found
 
 
 def _is_read(paths: Sequence[Path], file: Path) -> bool:
