@@ -22,7 +22,7 @@ from napari_lucky.stacking.mean import stack_mean
 
 SMOOTH = 2.0
 """Full width at half maximum, in 1/window, of the amplitudes' smoothing before they are ranked."""
-SAMPLE = 256
+SAMPLE = 64
 """Frames, spread over the run, whose mean fills holes and gives the background."""
 
 
