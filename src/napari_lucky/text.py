@@ -116,6 +116,11 @@ def counted(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
+def percent(part: float, digits: str = ".3g") -> str:
+    """Return a part of a whole as a percentage, such as "8.3 %"; digits as `format` takes them."""
+    return f"{100 * part:{digits}} %"
+
+
 def html_table(rows: Iterable[Iterable[Any]], head: Iterable[Any] = ()) -> str:
     """Return a table for a notebook; what is in its cells is no markup."""
     begin = [_html_row("th", head)] if head else []

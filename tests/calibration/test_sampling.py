@@ -167,6 +167,16 @@ def test_double_stars_and_speckle_clouds_are_stars(d_over_r0):
         assert measured(exposed(images, 1e5, np.random.default_rng(3))).star
 
 
+def test_a_star_over_noise_that_is_cut_off_leaves_the_border_dark():
+    """Most pixels of the sky are at the least value, and their mean is over it."""
+    block = exposed(speckles(3.5, 2, 12), 1e4, np.random.default_rng(3))
+    block += np.random.default_rng(4).exponential(150, block.shape).astype(np.float32)
+    cut = np.maximum(block, np.median(block) + 50)
+    found = measured(cut)
+    assert found.star
+    assert not found.fills
+
+
 def test_tracking_and_ranking_go_by_the_sampling():
     light = np.roll(speckles(7.0, 3, 12), (3, 5), axis=(1, 2))
     frames = ArrayFrames(exposed(light, 1e5, np.random.default_rng(4)))

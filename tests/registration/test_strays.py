@@ -9,6 +9,7 @@ from napari_lucky.frames import ArrayFrames
 from napari_lucky.notices import level_of
 from napari_lucky.registration import wide_correlation
 from napari_lucky.registration.correlation import reference_image
+from napari_lucky.registration.second_star import second_star_notes
 from napari_lucky.registration.strays import ASTRAY, COSMIC, CUT, NEIGHBOUR
 from napari_lucky.registration.two_places import find_two_places
 from napari_lucky.steps.registry import load_steps
@@ -153,7 +154,7 @@ def test_a_neighbour_that_moves_about_and_is_brighter_in_most_frames_is_said():
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize(("ratio", "said"), [(0.7, "70%"), (0.2, "")])
+@pytest.mark.parametrize(("ratio", "said"), [(0.7, "70 %"), (0.2, "")])
 def test_another_star_of_comparable_light_is_said(method, ratio, said):
     rng = np.random.default_rng(5)
     places, phases = rng.normal(0, 1, (N, 2)), screens(N, 5, rng)
@@ -165,6 +166,12 @@ def test_another_star_of_comparable_light_is_said(method, ratio, said):
     assert [f"(+14 in y, -20 in x), with about {said}" in note for note in notes] == [True] * bool(
         said
     )
+
+
+def test_noise_that_is_cut_off_is_no_second_star():
+    star = still(50, 56)
+    frames = np.maximum(run_of((star, 150), noise=100.0, width=5.0) - 150, 0)
+    assert second_star_notes(ArrayFrames(frames), Window(0, 0, 96, 112), star, 3.0) == ()
 
 
 def in_turbulence(d_over_r0, comes=slice(0, 0), ratio=3.0, gust=slice(0, 0), alike=True):

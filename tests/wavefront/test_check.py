@@ -119,7 +119,7 @@ def fits_with(chi2, error, n=30):
         (1.0, 0.22, 7.4, "The turbulence is strong"),
         (1.14, 0.42, 8.0, "The turbulence is strong"),
         (1.2, 0.62, 9.0, "Do not use this wavefront"),
-        (1.0, 0.08, 0.3, "The model is wrong by 8%"),
+        (1.0, 0.08, 0.3, "The model is wrong by 8 %"),
         (2.5, 0.01, 0.1, "chi² is 2.50"),
         (0.5, 0.01, 0.1, "chi² is 0.50"),
     ],

@@ -26,7 +26,7 @@ from napari_lucky.imaging.convolution import gaussian
 from napari_lucky.imaging.inpainting import fill_by_kriging
 from napari_lucky.imaging.noise import Noise, sample_noise
 from napari_lucky.imaging.power_spectrum import COARSEST, FINEST, cut_off, mean_power
-from napari_lucky.imaging.star_image import border, border_spread, levelled
+from napari_lucky.imaging.star_image import background, border, border_spread, levelled
 from napari_lucky.notices import info
 from napari_lucky.optics.telescope_header import header_telescope
 
@@ -221,6 +221,7 @@ def measure_sampling(
     widest = max(bounds[1] if found.px is None else found.px, stated or 0)
     smooth = smoothing_for(widest)
     even = gaussian(block, smooth)
+    even -= background(even)[:, None, None]  # of noise cut off at 0 the mean is over the median
     return replace(found, wide=_width_at_half_peak(even, widest, smooth), fills=_fills(even))
 
 

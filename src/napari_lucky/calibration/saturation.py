@@ -15,6 +15,7 @@ from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.frames.frames import Frames, as_float32, chain_of
 from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import Window
+from napari_lucky.text import percent
 
 SAMPLE, FEWEST, SAMPLE_PIXELS = 256, 8, 1 << 22
 """Frames at most and at least, and pixels of all of them, that are looked at."""
@@ -96,9 +97,10 @@ def plateau_notes(calibrated: Calibrated, window: Window, *, job: Job = QUIET) -
         if each.sum() > FLATTER * below and (each >= MANY).mean() > FLAT_FRAMES:
             level = float(np.median(top[flat]))
             return (
-                f"The light has a flat top: many pixels are within {part:.0%} of {level:.4g} ADU, "
-                "and hardly any is brighter. A clipped star looks like this, or an even disc. If "
-                f"the star is clipped, mask these pixels (--saturation {np.floor(least):g}).",
+                f"The light has a flat top: many pixels are within {percent(part, '.0f')} of "
+                f"{level:.4g} ADU, and hardly any is brighter. A clipped star looks like this, "
+                "or an even disc. If the star is clipped, mask these pixels "
+                f"(--saturation {np.floor(least):g}).",
             )
     return ()
 

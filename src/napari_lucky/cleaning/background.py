@@ -141,7 +141,7 @@ class BackgroundRemoved(View):
             raise LuckyError(
                 f"Frame {frame}: the discs around the stars leave {len(rows)} pixels to fit a "
                 f"background of order {self.order} to. Give the discs a smaller radius, such as "
-                "--background 2,40, or use a lower order."
+                "40 px, or use a lower order."
             )
         key, shared = np.packbits(used).tobytes(), self._shared[:]
         if shared and shared[0][0] == key:

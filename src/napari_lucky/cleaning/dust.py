@@ -51,6 +51,7 @@ from napari_lucky.frames.sensor_image import (
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.robust_sigma import MAD_OF_SIGMA
 from napari_lucky.steps.declaration import param
+from napari_lucky.text import percent
 
 Image = NDArray[np.float32]
 SpotSpec = tuple[float, float, float]
@@ -177,9 +178,9 @@ class _RelativeLight(LazyImage):
         if known < max(100, size / 100) or min(light.shape) < 4 * radius:
             raise LuckyError(
                 f"An image of {light.shape[0]} x {light.shape[1]} pixels, "
-                f"{known / size:.0%} of them free of stars and not masked, is too small to find "
-                f"dust spots of {radius:g} pixels radius on. Look for smaller ones, or "
-                "make the discs around the stars smaller."
+                f"{percent(known / size, '.0f')} of them free of stars and not masked, is too "
+                f"small to find dust spots of {radius:g} pixels radius on. Look for smaller "
+                "ones, or make the discs around the stars smaller."
             )
         level = median_of(lambda: rows_of(light))
         steps = median_of(lambda: (np.abs(np.diff(rows)) for rows in rows_of(light)))

@@ -21,6 +21,7 @@ from napari_lucky.frames.sensor_image import SensorImage, bands_of, blank_image,
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.robust_sigma import median_of_frames, robust_sigma
 from napari_lucky.steps.declaration import param
+from napari_lucky.text import percent
 
 MARGIN = 11
 """Pixels around a window that its outliers depend on."""
@@ -306,4 +307,4 @@ def _count(removed: OutliersRemoved, scene: Scene) -> str:
     looked = "" if stars and len(chosen) == n else " looked at"
     where = f"in {'the windows of ' if stars else ''}{len(chosen)} frames{looked}"
     found = f"{count} outlier pixel{'' if count == 1 else 's'}"
-    return f"{done} {found} {where}: {100 * count / pixels:.2g} %."
+    return f"{done} {found} {where}: {percent(count / pixels, '.2g')}."

@@ -215,7 +215,7 @@ class CalibrationDock(Dock):
         """Ask which, and fill all docks that are open."""
         if (path := ask_where_from(self)) is None:
             return
-        self.note(fill_docks(self.viewer, read_recipe(path), path))
+        self.add_note(fill_docks(self.viewer, read_recipe(path), path))
 
     def fill(self, recipe: Recipe) -> None:
         """Show a recipe's calibration, and which frames it takes."""

@@ -214,7 +214,9 @@ class CleaningDock(Dock):
         layers = [layer for layer in self.light.choices if layer is not None]
         self.light.value = next((la for la in layers if file_of_layer(la) == dust.on), None)
         if dust.on != "mean" and self.light.value is None:
-            self.note(f"The recipe finds dust on {dust.on}: open it, and choose it as “find on”.")
+            self.add_note(
+                f"The recipe finds dust on {dust.on}: open it, and choose it as “find on”."
+            )
 
 
 def _check_not_divided(layer: Any, light: Any) -> None:

@@ -58,6 +58,7 @@ WINDOWS = "windows"
 """The choice of a layer that a dock moves itself."""
 WORTH_SAYING = 0.5
 """Seconds that a job took."""
+UNCHANGED = "Cancelled; nothing was changed."
 NARROWEST = 300
 """Pixels that a dock is wide at least, so that numbers in its boxes can be read."""
 
@@ -266,6 +267,12 @@ class Dock(QScrollArea):
         if doubts:
             show_warning("\n".join(doubts))
 
+    def add_note(self, *sentences: str, doubts: Sequence[str] = ()) -> None:
+        """Show a note on what was done beside the last job, over what that has to say."""
+        self.notes.add(*sentences, *doubts)
+        if doubts:
+            show_warning("\n".join(doubts))
+
     def done(self, line: str, *sentences: str, doubts: Sequence[str] = ()) -> None:
         """Say that a job is done, how long it took, and what comes next."""
         took = time.monotonic() - self._began
@@ -286,7 +293,7 @@ class Dock(QScrollArea):
 
     def report_error(self, error: Exception) -> None:
         """Show what went wrong, in napari's way and under Run."""
-        self.note(sentence_of(error))
+        self.add_note(sentence_of(error))
         report_error(error)
 
     def attempt(self, action: Callable[[], None]) -> None:
@@ -302,10 +309,29 @@ class Dock(QScrollArea):
         """Read the parameters and start the job; each dock says how."""
         raise NotImplementedError
 
-    def start(self, work: Work, done: Done, *, stays: bool = False) -> None:
+    def start(
+        self,
+        work: Work,
+        done: Done,
+        *,
+        stays: bool = False,
+        keeps_notes: bool = False,
+        cancelled: str = UNCHANGED,
+    ) -> None:
         """Do a job beside the window; Run is off and Cancel is on until it ends.
 
-        It `stays` on a thread of this process if it changes something here.
+        Parameters
+        ----------
+        work : callable
+            See `Work`.
+        done : callable
+            See `Done`.
+        stays : bool
+            Whether it stays on a thread of this process: it changes something here.
+        keeps_notes : bool
+            Whether what the last job has to say is still shown.
+        cancelled : str
+            What is true if it is cancelled; if empty, it cannot be.
         """
         if self._jobs:
             return
@@ -321,15 +347,24 @@ class Dock(QScrollArea):
                     self._in_place = False
                 yield
 
-        self.run_button.enabled, self.cancel_button.enabled = False, True
-        self.note()
-        self.next_button.hide()
-        self._withheld.clear()
+        self.run_button.enabled, self.cancel_button.enabled = False, bool(cancelled)
+        if keeps_notes:
+            self.notes.add()
+        else:
+            self.note()
+            self.next_button.hide()
+            self._withheld.clear()
         self._began = time.monotonic()
         self.progress.begin()
         self._jobs.append(
             DockJob(
-                work, finish, self._on_ended, self.report_error, self.progress.report, stays=stays
+                work,
+                finish,
+                self._on_ended,
+                self.report_error,
+                self.progress.report,
+                stays=stays,
+                cancelled=lambda: self.add_note(cancelled),
             )
         )
         self._jobs[0].start()

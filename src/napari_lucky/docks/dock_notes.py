@@ -16,11 +16,17 @@ class DockNotes(WrappedText):
         self.refused: dict[str, str] = {}
         """What was typed and cannot be used, by the box's name, until a job has shown it."""
         self._said: tuple[str, ...] = ()
+        self._added: tuple[str, ...] = ()
         self.hide()
 
     def say(self, *sentences: str) -> None:
-        """Show sentences in place of those before."""
-        self._said = sentences
+        """Show sentences in place of all before."""
+        self._said, self._added = sentences, ()
+        self._show()
+
+    def add(self, *sentences: str) -> None:
+        """Show sentences over those of the last job, in place of others that were added."""
+        self._added = sentences
         self._show()
 
     def refuse(self, name: str, sentence: str) -> None:
@@ -34,6 +40,6 @@ class DockNotes(WrappedText):
             self._show()
 
     def _show(self) -> None:
-        lines = dict.fromkeys([*self.refused.values(), *self._said])
+        lines = dict.fromkeys([*self.refused.values(), *self._added, *self._said])
         self.setText(without_tags("\n".join(lines)))
         self.setVisible(bool(lines))

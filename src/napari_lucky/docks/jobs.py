@@ -21,7 +21,7 @@ from napari_lucky.execution.job import Cancelled, Job, Progress, no_progress
 from napari_lucky.ranking.metrics import METRICS
 from napari_lucky.steps.registry import STEPS
 from napari_lucky.viewer.background_work import RUNNING, begin, end
-from napari_lucky.viewer.messages import show_error, show_info
+from napari_lucky.viewer.messages import show_error
 
 EMIT_EVERY = 0.25
 """Seconds between reports to the window: it looks alive, and drawing the bar costs little."""
@@ -96,6 +96,8 @@ class DockJob(QObject):
         Called as progressed(done, total, what) on the window's thread, now and then.
     stays : bool
         Whether it runs on a thread here in any case.
+    cancelled : callable, optional
+        Called if the job ended because it was cancelled.
     """
 
     def __init__(
@@ -106,14 +108,15 @@ class DockJob(QObject):
         failed: Callable[[Exception], None],
         progressed: Progress = no_progress,
         stays: bool = False,
+        cancelled: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__()
-        self._progressed = progressed
+        self._progressed, self._cancelled = progressed, cancelled
         self._done, self._ended, self._failed = done, ended, failed
         self._pieces: Iterator[None] | None = None  # of the result, while it is being shown
         self._bar: Any = None
         self._stage: str | None = None
-        self._abandoned = False
+        self._abandoned = self._has_failed = False
         self._worker = _Worker(work, stays)
         self._worker.progressed.connect(self._on_progress)
         self._worker.returned.connect(self._on_returned)
@@ -161,6 +164,7 @@ class DockJob(QObject):
         self._pieces = self._done(result)
 
     def _on_errored(self, error: Exception) -> None:
+        self._has_failed = True
         self._failed(error)
 
     def _on_finished(self) -> None:
@@ -168,8 +172,8 @@ class DockJob(QObject):
         if self._pieces is not None:
             self._show_piece()
             return
-        if self._worker.abort_requested and not self._abandoned:
-            show_info("Cancelled; nothing was changed.")
+        if self._worker.abort_requested and not (self._abandoned or self._has_failed):
+            self._cancelled()
         self._end()
 
     def _show_piece(self) -> None:

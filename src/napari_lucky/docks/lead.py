@@ -205,7 +205,7 @@ class LeadDock(Dock):
             self.stars.show(layer, placed.focus, placed.defocus)
             self.look_at([layer])
             if placed.note:
-                self.note(placed.note)
+                self.add_note(placed.note)
             elif placed.defocus is None:
                 self._say_found(f"{self.found.text()}\nNo defocused star was found.".strip())
             yield
@@ -222,7 +222,7 @@ class LeadDock(Dock):
         def done(placed: Placed) -> Iterator[None]:
             self.stars.show(layer, placed.focus, placed.defocus)
             none = "No defocused star was found: draw a rectangle around it if there is one."
-            self.note(placed.note or (none if placed.defocus is None else ""))
+            self.add_note(placed.note or (none if placed.defocus is None else ""))
             yield
 
         self._look(lambda job: place_stars(recipe, opened, job=job), done)

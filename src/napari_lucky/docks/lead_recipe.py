@@ -55,7 +55,7 @@ class LeadRecipe:
         recipe = self._dock.recipe()
         if (path := ask_where_to(self._dock)) is not None:
             write_text(path, recipe_to_toml(recipe), inputs_of(self._dock.viewer))
-            self._dock.note(f"Saved {path}.", doubts=missing_files(recipe))
+            self._dock.add_note(f"Saved {path}.", doubts=missing_files(recipe))
 
     def copy_command(self) -> None:
         """Copy the command line that does the same."""
@@ -63,9 +63,9 @@ class LeadRecipe:
         command, clipboard = command_of(recipe), QApplication.clipboard()
         assert clipboard is not None
         clipboard.setText(command)
-        self._dock.note(f"Copied: {command}", doubts=missing_files(recipe))
+        self._dock.add_note(f"Copied: {command}", doubts=missing_files(recipe))
 
     def open(self) -> None:
         """Ask which, and fill all docks that are open."""
         if (path := ask_where_from(self._dock)) is not None:
-            self._dock.note(fill_docks(self._dock.viewer, open_recipe(path), path))
+            self._dock.add_note(fill_docks(self._dock.viewer, open_recipe(path), path))

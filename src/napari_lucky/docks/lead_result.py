@@ -142,10 +142,10 @@ class LeadResult:
             return [file.name for file in files]
 
         def done(names: list[str]) -> Iterator[None]:
-            dock.note(line, f"Wrote {', '.join(names)} to {out}.", *said)
+            dock.add_note(f"Wrote {', '.join(names)} to {out}.", *said)
             yield
 
-        dock.start(work, done, stays=True)
+        dock.start(work, done, stays=True, keeps_notes=True, cancelled="")
 
     def open_wavefront(self) -> None:
         """Open the wavefront dock on this run."""

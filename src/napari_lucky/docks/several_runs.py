@@ -154,4 +154,4 @@ def process_runs(dock: Dock, several: SeveralRuns, recipe: Recipe) -> None:
         dock.done(f"Processed {counted(len(runs), 'run')} into {folder}.", *new)
         yield
 
-    dock.start(work, done)
+    dock.start(work, done, cancelled=f"Cancelled. The runs that were done are in {folder}.")

@@ -123,7 +123,7 @@ class StackingDock(Dock):
         recipe, missing = recipe_of_layer(layer, chain_history(layer, shifts), *steps.values())
         if (path := ask_where_to(self)) is not None:
             write_text(path, recipe_to_toml(recipe), inputs_of(self.viewer))
-            self.note(f"Saved {path}.", doubts=missing)
+            self.add_note(f"Saved {path}.", doubts=missing)
 
     def _step(self) -> StackFrames:
         step = self.forms["stack"].step()

@@ -42,11 +42,15 @@ from napari_lucky.viewer.from_layers import (
 from napari_lucky.viewer.messages import show_warning
 from napari_lucky.viewer.wavefront_layers import stacked_window, stacks_of, wavefront_tuple
 from napari_lucky.wavefront.from_stacks import measure_wavefront_stacks
-from napari_lucky.wavefront.job import LESSER, MeasuredWavefront, wavefront_parameters
+from napari_lucky.wavefront.job import (
+    LESSER,
+    MeasuredWavefront,
+    missing_figures,
+    wavefront_parameters,
+)
 from napari_lucky.wavefront.measure import measure_wavefront
 from napari_lucky.wavefront.output import zernikes_to_csv
 from napari_lucky.wavefront.summary import mode_rows
-from napari_lucky.wavefront.task import WavefrontParameters
 
 RUN, STACKS = "frames of a run", "a pair of stacks"
 OF_FRAMES = ("choice", "seed", "gain", "read_noise_e")
@@ -171,7 +175,12 @@ class WavefrontDock(ResultDock):
             raise LuckyError("Open a run first: a folder of FITS frames, or a cube.")
         frames, history = frames_of(layer), history_of(layer)
         header = layer.metadata.get("header")
-        task = self._task(header, *self._windows(layer, shifts))
+        recipe = Recipe(None, *self.requests())
+        try:
+            windows = self._windows(layer, shifts)
+        except LuckyError as error:
+            raise LuckyError(f"{error} {missing_figures(recipe, header)}".strip()) from None
+        task = wavefront_parameters(recipe, header or {}, *windows)
         task.check(frames.shape)
         quality, doubts = None, self.telescope.notes
         if task.choice == "ranked":
@@ -186,9 +195,6 @@ class WavefrontDock(ResultDock):
             return MeasuredWavefront(found, history=history, notes=(*doubts, *found.notes))
 
         return layer, measure
-
-    def _task(self, header: Any, focus: Window, defocus: Window) -> WavefrontParameters:
-        return wavefront_parameters(Recipe(None, *self.requests()), header or {}, focus, defocus)
 
     def _windows(self, layer: Any, shifts: Any) -> tuple[Window, Window]:
         """Return the two windows: those drawn, or else those registered with."""
@@ -211,7 +217,8 @@ class WavefrontDock(ResultDock):
         layer = self.focus.value
         (focus, defocus), notes = stacks_of(layer, self.defocus.value)
         windows = Window.whole(focus.shape), Window.whole(defocus.shape)
-        task = self._task(None, *windows)  # a header gives the noise of a frame, not of this
+        # without a header, which gives the noise of a frame and not of this
+        task = wavefront_parameters(Recipe(None, *self.requests()), {}, *windows)
         doubts, history = self.telescope.notes, history_of(layer)
 
         def measure(job: Job) -> MeasuredWavefront:

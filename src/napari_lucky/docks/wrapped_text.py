@@ -8,6 +8,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QTextOption
 from qtpy.QtWidgets import QFrame, QSizePolicy, QTextBrowser
 
+from napari_lucky.viewer.field_names import with_fields
+
 
 class WrappedText(QTextBrowser):
     """A text to be read and copied, as high as it needs in the width that it gets."""
@@ -28,9 +30,13 @@ class WrappedText(QTextBrowser):
         self.setText(text)
 
     def setText(self, text: str | None) -> None:
-        """Show a plain text."""
-        self.setPlainText(text)
+        """Show a plain text, which names fields of docks in place of options."""
+        self.setPlainText(with_fields(text or ""))
         self._fit()
+
+    def setHtml(self, text: str | None) -> None:
+        """Show a text with its looks, as `setText`."""
+        super().setHtml(with_fields(text or ""))
 
     def text(self) -> str:
         """Return what is shown, without its looks."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_lucky.text import counted
+from napari_lucky.text import counted, percent
 
 LEAST_KEPT = 10
 """So many frames at least are kept, or all there are, unless a count or a quality is given."""
@@ -18,4 +18,4 @@ def kept_of(fraction: float, usable: int) -> int:
 
 def describe_count(kept: int, frames: int) -> str:
     """Return how many frames are kept, such as "12 of 120 frames (10 %)"."""
-    return f"{kept} of {counted(frames, 'frame')} ({100 * kept / frames:.3g} %)"
+    return f"{kept} of {counted(frames, 'frame')} ({percent(kept / frames)})"

@@ -257,6 +257,20 @@ def no_strehl(*known: Mapping[str, float | None]) -> str:
     )
 
 
+def missing_optics(*known: Mapping[str, float | None], needed: tuple[str, ...] = OPTICS) -> str:
+    """Return a sentence on what is needed of a telescope and not known; empty if all is."""
+    names = {name for some in known for name, value in some.items() if value is not None}
+    if "focal_length_m" in names:  # with the diameter, which `known_optics` asks for
+        names.add("focal_ratio")
+    missing = [words for name, words in NAMES.items() if name in needed and name not in names]
+    if not missing:
+        return ""
+    return (
+        f"Missing telescope figures, also not in the FITS header: {', '.join(missing)}. Give "
+        f"{'it' if len(missing) == 1 else 'them'}, or choose a saved telescope."
+    )
+
+
 def known_optics(
     *known: Mapping[str, float | None],
     needed: tuple[str, ...] = OPTICS,
@@ -278,11 +292,8 @@ def known_optics(
             if values.get("diameter_m", 0) <= 0:
                 raise UsageError("A focal length needs the telescope's diameter too.")
             values["focal_ratio"] = focal / values["diameter_m"]
-    if missing := [words for name, words in NAMES.items() if name in needed and name not in values]:
-        raise UsageError(
-            f"Missing telescope figures, also not in the FITS header: {', '.join(missing)}. Give "
-            f"{'it' if len(missing) == 1 else 'them'}, or choose a saved telescope."
-        )
+    if missing := missing_optics(values, needed=needed):
+        raise UsageError(missing)
     if why := impossible(values):
         raise UsageError(why)
     return values

@@ -33,6 +33,7 @@ from napari_lucky.pipeline.results_folder import check_out, write_folder
 from napari_lucky.pipeline.summary import NAME, summary_of, write_summary
 from napari_lucky.plots.flat import FlatDrawing
 from napari_lucky.stacking.stack_header import timed_header
+from napari_lucky.text import percent
 
 NAMES = ("master_flat.fits", "master_dark.fits", "flat.png", NAME)
 
@@ -153,9 +154,7 @@ def make_masters(
 
 def describe_flat(field: FlatField) -> str:
     """Return the figures of a flat in a sentence."""
-    return (
-        f"Flat: median {field.level:.5g} ADU, rms {100 * field.rms:.3g} %, {field.dead} dead pixels"
-    )
+    return f"Flat: median {field.level:.5g} ADU, rms {percent(field.rms)}, {field.dead} dead pixels"
 
 
 def _image(pixels: Any, name: str, run: Run, steps: tuple[Record, ...]) -> ImageResult:

@@ -11,7 +11,7 @@ from napari_lucky.fits.where import parse_where
 from napari_lucky.frames.window import Window
 from napari_lucky.sources.colour import Colour
 from napari_lucky.steps.declaration import Step, param, short
-from napari_lucky.text import counted
+from napari_lucky.text import counted, percent
 
 WindowSpec = Annotated[tuple[int, int, int], Field(strict=False, title="window")]
 """(y, x, size): the centre's row and column from 0, and the side, in pixels."""
@@ -131,9 +131,9 @@ class Accept(Step, table="accept", place=190):
         most = self.max_lost
         if lost <= (most * of if isinstance(most, float) else most):
             return ""
-        allowed = f"{100 * most:.3g} %" if isinstance(most, float) else str(most)
+        allowed = percent(most) if isinstance(most, float) else str(most)
         return (
-            f"Doubtful: {lost} of {counted(of, 'frame')} ({100 * lost / of:.3g} %) are damaged or "
+            f"Doubtful: {lost} of {counted(of, 'frame')} ({percent(lost / of)}) are damaged or "
             f"have no star; at most {allowed} may be (--max-lost {short(most)})."
         )
 

@@ -9,6 +9,7 @@ import numpy as np
 from napari_lucky.calibration.flat import FlatField
 from napari_lucky.frames.sensor_image import SensorImage, rows_of, thinned
 from napari_lucky.plots.panels import KEPT, LEFT
+from napari_lucky.text import percent
 
 SMALL = "small"
 BINS = 100
@@ -40,7 +41,7 @@ class FlatDrawing:
         self.images = {"light": (field.light, "ADU"), "response": (field.response, "response")}
         titles = {
             "light": f"before: median {field.level:.5g} ADU",
-            "response": f"normalised: rms {100 * field.rms:.3g} %, {field.dead} dead pixels",
+            "response": f"normalised: rms {percent(field.rms)}, {field.dead} dead pixels",
         }
         for name, (image, _) in self.images.items():
             if image is None:

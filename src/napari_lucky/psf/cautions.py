@@ -17,7 +17,7 @@ from napari_lucky.imaging.robust_sigma import robust_sigma
 from napari_lucky.optics.diffraction import Diffraction
 from napari_lucky.psf.noise import ImageNoise
 from napari_lucky.psf.recipe import APERTURES, FAITHFUL, PsfRecipe
-from napari_lucky.text import counted
+from napari_lucky.text import counted, percent
 
 FloatArray = NDArray[np.float64]
 CORE = 1.0
@@ -185,15 +185,15 @@ def of_outliers(
         if height >= HOT_LIGHT * flux:
             return [
                 f"a pixel {distance[most]:.3g} px from the peak stands {height:.4g} ADU above "
-                f"what optics can make, {height / flux:.1%} of the flux: a hot pixel or a cosmic "
-                "ray; mask "
-                "it"
+                f"what optics can make, {percent(height / flux, '.1f')} of the flux: a hot pixel "
+                "or a cosmic ray; mask it"
             ]
     if noise.roughness > UNEVEN:
         return [
-            f"the star's top is uneven by {noise.roughness:.1%} of its peak, finer than optics "
-            "make it: it was clipped before a flat was divided, there is a hot pixel in it, or "
-            "the sampling is smaller than given; mask saturated pixels with --saturation"
+            f"the star's top is uneven by {percent(noise.roughness, '.1f')} of its peak, finer "
+            "than optics make it: it was clipped before a flat was divided, there is a hot "
+            "pixel in it, or the sampling is smaller than given; mask saturated pixels with "
+            "--saturation"
         ]
     return []
 
@@ -245,8 +245,8 @@ def of_second_star(
     if len(order) > 1 and found < 2 * height[order[1]]:
         return []
     return [
-        f"a second maximum, {found / peak:.0%} of the peak, is {where:.3g} px from it: a "
-        "companion, whose light counts as the star's, or a strong speckle"
+        f"a second maximum, {percent(found / peak, '.0f')} of the peak, is {where:.3g} px from "
+        "it: a companion, whose light counts as the star's, or a strong speckle"
     ]
 
 
@@ -255,8 +255,9 @@ def of_halo(missing: float, whole: float) -> list[str]:
     if not missing > HALO:
         return []
     return [
-        f"a halo beyond the aperture, or in the background ring, has about {missing:.0%} of the "
-        f"light; with it the Strehl ratio would be about {whole:.3g}"
+        "a halo beyond the aperture, or in the background ring, has about "
+        f"{percent(missing, '.0f')} of the light; with it the Strehl ratio would be about "
+        f"{whole:.3g}"
     ]
 
 
@@ -264,7 +265,7 @@ def of_value(strehl: float, error: float) -> list[str]:
     """Return whether a Strehl ratio is noise, or over 1."""
     said = []
     if error > NOISY * strehl:
-        said.append(f"noise makes it uncertain by {error / strehl:.0%}")
+        said.append(f"noise makes it uncertain by {percent(error / strehl, '.0f')}")
     if strehl > OVER:
         said.append(
             "a Strehl ratio over 1 is impossible: "

@@ -132,8 +132,8 @@ def check_metric(name: str, diffraction: Diffraction | None = None) -> None:
     if METRICS[name].needs_diffraction and diffraction is None:
         raise UsageError(
             f"Ranking by {name} needs the diffraction-limited PSF: give the sampling in px per "
-            f"λ/D, and the central obstruction if there is one (--rank "
-            "NAME,sampling=7,obstruction=0.3)."
+            "λ/D, and the central obstruction if there is one "
+            f"(--rank {name},sampling=7,obstruction=0.3)."
         )
 
 

@@ -15,7 +15,7 @@ from napari_lucky.frames.history import Record
 from napari_lucky.frames.kept_count import LEAST_KEPT, TOO_FEW, describe_count, kept_of
 from napari_lucky.notices import info
 from napari_lucky.ranking.step import Select
-from napari_lucky.text import counted
+from napari_lucky.text import counted, percent
 
 
 def select(
@@ -93,7 +93,7 @@ def few_frames_notes(kept: int, frames: int, keep: float | int, above: float | N
         which = "all with a star" if all_of_them else f"the best {kept}"
         notes.append(
             info(
-                f"{100 * keep:.3g} % of {counted(frames, 'frame')} is fewer than {LEAST_KEPT}, so "
+                f"{percent(keep)} of {counted(frames, 'frame')} is fewer than {LEAST_KEPT}, so "
                 f"{which} are kept. Give a count to keep fewer."
             )
         )

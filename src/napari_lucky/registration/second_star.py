@@ -12,9 +12,10 @@ from napari_lucky.frames.frames import Frames, as_float32
 from napari_lucky.frames.reading import read_beyond, spread_over
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.convolution import gaussian
-from napari_lucky.imaging.star_image import levelled
+from napari_lucky.imaging.star_image import border, levelled
 from napari_lucky.notices import info
 from napari_lucky.registration.stray_light import CORE, mean_light
+from napari_lucky.text import percent
 
 SAMPLE, FEWEST = 24, 8
 """Frames at most, spread over the run, and at least, in which another star is looked for."""
@@ -23,6 +24,8 @@ BEYOND = 9.0
 COMPARABLE, MOST = 0.35, 0.6
 """Part of the tracked star's light, in this part of the frames, that another one has."""
 
+PARTS = 16
+"""Of the window's border, whose mean light is that of the sky, in most of them."""
 CLOUD = 2.0
 """Over the smoothing: the means are smoothed so, in which it is looked for."""
 
@@ -56,11 +59,14 @@ def second_star_notes(
     sample = found[spread_over(len(found), SAMPLE)]
     at, smooth = points[sample], max(smooth, 1.0)
     moved, still = np.zeros(focus.shape, np.float32), np.zeros(focus.shape, np.float32)
-    for frame, (y, x) in zip(sample, np.floor(at + 0.5).astype(int), strict=True):
+    sky = np.zeros(len(sample))  # over its median
+    for k, (frame, (y, x)) in enumerate(zip(sample, np.floor(at + 0.5).astype(int), strict=True)):
         box = Window(int(y) - focus.height // 2, int(x) - focus.width // 2, *focus.shape)
         for mean, window in ((moved, box), (still, focus)):
             image = levelled(as_float32(read_beyond(frames, np.array([frame]), window)))[0]
             mean += np.nan_to_num(image) / len(sample)
+        parts = np.array_split(np.nan_to_num(image[border(focus.shape)]), PARTS)
+        sky[k] = np.median([part.mean() for part in parts])
     middle, corner = np.array(focus.shape) // 2, np.array([focus.y0, focus.x0])
     beside = _highest(moved, smooth, middle) - middle
     other = _highest(still, smooth) + corner
@@ -68,8 +74,8 @@ def second_star_notes(
     def shares(places: Floats) -> Floats:
         return np.array(
             [
-                _share(frames, int(k), place, star, smooth)
-                for k, place, star in zip(sample, places, at, strict=True)
+                _share(frames, int(k), place, star, smooth, dark)
+                for k, place, star, dark in zip(sample, places, at, sky, strict=True)
             ]
         )
 
@@ -79,7 +85,8 @@ def second_star_notes(
         return (
             info(
                 f"Another star is {np.hypot(y, x):.0f} px from the one that is tracked ({y:+.0f} "
-                f"in y, {x:+.0f} in x), with about {np.nanmedian(share):.0%} of its light."
+                f"in y, {x:+.0f} in x), with about {percent(np.nanmedian(share), '.0f')} of its "
+                "light."
             ),
         )
     away = np.linalg.norm(at - other, axis=1) > BEYOND * smooth
@@ -103,11 +110,18 @@ def _highest(
     return np.array(np.unravel_index(int(even.argmax()), mean.shape), np.float64)
 
 
-def _share(frames: Frames, frame: int, place: Floats, star: Floats, smooth: float) -> float:
-    """Return the light at a place over that of the star, in discs that do not overlap."""
+def _share(
+    frames: Frames, frame: int, place: Floats, star: Floats, smooth: float, sky: float
+) -> float:
+    """Return the light at a place over that of the star, in discs that do not overlap.
+
+    None is there if it is no more than twice the sky's, which is over 0 if noise is cut off at 0.
+    """
     apart = float(np.linalg.norm(place - star))
     radius = min(CORE * smooth, apart / 2)
     light = mean_light(frames, frame, place, radius), mean_light(frames, frame, star, radius)
+    if light[0] <= 2 * sky:
+        return 0.0
     return light[0] / light[1] if light[1] > 0 else float("nan")
 
 

@@ -25,6 +25,7 @@ from napari_lucky.stacking.mean import Stack, checked, stack_of
 from napari_lucky.stacking.padded_window import PaddedWindow
 from napari_lucky.stacking.step import StackFrames, ToStack
 from napari_lucky.steps.declaration import param
+from napari_lucky.text import percent
 
 KEEP = 0.1
 SPECTRA = 1 << 23
@@ -200,7 +201,7 @@ class StackFourier(StackFrames, kind="fourier"):
         if kept < LEAST_KEPT:
             return [f"{text}: {TOO_FEW}."]
         if kept > self.fraction * used + 0.5:
-            asked = f"{100 * self.fraction:.3g} %"
+            asked = percent(self.fraction)
             return [info(f"{text} instead of {asked}: at least {LEAST_KEPT} are used.")]
         return []
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
+from napari_lucky.text import percent
 from napari_lucky.wavefront.check import Figures
 from napari_lucky.wavefront.frame_fit import Floats
 from napari_lucky.wavefront.many_frames import Fits
@@ -70,10 +71,10 @@ def doubts(
     if error > max(REFUSED * expected, REFUSED_OVER):
         raise LuckyError(
             "These are not the images of a star with these figures: the model is wrong by "
-            f"{error:.0%} of the light, where turbulence of D/r0 = {d_over_r0:.1f} explains "
-            f"{expected:.0%}. A wavefront needs a single point of light, not a double star or an "
-            "extended object; otherwise check wavelength, focal ratio, pixel, obstruction and "
-            "defocus."
+            f"{percent(error, '.0f')} of the light, where turbulence of D/r0 = {d_over_r0:.1f} "
+            f"explains {percent(expected, '.0f')}. A wavefront needs a single point of light, not "
+            "a double star or an extended object; otherwise check wavelength, focal ratio, "
+            "pixel, obstruction and defocus."
         )
     if chi2 < LEAST_CHI2:
         raise LuckyError(
@@ -84,22 +85,24 @@ def doubts(
     said = list(figures.notes() if figures else ())
     if (strong := float(errors.mean())) > TOO_STRONG:
         said.append(
-            f"Do not use this wavefront: the model is wrong by {strong:.0%} of the light, and most "
-            f"frames end in false minima. Either the turbulence is too strong (D/r0 = "
-            f"{d_over_r0:.1f} at least): use a longer wavelength, or a night with better seeing. "
-            "Or defocus, focal ratio or obstruction are wrong: check them."
+            f"Do not use this wavefront: the model is wrong by {percent(strong, '.0f')} of the "
+            "light, and most frames end in false minima. Either the turbulence is too strong "
+            f"(D/r0 = {d_over_r0:.1f} at least): use a longer wavelength, or a night with better "
+            "seeing. Or defocus, focal ratio or obstruction are wrong: check them."
         )
     elif strong > STRONG or d_over_r0 > STRONG_TURBULENCE:
         said.append(
             f"The turbulence is strong (D/r0 = {d_over_r0:.1f}), or defocus, focal ratio or "
-            f"obstruction are wrong: the model is wrong by {strong:.0%} of the light, and a part "
-            "of the frames may be in false minima. Do not rely on the standard errors."
+            f"obstruction are wrong: the model is wrong by {percent(strong, '.0f')} of the "
+            "light, and a part of the frames may be in false minima. Do not rely on the standard "
+            "errors."
         )
     elif error > DOUBTED * expected and not said:
         said.append(
-            f"The model is wrong by {error:.0%} of the light, where turbulence of D/r0 = "
-            f"{d_over_r0:.1f} explains {expected:.0%}: frames that moved during their exposure, a "
-            "wide filter, a star that is not a point, or wrong figures of the telescope."
+            f"The model is wrong by {percent(error, '.0f')} of the light, where turbulence of "
+            f"D/r0 = {d_over_r0:.1f} explains {percent(expected, '.0f')}: frames that moved during "
+            "their exposure, a wide filter, a star that is not a point, or wrong figures of the "
+            "telescope."
         )
     if not LOW_CHI2 < chi2 < HIGH_CHI2:
         said.append(

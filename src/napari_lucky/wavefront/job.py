@@ -23,7 +23,7 @@ from napari_lucky.frames.history import History, stack_scale
 from napari_lucky.frames.window import Window
 from napari_lucky.optics.request import Spider, TelescopeRequest, known_telescope
 from napari_lucky.optics.telescope_header import header_telescope
-from napari_lucky.optics.telescope_store import known_optics, telescope_notes
+from napari_lucky.optics.telescope_store import known_optics, missing_optics, telescope_notes
 from napari_lucky.pipeline.build import build_chain
 from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.ranking.rank import rank
@@ -99,13 +99,10 @@ def wavefront_parameters(
     LuckyError
         If the telescope or the defocus is not known.
     """
+    if missing := missing_figures(recipe, header):
+        raise UsageError(missing)
     request = recipe.get(WavefrontRequest) or WavefrontRequest()
     waves, shift = request.defocus_waves, request.defocus_mm
-    if waves is None and shift is None:
-        raise UsageError(
-            "The defocus between the two images is not given. Give it in waves peak-to-valley, or "
-            "as a shift of the focus in mm."
-        )
     telescope = known_telescope(recipe.get(TelescopeRequest))
     optics: dict[str, Any] = known_optics(header_telescope(header), telescope)
     optics.pop("diameter_m", None)
@@ -119,6 +116,20 @@ def wavefront_parameters(
         spider=recipe.get(Spider),
         **(given | _noise(header, request) | optics),
     )
+
+
+def missing_figures(recipe: Recipe, header: Any) -> str:
+    """Return what a wavefront needs of telescope and defocus and is not given; empty if all is."""
+    request = recipe.get(WavefrontRequest)
+    defocus = ""
+    if request is None or (request.defocus_waves is None and request.defocus_mm is None):
+        defocus = (
+            "The defocus between the two images is not given. Give it in waves peak-to-valley, or "
+            "as a shift of the focus in mm."
+        )
+    telescope = known_telescope(recipe.get(TelescopeRequest))
+    optics = missing_optics(header_telescope(header), telescope)
+    return " ".join(filter(None, [defocus, optics]))
 
 
 def _noise(header: Any, request: WavefrontRequest) -> dict[str, Any]:
@@ -158,14 +169,14 @@ def measure_wavefront_run(recipe: Recipe, *, job: Job = QUIET) -> MeasuredWavefr
     LuckyError
         If something given cannot be used, or no frame can be fitted.
     """
+    given = recipe.input
+    run = open_run(given.frames, given.colour, where=given.where)
     focus, defocus = recipe.window("focus"), recipe.window("defocus")
     if focus is None or defocus is None:
         raise UsageError(
             "A wavefront needs both windows: --focus and --defocus, each Y,X,SIZE, around the "
-            "focused and the defocused star."
+            f"focused and the defocused star. {missing_figures(recipe, run.header)}".strip()
         )
-    given = recipe.input
-    run = open_run(given.frames, given.colour, where=given.where)
     task = wavefront_parameters(recipe, run.header, focus, defocus)
     task.check(run.shape)  # what is wrong is said before the work begins
     chain = build_chain(recipe, job=job)

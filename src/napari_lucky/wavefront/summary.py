@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_lucky.optics.zernikes import zernike_name
+from napari_lucky.text import percent
 from napari_lucky.wavefront.check import FIGURES
 from napari_lucky.wavefront.from_stacks import StackWavefront
 from napari_lucky.wavefront.result import Wavefront
@@ -28,6 +29,7 @@ def wavefront_rows(measured: Measured) -> list[tuple[str, str]]:
             ("defocus between the images", f"{measured.defocus_waves:.4g} waves"),
             ("chi²", f"{measured.chi2:.2f}"),
         ]
+    focused, defocused = (percent(part, ".1f") for part in measured.model_error)
     fitted = f" ± {measured.defocus_sigma:.1g}" if measured.task.fit_defocus else ", as given"
     return [
         *lines,
@@ -38,7 +40,7 @@ def wavefront_rows(measured: Measured) -> list[tuple[str, str]]:
             f"{measured.used}; {measured.failed} failed, {measured.saturated} saturated",
         ),
         ("chi² (1 is right)", f"{measured.chi2:.2f}"),
-        ("error of the model", "{:.1%} focused, {:.1%} defocused".format(*measured.model_error)),
+        ("error of the model", f"{focused} focused, {defocused} defocused"),
         *_figure_rows(measured),
         ("noise", measured.noise),
     ]
