@@ -20,11 +20,11 @@ from napari_lucky.frames.sensor_image import (
     bands_of,
     blank_image,
     median_of,
-    pieces,
     window_at,
 )
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.robust_sigma import MAD_OF_SIGMA
+from napari_lucky.pieces import pieces
 
 DEAD_BELOW = 0.2
 """A pixel of the flat with less than this fraction of the median response is dead."""

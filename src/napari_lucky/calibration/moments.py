@@ -14,8 +14,9 @@ from napari_lucky.execution.blocks import map_blocks
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.frames.frames import Frames, Subset, as_float32, chain_of
 from napari_lucky.frames.reading import empty_frames, spread_over
-from napari_lucky.frames.sensor_image import pieces, rows_in
+from napari_lucky.frames.sensor_image import rows_in
 from napari_lucky.frames.window import Window
+from napari_lucky.pieces import pieces
 
 SAMPLE = 24
 """How many frames, spread over the run, the star is looked for in."""

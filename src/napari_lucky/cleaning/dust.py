@@ -43,13 +43,13 @@ from napari_lucky.frames.sensor_image import (
     bands_of,
     is_large,
     median_of,
-    pieces,
     put_together,
     rows_of,
     window_at,
 )
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.robust_sigma import MAD_OF_SIGMA
+from napari_lucky.pieces import pieces
 from napari_lucky.steps.declaration import param
 from napari_lucky.text import percent
 

@@ -17,9 +17,10 @@ from napari_lucky.execution.blocks import blocks_of, map_blocks
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.frames.frames import Block, Frames, Index, View, as_float32
 from napari_lucky.frames.reading import read_around, spread_over
-from napari_lucky.frames.sensor_image import SensorImage, bands_of, blank_image, pieces, rows_in
+from napari_lucky.frames.sensor_image import SensorImage, bands_of, blank_image, rows_in
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.robust_sigma import median_of_frames, robust_sigma
+from napari_lucky.pieces import pieces
 from napari_lucky.steps.declaration import param
 from napari_lucky.text import percent
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from napari_lucky.execution.checkpoint import joined
 from napari_lucky.execution.job import QUIET, Cancelled, Job
+from napari_lucky.pieces import pieces
 
 T = TypeVar("T")
 
@@ -116,7 +117,7 @@ def blocks_of(n: int, pixels: int, budget: int = BUDGET) -> list[slice]:
     It must not depend on their number, or sums would.
     """
     step = max(1, min(n, budget // max(pixels, 1), 64))
-    return [slice(start, min(start + step, n)) for start in range(0, n, step)]
+    return pieces(n, step)
 
 
 def one_by_one(blocks: list[slice], what: str, job: Job) -> Iterator[slice]:

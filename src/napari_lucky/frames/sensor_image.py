@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from napari_lucky.errors import LuckyError
 from napari_lucky.files.temporaries import write_all
 from napari_lucky.frames.window import Window
+from napari_lucky.pieces import pieces
 
 LARGE = 1 << 23
 """Pixels of a sensor from which on whole images of it are not held in memory."""
@@ -69,11 +70,6 @@ def bands_of(shape: tuple[int, ...], depth: int = 1) -> list[slice]:
     else:
         rows = max(ny if depth == 1 else READ // (nx * depth), 1)
     return pieces(ny, rows)
-
-
-def pieces(n: int, step: int) -> list[slice]:
-    """Cut n things into pieces of so many; the last one may be shorter."""
-    return [slice(at, min(at + step, n)) for at in range(0, n, step)]
 
 
 def rows_in(shape: tuple[int, ...], band: slice) -> Window:

@@ -16,10 +16,10 @@ from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import Frames, as_float32
 from napari_lucky.frames.kept_count import LEAST_KEPT, TOO_FEW, describe_count, kept_of
-from napari_lucky.frames.sensor_image import pieces
 from napari_lucky.frames.window import WindowLike, as_window
 from napari_lucky.imaging.shifts import is_shifted
 from napari_lucky.notices import info
+from napari_lucky.pieces import pieces
 from napari_lucky.stacking.fourier_choice import Choice, ChosenSums, Greatest
 from napari_lucky.stacking.mean import Stack, checked, stack_of
 from napari_lucky.stacking.padded_window import PaddedWindow

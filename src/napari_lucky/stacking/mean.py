@@ -19,6 +19,7 @@ from napari_lucky.frames.frames import Frames, as_float32
 from napari_lucky.frames.window import Window, WindowLike, as_window
 from napari_lucky.imaging.shifts import is_shifted
 from napari_lucky.imaging.thumbnail import thumbnail
+from napari_lucky.pieces import pieces
 from napari_lucky.text import counted
 
 FloatArray = NDArray[np.float64]
@@ -189,7 +190,7 @@ def blocks_of_sums(n: int, pixels: int) -> list[slice]:
     """
     usual = blocks_of(n, pixels, max(MANY, FEWEST * pixels))[0].stop
     step = max(min(usual, max(n // 16, 2 * FEWEST)), min(n // 64, MOST))
-    return [slice(start, min(start + step, n)) for start in range(0, n, step)]
+    return pieces(n, step)
 
 
 def stack_mean(
