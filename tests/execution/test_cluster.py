@@ -20,7 +20,7 @@ from napari_lucky import Calibrate, LuckyError, Recipe, open_run, process, simul
 from napari_lucky.cli.main import main
 from napari_lucky.execution import cluster_executor
 from napari_lucky.execution.blocks import bundled, map_blocks
-from napari_lucky.execution.cluster import ClusterExecutor, Packed, call
+from napari_lucky.execution.cluster import ClusterExecutor, SentFunction, call
 from napari_lucky.execution.job import Cancelled, Job
 from napari_lucky.execution.packing import Part, pack
 from napari_lucky.pipeline.recipe import recipe_to_toml
@@ -228,7 +228,7 @@ def test_memory_is_bounded_by_the_clusters_size(executor):
 
 def test_what_is_large_travels_once(run):
     dark = np.random.default_rng(0).normal(size=(200, 400)).astype(np.float32)
-    frames, runs = open_run(run[0] / "run"), {}
+    frames = open_run(run[0] / "run")
     view = lucky.calibration.Calibrated(frames, dark)
     window = lucky.Window(0, 0, 64, 64)
 
@@ -238,32 +238,31 @@ def test_what_is_large_travels_once(run):
     def other(block):
         return -view.read(block, window)
 
-    data, parts = pack(one, runs)
-    assert len(data) < 4000
-    assert sum(map(len, parts.values())) == pytest.approx(dark.nbytes, rel=0.5)
-    again, same = pack(other, runs)
-    assert same.keys() == parts.keys()
-    assert len(again) < 4000
-    sent = tuple(Part(part) for part in parts.values())
-    for packed, function in ((data, one), (again, other)):
-        there = pickle.loads(pickle.dumps(Packed(packed, tuple(parts))))
-        block = call((slice(3, 5),), {}, there, *sent)
+    first = pack(one, {})
+    assert len(first.data) < 4000
+    assert sum(map(len, first.parts.values())) == pytest.approx(dark.nbytes, rel=0.5)
+    again = pack(other, first.large)
+    assert again.large.keys() == first.parts.keys() and not again.parts
+    assert len(again.data) < 4000
+    sent = {key: Part(part) for key, part in first.parts.items()}
+    for packed, function in ((first, one), (again, other)):
+        there = pickle.loads(pickle.dumps(SentFunction(packed.data, tuple(sent))))
+        block = call((slice(3, 5),), {}, there, *sent.values())
         np.testing.assert_array_equal(block, function(slice(3, 5)))
 
 
 def test_arrays_that_changed_travel_again():
     values = np.zeros(100_000)
-    first = pack(lambda: values, {})[1]
+    first = pack(lambda: values, {}).parts
     values[7] = 1
-    assert pack(lambda: values, {})[1].keys() != first.keys()
+    assert pack(lambda: values, {}).parts.keys() != first.keys()
 
 
 def test_what_travels_is_not_copied_before():
     """A copy of a run in memory would keep the window waiting."""
     whole = np.arange(400_000.0).reshape(400, 1000)
     for values in (whole, whole[:, ::2]):
-        _, parts = pack(lambda values=values: values, {})
-        (part,) = parts.values()
+        (part,) = pack(lambda values=values: values, {}).parts.values()
         assert len(part.data) < 300
         assert np.shares_memory(part.load(), whole) == (values is whole)
         there = pickle.loads(pickle.dumps(part, protocol=5))
@@ -273,10 +272,10 @@ def test_what_travels_is_not_copied_before():
 def test_an_image_that_stands_for_many_travels_as_one():
     mask = np.random.default_rng(0).random((200, 300)) > 0.5
     many = np.broadcast_to(mask, (10_000, 200, 300))
-    data, parts = pack(lambda: many, {})
-    assert len(data) + sum(map(len, parts.values())) < 2 * mask.nbytes
-    sent = [Part(part) for part in parts.values()]
-    back = call((), {}, Packed(data, tuple(parts)), *sent)
+    packed = pack(lambda: many, {})
+    assert len(packed.data) + sum(map(len, packed.parts.values())) < 2 * mask.nbytes
+    sent = [Part(part) for part in packed.parts.values()]
+    back = call((), {}, SentFunction(packed.data, tuple(packed.parts)), *sent)
     assert back.shape == many.shape
     np.testing.assert_array_equal(back[123], mask)
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from napari_lucky._version import __version__
 from napari_lucky.errors import LuckyError, UsageError
-from napari_lucky.execution.packing import Part, pack, unpack
+from napari_lucky.execution.packing import Part, is_run, pack, unpack
 
 ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://(\[[^]/]+]|[^]\[:/]+):\d+")
 PATIENCE = 10.0
@@ -158,7 +158,7 @@ class ClusterExecutor(Executor):
         self._function: Callable[..., Any] | None = None
         self._sent: list[Any] = []  # the function's future, and those of its parts
         self._parts: dict[str, Any] = {}  # futures
-        self._runs: dict[int, Any] = {}
+        self._runs: dict[str, Any] = {}
         self._threads, self._counted = 1, -np.inf
 
     @property
@@ -182,13 +182,15 @@ class ClusterExecutor(Executor):
         return here
 
     def _send(self, function: Callable[..., Any]) -> None:
-        data, parts = pack(function, self._runs)
-        for key, part in parts.items():
+        packed = pack(function, self._runs)
+        for key, part in packed.parts.items():
             if key not in self._parts:
                 self._parts[key] = self._submit(Part, part)
+        # arrays may change meanwhile, and are known by what is in them
+        self._runs |= {key: one for key, one in packed.large.items() if is_run(one)}
         self._sent = [
-            self._submit(Packed, data, tuple(parts)),
-            *(self._parts[key] for key in parts),
+            self._submit(SentFunction, packed.data, tuple(packed.large)),
+            *(self._parts[key] for key in packed.large),
         ]
         self._function = function
 
@@ -209,7 +211,7 @@ async def _hand_on(there: Any, here: Future[Any]) -> None:
             here.set_exception(error)
 
 
-class Packed:
+class SentFunction:
     """A function, as it is sent: unpacked by the worker when it is first called."""
 
     def __init__(self, data: bytes, keys: tuple[str, ...]) -> None:
@@ -217,7 +219,7 @@ class Packed:
         self.function: Callable[..., Any] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Packed, (self.data, self.keys)
+        return SentFunction, (self.data, self.keys)
 
     def unpacked(self, parts: tuple[Part, ...]) -> Callable[..., Any]:
         """Return the function, given its parts."""
@@ -227,6 +229,6 @@ class Packed:
         return self.function
 
 
-def call(args: tuple[Any, ...], kwargs: dict[str, Any], packed: Packed, *parts: Part) -> Any:
+def call(args: tuple[Any, ...], kwargs: dict[str, Any], sent: SentFunction, *parts: Part) -> Any:
     """Call a function that was sent; workers do this."""
-    return packed.unpacked(parts)(*args, **kwargs)
+    return sent.unpacked(parts)(*args, **kwargs)

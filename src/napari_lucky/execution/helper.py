@@ -96,12 +96,11 @@ class Helper:
         Exception
             Whatever the job raises.
         """
-        shared: dict[str, Any] = {}
         try:
-            job = pack(work, {}, MOST_SENT, shared)
+            job = pack(work, {}, MOST_SENT)
         except Exception as error:  # whatever its pieces raise that cannot be pickled
             raise CannotBeSent from error
-        self._ask("work", *job)
+        self._ask("work", job.data, job.parts)
         last: tuple[Any, ...] = ()
         while True:
             if not self._has_answered(LOOK_EVERY):
@@ -113,7 +112,7 @@ class Helper:
                 self._report(progress, *last)
             elif kind == "result":
                 data, parts = given
-                return unpack(data, shared | {key: part.load() for key, part in parts.items()})
+                return unpack(data, job.large | {key: part.load() for key, part in parts.items()})
             elif kind == "error":
                 _, raised = pickle.loads(*given)
                 raise raised

@@ -62,11 +62,11 @@ class JobHere:
             self.answer("error", packed_error(error))
             return
         try:
-            packed = pack(result, {}, shared=shared)
+            packed = pack(result, shared)
         except Exception:  # of a piece that cannot be pickled
             self.answer("unknown")
             return
-        self.answer("result", *packed)
+        self.answer("result", packed.data, packed.parts)
 
     def _report(self, done: int, total: int, what: str) -> None:
         """Pass on what the job reports; news meanwhile is that it is cancelled, or napari gone."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pickle import PickleBuffer
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,30 +71,36 @@ class Part:
         self.value = pickled.load()
 
 
-def pack(
-    function: Any,
-    runs: dict[int, Any],
-    most: float = math.inf,
-    shared: dict[str, Any] | None = None,
-) -> tuple[bytes, dict[str, Pickled]]:
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """A function packed.
+
+    Parameters
+    ----------
+    data : bytes
+        The function without what is large.
+    large : dict of str to Any
+        What is large, by key: arrays and runs.
+    parts : dict of str to Pickled
+        The same, as it is sent; without what the other process has.
+    """
+
+    data: bytes
+    large: dict[str, Any]
+    parts: dict[str, Pickled]
+
+
+def pack(function: Any, known: Mapping[str, Any], most: float = math.inf) -> Packed:
     """Pickle a function, and apart from it what is large: arrays by their content, and runs.
 
     Parameters
     ----------
     function : callable
         Local functions with all that they hold, too; or a result.
-    runs : dict
-        Those seen before, which are not pickled again: nothing stands for them.
+    known : dict of str to Any
+        What is large that the other process has, by key: it is not sent again.
     most : float
         Bytes of all parts together.
-    shared : dict, optional
-        What the other process has by now, by key: it is not sent again. What is packed here is
-        added, so that it can come back as itself.
-
-    Returns
-    -------
-    data : bytes
-    parts : dict of str to Pickled
 
     Raises
     ------
@@ -102,31 +109,27 @@ def pack(
     """
     from cloudpickle import Pickler
 
+    large: dict[str, Any] = {}
     parts: dict[str, Pickled] = {}
-    there = {} if shared is None else shared
-    keys = {id(thing): key for key, thing in there.items()}
+    keys = {id(thing): key for key, thing in known.items()}
     left = most
 
     class Packer(Pickler):  # type: ignore[misc]
         def persistent_id(self, thing: Any) -> str | None:
             nonlocal left
-            if id(thing) in keys:
-                return keys[id(thing)]
-            if getattr(thing, "is_sent_once", False):
-                key = f"run-{id(thing)}"
-                parts[key] = Pickled(b"") if id(thing) in runs else Pickled.of(thing)
-                runs[id(thing)] = there[key] = thing  # held, so that no other gets this number
-                keys[id(thing)] = key
-                return key
-            if isinstance(thing, np.ndarray) and thing.nbytes >= LARGE and not _repeats(thing):
+            key = keys.get(id(thing))
+            if key is None and is_run(thing):
+                key = uuid4().hex
+                parts[key] = Pickled.of(thing)
+            elif key is None and _is_large(thing):
                 left -= thing.nbytes
                 if left < 0:
                     raise TooLarge
                 one = Pickled.of(thing if thing.flags.forc else np.ascontiguousarray(thing))
                 parts[key := one.key] = one
-                keys[id(thing)], there[key] = key, thing
-                return key
-            return None
+            if key is not None:
+                keys[id(thing)], large[key] = key, thing
+            return key
 
         def reducer_override(self, thing: Any) -> Any:
             if isinstance(thing, np.ndarray) and _repeats(thing):
@@ -135,7 +138,16 @@ def pack(
 
     file = io.BytesIO()
     Packer(file, protocol=5).dump(function)
-    return file.getvalue(), parts
+    return Packed(file.getvalue(), large, parts)
+
+
+def is_run(thing: Any) -> bool:
+    """Return whether something is frames of files, which do not change."""
+    return bool(getattr(thing, "is_sent_once", False))
+
+
+def _is_large(thing: Any) -> bool:
+    return isinstance(thing, np.ndarray) and thing.nbytes >= LARGE and not _repeats(thing)
 
 
 def _repeats(array: NDArray[Any]) -> bool:
