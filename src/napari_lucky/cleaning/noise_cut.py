@@ -18,8 +18,7 @@ from napari_lucky.cleaning.step import Applied, CleaningStep, Scene
 from napari_lucky.errors import LuckyError
 from napari_lucky.frames.frames import Index, View, as_float32
 from napari_lucky.frames.window import MIN_SIDE, Window
-from napari_lucky.imaging.inpainting import FEW
-from napari_lucky.imaging.places import places_of
+from napari_lucky.imaging.inpainting import places_if_few
 from napari_lucky.steps.declaration import param
 
 MAX_SIGMA = 10.0
@@ -118,16 +117,16 @@ def _filled(block: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.f
     """
     inner = (slice(None), slice(REACH, -REACH), slice(REACH, -REACH))
     holes, filled = ~np.isfinite(block[inner]), block[inner]
-    frame, y, x = places_of(holes)
-    if len(frame) > FEW * holes.size:
+    few = places_if_few(holes)
+    if few is None:
         return holes, np.where(holes, weighted_mean(block, NEAR)[inner], filled)
-    if len(frame):
-        near = sliding_window_view(block, (len(NEAR), len(NEAR)), axis=(1, 2))[frame, y, x]
+    if len(few[0]):
+        near = sliding_window_view(block, (len(NEAR), len(NEAR)), axis=(1, 2))[few]
         weight = np.where(np.isfinite(near), np.outer(NEAR, NEAR), 0)
         total = weight.sum(axis=(1, 2))
         light = (weight * np.where(weight > 0, near, 0)).sum(axis=(1, 2))
         filled = filled.copy()
-        filled[frame, y, x] = np.where(total > 0, light / np.where(total > 0, total, 1), np.nan)
+        filled[few] = np.where(total > 0, light / np.where(total > 0, total, 1), np.nan)
     return holes, filled
 
 

@@ -137,12 +137,20 @@ def fill_from_neighbours(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def fill_each(block: Block) -> Block:
     """Return frames (k, y, x) as `fill_from_neighbours` gives each, at once if holes are few."""
-    frame, y, x = places_of(~np.isfinite(block))
-    if len(frame) > FEW * block.size:  # as many places beside them take much memory
+    few = places_if_few(~np.isfinite(block))
+    if few is None:
         return np.stack([fill_from_neighbours(image) for image in block])
     filled = block.copy()
-    filled[frame, y, x] = means_around(block, frame, y, x)
+    filled[few] = means_around(block, *few)
     return filled
+
+
+def places_if_few(
+    holes: NDArray[np.bool_],
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]] | None:
+    """Return where holes are, frame, y and x; None if what is around each takes much memory."""
+    frame, y, x = places_of(holes)
+    return None if len(frame) > FEW * holes.size else (frame, y, x)
 
 
 def means_of_holes(
