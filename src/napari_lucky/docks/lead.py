@@ -62,7 +62,7 @@ class LeadDock(Dock):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         self.run_layer = RunCombo(napari_viewer)
-        self.masters = {
+        self.masters: dict[str, PathEdit] = {
             name: PathEdit(
                 name,
                 name,

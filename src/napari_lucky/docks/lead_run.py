@@ -18,7 +18,7 @@ from napari_lucky.fits.held_frames import HeldFrames
 from napari_lucky.fits.run import Run
 from napari_lucky.frames.window import Window
 from napari_lucky.pipeline.build import Opened, build_chain
-from napari_lucky.pipeline.open_masters import AUTO, MASTERS, one_path
+from napari_lucky.pipeline.open_masters import AUTO, MASTERS, path_for
 from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.viewer.from_layers import GIVEN, frames_of, history_of
 from napari_lucky.viewer.to_layers import files_of
@@ -85,14 +85,15 @@ def find_beside(run: Any, layers: dict[str, str]) -> Beside:
     if not isinstance(run, Run):
         return Beside(layers)
     found = find_calibration(run)
-    beside = {name: files for name in MASTERS if (files := getattr(found, name))}
-    paths = {name: one_path(files, name) or AUTO for name, files in beside.items()}
+    paths: dict[str, str] = {
+        name: path_for(files, name) for name in MASTERS if (files := getattr(found, name))
+    }
     return Beside(layers | paths, found.notes)
 
 
 def master_layers(viewer: napari.Viewer, run: Any) -> dict[str, str]:
     """Return the names of layers that look like a dark or a flat for a run in a layer."""
-    found = {}
+    found: dict[str, str] = {}
     for layer in viewer.layers:
         if not is_image(layer) or layer.data.shape[-2:] != run.data.shape[-2:]:
             continue

@@ -22,8 +22,7 @@ from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.steps.option_text import OFF
 
 AUTO = "auto"
-MASTERS = ("dark", "flat")
-KINDS: dict[str, Kind] = {"dark": "dark", "flat": "flat"}
+MASTERS: tuple[Kind, ...] = ("dark", "flat")
 
 
 def open_masters(
@@ -61,17 +60,17 @@ def open_masters(
             opened[name] = held[name]
             continue
         source: str | Sequence[Path] | None = given[name]
-        if source == AUTO:
-            source = beside or None
-            if beside and (path := one_path(beside, name)):
-                recipe = recipe.changed(Calibrate, **{name: path})
-            elif not beside:
-                text = f"No {name} that fits was found beside the run."
-                notes.append(Notice(text, file=_place(run)))
+        if source == AUTO and beside:
+            source = beside
+            recipe = recipe.changed(Calibrate, **{name: path_for(beside, name)})
+        elif source == AUTO:
+            source = None
+            text = f"No {name} that fits was found beside the run."
+            notes.append(Notice(text, file=_place(run)))
         elif source is None and beside:
             text = f"A {name} that fits is beside the run and is not used ({_names(beside)}): add "
             notes.append(Notice(f"{text}--{name} auto.", file=one_place(beside)))
-        opened[name] = None if source in (None, OFF) else open_like(source, run, KINDS[name])
+        opened[name] = None if source in (None, OFF) else open_like(source, run, name)
         if isinstance(master := opened[name], Run):
             notes += [*kind_notes(given[name], name, master), *file_notes(master)]
     automatic = found.notes if AUTO in given.values() else []
@@ -97,16 +96,16 @@ def _names(paths: Sequence[Path]) -> str:
     return paths[0].name if len(paths) == 1 else f"{paths[0].name} … {paths[-1].name}"
 
 
-def one_path(paths: Sequence[Path], kind: str) -> str:
-    """Return the file or the folder that stands for several files; "" if there is none."""
-    if len(paths) == 1:
-        return str(paths[0])
-    folder = paths[0].parent
+def path_for(files: Sequence[Path], kind: Kind) -> str:
+    """Return the file or the folder that stands for some files; “auto” if there is none."""
+    if len(files) == 1:
+        return str(files[0])
+    folder = files[0].parent
     try:
-        alone = {image.path for image in open_run(folder, kind=KINDS[kind]).images} == set(paths)
+        alone = {image.path for image in open_run(folder, kind=kind).images} == set(files)
     except LuckyError:
-        return ""
-    return str(folder) if alone else ""
+        return AUTO
+    return str(folder) if alone else AUTO
 
 
 def find_auto(asked: Calibrate, frames: Frames) -> tuple[Calibrate, FoundCalibration]:
@@ -122,7 +121,7 @@ def find_auto(asked: Calibrate, frames: Frames) -> tuple[Calibrate, FoundCalibra
             raise LuckyError(
                 f"No {name} that fits was found beside the run: choose one, or empty the line."
             )
-    paths = {name: one_path(files[name], name) or AUTO for name in names}
+    paths = {name: path_for(files[name], name) for name in names}
     return asked.changed(**paths), FoundCalibration(**files, notes=found.notes)
 
 
