@@ -182,7 +182,7 @@ class RankingDock(Dock):
                 diffraction=by.diffraction,
                 job=job,
             )
-            quality[~np.isfinite(table.shifts).all(axis=1)] = np.nan
+            quality[~table.found] = np.nan
             return quality, used, sampling
 
         def done(result: Measured) -> Iterator[None]:
@@ -201,7 +201,7 @@ class RankingDock(Dock):
             self._show(Ranked(layer, shifts, focus, quality, done_by, history, numbers))
             yield
             self._choose(by_hand)
-            found = np.asarray(np.isfinite(table.shifts).all(axis=1))
+            found = table.found
             unranked = reasons_unranked(found, quality, by.metric)
             smoothing = () if sampling is None else (sampling.smoothing_note("ranking"),)
             ranked = describe_count(int(np.isfinite(quality).sum()), len(quality))

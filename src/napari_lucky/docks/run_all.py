@@ -109,6 +109,5 @@ def _show(
         for layer_made in stack_layers(result, title, beside, like=layer):
             dock.add(layer_made)
             yield
-    of = np.isfinite(table.shifts).all(axis=1) if by.of_all else table.selected
-    used, n = int(of.sum()), len(table.frame)
+    used, n = int(by.takes(table.selected, table.found).sum()), len(table.frame)
     dock.done(f"Stacked {by.describe(used, n)}.", doubts=(*doubts, *by.notes(used, n)))

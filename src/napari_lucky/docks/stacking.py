@@ -144,7 +144,7 @@ class StackingDock(Dock):
         table = table_of(shifts.features, shifts.metadata, frames.shape[0], history_of(layer))
         focus, defocus = self._windows(layer, shifts)
         by = self._step()
-        found = np.isfinite(table.shifts).all(axis=1)
+        found = table.found
         kept = np.flatnonzero(found & table.selected if self.which.value == KEPT else found)
         if len(kept) == 0 and not by.of_all:
             if self._in_place:
@@ -156,7 +156,7 @@ class StackingDock(Dock):
             table, selected=np.isin(np.arange(len(table.frame)), kept), history=history
         )
         header = layer.metadata.get("header")
-        used = int(found.sum()) if by.of_all else len(kept)
+        used = int(by.takes(chosen.selected, found).sum())
         sentence = f"Stacked {by.describe(used, len(table.frame))}."
         doubts = by.notes(used, len(table.frame))
 

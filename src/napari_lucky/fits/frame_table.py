@@ -72,8 +72,13 @@ class FrameTable:
     time: NDArray[np.datetime64] | None = None
     exposure: NDArray[np.float64] | None = None
 
+    @property
+    def found(self) -> NDArray[np.bool_]:
+        """In which frames the star was found, (n,)."""
+        return np.asarray(np.isfinite(self.shifts).all(axis=1))
+
     def __repr__(self) -> str:
-        lost = int((~np.isfinite(self.shifts).all(axis=1)).sum())
+        lost = int((~self.found).sum())
         return (
             f"<FrameTable: {counted(len(self.frame), 'frame')}, {int(self.selected.sum())} "
             f"selected, {lost} without a shift>"

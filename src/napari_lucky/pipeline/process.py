@@ -64,14 +64,14 @@ class Result:
     @property
     def without_star(self) -> int:
         """How many frames have no shift."""
-        return int((~np.isfinite(self.table.shifts).all(axis=1)).sum())
+        return int((~self.table.found).sum())
 
     @property
     def used(self) -> str:
         """What the stacks are of, such as "12 of 120 frames (10 %)"."""
-        by, frames = self.recipe[StackFrames], len(self.table.frame)
-        kept = int(self.table.selected.sum())
-        return by.describe(frames - self.without_star if by.of_all else kept, frames)
+        by = self.recipe[StackFrames]
+        used = by.takes(self.table.selected, self.table.found)
+        return by.describe(int(used.sum()), len(used))
 
     @property
     def doubt(self) -> str:
@@ -146,7 +146,7 @@ def process(
         notes += frame_notes(chosen, made.reasons, made.saturated, calibrated.saturation)
         notes += [] if job.checkpoint is None else job.checkpoint.notes
     table = replace(table, time=chain.times, exposure=chain.exposures)
-    found = int(np.isfinite(table.shifts).all(axis=1).sum())
+    found = int(table.found.sum())
     _check_number(chain, found, "frames with a star")
     notes += recipe[StackFrames].notes(found, len(chosen))
     images = stack_results(
@@ -220,7 +220,7 @@ def stack_results(
         Progress, executor, checkpoint; see `Job`.
     """
     kept = np.flatnonzero(table.selected)
-    found = np.flatnonzero(np.isfinite(table.shifts).all(axis=1))
+    found = np.flatnonzero(table.found)
     by = stack_method(method)
     moved = moved_header(header, frames, table.shifts, by.subpixel)
     of_these = table.time is not None and len(table.time) == frames.shape[0]
@@ -238,7 +238,7 @@ def stack_results(
         job=job,
     ):
         shifted = name != "long_exposure"
-        of = kept if shifted and not by.of_all else found
+        of = by.takes(kept, found) if shifted else found
         step = stack_record(by, window, shifted, stack.count, table.frame[of])
         own = moved if shifted else header
         images[name] = ImageResult(

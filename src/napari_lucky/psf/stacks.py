@@ -68,7 +68,7 @@ def stacked_frames(
             "Stack the mean, or measure without errors."
         )
     window = Window(*step["window"])
-    found = np.isfinite(table.shifts).all(axis=1)
+    found = table.found
     choices = [table.selected & found, found] if step["shifted"] else [found]
     for some in choices:
         if some.sum() == step["frames"]:

@@ -235,7 +235,7 @@ def stack_pair(
     shifts = as_shifts(shifts, frames.shape[0])
     by = stack_method(method)
     everything = np.flatnonzero(np.isfinite(shifts).all(axis=1))
-    index = everything if by.of_all else kept
+    index = by.takes(kept, everything)
     for name, given in (("focus", focus), ("defocus", defocus)):
         if given is not None:
             window = as_window(given)

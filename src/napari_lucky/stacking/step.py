@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from napari_lucky.frames.kept_count import describe_count
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.shifts import Shifted, applied_shifts
 from napari_lucky.steps.declaration import Step, param
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +68,10 @@ class StackFrames(Step, table="stack", place=100, kinds=True, default="mean"):
     of_all: ClassVar[bool] = False
     """Whether it chooses among all frames itself."""
     subpixel: bool = param(True, "Shift by fractions of a pixel; otherwise by whole pixels.")
+
+    def takes(self, kept: T, found: T) -> T:
+        """Return which frames are stacked: those kept, or all with a star if it chooses itself."""
+        return found if self.of_all else kept
 
     def describe(self, used: int, frames: int) -> str:
         """Return what a stack is of, such as "12 of 120 frames (10 %)".

@@ -126,7 +126,7 @@ def vectors_tuple(table: FrameTable, name: str, *, header: Any = None, like: Any
     Its features number the frames as the run does; an arrow is where the frame is in the layer
     that was registered, which may hold only some frames of the run.
     """
-    found = np.asarray(np.isfinite(table.shifts).all(axis=1))
+    found = table.found
     start = _tracked(table)[found]
     along = np.column_stack([np.zeros(len(table.frame)), table.shifts])[found]
     scale, translate, units = _place(like, 3)
@@ -178,7 +178,7 @@ def _taken(table: FrameTable, found: NDArray[np.bool_]) -> dict[str, NDArray[Any
 
 def points_tuple(table: FrameTable, name: str, *, header: Any = None, like: Any = None) -> Any:
     """Return a points layer with the tracked point of each frame."""
-    found = np.isfinite(table.shifts).all(axis=1)
+    found = table.found
     scale, translate, units = _place(like, 3)
     meta = {
         "name": name,
