@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from napari_lucky.errors import LuckyError
@@ -14,24 +14,6 @@ from napari_lucky.psf.table import FigureRow, aperture_note
 
 Circles = tuple[float, tuple[float, float] | None]
 """Radius of the aperture, and radii of the ring, in pixels of the sensor."""
-
-
-@dataclass(frozen=True)
-class Folder:
-    """One job's results.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        OUT.
-    name : str
-        By which it is distinguished from the others.
-    """
-
-    path: Path
-    name: str
-
-
 Measure = Callable[[Path, Circles | None, bool, Callable[[str], None]], Sequence[FigureRow]]
 """Called as measure(folder, circles, errors, notify): the rows of a folder's stacks."""
 
@@ -59,33 +41,30 @@ def measure_folders(
     notify : callable, optional
         Called with a sentence for the user.
     """
-    folders = [
-        Folder(path, name)
-        for path, name in zip(map(Path, paths), names_apart([*map(Path, paths)]), strict=True)
-    ]
+    folders = [Path(path) for path in paths]
     circles: dict[Path, Circles] = {}
     if one_aperture:
-        circles = _shared({folder.path: _tried(folder, measure) for folder in folders})
+        circles = _shared({folder: _tried(folder, measure) for folder in folders})
     rows: list[FigureRow] = []
-    for folder in folders:
+    for folder, name in zip(folders, names_apart(folders), strict=True):
 
-        def report(text: str, name: str = folder.name) -> None:
+        def report(text: str, name: str = name) -> None:
             notify(f"{name}: {text}")
 
         try:
-            found = measure(folder.path, circles.get(folder.path), True, report)
+            found = measure(folder, circles.get(folder), True, report)
         except LuckyError as error:
             found = [FigureRow("focus.fits", None, None, str(error))]
-        rows += [replace(row, name=f"{folder.name}/{row.name}") for row in found]
+        rows += [replace(row, name=f"{name}/{row.name}") for row in found]
     measured = [row.figures for row in rows if row.figures is not None]
     if one_aperture and measured:
         notify(info(f"All images have the same {aperture_note(measured[0])}."))
     return rows
 
 
-def _tried(folder: Folder, measure: Measure) -> Sequence[FigureRow]:
+def _tried(folder: Path, measure: Measure) -> Sequence[FigureRow]:
     try:
-        return measure(folder.path, None, False, ignore_note)
+        return measure(folder, None, False, ignore_note)
     except LuckyError:  # said where it is measured
         return []
 

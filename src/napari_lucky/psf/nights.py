@@ -82,7 +82,7 @@ class NightRow:
         """What the table holds, by column; NaN where it is not known."""
         night, focus = self.night, self.focus
         counts = night.summary.get("counts", {})
-        fwhm = width(focus) / self.scale
+        fwhm = math.nan if focus is None else focus.fwhm / self.scale
         return {
             "night": night.date,
             "name": night.name,
@@ -102,16 +102,9 @@ class NightRow:
     def _long_exposure_fwhm(self) -> float:
         """As measured here, or with its own aperture where that of the others is too small."""
         if self.long_exposure is not None:
-            return width(self.long_exposure)
+            return self.long_exposure.fwhm
         of = self.night.summary.get("figures", {}).get("long_exposure", {})
         return float(of.get("fwhm_px") or math.nan)
-
-
-def width(figures: PsfFigures | None) -> float:
-    """Return the FWHM in pixels of the image, the geometric mean of both axes."""
-    if figures is None:
-        return math.nan
-    return math.sqrt(figures.fwhm_major * figures.fwhm_minor)
 
 
 def left_out(summary: Mapping[str, Any]) -> list[str]:
@@ -127,7 +120,7 @@ def result_figures(result: Result, telescope: Mapping[str, float | None]) -> dic
     images = {n: result.images[n] for n in ("focus", "long_exposure") if n in result.images}
     made: dict[str, Any] = {}
     if not images:
-        return {"done": result_line(result, (math.nan, math.nan))}
+        return {"done": result_line(result)}
     header = next(iter(images.values())).header
     diffraction, whole = None, None
     with suppress(LuckyError):  # the stacks are good, whatever is wrong with the optics
@@ -140,7 +133,7 @@ def result_figures(result: Result, telescope: Mapping[str, float | None]) -> dic
         if image.scale == 1 and (one is None or one.recipe != of):
             one = _figures(image, diffraction, of) or one
         if one is not None:
-            fwhm = width(one) / image.scale
+            fwhm = one.fwhm / image.scale
             arcsec = math.nan if whole is None else fwhm * whole.arcsec_per_px
             made[name] = {
                 "fwhm_px": fwhm,
@@ -151,7 +144,7 @@ def result_figures(result: Result, telescope: Mapping[str, float | None]) -> dic
     if "long_exposure" in images:
         made["d_over_r0"] = seeing_of(images["long_exposure"], tried["long_exposure"])
     lucky, mean = (made.get(n, {}).get("fwhm_px", math.nan) for n in ("focus", "long_exposure"))
-    return {"done": result_line(result, (lucky, mean)), **made}
+    return {"done": result_line(result, lucky, mean), **made}
 
 
 def _figures(

@@ -108,31 +108,40 @@ class PsfFigures:
     cautions: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        ratio = "" if math.isnan(self.strehl) else f"Strehl ratio {self._value('strehl')}, "
+        ratio = "" if math.isnan(self.strehl) else f"Strehl ratio {self.text_of('strehl')}, "
         cautions = f"; {counted(len(self.cautions), 'caution')}" if self.cautions else ""
         return (
             f"<PsfFigures: {ratio}FWHM {self.fwhm_major:.3g} x {self.fwhm_minor:.3g} px, "
-            f"flux {self._value('flux')} ADU{cautions}>"
+            f"flux {self.text_of('flux')} ADU{cautions}>"
         )
 
-    def _value(self, name: str) -> str:
-        error = math.nan if self.errors is None else getattr(self.errors, name)
-        value = f"{getattr(self, name):.4g}"
+    def error_of(self, name: str) -> float:
+        """Return the standard deviation of a figure; NaN where it is not known."""
+        return math.nan if self.errors is None else float(getattr(self.errors, name))
+
+    def text_of(self, name: str, places: str = ".4g") -> str:
+        """Return a figure and its error as a text."""
+        value, error = f"{getattr(self, name):{places}}", self.error_of(name)
         return value if math.isnan(error) else f"{value} ± {error:.2g}"
 
     def _repr_html_(self) -> str:
         rows = [
-            ("Strehl ratio", self._value("strehl"), ""),
-            ("FWHM, major axis", self._value("fwhm_major"), "px"),
-            ("FWHM, minor axis", self._value("fwhm_minor"), "px"),
-            ("angle", self._value("angle"), "°"),
-            ("flux", self._value("flux"), "ADU"),
-            ("background", self._value("background"), "ADU a pixel"),
+            ("Strehl ratio", self.text_of("strehl"), ""),
+            ("FWHM, major axis", self.text_of("fwhm_major"), "px"),
+            ("FWHM, minor axis", self.text_of("fwhm_minor"), "px"),
+            ("angle", self.text_of("angle"), "°"),
+            ("flux", self.text_of("flux"), "ADU"),
+            ("background", self.text_of("background"), "ADU a pixel"),
             ("radius of half the light", f"{self.radius_of(0.5):.4g}", "px"),
             ("aperture's radius", f"{self.radius[-1]:.4g}", "px"),
         ]
         cautions = "".join(f"<li>{html(caution)}</li>" for caution in self.cautions)
         return f"{html_table(rows)}<ul>{cautions}</ul>"
+
+    @property
+    def fwhm(self) -> float:
+        """Geometric mean of the FWHM along both axes, in pixels."""
+        return math.sqrt(self.fwhm_major * self.fwhm_minor)
 
     @property
     def aperture(self) -> float:

@@ -55,16 +55,15 @@ class FigureRow:
         return self.name if self.frame is None else f"{self.name} frame {self.frame}"
 
 
-MEASURED: dict[str, Callable[[PsfFigures], float]] = {
-    "strehl": lambda f: f.strehl,
-    "fwhm_major_px": lambda f: f.fwhm_major,
-    "fwhm_minor_px": lambda f: f.fwhm_minor,
-    "angle_deg": lambda f: f.angle,
-    "flux_adu": lambda f: f.flux,
-    "background_adu": lambda f: f.background,
+MEASURED = {
+    "strehl": "strehl",
+    "fwhm_major_px": "fwhm_major",
+    "fwhm_minor_px": "fwhm_minor",
+    "angle_deg": "angle",
+    "flux_adu": "flux",
+    "background_adu": "background",
 }
-"""Columns that have an error beside them."""
-ERRORS = ("strehl", "fwhm_major", "fwhm_minor", "angle", "flux", "background")
+"""Columns that have an error beside them, and the figures in them."""
 FURTHER: dict[str, Callable[[PsfFigures], float]] = {
     "strehl_with_halo": lambda f: f.strehl_with_halo,
     "aperture_lambda_d": lambda f: f.aperture,
@@ -104,10 +103,8 @@ def figures_to_csv(rows: Sequence[FigureRow]) -> str:
     for row in rows:
         values: list[float] = []
         if row.figures is not None:
-            errors = row.figures.errors
-            for value, name in zip(MEASURED.values(), ERRORS, strict=True):
-                error = math.nan if errors is None else getattr(errors, name)
-                values += [value(row.figures), error]
+            for name in MEASURED.values():
+                values += [getattr(row.figures, name), row.figures.error_of(name)]
             angle = math.nan if row.arcsec_per_px is None else row.arcsec_per_px
             values += [row.figures.fwhm_major * angle, row.figures.fwhm_minor * angle]
             values += [further(row.figures) for further in FURTHER.values()]
@@ -125,10 +122,9 @@ def plain_figures(row: FigureRow) -> dict[str, Any]:
     if figures is None:
         return {"why": row.why}
     made: dict[str, Any] = {}
-    for (name, value), error in zip(MEASURED.items(), ERRORS, strict=True):
-        made[name] = value(figures)
-        sigma = math.nan if figures.errors is None else getattr(figures.errors, error)
-        made[f"{name}_error"] = float(sigma)
+    for column, name in MEASURED.items():
+        made[column] = getattr(figures, name)
+        made[f"{column}_error"] = figures.error_of(name)
     made |= {name: value(figures) for name, value in FURTHER.items()}
     return {**made, "cautions": list(figures.cautions)}
 
@@ -157,27 +153,21 @@ def _text(value: float) -> str:
 
 def figure_rows(figures: PsfFigures, arcsec_per_px: float | None = None) -> list[tuple[str, str]]:
     """Return names and values of the figures, with their errors, to be shown."""
-    errors, diffraction = figures.errors, figures.diffraction
-
-    def value_text(name: str, unit: str, places: str = ".4g") -> str:
-        value = getattr(figures, name)
-        sigma = math.nan if errors is None else getattr(errors, name)
-        error = "" if math.isnan(sigma) else f" ± {sigma:.2g}"
-        return f"{value:{places}}{error} {unit}".rstrip()
+    diffraction = figures.diffraction
 
     def width(name: str) -> str:
-        value = getattr(figures, name)
+        value, text = getattr(figures, name), f"{figures.text_of(name)} px"
         angle = "" if arcsec_per_px is None else f', {value * arcsec_per_px:.3g}"'
         if diffraction is None:
-            return value_text(name, "px") + angle
-        return f"{value_text(name, 'px')} ({value / diffraction.sampling:.3g} λ/D{angle})"
+            return text + angle
+        return f"{text} ({value / diffraction.sampling:.3g} λ/D{angle})"
 
     recipe = figures.recipe
     if recipe.ring is None:
         background = f"{figures.background:.5g} ADU a pixel, given"
     else:
         ring = "ring of {:.4g} to {:.4g} px".format(*recipe.ring)
-        background = f"{value_text('background', 'ADU a pixel')}, {ring}"
+        background = f"{figures.text_of('background')} ADU a pixel, {ring}"
     pixel = (
         "not integrated"
         if recipe.integration == 0
@@ -187,7 +177,7 @@ def figure_rows(figures: PsfFigures, arcsec_per_px: float | None = None) -> list
     strehl = "not known: it needs wavelength, focal ratio and pixel size"
     perfect: list[tuple[str, str]] = []
     if diffraction is not None:
-        strehl = f"{value_text('strehl', '')}, {aperture_note(figures)}"
+        strehl = f"{figures.text_of('strehl')}, {aperture_note(figures)}"
         size = f"sampling {diffraction.sampling:.4g} px per λ/D"
         hidden = f"obstruction {diffraction.obstruction:.3g}"
         perfect = [("diffraction-limited", f"{size}, {hidden}, {pixel}")]
@@ -197,20 +187,15 @@ def figure_rows(figures: PsfFigures, arcsec_per_px: float | None = None) -> list
         *([] if math.isnan(whole) else [("with the halo's light", f"{whole:.3g}, an estimate")]),
         ("FWHM, major", width("fwhm_major")),
         ("FWHM, minor", width("fwhm_minor")),
-        ("angle", value_text("angle", "deg from +x to +y (down)", ".3g")),
-        *(
-            (
-                f"{part * 100:.0f} % of the light in",
-                _radius(figures, part),
-            )
-            for part in (0.5, 0.8)
-        ),
-        ("flux", f"{value_text('flux', 'ADU', '.5g')}, radius {recipe.aperture:.4g} px"),
+        ("angle", f"{figures.text_of('angle', '.3g')} deg from +x to +y (down)"),
+        ("50 % of the light in", _radius(figures, 0.5)),
+        ("80 % of the light in", _radius(figures, 0.8)),
+        ("flux", f"{figures.text_of('flux', '.5g')} ADU, radius {recipe.aperture:.4g} px"),
         ("background", background),
         ("peak", "{:.5g} ADU at y {:.2f}, x {:.2f}".format(figures.peak, *figures.centre)),
         *perfect,
         *([("masked", f"{figures.masked} pixels of the aperture")] if figures.masked else []),
-        *([("errors", describe_errors(errors))] if errors else []),
+        *([("errors", describe_errors(figures.errors))] if figures.errors else []),
     ]
 
 
