@@ -12,7 +12,7 @@ from napari_lucky import LuckyError, Recipe, Select, process, read_recipe, write
 from napari_lucky.fits import table_from_csv
 from napari_lucky.fits.image_result import ImageResult
 from napari_lucky.frames.history import read_history
-from napari_lucky.pipeline.results_folder import NAMES, check_out, made_folder
+from napari_lucky.pipeline.results_folder import NAMES, _date_of, check_out, made_folder
 from napari_lucky.pipeline.step import Output
 from systems import on_posix
 
@@ -162,3 +162,16 @@ def test_made_folder_takes_away_only_what_it_made(tmp_path, monkeypatch):
     with made_folder(Path("empty")):
         pass
     assert Path("empty").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("stated", "date"),
+    [
+        ("2026-11-01T23:50:00.100", "2026-11-01T23:50:00.1"),
+        ("2026-11-01T23:50:00.1", "2026-11-01T23:50:00.1"),
+        ("2026-11-01", "2026-11-01"),
+        (None, None),
+    ],
+)
+def test_a_date_has_one_spelling_in_the_summary(stated, date):
+    assert _date_of({"DATE-OBS": stated} if stated else {}) == date

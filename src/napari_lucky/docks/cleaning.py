@@ -48,11 +48,13 @@ class CleaningDock(Dock):
     next_dock = "registration"
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
-        calibrated = has_step("calibrate")
+        steps = [first_of(table) for table in load_steps()]
+        ways = [step for step in steps if issubclass(step, CleaningStep)]
+        calibrated, cleaned = has_step("calibrate"), [has_step(step.table) for step in ways]
         self.image = LayerCombo(
             napari_viewer,
             is_run,
-            lambda layer: calibrated(layer) and not layer.name.endswith("cleaned"),
+            lambda layer: calibrated(layer) and not any(one(layer) for one in cleaned),
             name="image",
             label="run",
             tooltip="Calibrated frames, or raw ones (frame, y, x), ADU",
@@ -87,12 +89,7 @@ class CleaningDock(Dock):
             "looked for",
         )
         dust = StepForm("dust", [self.light, self.spots, self.find_button])
-        steps = [first_of(table) for table in load_steps()]
-        others = [
-            StepForm(step.table)
-            for step in steps
-            if issubclass(step, CleaningStep) and step is not RemoveDust
-        ]
+        others = [StepForm(step.table) for step in ways if step is not RemoveDust]
         super().__init__(
             napari_viewer,
             "Remove what calibration leaves: dust, outlier pixels, stray light, noise. All "

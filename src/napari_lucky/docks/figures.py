@@ -108,6 +108,7 @@ class FiguresDock(ResultDock):
         self.summary = WrappedText()
         self.canvas = FigureCanvasQTAgg(Figure(figsize=(4, 6), layout="constrained"))
         self.canvas.setMinimumHeight(HEIGHT)
+        self.canvas.mpl_connect("resize_event", lambda _: self._draw())  # names as there is room
         self.clear_button = PushButton(text="Clear", tooltip="Remove all rows")
         self.graph = Graph(self.canvas, "PSF")
         self.add_results((self.summary, self.graph), (self.clear_button, self.clear))

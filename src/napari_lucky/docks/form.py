@@ -335,6 +335,12 @@ def narrow(native: QWidget) -> None:
     native.setSizePolicy(policy.Ignored, policy.Fixed)
 
 
+def share_by_text(buttons: Sequence[PushButton]) -> None:
+    """Let buttons side by side be as wide as their texts ask, without the theme's padding."""
+    for button in buttons:
+        button.native.setStyleSheet(NARROW + TIGHT)
+
+
 class _WheelPassedOn(QObject):
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         if event is None or event.type() != QEvent.Type.Wheel:

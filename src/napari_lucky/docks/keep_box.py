@@ -5,6 +5,7 @@ from __future__ import annotations
 from magicgui.widgets import Container, FloatSpinBox, Label, SpinBox
 from qtpy.QtWidgets import QAbstractSpinBox
 
+from napari_lucky.docks.form import NARROW, TIGHT, narrow
 from napari_lucky.frames.kept_count import kept_of
 from napari_lucky.ranking.step import Select
 from napari_lucky.steps.declaration import params
@@ -23,6 +24,8 @@ class KeepBox(Container):
         self.number = SpinBox(name="number", min=1, max=10**9, value=10, tooltip=text)
         for box in (self.percent, self.number):
             box.native.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+            narrow(box.native)  # the number beside them has room
+            box.native.setStyleSheet(NARROW + TIGHT)
         self._of = Label(name="of", value="")
         super().__init__(
             name="keep",

@@ -10,7 +10,7 @@ from magicgui.widgets import Container, PushButton
 from qtpy.QtWidgets import QFileDialog, QMenu
 
 from napari_lucky.docks.choices import base_name
-from napari_lucky.docks.form import narrow
+from napari_lucky.docks.form import share_by_text
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
 from napari_lucky.pipeline.process import Result
@@ -97,8 +97,7 @@ class LeadResult:
         self.adjust_button.native.setMenu(menu)
         buttons = [self.save_button, self.wavefront_button, self.adjust_button]
         self.row = Container(widgets=buttons, layout="horizontal", labels=False)
-        for button in buttons:
-            narrow(button.native)
+        share_by_text(buttons)
         self.row.native.hide()
 
     def show(self, made: MadePair) -> None:

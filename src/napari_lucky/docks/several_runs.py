@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_lucky.docks.dock import Dock
-from napari_lucky.docks.form import narrow
+from napari_lucky.docks.form import share_by_text
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
 from napari_lucky.notices import level_of
@@ -57,8 +57,7 @@ class SeveralRuns(QGroupBox):
         buttons = [self.add_button, self.remove_button, self.process_button]
         self._buttons = Container(widgets=buttons, layout="horizontal", labels=False)
         self._buttons.margins = (0, 0, 0, 0)
-        for button in buttons:
-            narrow(button.native)
+        share_by_text(buttons)
         self.table = QTableWidget()
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         column = QVBoxLayout(self)

@@ -10,6 +10,7 @@ from magicgui.widgets import Container, LineEdit, PushButton, Widget
 from napari.layers import Shapes
 
 from napari_lucky.docks.choices import base_name
+from napari_lucky.docks.form import share_by_text
 from napari_lucky.docks.made_layers import put_in_place
 from napari_lucky.docks.window_drawing import NAMES, WindowDrawing
 from napari_lucky.errors import LuckyError
@@ -51,6 +52,7 @@ class StarBoxes:
             labels=False,
         )
         self.buttons.margins = (0, 0, 0, 0)
+        share_by_text([self.place_button, self.draw_button])
         self.add: Callable[[LayerTuple], Any] | None = None
         """Puts a layer into the viewer."""
         self.drawing: WindowDrawing | None = None

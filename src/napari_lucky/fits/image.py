@@ -69,7 +69,7 @@ class FitsImage:
 
     def __reduce__(self) -> tuple[Any, ...]:
         path = self.path.absolute()  # another process may work elsewhere
-        own = (self.unpacked, self.stamp, NOTHING, self.packed, self.missing)
+        own = (self.unpacked, self.stamp, self.header_cards, self.packed, self.missing)
         return FitsImage, (path, self.layout, *own)
 
     @property

@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_lucky.errors import (
     DONE,
     DOUBTFUL,
@@ -24,7 +26,9 @@ from napari_lucky.files.temporaries import clear_leftovers, locked, temporary_fo
 from napari_lucky.fits.frame_table import table_to_csv
 from napari_lucky.fits.inputs import NO_INPUTS, Inputs, check_not_inputs, inputs_of_recipe
 from napari_lucky.fits.integers import parse_integer_format
+from napari_lucky.fits.times import header_time
 from napari_lucky.fits.write import ignore_note, write_fits, write_text
+from napari_lucky.frames.times import short_time
 from napari_lucky.pipeline import summary
 from napari_lucky.pipeline.process import Result
 from napari_lucky.pipeline.recipe import recipe_to_toml
@@ -272,9 +276,15 @@ def summary_of_result(
         },
         figures=figures,
         notices=notices,
-        date=None if header is None else header.get("DATE-OBS"),
+        date=None if header is None else _date_of(header),
         windows={"focus": given.focus, "defocus": given.defocus},
     )
+
+
+def _date_of(header: Any) -> str | None:
+    """Return DATE-OBS in one spelling, whether a camera wrote it or this program."""
+    time, text = header_time(header), header.get("DATE-OBS")
+    return text if np.isnat(time) else short_time(time)
 
 
 def _write_into(folder: Path, result: Result, report: bool, notify: Callable[[str], None]) -> None:
