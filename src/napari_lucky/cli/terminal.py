@@ -167,12 +167,7 @@ def _on_stdout() -> Iterator[None]:
 def warn(text: str, level: Level | None = None) -> None:
     """Print what the user should know on stderr, if that can be written.
 
-    Parameters
-    ----------
-    text : str
-        Of a `Notice` the level counts.
-    level : {"info", "warning", "error"}, optional
-        In place of the notice's level.
+    Of a `Notice` the level counts, unless another is given.
     """
     level = level or level_of(text)
     _voice.write_log(text, level)

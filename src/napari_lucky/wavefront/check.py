@@ -172,18 +172,7 @@ def check_figures(
 ) -> Figures | None:
     """Ask fitted frames what figures they would rather have; None if they are too few.
 
-    Parameters
-    ----------
-    fit : FitBlock
-        What the frames were fitted with.
-    task : WavefrontParameters
-    fits : Fits
-    good : ndarray of bool, (n,)
-        Which frames are fitted.
-    static : Static
-        Of these.
-    job : Job
-        Progress, executor, checkpoint; see `Job`.
+    The frames were fitted by `fit`; `good` (n,) says which of them fit, and `static` is of these.
     """
     left = np.flatnonzero(good)
     if len(left) < FEWEST:
