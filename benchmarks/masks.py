@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from made_stars import exposed, screens, stars
+from made_stars import R, exposed, screens, stars
 from napari_lucky import Window
 from napari_lucky.calibration import hot_pixels
 from napari_lucky.calibration.bad_pixels import standing_pixels
 from napari_lucky.calibration.calibrate import Calibrated
-from napari_lucky.calibration.saturation import clipping_level
+from napari_lucky.calibration.saturation import clipping_level, plateau_notes
 from napari_lucky.cleaning import DustShadow, OutliersRemoved, find_dust, transmission
 from napari_lucky.frames import ArrayFrames
 
@@ -79,6 +79,23 @@ def clipped(rng):
     return found, 1, false
 
 
+def flat_tops(rng):
+    """Clip a star of few or many frames, in focus or not, and read it with more noise."""
+    n, defocus = rng.choice([1, 4, 6, N]), 2 * np.pi * rng.choice([0, 0.5, 1, 2])  # peak to valley
+    phases = rng.choice([0, 1]) * screens(n, rng.choice(TURBULENCE), rng)
+    phases = phases + defocus * 4 * (R[:, None] ** 2 + R**2)
+    images = stars(phases, rng.choice([*SAMPLINGS, 12.0]), SIDE, rng.normal(0, 1, (n, 2)))
+    level, found, false = 4095, 0, 0
+    for height in (0.6, 2):
+        frames = np.minimum(exposed(images, height * level / images.max(), rng), level)
+        frames += rng.normal(0, 0.005 * level, frames.shape) * (height > 1)
+        seen = Calibrated(ArrayFrames(np.rint(frames).astype(np.uint16)))
+        notes = plateau_notes(seen, Window(0, 0, SIDE, SIDE))
+        found += height > 1 and len(notes) > 0
+        false += height < 1 and len(notes) > 0
+    return found, 1, false
+
+
 def dust(rng):
     y, x = np.mgrid[:300, :400]
     radius = 12.0
@@ -112,6 +129,7 @@ RULES = {
     "hot pixels of a run": hot_in_run,
     "cosmic rays": cosmic_rays,
     "clipping levels": clipped,
+    "flat tops": flat_tops,
     "dust on a flat": dust,
 }
 

@@ -40,6 +40,21 @@ def test_the_level_of_a_clipped_star_is_found(clip, bits, dtype, d_over_r0):
     assert found(frames.astype(dtype)) == clip * bits
 
 
+def test_the_level_is_found_where_every_frame_has_hundreds_of_clipped_pixels():
+    frames = np.minimum(star(60000, 12.0, 0, 3), 3000)
+    assert (frames == 3000).sum() > 600
+    assert found(frames.astype(np.uint16)) == 3000
+
+
+@pytest.mark.parametrize(("sampling", "d_over_r0"), [(2.0, 0), (7.0, 0), (7.0, 2), (12.0, 2)])
+def test_no_alarm_in_few_frames(sampling, d_over_r0):
+    light = star(3000, sampling, d_over_r0, 6)
+    for frames in (light, light[:1], light[:4], np.rint(light / 4), light[:, :, ::-1] ** 1.02):
+        seen = Calibrated(ArrayFrames(frames))
+        assert clipping_level(seen, WHOLE) is None
+        assert plateau_notes(seen, WHOLE) == ()
+
+
 @pytest.mark.parametrize(("sampling", "d_over_r0"), [(2.0, 0), (3.5, 3), (7.0, 8)])
 def test_no_alarm_without_clipping(sampling, d_over_r0):
     frames = star(3000, sampling, d_over_r0)

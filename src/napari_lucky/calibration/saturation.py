@@ -19,7 +19,7 @@ from napari_lucky.text import percent
 
 SAMPLE, FEWEST, SAMPLE_PIXELS = 256, 8, 1 << 22
 """Frames at most and at least, and pixels of all of them, that are looked at."""
-TOP, WIDE_TOP = 64, 256
+TOP, WIDE_TOP = 64, 2048
 """So many of the greatest values of each frame are compared; of a plateau, so many."""
 BELOW = 0.02
 """Of the light's range: how far below the maximum values are counted to compare with."""
@@ -29,8 +29,9 @@ ALL, SINGLE = 0.9, 1.5
 """Frames that each have their own brightest pixel at one value were stretched, not clipped."""
 PLATEAU_WIDTHS = 0.01, 0.02, 0.04, 0.08, 0.12
 """Of the light's range: the pixels of a plateau that is not all even are within one of these."""
-FLATTER = 2.0
-"""They are so many times as many as those as far below; of a star's core they are fewer."""
+FLATTER, FLAT_PIXELS = 3.0, 12
+"""They are so many times as many as those as far below, and so many more a frame. Of a star's round
+top they are as many, of a ring of light 2.4 times; where pixels sample either, a few more."""
 MIDDLE_STEP = 7
 """One of so many pixels gives the median."""
 FEW = 64
@@ -60,7 +61,9 @@ def clipping_level(calibrated: Calibrated, window: Window, *, job: Job = QUIET) 
         Its progress is reported, and may cancel.
     """
     top, _ = _tops(calibrated, window, job=job)
-    top = np.unique(top[:, -TOP:], axis=0)  # a copy of a frame has the same maximum
+    if len(top) > 0 and top.min() == top.max():  # all may be clipped
+        top, _ = _tops(calibrated, window, FEW, job=job)
+    top = np.unique(top, axis=0)  # a copy of a frame has the same maximum
     if len(top) == 0:
         return None
     level = float(top.max())
@@ -92,9 +95,10 @@ def plateau_notes(calibrated: Calibrated, window: Window, *, job: Job = QUIET) -
         if least >= calibrated.saturation:
             continue  # masked
         flat = top > least
-        each = flat.sum(axis=1)
         below = int(((top > 2 * least - highest) & ~flat).sum())
-        if each.sum() > FLATTER * below and (each >= MANY).mean() > FLAT_FRAMES:
+        have = flat.sum(axis=1) >= MANY
+        more = flat.sum() - MANY - FLATTER * below
+        if have.mean() > FLAT_FRAMES and more > FLAT_PIXELS * have.sum():
             level = float(np.median(top[flat]))
             return (
                 f"The light has a flat top: many pixels are within {percent(part, '.0f')} of "
@@ -143,13 +147,16 @@ def clipping_note(level: float, masked: bool) -> str:
 def _tops(
     calibrated: Calibrated, window: Window, most: int = SAMPLE, *, job: Job
 ) -> tuple[NDArray[np.float64], float]:
-    """Return the greatest values in a window of each frame looked at (k, m), and the median."""
+    """Return the greatest values in a window of each frame looked at (k, m), and the median.
+
+    They are `TOP`, but `WIDE_TOP` where few frames are looked at.
+    """
     window = window.clipped(calibrated.shape)
     pixels = window.height * window.width
     count = int(np.clip(SAMPLE_PIXELS // max(pixels, 1), FEWEST, most))
     chosen = spread_over(calibrated.shape[0], count)
     bad = _not_light(calibrated, window)
-    many = min(WIDE_TOP, int((~bad).sum()) - 1)
+    many = min(TOP if most == SAMPLE else WIDE_TOP, int((~bad).sum()) - 1)
     if many < TOP:
         return np.empty((0, 0)), 0.0
     frames = clipped_from(calibrated.frames, -np.inf)
