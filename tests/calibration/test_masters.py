@@ -7,11 +7,11 @@ from made_files import write_run
 from napari_lucky import Job, LuckyError, Window, calibrate, master
 from napari_lucky.calibration import Calibrated, master_flat
 from napari_lucky.calibration.calibrate import (
-    saturated_frames,
     saturation_level,
     without_standing,
 )
 from napari_lucky.calibration.flat import FlatField
+from napari_lucky.calibration.saturated_frames import saturated_frames
 from napari_lucky.execution.blocks import cores
 from napari_lucky.execution.job import Cancelled
 from napari_lucky.frames import ArrayFrames

@@ -6,7 +6,7 @@ from astropy.io import fits
 
 from napari_lucky import LuckyError, Recipe, Select, Window, find_star, process, rank, register
 from napari_lucky.calibration import Calibrated
-from napari_lucky.calibration.calibrate import saturated_frames
+from napari_lucky.calibration.saturated_frames import saturated_frames
 from napari_lucky.frames import ArrayFrames
 from napari_lucky.frames.window_moves import Followed, moves_of
 from napari_lucky.imaging.brightest_speckle import track_brightest

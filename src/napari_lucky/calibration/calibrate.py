@@ -13,23 +13,18 @@ from numpy.typing import NDArray
 
 from napari_lucky.calibration.bad_pixels import HOT_SIGMA, WindowOf, hot_in, standing_pixels
 from napari_lucky.calibration.flat import check_frame_kind, made_flat
-from napari_lucky.calibration.masters import (
-    DEAD_BELOW,
-    check_shape,
-    combined,
-)
+from napari_lucky.calibration.masters import DEAD_BELOW, check_shape, combined
 from napari_lucky.calibration.step import Calibrate, Combine
 from napari_lucky.errors import LuckyError
-from napari_lucky.execution.blocks import Threads, blocks_of, map_blocks_checkpointed
+from napari_lucky.execution.blocks import Threads
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.fits.run import Run
-from napari_lucky.frames.frames import Frames, Index, Subset, View, as_float32, chain_of, numbers_in
+from napari_lucky.frames.frames import Frames, Index, Subset, View, chain_of
 from napari_lucky.frames.history import History, Record, checksum
 from napari_lucky.frames.reading import check_values
 from napari_lucky.frames.sensor_image import BitMask, SensorImage, bands_of, is_large
 from napari_lucky.frames.window import Window
-from napari_lucky.frames.window_moves import followed, moves_of
 
 NEXT = 32
 """Pixels around a window by which the next may be off it, as a shift moves it."""
@@ -130,80 +125,6 @@ def calibrated_in(frames: Frames) -> Calibrated | None:
     """Return the calibrated run that views were made of, if it is one."""
     views = takewhile(lambda view: isinstance(view, View), chain_of(frames))
     return next((view for view in views if isinstance(view, Calibrated)), None)
-
-
-def saturated_frames(
-    calibrated: Calibrated,
-    window: Window,
-    shifts: NDArray[np.float64] | None = None,
-    reference: tuple[float, float] | None = None,
-    *,
-    job: Job = QUIET,
-) -> NDArray[np.bool_]:
-    """Return which frames have a saturated pixel in a window, beside those masked in every frame.
-
-    With the shifts (n, 2) and the reference of a registration, in pixels, the window moves as in
-    `napari_lucky.rank`.
-
-    Returns
-    -------
-    ndarray of bool, (n,)
-    """
-    n = calibrated.shape[0]
-    if not np.isfinite(calibrated.saturation):
-        return np.zeros(n, bool)
-    moves = (
-        np.zeros((n, 2), np.intp)
-        if shifts is None
-        else moves_of(shifts, window, reference, calibrated.shape)
-    )
-
-    def look(block: slice) -> NDArray[np.bool_]:
-        return bright_frames(calibrated, block, window, moves)
-
-    blocks = blocks_of(n, window.height * window.width)
-    what = "looking for saturated frames"
-    done = map_blocks_checkpointed(look, blocks, job=job, what=what)
-    return np.concatenate(list(done))
-
-
-def bright_frames(
-    calibrated: Calibrated,
-    block: slice,
-    window: Window,
-    moves: NDArray[np.intp] | None = None,
-) -> NDArray[np.bool_]:
-    """Return which frames of a block have a saturated pixel, beside those masked in every frame."""
-    if moves is None:
-        moves = np.zeros((calibrated.shape[0], 2), np.intp)
-    raw = followed(calibrated.frames, moves).read(block, window)
-    if not reaches(raw, calibrated.saturation):
-        return np.zeros(len(raw), bool)
-    bright = raw >= calibrated.saturation  # false for NaN, beyond the sensor
-    if calibrated.bad is not None:
-        masks = MaskFrames(calibrated.frames, calibrated.bad)
-        bright &= followed(masks, moves).read(block, window) != 1
-    return np.asarray(bright.any(axis=(1, 2)))
-
-
-@dataclass(frozen=True, eq=False)
-class MaskFrames(View):
-    """A mask of the sensor for each frame: 1 where a pixel is masked, else 0.
-
-    Parameters
-    ----------
-    frames : Frames
-        As many.
-    mask : BitMask or ndarray of bool, (y, x)
-    """
-
-    mask: SensorImage
-
-    def read(self, frames: Index, window: Window | None = None) -> NDArray[np.float32]:
-        """Return the masks of the frames asked for, (k, y, x), cut to the window."""
-        at = (window or Window.whole(self.shape)).slices
-        mask = as_float32(self.mask[at])
-        return np.broadcast_to(mask, (len(numbers_in(frames, self.shape[0])), *mask.shape))
 
 
 def reaches(raw: NDArray[Any], level: float) -> bool:
@@ -380,12 +301,8 @@ def without_standing(frames: Frames, window: Window, *, job: Job = QUIET) -> Fra
     """
     if calibrated_in(frames) is not None or frames.shape[0] < FEWEST:
         return frames
-    wide = Window(
-        window.y0 - window.height,
-        window.x0 - window.width,
-        3 * window.height,
-        3 * window.width,
-    ).clipped(frames.shape)
+    y0, x0 = window.y0 - window.height, window.x0 - window.width
+    wide = Window(y0, x0, 3 * window.height, 3 * window.width).clipped(frames.shape)
     found = standing_pixels(WindowOf(frames, wide), job=job)
     if not found.any():
         return frames

@@ -30,12 +30,7 @@ from napari_lucky.cleaning.dust_shadow import (
 from napari_lucky.cleaning.mean_light import light_of_run
 from napari_lucky.cleaning.step import Applied, CleaningStep, Scene
 from napari_lucky.errors import LuckyError
-from napari_lucky.frames.frames import (
-    ArrayFrames,
-    Index,
-    View,
-    as_float32,
-)
+from napari_lucky.frames.frames import ArrayFrames, Index, View, as_float32
 from napari_lucky.frames.sensor_image import (
     At,
     LazyImage,
@@ -174,7 +169,8 @@ class _RelativeLight(LazyImage):
     def __init__(self, light: MaskedLight, radius: float) -> None:
         super().__init__(light.shape)
         self.light = light
-        size, known = light.shape[0] * light.shape[1], _count_known(light)
+        size = light.shape[0] * light.shape[1]
+        known = sum(int(np.isfinite(rows).sum()) for rows in rows_of(light))
         if known < max(100, size / 100) or min(light.shape) < 4 * radius:
             raise LuckyError(
                 f"An image of {light.shape[0]} x {light.shape[1]} pixels, "
@@ -200,10 +196,6 @@ class _RelativeLight(LazyImage):
         return self.light[at] / smooth
 
 
-def _count_known(light: SensorImage) -> int:
-    return sum(int(np.isfinite(rows).sum()) for rows in rows_of(light))
-
-
 def _dark_places(
     relative: SensorImage, radius: float, sigma: float
 ) -> tuple[list[tuple[int, int]], float]:
@@ -214,7 +206,8 @@ def _dark_places(
     from scipy import ndimage
 
     shape, bands, reach = relative.shape, bands_of(relative.shape), int(radius)
-    wide = _bands_for(shape, bands, radius)
+    rows = max(bands[0].stop, 2 * round(radius * RING[1]))  # not mostly margin
+    wide = pieces(shape[0], rows)
     contrast = put_together(shape, wide, (_contrast(relative, band, radius) for band in wide))
     middle = median_of(lambda: rows_of(contrast))
     if not np.isfinite(middle):
@@ -238,12 +231,6 @@ def _with_margin(band: slice, margin: int, shape: tuple[int, ...]) -> tuple[slic
     """Return a band of rows with more on either side, and where in these rows it is."""
     first, last = max(band.start - margin, 0), min(band.stop + margin, shape[0])
     return slice(first, last), slice(band.start - first, band.stop - first)
-
-
-def _bands_for(shape: tuple[int, ...], bands: list[slice], radius: float) -> list[slice]:
-    """Return bands of a large sensor that are not mostly margin; others as they are."""
-    rows = max(bands[0].stop, 2 * round(radius * RING[1]))
-    return pieces(shape[0], rows)
 
 
 def _contrast(image: SensorImage, band: slice, radius: float) -> Pixels:

@@ -9,7 +9,8 @@ import napari
 import numpy as np
 from magicgui.widgets import ComboBox, PushButton
 
-from napari_lucky.calibration.calibrate import calibrated_in, saturated_frames
+from napari_lucky.calibration.calibrate import calibrated_in
+from napari_lucky.calibration.saturated_frames import saturated_frames
 from napari_lucky.docks.choices import (
     base_name,
     is_windows,

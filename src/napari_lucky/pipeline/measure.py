@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.calibration.calibrate import bright_frames, calibrated_in, saturated_frames
+from napari_lucky.calibration.calibrate import calibrated_in
 from napari_lucky.calibration.sampling import Sampling, measure_sampling, noise_if_sampled
+from napari_lucky.calibration.saturated_frames import bright_frames, saturated_frames
 from napari_lucky.errors import UsageError
 from napari_lucky.execution.blocks import blocks_of, end_if_abandoned, map_blocks_checkpointed
 from napari_lucky.execution.job import QUIET, Job
@@ -227,7 +228,7 @@ class Survey:
     quality : ndarray of float64, (n,)
         From `rank_block`.
     saturated : ndarray of bool, (n,)
-        From `napari_lucky.calibration.calibrate.saturated_frames`.
+        From `napari_lucky.calibration.saturated_frames`.
     long_exposure : Stack or None
         The mean of all frames; None if some of them show no light.
     """

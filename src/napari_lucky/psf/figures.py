@@ -32,13 +32,12 @@ from napari_lucky.psf.cautions import (
     of_width,
 )
 from napari_lucky.psf.halo import OUTER, fit_halo
-from napari_lucky.psf.noise import image_noise
+from napari_lucky.psf.noise import ImageNoise, image_noise
 from napari_lucky.psf.place import star_place, width_at
 from napari_lucky.psf.recipe import APERTURES, PsfRecipe
-from napari_lucky.psf.result import PsfErrors, PsfFigures
+from napari_lucky.psf.result import FloatArray, PsfErrors, PsfFigures
 from napari_lucky.psf.width import ellipse, rays_from, widths_at
 
-FloatArray = NDArray[np.float64]
 MOST_MASKED = 0.1
 LEAST_LIGHT = 3.0
 """Sigmas of the flux; less is no star."""
@@ -173,9 +172,8 @@ class Measure:
         centre, _ = self._first.fine.peak((half, half), self._unit)
         y, x = (np.arange(self._side, dtype=np.float64) - at for at in centre)
         self._distance = np.hypot(y[:, None], x)
-        ring = self.recipe.ring
-        within = None if ring is None else (self._distance > ring[0]) & (self._distance <= ring[1])
-        self._ring = within
+        ring, far = self.recipe.ring, self._distance
+        self._ring = None if ring is None else (far > ring[0]) & (far <= ring[1])
         if recipe.aperture is None:
             self.recipe = self.recipe.changed(aperture=self._acceptable(cut, y, x))
         aperture = self.recipe.aperture or 0.0
@@ -193,8 +191,8 @@ class Measure:
         """Return the first image's figures, with the noise's errors and what is doubtful."""
         figures, of = self._figures(self._first)
         star, holes = self._first.pixels - of.background, self._first.holes
-        q, core = self._unit, self._distance <= self._unit
-        noise = image_noise(star, self._aperture, self._ring, core, self._cutoff, figures.peak)
+        q = self._unit
+        noise = self._noise(star, self._aperture, figures.peak)
         if figures.flux < LEAST_LIGHT * noise.flux:
             raise LuckyError(
                 f"The light in the aperture is {figures.flux:.4g} ± {noise.flux:.2g} ADU: there is "
@@ -231,8 +229,7 @@ class Measure:
         if self._perfect is None or self._ideal is None:
             return math.nan, math.nan
         top = self._perfect.peak + self._perfect.background
-        aperture = self.recipe.aperture or 0.0
-        room = self._side // 2 + 0.5
+        aperture, room = self.recipe.aperture or 0.0, self._side // 2 + 0.5
         known = self.recipe.background is not None
         perfect = self._ideal * (figures.peak / top)
         halo = fit_halo(star, perfect, self._distance, aperture, room, known)
@@ -252,17 +249,18 @@ class Measure:
         background = self.recipe.background
         level = float(cut[self._ring].mean()) if background is None else background
         star = cut - level
-        radius, core = largest, self._distance <= q
+        radius, top = largest, float(star[self._distance <= q].max())
         for rung, most in APERTURES.items():
             if rung * q > largest:
                 continue
             radius, aperture = rung * q, _circle(y, x, rung * q)
-            noise = image_noise(
-                star, aperture, self._ring, core, self._cutoff, float(star[core].max())
-            )
-            if noise.flux <= most * (star * aperture).sum():
+            if self._noise(star, aperture, top).flux <= most * (star * aperture).sum():
                 break
         return radius
+
+    def _noise(self, star: FloatArray, aperture: FloatArray, peak: float) -> ImageNoise:
+        core = self._distance <= self._unit
+        return image_noise(star, aperture, self._ring, core, self._cutoff, peak)
 
     def of(self, image: NDArray[Any]) -> PsfFigures:
         """Return the figures of an image of the same shape, its peak at nearly the same place."""

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.calibration.calibrate import bright_frames, calibrated_in
+from napari_lucky.calibration.calibrate import calibrated_in
+from napari_lucky.calibration.saturated_frames import bright_frames
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.blocks import blocks_of
 from napari_lucky.execution.job import QUIET, Job

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.calibration.calibrate import calibrated_in, saturated_frames
+from napari_lucky.calibration.calibrate import calibrated_in
+from napari_lucky.calibration.saturated_frames import saturated_frames
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames
