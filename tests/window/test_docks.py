@@ -3,7 +3,6 @@ import pytest
 from astropy.io import fits
 from hands import TITLES, layer
 from napari.layers import Image, Points, Vectors
-from napari.utils import progress
 from qtpy.QtWidgets import QLabel
 
 from napari_lucky import Window
@@ -174,7 +173,7 @@ def test_cancel_ends_a_job_of_hours_and_changes_nothing(
     dock = hand.dock("registration")
     names = [la.name for la in viewer.layers]
     hand.press(dock.run_button)
-    hand.wait(lambda: frames.reads > 4 and len(progress._all_instances) > 0)
+    hand.wait(lambda: frames.reads > 4 and "of" in dock.progress.text.text())
     assert dock.busy
     assert not dock.run_button.enabled
     assert dock.cancel_button.enabled
@@ -183,7 +182,7 @@ def test_cancel_ends_a_job_of_hours_and_changes_nothing(
     assert [la.name for la in viewer.layers] == names
     assert dock.run_button.enabled
     assert not dock.cancel_button.enabled
-    assert not progress._all_instances
+    assert dock.progress.isHidden()
     assert dock.notes.text() == "Cancelled; nothing was changed."
 
 

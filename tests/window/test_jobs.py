@@ -59,6 +59,8 @@ def test_no_job_reads_files_in_the_windows_thread(
     viewer, hand, folder, reads_here, kept_here, tmp_path
 ):
     viewer.open(str(folder), plugin="napari-lucky")
+    lead = hand.dock("lead")
+    hand.wait(lambda: not lead.looking)
     calibration = hand.dock("calibration")
     calibration.dark_path.line.value = str(tmp_path / "dark.fits")
     calibration.flat_path.line.value = str(tmp_path / "flat.fits")

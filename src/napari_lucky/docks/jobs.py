@@ -12,7 +12,6 @@ from importlib import import_module
 from typing import Any
 
 from napari.qt.threading import WorkerBase, WorkerBaseSignals
-from napari.utils import progress as progress_bar
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_lucky.errors import LuckyError
@@ -80,7 +79,7 @@ class _Worker(WorkerBase):
 
 
 class DockJob(QObject):
-    """One job of a dock: its thread, its bar in the activity dock, its end.
+    """One job of a dock: its thread, its reports, its end.
 
     Parameters
     ----------
@@ -114,8 +113,6 @@ class DockJob(QObject):
         self._progressed, self._cancelled = progressed, cancelled
         self._done, self._ended, self._failed = done, ended, failed
         self._pieces: Iterator[None] | None = None  # of the result, while it is being shown
-        self._bar: Any = None
-        self._stage: str | None = None
         self._abandoned = self._has_failed = False
         self._worker = _Worker(work, stays)
         self._worker.progressed.connect(self._on_progress)
@@ -148,17 +145,6 @@ class DockJob(QObject):
 
     def _on_progress(self, done: int, total: int, what: str) -> None:
         self._progressed(done, total, what)
-        last, self._stage = self._stage, what
-        if last is None:
-            # making a bar lets the window work, and so this job go on, or even end, meanwhile
-            self._bar = progress_bar(total=total, desc=what)
-        elif what != last and self._bar is not None:
-            self._bar.reset(total)
-            self._bar.set_description(what)
-        if self not in RUNNING:
-            self._close_bar()
-        elif self._bar is not None:
-            self._bar.update(done - self._bar.n)
 
     def _on_returned(self, result: Any) -> None:
         self._pieces = self._done(result)
@@ -168,7 +154,6 @@ class DockJob(QObject):
         self._failed(error)
 
     def _on_finished(self) -> None:
-        self._close_bar()
         if self._pieces is not None:
             self._show_piece()
             return
@@ -197,11 +182,6 @@ class DockJob(QObject):
         self._pieces = None
         end(self)
         self._ended()
-
-    def _close_bar(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
 
 
 def scripted() -> bool:

@@ -19,12 +19,10 @@ from napari_lucky.docks.lead_recipe import LeadRecipe
 from napari_lucky.docks.lead_result import LeadResult, MadePair
 from napari_lucky.docks.lead_run import (
     Beside,
-    Placed,
     RunCombo,
     find_beside,
     master_layers,
     opened_job,
-    place_stars,
     run_of,
 )
 from napari_lucky.docks.made_layers import made_layers
@@ -41,6 +39,7 @@ from napari_lucky.fits.run import Run
 from napari_lucky.fits.run_notes import run_notes
 from napari_lucky.notices import level_of
 from napari_lucky.optics.request import TelescopeRequest, known_telescope
+from napari_lucky.pipeline.build import Placed, place_stars
 from napari_lucky.pipeline.open_masters import AUTO, MASTERS
 from napari_lucky.pipeline.process import Result, process
 from napari_lucky.pipeline.recipe import Recipe
@@ -156,13 +155,30 @@ class LeadDock(Dock):
     def _look(self, work: Any, done: Any, *, stays: bool = False) -> None:
         """Look for something beside the dock's job, which may begin and end meanwhile."""
         self._stop_placing()
-        job = DockJob(work, done, lambda: self._looked(job), self.report_error, stays=stays)
+        job = DockJob(
+            work,
+            done,
+            lambda: self._looked(job),
+            self.report_error,
+            progressed=self._report_look,
+            stays=stays,
+        )
         self._placing.append(job)
         job.start()
+
+    def _report_look(self, done: int, total: int, what: str) -> None:
+        if not self._jobs:
+            self.progress.show()
+            self.progress.report(done, total, what)
 
     def _looked(self, job: DockJob) -> None:
         if job in self._placing:  # which may be another one by now
             self._placing.remove(job)
+            self._end_look()
+
+    def _end_look(self) -> None:
+        if not self._jobs:
+            self.progress.end()
 
     @property
     def looking(self) -> bool:
@@ -173,6 +189,7 @@ class LeadDock(Dock):
         for job in self._placing:
             job.abandon()
         self._placing.clear()
+        self._end_look()
 
     def _say_found(self, text: str) -> None:
         self.found.setText(text)

@@ -11,13 +11,10 @@ from napari.layers import Layer
 from napari_lucky.calibration.calibrate import calibrated_in
 from napari_lucky.docks.choices import LayerCombo, is_image, is_run
 from napari_lucky.docks.recipe_files import file_of_layer, files_of_run
-from napari_lucky.errors import LuckyError
-from napari_lucky.execution.job import Job
 from napari_lucky.fits.beside import find_calibration
 from napari_lucky.fits.held_frames import HeldFrames
 from napari_lucky.fits.run import Run
-from napari_lucky.frames.window import Window
-from napari_lucky.pipeline.build import Opened, build_chain
+from napari_lucky.pipeline.build import Opened
 from napari_lucky.pipeline.open_masters import AUTO, MASTERS, path_for
 from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.viewer.from_layers import GIVEN, frames_of, history_of
@@ -136,22 +133,3 @@ def opened_job(viewer: napari.Viewer, layer: Any, masters: dict[str, str]) -> tu
         open_already["history"] = history_of(layer)
     recipe = Recipe(tuple(files_of_run(frames_of(layer))) or None)
     return recipe.updated(calibrate=paths), Opened(run, **open_already)
-
-
-@dataclass(frozen=True)
-class Placed:
-    """The windows that were found in a run."""
-
-    focus: Window | None = None
-    defocus: Window | None = None
-    note: str = ""
-
-
-def place_stars(recipe: Recipe, opened: Opened, *, job: Job) -> Placed:
-    """Find the stars of a run as `napari-lucky process --defocus find` does."""
-    try:
-        chain = build_chain(recipe, opened, job=job)
-    except LuckyError as error:
-        return Placed(note=str(error))
-    focus, defocus = (chain.recipe.window(name) for name in ("focus", "defocus"))
-    return Placed(focus, defocus)

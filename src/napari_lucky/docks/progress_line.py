@@ -30,7 +30,8 @@ class ProgressLine(QWidget):
     def begin(self) -> None:
         """Show that a job has begun."""
         self._stage = ""
-        self._bar.setRange(0, 0)  # Qt lets it run to and fro
+        self._bar.setRange(0, 1)
+        self._bar.setValue(0)
         self.text.setText("Beginning …")
         self.show()
 

@@ -25,7 +25,7 @@ from napari_lucky.calibration.saturation import clipping_level, clipping_note, p
 from napari_lucky.calibration.step import Calibrate
 from napari_lucky.cleaning.clean import clean
 from napari_lucky.cleaning.dust import RemoveDust
-from napari_lucky.errors import UsageError
+from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.run import Run
 from napari_lucky.fits.run_files import open_like, open_run
@@ -36,7 +36,7 @@ from napari_lucky.frames.frames import Frames, Subset, View, chain_of, frames_in
 from napari_lucky.frames.history import History, frame_numbers, open_step, range_step, times_step
 from napari_lucky.frames.sensor_image import BitMask, SensorImage, StoredImage, rows_of
 from napari_lucky.frames.times import frame_exposures, frame_times
-from napari_lucky.frames.window import window_text
+from napari_lucky.frames.window import Window, window_text
 from napari_lucky.notices import Level, Notice, info
 from napari_lucky.pipeline.open_masters import open_masters
 from napari_lucky.pipeline.recipe import Recipe
@@ -319,3 +319,22 @@ def _feed(made: Any, value: Any) -> None:
         made.update(f"{value!r};".encode("utf-8", "surrogateescape"))
     else:
         raise TypeError(f"{type(value).__name__}: the key of a job is made of plain values only")
+
+
+@dataclass(frozen=True)
+class Placed:
+    """The windows that were found in a run."""
+
+    focus: Window | None = None
+    defocus: Window | None = None
+    note: str = ""
+
+
+def place_stars(recipe: Recipe, opened: Opened, *, job: Job = QUIET) -> Placed:
+    """Find the stars of a run as `napari-lucky process --defocus find` does."""
+    try:
+        chain = build_chain(recipe, opened, job=job)
+    except LuckyError as error:
+        return Placed(note=str(error))
+    focus, defocus = (chain.recipe.window(name) for name in ("focus", "defocus"))
+    return Placed(focus, defocus)
