@@ -53,7 +53,7 @@ def test_auto_takes_what_fits(run):
 def test_what_lies_beside_a_run_unused_is_said(run):
     notes = [note for note in chain_of(run).notes if "is not used" in note]
     assert len(notes) == 2
-    assert "(dark_0.fits … dark_2.fits): add --dark auto." in notes[0]
+    assert "(dark_0.fits … dark_2.fits): give --dark auto to use it." in notes[0]
     assert "--flat auto" in notes[1]
     used = chain_of(run, Calibrate(dark=str(run.parent / "darks" / "dark_0.fits"))).notes
     assert sum("is not used" in note for note in used) == 1

@@ -11,6 +11,7 @@ from napari_lucky.viewer.field_names import with_fields
 SENTENCES = {
     "mask these pixels (--saturation 900).": "mask these pixels (“saturation” 900).",
     "Found the star: --focus 64,60,128": "Found the star: “focus” 64,60,128",
+    "give --flat auto to use it.": "give “auto” as “flat” to use it.",
     "by correlation (--register correlation).": "by correlation (Register: correlation).",
     "with --rank-smooth 0.5 px, or": "with “smoothing” 0.5 px, or",
     'Choose with --where "FILTER=R", or': 'Choose with where = "FILTER=R" in a recipe, or',

@@ -113,6 +113,13 @@ def test_six_inputs_make_the_saved_pair_of_the_command_line(
     features["selected"] = ~features["selected"]
     shifts.features = features  # as a cut that is moved does
     assert "run focus 2 (stale)" in viewer.layers
+    viewer.layers["run focus 2 (stale)"].data = np.zeros((128, 128))  # as 4 Stack does
+    hand.press(dock.results.save_button)
+    hand.wait(lambda: not dock.busy)
+    said = dock.notes.text().splitlines()
+    assert said[0].endswith(f"to {out / 'run lucky'}.")
+    assert said[1].startswith("What is saved is the pair that Process made.")
+    assert said[2].startswith("Kept 4 of 12 frames")
     assert [text for severity, text in messages() if severity == "error"] == []
 
 
@@ -158,7 +165,7 @@ def test_the_sample_and_a_recipe_with_more_than_the_page_shows(viewer, hand, mes
     assert [window.centre for window in dock.stars.windows] == [(120, 400), (132, 144)]
     recipe = Recipe(None, RegisterCentroid(smooth=2.5), Select(keep=20, drop=(3,)))
     dock.fill(recipe.changed(type(recipe.input), focus=(120, 400, 128), defocus=(132, 144, 192)))
-    assert "RegisterCentroid(smooth=2.5), Select(drop=(3,))" in dock.with_recipe.text()
+    assert "Register (centroid, smoothing 2.5 px), Select (drop 3)" in dock.with_recipe.text()
     dock.masters["dark"].line.value = "sample dark"
     dock.masters["flat"].line.value = "sample flat"
     hand.run(dock)

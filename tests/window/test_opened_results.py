@@ -36,6 +36,8 @@ def test_the_folder_of_results_opens_as_its_layers_and_fills_the_docks(viewer, h
     assert [severity for severity, _ in messages()] == ["info"]
     shown = [layer.name for layer in layers if layer.visible]
     assert shown == ["long_exposure", "defocus", "focus", "frames"]
+    assert {"focus variance", "defocus coverage"} <= {layer.name for layer in layers}
+    assert not any("[" in layer.name for layer in layers)
     for layer in layers[:-1]:
         if layer.visible:
             made = result.images[layer.name].data

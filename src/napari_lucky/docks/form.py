@@ -27,7 +27,14 @@ from superqt import QElidingLabel
 from napari_lucky.docks.elided_combo import elide
 from napari_lucky.docks.number_box import DeclaredNumber, Editor
 from napari_lucky.steps.declaration import Param, Step, params
-from napari_lucky.steps.registry import family_of, first_of, load_steps, make_step, shared_names
+from napari_lucky.steps.registry import (
+    family_of,
+    first_of,
+    load_steps,
+    make_step,
+    shared_names,
+    title_of_step,
+)
 from napari_lucky.steps.sentences import prose
 
 LABELS = 92
@@ -56,7 +63,7 @@ class StepForm:
         self, table: str, own: Sequence[Widget] = (), *, tick: bool = True, title: str = ""
     ) -> None:
         self.table, self.kinds, self.own = table, load_steps()[table], tuple(own)
-        self.native = QGroupBox(title or table.replace("-", " ").capitalize())
+        self.native = QGroupBox(title or title_of_step(table))
         self.tooltip = prose(family_of(table))
         self.native.setToolTip(self.tooltip)
         self._rows: list[tuple[set[str], QWidget]] = []  # of which kinds

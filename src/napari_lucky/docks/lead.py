@@ -15,7 +15,7 @@ from napari_lucky.docks.choices import base_name, is_windows
 from napari_lucky.docks.dock import Dock, abandon
 from napari_lucky.docks.jobs import DockJob
 from napari_lucky.docks.keep_box import KeepBox
-from napari_lucky.docks.lead_recipe import LeadRecipe
+from napari_lucky.docks.lead_recipe import LeadRecipe, beyond_page
 from napari_lucky.docks.lead_result import LeadResult, MadePair
 from napari_lucky.docks.lead_run import (
     Beside,
@@ -46,7 +46,6 @@ from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.pipeline.step import FIND, Input
 from napari_lucky.psf.nights import result_figures
 from napari_lucky.ranking.step import Select
-from napari_lucky.steps.declaration import Request
 from napari_lucky.viewer.display_array import ShownArray, read_ahead
 from napari_lucky.viewer.to_layers import contrast_of, windows_tuple
 
@@ -380,26 +379,16 @@ class LeadDock(Dock):
         """Show a recipe; what has no box here is kept and said."""
         layer = self.run_layer.value
         self._stop_placing()
-        by, cut = recipe[Calibrate], recipe[Select]
-        self.masters["dark"].line.value = by.dark or ""
-        self.masters["flat"].line.value = by.flat or ""
-        self._say_found("")
-        self.keep.keep = cut.keep
-        windows = [recipe.window(name) for name in ("focus", "defocus")]
-        if layer is not None:
-            self.stars.show(layer, *windows)
+        by, focus = recipe[Calibrate], recipe.window("focus")
+        of_run = bool(recipe.input.frames) or focus is not None  # else these stay as they are
+        if of_run or by.dark or by.flat:
+            self.masters["dark"].line.value = by.dark or ""
+            self.masters["flat"].line.value = by.flat or ""
+            self._say_found("")
+        self.keep.keep = recipe[Select].keep
+        if layer is not None and of_run:
+            self.stars.show(layer, focus, recipe.window("defocus"))
         self.process_recipe = recipe
-        text = _beyond(recipe)
+        text = beyond_page(recipe)
         self.with_recipe.setText(text)
         self.with_recipe.setVisible(bool(text))
-
-
-def _beyond(recipe: Recipe) -> str:
-    """Return a line on what a recipe says beside what the dock shows."""
-    by, cut = recipe[Calibrate].changed(dark=None, flat=None), recipe[Select]
-    usual_cut = Select(above=cut.above, add=cut.add, drop=cut.drop)
-    shown = recipe.with_steps(Input(), by, usual_cut)
-    usual = {step.table: step for step in Recipe().steps}
-    done = [step for step in shown.steps if not isinstance(step, Request)]
-    others = [repr(step) for step in done if step != usual.get(step.table)]
-    return f"With the recipe’s {', '.join(others)}." if others else ""

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFileDialog, QMenu
 
 from napari_lucky.docks.choices import base_name
 from napari_lucky.docks.form import share_by_text
+from napari_lucky.docks.made_layers import made_layers
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
 from napari_lucky.pipeline.process import Result
@@ -32,6 +33,12 @@ ADJUST = {
     "stacking": "Stack",
 }
 """Docks of the steps, by the names of their commands."""
+
+
+OTHER_STACKS = (
+    "What is saved is the pair that Process made. Another dock has made the stacks that are shown "
+    "now: save those with File ▸ Save Selected Layers."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +134,7 @@ class LeadResult:
         out = place_for_results(folder, base_name(made.layer))
         inputs, said, figures = inputs_of(dock.viewer), list[str](), dict(made.figures)
         line = str(figures.pop("done"))
+        doubts = [OTHER_STACKS] if self._made_anew(made) else []
 
         def work(job: Job) -> list[str]:
             files = write_results(
@@ -141,10 +149,19 @@ class LeadResult:
             return [file.name for file in files]
 
         def done(names: list[str]) -> Iterator[None]:
-            dock.add_note(f"Wrote {', '.join(names)} to {out}.", *said)
+            dock.add_note(f"Wrote {', '.join(names)} to {out}.", *said, doubts=doubts)
             yield
 
         dock.start(work, done, stays=True, keeps_notes=True, cancelled="")
+
+    def _made_anew(self, made: MadePair) -> bool:
+        """Return whether another dock has put other stacks in place of the pair's."""
+        of_viewer, run = made_layers(self._dock.viewer), base_name(made.layer)
+        for name, image in made.result.images.items():
+            shown = of_viewer.last(f"{run} {name.replace('_', ' ')}")
+            if shown is not None and shown.data is not image.data:
+                return True
+        return False
 
     def open_wavefront(self) -> None:
         """Open the wavefront dock on this run."""

@@ -137,15 +137,15 @@ class StarBoxes:
         except LuckyError:
             return  # in the middle of typing
         known = [window for window in (focus, defocus) if window is not None]
-        if self._image is None or self.add is None or focus is None:
+        if self._image is None or self.add is None:
             return
         self._busy = True
         try:
             name = f"{base_name(self._image)} windows"
-            made = windows_tuple(known, name, like=self._image)
+            made = windows_tuple([] if focus is None else known, name, like=self._image)
             if self.layer is not None and self.layer in self._layers():
                 put_in_place(self.layer, made)
-            else:
+            elif focus is not None:
                 self.follow(self.add(made), self._image)
         finally:
             self._busy = False

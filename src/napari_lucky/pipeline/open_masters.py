@@ -68,8 +68,8 @@ def open_masters(
             text = f"No {name} that fits was found beside the run."
             notes.append(Notice(text, file=_place(run)))
         elif source is None and beside:
-            text = f"A {name} that fits is beside the run and is not used ({_names(beside)}): add "
-            notes.append(Notice(f"{text}--{name} auto.", file=one_place(beside)))
+            text = f"A {name} that fits is beside the run and is not used ({_names(beside)}): give "
+            notes.append(Notice(f"{text}--{name} auto to use it.", file=one_place(beside)))
         opened[name] = None if source in (None, OFF) else open_like(source, run, name)
         if isinstance(master := opened[name], Run):
             notes += [*kind_notes(given[name], name, master), *file_notes(master)]

@@ -60,6 +60,11 @@ def family_of(table: str) -> type[Step]:
     return base
 
 
+def title_of_step(table: str) -> str:
+    """Return what the docks call a step: Noise cut."""
+    return table.replace("-", " ").capitalize()
+
+
 def make_step(table: str, values: Mapping[str, Any]) -> Step:
     """Return the step that plain values mean, of a recipe, a history or an option.
 

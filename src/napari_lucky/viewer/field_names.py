@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from napari_lucky.pipeline.step import Input
-from napari_lucky.steps.registry import first_of, load_steps, own_options
+from napari_lucky.steps.registry import first_of, load_steps, own_options, title_of_step
 
-OPTION = re.compile(r'--([a-z]+(?:-[a-z]+)*)(?: ("[^"]*"|[\d.]+(?![,\w])))?')
-"""An option, and its value if that is a number or quoted."""
+OPTION = re.compile(r'--([a-z]+(?:-[a-z]+)*)(?: (auto|"[^"]*"|[\d.]+(?![,\w])))?')
+"""An option, and its value if that is "auto", a number or quoted."""
 TYPED = re.compile(", or give --overwrite[^.]*")
 """What no dock does."""
 COMMAND = "napari-lucky "
@@ -38,7 +38,7 @@ def _field(found: re.Match[str]) -> str:
     if one is not None and first_of(table).__module__ == Input.__module__:  # which has no dock
         return f"{one.name} = {value} in a recipe" if value else f"“{one.name}” in a recipe"
     if one is not None:
-        return f"“{one.label}”{after}"
+        return f"“auto” as “{one.label}”" if value == "auto" else f"“{one.label}”{after}"
     if name in load_steps():
-        return f"{name.replace('-', ' ').capitalize()}:{after}"
+        return f"{title_of_step(name)}:{after}"
     return OTHERS.get(name, found[0].removesuffix(after)) + after

@@ -188,13 +188,14 @@ def _table_layer(path: Path) -> LayerTuple:
 def _saved_layers(path: Path) -> list[LayerTuple]:
     from napari_lucky.fits.read_back import read_saved
 
+    stem = readable(path.stem)
     return [
-        _saved_layer(found, readable(f"{path.stem} {number}" if number else path.stem))
+        _saved_layer(found, stem, f"{stem} {number}" if number else stem)
         for number, found in enumerate(read_saved(path))
     ]
 
 
-def _saved_layer(found: Any, fallback: str) -> LayerTuple:
+def _saved_layer(found: Any, stem: str, fallback: str) -> LayerTuple:
     import numpy as np
 
     from napari_lucky.fits.image_result import BESIDE, ImageResult
@@ -207,13 +208,13 @@ def _saved_layer(found: Any, fallback: str) -> LayerTuple:
     )
 
     if isinstance(found, ImageResult):
-        hidden = {"visible": False} if found.name in BESIDE else {}
-        data: Any = found.data
+        beside, data = found.name in BESIDE, found.data
         if found.kind == "labels":
             return labels_tuple(found, fallback)
+        hidden = {"visible": False} if beside else {}
         return image_tuple(
             data if len(data.shape) == 3 else np.asarray(data),
-            found.name or fallback,
+            f"{stem} {found.name.lower()}" if beside else found.name or fallback,
             header=found.header,
             history=found.history,
             origin=found.origin,
