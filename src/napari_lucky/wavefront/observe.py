@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_lucky.calibration.calibrate import calibrated_in
 from napari_lucky.errors import LuckyError
 from napari_lucky.frames.frames import Frames, as_float32
 from napari_lucky.frames.window import Window
@@ -130,7 +131,8 @@ def measure_sensor_noise(
 
     The image has no detail finer than lambda/D. So where a sensor has four pixels and more across
     it, fourth differences of neighbours, along both axes, are noise alone. Their variance against
-    the light is a straight line: its slope is 1 / gain, its foot the read-out's variance. With
+    the light, both as before the flat, is a straight line: its slope is 1 / gain, its foot the
+    read-out's variance. With
     fewer pixels, the windows' borders give the noise without the star, and the gain stays infinite
     until the residuals of the first fits give it (`napari_lucky.wavefront.search.noise_of`).
 
@@ -153,7 +155,7 @@ def measure_sensor_noise(
     light, square = [], []
     for window in windows:
         pixels = as_float32(frames.read(index, window))
-        level, noise = _finest(pixels)
+        level, noise = (part * _response(frames, window) for part in _finest(pixels))
         inner = (window.height - 4, window.width - 4)
         near = np.zeros(window.shape, bool)  # at the edge the differences have no neighbours
         near[2:-2, 2:-2] = border(inner) if sampling < OVERSAMPLED else True
@@ -191,6 +193,15 @@ def measure_sensor_noise(
     return SensorNoise(
         float(1 / slope), float(np.sqrt(max(foot, 0))), "measured on fine differences"
     )
+
+
+def _response(frames: Frames, window: Window) -> NDArray[np.float32] | np.float32:
+    """Return the flat that was divided out, smoothed like the light: 1 where there was none."""
+    calibrated = calibrated_in(frames)
+    if calibrated is None or calibrated.flat is None:
+        return np.float32(1)
+    flat = np.asarray(calibrated.flat[window.slices])
+    return _finest(np.nan_to_num(flat, nan=1)[np.newaxis])[0][0]
 
 
 def _finest(block: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
