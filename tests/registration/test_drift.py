@@ -48,6 +48,20 @@ def test_every_method_follows_a_star_through_many_windows(method, focus):
     np.testing.assert_allclose(made.shifts, np.asarray(made.reference) - made.points)
 
 
+@pytest.mark.parametrize("speed", [5.3, 8.7, 11.0])  # a window of 64 px is crossed in 6 to 12
+def test_a_fast_star_is_followed(speed):
+    path = np.array([150.0, 40.0]) + np.arange(26)[:, None] * (0, speed)
+    made = register(ArrayFrames(run_of(path)), Window(118, 28, 64, 64))
+    assert made.found.all()
+    assert np.abs(made.points - path).max() < 0.2
+
+
+def test_noise_in_place_of_a_star_that_was_too_fast_to_follow_is_no_star():
+    path = np.array([150.0, 40.0]) + np.arange(26)[:, None] * (0, 14)
+    made = register(ArrayFrames(run_of(path)), Window(118, 28, 64, 64))
+    assert made.found[:4].all() and not made.found[6:].any()
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_star_that_stays_gives_the_same_to_the_bit(method, monkeypatch):
     still = np.array([150, 200]) + np.random.default_rng(3).uniform(-15, 15, (30, 2))
@@ -91,9 +105,10 @@ def test_a_star_that_drifts_on_behind_a_cloud_is_found_again():
     assert np.abs(error - np.median(error, axis=0)).max() < 0.5
 
 
-def test_a_star_that_leaves_the_sensor_is_reported():
+@pytest.mark.parametrize("method", ["template", "correlation"])
+def test_a_star_that_leaves_the_sensor_is_reported(method):
     points = [150, 300] + np.linspace(0, 1, N)[:, None] * np.array([0.0, 200.0])
-    made = register(ArrayFrames(run_of(points)), Window(118, 268, 64, 64), method="template")
+    made = register(ArrayFrames(run_of(points)), Window(118, 268, 64, 64), method=method)
     gone = points[:, 1] > 425
     assert not made.found[gone].any()
     assert made.found[points[:, 1] < 405].all()

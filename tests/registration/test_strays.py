@@ -10,7 +10,7 @@ from napari_lucky.notices import level_of
 from napari_lucky.registration import wide_correlation
 from napari_lucky.registration.correlation import reference_image
 from napari_lucky.registration.second_star import second_star_notes
-from napari_lucky.registration.strays import ASTRAY, COSMIC, CUT, NEIGHBOUR
+from napari_lucky.registration.strays import ASTRAY, BEYOND, COSMIC, CUT, NEIGHBOUR
 from napari_lucky.registration.two_places import find_two_places
 from napari_lucky.steps.registry import load_steps
 
@@ -60,6 +60,16 @@ def test_a_star_that_jumps_is_followed(method):
     made = register(ArrayFrames(run_of((star, 800))), Window(16, 24, 64, 64), method=method)
     assert made.found.all()
     assert np.abs(made.points - star).max() < 0.3
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_wing_of_a_star_that_has_jumped_out_of_the_window_is_no_star(method):
+    star = still(50, 56)
+    star[30:] += (0, 38)  # 7 px beyond the last column
+    frames = ArrayFrames(run_of((star, 2000), width=4.0))
+    made = register(frames, Window(16, 24, 64, 64), method=method)
+    assert made.reasons == ("",) * 30 + (BEYOND,) * 10
+    assert np.abs((made.points - star)[:30]).max() < 0.3
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -96,7 +96,8 @@ def starless(
     A frame has a star if its brightest speckle is significant. In faint light no single speckle
     may be, but all together: so where it is not, the frame is compared with the mean of frames
     spread over the run, curved background off: it has a star if it has over two fifths of the
-    usual light there. Where even that is lost in noise, the frame is taken to be like the others.
+    usual light there. Where even that is lost in noise, the frame is taken to be like the others,
+    unless those are bright.
 
     Parameters
     ----------
@@ -146,6 +147,9 @@ def starless(
             "the star; for the Sun or the Moon, register by correlation."
         )
     out = np.zeros(len(sigmas), bool)
+    if clear and usual <= SURE * error:  # a bright star, in few frames or never in one place
+        out[doubtful] = True
+        return out
     least = min(LEAST_LIGHT * usual, usual - SURE * error)
     known = dict(zip(sample.tolist(), shares.tolist(), strict=True))
     mean = _wide(total[np.newaxis] / len(sample))[0]
@@ -157,11 +161,18 @@ def starless(
     return out
 
 
-def is_star(frames: Frames, focus: Window, lit: NDArray[np.intp]) -> bool:
-    """Return whether frames that are lit show one bright place in a window, as a star's."""
+def is_star(frames: Frames, focus: Window, sigmas: Floats, least: float) -> bool:
+    """Return whether frames show one bright place in a window, as a star's.
+
+    Those with a clear speckle, of `least` sigmas (n,), are looked at, unless they are hardly any:
+    a star that drifts is not in the window in the others.
+    """
+    lit = np.flatnonzero(np.isfinite(sigmas))
     if len(lit) == 0:
         return False
-    sample = lit[spread_over(len(lit), FEW)]
+    clear = lit[sigmas[lit] >= least]
+    shown = clear if len(clear) * FEW >= len(lit) else lit
+    sample = shown[spread_over(len(shown), FEW)]
     pixels = _pixels(frames, focus, sample)
     bright = [(image.max() - np.median(image)) / max(own_sigma(image), 1e-6) for image in pixels]
     return float(np.median(bright)) > STARLIKE

@@ -23,7 +23,8 @@ from napari_lucky.imaging.significance import least_significance
 VOTES = 3
 """The star's place is the median over so many frames: no single frame moves the window."""
 TRAIL = 12
-"""Its drift, by which it is looked for after a cloud, is that over so many frames."""
+"""Its drift, by which it is looked for where it is lost, is that over so many frames; while they
+are fewer, it is not looked for after a cloud that is longer."""
 FAINTEST = 0.25
 """Frames whose peak is under this fraction of the usual one have no say."""
 
@@ -178,7 +179,7 @@ def _follow_one_way(
     def look_again(frame: int, running: Floats) -> None:
         found, height, near = seen[frame].copy(), peak[frame], min(focus.shape) / 4
         seen[frame] = look(frame, running)
-        if peak[frame] < least and len(trail) == TRAIL:  # it may have drifted on behind a cloud
+        if peak[frame] < least and known(frame):  # it may have drifted on, or behind a cloud
             when, *where = np.array(trail).T
             ahead = look(
                 frame, np.array([np.polyval(np.polyfit(when, at, 1), frame) for at in where])
@@ -194,6 +195,10 @@ def _follow_one_way(
         elif not any(np.abs(found[:2] - place).max() <= near for place in neighbours[-VOTES:]):
             seen[frame], peak[frame] = found, height
 
+    def known(frame: int) -> bool:
+        gone = abs(frame - trail[-1][0]) if len(trail) > 1 else np.inf
+        return len(trail) == TRAIL or gone <= len(trail)
+
     for done, frame in enumerate(order):
         if leaves:
             look_again(int(frame), np.median(last, axis=0))
@@ -203,7 +208,8 @@ def _follow_one_way(
             last.append(seen[frame, :2].copy())
             trail.append((int(frame), *seen[frame, :2]))
         running = np.median(last, axis=0) if last else np.full(2, np.nan)
-        if last and not leaves and not _inside(running - corner, focus):
+        gone = running if peak[frame] >= least or not last else last[-1]  # a fast one: at once
+        if last and not leaves and not _inside(gone - corner, focus):
             leaves = True
             for before in order[max(0, done - VOTES) : done + 1]:  # the edge may cut them already
                 look_again(int(before), running)

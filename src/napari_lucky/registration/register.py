@@ -34,7 +34,16 @@ from napari_lucky.registration.drift import centred_on, follow, reference_of
 from napari_lucky.registration.second_star import second_star_notes
 from napari_lucky.registration.step import Register, Tracking
 from napari_lucky.registration.stray_light import led_astray
-from napari_lucky.registration.strays import ASTRAY, COSMIC, CUT, NEIGHBOUR, cut_by_edge, struck
+from napari_lucky.registration.strays import (
+    ASTRAY,
+    BEYOND,
+    COSMIC,
+    CUT,
+    NEIGHBOUR,
+    beyond_window,
+    cut_by_edge,
+    struck,
+)
 from napari_lucky.registration.template_tracking import NO_LIGHT, NO_STAR
 from napari_lucky.registration.two_places import TwoPlaces, find_two_places
 from napari_lucky.steps.registry import make_step
@@ -230,14 +239,15 @@ def register(
     else:
         noise, found = seen
     run_frames = frames
-    lit = np.flatnonzero(np.isfinite(found[:, 2]))
-    scene = by.takes_scenes and not is_star(frames, focus, lit)
+    least = least_significance(focus, smooth)
+    scene = by.takes_scenes and not is_star(frames, focus, found[:, 5], least)
+    unsorted = found
     found, spoiled = found.copy(), np.full(len(found), NO_LIGHT, object)
     places = TwoPlaces(np.zeros(len(found), bool))
     if not scene:
         spoiled[struck(found, noise)] = COSMIC
         found[spoiled == COSMIC] = np.nan
-        clear = found[:, 5] >= least_significance(focus, smooth)
+        clear = found[:, 5] >= least
         points = np.where(clear[:, None], found[:, :2], np.nan)
         places = find_two_places(frames, focus, points, smooth)
         spoiled[places.neighbour] = NEIGHBOUR
@@ -250,6 +260,7 @@ def register(
         found = run(
             lambda block: track_brightest(block, smooth, noise), "tracking in a centred window"
         )
+        unsorted = found
         found = found.copy()
         found[np.isin(spoiled, (COSMIC, NEIGHBOUR, ASTRAY))] = np.nan
     if not scene:
@@ -264,14 +275,18 @@ def register(
     reasons[starless(moved, focus, found[:, 5], smooth, noise, scene=scene)] = NO_STAR
     if not scene:
         on_sensor = found[:, :2] + np.array([focus.y0, focus.x0]) + moves + steady
-        on_sensor[found[:, 5] < least_significance(focus, smooth)] = np.nan  # noise, anywhere
+        on_sensor[found[:, 5] < least] = np.nan  # noise, anywhere
         cut = cut_by_edge(run_frames, focus, on_sensor, found[:, 6], smooth)
         reasons[cut & (reasons == "")] = CUT
+        at_edge = (reasons == COSMIC) & ~moves.any()  # where a wing is as sharp
+        shown = np.where(at_edge[:, None], unsorted, found)
+        beyond = beyond_window(run_frames, focus, shown, moves + steady, smooth)
+        reasons[beyond & (reasons != CUT)] = BEYOND
     found[reasons != ""] = np.nan
     made = by.track(Tracking(frames, focus, smooth, noise, moves, found, places, reasons, run, job))
     points, sigma = made.points, made.sigma
     if made.reasons is not None:
-        reasons = made.reasons
+        reasons = np.where(reasons == BEYOND, BEYOND, made.reasons)
     doubts = () if sampling is None else sampling.doubts(by.kind, "tracking")
     double: tuple[str, ...] = ()
     if by.one_speckle:

@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from napari_lucky.frames.frames import Frames, as_float32
 from napari_lucky.frames.reading import read_beyond, spread_over
-from napari_lucky.frames.window import Window
+from napari_lucky.frames.window import MIN_SIDE, Window
+from napari_lucky.frames.window_moves import Moves, _inside, _moved, _whole
+from napari_lucky.imaging.brightest_speckle import track_brightest
 from napari_lucky.imaging.noise import Noise
 
 COSMIC = "a cosmic ray outshines the star"
 NEIGHBOUR = "a brighter neighbour is there besides the star"
 CUT = "the star is cut by the sensor's edge"
+BEYOND = "the star is beyond the focus window's edge"
 ASTRAY = "stray light, a satellite or another object draws the tracking off the star"
 
 SHARP, SPIKE = 2.0, 8.0
@@ -26,6 +29,9 @@ LEAST_LIGHT = 0.5
 """A star near the sensor's edge with less than this part of the usual light is cut."""
 SAMPLE = 32
 """Frames, spread over the run, that give the usual light."""
+WING, BRIGHTER = 0.5, 2.0
+"""Near the window's edge a speckle under this part of the usual peak may be the wing of a star
+beyond it, which then is so many times brighter."""
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -75,6 +81,43 @@ def cut_by_edge(
         _light_around(frames, focus, points, others[spread_over(len(others), SAMPLE)])
     )
     out[near] = _light_around(frames, focus, points, near) < LEAST_LIGHT * usual
+    return out
+
+
+def beyond_window(
+    frames: Frames, focus: Window, found: Floats, moves: Moves, smooth: float
+) -> Flags:
+    """Return in which frames the star is outside its window, and only a wing of it inside, (n,).
+
+    Parameters
+    ----------
+    frames : Frames
+        In ADU, not moved.
+    focus : Window
+        Of the star.
+    found : ndarray of float64, (n, 7)
+        From `track_brightest` in the moved window.
+    moves : ndarray of int, (n, 2)
+        How the window has moved.
+    smooth : float
+        Standard deviation of the smoothing in pixels.
+    """
+    out = np.zeros(len(found), bool)
+    inside = _inside(found[:, :2], focus)
+    if not inside.any():
+        return out
+    faint = found[:, 2] < WING * np.median(found[inside, 2])
+    side = max(MIN_SIDE, min(focus.shape) // 2)
+    for frame in np.flatnonzero(faint & ~inside):
+        window = _moved(focus, moves[frame])
+        y, x = _whole(found[frame, :2]) + np.array([window.y0, window.x0])
+        around = Window.centred(int(y), int(x), side).clipped(frames.shape)
+        if min(around.shape) < MIN_SIDE:
+            continue
+        near = track_brightest(as_float32(frames.read(np.array([frame]), around)), smooth)[0]
+        place = near[:2] + np.array([around.y0 - window.y0, around.x0 - window.x0])
+        outside = ((place < -0.5) | (place > np.array(focus.shape) - 0.5)).any()
+        out[frame] = outside and near[2] > BRIGHTER * found[frame, 2]
     return out
 
 
