@@ -22,40 +22,45 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._lazy import lazy_names
-from ._version import __version__
-from .errors import LuckyError, NoStarError
+from ._version import __version__ as __version__
+from .errors import LuckyError as LuckyError
+from .errors import NoStarError as NoStarError
 
 if TYPE_CHECKING:
-    from .calibration.calibrate import calibrate
-    from .calibration.masters import master
-    from .calibration.step import Calibrate
-    from .cleaning.clean import clean
-    from .execution.job import Job
-    from .fits.arrays import as_frames
-    from .fits.run_files import open_run
-    from .fits.write import write_fits
-    from .frames.window import Window
-    from .optics.simulation import simulate_run
-    from .optics.telescope import Telescope
-    from .pipeline.process import process
-    from .pipeline.recipe import Recipe, read_recipe, recipe_to_toml
-    from .pipeline.results_folder import write_results
-    from .psf.figures import psf_figures
-    from .ranking.keep_curve import keep_curve
-    from .ranking.rank import rank
-    from .ranking.selection import select
-    from .ranking.step import Rank, Select
-    from .registration.find_star import find_star
-    from .registration.register import register
-    from .stacking.mean import stack_mean
-    from .stacking.methods import stack, stack_pair
+    from .calibration.calibrate import calibrate as calibrate
+    from .calibration.masters import master as master
+    from .calibration.step import Calibrate as Calibrate
+    from .cleaning.clean import clean as clean
+    from .execution.job import Job as Job
+    from .fits.arrays import as_frames as as_frames
+    from .fits.run_files import open_run as open_run
+    from .fits.write import write_fits as write_fits
+    from .frames.window import Window as Window
+    from .optics.simulation import simulate_run as simulate_run
+    from .optics.telescope import Telescope as Telescope
+    from .pipeline.process import process as process
+    from .pipeline.recipe import Recipe as Recipe
+    from .pipeline.recipe import read_recipe as read_recipe
+    from .pipeline.recipe import recipe_to_toml as recipe_to_toml
+    from .pipeline.results_folder import write_results as write_results
+    from .psf.figures import psf_figures as psf_figures
+    from .ranking.keep_curve import keep_curve as keep_curve
+    from .ranking.rank import rank as rank
+    from .ranking.selection import select as select
+    from .ranking.step import Rank as Rank
+    from .ranking.step import Select as Select
+    from .registration.find_star import find_star as find_star
+    from .registration.register import register as register
+    from .stacking.mean import stack_mean as stack_mean
+    from .stacking.methods import stack as stack
+    from .stacking.methods import stack_pair as stack_pair
 
 _ROOMS = (
     *("calibration", "cleaning", "execution", "fits", "frames", "imaging", "optics", "pipeline"),
     *("plots", "psf", "ranking", "registration", "sources", "stacking", "steps", "viewer"),
     "wavefront",
 )
-__getattr__, __dir__, _ = lazy_names(
+__getattr__, __dir__, _names = lazy_names(
     __name__,
     {
         "calibration.calibrate": "calibrate",
@@ -85,35 +90,4 @@ __getattr__, __dir__, _ = lazy_names(
     | dict.fromkeys(_ROOMS, ""),
     ("LuckyError", "NoStarError", "__version__"),
 )
-__all__ = [
-    "Calibrate",
-    "Job",
-    "LuckyError",
-    "NoStarError",
-    "Rank",
-    "Recipe",
-    "Select",
-    "Telescope",
-    "Window",
-    "__version__",
-    "as_frames",
-    "calibrate",
-    "clean",
-    "find_star",
-    "keep_curve",
-    "master",
-    "open_run",
-    "process",
-    "psf_figures",
-    "rank",
-    "read_recipe",
-    "recipe_to_toml",
-    "register",
-    "select",
-    "simulate_run",
-    "stack",
-    "stack_mean",
-    "stack_pair",
-    "write_fits",
-    "write_results",
-]
+__all__ = [name for name in _names if name not in _ROOMS]

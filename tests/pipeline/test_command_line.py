@@ -66,7 +66,9 @@ FULL = Recipe(
     ids=lambda recipe: recipe.steps[1].table,
 )
 def test_it_reads_back(recipe):
-    assert read(command_of(recipe, "my out")) == recipe
+    command = command_of(recipe, "my out")
+    assert read(command) == recipe
+    assert command.count("--where") <= 1
 
 
 def test_a_quality_takes_the_place_of_a_fraction():

@@ -9,7 +9,6 @@ from napari_lucky.frames.kept_count import describe_count
 from napari_lucky.ranking import ManualSelection, apply_selection
 from napari_lucky.ranking.selection import (
     few_frames_notes,
-    parse_numbers,
     select_record,
     select_record_now,
     selection_summary,
@@ -91,14 +90,6 @@ def test_the_count_is_reported():
     )
     assert selection_summary(cut, cut) == "24 of 40 frames (60 %) kept"
     assert selection_summary(cut[15:], cut[15:]) == "9 of 25 frames (36 %) kept; few for a stack"
-
-
-def test_numbers_as_typed():
-    assert parse_numbers("5") == (5,)
-    assert parse_numbers("5, 17") == (5, 17)
-    for text in ("", "5;17", "1.5", "five", "5,"):
-        with pytest.raises(LuckyError, match="such as 5,17"):
-            parse_numbers(text)
 
 
 @pytest.mark.parametrize(

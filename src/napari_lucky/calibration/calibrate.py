@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_lucky.calibration.bad_pixels import HOT_SIGMA, WindowOf, hot_in, standing_pixels
 from napari_lucky.calibration.flat import check_frame_kind, made_flat
 from napari_lucky.calibration.masters import DEAD_BELOW, check_shape, combined
-from napari_lucky.calibration.step import Calibrate, Combine
+from napari_lucky.calibration.step import MASTERS, Calibrate, Combine
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.blocks import Threads
 from napari_lucky.execution.job import QUIET, Job
@@ -317,7 +317,7 @@ def without_standing(frames: Frames, window: Window, *, job: Job = QUIET) -> Fra
 def calibration_record(calibrated: Calibrated, step: Calibrate) -> Record:
     """Record a calibration: its parameters, and the checksums of its masters' pixels."""
     inputs: dict[str, dict[str, Any]] = {}
-    for name in ("dark", "flat"):
+    for name in MASTERS:
         image = getattr(calibrated, name)
         if image is not None:
             given = getattr(step, name)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+from napari_lucky.fits.frame_kind import Kind
 from napari_lucky.steps.declaration import Step, param
 
+MASTERS: tuple[Kind, ...] = ("dark", "flat")
+"""What a run is calibrated by; parameters of `Calibrate`."""
 Combine = Literal["mean", "median"]
 
 

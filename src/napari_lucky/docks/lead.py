@@ -10,7 +10,7 @@ import napari
 from napari.layers import Shapes
 from qtpy.QtCore import QEvent
 
-from napari_lucky.calibration.step import Calibrate
+from napari_lucky.calibration.step import MASTERS, Calibrate
 from napari_lucky.docks.choices import base_name, is_windows
 from napari_lucky.docks.dock import Dock, abandon
 from napari_lucky.docks.jobs import DockJob
@@ -40,7 +40,7 @@ from napari_lucky.fits.run_notes import run_notes
 from napari_lucky.notices import level_of
 from napari_lucky.optics.request import TelescopeRequest, known_telescope
 from napari_lucky.pipeline.build import Placed, place_stars
-from napari_lucky.pipeline.open_masters import AUTO, MASTERS
+from napari_lucky.pipeline.open_masters import AUTO
 from napari_lucky.pipeline.process import Result, process
 from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.pipeline.step import FIND, Input

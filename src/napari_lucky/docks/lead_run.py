@@ -9,13 +9,14 @@ import napari
 from napari.layers import Layer
 
 from napari_lucky.calibration.calibrate import calibrated_in
+from napari_lucky.calibration.step import MASTERS
 from napari_lucky.docks.choices import LayerCombo, is_image, is_run
 from napari_lucky.docks.recipe_files import file_of_layer, files_of_run
 from napari_lucky.fits.beside import find_calibration
 from napari_lucky.fits.held_frames import HeldFrames
 from napari_lucky.fits.run import Run
 from napari_lucky.pipeline.build import Opened
-from napari_lucky.pipeline.open_masters import AUTO, MASTERS, path_for
+from napari_lucky.pipeline.open_masters import AUTO, path_for
 from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.viewer.from_layers import GIVEN, frames_of, history_of
 from napari_lucky.viewer.to_layers import files_of

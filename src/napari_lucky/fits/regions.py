@@ -55,9 +55,9 @@ def shape_region(kind: str, corners: NDArray[np.float64], name: str = "") -> str
     return _line("polygon", places.ravel(), name)
 
 
-def point_region(place: Sequence[float], name: str = "") -> str:
+def point_region(place: Sequence[float]) -> str:
     """Return the line of a point (..., y, x), in pixels from 0."""
-    return _line("point", (place[-1] + 1, place[-2] + 1), name)
+    return _line("point", (place[-1] + 1, place[-2] + 1), "")
 
 
 def _line(shape: str, numbers: Iterable[float], name: str) -> str:

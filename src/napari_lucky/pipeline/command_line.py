@@ -46,8 +46,6 @@ def words_of(recipe: Recipe, out: str = "OUT") -> list[str]:
             "These frames are not in a file, so a command line cannot name them. Save them first."
         )
     words = ["napari-lucky", "process", *given.values()["frames"]]
-    if given.where is not None:
-        words.append(f"--where={given.where}")
     if (given.start, given.stop, given.step) != (None, None, None):
         chosen = ["" if part is None else str(part) for part in (given.start, given.stop)]
         chosen += [] if given.step is None else [str(given.step)]

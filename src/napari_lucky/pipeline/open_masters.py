@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_lucky.calibration.flat import kind_notes
-from napari_lucky.calibration.step import Calibrate
+from napari_lucky.calibration.step import MASTERS, Calibrate
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.beside import FoundCalibration, find_calibration
 from napari_lucky.fits.file_names import one_place
@@ -22,7 +22,6 @@ from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.steps.option_text import OFF
 
 AUTO = "auto"
-MASTERS: tuple[Kind, ...] = ("dark", "flat")
 
 
 def open_masters(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from napari_lucky.calibration.step import Calibrate
+from napari_lucky.calibration.step import MASTERS, Calibrate
 from napari_lucky.cleaning.step import CleaningStep
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.table_file import read_table
@@ -16,16 +16,12 @@ from napari_lucky.steps.declaration import NO_PATHS
 from napari_lucky.steps.option_text import OFF
 from napari_lucky.steps.registry import first_of, load_steps, make_step
 
-MASTERS = ("dark", "flat")
-
 
 def with_calibration(recipe: Recipe) -> tuple[Recipe, list[str]]:
     """Return a recipe with the dark and the flat that its shifts were found with.
 
     Where it names neither, those count that the table of shifts records, or the recipe.toml
-    beside it.
-
-    Also returned is what was taken, and what is not there any more.
+    beside it. Also returned is what was taken, and what is not there any more.
     """
     by, own = recipe.get(ReadShifts), recipe[Calibrate]
     if by is None or own.dark is not None or own.flat is not None:

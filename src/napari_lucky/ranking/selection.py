@@ -246,22 +246,6 @@ def selection_summary(cut: NDArray[np.bool_], kept: NDArray[np.bool_]) -> str:
     return f"{text}; few for a stack" if kept.sum() < LEAST_KEPT else text
 
 
-def parse_numbers(text: str) -> Numbers:
-    """Return the frame numbers of a text such as 5,17.
-
-    Raises
-    ------
-    LuckyError
-        If it holds something else.
-    """
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise UsageError(
-            f"{text!r} are not frame numbers: whole numbers with commas, such as 5,17."
-        ) from None
-
-
 def select_record(step: Select, kept: int, frames: int) -> Record:
     """Record which frames were kept: the cut, and what was changed by hand after it."""
     return step.record({"kept": kept, "of": frames})

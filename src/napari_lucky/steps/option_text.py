@@ -13,7 +13,7 @@ OFF = "off"
 """In place of a value, or of a step's: as if it were not given."""
 
 
-def parse_option(table: str, text: str, last: Step | None = None) -> Step:
+def parse_option(table: str, text: str) -> Step:
     """Return the step that a text means.
 
     Parameters
@@ -25,15 +25,13 @@ def parse_option(table: str, text: str, last: Step | None = None) -> Step:
         method, if the step has several, then its own parameters, then those that all have.
         Parameters with their own option come last, and a word that can only be one
         parameter's choice is that parameter's: "2,speckle".
-    last : Step, optional
-        What is not given stays as it is there.
 
     Raises
     ------
     LuckyError
         If it means none.
     """
-    return changed_step(table, option_values(table, text, last), last)
+    return make_step(table, option_values(table, text))
 
 
 def option_values(table: str, text: str, last: Step | None = None) -> dict[str, Any]:

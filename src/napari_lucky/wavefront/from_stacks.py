@@ -17,11 +17,11 @@ from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import ImageLike, as_image
 from napari_lucky.frames.frames import ArrayFrames, as_float32
 from napari_lucky.frames.window import Window
-from napari_lucky.wavefront.frame_fit import Fitted, Floats, Prior, fitted_images
+from napari_lucky.wavefront.frame_fit import Fitted, Floats, Prior
 from napari_lucky.wavefront.observe import measure_sensor_noise, observe
 from napari_lucky.wavefront.pair_model import bins_for, make_pair_model
 from napari_lucky.wavefront.result import Pictures, PupilWavefront
-from napari_lucky.wavefront.search import TIGHT, refit, search
+from napari_lucky.wavefront.search import refit, search
 from napari_lucky.wavefront.static import DEFOCUS_SPREAD, LOOSE_TILT, static_variance
 from napari_lucky.wavefront.task import WavefrontParameters
 
@@ -135,11 +135,6 @@ def measure_wavefront_stacks(
         (focus.shape, defocus.shape), sampling, task.obstruction, last, task.spider, blur=blur
     )
     reported = min(task.modes, last) - 3
-    pictures = fitted_images(model, observed.pair(TIGHT), fitted.x)
-    seen = [
-        np.where(masked, np.nan, image).astype(np.float32)
-        for image, masked in zip(observed.images, observed.masked, strict=True)
-    ]
     return StackWavefront(
         task,
         fitted.x[4 : 4 + reported] * task.nm_per_rad,
@@ -147,7 +142,7 @@ def measure_wavefront_stacks(
         blur * sampling,
         float(fitted.x[-1]),
         fitted.chi2,
-        Pictures(0, bins, (seen[0], seen[1]), (as_float32(pictures[0]), as_float32(pictures[1]))),
+        Pictures.of(observed, model, fitted.x, bins),
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.calibration.flat import header_history
-from napari_lucky.calibration.step import Calibrate
+from napari_lucky.calibration.step import MASTERS, Calibrate
 from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.run_files import open_run
@@ -289,7 +289,7 @@ def _stack_in(path: Path) -> tuple[NDArray[np.float32], Any, History]:
 def _masters(recipe: Recipe) -> dict[str, str]:
     return {
         name: path
-        for name in ("dark", "flat")
+        for name in MASTERS
         if (path := getattr(recipe[Calibrate], name)) not in (None, *NO_PATHS)
     }
 

@@ -205,10 +205,12 @@ NOTHING = (
 )
 STARTS = 6
 """Of a frame in each round in which it has no fit."""
+ROUNDS = 3
+"""How often all frames are fitted."""
 
 
 def fit_run(
-    fit: FitBlock, static: Static, fit_defocus: bool = False, rounds: int = 2, *, job: Job = QUIET
+    fit: FitBlock, static: Static, fit_defocus: bool = False, *, job: Job = QUIET
 ) -> tuple[FitBlock, Fits, NDArray[np.bool_], Static]:
     """Fit all frames, with the prior that they themselves give.
 
@@ -223,8 +225,6 @@ def fit_run(
         First guess.
     fit_defocus : bool
         Whether the defocus between the images is fitted, one for all frames.
-    rounds : int
-        How often all are fitted after the first time.
     job : Job
         Progress, executor, checkpoint; see `Job`.
 
@@ -266,8 +266,8 @@ def fit_run(
     level = ENDS * _usual(fits.chi2[good], 50)
 
     starts = np.full_like(fit.starts, np.nan)
-    for number in range(rounds + 1):
-        last = number == rounds
+    for number in range(ROUNDS):
+        last = number == ROUNDS - 1
         prior = static.prior(fit_defocus and not last)
         made = replace(
             fit, prior=prior, starts=starts, level=level, most=STARTS, seed=fit.seed + number
@@ -284,7 +284,7 @@ def fit_run(
         if last:
             static = replace(static, defocus_waves=waves[0], defocus_sigma=waves[1])
         starts = np.where(good[:, None], fits.x, np.nan)
-        if fit_defocus and number == rounds - 1:
+        if fit_defocus and number == ROUNDS - 2:
             starts[:, -1] = static.defocus_waves
             starts[~good] = np.nan
     return fit, fits, good, static

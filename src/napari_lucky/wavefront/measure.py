@@ -14,12 +14,10 @@ from napari_lucky.frames.frames import Frames
 from napari_lucky.wavefront.check import check_figures
 from napari_lucky.wavefront.correlation import likeness
 from napari_lucky.wavefront.doubts import doubts
-from napari_lucky.wavefront.frame_fit import Floats, fitted_images
 from napari_lucky.wavefront.many_frames import FitBlock, Fits, PairReader, fit_run
 from napari_lucky.wavefront.observe import measure_sensor_noise
-from napari_lucky.wavefront.pair_model import PairModel, bins_for, make_pair_model
+from napari_lucky.wavefront.pair_model import bins_for, make_pair_model
 from napari_lucky.wavefront.result import PerFrame, Pictures, Wavefront, open_pupil
-from napari_lucky.wavefront.search import TIGHT
 from napari_lucky.wavefront.static import unknown
 from napari_lucky.wavefront.task import WavefrontParameters
 
@@ -100,6 +98,7 @@ def measure_wavefront(
     sigma = np.sqrt(static.sigma**2 * alike.inflation + (figures.systematic**2 if figures else 0))
     slow = float(np.sqrt(alike.inflation[0]))
     reported, unit, usual = task.modes - 3, task.nm_per_rad, _usual_frame(fits, good)
+    shown = fit.reader.observe(int(index[usual]))
     variance = fits.x[good, 4:-1].var(axis=0, ddof=min(int(good.sum()) - 1, 1))
     return Wavefront(
         task,
@@ -114,7 +113,7 @@ def measure_wavefront(
         static.defocus_sigma * slow,
         saturated,
         str(fit.reader.noise),
-        pictures_of(fit.reader, model, int(index[usual]), fits.x[usual]),
+        Pictures.of(shown, model, fits.x[usual], fit.reader.bins, int(index[usual])),
         tuple(notes),
         float(np.median(fits.chi2[good])),
         (float(np.median(fits.misfits[good, 0])), float(np.median(fits.misfits[good, 1]))),
@@ -157,18 +156,6 @@ def frames_to_fit(
     elif task.choice == "random" and task.count < len(left):
         left = np.random.default_rng(task.seed).choice(left, task.count, replace=False)
     return np.sort(left), int(bad.sum())
-
-
-def pictures_of(reader: PairReader, model: PairModel, frame: int, x: Floats) -> Pictures:
-    """Return a frame's images as measured and as the model has them."""
-    observed = reader.observe(frame)
-    pair = observed.pair(TIGHT)
-    made = [image.astype(np.float32) for image in fitted_images(model, pair, x)]
-    seen = [
-        np.where(masked, np.nan, image).astype(np.float32)
-        for image, masked in zip(observed.images, observed.masked, strict=True)
-    ]
-    return Pictures(frame, reader.bins, (seen[0], seen[1]), (made[0], made[1]))
 
 
 def _per_frame(

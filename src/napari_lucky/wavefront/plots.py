@@ -162,19 +162,12 @@ def draw_mode_variances(axes: Any, wavefront: Wavefront) -> None:
     axes.legend(loc="upper right", fontsize="small")
 
 
-def draw_selection_bias(
-    axes: Any, wavefront: Wavefront, quality: NDArray[np.float64] | None = None
-) -> None:
+def draw_selection_bias(axes: Any, wavefront: Wavefront) -> None:
     """Draw the rms wavefront error that the best frames alone would give, over their fraction.
 
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-    wavefront : Wavefront
-    quality : ndarray, (n,), optional
-        Of the frames fitted; their Strehl ratio by default.
+    The best are those of the highest Strehl ratio.
     """
-    fraction, rms = wavefront.keep_curve(quality)
+    fraction, rms = wavefront.keep_curve()
     axes.plot(fraction, rms, color=KEPT, marker="." if len(rms) < 2 else None)
     axes.axhline(wavefront.rms_nm, color=LEFT, linestyle="--", label="the result")
     axes.set_xscale("log")

@@ -8,11 +8,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_lucky.frames.frames import as_float32
 from napari_lucky.optics.pupil import SampledPupil, sample_pupil
 from napari_lucky.optics.zernikes import zernike, zernike_name
 from napari_lucky.text import ShortRepr, counted
 from napari_lucky.wavefront.check import Figures
-from napari_lucky.wavefront.frame_fit import Floats
+from napari_lucky.wavefront.frame_fit import Floats, fitted_images
+from napari_lucky.wavefront.pair_model import PairModel
+from napari_lucky.wavefront.search import TIGHT, Observed
 from napari_lucky.wavefront.static import turbulence
 from napari_lucky.wavefront.task import WavefrontParameters
 
@@ -38,6 +41,18 @@ class Pictures(ShortRepr):
     bins: int
     measured: tuple[NDArray[np.float32], NDArray[np.float32]]
     model: tuple[NDArray[np.float32], NDArray[np.float32]]
+
+    @classmethod
+    def of(
+        cls, observed: Observed, model: PairModel, x: Floats, bins: int, frame: int = 0
+    ) -> Pictures:
+        """Return the images of a frame, and those that the model makes of x."""
+        seen = [
+            as_float32(np.where(masked, np.nan, image))
+            for image, masked in zip(observed.images, observed.masked, strict=True)
+        ]
+        made = [as_float32(image) for image in fitted_images(model, observed.pair(TIGHT), x)]
+        return cls(frame, bins, (seen[0], seen[1]), (made[0], made[1]))
 
     @property
     def residual(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
