@@ -29,6 +29,7 @@ from napari_lucky.imaging.brightest_speckle import track_brightest
 from napari_lucky.imaging.noise import Noise
 from napari_lucky.imaging.significance import is_star, least_significance, starless
 from napari_lucky.imaging.star_image import SMOOTH
+from napari_lucky.registration.copies import copy_notes
 from napari_lucky.registration.double_star import double_star_notes
 from napari_lucky.registration.drift import centred_on, follow, reference_of
 from napari_lucky.registration.second_star import second_star_notes
@@ -238,7 +239,7 @@ def register(
         found = run(lambda block: track_brightest(block, smooth, noise), "tracking the speckle")
     else:
         noise, found = seen
-    run_frames = frames
+    run_frames, copies = frames, copy_notes(frames, focus, found)
     least = least_significance(focus, smooth)
     scene = by.takes_scenes and not is_star(frames, focus, found[:, 5], least)
     unsorted = found
@@ -293,7 +294,7 @@ def register(
         double = double_star_notes(moved, focus, np.flatnonzero(reasons == ""), smooth)
     elif places.double:
         places = places._replace(note=())  # correlated or fitted as a whole
-    notes = (*doubts, *(double or places.note))
+    notes = (*copies, *doubts, *(double or places.note))
     reasons[places.at_neighbour(points + moves + steady) & (reasons == "")] = NEIGHBOUR
     points[reasons != ""] = np.nan
     if not scene:
