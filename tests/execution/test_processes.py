@@ -115,10 +115,13 @@ def test_an_error_in_a_copy_is_raised_here(executor, bad):
 
 
 class OfTwo(Exception):
-    """Can be pickled, but not unpickled."""
+    """Can be pickled, but not unpickled, even where distributed mends how errors are pickled."""
 
     def __init__(self, what: str, kind: str) -> None:
         super().__init__(f"{what} {kind}")
+
+    def __reduce__(self):
+        return OfTwo, self.args
 
 
 @pytest.mark.parametrize("local", [True, False])

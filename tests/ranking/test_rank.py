@@ -62,6 +62,8 @@ def test_arrays_are_frames_and_the_window_follows_a_star_to_the_reference():
 def test_a_step_is_refused_without_what_its_metric_needs():
     with pytest.raises(LuckyError, match="psf-correlation needs"):
         Rank(metric="psf-correlation")
+    with pytest.raises(LuckyError, match="smoothing is -1 pixels"):
+        rank(np.zeros((2, 64, 64), np.float32), (32, 32, 64), smooth=-1)
     assert Rank(metric="psf-correlation", sampling=5).diffraction == Diffraction(5, 0)
 
 
@@ -154,6 +156,7 @@ def test_the_threshold_lies_between_the_last_kept_and_the_next(scale):
     for count in range(1, 40):
         assert len(select(quality, above=threshold(quality, count))) == count
     assert threshold(np.array([1.0, 2.0]), 1) == 1.5  # of few digits
+    assert threshold(np.array([1.0, 1 / 3]), 2) == 0.167  # with no next, half the last
     assert threshold(np.array([2.0, 2.0, 1.0]), 1) == 2.0  # equals cannot be told apart
 
 

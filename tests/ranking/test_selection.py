@@ -64,6 +64,8 @@ def test_toggling_twice_leaves_nothing():
     assert once == ManualSelection((16,), (12,))
     assert once
     assert not once.toggled([12, 16], KEPT, FRAME)
+    many = ManualSelection().toggled([8, 1], np.ones(9, bool), np.arange(9))
+    assert many == ManualSelection(drop=(1, 8))  # in order, as a recipe has them
 
 
 def test_toggling_follows_what_is_kept_when_the_cut_has_moved():

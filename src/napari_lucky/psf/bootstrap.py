@@ -124,8 +124,8 @@ def bootstrap_figures(
         drawn = _blocks(rng, index, side, resamples)
     else:
         drawn = rng.multinomial(n, np.full(n, 1 / n), resamples).astype(np.float32)
-    drawn = 1 + NEAR * (drawn * (n / drawn.sum(axis=1, keepdims=True)) - 1)
-    weights = as_float32(np.concatenate([np.ones((1, n)), drawn]))  # the stack itself comes first
+    moved = 1 + NEAR * (drawn * (n / drawn.sum(axis=1, keepdims=True)) - 1)
+    weights = as_float32(np.concatenate([np.ones((1, n)), moved]))  # the stack itself comes first
     at_once = max(2, SUMS // 2 // (window.height * window.width))
     passes = [slice(k, k + at_once) for k in range(0, len(weights), at_once)]
     measure: Measure | None = None
