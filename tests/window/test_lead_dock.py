@@ -95,6 +95,9 @@ def test_six_inputs_make_the_saved_pair_of_the_command_line(
     hand.run(dock)
     assert "run focus 2" in viewer.layers
     assert not any("[" in layer.name for layer in viewer.layers)
+    ranking = hand.dock("ranking")
+    smooth = ranking.forms["rank"]["smooth"]
+    assert (smooth.value, smooth.native.text()[:8]) == (None, "auto: 2.")
     dock.results.adjust("registration")
     registration = hand.dock("registration")
     smooth = registration.forms["register"]["smooth"]
@@ -103,7 +106,6 @@ def test_six_inputs_make_the_saved_pair_of_the_command_line(
     registration.windows.value = None
     assert smooth.native.text() == "auto"
     dock.results.adjust("ranking")
-    ranking = hand.dock("ranking")
     assert ranking.cut.step().keep == 4
     assert "4 of 12 frames" in ranking.summary.text()  # shown without Run
     shifts = ranking.registration.value
@@ -142,7 +144,7 @@ def test_windows_are_typed_drawn_and_of_one_run_alone(viewer, hand, messages, fo
     messages()
     hand.press(dock.run_button)
     ((severity, text),) = messages()
-    assert (severity, "holds ellipse: a window is a rectangle" in text) == ("error", True)
+    assert (severity, "holds an ellipse: a window is a rectangle" in text) == ("error", True)
     other = tmp_path / "other"
     other.mkdir()
     for k in range(9):

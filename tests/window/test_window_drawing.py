@@ -32,7 +32,7 @@ def test_windows_are_drawn_with_hints_and_become_squares(viewer, hand, messages)
     assert list(windows.features["window"]) == ["focus", "defocus"]
     windows.add_ellipses(rectangle(10, 10, 30, 50))
     ((severity, text),) = messages()
-    assert severity == "warning" and "holds ellipse: a window is a rectangle" in text
+    assert severity == "warning" and "holds an ellipse: a window is a rectangle" in text
     assert "a window is a rectangle" in hint(viewer).replace("\n", " ")
     windows.selected_data = {2}
     windows.remove_selected()

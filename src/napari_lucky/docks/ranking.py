@@ -48,6 +48,7 @@ from napari_lucky.ranking.selection import (
     selection_summary,
 )
 from napari_lucky.ranking.step import Rank, Select
+from napari_lucky.registration.step import Register
 from napari_lucky.steps.declaration import params
 from napari_lucky.text import without_tags
 from napari_lucky.viewer.display_array import ShownArray
@@ -241,7 +242,9 @@ class RankingDock(Dock):
         if focus is None or not np.isfinite(table.quality).any():
             return
         by, cut = recipe[Rank], recipe[Select]
-        self.forms["rank"].show(by)
+        by_sampling = by.smooth == recipe[Register].smooth  # which another run gives anew
+        self.forms["rank"].show(by.changed(smooth=None) if by_sampling else by)
+        self.forms["rank"].show_found(by)
         self.cut.form.show(cut)
         history = tuple(step for step in whole if step.name not in ("rank", "select"))
         numbers = frame_numbers(np.arange(n), history)

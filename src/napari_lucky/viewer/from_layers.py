@@ -196,11 +196,12 @@ def windows_of(shapes: Any, image: Any) -> list[Window]:
             f"The shapes layer “{shapes.name}” is empty. Draw a rectangle around the focused star, "
             "and a second one around the defocused star if there is one."
         )
-    kinds = {str(kind) for kind in shapes.shape_type} - {"rectangle"}
+    kinds = sorted({str(kind) for kind in shapes.shape_type} - {"rectangle"})
     if kinds:
+        drawn = " and ".join(f"an {kind}" if kind == "ellipse" else f"a {kind}" for kind in kinds)
         raise LuckyError(
-            f"“{shapes.name}” holds {' and '.join(sorted(kinds))}: a window is a rectangle. Remove "
-            "it, and draw a rectangle around the star."
+            f"“{shapes.name}” holds {drawn}: a window is a rectangle. Remove it, and draw a "
+            "rectangle around the star."
         )
     windows = []
     for corners in shapes.data:

@@ -208,7 +208,8 @@ def _saved_layer(found: Any, stem: str, fallback: str) -> LayerTuple:
     )
 
     if isinstance(found, ImageResult):
-        beside, data = found.name in BESIDE, found.data
+        data: Any = found.data
+        beside = found.name in BESIDE
         if found.kind == "labels":
             return labels_tuple(found, fallback)
         hidden = {"visible": False} if beside else {}
