@@ -48,7 +48,15 @@ def sample_moments(
 
 
 def look_over(frames: Frames, *, job: Job = QUIET) -> Look:
-    """Look over whole frames."""
+    """Look over whole frames.
+
+    Parameters
+    ----------
+    frames : Frames
+        (n, y, x) in ADU.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
+    """
     empty = empty_frames(frames)
 
     def look(band: slice) -> NDArray[np.float32]:

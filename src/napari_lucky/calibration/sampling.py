@@ -124,8 +124,12 @@ class Sampling:
     def notes(self, method: str, *uses: str) -> tuple[str, ...]:
         """Return sentences on the smoothing and on light that does not look like a star's.
 
-        The method is that of registration, for correlation does not need a star; the smoothing is
-        for `uses`, "tracking" or "ranking" or both.
+        Parameters
+        ----------
+        method : str
+            Of registration; correlation does not need a star.
+        uses : str
+            What the smoothing is for: "tracking" or "ranking", or both.
         """
         light = () if self.star or method == "correlation" else (self.light_note(),)
         smoothing = self.smoothing_note(*uses) if uses else ""

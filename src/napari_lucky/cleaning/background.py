@@ -220,9 +220,22 @@ def clipped_fit(
 ) -> tuple[NDArray[np.float64], float]:
     """Fit by least squares, again and again without what is far off the last fit.
 
-    The basis has n pixels of m functions, and values are (n,); those more than `above` or `below`
-    standard deviations off are left out, in `rounds` fits at most. Returned are the terms (m,), and
-    the standard deviation of what is kept, from its median absolute value.
+    Parameters
+    ----------
+    basis : Basis
+        n pixels of m functions.
+    values : ndarray, (n,)
+        What is fitted.
+    above, below : float
+        Values this many standard deviations off are left out.
+    rounds : int
+        Fits at most.
+
+    Returns
+    -------
+    terms : ndarray, (m,)
+    sigma : float
+        Standard deviation of what is kept, from its median absolute value.
     """
     kept, sigma = np.ones(len(values), bool), 0.0
     functions, normal = basis.values, basis.normal

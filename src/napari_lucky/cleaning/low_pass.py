@@ -73,8 +73,17 @@ class LowPass(View):
 def weighted_mean(block: NDArray[np.float32], kernel: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return the mean around each pixel, masked pixels left out of it.
 
-    Frames (k, y, x) are mirrored beyond their edge; NaN where all that the kernel reaches is
-    masked. The kernel, (2 r + 1,), is symmetric with a sum of 1, and used along both axes.
+    Parameters
+    ----------
+    block : ndarray of float32, (k, y, x)
+        Masked pixels are not finite. Beyond its edge it is mirrored.
+    kernel : ndarray of float, (2 r + 1,)
+        Weights along an axis, symmetric, with a sum of 1; they are used along both.
+
+    Returns
+    -------
+    ndarray of float32, (k, y, x)
+        NaN where all that the kernel reaches is masked.
     """
     holes = ~np.isfinite(block)
     if not holes.any():

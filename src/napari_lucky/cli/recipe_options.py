@@ -37,8 +37,14 @@ WORDS = {str: "TEXT", int: "N", float: "NUMBER", bool: "true|false"}
 def add_step_options(parser: Any, tables: Sequence[str], *, done: Sequence[str] = ()) -> None:
     """Add the options of steps: a group each, with its parameters in the help.
 
-    Each of the tables gets a group; steps in `done` are done in any case, though a recipe may be
-    without them.
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+        Of a command.
+    tables : sequence of str
+        The steps.
+    done : sequence of str
+        Steps that the command does in any case, though a recipe may be without them.
     """
     parser.prepare = with_values
     for table in tables:
@@ -179,8 +185,19 @@ def options_of_steps(given: argparse.Namespace) -> list[str]:
 def recipe_of(given: argparse.Namespace, start: Recipe | None = None, *done: str) -> Recipe:
     """Return the recipe that the command line asks for: that of --recipe, with the options over it.
 
-    They go over `start` if no recipe is given. Optional steps in `done` are done in any case. A
-    `LuckyError` says which options do not go together.
+    Parameters
+    ----------
+    given : argparse.Namespace
+        The options.
+    start : Recipe, optional
+        What they go over if no recipe is given.
+    *done : str
+        Tables of optional steps that the command does in any case.
+
+    Raises
+    ------
+    LuckyError
+        If options do not go together.
     """
     named = _given(given, "recipe")
     recipe = open_recipe(named) if named else start or Recipe()

@@ -167,7 +167,12 @@ def _on_stdout() -> Iterator[None]:
 def warn(text: str, level: Level | None = None) -> None:
     """Print what the user should know on stderr, if that can be written.
 
-    Of a `Notice` the level counts, unless another is given.
+    Parameters
+    ----------
+    text : str
+        Of a `Notice` the level counts.
+    level : {"info", "warning", "error"}, optional
+        In place of the notice's level.
     """
     level = level or level_of(text)
     _voice.write_log(text, level)

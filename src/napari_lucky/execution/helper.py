@@ -80,8 +80,21 @@ class Helper:
 
         Large arrays and runs that the job was given come back as themselves, not as copies.
 
-        `progress` is called here, and may raise `Cancelled`. What the job raises is raised;
-        `CannotBeSent` if it has to be done here, and a `LuckyError` if the helper was killed.
+        Parameters
+        ----------
+        work : callable
+            See `Work`.
+        progress : callable
+            Called here with what the job reports; it may raise `Cancelled`.
+
+        Raises
+        ------
+        CannotBeSent
+            If the job has to be done here.
+        LuckyError
+            If the helper was killed.
+        Exception
+            Whatever the job raises.
         """
         try:
             job = pack(work, {}, MOST_SENT)

@@ -14,9 +14,18 @@ PLANES = ("RGB", "SRGB", "COLOR", "COLOUR")
 def header_colours(settings: bytes, shape: tuple[int, int, int]) -> str:
     """Return what a header says of the colours of an image.
 
-    "RGB" where each frame has three planes; of a mosaic the colours of the first 2 x 2 pixels of
-    the file, row by row, such as "RGGB"; or else "". The shape is (planes, rows, columns); for the
-    settings see `HeaderCards`.
+    Parameters
+    ----------
+    settings : bytes
+        See `HeaderCards`.
+    shape : tuple of int
+        Planes, rows, columns.
+
+    Returns
+    -------
+    str
+        "RGB" where each frame has three planes; of a mosaic the colours of the first 2 x 2 pixels
+        of the file, row by row, such as "RGGB"; or else "".
     """
     values = values_in(settings)
     if shape[0] % 3 == 0 and _says_planes(values):

@@ -66,7 +66,10 @@ def in_order(paths: Sequence[Path]) -> list[Path]:
     That is by the number at the end of the names if it counts the frames; else by all their
     numbers, but for measured ones (temperatures, exposures), if the others distinguish them.
 
-    The paths are in the order of `natural`.
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path
+        In the order of `natural`.
     """
     stems = [stem_of(path) for path in paths]
     if len(stems) < 2 or (not READING.search(stems[0]) and _same_but_the_last(stems)):

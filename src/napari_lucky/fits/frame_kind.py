@@ -81,8 +81,12 @@ def kind_in_name(stem: str, targets: Collection[str] = ()) -> Kind | None:
 
     `Dark Doodad` is a nebula, `Offset=10` a setting of the camera.
 
-    Targets are words, in small letters, that name targets in other files' names: a dark may have
-    its target's name, too.
+    Parameters
+    ----------
+    stem : str
+    targets : collection of str
+        Words, in small letters, that name targets in other files' names: a dark may have its
+        target's name, too.
     """
     words = [word.lower() for word in WORDS.findall(stem)]
     if words and LIGHT.fullmatch(words[0]):

@@ -125,8 +125,14 @@ class Coding:
 def coding_of(blocks: Iterable[NDArray[Any]], integers: IntegerFormat, name: str = "") -> Coding:
     """Look through all pixels of an image or a run, and return how they are stored.
 
-    The blocks are pixels in ADU; what is not finite counts as masked. The name is the image's, for
-    the note.
+    Parameters
+    ----------
+    blocks : iterable of ndarray
+        Pixels in ADU; what is not finite counts as masked.
+    integers : IntegerFormat
+        How they shall be stored.
+    name : str
+        The image's, for the note.
     """
     low, high, under, over, cut_at = np.inf, -np.inf, 0, 0, integers.full or np.inf
     for block in blocks:

@@ -25,8 +25,18 @@ KNOWN = {"SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "NAXIS3", *SCALING}
 def plain_layout(path: Path, kind: tuple[Any, ...]) -> Layout | None:
     """Return the layout of a file that holds one plain image, or cube, and no more.
 
-    It is what `napari_lucky.fits.layout.layouts` finds with astropy; None where there is anything
-    out of the ordinary, for astropy to judge. The file is not gzipped.
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file, not gzipped.
+    kind : tuple
+        Its signature.
+
+    Returns
+    -------
+    Layout or None
+        What `napari_lucky.fits.layout.layouts` finds with astropy; None where there is anything
+        out of the ordinary, for astropy to judge.
     """
     if len(kind) != 1:
         return None

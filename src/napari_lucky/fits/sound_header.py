@@ -98,8 +98,12 @@ class Damage:
 def sound_cards(header: bytes, *, structure: bool = True) -> tuple[bytes, Damage]:
     """Return a header whose cards are sound, without END and padding, and what was wrong.
 
-    The header is raw cards, up to END if there is one. With `structure`, cards on which the layout
-    of pixels depends stay as they are.
+    Parameters
+    ----------
+    header : bytes
+        Raw cards, up to END if there is one.
+    structure : bool
+        Whether to keep as they are the cards on which the layout of pixels depends.
     """
     damage, made = Damage(), list[bytes]()
     dropped = False

@@ -44,7 +44,15 @@ BRITISH = re.compile(r"(\d\d)/(\d\d)/(\d\d)(\d\d)?")
 def header_time(header: Mapping[str, Any]) -> Time:
     """Return the beginning of the exposure that a header gives, UTC.
 
-    To the microsecond; NaT where there is no time, or a date alone.
+    Parameters
+    ----------
+    header : mapping
+        Values by keyword, such as an `astropy.io.fits.Header`.
+
+    Returns
+    -------
+    numpy.datetime64
+        To the microsecond; NaT where there is no time, or a date alone.
     """
     behind = BEHIND.get(str(header.get("TIMESYS", "UTC")).strip().upper(), 0)
     for keyword in STARTS:

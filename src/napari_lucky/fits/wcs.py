@@ -34,8 +34,14 @@ PIXEL_SIZES = re.compile(r"PIXSIZE[12]|[XY]PIXSZ|PIXSCALE|SECPIX[12]?")
 def place_image(header: Any, origin: tuple[int, int], scale: float) -> None:
     """Make the header of a source that of an image cut from it, in place.
 
-    `origin` is the (y, x) of its first pixel, in pixels of the source, of which one is `scale`
-    pixels of the image.
+    Parameters
+    ----------
+    header : astropy.io.fits.Header
+        The source's.
+    origin : tuple of int
+        (y, x) of the image's first pixel, in pixels of the source.
+    scale : float
+        Pixels of the image a pixel of the source.
     """
     move_wcs(header, -origin[0], -origin[1])
     _scale_wcs(header, scale)

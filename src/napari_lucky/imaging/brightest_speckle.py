@@ -145,8 +145,14 @@ def _highest(
     That need not be where the brightest pixel is: of a small star a pixel sees up to a tenth less
     where the top is between the pixels. So tops are compared by the Gaussians through their pixels.
 
-    Returned are (y, x) to a fraction of a pixel, (k, 2), its brightest pixel (k,), and the highest
-    of the other tops less this one (k,): minus infinity if there is none nearly as high.
+    Returns
+    -------
+    start : ndarray of float64, (k, 2)
+        (y, x) to a fraction of a pixel.
+    top : ndarray of float32, (k,)
+        Its brightest pixel.
+    second : ndarray of float64, (k,)
+        The highest of other tops, less this one; minus infinity if there is none nearly as high.
     """
     seen = even
     if near is not None:

@@ -66,8 +66,16 @@ def interpolate_frames(
 ) -> NDArray[np.float32]:
     """Move each of some images by its own fraction of a pixel; see `interpolate`.
 
-    The images, (k, y + 12, x + 12), have a margin of six pixels, and their few single masked pixels
-    are filled in place; rests are (dy, dx) of each, (k, 2).
+    Parameters
+    ----------
+    images : ndarray of float32, (k, y + 12, x + 12)
+        With a margin of six pixels; their few single masked pixels are filled in place.
+    rests : ndarray of float, (k, 2)
+        (dy, dx) of each.
+
+    Returns
+    -------
+    ndarray of float32, (k, y, x)
     """
     frame, y, x = places_of(~np.isfinite(images))
     means = np.zeros(0)

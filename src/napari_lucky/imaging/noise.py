@@ -199,9 +199,12 @@ def _noise_of(
 ) -> tuple[Noise, Floats, Floats]:
     """Fit the noise to the differences of an order in frames, background off.
 
-    Also returned are the variances of a pixel without light and of the brightest, (2,), and 1-sigma
-    errors of these: infinite where the order is too high for the window, or for its masked pixels
-    to show the star.
+    Returns
+    -------
+    noise : Noise
+    variance, unsure : ndarray of float64, (2,)
+        Of a pixel without light and of the brightest, and 1-sigma errors of these; infinite
+        where the order is too high for the window, or for its masked pixels to show the star.
     """
     fine = order > ORDERS[0]
     none = Noise(LEAST), np.zeros(2), np.full(2, np.inf)

@@ -63,8 +63,12 @@ class Surface:
     def top(self) -> tuple[Floats, Floats]:
         """Find the top by Newton's method.
 
-        Its (y, x), (k, 2), which is where it started if the surface has no top there; and the
-        second derivatives of the surface at the point, (k, 2, 2), ADU/px², NaN without a top.
+        Returns
+        -------
+        points : ndarray of float64, (k, 2)
+            (y, x); where it started if the surface has no top there.
+        hessian : ndarray of float64, (k, 2, 2)
+            Second derivatives of the surface at the point, ADU/px²; NaN without a top.
         """
         point, moving = self.start, np.ones((len(self.start), 1), bool)
         hessian = np.full((len(point), 2, 2), np.nan)
@@ -99,9 +103,15 @@ class Surface:
     ) -> Floats:
         """Return the 1-sigma errors of tops, (k, 2), in pixels.
 
-        Points and hessian are from `top`, the noise is that of a pixel, and `excess` (1 or k, y, x)
-        says by how much its variance is larger, as a factor less 1; see
-        `napari_lucky.imaging.inpainting.fill_by_kriging`.
+        Parameters
+        ----------
+        points, hessian
+            From `top`.
+        noise : Noise
+            Of a pixel.
+        excess : ndarray of float32, (1 or k, y, x), optional
+            By how much the variance is larger, as a factor less 1; see
+            `napari_lucky.imaging.inpainting.fill_by_kriging`.
         """
         # the light is not cut at 0, so that its noise cancels in the sum
         variance = noise.floor + noise.photon * self._pixels

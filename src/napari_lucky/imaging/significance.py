@@ -58,8 +58,16 @@ def significance(even: Block, top: NDArray[np.float32], smooth: float, noise: No
     neighbours, stray light, and a brighter sky. So
     they do the background, which is over the median of the border's pixels if photons are few.
 
-    Frames (k, y, x) are smoothed by so many pixels, without their background, nothing beyond the
-    edge; `top` (k,) are their peaks, and the noise is that of a pixel before the smoothing.
+    Parameters
+    ----------
+    even : ndarray of float32, (k, y, x)
+        Smoothed frames, background off, nothing beyond the edge.
+    top : ndarray of float32, (k,)
+        Their peaks.
+    smooth : float
+        Standard deviation of the smoothing in pixels.
+    noise : Noise
+        Of a pixel before the smoothing.
     """
     usual = _dark_sigma(noise) * (float((gaussian_weights(smooth) ** 2).sum()) if smooth else 1)
     sigmas = top.astype(np.float64) / usual

@@ -24,8 +24,12 @@ def spline_at(image: FloatArray, y: FloatArray, x: FloatArray) -> FloatArray:
     Beyond its edges the image is taken as mirrored there. With Unser, Aldroubi and Eden (1993,
     "B-spline signal processing", IEEE Trans. Signal Process. 41, 821).
 
-    The image has two points a side or more and no NaN; y and x are places in points, of one shape.
-    NaN outside the image.
+    Parameters
+    ----------
+    image : ndarray of float64, (k, l)
+        Two points a side or more, no NaN.
+    y, x : ndarray of float64
+        Places in points, all of one shape; NaN is returned outside the image.
     """
     coefficients = np.pad(_filtered(_filtered(image).T).T, 2, mode="reflect")
     inside = (y >= 0) & (y <= image.shape[0] - 1) & (x >= 0) & (x <= image.shape[1] - 1)

@@ -21,7 +21,13 @@ def with_calibration(recipe: Recipe) -> tuple[Recipe, list[str]]:
     """Return a recipe with the dark and the flat that its shifts were found with.
 
     Where it names neither, those count that the table of shifts records, or the recipe.toml
-    beside it. Also returned is what was taken, and what is not there any more.
+    beside it.
+
+    Returns
+    -------
+    recipe : Recipe
+    notes : list of str
+        What was taken, and what is not there any more.
     """
     by, own = recipe.get(ReadShifts), recipe[Calibrate]
     if by is None or own.dark is not None or own.flat is not None:
@@ -71,8 +77,12 @@ def _earlier(path: Path) -> Calibrate | None:
 def shifts_doubts(path: Path, then: History, now: History) -> list[str]:
     """Return sentences where frames are treated otherwise than when their shifts were found.
 
-    The path is that of the table of shifts, whose history is `then`, empty if it does not say; that
-    of the frames is `now`.
+    Parameters
+    ----------
+    path : pathlib.Path
+        The table of shifts.
+    then, now : tuple of Record
+        Of the table, empty if it does not say, and of the frames.
     """
     if not then:
         return []

@@ -81,8 +81,12 @@ class Look:
 def limits_of(images: Sequence[NDArray[Any] | None], same: bool) -> list[tuple[float, float]]:
     """Return the contrast limits of each image: its 5th percentile and its maximum.
 
-    Masked pixels are NaN, and so are the limits of an image without pixels. With `same` all have
-    one scale, from the least of the lows to the greatest of the highs.
+    Parameters
+    ----------
+    images : sequence of ndarray or None
+        Masked pixels are NaN; limits of an image without pixels are NaN.
+    same : bool
+        Whether all have one scale: from the least of the lows to the greatest of the highs.
     """
     limits = [(np.nan, np.nan)] * len(images)
     for k, image in enumerate(images):

@@ -47,8 +47,15 @@ missed; a ratio over the last is impossible."""
 def of_aperture(recipe: PsfRecipe, usual: PsfRecipe | None, sampling: float) -> list[str]:
     """Return what makes an aperture doubtful.
 
-    The recipe has the radii used; `usual` is what the window would have had with the star in its
-    middle and no noise, None where the aperture was given. The sampling is in pixels per λ/D.
+    Parameters
+    ----------
+    recipe : PsfRecipe
+        With the radii used.
+    usual : PsfRecipe or None
+        What the window would have had with the star in its middle and no noise; None where the
+        aperture was given.
+    sampling : float
+        Pixels per λ/D.
     """
     radius = (recipe.aperture or 0) / sampling
     said = []
@@ -102,8 +109,18 @@ def of_core(
 ) -> list[str]:
     """Return whether the core is masked, or clipped at a greatest value, or its top is flat.
 
-    Of the image without its background (y, x), its masked pixels, and the distance of each from the
-    peak. There are q pixels per λ/D; distance and FWHM are in pixels.
+    Parameters
+    ----------
+    cut : ndarray of float64, (y, x)
+        The image without its background.
+    holes : ndarray of bool, (y, x)
+        Its masked pixels.
+    distance : ndarray of float64, (y, x)
+        Of each pixel from the peak, in pixels.
+    q : float
+        Pixels per λ/D.
+    fwhm : float
+        Of the star, in pixels.
     """
     core = distance <= max(CORE * q, 1.5)
     if masked := int((holes & core).sum()):
@@ -194,9 +211,18 @@ def of_second_star(
     It must stand out of what is around the same circle, and be twice as high as the third: where
     there are several, they are speckles, whose light is the star's.
 
-    The image is without its background; the peak is `peak` ADU high at `centre`, (y, x) in pixels,
-    and a value's standard deviation is `noise`. Along rays from the peak the image is (angles, k),
-    with the step in pixels. There are q pixels per λ/D.
+    Parameters
+    ----------
+    fine : FineImage
+        The image, without its background.
+    centre : (float, float)
+        (y, x) of the peak, in pixels.
+    rays : (ndarray of float64, float)
+        The image along rays from the peak, (angles, k), and the step in pixels.
+    q : float
+        Pixels per λ/D.
+    peak, noise : float
+        The star's height, and the standard deviation of a value, in ADU.
     """
     values, step = rays
     middle = np.median(values, axis=0)

@@ -30,7 +30,16 @@ def measure_folders(
     The aperture is the smallest that one of the stacks would have, in lambda/D; in pixels where
     the optics of one are not known. A folder that cannot be measured has a row that says why.
 
-    With an aperture that was given, `one_aperture` is False.
+    Parameters
+    ----------
+    paths : sequence of paths
+        An OUT of `napari-lucky process` each.
+    measure : callable
+        See `Measure`.
+    one_aperture : bool
+        False where the aperture was given.
+    notify : callable, optional
+        Called with a sentence for the user.
     """
     folders = [Path(path) for path in paths]
     circles: dict[Path, Circles] = {}

@@ -53,9 +53,23 @@ def fit_halo(
     1996, PASP 108, 699), are fitted to the image without its diffraction-limited part, in a ring
     from 5/6 to 1.42 of the aperture's radius. The halo beyond the aperture is the integral of that.
 
-    Of the star without its background and the diffraction-limited PSF with the star's peak, (y, x)
-    in ADU. Distances from the peak, the aperture's radius and the largest radius that the image
-    holds are in pixels. None where there are too few pixels, or nothing but noise.
+    Parameters
+    ----------
+    star : ndarray of float64, (y, x)
+        Without its background, in ADU.
+    perfect : ndarray of float64, (y, x)
+        The diffraction-limited PSF with the star's peak, in ADU.
+    distance : ndarray of float64, (y, x)
+        Of each pixel from the peak, in pixels.
+    aperture, outer : float
+        Its radius, and the largest that the image holds, in pixels.
+    level_known : bool
+        Whether the background was given.
+
+    Returns
+    -------
+    Halo or None
+        None where there are too few pixels, or nothing but noise.
     """
     ring = (distance > INNER * aperture) & (distance <= min(OUTER * aperture, outer))
     if int(ring.sum()) < FEWEST:

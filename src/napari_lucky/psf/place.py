@@ -41,8 +41,14 @@ def star_place(
     neighbours have less than half of what the diffraction-limited PSF would give them is not
     taken for the star.
 
-    In the window of an image (y, x), masked pixels NaN. Without a diffraction-limited PSF the
-    coarsest sampling that is allowed is taken, so that no star is passed over.
+    Parameters
+    ----------
+    image : ndarray, (y, x)
+        Masked pixels are NaN.
+    window : Window
+        Where on the image the star is.
+    diffraction : Diffraction or None
+        None takes the coarsest sampling that is allowed, so that no star is passed over.
     """
     seen = as_float32(image[window.slices]).copy()
     values = seen[np.isfinite(seen)]

@@ -26,7 +26,14 @@ def long_exposure_seeing(
     it, is compared with the mean over circles around the star. Whatever else widens the star,
     drift and aberrations, is taken for seeing. The pupil is taken without its obstruction.
 
-    The image (y, x) is in ADU, masked pixels NaN; `centre` is the (y, x) of its star.
+    Parameters
+    ----------
+    image : ndarray, (y, x)
+        ADU; masked pixels NaN.
+    diffraction : Diffraction
+        Of the image.
+    centre : (float, float)
+        (y, x) of the star.
     """
     y, x = np.indices(image.shape)
     away = np.hypot(y - centre[0], x - centre[1])

@@ -11,8 +11,12 @@ from napari_lucky.text import counted
 def result_line(result: Result, lucky: float = math.nan, mean: float = math.nan) -> str:
     """Return a line on a result, such as "Kept 12 of 120 frames (10 %). FWHM 7.3 px, …".
 
-    `lucky` and `mean` are the FWHM of the focused stack and of the long exposure in pixels of the
-    sensor; NaN where they are not known.
+    Parameters
+    ----------
+    result : Result
+    lucky, mean : float
+        FWHM of the focused stack and of the long exposure in pixels of the sensor; NaN where they
+        are not known.
     """
     lost = result.without_star + result.damaged
     sentences = [f"Kept {result.used}."]

@@ -249,7 +249,12 @@ def flux_of(image: Block, level: NDArray[np.float32] | None = None) -> Quality:
 
     It is half the sum of |I| at least, which is over 0 whatever the noise and the background.
 
-    The image (k, y, x) is without its background, whose level (k,) is in ADU a pixel.
+    Parameters
+    ----------
+    image : ndarray of float32, (k, y, x)
+        Background off.
+    level : ndarray of float32, (k,), optional
+        The background, ADU a pixel.
     """
     sum_all = image.sum(axis=(1, 2), dtype=np.float64)
     if level is not None:

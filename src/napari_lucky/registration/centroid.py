@@ -80,10 +80,22 @@ def track_centroid(
     so its errors are those of `napari_lucky.imaging.peak_position`. They are NaN where the first
     centroid was taken. What noise does to s, if that is each frame's own, is left out.
 
-    Of frames (k, y, x), masked pixels filled from their neighbours; s is `window` pixels if given
-    (`steady_window`), else each frame's own. Returned are y, x in pixels of the window and their
-    1-sigma errors, (k, 4): NaN for a frame whose pixels are all equal or masked, and errors NaN
-    without the noise of a pixel.
+    Parameters
+    ----------
+    block : ndarray of float32, (k, y, x)
+        The window's pixels; masked ones (NaN) are filled from their neighbours.
+    smooth : float
+        Standard deviation of the smoothing in pixels.
+    noise : Noise, optional
+        Of a pixel; without it there are no errors.
+    window : float, optional
+        s in pixels, from `steady_window`; by default each frame has its own.
+
+    Returns
+    -------
+    ndarray of float64, (k, 4)
+        y, x in pixels of the window, and their 1-sigma errors; NaN for a frame whose pixels are
+        all equal or masked.
     """
     image, light, excess = _image(block, smooth)
     first, radius = _over_threshold(image)

@@ -146,9 +146,20 @@ def correlate_frames(
     moves all frames of a steady star alike. The frame that is the reference has none, but
     is given as the others. They are NaN where noise may decide between two shifts.
 
-    Of frames (k, y, x) in the reference's window, masked pixels filled from their neighbours.
-    Returned are (dy, dx) in pixels and their 1-sigma errors, (k, 4): NaN for a frame whose pixels
-    are all equal or masked, and errors NaN without the noise of a pixel.
+    Parameters
+    ----------
+    block : ndarray of float32, (k, y, x)
+        The window's pixels; masked ones (NaN) are filled from their neighbours.
+    reference : Reference
+        Of the same window.
+    noise : Noise, optional
+        Of a pixel; without it there are no errors.
+
+    Returns
+    -------
+    ndarray of float64, (k, 4)
+        (dy, dx) in pixels, and their 1-sigma errors; NaN for a frame whose pixels are all
+        equal or masked.
     """
     out = correlate_over(block, background(block), reference, noise)
     out[is_empty(block)] = np.nan

@@ -37,8 +37,16 @@ def centred_on(
     The star is then on the window's middle, or as near to it as the sensor allows. (0, 0) where
     the window holds the star well already.
 
-    `found` (n, 7) is from `track_brightest` in this window, the smoothing is in pixels, and the
-    shape is the run's.
+    Parameters
+    ----------
+    focus : Window
+        Holds the star in some frames.
+    found : ndarray of float64, (n, 7)
+        From `track_brightest` in this window.
+    smooth : float
+        Standard deviation of the smoothing in pixels.
+    shape : tuple of int
+        Of the run.
     """
     stay = np.zeros(2, np.intp)
     peak = _clear_peaks(found, focus, smooth)

@@ -223,9 +223,18 @@ def _stands_out(
 ) -> bool:
     """Return whether the brightest place of a smoothed mean is a star's.
 
-    The image (y, x), smoothed by `scale` pixels, is without its background, and the mean of `count`
-    frames, in each of which a pixel's standard deviation is `noise` ADU. In a scene the rest of the
-    image is no noise.
+    Parameters
+    ----------
+    image : ndarray of float32, (y, x)
+        Background off.
+    scale : float
+        Standard deviation of its smoothing in pixels.
+    noise : float
+        Standard deviation of a pixel of one frame, in ADU.
+    count : int
+        Frames in the mean.
+    scene : bool
+        Whether the rest of the image is a scene and not noise.
     """
     single = noise * float((gaussian_weights(scale) ** 2).sum())
     least = least_significance(Window.whole(image.shape), scale)

@@ -42,8 +42,16 @@ def second_star_notes(
     tracked. Then it must be in most frames, with a disc brighter than the ring around it: the
     halo of a star in turbulence has no such place.
 
-    The frames are not moved. The points (n, 2) are the tracked (y, x) on the sensor, NaN where
-    there is none; the smoothing is in pixels.
+    Parameters
+    ----------
+    frames : Frames
+        In ADU, not moved.
+    focus : Window
+        What is looked at.
+    points : ndarray of float64, (n, 2)
+        (y, x) of the tracked points on the sensor; NaN where there is none.
+    smooth : float
+        Standard deviation of the smoothing in pixels.
     """
     found = np.flatnonzero(np.isfinite(points).all(axis=1))
     if len(found) < FEWEST:

@@ -42,8 +42,16 @@ def led_astray(frames: Frames, focus: Window, points: Floats, smooth: float) -> 
     The tracked point is far from where it is in the frames before and after, but the star still
     shines there. A star that a gust has moved does not.
 
-    The points (n, 2) are the tracked (y, x), counted from the first pixel of `focus`, NaN where
-    there is none; the smoothing is in pixels.
+    Parameters
+    ----------
+    frames : Frames
+        In ADU.
+    focus : Window
+        Its first pixel is the zero of the points.
+    points : ndarray of float64, (n, 2)
+        (y, x) of the tracked points; NaN where there is none.
+    smooth : float
+        Standard deviation of the smoothing in pixels.
     """
     out = np.zeros(len(points), bool)
     clear = np.flatnonzero(np.isfinite(points).all(axis=1))

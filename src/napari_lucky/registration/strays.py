@@ -42,7 +42,12 @@ def struck(found: Floats, noise: Noise) -> Flags:
 
     Its light is in a pixel or a line, so it loses more by the smoothing than speckles do.
 
-    `found` (n, 7) is from `track_brightest`.
+    Parameters
+    ----------
+    found : ndarray of float64, (n, 7)
+        From `track_brightest`.
+    noise : Noise
+        Of a pixel.
     """
     peak, sharp = found[:, 2], found[:, 6]
     if not np.isfinite(sharp).any():
@@ -63,9 +68,18 @@ def cut_by_edge(
     peak. It must also have half the light that it usually has in the window: else what was
     found is only the brightest of the speckles that are left.
 
-    The frames are not moved; the star's window is as large as `focus`. The points (n, 2) are the
-    (y, x) of the brightest speckles on the sensor, NaN where there is none, and `sharp` (n,) is
-    their sharpness, from `track_brightest`. The smoothing is in pixels.
+    Parameters
+    ----------
+    frames : Frames
+        In ADU, not moved.
+    focus : Window
+        Its size is that of the window around the star.
+    points : ndarray of float64, (n, 2)
+        (y, x) of the brightest speckles on the sensor; NaN where there is none.
+    sharp : ndarray of float64, (n,)
+        Their sharpness, from `track_brightest`, which shows how wide they are.
+    smooth : float
+        Standard deviation of the smoothing in pixels.
     """
     with np.errstate(invalid="ignore"):
         low, high = points + 0.5, np.array(frames.shape[1:]) - 0.5 - points

@@ -148,8 +148,14 @@ def make_template(mean: NDArray[np.float32], rests: Floats, noise: Noise) -> Tem
     a Wiener filter, S / (S + N), from the power in rings of frequency, N being that beyond
     0.5 cycles/px.
 
-    The mean (y, x) is without its background, in ADU, without NaN; `rests` (k, 2) are the shifts
-    beside whole pixels, and the noise is that of a pixel of a single frame.
+    Parameters
+    ----------
+    mean : ndarray of float32, (y, x)
+        Mean of the frames, background off, ADU, no NaN.
+    rests : ndarray of float64, (k, 2)
+        Shifts beside the whole pixels.
+    noise : Noise
+        Of a pixel of a single frame.
     """
     from scipy import fft
 
@@ -212,8 +218,12 @@ def aliased_detail(mean: NDArray[np.float32], variance: float) -> float:
     pixels hold details of up to 0.7 cycles/px: with light in those of over 0.5 cycles/px,
     there is light that falls between the pixels along the axes, and is taken for coarser detail.
 
-    The mean of the frames (y, x) is without its background and without NaN; the variance is that of
-    its noise, ADU².
+    Parameters
+    ----------
+    mean : ndarray of float32, (y, x)
+        Mean of the frames, background off, no NaN.
+    variance : float
+        Of the noise of its pixels, ADU².
     """
     from scipy import fft
 

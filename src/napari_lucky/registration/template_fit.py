@@ -73,8 +73,14 @@ def whole_shifts(block: Block, template: Template, reach: int) -> NDArray[np.int
     The maximum of the cross-correlation, padded so that nothing wraps around; frames are
     cut at twice the template's peak, so that no cosmic ray wins.
 
-    The frames (k, y, x) are without their background, masked pixels NaN; shifts are looked for as
-    far as `reach` pixels.
+    Parameters
+    ----------
+    block : ndarray of float32, (k, y, x)
+        Background off, masked pixels NaN.
+    template : Template
+        Of the same window.
+    reach : int
+        The largest shift looked for, in pixels.
     """
     from scipy import fft
 
@@ -93,8 +99,14 @@ def whole_shifts(block: Block, template: Template, reach: int) -> NDArray[np.int
 def fit(block: Block, template: Template, *, errors: bool = True) -> Fit:
     """Fit the template to each frame of a block, brought onto it by whole pixels.
 
-    The frames (k, y, x) are without their background, in ADU; masked pixels (NaN) have no weight.
-    Without `errors`, those of the places are NaN.
+    Parameters
+    ----------
+    block : ndarray of float32, (k, y, x)
+        Background off, ADU, masked pixels NaN: they have no weight.
+    template : Template
+        Of the same window.
+    errors : bool
+        Whether the errors of the places are wanted; they are NaN if not.
     """
     pixels = block.reshape(len(block), -1)
     bad = ~np.isfinite(pixels)
@@ -178,7 +190,16 @@ def noise_of_residuals(block: Block, template: Template, made: Fit, least: float
     Mean squared residuals of pixels of the same signal, to which a + b I + c I² is fitted with
     a, b, c >= 0.
 
-    No pixel has less than `least` ADU²; see `napari_lucky.imaging.noise.quantisation`.
+    Parameters
+    ----------
+    block : ndarray of float32, (k, y, x)
+        As it was fitted.
+    template : Template
+        What was fitted to it.
+    made : Fit
+        Of this block.
+    least : float, optional
+        ADU²; no pixel has less, see `napari_lucky.imaging.noise.quantisation`.
     """
     residual = _residual(block, template, made)
     alike = _alike(residual.reshape(block.shape), template)

@@ -72,8 +72,16 @@ def track_template(
 ) -> TemplateFits:
     """Track a star by a template that is made of the run's good frames.
 
-    The window is moved by the `moves` in which `napari_lucky.registration.drift.follow` has found
-    the star.
+    Parameters
+    ----------
+    frames : Frames
+        Calibrated, in ADU, masked pixels NaN.
+    focus : Window
+        Holds the star in every frame, moved by `moves`.
+    moves, found
+        From `napari_lucky.registration.drift.follow`.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
     """
     learnt = learn(frames, focus, moves, found, job=job)
     template, usual = learnt.template, learnt.chi2

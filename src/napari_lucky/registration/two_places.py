@@ -87,8 +87,16 @@ def find_two_places(frames: Frames, focus: Window, points: Floats, smooth: float
     neighbour. A star that is gone from its place in the other group has moved. Where both are
     there in both groups, it is a double star, or a neighbour that is hardly brighter.
 
-    The points (n, 2) are the (y, x) of the brightest speckles in the window, NaN where there is
-    none; the smoothing is in pixels.
+    Parameters
+    ----------
+    frames : Frames
+        In ADU.
+    focus : Window
+        Holds the star.
+    points : ndarray of float64, (n, 2)
+        (y, x) of the brightest speckles in this window; NaN where there is none.
+    smooth : float
+        Standard deviation of the smoothing in pixels.
     """
     none = np.zeros(len(points), bool)
     clear = np.flatnonzero(np.isfinite(points).all(axis=1))

@@ -10,8 +10,14 @@ from napari_lucky.sources.source_image import NOTHING, HeaderCards
 def header_from(cards: dict[str, Any], read_as: str, colours: str = "") -> Any:
     """Return an `astropy.io.fits.Header` of a file that is no FITS file.
 
-    Cards are values, or a value and a comment each, by keyword; empty ones are left out. `read_as`
-    says what the file is, `colours` the pattern of a mosaic, or what else they are.
+    Parameters
+    ----------
+    cards : dict
+        Values, or a value and a comment each, by keyword; empty ones are left out.
+    read_as : str
+        What the file is.
+    colours : str
+        The pattern of a mosaic, or what else the colours are.
     """
     from astropy.io import fits
 

@@ -202,8 +202,14 @@ def _overlap(
     As frames are only shifted, a drop is a rectangle along the axes of the finer grid: its area
     on a pixel is the product of its lengths along both.
 
-    `first` is where the first input pixel's centre is, in input pixels from the window's first
-    centre; there are `count` of them, and `side` in the window.
+    Parameters
+    ----------
+    first : float
+        Where the first input pixel's centre is, in input pixels from the window's first centre.
+    count, side : int
+        Input pixels, and input pixels of the window.
+    scale, fraction : float
+        As in `stack_drizzled`.
     """
     from scipy import sparse
 

@@ -76,7 +76,12 @@ class StackFrames(Step, table="stack", place=100, kinds=True, default="mean"):
     def describe(self, used: int, frames: int) -> str:
         """Return what a stack is of, such as "12 of 120 frames (10 %)".
 
-        `used` are the frames that are stacked, or chosen from if it chooses itself.
+        Parameters
+        ----------
+        used : int
+            Frames that are stacked, or chosen from if it chooses itself.
+        frames : int
+            Of the run.
         """
         return describe_count(used, frames)
 

@@ -15,7 +15,15 @@ def colours_of(name: str) -> Any:
     napari lets the canvas shine through a masked pixel. In the light theme that is white, like
     the brightest pixels.
 
-    The name itself is returned where napari is not running, or its colours do not begin with black.
+    Parameters
+    ----------
+    name : str
+        Of one of napari's colormaps.
+
+    Returns
+    -------
+    Colormap or str
+        The name, where napari is not running or its colours do not begin with black.
     """
     if name not in DARK_FIRST or "napari" not in sys.modules:
         return name

@@ -65,8 +65,19 @@ def _folder() -> Path:
 def send_file(path: Path, name: str, what: str = IMAGE) -> list[str]:
     """Ask the programs at the SAMP hub to load a FITS file; return their names.
 
-    The file must stay: they read it when they like. They show it under the name; `what` is `IMAGE`
-    or `TABLE`. A `LuckyError` says if no hub runs, or no program at it takes such files.
+    Parameters
+    ----------
+    path : pathlib.Path
+        It must stay: they read it when they like.
+    name : str
+        As which they show it.
+    what : str
+        `IMAGE` or `TABLE`.
+
+    Raises
+    ------
+    LuckyError
+        If no hub runs, or no program at it takes such files.
     """
     samp = _samp()
     with samp.conf.set_temp("use_internet", False):  # else a far computer is looked for

@@ -172,7 +172,18 @@ def check_figures(
 ) -> Figures | None:
     """Ask fitted frames what figures they would rather have; None if they are too few.
 
-    The frames were fitted by `fit`; `good` (n,) says which of them fit, and `static` is of these.
+    Parameters
+    ----------
+    fit : FitBlock
+        What the frames were fitted with.
+    task : WavefrontParameters
+    fits : Fits
+    good : ndarray of bool, (n,)
+        Which frames are fitted.
+    static : Static
+        Of these.
+    job : Job
+        Progress, executor, checkpoint; see `Job`.
     """
     left = np.flatnonzero(good)
     if len(left) < FEWEST:

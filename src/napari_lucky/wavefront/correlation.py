@@ -69,7 +69,12 @@ class Likeness:
 def likeness(samples: Floats, numbers: NDArray[np.intp]) -> Likeness:
     """Measure how far frames are alike.
 
-    From their coefficients from Noll 4 on, (n, k), and their numbers (n,), ascending.
+    Parameters
+    ----------
+    samples : ndarray, (n, k)
+        The frames' coefficients from Noll 4 on.
+    numbers : ndarray of int, (n,)
+        The frames' numbers, ascending.
     """
     n, k = samples.shape
     inflation = np.ones(k)

@@ -48,9 +48,22 @@ def doubts(
 ) -> tuple[str, ...]:
     """Return what is doubtful about fitted frames, a sentence each.
 
-    `good` (n,) says which frames are fitted; D/r0 is as they have it, `last_noll` the last that is
-    fitted, and `figures` what the images say of the figures. A `LuckyError` says if the images are
-    not those of a star.
+    Parameters
+    ----------
+    fits : Fits
+    good : ndarray of bool, (n,)
+        Which frames are fitted.
+    d_over_r0 : float
+        As they have it.
+    last_noll : int
+        The last that is fitted.
+    figures : Figures or None
+        What the images say of the figures.
+
+    Raises
+    ------
+    LuckyError
+        If the images are not those of a star.
     """
     chi2 = float(np.median(fits.chi2[good]))
     errors: Floats = np.median(fits.misfits[good], axis=0)

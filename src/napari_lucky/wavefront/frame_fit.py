@@ -162,8 +162,18 @@ def with_further(
 ) -> tuple[Floats, Floats]:
     """Return Gauss-Newton's matrix and half the negative gradient at x, with further parameters.
 
-    `further` are the derivatives of the two images, of unit flux, by k parameters that are not in
-    x, (k, bins, bins). The matrix, (size + k, size + k), is of the squares, without the prior.
+    Parameters
+    ----------
+    model, pair, prior
+    x : ndarray, (size,)
+    further : pair of ndarray of float32, (k, bins, bins)
+        Derivatives of the two images, of unit flux, by k parameters that are not in x.
+
+    Returns
+    -------
+    matrix : ndarray, (size + k, size + k)
+        Of the squares; without the prior.
+    right : ndarray, (size + k,)
     """
     point = _Point(model, pair, prior, x)
     size, k = model.size, len(further[0])
@@ -198,7 +208,14 @@ def descend(
     Levenberg-Marquardt, with one saving: the gradient is cheap and is always new; the matrix is
     expensive, and is kept for as long as its steps gain what it predicts.
 
-    It takes `steps` at most, and ends where a step lowers the cost by less than the tolerance.
+    Parameters
+    ----------
+    model, pair, prior
+    start : ndarray, (size,)
+    steps : int
+        At most.
+    tolerance : float
+        The end is where a step lowers the cost by less.
     """
     free = prior.free
     stiffness = np.linalg.inv(prior.covariance[np.ix_(free, free)])

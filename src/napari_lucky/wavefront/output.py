@@ -103,7 +103,13 @@ def _modes(wavefront: Wavefront | StackWavefront) -> list[tuple[int, float, floa
 def frames_to_csv(frames: PerFrame, numbers: Any, files: Sequence[str]) -> str:
     """Return what was found in each frame as CSV text, a line a frame that was fitted.
 
-    Numbers (in the run) and files are those of all frames given.
+    Parameters
+    ----------
+    frames : PerFrame
+    numbers : ndarray of int, (total,)
+        Of all frames given, in the run.
+    files : sequence of str
+        Of all frames given.
     """
     count = frames.coefficients_nm.shape[1]
     header = ["frame", "file", "used", "chi2", "starts", "strehl"]

@@ -112,9 +112,17 @@ def make_plane(
 ) -> Plane:
     """Return what takes the pupil to a window.
 
-    `pixels` are rows and columns of the window; those beyond a whole number of bins, each so many
-    pixels wide, are not used. The sampling is in pixels per λ/D, the blur the standard deviation of
-    a Gaussian in λ/D.
+    Parameters
+    ----------
+    pupil : SampledPupil
+    pixels : (int, int)
+        Rows and columns of the window; those beyond a whole number of bins are not used.
+    sampling : float
+        Pixels across lambda/D.
+    bins : int
+        Pixels that a bin is wide.
+    blur : float
+        Standard deviation of a Gaussian blur in lambda/D.
     """
     step = bins / sampling
     fine = math.ceil(step / FINEST)

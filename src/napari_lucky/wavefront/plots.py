@@ -31,8 +31,12 @@ PICTURES = [f"{plane} {what}" for plane in PLANES for what in ("measured", "mode
 def draw_wavefront_page(figure: Any, wavefront: Wavefront | StackWavefront) -> None:
     """Draw all there is to see of a wavefront on an empty matplotlib figure.
 
-    The figure has a page's width and a constrained layout. Of a pair of stacks there is nothing
-    over the frames.
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        Of a page's width, with a constrained layout.
+    wavefront : Wavefront or StackWavefront
+        Of a pair of stacks there is nothing over the frames.
     """
     if isinstance(wavefront, Wavefront):
         axes = figure.subplot_mosaic([*RESULTS, PICTURES], height_ratios=(3, 3, 2))

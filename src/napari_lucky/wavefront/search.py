@@ -91,9 +91,21 @@ def search(
     Each start is first led by the donut, then by both images as they are. A start that ends
     at the noise level ends the search.
 
-    `rng` draws the starts, at most `most` of them. `level` are the weighted squares a bin that are
-    taken as noise; errors of the model are as in `Errors`. `between` is called before each start,
-    and what it raises ends the search.
+    Parameters
+    ----------
+    model : PairModel
+    observed : Observed
+    prior : Prior
+    rng : numpy.random.Generator
+        Draws the starts.
+    level : float
+        Weighted squares a bin that are taken as noise.
+    most : int
+        Starts at most.
+    errors : (float, float)
+        See `Errors`.
+    between : callable
+        Called before each start; what it raises ends the search.
     """
     tight = observed.pair(errors)
     best: Fitted | None = None
@@ -183,8 +195,14 @@ def misfit_of(observed: Observed, fitted: Fitted, errors: Errors) -> Errors:
 def noise_of(sums: Floats) -> tuple[float, float, Errors]:
     """Return noise and errors of the model from `residual_sums` of a few frames, added.
 
-    The noise is a foot, the variance of a bin without light in ADU², and a slope in ADU with which
-    it grows with the light, one over the gain; errors are as in `Errors`.
+    Returns
+    -------
+    foot : float
+        Variance of a bin without light, ADU².
+    slope : float
+        How it grows with the light, ADU: one over the gain.
+    errors : (float, float)
+        See `Errors`.
     """
     scale = 1 / np.sqrt(np.maximum(np.diag(sums[:, :4]), 1e-300))
     matrix, right = sums[:, :4] * np.outer(scale, scale), sums[:, 5] * scale

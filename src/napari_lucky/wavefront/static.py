@@ -90,9 +90,14 @@ class Static:
     def updated(self, x: Floats, posterior: Floats, defocus_variance: Floats) -> Static:
         """Return what follows from frames fitted with this as their prior.
 
-        `x` (n, size) are their fits (see `PairModel`), `posterior` (k, k) the mean posterior
-        covariance of their Zernikes from Noll 4 on, and `defocus_variance` (n,) the posterior
-        variance of the defocus, 0 where it was not fitted.
+        Parameters
+        ----------
+        x : ndarray, (n, size)
+            Their fits; see `PairModel`.
+        posterior : ndarray, (k, k)
+            Mean posterior covariance of their Zernikes from Noll 4 on.
+        defocus_variance : ndarray, (n,)
+            Posterior variance of the defocus; 0 where it was not fitted.
         """
         n, unit = len(x), turbulence(len(self.mean))
         inverse = np.linalg.inv(unit)
