@@ -16,6 +16,7 @@ from napari_lucky.execution import Checkpoint
 from napari_lucky.execution.blocks import blocks_of, map_blocks, map_blocks_checkpointed
 from napari_lucky.execution.checkpoint import checkpoint_path, joined
 from napari_lucky.execution.job import Cancelled, Job
+from napari_lucky.frames import sensor_image
 from napari_lucky.pipeline.build import INDIFFERENT, build_chain, job_key
 from napari_lucky.steps.declaration import params
 from systems import on_posix
@@ -418,6 +419,14 @@ def test_with_all_cleaning_a_job_goes_on_too(run, tmp_path):
     key = job_key(chain)
     chain.frames.read(slice(0, 2))
     assert job_key(chain) == key
+
+
+def test_dust_that_is_divided_out_of_a_large_sensor_is_in_the_key(run, monkeypatch):
+    """Its transmission is no array there: it is computed where it is read."""
+    monkeypatch.setattr(sensor_image, "LARGE", 1000)
+    spots = [{"spots": [[20.0, x, 5.0]]} for x in (30.0, 30.0, 32.0)]
+    made = [job_key(build_chain(recipe_of(run, input={"stop": 8}, dust=one))) for one in spots]
+    assert made[0] == made[1] != made[2]
 
 
 @pytest.mark.filterwarnings("ignore:Pydantic serializer")  # of what is not checked here

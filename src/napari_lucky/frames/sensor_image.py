@@ -146,7 +146,7 @@ def median_of(read: Callable[[], Iterable[NDArray[Any]]]) -> float:
 
 
 class LazyImage:
-    """An image of a sensor that is computed by windows.
+    """An image of a sensor that is computed, or stored, by windows.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ class LazyImage:
         return whole if dtype is None else whole.astype(dtype)
 
 
-class BitMask:
+class BitMask(LazyImage):
     """A mask of a sensor's pixels, a bit each.
 
     Parameters
@@ -176,8 +176,10 @@ class BitMask:
         Rows, columns. Nothing is masked at first.
     """
 
+    dtype = np.dtype(np.bool_)
+
     def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape[-2:]
+        super().__init__(shape)
         self._bits = np.zeros((self.shape[0], -(-self.shape[1] // 8)), np.uint8)
 
     @classmethod
@@ -198,16 +200,12 @@ class BitMask:
         part = np.unpackbits(self._bits[rows, start // 8 : -(-last // 8)], axis=1)
         return part[:, first - start : max(last, first) - start].view(np.bool_)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        whole = self[slice(None), slice(None)]
-        return whole if dtype is None else whole.astype(dtype)
-
     def any(self) -> bool:
         """Return whether any pixel is masked."""
         return bool(self._bits.any())
 
 
-class StoredImage:
+class StoredImage(LazyImage):
     """A float32 image of a large sensor, in a temporary file that has no name.
 
     Windows of it are read through a memory map, large ones through one of their own: what was
@@ -229,7 +227,7 @@ class StoredImage:
     dtype = np.dtype(np.float32)
 
     def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape[-2:]
+        super().__init__(shape)
         self._line = self.shape[1] * self.dtype.itemsize
         self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - as long as the image
         weakref.finalize(self, self._file.close)
@@ -265,10 +263,6 @@ class StoredImage:
             part = whole.reshape(-1, self.shape[1])[:, columns].copy()
             del whole  # else its pages cannot be let go
         return part
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        whole = self[slice(None), slice(None)]
-        return whole if dtype is None else whole.astype(dtype)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return np.asarray, (np.asarray(self),)  # another machine has no such file

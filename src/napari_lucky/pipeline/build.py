@@ -34,7 +34,7 @@ from napari_lucky.fits.time_table import read_times
 from napari_lucky.fits.times import UNKNOWN
 from napari_lucky.frames.frames import Frames, Subset, View, chain_of, frames_in
 from napari_lucky.frames.history import History, frame_numbers, open_step, range_step, times_step
-from napari_lucky.frames.sensor_image import BitMask, SensorImage, StoredImage, rows_of
+from napari_lucky.frames.sensor_image import LazyImage, SensorImage, rows_of
 from napari_lucky.frames.times import frame_exposures, frame_times
 from napari_lucky.frames.window import Window, window_text
 from napari_lucky.notices import Level, Notice, info
@@ -302,7 +302,7 @@ def _feed(made: Any, value: Any) -> None:
     if isinstance(value, np.ndarray):
         made.update(f"{value.dtype}{value.shape}".encode())
         made.update(np.ascontiguousarray(value).data)
-    elif isinstance(value, (BitMask, StoredImage)):
+    elif isinstance(value, LazyImage):
         _feed(made, value.shape)
         for rows in rows_of(value):
             _feed(made, rows)
