@@ -25,19 +25,16 @@ def run_demo(given: argparse.Namespace) -> int:
 
     window = has_display()
     out = given.out or Path("napari-lucky-demo")
-    meter = Meter()
     if given.out is None and window:
         import tempfile
 
         with tempfile.TemporaryDirectory(prefix="napari-lucky-demo-") as folder:
-            made = make_demo(Path(folder), job=Job(progress=meter))
-            meter.clear()
+            with Meter() as meter:
+                made = make_demo(Path(folder), job=Job(progress=meter))
             _show(*made)
         return 0
-    try:
+    with Meter() as meter:
         run, result = make_demo(out, overwrite=given.overwrite, job=Job(progress=meter))
-    finally:
-        meter.clear()
     say(f"The simulated run and its results are in {out.absolute()}")
     if window:
         _show(run, result)

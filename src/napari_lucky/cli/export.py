@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_lucky.cli.options import folder
-from napari_lucky.cli.terminal import say
+from napari_lucky.cli.terminal import names_of, say
 from napari_lucky.errors import DONE, LuckyError, UsageError
 
 FORMATS = {"tiff": ".tif", "tiff16": ".tif", "png": ".png", "regions": ".reg"}
@@ -62,7 +62,7 @@ def run_export(given: argparse.Namespace) -> int:
 
     inputs = {f"FILES {source}": source for source in sources}
     files = write_folder(given.out, write, names, given.overwrite, inputs)
-    say(f"Wrote {', '.join(file.name for file in files)} to {given.out}")
+    say(f"Wrote {names_of(files)} to {given.out}")
     return DONE
 
 

@@ -18,7 +18,7 @@ from napari_lucky.cli.recipe_options import (
     recipe_of,
     table_named,
 )
-from napari_lucky.cli.terminal import Meter, say, say_summary, warn
+from napari_lucky.cli.terminal import Meter, names_of, say, say_summary, warn
 from napari_lucky.errors import UsageError
 from napari_lucky.execution.job import Job
 from napari_lucky.pipeline.recipe import Recipe
@@ -70,9 +70,8 @@ def run_figures(given: argparse.Namespace) -> int:
     read = inputs_of_images(given.images) if given.images else inputs_of_recipe(recipe)
     inputs = {**read, "recipe": given.recipe, **telescope_input(recipe)}
     check_out(given.out, given.overwrite, NAMES, inputs)
-    meter = Meter()
     notes: list[str] = []
-    try:
+    with Meter() as meter:
         measured = measure_psf_files(
             given.images,
             recipe,
@@ -80,8 +79,6 @@ def run_figures(given: argparse.Namespace) -> int:
             job=Job(progress=meter),
             notify=notes.append,
         )
-    finally:
-        meter.clear()
     files = write_figures(
         measured, given.out, report=given.report, overwrite=given.overwrite, notices=notes
     )
@@ -91,7 +88,7 @@ def run_figures(given: argparse.Namespace) -> int:
     for row in good if len(good) <= FEW else good[:3]:
         say(describe_row(row))
     more = f"{len(good)} images; " if len(good) > 3 else ""
-    say(f"{more}wrote {', '.join(file.name for file in files)} to {given.out}")
+    say(f"{more}wrote {names_of(files)} to {given.out}")
     say_summary(read_summary(given.out))
     return 0
 

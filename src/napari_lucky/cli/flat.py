@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from napari_lucky.calibration.step import Combine
 from napari_lucky.cli.options import add_colour, folder
-from napari_lucky.cli.terminal import Meter, say, say_summary, warn
+from napari_lucky.cli.terminal import Meter, names_of, say, say_summary, warn
 from napari_lucky.errors import DONE
 from napari_lucky.execution.job import Job
 from napari_lucky.steps.option_text import OFF
@@ -35,9 +35,8 @@ def run_flat(given: argparse.Namespace) -> int:
     from napari_lucky.pipeline.masters_folder import describe_flat, make_masters
     from napari_lucky.pipeline.summary import read_summary
 
-    meter = Meter()
     notes: list[str] = []
-    try:
+    with Meter() as meter:
         field, files = make_masters(
             given.flat,
             given.out,
@@ -49,10 +48,8 @@ def run_flat(given: argparse.Namespace) -> int:
             job=Job(progress=meter),
             notify=notes.append,
         )
-    finally:
-        meter.clear()
     for note in notes:
         warn(note)
-    say(f"{describe_flat(field)}; wrote {', '.join(file.name for file in files)} to {given.out}")
+    say(f"{describe_flat(field)}; wrote {names_of(files)} to {given.out}")
     say_summary(read_summary(given.out))
     return DONE

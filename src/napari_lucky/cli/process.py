@@ -18,7 +18,7 @@ from napari_lucky.cli.options import (
     telescope_input,
 )
 from napari_lucky.cli.recipe_options import add_step_options, recipe_of_run
-from napari_lucky.cli.terminal import Meter, say, say_summary, warn
+from napari_lucky.cli.terminal import Meter, names_of, say, say_summary, warn
 from napari_lucky.errors import DONE, DOUBTFUL, NOTHING
 from napari_lucky.execution.job import Job
 from napari_lucky.optics.request import TelescopeRequest, known_telescope
@@ -83,17 +83,14 @@ def run_process(given: argparse.Namespace) -> int:
     inputs = {**inputs_of_recipe(recipe), "recipe": given.recipe, **telescope_input(recipe)}
     kept = checkpoint_path(given.out)
     check_out(given.out, given.overwrite, inputs=inputs, beside=[kept])
-    meter = Meter()
     notes: list[str] = []
     checkpoint = Checkpoint(kept)
     try:
         with checkpoint, _work(given, recipe.input.frames) as executor:
-            try:
+            with Meter() as meter:
                 result = process(
                     recipe, job=Job(progress=meter, executor=executor, checkpoint=checkpoint)
                 )
-            finally:
-                meter.clear()
             notes += result.notes
             from napari_lucky.psf.nights import result_figures  # imported by now, as a rule
 
@@ -118,7 +115,7 @@ def run_process(given: argparse.Namespace) -> int:
         raise
     for note in notes:
         warn(note)
-    say(f"{done} Wrote {', '.join(file.name for file in files)} to {given.out}")
+    say(f"{done} Wrote {names_of(files)} to {given.out}")
     say_summary(read_summary(given.out))
     return DOUBTFUL if result.doubt else DONE
 
@@ -189,6 +186,6 @@ def _run_each(given: argparse.Namespace, recipe: Recipe, telescope: dict[str, fl
     files = write_nights(rows, given.out, notices)
     for line in nights_to_text(rows):
         say(line)
-    say(f"Wrote {', '.join(file.name for file in files)} to {given.out}")
+    say(f"Wrote {names_of(files)} to {given.out}")
     say_summary(read_summary(given.out))
     return status_of_nights(nights)

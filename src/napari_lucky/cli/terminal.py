@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -133,6 +133,11 @@ def say(text: str) -> None:
         say_always(one_line(text))
 
 
+def names_of(files: Iterable[Path]) -> str:
+    """Return the names of files that were written, as they are said."""
+    return ", ".join(file.name for file in files)
+
+
 def say_always(text: str) -> None:
     """Print a text on stdout, as it is; raises as `say` does."""
     with _on_stdout():
@@ -212,6 +217,12 @@ class Meter:
         if self.on and (now - self.shown > 0.1 or done == total):
             self.shown = now
             self._print(f"{shown_on(sys.stderr, one_line(what))}: {done} of {total}")
+
+    def __enter__(self) -> Meter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
 
     def clear(self) -> None:
         """Leave the line empty."""

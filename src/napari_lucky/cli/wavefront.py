@@ -21,7 +21,7 @@ from napari_lucky.cli.recipe_options import (
     recipe_of_run,
     table_named,
 )
-from napari_lucky.cli.terminal import Meter, say, say_summary, warn
+from napari_lucky.cli.terminal import Meter, names_of, say, say_summary, warn
 from napari_lucky.errors import UsageError
 from napari_lucky.execution.job import Job
 from napari_lucky.pipeline.recipe import Recipe
@@ -84,16 +84,12 @@ def run_wavefront(given: argparse.Namespace) -> int:
     read = {"stacks": given.stacks} if given.stacks else inputs_of_recipe(recipe)
     inputs = {**read, "recipe": given.recipe, **telescope_input(recipe)}
     check_out(given.out, given.overwrite, NAMES, inputs)
-    meter = Meter()
-    try:
+    with Meter() as meter:
         measured = _measure(given, recipe, meter)
-    finally:
-        meter.clear()
     files = write_wavefront(measured, given.out, report=given.report, overwrite=given.overwrite)
     for note in measured.notes:
         warn(note)
-    wrote = ", ".join(file.name for file in files)
-    say(f"{describe_wavefront(measured)}; wrote {wrote} to {given.out}")
+    say(f"{describe_wavefront(measured)}; wrote {names_of(files)} to {given.out}")
     say(sign_note(measured.wavefront))
     say_summary(read_summary(given.out))
     return 0

@@ -19,7 +19,7 @@ from napari_lucky.fits.write import write_text
 from napari_lucky.optics.diffraction import Diffraction
 from napari_lucky.optics.telescope import Telescope
 from napari_lucky.optics.telescope_header import header_doubts, header_telescope
-from napari_lucky.optics.telescope_sense import impossible, unusual
+from napari_lucky.optics.telescope_sense import impossible, sampling, unusual
 
 FIELDS = tuple(field.name for field in fields(Telescope))
 MOST_CHARACTERS = 60
@@ -239,10 +239,8 @@ def diffraction_of(*known: Mapping[str, float | None]) -> Diffraction | None:
         If something makes no sense.
     """
     optics = known_optics(*known, needed=())
-    if any(name not in optics for name in OPTICS):
-        return None
-    sampling = optics["wavelength_nm"] * 1e-3 * optics["focal_ratio"] / optics["pixel_um"]
-    return Diffraction(sampling, optics["obstruction"])
+    px = sampling(optics)
+    return None if px is None else Diffraction(px, optics["obstruction"])
 
 
 def no_strehl(*known: Mapping[str, float | None]) -> str:

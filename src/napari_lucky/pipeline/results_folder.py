@@ -248,11 +248,6 @@ def write_folder(
     return [out / name for name in made]
 
 
-def describe_result(result: Result) -> str:
-    """Return in a sentence how many frames a result is made of."""
-    return f"Stacked {result.used}"
-
-
 def summary_of_result(
     result: Result,
     notices: Sequence[str],
@@ -265,7 +260,7 @@ def summary_of_result(
     header = next((image.header for image in result.images.values()), None)
     return summary.summary_of(
         "process",
-        done or describe_result(result),
+        done or f"Stacked {result.used}",
         status=DOUBTFUL if result.doubt else DONE,
         inputs=inputs,
         counts={
