@@ -263,12 +263,12 @@ def test_parameters_are_remembered(viewer, hand):
     dock = hand.dock("registration")
     again = dock.forms["register"]
     assert again.step() == RegisterCentroid(smooth=3.5)
-    said = "register/method = centroid, register/smooth = 3.5".replace("/", " ")
-    assert dock.notes.text() == f"Not the defaults: {said}."
+    said = "Not the defaults: Register method = centroid, Register smoothing = 3.5."
+    assert dock.notes.text() == said
     assert "bold" in again["smooth"].native.styleSheet()
     hand.press(dock.reset_button)
     assert again.step().changed() == RegisterBrightest()
-    assert dock.reset_button.visible is False
+    assert (dock.reset_button.visible, dock.notes.text()) == (False, "")
     cleaning = hand.dock("cleaning").forms
     assert cleaning["outliers"].step() == RemoveOutliers(sigma=7.125)
     assert cleaning["low-pass"].step() is None  # off, and its numbers are kept

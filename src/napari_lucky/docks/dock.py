@@ -58,6 +58,7 @@ WINDOWS = "windows"
 """The choice of a layer that a dock moves itself."""
 WORTH_SAYING = 0.5
 """Seconds that a job took."""
+NO_DEFAULTS = "Not the defaults"
 UNCHANGED = "Cancelled; nothing was changed."
 NARROWEST = 300
 """Pixels that a dock is wide at least, so that numbers in its boxes can be read."""
@@ -130,7 +131,7 @@ class Dock(QScrollArea):
         self.values.changed.connect(self._offer_reset)
         self.values.mark()
         if self.values.differ:
-            self.note(f"Not the defaults: {', '.join(self.values.differ)}.")
+            self.note(f"{NO_DEFAULTS}: {', '.join(self.values.differ)}.")
         self.destroyed.connect(partial(abandon, self._jobs))
         with suppress(RuntimeError):  # the system allows no thread
             Thread(target=get_ready, daemon=True).start()
@@ -285,6 +286,8 @@ class Dock(QScrollArea):
 
     def _offer_reset(self, differ: list[str]) -> None:
         self.reset_button.visible = bool(differ)
+        if not differ and self.notes.text().startswith(NO_DEFAULTS):
+            self.note()
         self.reset_button.tooltip = "Set to the defaults: " + ", ".join(differ)
 
     def go_on(self) -> None:

@@ -12,6 +12,7 @@ from qtpy.QtCore import QSettings
 
 from napari_lucky.docks.choices import LayerCombo
 from napari_lucky.docks.form import NARROW, StepForm
+from napari_lucky.steps.declaration import short
 
 
 class DockValues:
@@ -35,11 +36,13 @@ class DockValues:
     ) -> None:
         self._dock, self._settings = dock, QSettings("napari-lucky", "docks")
         forms = [one for one in parameters if isinstance(one, StepForm)]
-        boxes = [one for form in forms for one in form.editors]
+        of_form = {one: form for form in forms for one in form.editors}
+        boxes = list(of_form)
         plain = [one for one in flat(parameters) if _is_plain(one) and one.name not in of_run]
         self.remembered: list[Any] = [*plain, *(one for one in boxes if one.name not in of_run)]
         """The boxes whose values are kept for another session."""
         self._usual = [(one, one.value) for one in (*boxes, *plain)]
+        self._labels = {one: form.label_of(one) for one, form in of_form.items()}
         self._recall()
         for widget in self.remembered:
             widget.changed.connect(self._remember)
@@ -49,7 +52,8 @@ class DockValues:
     @property
     def differ(self) -> list[str]:
         """Names and values that are not the defaults."""
-        return [f"{box.name.replace('/', ' ')} = {box.value}" for box, usual in self._changed]
+        labels = self._labels
+        return [f"{labels.get(box, box.name)} = {short(box.value)}" for box, _ in self._changed]
 
     @property
     def _changed(self) -> list[tuple[Any, Any]]:

@@ -191,6 +191,12 @@ class StepForm:
                 of_step = step is not None and kind in ("", step.kind)
                 editor.show_found(getattr(step, name) if of_step else None)
 
+    def label_of(self, editor: Any) -> str:
+        """Return what an editor is called in a sentence: Rank smoothing."""
+        title = str(self.native.title())
+        label: Any = None if editor is self.on else self._layout.labelForField(editor.native)
+        return title if label is None else f"{title} {label.text()}"
+
     def reset_choices(self) -> None:
         """Take up layers, and choices that a script registered meanwhile."""
         for widget in (*self.own, *self._editors.values()):
