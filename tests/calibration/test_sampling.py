@@ -6,12 +6,13 @@ from scipy import ndimage
 from scipy.signal import fftconvolve
 
 from made_speckles import exposed, speckles
-from napari_lucky import Window, rank, register
+from napari_lucky import Job, Window, rank, register
 from napari_lucky.calibration.sampling import (
     Sampling,
     _cut,
     header_sampling,
     measure_sampling,
+    noise_if_sampled,
     smoothing_for,
 )
 from napari_lucky.frames.frames import ArrayFrames
@@ -96,8 +97,12 @@ def test_more_frames_are_looked_at_only_where_few_do_not_tell(photons, looked_at
 
     light = np.tile(speckles(7.0, 8, 10), (8, 1, 1))
     frames = Counted(exposed(light, photons, np.random.default_rng(1)))
-    measure_sampling(frames, WHOLE, clipped=np.inf)
+    said = set()
+    job = Job(progress=lambda done, total, what: said.add(what))
+    measure_sampling(frames, WHOLE, clipped=np.inf, job=job)
     assert len(seen) == looked_at
+    more = {"measuring the sampling in more frames"} if looked_at > 64 else set()
+    assert said == {"measuring the sampling"} | more
 
 
 def test_the_header_is_asked_where_the_frames_do_not_tell():
@@ -157,6 +162,19 @@ def test_what_is_no_star_is_said(name, sampling):
     assert "not look like a star" in told
     assert "--register correlation" in told
     assert found.notes("correlation") == ()
+
+
+def test_a_diffraction_limited_star_covers_one_speckle_and_its_noise_is_known():
+    class WithOptics(ArrayFrames):
+        def header_with(self, keyword):
+            return {"WAVELEN": 633.0, "FOCRATIO": 58.6, "PIXSIZE1": 5.3}
+
+    frames = WithOptics(exposed(speckles(7.0, 0, 6), 1e5, np.random.default_rng(3)))
+    found = measure_sampling(frames, WHOLE)
+    assert found.wide == pytest.approx((1, 1), abs=0.1)
+    assert found.header == pytest.approx(0.633 * 58.6 / 5.3)
+    assert noise_if_sampled(frames, WHOLE, found).separate
+    assert not noise_if_sampled(frames, WHOLE, Sampling(1.5, (1.4, 1.6))).separate
 
 
 @pytest.mark.parametrize("d_over_r0", [0, 5, 12])

@@ -5,7 +5,7 @@ import pytest
 from astropy.io import fits
 
 from made_speckles import exposed, speckles
-from napari_lucky import Calibrate, Recipe, Window, calibrate, open_run, process, register
+from napari_lucky import Calibrate, Job, Recipe, Window, calibrate, open_run, process, register
 from napari_lucky.calibration.calibrate import Calibrated, with_saturation
 from napari_lucky.calibration.saturation import _is_piled_up, clipping_level, plateau_notes
 from napari_lucky.frames.frames import ArrayFrames
@@ -83,8 +83,12 @@ def test_a_plateau_that_is_not_all_even_is_said_and_a_stars_top_is_not(scatter, 
         else frames / rng.normal(1, 0.01, frames.shape[1:])
     )
     seen = Calibrated(ArrayFrames(np.rint(frames).astype(np.uint16)))
-    assert clipping_level(seen, WHOLE) is None
-    notes = plateau_notes(seen, WHOLE)
+    said = []
+    job = Job(progress=lambda done, total, what: said.append(what))
+    assert clipping_level(seen, WHOLE, job=job) is None
+    notes = plateau_notes(seen, WHOLE, job=job)
+    assert list(dict.fromkeys(said)) == ["looking for clipped light", "looking for a flat top"]
+    assert plateau_notes(seen, Window(0, 0, 4, 4)) == ()  # too few pixels to tell
     assert len(notes) == (clip < 1)
     if notes:
         asked = float(notes[0].split("--saturation ")[1].rstrip(")."))
