@@ -112,19 +112,19 @@ def accuracy():
     figure, axes = plt.subplots(1, 3, figsize=(13, 3.6), layout="constrained")
     methods = ("template", "correlation", "centroid", "brightest")
     colours = dict(zip(methods, COLOURS, strict=False))
-    (_, steady), (_, turbulent), ranked = (
+    (steady_heads, steady), (_, turbulent), ranked = (
         next(table for table in tables() if starts(table))
         for starts in (
-            lambda table: table[0][:4] == ["method", "peak (e-)", "drift (px)", "rms / bound"],
+            lambda table: table[0][:2] == ["method", "rms (px), 400 e-"],
             lambda table: table[0][:3] == ["D/r0", "photons", "truth"],
             lambda table: table[0][:3] == ["metric", "0.5", "0.75"],
         )
     )
+    peak = [float(re.findall(r"[0-9]+", head)[0]) for head in steady_heads[1:4]]
+    errors = {row[0]: np.array(row[1:7], float) for row in steady}  # px, and over the bound
     for method in methods:
-        rows = [row for row in steady if row[0] == method and row[2] == "0"]
-        peak, rms = ([float(row[k]) for row in rows] for k in (1, 4))
-        axes[0].loglog(peak, rms, "o-", color=colours[method], label=method)
-    bound = [float(row[4]) / float(row[3]) for row in steady if row[0] == "template"][:3]
+        axes[0].loglog(peak, errors[method][:3], "o-", color=colours[method], label=method)
+    bound = errors["template"][:3] / errors["template"][3:]
     axes[0].loglog(peak, bound, "k:", label="bound")
     axes[0].set(xlabel="peak (e-)", ylabel="error of a shift (px)", title="A steady pattern")
     heads, metrics = ranked
