@@ -28,7 +28,7 @@ class Hand:
     def dock(self, name, extras=True):
         dock = open_dock(self.viewer, name)
         if getattr(dock, "extras", "") and extras:
-            dock.show_extras.value = True
+            dock.by_products.value = True
         return dock
 
     def press(self, button):

@@ -142,9 +142,9 @@ def test_a_second_run_replaces_the_first_unless_it_is_to_be_kept(viewer, hand):
     hand.run(dock)
     assert [la.name for la in viewer.layers][-2:] == ["sample run tracked", "sample run shifts"]
     assert "sample run registered" not in viewer.layers
-    dock.show_extras.value = True
+    dock.by_products.value = True
     assert "sample run registered" in viewer.layers
-    dock.show_extras.value = False
+    dock.by_products.value = False
     before = list(viewer.layers)
     assert "It took" in dock.notes.text()
     hand.press(dock.next_button)

@@ -108,7 +108,7 @@ def test_it_is_dropped_with_its_ranking(ranked, messages):
 
 def test_it_can_be_cancelled(ranked, slow_frames, monkeypatch, messages):
     frames = slow_frames(n=len(ranked.order), seconds=0.5)
-    monkeypatch.setattr("napari_lucky.docks.ranking.frames_of", lambda layer: frames)
+    monkeypatch.setattr("napari_lucky.docks.ranking_result.frames_of", lambda layer: frames)
     ranked.hand.press(ranked.dock.curve_button)
     ranked.hand.wait(lambda: frames.reads > 0)
     assert not ranked.dock.run_button.enabled

@@ -167,7 +167,7 @@ class CalibrationDock(Dock):
                 bad = np.asarray(calibrated.bad, np.uint8)
                 options: dict[str, Any] = {"colormap": "red", "contrast_limits": (0, 1)}
                 title = f"{run} bad pixels"
-                self.add_extra(title, partial(image_tuple, bad, title, **shared, **options))
+                self.by_products.offer(title, partial(image_tuple, bad, title, **shared, **options))
                 yield
             steps: History = ()
             if field is not None:
@@ -183,7 +183,7 @@ class CalibrationDock(Dock):
                     how = {**shared, "history": (*own, step, *made)}
                     name_of = f"{run} {title}"
                     make = partial(image_tuple, masters[name], name_of, contrast_limits=limits)
-                    self.add_extra(name_of, partial(make, **how))
+                    self.by_products.offer(name_of, partial(make, **how))
                     yield
             self.graph.show_flat(field)
             yield

@@ -6,30 +6,22 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import groupby
 from threading import Thread
 from typing import Any, ClassVar
 
 import napari
 from magicgui.widgets import CheckBox, Container, PushButton, Widget
 from napari.layers import Layer
-from qtpy.QtCore import QEvent, Qt, QTimer
-from qtpy.QtWidgets import (
-    QFrame,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QScrollArea,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import QEvent, QTimer
 
 from napari_lucky.docks.auto_run import AutoRun, Followed
+from napari_lucky.docks.by_products import ByProducts
 from napari_lucky.docks.choices import LayerCombo
+from napari_lucky.docks.dock_column import DockColumn
 from napari_lucky.docks.dock_notes import DockNotes
 from napari_lucky.docks.dock_tabs import join_tabs, name_dock
 from napari_lucky.docks.dock_values import DockValues, flat
-from napari_lucky.docks.form import LABELS, StepForm, narrow, pass_wheel_on
+from napari_lucky.docks.form import StepForm, pass_wheel_on
 from napari_lucky.docks.help_page import show_help
 from napari_lucky.docks.jobs import (
     END,
@@ -40,7 +32,6 @@ from napari_lucky.docks.jobs import (
     report_error,
     sentence_of,
 )
-from napari_lucky.docks.larger import SMALL
 from napari_lucky.docks.look_at import look_at
 from napari_lucky.docks.made_layers import made_layers
 from napari_lucky.docks.number_box import Editor
@@ -52,20 +43,16 @@ from napari_lucky.viewer.open_docks import open_dock, title_of, title_of_dock
 from napari_lucky.viewer.opened_recipe import recipe_opened
 from napari_lucky.viewer.to_layers import LayerTuple
 
-Extra = tuple[Callable[[], LayerTuple], Callable[[Layer], Any]]
-"""What makes a layer, and what is called with it."""
 WINDOWS = "windows"
 """The choice of a layer that a dock moves itself."""
 WORTH_SAYING = 0.5
 """Seconds that a job took."""
 NO_DEFAULTS = "Not the defaults"
 UNCHANGED = "Cancelled; nothing was changed."
-NARROWEST = 300
-"""Pixels that a dock is wide at least, so that numbers in its boxes can be read."""
 
 
-class Dock(QScrollArea):
-    """A dock: what it does, its parameters, Run and Cancel; it scrolls where it has no room.
+class Dock(DockColumn):
+    """A dock: what it does, its parameters, Run and Cancel.
 
     Parameters
     ----------
@@ -97,7 +84,7 @@ class Dock(QScrollArea):
         quiet: Sequence[Any] = (),
         of_run: Collection[str] = (),
     ) -> None:
-        super().__init__()
+        super().__init__(explanation, parameters)
         self.viewer = viewer
         self._tabbed = False
         self._jobs: list[DockJob] = []  # none, or the one that runs
@@ -110,7 +97,6 @@ class Dock(QScrollArea):
         self.notes = DockNotes()
         self._looked_at: set[frozenset[str]] = set()
         self._began = 0.0
-        self._withheld: dict[str, Extra] = {}
         self._in_place = False
         self.auto_run = AutoRun(self, follows, self._run_again) if follows else None
         self.values = DockValues(type(self).__name__, parameters, of_run)
@@ -127,7 +113,7 @@ class Dock(QScrollArea):
                 combo.changed.connect(lambda _: self.show_found(None))
         self.run_button.changed.connect(lambda: self.attempt(self.run))
         self.cancel_button.changed.connect(self.cancel)
-        self._lay_out(explanation)
+        self._add_below()
         self.values.changed.connect(self._offer_reset)
         self.values.mark()
         if self.values.differ:
@@ -136,27 +122,12 @@ class Dock(QScrollArea):
         with suppress(RuntimeError):  # the system allows no thread
             Thread(target=get_ready, daemon=True).start()
 
-    def _lay_out(self, explanation: str) -> None:
+    def _add_below(self) -> None:
+        """Add what is below the parameters: buttons, progress, notes, and what comes next."""
         buttons: list[Widget] = [self.run_button, self.cancel_button]
         if self.auto_run is not None:
             buttons.append(self.auto_run.box)
         self._buttons = Container(widgets=buttons, layout="horizontal", labels=False)
-        inside = QWidget()
-        outer = QVBoxLayout(inside)
-        self.column = QVBoxLayout()  # not aligned to the top: Qt cuts wrapped text of such a layout
-        outer.addLayout(self.column)
-        outer.addStretch(1)
-        self.column.addWidget(self._top(explanation))
-        # the containers are kept: magicgui's native widgets do not keep them alive
-        self._containers = []
-        for is_form, some in groupby(self._parameters, lambda one: isinstance(one, StepForm)):
-            if is_form:
-                for form in some:
-                    self.column.addWidget(form.native)
-            else:
-                self._containers.append(Container(widgets=list(some)))
-                self.column.addWidget(self._containers[-1].native)
-        self._align()
         self.progress = ProgressLine()
         self.keep_old = CheckBox(
             name="keep_old",
@@ -165,57 +136,21 @@ class Dock(QScrollArea):
         )
         self.next_button = PushButton(text="", tooltip="Open the dock of the next step")
         self.next_button.changed.connect(lambda: self.attempt(self.go_on))
-        self.show_extras = CheckBox(
-            name="show_extras",
-            text=f"show {self.extras}",
-            tooltip="Add by-products as layers too; untick to remove them",
-        )
-        self.show_extras.changed.connect(self._show_extras)
-        boxes = [self.show_extras, self.keep_old] if self.extras else [self.keep_old]
+        self.by_products = ByProducts(self.viewer, self.extras, self.add)
+        boxes = [self.by_products, self.keep_old] if self.extras else [self.keep_old]
         self.reset_button = PushButton(text="Reset parameters")
         self.reset_button.changed.connect(self.values.reset)
         self._end = Container(widgets=[self.next_button, *boxes, self.reset_button], labels=False)
         self._end.margins = (9, 0, 9, 0)
         self.next_button.hide()
-        self.column.addWidget(self._buttons.native)
-        self.column.addWidget(self.progress)
-        self.column.addWidget(self.notes)
-        self.column.addWidget(self._end.native)
-        pass_wheel_on(inside)
-        self.setWidget(inside)
-        self.setWidgetResizable(True)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-
-    def _top(self, explanation: str) -> QWidget:
-        """Return what the dock does, and a button for its help."""
-        label = QLabel(explanation)
-        label.setWordWrap(True)
-        label.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
-        self.help_button = QPushButton("?")
-        self.help_button.setStyleSheet(SMALL)
-        self.help_button.setToolTip("Open the help on this dock")
+        for widget in (self._buttons.native, self.progress, self.notes, self._end.native):
+            self.column.addWidget(widget)
         self.help_button.clicked.connect(lambda: self.attempt(self.show_help))
-        top = QWidget()
-        row = QHBoxLayout(top)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(label, 1)
-        row.addWidget(self.help_button, 0, Qt.AlignmentFlag.AlignTop)
-        return top
+        pass_wheel_on(self.widget())
 
     def show_help(self) -> None:
         """Show the page on this dock in a window."""
         show_help(self, title_of_dock(type(self)))
-
-    def _align(self, width: int = LABELS) -> None:
-        """Put labels into one column: the forms', where there are forms."""
-        for container in self._containers:
-            container.margins = (7, 0, 7, 0)
-            for widget in container:
-                narrow(widget.native)
-            beside = {widget.native for widget in flat(list(container))}
-            for label in container.native.findChildren(QLabel):
-                if label not in beside:
-                    label.setFixedWidth(width)
 
     def event(self, event: QEvent) -> bool:
         """End the job when the dock is closed: napari then takes it out of its window."""
@@ -233,11 +168,7 @@ class Dock(QScrollArea):
         super().showEvent(event)
         if not self._tabbed:
             self._tabbed = True
-            inside, scroll_bar = self.widget(), self.verticalScrollBar()
-            if inside is not None and scroll_bar is not None:  # nothing is cut at the side
-                wide = scroll_bar.sizeHint().width()
-                least = inside.minimumSizeHint().width() + wide
-                self.setMinimumWidth(max(least, NARROWEST))
+            self.widen()
             QTimer.singleShot(0, lambda: join_tabs(self))
             if (recipe := recipe_opened(self.viewer)) is not None:
                 self.attempt(lambda: self.fill(recipe))
@@ -356,7 +287,7 @@ class Dock(QScrollArea):
         else:
             self.note()
             self.next_button.hide()
-            self._withheld.clear()
+            self.by_products.forget()
         self._began = time.monotonic()
         self.progress.begin()
         self._jobs.append(
@@ -413,32 +344,6 @@ class Dock(QScrollArea):
         """Layers that are chosen here to work on; none of them is replaced."""
         combos = [one for one in flat(self._parameters) if isinstance(one, LayerCombo)]
         return [one.value for one in combos if isinstance(one.value, Layer) and one.name != WINDOWS]
-
-    def add_extra(
-        self, name: str, make: Callable[[], LayerTuple], then: Callable[[Layer], Any] = id
-    ) -> None:
-        """Add a layer if it is asked for, now or later.
-
-        Parameters
-        ----------
-        name : str
-            The layer's.
-        make : callable
-            Returns its data, metadata and kind.
-        then : callable
-            Called with the layer when it is there.
-        """
-        self._withheld[name] = make, then
-        if self.show_extras.value:
-            then(self.add(make()))
-
-    def _show_extras(self, on: bool) -> None:
-        for name, (make, then) in self._withheld.items():
-            last = made_layers(self.viewer).last(name)
-            if on and last is None:
-                then(self.add(make()))
-            elif not on and last is not None:
-                self.viewer.layers.remove(last)
 
     def look_at(self, layers: Sequence[Layer]) -> None:
         """Bring layers into view, once: later the user's view is kept."""

@@ -85,7 +85,7 @@ class LeadDock(Dock):
         self.run_button.tooltip = "Run the whole chain, with parameters suggested by the run"
         self.stars.add = self.add
         self.stars.drawing = self.drawing = window_drawing(napari_viewer)
-        self._align(LABELS)
+        self.align(LABELS)
         self._add_texts()
         self.results, self.recipes = LeadResult(self), LeadRecipe(self)
         self.several = SeveralRuns()

@@ -11,7 +11,6 @@ from magicgui.widgets import Container, PushButton
 from numpy.typing import NDArray
 from qtpy.compat import isalive
 
-from napari_lucky.calibration.sampling import Sampling, measure_sampling
 from napari_lucky.docks.choices import (
     base_name,
     run_combo,
@@ -26,7 +25,7 @@ from napari_lucky.docks.frame_table import FrameTableView
 from napari_lucky.docks.graphs import QualityGraph
 from napari_lucky.docks.jobs import report_error
 from napari_lucky.docks.larger import Graph
-from napari_lucky.docks.ranking_result import Ranked
+from napari_lucky.docks.ranking_result import Measured, Ranked, measure_quality
 from napari_lucky.docks.theme import follow_theme
 from napari_lucky.docks.wrapped_text import WrappedText
 from napari_lucky.errors import LuckyError
@@ -35,11 +34,9 @@ from napari_lucky.frames.frames import Subset
 from napari_lucky.frames.history import frame_numbers, shift_step
 from napari_lucky.frames.kept_count import describe_count
 from napari_lucky.imaging.shifts import Shifted
-from napari_lucky.pipeline.measure import frame_notes, reasons_unranked
 from napari_lucky.pipeline.recipe import Recipe
-from napari_lucky.ranking.keep_curve import KeepCurve, keep_curve
+from napari_lucky.ranking.keep_curve import KeepCurve
 from napari_lucky.ranking.metrics import METRICS
-from napari_lucky.ranking.rank import rank
 from napari_lucky.ranking.selection import (
     ManualSelection,
     apply_selection,
@@ -62,9 +59,6 @@ from napari_lucky.viewer.from_layers import (
     windows_of,
 )
 from napari_lucky.viewer.to_layers import files_of
-
-Measured = tuple[NDArray[np.float64], float, Sampling | None]
-"""Qualities, the smoothing in pixels, and what it goes by if it was not given."""
 
 
 class RankingDock(Dock):
@@ -169,45 +163,25 @@ class RankingDock(Dock):
         self.cut.step()  # reported now, not when the job is done
 
         def work(job: Job) -> Measured:
-            sampling, used = None, by.smooth
-            if used is None:
-                sampling = measure_sampling(frames, focus, job=job)
-                used = sampling.smooth
-            quality = rank(
-                frames,
-                focus,
-                metric=by.metric,
-                smooth=used,
-                shifts=table.shifts,
-                reference=table.reference,
-                diffraction=by.diffraction,
-                job=job,
-            )
-            quality[~table.found] = np.nan
-            return quality, used, sampling
+            return measure_quality(frames, focus, table, by, job)
 
         def done(result: Measured) -> Iterator[None]:
             quality, used, sampling = result
             show_smoothing(self.forms["rank"]["smooth"], sampling, "ranking")
             if shifts not in self.viewer.layers:
-                raise LuckyError(
-                    f"“{shifts.name}” was removed in the meantime; nothing was ranked."
-                )
+                raise LuckyError(f"“{shifts.name}” was removed meanwhile; nothing was ranked.")
             self.cut.select(quality)  # raises before anything is changed
             numbers = frame_numbers(np.arange(len(quality)), history)
             by_hand = self._by_hand if self._in_place else self._wanted
             self._wanted = ManualSelection()
             done_by = by.changed(smooth=float(used))
-            none = np.zeros(len(quality), bool)
-            self._show(Ranked(layer, shifts, focus, quality, done_by, history, numbers))
+            ranked = Ranked(layer, shifts, focus, quality, done_by, history, numbers)
+            self._show(ranked)
             yield
             self._choose(by_hand)
-            found = table.found
-            unranked = reasons_unranked(found, quality, by.metric)
             smoothing = () if sampling is None else (sampling.smoothing_note("ranking"),)
-            ranked = describe_count(int(np.isfinite(quality).sum()), len(quality))
-            doubts = frame_notes(numbers, unranked, none, np.inf)
-            self.done(f"Ranked {ranked}.", *smoothing, doubts=doubts)
+            count = describe_count(int(np.isfinite(quality).sum()), len(quality))
+            self.done(f"Ranked {count}.", *smoothing, doubts=ranked.doubts(table.found))
 
         self.start(work, done)
 
@@ -264,22 +238,15 @@ class RankingDock(Dock):
         ranked = self._live
         if ranked is None:
             raise LuckyError("There is no ranking to draw a curve of: press Run first.")
-        frames, diffraction = frames_of(ranked.layer), self._by().diffraction
-        shifts, quality, focus = ranked.table().shifts, ranked.quality, ranked.focus
-
-        def work(job: Job) -> KeepCurve:
-            return keep_curve(frames, shifts, quality, focus, diffraction=diffraction, job=job)
 
         def done(curve: KeepCurve) -> Iterator[None]:
             if self._live is not ranked:
-                raise LuckyError(
-                    "The frames were ranked again in the meantime; no curve was drawn."
-                )
+                raise LuckyError("The frames were ranked again meanwhile; no curve was drawn.")
             self.graph.show_curve(curve)
             yield
             self.done(f"Measured the stacks of the best 1 to {len(curve.count)} frames.")
 
-        self.start(work, done)
+        self.start(ranked.curve_of_stacks(self._by().diffraction), done)
 
     def reset_choices(self, *_: Any) -> None:
         """Take up layers, and metrics that a script registered meanwhile."""
@@ -349,7 +316,7 @@ class RankingDock(Dock):
             self._kept_layer.metadata = {**self._kept_layer.metadata, "history": history}
             return
         title = f"{base_name(ranked.layer)} kept, best first"
-        self.add_extra(title, lambda: ranked.kept_tuple(best, history), self._hold)
+        self.by_products.offer(title, lambda: ranked.kept_tuple(best, history), self._hold)
 
     def _hold(self, layer: Any) -> None:
         self._kept_layer = layer

@@ -187,7 +187,7 @@ class RegistrationDock(Dock):
             done_to = (*history, shift_step(subpixel))
             shared = {"header": header, "like": layer}
             title = f"{base_name(layer)} registered"
-            self.add_extra(
+            self.by_products.offer(
                 title,
                 lambda: image_tuple(
                     shifted,
