@@ -25,9 +25,9 @@ REFERENCE = "reference "
 MOST_FRAME = 2**31 - 1
 COLUMNS = ("frame", "file", "dy", "dx", "quality", "selected")
 ERRORS = ("sigma_dy", "sigma_dx")
-"""Columns that follow, and may be missing: of methods that estimate the error of a shift."""
-TAKEN = ("time", "exposure")
-"""Columns that come last, and may be missing: when a frame was taken, UTC, and for how long, s."""
+"""Columns that follow, and may be missing: of methods that estimate the error of a shift. Those of
+time (when a frame was taken, UTC) and exposure come last, and may be missing too."""
+UNITS = {**dict.fromkeys(("dy", "dx", *ERRORS), "pixel"), "exposure": "s"}
 
 SHOWN = 10
 """Rows that a notebook shows."""
@@ -109,25 +109,30 @@ class FrameTable:
         from astropy.table import QTable
 
         columns = {
-            "frame": self.frame,
-            "file": list(self.file),
-            "dy": self.shifts[:, 0] * units.pixel,
-            "dx": self.shifts[:, 1] * units.pixel,
-            "quality": self.quality,
-            "selected": self.selected,
+            name: of * units.Unit(UNITS[name]) if name in UNITS else of
+            for name, of in self.columns.items()
         }
-        if self.sigma is not None:
-            columns |= {
-                name: of * units.pixel for name, of in zip(ERRORS, self.sigma.T, strict=True)
-            }
-        if self.time is not None:
-            columns["time"] = [time_text(one) for one in self.time]
-        if self.exposure is not None:
-            columns["exposure"] = self.exposure * units.s
         reference = [float(value) for value in self.reference]
         return QTable(
             columns, meta={"reference": reference, "history": list(history_cards(self.history))}
         )
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What its files hold, by name: texts in a list, all else in arrays."""
+        made = {
+            "frame": self.frame,
+            "file": list(self.file),
+            "dy": self.shifts[:, 0],
+            "dx": self.shifts[:, 1],
+            "quality": self.quality,
+            "selected": self.selected,
+        }
+        if self.sigma is not None:
+            made |= dict(zip(ERRORS, self.sigma.T, strict=True))
+        if self.time is not None:
+            made["time"] = [time_text(time) for time in self.time]
+        return made if self.exposure is None else {**made, "exposure": self.exposure}
 
     @property
     def points(self) -> NDArray[np.float64]:
@@ -159,31 +164,20 @@ def table_to_csv(table: FrameTable, with_history: bool = False) -> str:
     if with_history:
         text.writelines(f"# {cell(card)}\n" for card in history_cards(table.history))
         text.write("# {}{!r} {!r}\n".format(REFERENCE, *(float(v) for v in table.reference)))
-    errors = ERRORS if table.sigma is not None else ()
-    taken = [name for name in TAKEN if getattr(table, name) is not None]
-    text.write(csv_line([*COLUMNS, *(("y", "x") if with_history else ()), *errors, *taken]))
-    columns: list[Iterable[Any]] = [
-        map(int, table.frame),
-        map(cell, table.file),
-        *_numbers(table.shifts),
-        *_numbers(table.quality),
-        map(int, table.selected),
-    ]
+    columns = table.columns
     if with_history:
-        columns += _numbers(table.points)
-    if table.sigma is not None:
-        columns += _numbers(table.sigma)
-    if table.time is not None:
-        columns.append(map(time_text, table.time))
-    if table.exposure is not None:
-        columns += _numbers(table.exposure)
-    text.writelines(map(csv_line, zip(*columns, strict=True)))
+        first = {name: columns.pop(name) for name in COLUMNS}
+        columns = {**first, "y": table.points[:, 0], "x": table.points[:, 1], **columns}
+    text.write(csv_line(columns))
+    text.writelines(map(csv_line, zip(*map(_cells, columns.values()), strict=True)))
     return text.getvalue()
 
 
-def _numbers(values: NDArray[np.floating[Any]]) -> list[list[float]]:
-    """Return numbers, (n,) or (n, k), as columns of Python's, whose text has all their digits."""
-    return np.atleast_2d(np.asarray(values, np.float64).T).tolist()
+def _cells(values: Any) -> list[Any]:
+    """Return a column's cells: texts, or Python's numbers, whose text has all their digits."""
+    if isinstance(values, list):
+        return list(map(cell, values))
+    return np.asarray(values, np.float64 if values.dtype.kind == "f" else np.intp).tolist()
 
 
 def _is_comment(line: str) -> bool:
@@ -230,26 +224,58 @@ def table_from_csv(path: str | Path) -> FrameTable:
         _check_rows(rows)
         reference = [c.removeprefix(REFERENCE) for c in comments if c.startswith(REFERENCE)]
         y, x = reference[0].split() if reference else (0, 0)
-        sigma, there = None, set(reader.fieldnames or ())
-        if set(ERRORS) <= there:
-            sigma = np.array([[row[name] for name in ERRORS] for row in rows], np.float64)
-        return FrameTable(
-            np.array([int(row["frame"]) for row in rows], np.intp),
-            [readable(from_cell(row["file"])) for row in rows],
-            np.array([[row["dy"], row["dx"]] for row in rows], np.float64).reshape(-1, 2),
-            np.array([row["quality"] for row in rows], np.float64),
-            np.array([row["selected"].strip() == "1" for row in rows], bool),
-            (float(y), float(x)),
-            read_history(comments),
-            None if sigma is None else sigma.reshape(-1, 2),
-            times_of([row["time"] for row in rows]) if "time" in there else None,
-            exposures_of([row["exposure"] for row in rows]) if "exposure" in there else None,
-        )
+        columns: dict[str, Any] = {
+            name: [row[name] for row in rows] for name in reader.fieldnames or ()
+        }
+        columns["file"] = map(from_cell, columns["file"])
+        columns["selected"] = [text.strip() == "1" for text in columns["selected"]]
+        if "exposure" in columns:
+            columns["exposure"] = exposures_of(columns["exposure"])
+        return table_of(columns, (float(y), float(x)), comments)
     except (OSError, KeyError, TypeError, ValueError, OverflowError, csv.Error) as error:
         raise LuckyError(
             f"{path}: this is not a table of frames ({error}); expected CSV with the columns "
             f"{', '.join(COLUMNS)}."
         ) from error
+
+
+def table_of(
+    columns: Mapping[str, Any], reference: tuple[float, float], history: Iterable[str]
+) -> FrameTable:
+    """Return the table that columns of a file make, its numbers as texts or as they are.
+
+    Parameters
+    ----------
+    columns : mapping
+        By name, at least those of `COLUMNS`.
+    reference : tuple of float
+        (y, x) where the tracked point lands.
+    history : iterable of str
+        See `read_history`.
+
+    Raises
+    ------
+    ValueError
+        If a value cannot be that of its column, or a frame is in it twice.
+    """
+    frame = np.array([int(number) for number in columns["frame"]], np.intp)
+    check_numbers(frame.tolist())
+
+    def numbers(*names: str) -> NDArray[np.float64]:
+        return np.column_stack([np.asarray(columns[name], np.float64) for name in names])
+
+    return FrameTable(
+        frame,
+        [readable(name) for name in columns["file"]],
+        numbers("dy", "dx"),
+        numbers("quality")[:, 0],
+        np.array(columns["selected"], bool),
+        reference,
+        read_history(history),
+        numbers(*ERRORS) if set(ERRORS) <= set(columns) else None,
+        times_of(columns["time"]) if "time" in columns else None,
+        numbers("exposure")[:, 0] if "exposure" in columns else None,
+    )
 
 
 def _check_rows(rows: Sequence[Mapping[str, str]]) -> None:
@@ -276,28 +302,17 @@ def table_to_hdu(table: FrameTable, name: str = "FRAMES") -> Any:
     """Return the table as an `astropy.io.fits.BinTableHDU`, its history in HISTORY cards."""
     from astropy.io import fits
 
+    columns = table.columns
     # such columns hold ASCII alone
-    names = [name.encode("unicode_escape").decode("ascii") for name in table.file]
-    width = max(map(len, names), default=1) or 1
-    sigma = [] if table.sigma is None else zip(ERRORS, table.sigma.T, strict=True)
-    taken = []
-    if table.time is not None:
-        times = np.array([time_text(time) for time in table.time], "U26")
-        taken.append(fits.Column("time", "26A", array=times))
-    if table.exposure is not None:
-        taken.append(fits.Column("exposure", "D", "s", array=table.exposure))
-    hdu = fits.BinTableHDU.from_columns(
-        [
-            fits.Column("frame", "K", array=table.frame),
-            fits.Column("file", f"{width}A", array=np.array(names, str)),
-            fits.Column("dy", "D", "pixel", array=table.shifts[:, 0]),
-            fits.Column("dx", "D", "pixel", array=table.shifts[:, 1]),
-            fits.Column("quality", "D", array=table.quality),
-            fits.Column("selected", "L", array=table.selected),
-            *(fits.Column(name, "D", "pixel", array=values) for name, values in sigma),
-            *taken,
-        ],
-    )
+    columns["file"] = [name.encode("unicode_escape").decode("ascii") for name in table.file]
+    width = max(map(len, columns["file"]), default=1) or 1
+    stored = {"frame": "K", "file": f"{width}A", "selected": "L", "time": "26A"}
+    made = []
+    for column, values in columns.items():
+        form = stored.get(column, "D")
+        array = np.array(values, f"U{form[:-1]}") if isinstance(values, list) else values
+        made.append(fits.Column(column, form, UNITS.get(column), array=array))
+    hdu = fits.BinTableHDU.from_columns(made)
     put_name(hdu.header, name)
     hdu.header["REF_Y"] = (table.reference[0], "[pixel] row where the star lands, from 0")
     hdu.header["REF_X"] = (table.reference[1], "[pixel] column where the star lands, from 0")
@@ -309,17 +324,9 @@ def table_to_hdu(table: FrameTable, name: str = "FRAMES") -> Any:
 def table_from_hdu(hdu: Any) -> FrameTable:
     """Read back what `table_to_hdu` made."""
     data, header = hdu.data, hdu.header
-    errors = [data[name] for name in ERRORS if name in data.names]
-    check_numbers(map(int, data["frame"]))
-    return FrameTable(
-        np.array(data["frame"], np.intp),
-        [str(name).encode("ascii").decode("unicode_escape") for name in data["file"]],
-        np.column_stack([data["dy"], data["dx"]]).astype(np.float64),
-        np.array(data["quality"], np.float64),
-        np.array(data["selected"], bool),
-        (float(header["REF_Y"]), float(header["REF_X"])),
-        read_history(str(card) for card in header.get("HISTORY", [])),
-        np.column_stack(errors).astype(np.float64) if len(errors) == 2 else None,
-        times_of(map(str, data["time"])) if "time" in data.names else None,
-        np.array(data["exposure"], np.float64) if "exposure" in data.names else None,
-    )
+    columns = {name: data[name] for name in data.names}
+    columns["file"] = [str(name).encode("ascii").decode("unicode_escape") for name in data["file"]]
+    if "time" in columns:
+        columns["time"] = map(str, data["time"])
+    cards = (str(card) for card in header.get("HISTORY", []))
+    return table_of(columns, (float(header["REF_Y"]), float(header["REF_X"])), cards)

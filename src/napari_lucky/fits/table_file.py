@@ -14,15 +14,13 @@ from napari_lucky.files.open_file import open_text
 from napari_lucky.fits.frame_table import (
     COLUMNS,
     ERRORS,
+    UNITS,
     FrameTable,
-    check_numbers,
     is_table_csv,
     table_from_csv,
+    table_of,
     table_to_csv,
 )
-from napari_lucky.fits.times import times_of
-from napari_lucky.frames.history import read_history
-from napari_lucky.text import readable
 
 ECSV, TABLES = ".ecsv", (".csv", ".ecsv")
 
@@ -118,18 +116,10 @@ def _from_columns(table: Any) -> FrameTable:
         raise ValueError("frame must be whole numbers, and selected True or False")
     if np.ma.is_masked(frame) or np.ma.is_masked(selected):
         raise ValueError("frame or selected is empty in a row")
-    check_numbers(map(int, frame))
+    columns: dict[str, Any] = {"frame": frame, "selected": selected}
+    columns |= {name: texts_of(table[name]) for name in ("file", "time") if name in there}
+    for name in ("dy", "dx", "quality", *ERRORS, "exposure"):
+        if name in there:
+            columns[name] = column_numbers(table[name], UNITS.get(name, ""))
     y, x = table.meta.get("reference", (0, 0))
-    errors = [column_numbers(table[name], "pix") for name in ERRORS if name in there]
-    return FrameTable(
-        np.array(frame, np.intp),
-        [readable(name) for name in texts_of(table["file"])],
-        np.column_stack([column_numbers(table[name], "pix") for name in ("dy", "dx")]),
-        column_numbers(table["quality"]),
-        np.array(selected, bool),
-        (float(y), float(x)),
-        read_history(map(str, table.meta.get("history", ()))),
-        np.column_stack(errors) if len(errors) == len(ERRORS) else None,
-        times_of(texts_of(table["time"])) if "time" in there else None,
-        column_numbers(table["exposure"], "s") if "exposure" in there else None,
-    )
+    return table_of(columns, (float(y), float(x)), map(str, table.meta.get("history", ())))
