@@ -232,13 +232,5 @@ class StackDrizzle(StackFrames, kind="drizzle"):
 
     def stack(self, given: ToStack) -> Stack:
         """Return the stack; see `stack_drizzled`."""
-        return stack_drizzled(
-            given.frames,
-            given.applied,
-            given.index,
-            given.window,
-            scale=self.scale,
-            fraction=self.drop,
-            what=given.what,
-            job=given.job,
-        )
+        where = given.frames, given.applied, given.index, given.window
+        return stack_drizzled(*where, scale=self.scale, fraction=self.drop, **given.how)

@@ -207,11 +207,5 @@ class StackFourier(StackFrames, kind="fourier"):
 
     def stack(self, given: ToStack) -> Stack:
         """Return the stack."""
-        return stack_fourier(
-            given.shifted,
-            given.index,
-            given.window,
-            fraction=self.fraction,
-            what=given.what,
-            job=given.job,
-        )
+        where = given.shifted, given.index, given.window
+        return stack_fourier(*where, fraction=self.fraction, **given.how)

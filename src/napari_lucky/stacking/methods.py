@@ -28,7 +28,7 @@ class StackMean(StackFrames, kind="mean"):
 
     def stack(self, given: ToStack) -> Stack:
         """Return the mean; see `stack_mean`."""
-        return stack_mean(given.shifted, given.index, given.window, what=given.what, job=given.job)
+        return stack_mean(given.shifted, given.index, given.window, **given.how)
 
 
 class StackWeighted(StackFrames, kind="weighted"):
@@ -41,14 +41,7 @@ class StackWeighted(StackFrames, kind="weighted"):
     def stack(self, given: ToStack) -> Stack:
         """Return the weighted mean."""
         weights = quality_weights(given.quality, given.index, self.power)
-        return stack_mean(
-            given.shifted,
-            given.index,
-            given.window,
-            weights=weights,
-            what=given.what,
-            job=given.job,
-        )
+        return stack_mean(given.shifted, given.index, given.window, weights=weights, **given.how)
 
 
 def stack_method(method: Method, subpixel: bool | None = None) -> StackFrames:

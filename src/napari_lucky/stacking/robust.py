@@ -254,9 +254,7 @@ class StackMedian(StackFrames, kind="median"):
 
     def stack(self, given: ToStack) -> Stack:
         """Return the median; see `stack_median`."""
-        return stack_median(
-            given.shifted, given.index, given.window, what=given.what, job=given.job
-        )
+        return stack_median(given.shifted, given.index, given.window, **given.how)
 
 
 class StackClipped(StackFrames, kind="clipped"):
@@ -268,11 +266,5 @@ class StackClipped(StackFrames, kind="clipped"):
 
     def stack(self, given: ToStack) -> Stack:
         """Return the clipped mean; see `stack_clipped`."""
-        return stack_clipped(
-            given.shifted,
-            given.index,
-            given.window,
-            sigma=self.sigma,
-            what=given.what,
-            job=given.job,
-        )
+        where = given.shifted, given.index, given.window
+        return stack_clipped(*where, sigma=self.sigma, **given.how)

@@ -57,6 +57,11 @@ class ToStack:
         return Shifted(self.frames, self.shifts, self.subpixel)
 
     @property
+    def how(self) -> dict[str, Any]:
+        """Progress and job, as the functions that stack take them."""
+        return {"what": self.what, "job": self.job}
+
+    @property
     def applied(self) -> NDArray[np.float64]:
         """The shifts as they are applied: whole pixels unless subpixel."""
         return applied_shifts(self.shifts, self.subpixel)
