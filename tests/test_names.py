@@ -51,6 +51,7 @@ def test_a_run_whose_names_are_not_utf8_is_processed_and_its_recipe_replayed(tmp
     write(folder, b"dark\xff.fits", np.full((48, 48), 90, "u2"))
     run = open_run(folder)
     assert (run.name, run.files[0]) == (r"r\xe9p", r"fr\xe4me_0.fits")
+    assert run.inputs["path"] == str(tmp_path / r"r\xe9p")
     assert run_notes(run) == [
         r"Not part of the run: dark\xff.fits (named like a dark, flat or bias); "
         "use as dark or flat what fits."

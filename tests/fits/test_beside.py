@@ -52,6 +52,8 @@ def test_folders_of_darks_and_flats_near_are_looked_into(tmp_path):
         write(tmp_path / "LIGHT" / "flats", f"{k}.fits", FILTER="Ha")
         write(tmp_path / "FLAT", f"x{k}.fits", FILTER="OIII")
         write(tmp_path / "M31", f"M31_{k}.fits", EXPTIME=0.01, IMAGETYP="Dark Frame")
+    for k in range(3):  # its own name says more than the folder's
+        write(tmp_path / "DARK", f"flat_{k}.fits", FILTER="OIII")
     found = find_calibration(open_run(tmp_path / "LIGHT"))
     assert [path.relative_to(tmp_path).as_posix() for path in found.dark] == [
         "DARK/capture_0.fits",

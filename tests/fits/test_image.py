@@ -249,6 +249,26 @@ def test_frames_whose_headers_are_of_different_lengths_are_read_right(tmp_path):
     np.testing.assert_array_equal(open_run(tmp_path).read(slice(None)), truth)
 
 
+def test_the_heap_of_packed_pixels_may_begin_behind_a_gap(tmp_path):
+    path = tmp_path / "x.fits.fz"
+    packed("u2", "RICE_1").writeto(path)
+    with fits.open(path, disable_image_compression=True) as hdus:
+        header, place = hdus[1].header.copy(), hdus[1].fileinfo()
+    whole = path.read_bytes()
+    rows = header["NAXIS1"] * header["NAXIS2"]
+    table = whole[place["datLoc"] :][: rows + header["PCOUNT"]]
+    moved = table[:rows] + b"gap " * 25 + table[rows:]
+    header["PCOUNT"] += 100
+    header["THEAP"] = rows + 100
+    moved += bytes(-len(moved) % 2880)
+    path.write_bytes(whole[: place["hdrLoc"]] + header.tostring().encode() + moved)
+    truth = packed("u2", "RICE_1")[1].data
+    np.testing.assert_array_equal(astropys(path), truth)
+    np.testing.assert_array_equal(
+        open_run(path).read(ORDER, WINDOW), truth[ORDER][:, *WINDOW.slices]
+    )
+
+
 @pytest.mark.parametrize("suffix", [".fits", ".fits.gz", ".fits.fz"])
 def test_files_that_differ_after_their_first_image_do_not_share_a_layout(tmp_path, suffix):
     """Same first image, but one file has one more, and one unsigned numbers in the second."""

@@ -142,6 +142,16 @@ def test_nothing_is_reported_where_nothing_was_cut(tmp_path):
     assert told == []
 
 
+def test_levels_that_cannot_be_are_refused():
+    for full in (0.0, -1.0, np.inf, np.nan):
+        with pytest.raises(LuckyError, match=f"full scale is {full} ADU; it must be over 0"):
+            IntegerFormat(full)
+    for bits in (7, 17):
+        with pytest.raises(LuckyError, match=f"{bits} bits; it must be 8 to 16"):
+            IntegerFormat(4095.0, bits)
+    assert [IntegerFormat(1.0, bits).top for bits in (8, 16)] == [255, 65534]
+
+
 def test_a_folder_of_levels_of_different_full_scales_is_read_right(tmp_path):
     pixels = image(low=0.0, high=500.0)
     for number, full in enumerate((500.0, 2000.0)):

@@ -330,12 +330,16 @@ def test_frames_of_two_shapes_half_and_half_are_refused(tmp_path):
             lambda p: (p / "a.txt").write_text("x") and p,
             "no frames in this folder (there are 1 .txt)",
         ),
+        (
+            lambda p: (p / "a.avi").write_text("x") and p,
+            "no frames in this folder. a.avi: this is a video, which cannot be read",
+        ),
         (lambda p: p / "nothing_here", "there is no such file or folder"),
         (lambda p: [p / "a1.fits", p / "a2.fits"], "a1.fits: there is no such file"),
         (lambda p: [], "No frames were given"),
         (lambda p: [p, p], "is a folder; give one folder alone"),
     ],
-    ids=["empty", "no FITS", "missing", "missing files", "nothing", "two folders"],
+    ids=["empty", "no FITS", "foreign", "missing", "missing files", "nothing", "two folders"],
 )
 def test_a_source_without_frames_is_reported(tmp_path, make, told):
     with pytest.raises(LuckyError, match=re.escape(told)):

@@ -9,7 +9,7 @@ from astropy.io import fits
 
 from napari_lucky import calibrate, open_run
 from napari_lucky.fits.run_notes import run_notes
-from napari_lucky.fits.times import UNKNOWN, cards_time, header_time
+from napari_lucky.fits.times import UNKNOWN, cards_time, header_time, times_of
 from napari_lucky.frames.times import frame_exposures, frame_times
 
 PIXELS = np.arange(12, dtype=np.uint16).reshape(3, 4)
@@ -36,6 +36,7 @@ def utc(text):
         ({"MJD-OBS": 61172.5}, "2026-05-12T12:00"),
         ({"JD": 2461173.0}, "2026-05-12T12:00"),
         ({"DATE-OBS": "2026-13-12T21:03:04"}, "NaT"),
+        ({"DATE-OBS": "2026-13-12T21:03", "DATE-BEG": "2026-12-13T21:03"}, "2026-12-13T21:03"),
         ({"DATE-OBS": "2026-05-12"}, "NaT"),
         ({"DATE-OBS": 7, "MJD-OBS": "late"}, "NaT"),
         ({}, "NaT"),
@@ -100,6 +101,14 @@ def test_the_time_in_the_bytes_of_a_header_is_that_of_its_cards():
     number = b"MJD-OBS =              61172.5 / [d] of the beginning".ljust(80)
     assert cards_time(number) == utc("2026-05-12T12:00")
     assert np.isnat(cards_time(number.replace(b"=", b" ")))
+
+
+def test_the_times_of_a_table_are_in_utc():
+    texts = ["2026-05-12T00:03:04+01:00", "", " 2026-05-12 21:03:04,5Z", "NaT"]
+    expected = [utc("2026-05-11T23:03:04"), UNKNOWN, utc("2026-05-12T21:03:04.5"), UNKNOWN]
+    assert np.array_equal(times_of(texts), expected, equal_nan=True)
+    with pytest.raises(ValueError, match="'late' is not a date with a time"):
+        times_of(["late"])
 
 
 def test_frames_of_one_time_are_in_order(tmp_path):

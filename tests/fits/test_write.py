@@ -16,7 +16,12 @@ from astropy.wcs import WCS
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.frame_table import FrameTable, table_to_hdu
 from napari_lucky.fits.image_result import ImageResult, float32_holds
-from napari_lucky.fits.read_back import is_own_file, read_saved
+from napari_lucky.fits.read_back import (
+    Coordinates,
+    coordinates_to_hdu,
+    is_own_file,
+    read_saved,
+)
 from napari_lucky.fits.run_files import open_run
 from napari_lucky.fits.write import write_fits, write_text
 from napari_lucky.frames.frames import ArrayFrames
@@ -132,14 +137,18 @@ def test_numbers_that_float32_does_not_hold_are_kept_if_asked(tmp_path, dtype):
 
 def test_images_stacks_and_tables_in_one_file_come_back(tmp_path):
     first, second, stack = image(seed=1), image((8, 9), seed=2), image((3, 8, 9), seed=3)
+    corners = [np.arange(12.0).reshape(4, 3), np.arange(9.0).reshape(3, 3) / 7]
     write_and_verify(
         tmp_path / "x.fits",
         ImageResult(first, "focus", history=HISTORY),
         ImageResult(ArrayFrames(stack), "kept", history=HISTORY[:1]),
         table_to_hdu(table()),
         ImageResult(second, "long exposure"),
+        coordinates_to_hdu(Coordinates("shapes", corners, "Stars", HISTORY)),
     )
-    focus, kept, frames, long_exposure = read_saved(tmp_path / "x.fits")
+    focus, kept, frames, long_exposure, shapes = read_saved(tmp_path / "x.fits")
+    assert (shapes.kind, shapes.name, shapes.history) == ("shapes", "Stars", HISTORY)
+    assert [group.tolist() for group in shapes.groups] == [group.tolist() for group in corners]
     assert same_bits(focus.data, first)
     assert same_bits(kept.data.read(slice(None)), stack)
     assert same_bits(long_exposure.data, second)
