@@ -10,7 +10,7 @@ from napari_lucky.notices import level_of
 from napari_lucky.registration import wide_correlation
 from napari_lucky.registration.correlation import reference_image
 from napari_lucky.registration.second_star import second_star_notes
-from napari_lucky.registration.strays import ASTRAY, BEYOND, COSMIC, CUT, NEIGHBOUR
+from napari_lucky.registration.strays import ASTRAY, BEYOND, COSMIC, CUT, MASKED, NEIGHBOUR
 from napari_lucky.registration.two_places import find_two_places
 from napari_lucky.steps.registry import load_steps
 
@@ -70,6 +70,17 @@ def test_the_wing_of_a_star_that_has_jumped_out_of_the_window_is_no_star(method)
     made = register(frames, Window(16, 24, 64, 64), method=method)
     assert made.reasons == ("",) * 30 + (BEYOND,) * 10
     assert np.abs((made.points - star)[:30]).max() < 0.3
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_frame_whose_star_is_masked_is_left_out(method):
+    star = still(50, 56)
+    frames = run_of((star, 2000), width=4.0)
+    frames[7, 42:59, 48:65] = np.nan  # what is left has an eighth of the peak
+    frames[9, 45:55, 70:80] = np.nan  # beside the star
+    made = register(ArrayFrames(frames), Window(16, 24, 64, 64), method=method)
+    assert np.flatnonzero(~made.found).tolist() == [7]
+    assert made.reasons[7] == MASKED
 
 
 @pytest.mark.parametrize("method", METHODS)

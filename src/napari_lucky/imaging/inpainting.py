@@ -49,7 +49,7 @@ def fill_by_kriging(block: Block) -> tuple[Block, NDArray[np.float32] | None]:
         The block itself if nothing is masked.
     excess : ndarray of float32, (1 or k, y, x), or None
         By how much more a filled pixel's noise counts in a smooth sum, as a factor less 1: it
-        is the noise of its neighbours, which then count twice.
+        is the noise of its neighbours, which then count twice. 2 for one that stays masked.
     """
     holes = ~np.isfinite(block)
     if not holes.any():
@@ -97,7 +97,7 @@ def _plan(shape: tuple[int, int], packed: bytes) -> Plan:
     rows = (y[:, None] + off).clip(0, shape[0] - 1)
     columns = (x[:, None] + off).clip(0, shape[1] - 1)
     near = (rows[:, :, None] * shape[1] + columns[:, None, :]).reshape(len(y), _SIDE**2)
-    excess = np.zeros(shape, np.float32)
+    excess = np.where(hole, np.float32(2), np.float32(0))  # of what is too deep to be filled
     excess[y, x] = 1 + (weights**2).sum(axis=1)
     excess.setflags(write=False)
     return y * shape[1] + x, near, weights, excess

@@ -187,6 +187,8 @@ def _aliased(blocks: list[Block], noise: Noise, least: float) -> bool:
     down, across = (np.hanning(side + 2)[1:-1].astype(np.float32) for side in block.shape[1:])
     taper = down[:, None] * across
     detail = np.hypot(np.fft.fftfreq(len(down))[:, None], np.fft.rfftfreq(len(across)))
+    if not (detail > FINEST).any():
+        return False  # so small a window does not show it
     finest = np.fft.rfft2(block * taper)[:, detail > FINEST]
     power = (np.abs(finest) ** 2).mean(axis=1, dtype=np.float64)
     modelled = ((noise.variance(block) - least) * taper**2).sum(axis=(1, 2)).mean()

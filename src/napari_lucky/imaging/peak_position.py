@@ -29,6 +29,8 @@ REACH = 4.5
 """The Gaussian is cut at so many widths, where it is 4e-5."""
 STEPS, SETTLED = 6, 1e-3
 """Newton's steps at most, and until one is shorter than this, in pixels: the next would be 1e-6."""
+MOST_FILLED = 0.75
+"""Of the variance; if filled pixels make more of it, the filling decides where the top is."""
 FARTHEST = 1.0
 """The top is so near to where it is looked for, on each axis, in pixels."""
 
@@ -101,7 +103,7 @@ class Surface:
         noise: Noise,
         excess: NDArray[np.float32] | None = None,
     ) -> Floats:
-        """Return the 1-sigma errors of tops, (k, 2), in pixels.
+        """Return the 1-sigma errors of tops, (k, 2), in pixels; NaN where a top is mostly filled.
 
         Parameters
         ----------
@@ -115,10 +117,18 @@ class Surface:
         """
         # the light is not cut at 0, so that its noise cancels in the sum
         variance = noise.floor + noise.photon * self._pixels
-        if excess is not None:
-            variance *= 1 + self._cut(excess)
-        spread = _square(self._moments(variance, points, 2)) / self.width[:, :, None] ** 4
-        return sigma_of(hessian, spread)
+        if excess is None:
+            return sigma_of(hessian, self._spread(variance, points))
+        filled = self._cut(excess)
+        variance *= 1 + filled
+        spread = self._spread(variance, points)
+        of_filled = self._spread(np.where(filled > 0, variance, 0), points)
+        size, part = (np.trace(of, axis1=1, axis2=2) for of in (spread, of_filled))
+        return np.where((part > MOST_FILLED * size)[:, None], np.nan, sigma_of(hessian, spread))
+
+    def _spread(self, variance: Floats, points: Floats) -> Floats:
+        """Return the covariance of the surface's gradient by the pixels' variance, (k, 2, 2)."""
+        return _square(self._moments(variance, points, 2)) / self.width[:, :, None] ** 4
 
     def _cut(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the pixels around the points, of one image for all frames or of one for each."""

@@ -16,7 +16,7 @@ from napari_lucky.frames.frames import Block, Frames, as_float32, is_empty
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.inpainting import fill_by_kriging
 from napari_lucky.imaging.noise import Noise
-from napari_lucky.imaging.peak_position import LEAST_WIDTH, Surface, sigma_of
+from napari_lucky.imaging.peak_position import LEAST_WIDTH, MOST_FILLED, Surface, sigma_of
 from napari_lucky.imaging.shifts import Shifted
 from napari_lucky.imaging.star_image import background, peaks, rivalled, smoothed
 from napari_lucky.stacking.mean import stack_mean
@@ -210,17 +210,26 @@ def _covariance(
     reference: Reference,
     noise: Noise,
 ) -> NDArray[np.float64]:
-    """Return the covariance of the correlation's gradient by the frames' noise, (k, 2, 2)."""
+    """Return the covariance of the correlation's gradient by the frames' noise, (k, 2, 2).
+
+    NaN where filled pixels decide.
+    """
     covariance = np.empty((len(light), 2, 2))
     box = reference.slopes.shape[1:]
     corners = np.array(reference.corner) - np.rint(shifts).astype(np.intp)
     for k, (frame, corner) in enumerate(zip(light, corners, strict=True)):
         here, there = zip(*map(_overlap, frame.shape, box, corner), strict=True)
         variance = noise.floor + noise.photon * frame[here]
-        if excess is not None:
-            variance *= 1 + excess[k % len(excess)][here]
-        yy, yx, xx = np.einsum("syx,yx->s", reference.slopes[:, *there], variance)
+        slopes = reference.slopes[:, *there]
+        filled = None if excess is None else excess[k % len(excess)][here]
+        if filled is not None:
+            variance *= 1 + filled
+        yy, yx, xx = np.einsum("syx,yx->s", slopes, variance)
         covariance[k] = [[yy, yx], [yx, xx]]
+        if filled is not None:
+            of_filled = np.einsum("syx,yx->s", slopes[::2], np.where(filled > 0, variance, 0)).sum()
+            if of_filled > MOST_FILLED * (yy + xx):
+                covariance[k] = np.nan
     return covariance
 
 

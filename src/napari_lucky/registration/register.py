@@ -23,6 +23,7 @@ from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.cache import cached
 from napari_lucky.frames.frames import Block, as_float32, blank_frames
 from napari_lucky.frames.history import Record, window_numbers
+from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import Window, WindowLike, as_window
 from napari_lucky.frames.window_moves import Followed, followed
 from napari_lucky.imaging.brightest_speckle import track_brightest
@@ -40,9 +41,13 @@ from napari_lucky.registration.strays import (
     BEYOND,
     COSMIC,
     CUT,
+    MASKED,
     NEIGHBOUR,
+    SAMPLE,
     beyond_window,
     cut_by_edge,
+    masked_parts,
+    masked_stars,
     struck,
 )
 from napari_lucky.registration.template_tracking import NO_LIGHT, NO_STAR
@@ -57,6 +62,9 @@ NO_TOP = (
     "in most frames, noise may decide which of several places is the right one. That happens with "
     "faint stars, and with places that are equally bright"
 )
+NO_CORE = "the star's core is masked, saturated or bad, in most frames"
+FILLED = 0.1
+"""Of the pixels around the tracked point; if more are masked, that is why no error is known."""
 NO_ERRORS = "The errors of the shifts are not known"
 NO_NOISE = (
     "the noise of the pixels cannot be separated from the light. That happens with a star of less "
@@ -279,6 +287,8 @@ def register(
         on_sensor[found[:, 5] < least] = np.nan  # noise, anywhere
         cut = cut_by_edge(run_frames, focus, on_sensor, found[:, 6], smooth)
         reasons[cut & (reasons == "")] = CUT
+        masked = masked_stars(run_frames, on_sensor, found[:, 2], smooth)
+        reasons[masked & (reasons == "")] = MASKED
         at_edge = (reasons == COSMIC) & ~moves.any()  # where a wing is as sharp
         shown = np.where(at_edge[:, None], unsorted, found)
         beyond = beyond_window(run_frames, focus, shown, moves + steady, smooth)
@@ -312,6 +322,10 @@ def register(
     if unsure.sum() > MOST_UNSURE * (reasons == "").sum():
         sigma[:] = np.nan  # of the others, too, noise may have decided
         why = NO_TOP if noise.known else NO_NOISE
+        some = np.flatnonzero(unsure)
+        some = some[spread_over(len(some), SAMPLE)]
+        if np.median(masked_parts(run_frames, some, points[some], smooth)) > FILLED:
+            why = NO_CORE
         notes = (*notes, f"{NO_ERRORS}: {why}.")
     if seen is None:
         notes = (*notes, *unmasked_notes(frames, focus, job=job))

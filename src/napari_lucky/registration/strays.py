@@ -19,6 +19,7 @@ COSMIC = "a cosmic ray outshines the star"
 NEIGHBOUR = "a brighter neighbour is there besides the star"
 CUT = "the star is cut by the sensor's edge"
 BEYOND = "the star is beyond the focus window's edge"
+MASKED = "most of the star's light is masked"
 ASTRAY = "stray light, a satellite or another object draws the tracking off the star"
 
 SHARP, SPIKE = 2.0, 8.0
@@ -29,6 +30,9 @@ LEAST_LIGHT = 0.5
 """A star near the sensor's edge with less than this part of the usual light is cut."""
 SAMPLE = 32
 """Frames, spread over the run, that give the usual light."""
+DIM, HOLE = 0.25, 0.25
+"""Under this part of the usual peak, a speckle may be only what masked pixels have left of the
+star; they are then this part of the pixels around it."""
 WING, BRIGHTER = 0.5, 2.0
 """Near the window's edge a speckle under this part of the usual peak may be the wing of a star
 beyond it, which then is so many times brighter."""
@@ -132,6 +136,41 @@ def beyond_window(
         place = near[:2] + np.array([around.y0 - window.y0, around.x0 - window.x0])
         outside = ((place < -0.5) | (place > np.array(focus.shape) - 0.5)).any()
         out[frame] = outside and near[2] > BRIGHTER * found[frame, 2]
+    return out
+
+
+def masked_stars(frames: Frames, points: Floats, peak: Floats, smooth: float) -> Flags:
+    """Return in which frames most of the star is masked, and only the rest was found, (n,).
+
+    Parameters
+    ----------
+    frames : Frames
+        In ADU, not moved.
+    points : ndarray of float64, (n, 2)
+        (y, x) of the brightest speckles on the sensor; NaN where there is none.
+    peak : ndarray of float64, (n,)
+        Their light.
+    smooth : float
+        Standard deviation of the smoothing, λ/3D, in pixels.
+    """
+    out = np.zeros(len(points), bool)
+    with np.errstate(invalid="ignore"):
+        dim = np.flatnonzero((peak < DIM * np.nanmedian(peak)) & np.isfinite(points[:, 0]))
+    out[dim] = masked_parts(frames, dim, points[dim], 3 * smooth) > HOLE
+    return out
+
+
+def masked_parts(
+    frames: Frames, index: NDArray[np.intp], points: Floats, radius: float
+) -> NDArray[np.float64]:
+    """Return which part of the pixels around a point in each frame is masked, (k,)."""
+    out = np.zeros(len(index))
+    side = 2 * int(np.ceil(max(radius, 1.0))) + 1
+    for k, (frame, point) in enumerate(zip(index, points, strict=True)):
+        y, x = _whole(point)
+        around = Window.centred(int(y), int(x), side).clipped(frames.shape)
+        if min(around.shape) > 0:
+            out[k] = np.mean(~np.isfinite(frames.read(np.array([frame]), around)))
     return out
 
 

@@ -18,7 +18,7 @@ from napari_lucky.frames.window_moves import Followed, Moves
 from napari_lucky.imaging.robust_sigma import robust_sigma
 from napari_lucky.registration.learn_template import SIGNIFICANT, learn, read_aligned
 from napari_lucky.registration.step import Register, Tracked, Tracking
-from napari_lucky.registration.strays import COSMIC, CUT, NEIGHBOUR
+from napari_lucky.registration.strays import COSMIC, CUT, MASKED, NEIGHBOUR
 from napari_lucky.registration.template import Template
 from napari_lucky.registration.template_fit import (
     LARGEST_REST,
@@ -42,7 +42,6 @@ NO_STAR = "no star stands out of the noise"
 TOO_FAINT = "the star has less than a tenth of its usual light, as behind a cloud"
 NO_FIT = "the template does not fit at any shift"
 UNLIKE = "the star is unlike the others (chi-square), as under a cosmic ray"
-MASKED = "most of the star's light is masked"
 
 
 @dataclass(frozen=True, eq=False)
