@@ -5,8 +5,9 @@ What the constants do is measured by ``benchmarks/masks.py``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -30,6 +31,7 @@ from napari_lucky.cleaning.dust_shadow import (
 from napari_lucky.cleaning.mean_light import light_of_run
 from napari_lucky.cleaning.step import Applied, CleaningStep, Scene
 from napari_lucky.errors import LuckyError
+from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.frames.frames import ArrayFrames, Index, View, as_float32
 from napari_lucky.frames.sensor_image import (
     At,
@@ -69,6 +71,7 @@ def find_dust(
     *,
     discs: Iterable[Disc] = (),
     sigma: float = SIGMA,
+    job: Job = QUIET,
 ) -> tuple[DustShadow, ...]:
     """Find the shadows of dust on an image of even light.
 
@@ -92,6 +95,8 @@ def find_dust(
         Around the stars; a spot that reaches into one is left out.
     sigma : float
         Threshold in robust standard deviations of the contrast, over 0.
+    job : Job
+        Progress; see `Job`.
 
     Returns
     -------
@@ -107,16 +112,20 @@ def find_dust(
     if not sigma > 0:
         raise LuckyError(f"The threshold for dust is {sigma} sigma; it must be over 0.")
     discs = tuple(discs)
+    job.progress(0, PASSES, "looking for dust")
     light = MaskedLight(image, discs_of(discs))
     relative: SensorImage = _RelativeLight(light, radius)
+    job.progress(0, PASSES, "looking for dust")
     if not is_large(light.shape):
         relative = np.asarray(relative)
     free = MaskedLight(relative)
     depths: dict[DustShadow, float] = {}
-    for _ in range(PASSES):
-        places, threshold = _dark_places(free, radius, sigma)
+    for number in range(PASSES):
+        report = partial(job.progress, number, PASSES, "looking for dust")
+        places, threshold = _dark_places(free, radius, sigma, report)
         before = len(depths)
         for y, x in places:
+            report()
             spot, depth = _refined(relative, free, DustShadow(y, x, radius))
             if depth >= threshold and _is_apart(spot, depths, discs):
                 depths[spot] = depth
@@ -197,7 +206,7 @@ class _RelativeLight(LazyImage):
 
 
 def _dark_places(
-    relative: SensorImage, radius: float, sigma: float
+    relative: SensorImage, radius: float, sigma: float, report: Callable[[], None]
 ) -> tuple[list[tuple[int, int]], float]:
     """Return the places (y, x) that a contrast of boxes calls dark, darkest first, and how dark.
 
@@ -208,7 +217,14 @@ def _dark_places(
     shape, bands, reach = relative.shape, bands_of(relative.shape), int(radius)
     rows = max(bands[0].stop, 2 * round(radius * RING[1]))  # not mostly margin
     wide = pieces(shape[0], rows)
-    contrast = put_together(shape, wide, (_contrast(relative, band, radius) for band in wide))
+
+    def contrasts() -> Iterator[Pixels]:
+        for band in wide:
+            report()
+            yield _contrast(relative, band, radius)
+
+    contrast = put_together(shape, wide, contrasts())
+    report()
     middle = median_of(lambda: rows_of(contrast))
     if not np.isfinite(middle):
         return [], SHALLOWEST
@@ -371,7 +387,7 @@ class RemoveDust(CleaningStep, table="dust", place=20, optional=True):
             light = light_of_run(frames, job=scene.job)
         if not spots:
             assert light is not None
-            spots = find_dust(light, self.radius, self.count, discs=discs)
+            spots = find_dust(light, self.radius, self.count, discs=discs, job=scene.job)
         if divide:
             assert light is not None
             removed = DustRemoved(frames, spots, dust_transmission(light, spots, discs=discs))

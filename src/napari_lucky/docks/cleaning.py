@@ -114,7 +114,7 @@ class CleaningDock(Dock):
         radius, most = form["radius"].value, form["count"].value
 
         def work(job: Job) -> tuple[DustShadow, ...]:
-            return find_dust(light_of_run(frames, job=job), radius, most, discs=discs)
+            return find_dust(light_of_run(frames, job=job), radius, most, discs=discs, job=job)
 
         def done(spots: tuple[DustShadow, ...]) -> Iterator[None]:
             if not spots:
