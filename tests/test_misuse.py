@@ -43,7 +43,7 @@ def names():
             "lucky.read_recipe('.')",
             "there is no recipe.toml in this folder. If it",
         ),
-        ("lucky.keep_curve(frames, tracked, quality, w).describe(99)", "is of 1 to 12 frames, not"),
+        ("lucky.keep_curve(frames, tracked, quality, w).describe(99)", "is for 1 to 12 frames"),
         ("lucky.psf_figures(stack, 'no such')", "There is no telescope 'no such'"),
         ("lucky.simulate_run(2, telescope='x')", "The telescope cannot be a str; expected a Tel"),
         ("lucky.optics.save_telescope('x', 3)", "The telescope cannot be a int; expected a Tel"),

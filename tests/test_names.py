@@ -53,8 +53,8 @@ def test_a_run_whose_names_are_not_utf8_is_processed_and_its_recipe_replayed(tmp
     assert (run.name, run.files[0]) == (r"r\xe9p", r"fr\xe4me_0.fits")
     assert run.inputs["path"] == str(tmp_path / r"r\xe9p")
     assert run_notes(run) == [
-        r"Not part of the run: dark\xff.fits (named like a dark, flat or bias); "
-        "use as dark or flat what fits."
+        r"Not part of the run: dark\xff.fits (named like a dark, flat or bias). "
+        "Use them as dark or flat if they fit."
     ]
     out, again, table = (tmp_path / os.fsdecode(name) for name in (b"\xe9", b"again", b"table"))
     dark = str(folder / os.fsdecode(b"dark\xff.fits"))

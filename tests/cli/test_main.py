@@ -565,7 +565,7 @@ def test_blank_frames_are_seen_through_dark_and_flat(
             ["--keep", "some"],
             "keep is 'some'; it must be a number above 0, at most 1 (fraction)",
         ),
-        (["--keep", "13"], "Keep 13 frames: only 12"),
+        (["--keep", "13"], "13 frames cannot be kept: only 12"),
         (["--keep-above", "good"], "above is 'good'; it must be a number"),
         (["--keep-above", "nan"], "above is nan; it must be a number"),
         (["--keep-above", "1e9"], "of 1e+09 or more; the best has"),

@@ -255,7 +255,7 @@ def test_a_place_that_cannot_be_written_is_reported_and_ends_no_job(tmp_path):
         done = list(map_blocks_checkpointed(values, BLOCKS, job=Job(checkpoint=checkpoint)))
     assert len(done) == len(BLOCKS)
     assert len(checkpoint.notes) == 1
-    assert "could not be kept" in checkpoint.notes[0]
+    assert "could not be saved" in checkpoint.notes[0]
 
 
 def test_a_short_job_writes_nothing_and_reads_nothing(tmp_path, monkeypatch):

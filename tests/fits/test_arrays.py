@@ -146,7 +146,7 @@ def test_anything_that_holds_an_image(given):
         ({"a": 1}, "The frames cannot be a dict; expected a path"),
         (np.zeros(4), r"shape \(4,\); expected \(frame, y, x\), or \(y, x\) for one frame"),
         (np.zeros((2, 3, 8, 8)), r"shape \(2, 3, 8, 8\); expected"),
-        (np.zeros((0, 8, 8)), "There is no pixel in the frames"),
+        (np.zeros((0, 8, 8)), "There are no pixels in the frames"),
         (np.zeros((2, 8, 8), complex), "type complex128; expected whole numbers"),
         (np.zeros((8, 8), bool), "type bool; expected whole numbers"),
         (np.zeros((8, 8), object), "type object; expected whole numbers"),

@@ -146,7 +146,7 @@ def test_neighbours_in_a_folder_are_left_out_with_their_reasons(tmp_path):
     assert "10 x 15 pixels, the frames are 20 x 30" in why.pop("AF_8.fits")
     assert why == {}
     told = "\n".join(run_notes(run))
-    assert "and 2 more (named like a dark, flat or bias); use as dark or flat" in told
+    assert "and 2 more (named like a dark, flat or bias). Use them as dark or flat" in told
     for name in ("dark.fits", "focus.fits", *ODD):
         assert name in told
     assert str(tmp_path) not in told

@@ -248,7 +248,7 @@ def test_nothing_is_overwritten_unasked(data, tmp_path, capsys):
 
 def test_a_telescope_is_saved_listed_used_and_removed(data, tmp_path, capsys):
     assert run_cli("telescope") == 0
-    assert "No telescope was saved yet" in capsys.readouterr().out
+    assert "No telescope is saved yet" in capsys.readouterr().out
     assert run_cli("telescope", "IRSOL", *OPTICS, "--obstruction", 0.3) == 0
     assert run_cli("telescope") == 0
     assert "IRSOL: 633 nm, f/58.6, pixel 5.3 µm" in capsys.readouterr().out
@@ -270,7 +270,7 @@ def test_a_telescope_is_saved_listed_used_and_removed(data, tmp_path, capsys):
     assert run_cli("telescope", "IRSOL", "--remove") == 0
     capsys.readouterr()
     assert run_cli("figures", image, "--telescope", "IRSOL", "-o", tmp_path / "d") == 2
-    assert "no telescope 'IRSOL'; none was saved yet" in capsys.readouterr().err
+    assert "no telescope 'IRSOL'; none is saved yet. Save it first." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_a_telescope_is_saved_listed_used_and_removed(data, tmp_path, capsys):
         (["--psf", "7", "--ring", "50,40"], "from 50 to 40"),
         (["--psf", "7", "--aperture", 500], "need 562"),
         (["--psf", "7", "--window", "0,0,40"], "window covers rows -20"),
-        (["--psf", "7", "--bootstrap", 3], "3 resamples"),
+        (["--psf", "7", "--bootstrap", 3], "resamples is 3"),
         (["--psf", "0.5"], "sampling is 0.5"),
     ],
 )

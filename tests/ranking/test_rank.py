@@ -113,7 +113,7 @@ def test_frames_without_quality_are_neither_kept_nor_counted():
     assert select(quality, 2).tolist() == [5, 1]
     assert select(quality, 0.5).tolist() == [5, 1, 4, 3]  # all, as they are under 10
     assert select(quality, 1.0).tolist() == [5, 1, 4, 3]
-    with pytest.raises(LuckyError, match="only 4 frames"):
+    with pytest.raises(LuckyError, match="only 4 have a star"):
         select(quality, 5)
     with pytest.raises(LuckyError, match="nothing to keep"):
         select(np.full(3, np.nan), 1)

@@ -204,10 +204,10 @@ def test_wrong_input_is_reported(still, changes, told):
 def test_notes(still):
     frames = calibrated(still)
     notes = task_of(still, choice="ranked", defocus=Window(0, 0, 160, 160)).check(frames.shape)
-    assert any("selection" in note for note in notes)
+    assert any("best-ranked" in note for note in notes)
     (note,) = task_of(still, pixel_um=18.8).check(frames.shape)
     assert "The sampling is 1.97 px per λ/D" in note
-    assert "weak" in note
+    assert "the result is uncertain" in note
     notes = task_of(still, defocus=Window.centred(80, 200, 144)).check(frames.shape)
     assert any("overlap" in note for note in notes)
 

@@ -204,7 +204,7 @@ def test_the_best_frames_are_taken_with_a_warning(viewer, hand, opened, messages
     measure(hand, dock)
     ((severity, text),) = messages()
     assert severity == "warning"
-    assert "The frames were ranked" in text
+    assert "These are the best-ranked frames" in text
     shifts = dock.registration.value
     best = np.sort(np.argsort(-shifts.features["quality"].to_numpy())[:COUNT])
     assert dock.view.measured.wavefront.frames.frame.tolist() == best.tolist()

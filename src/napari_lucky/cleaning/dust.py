@@ -182,10 +182,10 @@ class _RelativeLight(LazyImage):
         known = sum(int(np.isfinite(rows).sum()) for rows in rows_of(light))
         if known < max(100, size / 100) or min(light.shape) < 4 * radius:
             raise LuckyError(
-                f"An image of {light.shape[0]} x {light.shape[1]} pixels, "
-                f"{percent(known / size, '.0f')} of them free of stars and not masked, is too "
-                f"small to find dust spots of {radius:g} pixels radius on. Look for smaller "
-                "ones, or make the discs around the stars smaller."
+                f"Dust spots with a radius of {radius:g} pixels cannot be found: the image has "
+                f"{light.shape[0]} x {light.shape[1]} pixels, and only "
+                f"{percent(known / size, '.0f')} of them are neither masked nor near a star. "
+                "Give a smaller radius, or make the discs around the stars smaller."
             )
         level = median_of(lambda: rows_of(light))
         steps = median_of(lambda: (np.abs(np.diff(rows)) for rows in rows_of(light)))

@@ -47,14 +47,14 @@ def run_telescope(given: argparse.Namespace) -> int:
         for problem in broken_telescopes().values():
             warn(problem)
         if not saved:
-            say(f"No telescope was saved yet; they are kept in {telescopes_file()}")
+            say(f"No telescope is saved yet; they will be kept in {telescopes_file()}")
         return 0
     if given.remove:
         say(f"Removed {given.name} from {remove_telescope(given.name)}")
         return 0
     if not options:
         if given.name not in {**saved_telescopes(), **broken_telescopes()}:
-            raise UsageError(f"There is no telescope {given.name!r}; give its figures to save it.")
+            raise UsageError(f"There is no telescope {given.name!r}. To save it, give its figures.")
         say(f"{given.name}: {describe_telescope(named_telescope(given.name))}")
         return 0
     telescope = telescope_of(options)

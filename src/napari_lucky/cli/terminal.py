@@ -99,7 +99,7 @@ def _open_log(log: Path) -> TextIO:
         log.parent.mkdir(parents=True, exist_ok=True)
         if log.is_file() and log.stat().st_size and not _is_log(log):
             raise UsageError(
-                f"{log}: this file is not a log of napari-lucky, and nothing is added to it. "
+                f"{log}: this file is not a log of napari-lucky, so nothing was added to it. "
                 "Give the log another name."
             )
         return open(log, "a", encoding="utf-8", errors="backslashreplace")

@@ -144,8 +144,8 @@ class Checkpoint:
         self._passes[self._now] = (done, result)
         if done and not self._found:  # the passes that follow had not begun
             text = (
-                f"Continued from frame {done} of {blocks[-1].stop} ({name}): the same job has left "
-                f"its measurements in {self.path}."
+                f"Continued from frame {done} of {blocks[-1].stop} ({name}): an earlier call of "
+                f"this job saved its measurements in {self.path}."
             )
             self.notes.append(info(text, self.path))
         return done, result
@@ -188,7 +188,7 @@ class Checkpoint:
                 os.replace(temporary, self.path)
                 self._own = _identity(self.path)
         except OSError as error:
-            text = f"{self.path}: measurements could not be kept ({error.strerror})."
+            text = f"{self.path}: measurements could not be saved ({error.strerror})."
             self.notes.append(Notice(text, file=self.path))
             self._due = np.inf
             return

@@ -81,7 +81,7 @@ def as_frames(given: FramesLike, what: str = "frames", like: Any = None) -> Fram
             "(y, x) for one frame."
         )
     if 0 in array.shape:
-        raise LuckyError(f"There is no pixel in the {what}, of the shape {tuple(array.shape)}.")
+        raise LuckyError(f"There are no pixels in the {what}: the shape is {tuple(array.shape)}.")
     return ArrayFrames(array)
 
 

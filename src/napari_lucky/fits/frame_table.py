@@ -232,7 +232,9 @@ def table_from_csv(path: str | Path) -> FrameTable:
         if "exposure" in columns:
             columns["exposure"] = exposures_of(columns["exposure"])
         return table_of(columns, (float(y), float(x)), comments)
-    except (OSError, KeyError, TypeError, ValueError, OverflowError, csv.Error) as error:
+    except OSError as error:
+        raise LuckyError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except (KeyError, TypeError, ValueError, OverflowError, csv.Error) as error:
         raise LuckyError(
             f"{path}: this is not a table of frames ({error}); expected CSV with the columns "
             f"{', '.join(COLUMNS)}."

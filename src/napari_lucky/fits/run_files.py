@@ -234,9 +234,9 @@ def _of_one_shape(images: list[SourceImage]) -> tuple[list[SourceImage], list[Le
     shapes = {k[0] for k in frames}
     if len(shapes) > 1 and frames[kind] <= others:
         raise LuckyError(
-            f"{images[0].path.parent}: the frames have different shapes, and none is that of "
-            f"most: {', '.join(f'{y} x {x}' for y, x in sorted(shapes))}. Give the files of one "
-            "run as a list."
+            f"{images[0].path.parent}: the frames have different shapes, and no shape is "
+            f"the usual one: {', '.join(f'{y} x {x}' for y, x in sorted(shapes))}. Give the files "
+            "of one run as a list."
         )
     kept = [image for image, one in zip(images, kinds, strict=True) if one == kind]
     odd = [

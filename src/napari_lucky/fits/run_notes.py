@@ -48,7 +48,7 @@ def file_notes(run: Run) -> list[str]:
         why = reason.partition(". ")[0].removesuffix(".")
         notices.append(
             Notice(
-                f"Not part of the run: {names}{more} ({why}); use as dark or flat what fits."
+                f"Not part of the run: {names}{more} ({why}). Use them as dark or flat if they fit."
                 if is_calibration(reason)
                 else f"Left out {names}{more}: {why}.",
                 "warning" if is_lost else "info",

@@ -62,7 +62,9 @@ def read_table(path: str | Path) -> FrameTable:
         return table_from_csv(path)
     try:
         return _from_columns(read_ecsv(path))
-    except (OSError, KeyError, TypeError, ValueError, OverflowError) as error:
+    except OSError as error:
+        raise LuckyError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise LuckyError(
             f"{path}: this is not a table of frames ({error}); expected ECSV with the columns "
             f"{', '.join(COLUMNS)}."

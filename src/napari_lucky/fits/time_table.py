@@ -60,7 +60,9 @@ def read_times(path: str | Path, files: Sequence[str]) -> TakenTimes:
         times = _times(column)
         exposures = exposures_of(column.get("exposure", [""] * len(times)))
         place = _places(column, len(times), files)
-    except (OSError, ValueError, OverflowError, csv.Error) as error:
+    except OSError as error:
+        raise LuckyError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except (ValueError, OverflowError, csv.Error) as error:
         raise LuckyError(
             f"{path}: this is not a table of times ({error}); expected CSV with a column time, "
             "such as 2026-11-27T21:03:04.125 (UTC), or one time a line."

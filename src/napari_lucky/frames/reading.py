@@ -61,8 +61,8 @@ def check_values(frames: Frames) -> None:
             return
     if top:
         raise LuckyError(
-            f"The values in the first frame are of up to {top:.2g}: these are not ADU, and too "
-            f"{'great' if top > 1 else 'small'} to be computed with. Scale them so that the star "
+            f"The values in the first frame reach {top:.2g}, which is too "
+            f"{'large' if top > 1 else 'small'} for ADU. Scale the frames so that the star "
             "has up to 65,535, and check BSCALE in the header."
         )
 

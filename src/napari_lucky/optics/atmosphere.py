@@ -46,7 +46,7 @@ def pupil_samples(d_over_r0: float, defocus_waves: float) -> int:
     if samples > MAX_SAMPLES:
         raise LuckyError(
             f"D/r0 = {d_over_r0:g} with {defocus_waves:g} waves of defocus spreads the star over "
-            f"{samples} λ/D, but the simulation holds {MAX_SAMPLES}. Lower either."
+            f"{samples} λ/D, but the simulation holds {MAX_SAMPLES}. Lower one of them."
         )
     return max(samples, MIN_SAMPLES)
 
@@ -55,7 +55,7 @@ def make_pupil(telescope: Telescope, samples: int) -> FieldPupil:
     """Sample the pupil; the field is a whole number of px and the pupil's diameter follows."""
     scale = telescope.px_per_lambda_over_d
     if scale < 2:
-        raise LuckyError(f"{scale:.2f} pixels per λ/D undersample the speckles: 2 or more.")
+        raise LuckyError(f"{scale:.2f} pixels per λ/D undersample the speckles; give 2 or more.")
     field = round(samples * scale)
     diameter = field / scale
     sampled = sample_pupil(diameter, telescope.obstruction, fine=8, dtype=np.float32)

@@ -118,8 +118,8 @@ def named_telescope(name: str) -> Telescope:
     if name in broken:
         raise LuckyError(broken[name])
     if name not in saved:
-        known = f"there are {', '.join(saved)}" if saved else "none was saved yet"
-        raise UsageError(f"There is no telescope {name!r}; {known}.")
+        known = f"saved ones are {', '.join(saved)}" if saved else "none is saved yet"
+        raise UsageError(f"There is no telescope {name!r}; {known}. Save it first.")
     return saved[name]
 
 

@@ -129,7 +129,7 @@ def kolmogorov_covariance(nolls: Sequence[int]) -> NDArray[np.float64]:
         If the piston is among them.
     """
     if min(nolls) < 2:
-        raise LuckyError("Kolmogorov turbulence has no finite piston: Noll indices from 2 on.")
+        raise LuckyError("Kolmogorov turbulence has no finite piston: give Noll indices from 2 on.")
     orders = np.array([noll_orders(noll) for noll in nolls])
     n, m = orders.T
     n1, n2 = n[:, None], n[None, :]

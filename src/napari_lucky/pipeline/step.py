@@ -149,8 +149,8 @@ class Output(Step, table="output", place=200):
     )
     plain: bool = param(
         False,
-        "The image alone, without variance and coverage, for programs that take every extension "
-        "for a frame.",
+        "The image alone, without variance and coverage, for programs that read every extension "
+        "as a frame.",
         option="--plain",
     )
 

@@ -154,7 +154,10 @@ class Measure:
                 f"The image has the shape {image.shape}; expected (y, x), 8 pixels or more a side."
             )
         if diffraction is not None and max(1.0, recipe.integration) > 2 * diffraction.sampling:
-            raise LuckyError("The pixel is over two λ/D wide: there is no PSF to be seen.")
+            raise LuckyError(
+                "A pixel is over two λ/D wide, so the PSF cannot be seen. Check wavelength, focal "
+                "ratio and pixel size."
+            )
         self.diffraction = diffraction
         window = window or Window.whole(image.shape)
         window.check_on(image.shape)

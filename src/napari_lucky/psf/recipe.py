@@ -224,5 +224,5 @@ def check_resamples(resamples: int) -> None:
     """Raise a `LuckyError` unless there is a sensible number of resamples."""
     if not FEWEST_RESAMPLES <= resamples <= MOST_RESAMPLES:
         raise UsageError(
-            f"{resamples} resamples of the frames; give {FEWEST_RESAMPLES} to {MOST_RESAMPLES}."
+            f"The number of resamples is {resamples}; give {FEWEST_RESAMPLES} to {MOST_RESAMPLES}."
         )

@@ -70,7 +70,7 @@ class KeepCurve:
     def describe(self, count: int) -> str:
         """Return what the stack of the best `count` frames is like, in two lines."""
         if not 1 <= count <= len(self.noise):
-            raise UsageError(f"The curve is of 1 to {len(self.noise)} frames, not of {count}.")
+            raise UsageError(f"The curve is for 1 to {len(self.noise)} frames, not {count}.")
         at = count - 1
         name, sharpness = self.sharpness
         noise = f", noise {self.noise[at]:.2g} ADU" if np.isfinite(self.noise[at]) else ""

@@ -63,7 +63,7 @@ def select(
         count = _count_above(quality, above)
     elif isinstance(keep, int):
         if keep > usable:
-            raise UsageError(f"Keep {keep} frames: only {usable} frames have a star to rank.")
+            raise UsageError(f"{keep} frames cannot be kept: only {usable} have a star to rank.")
         count = keep
     else:
         count = kept_of(keep, usable)

@@ -316,7 +316,7 @@ def _colours_read(images: Sequence[Any], colour: str) -> list[str]:
         n = sum(image.layout.shape[0] for image in images)
         others = " or ".join(one for one in PLANES if one != colour)
         what = f"{n} frame{'s' * (n > 1)} in colour, three planes each"
-        return [f"{name}: {what}; {_said_of_planes(colour)} is used. Another colour: {others}."]
+        return [f"{name}: {what}; {_said_of_planes(colour)} is used. Other colours: {others}."]
     if isinstance(first, OfCells):
         ny, nx = first.layout.shape[1:]
         return [

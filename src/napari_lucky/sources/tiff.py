@@ -184,7 +184,7 @@ def _frames(path: Path, stamp: Stamp, tiff: Any) -> TiffFrames:
     else:
         found = [int(p.index) for series in chosen for p in series.pages]
         if len(found) != len(numbers) and channels in (0, 1, 3):
-            raise LuckyError(f"{path}: its numbers of pages and of frames differ.")
+            raise LuckyError(f"{path}: its numbers of pages and frames differ; it may be damaged.")
         packed = tuple(found[k] for k in numbers)
         pixels = PackedPages(path, stamp, packed, (ny, nx), **how)
         _check_packing(pixels, page)

@@ -166,7 +166,9 @@ def quality_weights(
             "Weights need the quality of every frame that is stacked: rank the frames first."
         )
     if not (own > 0).any():
-        raise LuckyError("None of the frames has a quality over zero; weights are made of that.")
+        raise LuckyError(
+            "No frame has a quality over zero, so they cannot be weighted by it. Stack the mean."
+        )
     weights = np.zeros(len(quality))
     weights[index] = (np.maximum(own, 0) / own.max()) ** power
     return weights

@@ -326,7 +326,7 @@ def recipe_of_shifts(shifts: Any) -> Recipe:
     names = {step.name for step in history_of(shifts)}
     if not {"register", "rank", "select"} <= names:
         raise LuckyError(
-            f"“{shifts.name}” was not registered and ranked in the docks: do 3 Rank first."
+            f"“{shifts.name}” was not registered and ranked in the docks: run 3 Rank first."
         )
     return recipe_of_history(history_of(shifts))
 

@@ -62,13 +62,13 @@ def stacks_of(
     """
     if focus is None or defocus is None or focus is defocus:
         raise LuckyError(
-            "A pair of stacks is two layers: choose the focused and the defocused star's; "
-            "do Stacking first to make them."
+            "A pair of stacks is two layers: choose the focused and the defocused star's. "
+            "The dock 4 Stack makes them."
         )
     notes = [LESSER]
     for layer in (focus, defocus):
         if layer.ndim != 2:
-            raise LuckyError(f"“{layer.name}” is a run, not a stack: do Stacking first.")
+            raise LuckyError(f"“{layer.name}” is a run, not a stack: run 4 Stack first.")
         if stack_scale(history_of(layer)) != 1:
             raise LuckyError(
                 f"“{layer.name}” is a drizzled stack, whose pixels are not the sensor's; stack by "

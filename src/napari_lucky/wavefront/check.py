@@ -107,8 +107,8 @@ class Figures:
             f"Check the {FIGURES[first]}: the images prefer about {self.preferred[first]:.3g}{unit}"
             f", but {self.given[first]:.4g} was given. "
             + (f"The {others} may be wrong too, or only seem so. " if others else "")
-            + "Correct it and measure again: the value is rough if it is far off. The standard "
-            "errors of the coefficients count the difference.",
+            + "Correct it and measure again; the first value is only rough if it is far off. The "
+            "standard errors of the coefficients include the difference.",
         )
 
 

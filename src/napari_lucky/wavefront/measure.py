@@ -85,7 +85,7 @@ def measure_wavefront(
     fit, fits, good, static = fit_run(fit, static, task.fit_defocus, job=job)
     figures = check_figures(fit, task, fits, good, static, job=job)
     if failed := int((~good).sum()):
-        notes.append(f"{failed} of {len(good)} frames could not be fitted and are not averaged.")
+        notes.append(f"{failed} of {len(good)} frames could not be fitted and were left out.")
     if good.sum() < 20:
         notes.append(
             f"Only {int(good.sum())} frames are averaged: turbulence does not average out, and "

@@ -32,7 +32,7 @@ CONVENTIONS = (
     "Noll's Zernikes, orthonormal on the full unit disk, theta from x towards y; piston and tilt "
     "are left out.",
     "Phase = 2 pi wavefront / wavelength; image = |fft2(P exp(i phase))|^2.",
-    "The sign of the defocus is as given: with the other sign all even modes turn over, and the "
+    "The sign of the defocus is as given: with the other sign all even modes change sign, and the "
     "images of a symmetric pupil are the same.",
 )
 

@@ -39,7 +39,7 @@ class WavefrontRequest(Request, table="wavefront", place=240, optional=True):
     )
     fit_defocus: bool = param(
         False,
-        "Fit the defocus too, one value for all frames, starting from one right to about 10 %.",
+        "Fit the defocus too, one value for all frames; what you give must be right to about 10 %.",
         option="--fit-defocus",
     )
     modes: int = param(

@@ -98,7 +98,7 @@ class WavefrontParameters(WavefrontRequest):
         if self.sampling < COARSE:
             notes.append(
                 f"The sampling is {self.sampling:.2f} px per λ/D, under {COARSE:g}: the "
-                f"sensor does not resolve the finest speckles, and the result is weak."
+                f"sensor does not resolve the finest speckles, so the result is uncertain."
             )
         radius = 4 * abs(self.defocus_waves) * self.sampling  # of the donut, in px
         side = min(self.defocus.shape)
@@ -123,9 +123,8 @@ class WavefrontParameters(WavefrontRequest):
             notes.append("The two windows overlap: one star's light may be in the other's window.")
         if self.choice == "ranked":
             notes.append(
-                "The frames were ranked: selection prefers those whose turbulence cancels the "
-                "telescope's own aberration, and the wavefront comes out too small. Random frames "
-                "do not."
+                "These are the best-ranked frames, in which turbulence cancels part of the "
+                "telescope's aberration: the wavefront comes out too small. Use random frames."
             )
         return tuple(notes)
 
