@@ -282,7 +282,7 @@ def test_a_telescope_is_saved_listed_used_and_removed(data, tmp_path, capsys):
         (["--psf", "7", "--ring", "50,40"], "from 50 to 40"),
         (["--psf", "7", "--aperture", 500], "need 562"),
         (["--psf", "7", "--window", "0,0,40"], "window covers rows -20"),
-        (["--psf", "7", "--bootstrap", 3], "resamples is 3"),
+        (["--psf", "7", "--bootstrap", 3], "3 resamples"),
         (["--psf", "0.5"], "sampling is 0.5"),
     ],
 )

@@ -110,7 +110,7 @@ class PackedStream:
             if piece:
                 return piece
             if self._unpack is not None and not self._fill():
-                raise EOFError("its compressed data do not end")
+                raise EOFError("its compressed data have no end")
 
     def _begin_member(self) -> bool:
         """Begin what is packed next, if there is any: several may follow each other."""

@@ -224,5 +224,5 @@ def check_resamples(resamples: int) -> None:
     """Raise a `LuckyError` unless there is a sensible number of resamples."""
     if not FEWEST_RESAMPLES <= resamples <= MOST_RESAMPLES:
         raise UsageError(
-            f"The number of resamples is {resamples}; give {FEWEST_RESAMPLES} to {MOST_RESAMPLES}."
+            f"{resamples} resamples cannot be made; give {FEWEST_RESAMPLES} to {MOST_RESAMPLES}."
         )
