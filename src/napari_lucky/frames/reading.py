@@ -47,7 +47,7 @@ def empty_frames(frames: Frames) -> NDArray[np.bool_]:
 
 
 def check_values(frames: Frames) -> None:
-    """Raise a `LuckyError` if all numbers of the first frame are too large or too small to be squared.
+    """Raise a `LuckyError` if all numbers of the first frame are too large or small to be squared.
 
     It is read in bands of rows, those in the middle first, until one has a fair number.
     """
