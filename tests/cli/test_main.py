@@ -742,7 +742,7 @@ def test_neighbours_in_the_folder_are_left_out_and_reported(simulated, data, tmp
     assert table(tmp_path / "out")["file"].tolist() == [f"AF_{k}.fits" for k in range(1, N + 1)]
     told = capsys.readouterr().err
     for line in (
-        "Not part of the run: dark.fits, flat.fits (named like a dark, flat or bias); use as",
+        "Not part of the run: dark.fits, flat.fits (named like a dark, flat or bias). Use them",
         "Left out other_1.fits: not named like the frames",
         "Left out AF_13.fits: its image has 150 x 400 pixels, the frames are 200 x 400",
         "Left out AF_14.fits: truncated",

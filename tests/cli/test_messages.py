@@ -57,7 +57,7 @@ def test_the_summary_says_what_was_done(out, run):
         notices["Not part of the run"],
         notices["A dark that fits is beside the run and is not used (dark.fits)"],
     )
-    assert left["text"].split("; ")[0].endswith("dark.fits (named like a dark, flat or bias)")
+    assert left["text"].split(". Use ")[0].endswith("dark.fits (named like a dark, flat or bias)")
     for notice, level in ((left, "info"), (beside, "warning")):
         assert (notice["level"], notice["file"]) == (level, str(run / "dark.fits"))
     assert notices["Left out 2 frames (2, 6)"] == {

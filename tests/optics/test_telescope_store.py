@@ -44,7 +44,7 @@ def test_it_is_there_again(file):
     save_telescope("small", SMALL)  # the same again does no harm
     remove_telescope("small")
     assert saved_telescopes() == {'Grégory "45" [IRSOL]': SIMULATED}
-    with pytest.raises(LuckyError, match=r"no telescope 'small'; there are Grégory"):
+    with pytest.raises(LuckyError, match=r"no telescope 'small'; saved ones are Grégory"):
         named_telescope("small")
 
 

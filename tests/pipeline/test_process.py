@@ -293,7 +293,7 @@ def test_more_than_there_are_cannot_be_kept(tmp_path):
     frames, _, _ = spots(12)
     frames[BLANK] = 100
     recipe = Recipe((write(tmp_path / "cube.fits", frames),), Select(keep=11), focus=FOCUS)
-    with pytest.raises(LuckyError, match="only 10 frames have a star"):
+    with pytest.raises(LuckyError, match="only 10 have a star"):
         process(recipe)
 
 
