@@ -24,7 +24,7 @@ STATUSES = {
 
 
 class LuckyError(ValueError):
-    """Something the user gave cannot be used: an input, if no subclass says otherwise.
+    """Something that the user gave cannot be used, such as an input file.
 
     Its message is a whole sentence: which file or parameter, what was found, what was
     expected, what to do. The docks and the command line show it as it is, without a traceback.

@@ -197,7 +197,7 @@ def calibrate(
     flat_history: History | None = None,
     job: Job = QUIET,
 ) -> Calibrated:
-    """Make the masters and return the run as a lazily calibrated view.
+    """Make the masters, and return the run calibrated: each frame when it is read.
 
     Parameters
     ----------
@@ -217,7 +217,7 @@ def calibrate(
     saturation : float, optional
         ADU from which raw pixels are masked; see `saturation_level` for None.
     history : tuple of Record
-        What was done to the frames: dark and flat are not taken out twice.
+        What was done to the frames before, so that a dark or flat is not applied twice.
     flat_history : tuple of Record, optional
         What was done to the flat; what its file's header says if None.
     job : Job

@@ -38,13 +38,13 @@ def master(
     job: Job = QUIET,
     what: str = "master",
 ) -> NDArray[np.float32]:
-    """Combine frames of nothing but dark, or of an even light, into one.
+    """Combine dark frames, or flat frames, into one.
 
-    Of each pixel's values over the frames, those more than `clip_sigma` standard deviations
-    off their median are left out. The standard deviation is the pixel's own, from its median
-    absolute deviation, or the usual one of its rows where that is more: a few frames' own
-    deviation is unsure, and 0 for whole numbers. It works down the sensor in bands of rows, so
-    that memory does not grow with the number of frames.
+    Values of a pixel more than `clip_sigma` standard deviations off their median over the
+    frames are left out. The standard deviation is the pixel's own, from its median absolute
+    deviation, or the usual one of its rows where that is more: a few frames' own deviation is
+    unsure, and 0 for whole numbers. It works down the sensor in bands of rows, so that memory
+    does not grow with the number of frames.
 
     Parameters
     ----------

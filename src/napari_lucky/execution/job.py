@@ -25,17 +25,18 @@ def no_progress(done: int, total: int, what: str) -> None:
 
 @dataclass(frozen=True)
 class Job:
-    """How a long function reports, where it works and what it keeps in case of an interrupt.
+    """How a long function reports its progress, where it runs, and how it survives an interrupt.
 
     Parameters
     ----------
     progress : callable
-        See `Progress`; it counts frames, as a rule. It may raise `Cancelled`.
+        Called with what is done so far, as a rule in frames; see `Progress`. To cancel, raise
+        `Cancelled` in it.
     executor : concurrent.futures.Executor, optional
-        Where blocks of frames are worked on; a pool of threads, one a core, by default. What it
+        Works on the blocks of frames; by default a pool of threads, one a core. What it
         is given can be pickled if the frames can.
     checkpoint : Checkpoint, optional
-        What was measured before an interrupt, and is measured now.
+        Saves what was measured, to continue from it after an interrupt.
 
     Examples
     --------

@@ -27,10 +27,10 @@ EXPECTED = (
 
 
 def as_frames(given: FramesLike, what: str = "frames", like: Any = None) -> Frames:
-    """Return anything that holds frames as `Frames`; every function that needs frames does this.
+    """Turn anything that holds frames into `Frames`, as every function that needs frames does.
 
-    Nothing is copied, and what is lazy stays so. Masked pixels become NaN. The numbers of pixels
-    in adu or electrons are taken as they are.
+    Nothing is copied, and lazy arrays stay lazy. Masked pixels become NaN. Pixel values
+    in adu or electrons are used as they are.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def as_frames(given: FramesLike, what: str = "frames", like: Any = None) -> Fram
     what : str
         How an error calls them.
     like : Frames, optional
-        The run that a dark or a flat is of: of frames in colour, the same is used.
+        The run that a dark or a flat belongs to: of colour frames, the same plane is used.
 
     Returns
     -------

@@ -42,27 +42,27 @@ def open_run(
 ) -> Run:
     """Open the frames of a run, reading only headers.
 
-    Frames come in natural order (AF_2 before AF_10). In a folder, the run is the greatest
-    family of files named alike but for their numbers; other files (dark.fits, flat.fits,
+    Frames come in natural order (AF_2 before AF_10). In a folder, the run is the largest
+    set of files whose names differ only in their numbers; other files (dark.fits, flat.fits,
     another run) and odd ones (damaged, of another shape) are left out and listed with their
-    reason in `Run.left_out`. Of a list of files, as `*.fits` gives it, darks are left out,
-    but an odd frame is an error.
+    reason in `Run.left_out`. From a list of files, such as `*.fits`, darks are left out,
+    but a mismatching frame is an error.
 
     Parameters
     ----------
     source : path or sequence of paths
         A folder, one file (a cube, a multi-extension file, a single image) or several files:
-        FITS, SER or TIFF. In a folder with FITS files, others are passed over.
+        FITS, SER or TIFF. In a folder with FITS files, others are ignored.
     colour : str, optional
         Of frames of three planes "luminance" (their mean, the default), "red", "green" or
-        "blue". Of mosaics, which are taken as they are if nothing is given, "superpixel": the
-        mean of each cell of 2 x 2 pixels; or "red", "green", "blue": of those of one colour.
-        "frames" takes three planes as three frames.
+        "blue". Of mosaics, used as they are by default, "superpixel": the
+        mean of each cell of 2 x 2 pixels; or "red", "green", "blue": the pixels of one colour.
+        "frames" reads three planes as three frames.
     where : str, optional
-        Take the frames alone whose headers say so: "EXPTIME=0.01" or "EXPTIME=0.01, FILTER=R";
-        also the place on a fourth axis: "STOKES=Q".
+        Only frames whose header matches: "EXPTIME=0.01" or "EXPTIME=0.01, FILTER=R";
+        also a position on a fourth axis: "STOKES=Q".
     kind : str
-        "dark" or "flat" takes these of a folder that holds others too.
+        "dark" or "flat": only these, from a folder that holds others too.
 
     Returns
     -------

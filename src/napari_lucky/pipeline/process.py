@@ -92,7 +92,7 @@ class Result:
 def process(
     recipe: Recipe | str | Path, opened: Opened | None = None, *, job: Job = QUIET
 ) -> Result:
-    """Turn a run into its lucky pair.
+    """Calibrate, register, rank and stack a run, and the defocused star with it.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ S = TypeVar("S", bound=Step)
 
 
 class Recipe:
-    """The steps of a job; a step that is optional and not given is off, others have defaults.
+    """The steps of a job. Optional steps that are not given are off; the others have defaults.
 
     `Recipe("run", Calibrate(dark="dark.fits"), Select(keep=0.05), focus=(140, 392, 128))`.
 
@@ -197,7 +197,7 @@ def recipe_to_toml(recipe: Recipe) -> str:
 
 
 def read_recipe(path: str | Path) -> Recipe:
-    r"""Read a recipe; relative paths in it count from the recipe's folder.
+    r"""Read a recipe; relative paths in it are relative to the recipe's folder.
 
     A name that is not UTF-8 is written with its bytes as numbers, \xe9, and found by them.
 

@@ -157,7 +157,7 @@ def write_results(
     figures: Mapping[str, Any] | None = None,
     done: str = "",
 ) -> list[Path]:
-    """Write a result into a folder; all of it or nothing.
+    """Write a result into a folder, whole or not at all.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def write_results(
     inputs : mapping
         What was read beside the files that the recipe names; nothing that was read is replaced.
     kept : mapping
-        What else is not replaced, though the result was not made of it.
+        Other files that must not be replaced.
     figures : mapping, optional
         What was measured on the stacks, for summary.json.
     done : str

@@ -58,7 +58,7 @@ def psf_figures(
     recipe: PsfRecipe = PsfRecipe(),
     window: WindowLike | None = None,
 ) -> PsfFigures:
-    """Measure the figures of a star's image, beside those of the diffraction-limited PSF.
+    """Measure Strehl ratio, FWHM, encircled energy and profile of a star's image.
 
     Without a diffraction-limited PSF there is no Strehl ratio; FWHM, encircled energy and flux are
     measured all the same, with apertures in units of the star's FWHM instead of lambda/D.
@@ -66,7 +66,7 @@ def psf_figures(
     As Roberts et al. (2004, "Is that really your Strehl ratio?", Proc. SPIE 5490, 504) ask for,
     the recipe is stated, and both PSFs go through it alike: the diffraction-limited one is
     computed with its obstruction at the image's own sub-pixel place, integrated over the same
-    pixels, and loses the same ring's mean and what is outside the same aperture. With b the
+    pixels, with the same ring subtracted and the same aperture. With b the
     background and F = sum of (I − b) over the aperture::
 
         Strehl ratio = ((max I − b) / F) / ((max P − b_P) / F_P)
@@ -80,7 +80,7 @@ def psf_figures(
     4 / width² = a cos² + 2 b cos sin + c sin².
 
     Light beyond the aperture, or taken for background, is not in F: the Strehl ratio of an image
-    with a wide halo comes out too great. Noise adds to a maximum: that of a faint frame, too.
+    with a wide halo comes out too high. So does that of a faint frame: noise raises a maximum.
     Compare only Strehl ratios of one aperture in lambda/D. The errors are those of the noise in
     this image; `cautions` says what else makes the ratio doubtful. It does not see all:
 

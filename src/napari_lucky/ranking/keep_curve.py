@@ -105,10 +105,10 @@ def keep_curve(
     P is the diffraction-limited PSF, integrated over the pixels, its peak in the middle of a
     window of the same size. No aperture is cut, and the peak is a whole pixel's. Light outside
     the window, or taken for background, is not in sum I, so that in a window of few lambda/D the
-    Strehl ratio comes out too great. For the FWHM see `napari_lucky.ranking.metrics.fwhm`.
+    Strehl ratio comes out too high. For the FWHM see `napari_lucky.ranking.metrics.fwhm`.
 
-    The peak of a single noisy frame is partly noise, and frames that were chosen by it have the
-    most of it: where the star is faint, the left end of the curve is too high.
+    The peak of a noisy frame is partly noise, and the best-ranked frames have the
+    most of it: with a faint star, the left end of the curve is too high.
 
     Parameters
     ----------

@@ -61,9 +61,9 @@ def rank(
 ) -> NDArray[np.float64]:
     """Measure the quality of every frame in the focused star's window.
 
-    The background, a plane through the window's border, is taken off each frame (see
-    `napari_lucky.imaging.star_image.levelled`), and beyond the window there is nothing when it is
-    smoothed. Pixels stay linear and on one scale for the whole run: stretching each frame first
+    The background, a plane through the window's border, is subtracted from each frame (see
+    `napari_lucky.imaging.star_image.levelled`), and for the smoothing, pixels beyond the window
+    are 0. Pixels stay linear and on one scale for the whole run: stretching each frame first
     would make all peaks equal and the ranking void.
 
     Parameters

@@ -31,7 +31,7 @@ def select(
         A float is a fraction of the frames that have a quality (0 < keep <= 1), but at least
         10 frames are kept, or all if there are fewer. An int is a count.
     above : float, optional
-        Keep the frames of this quality and better, however many; `keep` is then ignored.
+        Keep all frames of this quality or better; `keep` is then ignored.
 
     Returns
     -------

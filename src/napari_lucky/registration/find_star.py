@@ -104,9 +104,9 @@ def find_star(
 ) -> Window:
     """Put a window on the brightest star of a run.
 
-    The mean of frames spread over the run, without pixels that stand alone and its
-    large-scale background, and smoothed a little, is brightest at the star. If nothing stands out
-    there, as in faint light that turbulence spreads, it is smoothed more.
+    The star is the brightest place in the mean of frames spread over the run, slightly
+    smoothed, without pixels that stand alone and the large-scale background. If nothing stands out,
+    as with faint light that turbulence spreads, the mean is smoothed more.
 
     Parameters
     ----------
@@ -114,10 +114,10 @@ def find_star(
         Calibrated or raw.
     side : int, optional
         Side of the window in pixels; less where the sensor is smaller. Near the sensor's edge
-        the window is moved inside. If not given, it goes by how far the star's light reaches in
-        the mean, which holds its motion too: 128 as a rule, and up to 1024.
+        the window is moved inside. If not given, it depends on how far the star's light reaches in
+        the mean, its motion included: 128 as a rule, and up to 1024.
     scene : bool
-        Whether a scene, such as the Moon, serves too: for registration by correlation.
+        Whether to accept a scene too, such as the Moon, for registration by correlation.
     job : Job
         Progress, executor, checkpoint; see `Job`.
 

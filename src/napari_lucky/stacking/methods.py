@@ -67,7 +67,7 @@ def stack(
     job: Job = QUIET,
     what: str = "stacking",
 ) -> Stack:
-    """Stack some frames in a window, shifted, by any method.
+    """Shift and stack frames in a window, by any method.
 
     Parameters
     ----------
