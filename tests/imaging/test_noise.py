@@ -121,6 +121,16 @@ def test_the_step_of_numbers():
     assert quantisation(frames, Window(20, 20, 8, 8)) == 0
 
 
+def test_errors_on_a_slit_that_goes_on_beyond_the_window_are_not_reported():
+    """Where it is along itself nobody can see; an error of 0.005 px was told, 1.5 px off."""
+    rng = np.random.default_rng(1)
+    across = np.arange(96) - rng.normal(48, 2, (12, 1))
+    slit = np.broadcast_to(2000 * np.exp(-(across**2) / 8)[:, None], (12, 96, 96))
+    made = register(rng.poisson(slit + 20).astype(np.float32), (48, 48, 96), method="correlation")
+    assert np.isnan(made.sigma).all()
+    assert "a scene that fills the window" in made.notes[-1]
+
+
 def test_errors_on_a_scene_that_fills_the_window_are_not_reported_but_by_the_template():
     """What comes into the window moves the other methods' points more than noise does."""
     rng = np.random.default_rng(0)

@@ -45,6 +45,9 @@ SPECTRA, FINEST = 32, 0.66
 EDGE, EDGE_NOISE = 0.05, 2.0
 """A scene fills the window if its border varies by so much of the brightest pixel, and so many
 sigmas of a pixel."""
+CROSSED, CROSSING, CROSSING_NOISE = 0.3, 0.98, 6.0
+"""A slit goes on beyond the window: on two opposite sides this quantile of the border has so much
+of the brightest pixel, and so many sigmas of a pixel, in most frames."""
 FAINT = 1.2
 """Light under so many sigmas of a pixel, or 4 of the differences' light, is lost in its noise."""
 ENOUGH = 20_000
@@ -168,10 +171,19 @@ def sample_noise(frames: Frames, window: Window, *, job: Job = QUIET) -> Noise:
 def _fills(blocks: list[Block], noise: Noise, top: float) -> bool:
     """Return whether a scene goes on beyond the window: its border varies by more than its noise.
 
-    What leaves the window and what comes in then moves a frame's point more than its noise does.
+    Or light crosses it in a few places, as a slit's does. What leaves the window and what comes in
+    then moves a frame's point more than its noise does.
     """
     edge = border(blocks[0].shape[1:])
-    levels = np.concatenate([without_slope(block)[:, edge].ravel() for block in blocks])
+    frames = np.concatenate([without_slope(block) for block in blocks])
+    sides = frames[:, :2], frames[:, -2:], frames[:, :, :2], frames[:, :, -2:]
+    first, last, left, right = (
+        np.median(np.quantile(np.nan_to_num(side), CROSSING, axis=(1, 2))) for side in sides
+    )
+    crossing = max(min(first, last), min(left, right))
+    if crossing > max(CROSSING_NOISE * noise.floor**0.5, CROSSED * top):
+        return True
+    levels = frames[:, edge].ravel()
     low, high = np.nanquantile(levels, [0.16, 0.84]) if np.isfinite(levels).any() else (0, 0)
     return bool((high - low) / 2 > max(EDGE_NOISE * noise.floor**0.5, EDGE * top))
 
