@@ -15,7 +15,7 @@ from napari_lucky.optics.simulation import SIMULATED
 from napari_lucky.optics.telescope_store import known_optics
 from napari_lucky.stacking.methods import stack_record
 from napari_lucky.viewer.to_layers import image_tuple, windows_tuple
-from napari_lucky.wavefront import WavefrontRequest
+from napari_lucky.wavefront import WavefrontRequest, wavefront_parameters
 from napari_lucky.wavefront.from_stacks import measure_wavefront_stacks
 from napari_lucky.wavefront.measure import measure_wavefront
 from napari_lucky.wavefront.task import WavefrontParameters
@@ -303,13 +303,14 @@ def test_a_saved_telescope_is_chosen(viewer, hand, opened):
     dock.forms["spider"].on.value = True
     dock.forms["wavefront"]["defocus_waves"].value = 1.5
     places = Window(0, 0, 9, 9), Window(0, 9, 9, 9)
-    task = dock._task({}, *places)
+    task = wavefront_parameters(Recipe(None, *dock.requests()), {}, *places)
     assert (task.wavelength_nm, task.focal_ratio, task.pixel_um) == (550, 30, 4.5)
     assert task.obstruction == 0.2
     assert task.spider.vanes == 4
     dock.fill(Recipe(None, *dock.requests()).changed(WavefrontRequest, defocus_mm=3.96))
     assert dock.forms["wavefront"]["defocus_waves"].value is None
-    assert dock._task({}, *places).defocus_waves == pytest.approx(3.96e6 / (8 * 900 * 550))
+    task = wavefront_parameters(Recipe(None, *dock.requests()), {}, *places)
+    assert task.defocus_waves == pytest.approx(3.96e6 / (8 * 900 * 550))
 
 
 def test_a_pair_of_stacks_is_measured_the_lesser_way(viewer, hand, run, windows, messages):
