@@ -61,5 +61,5 @@ def test_what_is_no_table_of_times_is_reported(text, told, tmp_path):
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(LuckyError, match=rf"t\.csv: this is not a table of times .*{told}"):
         read_times(tmp_path / "t.csv", FILES)
-    with pytest.raises(LuckyError, match="nothing"):
+    with pytest.raises(LuckyError, match=r"nothing\.csv: cannot be read"):
         read_times(tmp_path / "nothing.csv", FILES)
