@@ -69,6 +69,15 @@ def test_a_light_given_as_a_dark_is_said(run):
     assert "lights is given as the dark, but its header says that it is a light." in notes
 
 
+def test_a_dark_of_another_exposure_is_said(run):
+    darks = run.parent / "darks"
+    notes = chain_of(run, Calibrate(dark=str(darks / "dark_long_0.fits"))).notes
+    said = "The dark does not fit the run: its exposure is 0.1 s, the frames' is 0.01 s."
+    assert said in notes
+    fits_it = chain_of(run, Calibrate(dark=str(darks / "dark_0.fits"))).notes
+    assert not any("does not fit" in note for note in fits_it)
+
+
 def test_where_none_fits_auto_is_said_and_the_job_goes_on(tmp_path):
     for k in range(6):
         write(tmp_path / "alone", f"a_{k}.fits", 100, EXPTIME=0.01)

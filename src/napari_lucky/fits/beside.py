@@ -176,6 +176,22 @@ def _differences(run: Run, shape: tuple[int, ...], own: dict[str, Value]) -> str
     return ""
 
 
+def setting_notes(run: Run, master: Run, kind: str) -> list[str]:
+    """Return a sentence if a dark or a flat was taken with other settings than the run.
+
+    Parameters
+    ----------
+    run, master : Run
+        As `open_run` gives them.
+    kind : str
+        "dark" or "flat": what the master is.
+    """
+    own = {what: most_common(settings_of(master.images, what)) for what in CHECKED[kind]}
+    doubts = _differences(run, run.shape[1:], own)
+    place = one_place([image.path for image in master.images])
+    return [Notice(f"The {kind} does not fit the run: {doubts}.", file=place)] if doubts else []
+
+
 def _in_file(run: Run) -> tuple[int, int]:
     """Return rows and columns of the files: superpixels are of more."""
     _, rows, columns = as_in_file(run.images[0]).layout.shape

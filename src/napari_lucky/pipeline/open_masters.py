@@ -9,7 +9,7 @@ from typing import Any
 from napari_lucky.calibration.flat import kind_notes
 from napari_lucky.calibration.step import MASTERS, Calibrate
 from napari_lucky.errors import LuckyError
-from napari_lucky.fits.beside import FoundCalibration, find_calibration
+from napari_lucky.fits.beside import FoundCalibration, find_calibration, setting_notes
 from napari_lucky.fits.file_names import one_place
 from napari_lucky.fits.frame_kind import Kind
 from napari_lucky.fits.run import Run
@@ -72,6 +72,7 @@ def open_masters(
         opened[name] = None if source in (None, OFF) else open_like(source, run, name)
         if isinstance(master := opened[name], Run):
             notes += [*kind_notes(given[name], name, master), *file_notes(master)]
+            notes += setting_notes(run, master, name) if isinstance(run, Run) else []
     automatic = found.notes if AUTO in given.values() else []
     return opened, recipe, [*automatic, *notes]
 
