@@ -64,7 +64,9 @@ class Calibrated(View):
         for name in ("dark", "flat", "bad"):
             image = getattr(self, name)
             if image is not None:
-                check_shape(image, self.shape, name.replace("bad", "mask of bad pixels"), "run")
+                check_shape(
+                    image.shape, self.shape, name.replace("bad", "mask of bad pixels"), "run"
+                )
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what another process is sent: all but the divisor, which is as large as a flat."""
@@ -256,22 +258,16 @@ def calibrate(
     )
     check_values(frames)
     for name, other in (("dark", dark), ("flat", flat)):
-        if other is not None and any(
-            step.name == "calibrate" and name in step.inputs for step in history
-        ):
+        if other is None:
+            continue
+        if any(step.name == "calibrate" and name in step.inputs for step in history):
             raise LuckyError(
                 f"These frames are calibrated already, with a {name}: leave the {name} out, or "
                 "take the raw frames."
             )
-        if other is not None and other.shape[1:] != frames.shape[1:]:
-            raise LuckyError(
-                f"The {name} has {other.shape[1]} x {other.shape[2]} pixels, the run has "
-                f"{frames.shape[1]} x {frames.shape[2]}; they must come from the same sensor "
-                "and read-out window."
-            )
-        if other is not None:
-            _check_not_the_run(frames, other, name)
-            check_frame_kind(other, name, flat_history if name == "flat" else None)
+        check_shape(other.shape[1:], frames.shape, name, "run")
+        _check_not_the_run(frames, other, name)
+        check_frame_kind(other, name, flat_history if name == "flat" else None)
     level = None if dark is None else combined(dark, combine, clip_sigma, what="dark", job=job)
     response, light = None, None
     with Threads(1) as pool:  # two medians of a whole sensor, side by side

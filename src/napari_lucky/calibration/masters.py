@@ -166,7 +166,7 @@ def master_flat(
 def normalised(flat: SensorImage, dark: SensorImage | None, dead_below: float) -> SensorImage:
     """Normalise a flat as `master_flat` does; the result of a large sensor is not in memory."""
     if dark is not None:
-        check_shape(dark, flat.shape, "dark", "flat")
+        check_shape(dark.shape, flat.shape, "dark", "flat")
 
     def light_in(band: slice) -> NDArray[np.float64]:
         light = np.asarray(flat[band, :], np.float64)
@@ -204,10 +204,10 @@ def freed_of(dark: SensorImage | None, image: SensorImage) -> SensorImage:
     return made
 
 
-def check_shape(image: SensorImage, shape: tuple[int, ...], name: str, of: str) -> None:
-    """Raise a `LuckyError` unless an image has the (y, x) shape of something else."""
-    if image.shape != shape[-2:]:
+def check_shape(given: tuple[int, ...], shape: tuple[int, ...], name: str, of: str) -> None:
+    """Raise a `LuckyError` unless an image of a given shape has the (y, x) of something else."""
+    if given != shape[-2:]:
         raise LuckyError(
-            f"The {name} has {' x '.join(map(str, image.shape))} pixels, the {of} has "
+            f"The {name} has {' x '.join(map(str, given))} pixels, the {of} has "
             f"{shape[-2]} x {shape[-1]}; they must come from the same sensor and read-out window."
         )

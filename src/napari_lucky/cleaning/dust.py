@@ -161,7 +161,7 @@ class DustRemoved(View):
         divisor = self.transmission
         if divisor is None:
             divisor = MaskedLight(np.broadcast_to(np.float32(1), self.shape[1:]), spots)
-        check_shape(divisor, self.shape, "transmission of the dust", "run")
+        check_shape(divisor.shape, self.shape, "transmission of the dust", "run")
         if not is_large(self.shape):
             divisor = as_float32(np.asarray(divisor))
         object.__setattr__(self, "_divisor", divisor)

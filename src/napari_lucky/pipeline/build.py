@@ -255,7 +255,7 @@ def _light(recipe: Recipe, calibrated: Calibrated, run: Run, job: Job) -> Sensor
             "--flat out, mask the shadows, or look for dust on the mean of the frames."
         )
     flat = open_like(dust.on, run)
-    check_shape(np.broadcast_to(0, flat.shape[1:]), calibrated.shape, "flat with the dust", "run")
+    check_shape(flat.shape[1:], calibrated.shape, "flat with the dust", "run")
     return made_flat(flat, calibrated.dark, by.combine, by.clip_sigma, DEAD_BELOW, job=job)[0]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,11 +26,12 @@ from napari_lucky.fits.image_result import ImageResult
 from napari_lucky.fits.run import Run
 from napari_lucky.fits.run_files import open_like, open_run
 from napari_lucky.fits.run_notes import file_notes, run_notes
-from napari_lucky.fits.write import ignore_note, write_fits, written_whole
+from napari_lucky.fits.write import ignore_note, write_fits
 from napari_lucky.frames.history import Record, checksum, open_step
 from napari_lucky.pipeline.results_folder import check_out, write_folder
 from napari_lucky.pipeline.summary import NAME, summary_of, write_summary
 from napari_lucky.plots.flat import FlatDrawing
+from napari_lucky.plots.page import page
 from napari_lucky.stacking.stack_header import timed_header
 from napari_lucky.text import percent
 
@@ -173,13 +173,5 @@ def write_flat_picture(path: Path, field: FlatField, row: int, name: str) -> Non
     LuckyError
         If the file cannot be written.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(13, 7), layout="constrained")
-    FigureCanvasAgg(figure)
-    FlatDrawing(figure, field, row, page=True)
-    figure.suptitle(name, parse_math=False)  # a name may hold a $
-    with written_whole(path) as temporary, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # a name may be in any script
-        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+    with page(path, (13, 7), name) as figure:
+        FlatDrawing(figure, field, row, page=True)

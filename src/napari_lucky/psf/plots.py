@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from napari_lucky.fits.write import written_whole
 from napari_lucky.plots.comparison import COLOURS, shortened
+from napari_lucky.plots.page import page
 from napari_lucky.plots.panels import KEPT, LEFT
 from napari_lucky.psf.result import PsfFigures
 from napari_lucky.psf.table import FigureRow
@@ -160,12 +159,5 @@ def write_figure_page(path: Path, rows: Sequence[FigureRow]) -> None:
     LuckyError
         If the file cannot be written.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(13, 6), layout="constrained")
-    FigureCanvasAgg(figure)
-    draw_figures(figure, rows, page=True)
-    with written_whole(path) as temporary, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # a name may be in any script
-        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+    with page(path, (13, 6)) as figure:
+        draw_figures(figure, rows, page=True)

@@ -283,18 +283,19 @@ def table_of(
                 f"The registration is of frames up to number {frame.max()} of a run, the layer "
                 f"has {n} frames. Choose the layer that was registered."
             )
-        at = place[row]
-        shifts = _spread(shifts[row], at, np.full((n, 2), np.nan))
-        quality = _spread(quality[row], at, np.full(n, np.nan))
-        if sigma is not None:
-            sigma = _spread(sigma[row], at, np.full((n, 2), np.nan))
-        if time is not None:
-            time = _spread(time[row], at, np.full(n, UNKNOWN))
-        if exposure is not None:
-            exposure = _spread(exposure[row], at, np.full(n, np.nan))
-        selected = _spread(selected[row], at, np.zeros(n, bool))
-        names = _spread(np.array(file, object)[row], at, np.full(n, "", object))
-        frame, file = frame_numbers(np.arange(n), before), list(names)
+
+        def spread(values: NDArray[Any], nothing: Any = np.nan) -> NDArray[Any]:
+            """Return the values of all frames, of which some have an arrow."""
+            of_all = np.full((n, *values.shape[1:]), nothing, values.dtype)
+            of_all[place[row]] = values[row]
+            return of_all
+
+        shifts, quality, selected = spread(shifts), spread(quality), spread(selected, False)
+        sigma = None if sigma is None else spread(sigma)
+        time = None if time is None else spread(time, UNKNOWN)
+        exposure = None if exposure is None else spread(exposure)
+        file = list(spread(np.array(file, object), ""))
+        frame = frame_numbers(np.arange(n), before)
     return FrameTable(
         frame, file, shifts, quality, selected, reference, history, sigma, time, exposure
     )
@@ -308,11 +309,6 @@ def _times(texts: Any) -> NDArray[np.datetime64]:
             f"The feature time of the shifts cannot be read ({error}); write it as "
             "2026-11-27T21:03:04.5, or empty the cell."
         ) from None
-
-
-def _spread(values: NDArray[Any], at: NDArray[np.intp], into: NDArray[Any]) -> NDArray[Any]:
-    into[at] = values
-    return into
 
 
 def recipe_of_shifts(shifts: Any) -> Recipe:

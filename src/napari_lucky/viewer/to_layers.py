@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.cleaning.dust_shadow import DustShadow
-from napari_lucky.fits.frame_table import ERRORS, FrameTable
+from napari_lucky.fits.frame_table import FrameTable
 from napari_lucky.fits.image_result import ImageResult
 from napari_lucky.fits.read_back import Coordinates
 from napari_lucky.frames.frames import ArrayFrames, Frames, Subset
 from napari_lucky.frames.history import History, frame_places
 from napari_lucky.frames.lazy_array import LazyArray
-from napari_lucky.frames.times import time_text
 from napari_lucky.frames.window import Window
 from napari_lucky.psf.surface_mesh import SurfaceMesh
 from napari_lucky.viewer.colours import colours_of
@@ -120,6 +119,12 @@ def _place(like: Any, ndim: int) -> tuple[NDArray[Any], NDArray[Any], dict[str, 
     return like.scale[-ndim:], like.translate[-ndim:], names
 
 
+def _placed(like: Any, ndim: int) -> dict[str, Any]:
+    """Return where a layer is, for its last `ndim` axes, as napari takes it."""
+    scale, translate, units = _place(like, ndim)
+    return {"scale": scale, "translate": translate, **units}
+
+
 def vectors_tuple(table: FrameTable, name: str, *, header: Any = None, like: Any = None) -> Any:
     """Return a vectors layer with an arrow a frame, from the tracked point to where it lands.
 
@@ -129,21 +134,15 @@ def vectors_tuple(table: FrameTable, name: str, *, header: Any = None, like: Any
     found = table.found
     start = _tracked(table)[found]
     along = np.column_stack([np.zeros(len(table.frame)), table.shifts])[found]
-    scale, translate, units = _place(like, 3)
     length = np.hypot(*table.shifts[found].T)
+    columns = {
+        name: (np.array(of, object) if isinstance(of, list) else of)[found]
+        for name, of in table.columns.items()
+    }
+    place = {name: columns.pop(name) for name in ("frame", "file", "dy", "dx")}
     meta = {
         "name": name,
-        "features": {
-            "frame": table.frame[found],
-            "file": np.array(table.file, dtype=object)[found],
-            "dy": table.shifts[found, 0],
-            "dx": table.shifts[found, 1],
-            "length": length,
-            "quality": table.quality[found],
-            "selected": table.selected[found],
-            **_errors(table, found),
-            **_taken(table, found),
-        },
+        "features": {**place, "length": length, **columns},
         "edge_color": "length",
         "edge_colormap": "turbo",
         "edge_contrast_limits": (0.0, float(max(length.max(initial=0), 1.0))),
@@ -154,32 +153,14 @@ def vectors_tuple(table: FrameTable, name: str, *, header: Any = None, like: Any
             "history": tuple(table.history),
             "reference": table.reference,
         },
-        "scale": scale,
-        "translate": translate,
-        **units,
+        **_placed(like, 3),
     }
     return np.stack([start, along], axis=1), meta, "vectors"
-
-
-def _errors(table: FrameTable, found: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
-    if table.sigma is None:
-        return {}
-    return dict(zip(ERRORS, table.sigma[found].T, strict=True))
-
-
-def _taken(table: FrameTable, found: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
-    taken: dict[str, NDArray[Any]] = {}
-    if table.time is not None:
-        taken["time"] = np.array([time_text(time) for time in table.time[found]], dtype=object)
-    if table.exposure is not None:
-        taken["exposure"] = table.exposure[found]
-    return taken
 
 
 def points_tuple(table: FrameTable, name: str, *, header: Any = None, like: Any = None) -> Any:
     """Return a points layer with the tracked point of each frame."""
     found = table.found
-    scale, translate, units = _place(like, 3)
     meta = {
         "name": name,
         "symbol": "cross",
@@ -187,9 +168,7 @@ def points_tuple(table: FrameTable, name: str, *, header: Any = None, like: Any 
         "border_color": "#00e5ff",
         "size": 12,
         "metadata": {"header": header, "history": tuple(table.history)},
-        "scale": scale,
-        "translate": translate,
-        **units,
+        **_placed(like, 3),
     }
     return _tracked(table)[found], meta, "points"
 
@@ -214,28 +193,18 @@ def surface_tuple(surface: SurfaceMesh, name: str, *, like: Any = None) -> Layer
 
 def windows_tuple(windows: Sequence[Window], name: str = "windows", *, like: Any = None) -> Any:
     """Return a shapes layer of rectangles: the focus window first, then the defocus window."""
-    scale, translate, units = _place(like, 2)
-    meta = {
-        "name": name,
-        **_shown_as_windows(len(windows)),
-        "scale": scale,
-        "translate": translate,
-        **units,
-    }
+    meta = {"name": name, **_shown_as_windows(len(windows)), **_placed(like, 2)}
     return [rectangle(window) for window in windows], meta, "shapes"
 
 
 def dust_tuple(spots: Sequence[DustShadow], name: str, *, like: Any = None) -> LayerTuple:
     """Return a points layer of dust shadows, each point as large as its shadow."""
-    scale, translate, units = _place(like, 2)
     meta = {
         "name": name,
         "size": [2 * spot.radius for spot in spots],
         "face_color": "transparent",
         "border_color": "#7cff6b",
-        "scale": scale,
-        "translate": translate,
-        **units,
+        **_placed(like, 2),
     }
     return np.array([[spot.y, spot.x] for spot in spots]).reshape(-1, 2), meta, "points"
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.fits.write import written_whole
 from napari_lucky.optics.zernikes import zernike_name
 from napari_lucky.plots.comparison import COLOURS
+from napari_lucky.plots.page import page
 from napari_lucky.plots.panels import KEPT, LEFT, draw_image
 from napari_lucky.wavefront.from_stacks import StackWavefront
 from napari_lucky.wavefront.result import Pictures, Wavefront
@@ -201,14 +200,6 @@ def write_wavefront_page(path: Path, wavefront: Wavefront | StackWavefront, titl
     LuckyError
         If the file cannot be written.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     high = 11.5 if isinstance(wavefront, Wavefront) else 7.5
-    figure = Figure(figsize=(15, high), layout="constrained")
-    FigureCanvasAgg(figure)
-    draw_wavefront_page(figure, wavefront)
-    figure.suptitle(title, parse_math=False)  # a name may hold a $
-    with written_whole(path) as temporary, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # a name may be in any script
-        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+    with page(path, (15, high), title) as figure:
+        draw_wavefront_page(figure, wavefront)
