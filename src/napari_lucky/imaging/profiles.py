@@ -15,6 +15,9 @@ from napari_lucky.frames.window import Window
 from napari_lucky.imaging.star_image import check_smooth, smoothed
 from napari_lucky.text import ShortRepr
 
+PARTS = 5
+"""A pixel is cut into 5 x 5 to find how much of it is in a circle."""
+
 
 @dataclass(frozen=True, eq=False)
 class Profile(ShortRepr):
@@ -89,6 +92,30 @@ def cutout(image: NDArray[Any], centre: tuple[int, int], side: int) -> NDArray[n
     cut = np.full(square.shape, np.nan, np.float32)
     cut[part.within(square).slices] = image[part.slices]
     return cut
+
+
+def circle(y: NDArray[np.float64], x: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
+    """Return which part of each pixel is within a radius.
+
+    Parameters
+    ----------
+    y, x : ndarray of float64, (n,) and (k,)
+        Rows and columns, from the centre of the circle.
+    radius : float
+        In pixels.
+
+    Returns
+    -------
+    ndarray of float64, (n, k)
+        1 inside, 0 outside; a pixel on the edge is cut into 5 x 5 parts.
+    """
+    distance = np.hypot(y[:, None], x)
+    inside = (distance <= radius).astype(np.float64)
+    parts = (np.arange(PARTS) + 0.5) / PARTS - 0.5
+    row, column = np.nonzero(np.abs(distance - radius) < 1)  # its edge may cut these
+    fine = np.hypot(y[row, None, None] + parts[:, None], x[column, None, None] + parts)
+    inside[row, column] = (fine <= radius).mean(axis=(1, 2))
+    return inside
 
 
 def row_cut(image: NDArray[Any], peak: tuple[int, int]) -> Profile:

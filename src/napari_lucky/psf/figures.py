@@ -18,7 +18,7 @@ from napari_lucky.frames.frames import is_empty
 from napari_lucky.frames.window import Window, WindowLike, as_window
 from napari_lucky.imaging.fine_image import FINER, FineImage, fine_image
 from napari_lucky.imaging.inpainting import fill_deep
-from napari_lucky.imaging.profiles import cutout
+from napari_lucky.imaging.profiles import circle, cutout
 from napari_lucky.optics.diffraction import Diffraction, DiffractionLike, as_diffraction, psf_at
 from napari_lucky.psf.cautions import (
     of_alone,
@@ -47,8 +47,6 @@ MOST_STREHL = 2.0
 """Over it there is no star, or something is grossly wrong."""
 FINEST = 2.0
 """Where the optics are not known, what is finer than the star's FWHM over this is noise."""
-PARTS = 5
-"""A pixel is cut into 5 x 5 to find how much of it is in a circle."""
 
 
 def psf_figures(
@@ -182,7 +180,7 @@ class Measure:
         aperture = self.recipe.aperture or 0.0
         step = max(self._unit / FINER, 0.5)
         self.radius = np.append(np.arange(0, aperture - step / 2, step), aperture)
-        self._aperture = _circle(y, x, aperture)
+        self._aperture = circle(y, x, aperture)
         self._ideal: FloatArray | None = None
         self._perfect: _Measured | None = None
         if diffraction is not None:
@@ -256,7 +254,7 @@ class Measure:
         for rung, most in APERTURES.items():
             if rung * q > largest:
                 continue
-            radius, aperture = rung * q, _circle(y, x, rung * q)
+            radius, aperture = rung * q, circle(y, x, rung * q)
             if self._noise(star, aperture, top).flux <= most * (star * aperture).sum():
                 break
         return radius
@@ -389,14 +387,3 @@ class _Measured:
     rays: FloatArray
     step: float
     fine: FineImage
-
-
-def _circle(y: FloatArray, x: FloatArray, radius: float) -> FloatArray:
-    """Return which part of each pixel is within a radius, (y, x)."""
-    distance = np.hypot(y[:, None], x)
-    inside = (distance <= radius).astype(np.float64)
-    parts = (np.arange(PARTS) + 0.5) / PARTS - 0.5
-    row, column = np.nonzero(np.abs(distance - radius) < 1)  # its edge may cut these
-    fine = np.hypot(y[row, None, None] + parts[:, None], x[column, None, None] + parts)
-    inside[row, column] = (fine <= radius).mean(axis=(1, 2))
-    return inside
