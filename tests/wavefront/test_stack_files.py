@@ -75,7 +75,7 @@ def test_who_opens_a_stack_sees_it_first_and_nothing_else(cube, tmp_path):
     write_results(result, tmp_path / "out")
     path = tmp_path / "out" / "focus.fits"
     layers = get_reader(str(path))(str(path))
-    assert [meta["name"] for _, meta, _ in layers] == ["focus", "VARIANCE", "COVERAGE"]
+    assert [meta["name"] for _, meta, _ in layers] == ["focus", "focus variance", "focus coverage"]
     assert [meta.get("visible", True) for _, meta, _ in layers] == [True, False, False]
     np.testing.assert_array_equal(layers[0][0], result.images["focus"].data)
     run = open_run((path,))
