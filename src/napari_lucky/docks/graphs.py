@@ -99,6 +99,8 @@ class QualityGraph(PiecewiseCanvas):
         self._draw()
 
     def _draw(self) -> None:
+        for axes in self.figure.axes:  # cleared in place, a shared log axis would warn
+            self.figure.delaxes(axes)
         self.figure.clear()
         with rc_context(self._colours):
             rows = 2 if self.curve is None else 3
