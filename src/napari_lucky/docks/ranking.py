@@ -25,7 +25,7 @@ from napari_lucky.docks.frame_table import FrameTableView
 from napari_lucky.docks.graphs import QualityGraph
 from napari_lucky.docks.jobs import report_error
 from napari_lucky.docks.larger import Graph
-from napari_lucky.docks.ranking_result import Measured, Ranked, measure_quality
+from napari_lucky.docks.ranking_result import Ranked
 from napari_lucky.docks.theme import follow_theme
 from napari_lucky.docks.wrapped_text import WrappedText
 from napari_lucky.errors import LuckyError
@@ -34,6 +34,7 @@ from napari_lucky.frames.frames import Subset
 from napari_lucky.frames.history import frame_numbers, shift_step
 from napari_lucky.frames.kept_count import describe_count
 from napari_lucky.imaging.shifts import Shifted
+from napari_lucky.pipeline.measure import MeasuredQuality, measure_quality
 from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.ranking.keep_curve import KeepCurve
 from napari_lucky.ranking.metrics import METRICS
@@ -162,10 +163,10 @@ class RankingDock(Dock):
         by = self._by()
         self.cut.step()  # reported now, not when the job is done
 
-        def work(job: Job) -> Measured:
-            return measure_quality(frames, focus, table, by, job)
+        def work(job: Job) -> MeasuredQuality:
+            return measure_quality(frames, focus, table, by, job=job)
 
-        def done(result: Measured) -> Iterator[None]:
+        def done(result: MeasuredQuality) -> Iterator[None]:
             quality, used, sampling = result
             show_smoothing(self.forms["rank"]["smooth"], sampling, "ranking")
             if shifts not in self.viewer.layers:

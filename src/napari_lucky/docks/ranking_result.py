@@ -9,47 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.calibration.sampling import Sampling, measure_sampling
 from napari_lucky.docks.choices import base_name
 from napari_lucky.execution.job import Job
 from napari_lucky.fits.frame_table import FrameTable
-from napari_lucky.frames.frames import Frames, Subset
+from napari_lucky.frames.frames import Subset
 from napari_lucky.frames.history import History, frame_places
 from napari_lucky.frames.window import Window
 from napari_lucky.optics.diffraction import Diffraction
 from napari_lucky.pipeline.measure import frame_notes, reasons_unranked
 from napari_lucky.ranking.keep_curve import KeepCurve, keep_curve
-from napari_lucky.ranking.rank import rank
 from napari_lucky.ranking.selection import select_record
 from napari_lucky.ranking.step import Rank, Select
 from napari_lucky.stacking.stack_header import moved_header
 from napari_lucky.viewer.from_layers import frames_of, history_of, table_of
 from napari_lucky.viewer.to_layers import LayerTuple, image_tuple
-
-Measured = tuple[NDArray[np.float64], float, Sampling | None]
-"""Qualities, the smoothing in pixels, and what it goes by if it was not given."""
-
-
-def measure_quality(
-    frames: Frames, focus: Window, table: FrameTable, by: Rank, job: Job
-) -> Measured:
-    """Measure the quality of registered frames; NaN of those without a star."""
-    sampling, used = None, by.smooth
-    if used is None:
-        sampling = measure_sampling(frames, focus, job=job)
-        used = sampling.smooth
-    quality = rank(
-        frames,
-        focus,
-        metric=by.metric,
-        smooth=used,
-        shifts=table.shifts,
-        reference=table.reference,
-        diffraction=by.diffraction,
-        job=job,
-    )
-    quality[~table.found] = np.nan
-    return quality, used, sampling
 
 
 @dataclass(frozen=True, eq=False)

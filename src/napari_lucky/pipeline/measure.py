@@ -314,3 +314,29 @@ def _joined(parts: Sequence[Found]) -> Found:
     for _, sums in parts[1:]:
         total += sums
     return np.concatenate([numbers for numbers, _ in parts]), total
+
+
+MeasuredQuality = tuple[NDArray[np.float64], float, Sampling | None]
+"""Qualities, the smoothing in pixels, and what it goes by if it was not given."""
+
+
+def measure_quality(
+    frames: Frames, focus: Window, table: FrameTable, by: Rank, *, job: Job = QUIET
+) -> MeasuredQuality:
+    """Measure the quality of frames that are registered already; NaN of those without a star."""
+    sampling, used = None, by.smooth
+    if used is None:
+        sampling = measure_sampling(frames, focus, job=job)
+        used = sampling.smooth
+    quality = rank(
+        frames,
+        focus,
+        metric=by.metric,
+        smooth=used,
+        shifts=table.shifts,
+        reference=table.reference,
+        diffraction=by.diffraction,
+        job=job,
+    )
+    quality[~table.found] = np.nan
+    return quality, used, sampling
