@@ -16,7 +16,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from made_stars import R, exposed, screens, stars
-from napari_lucky import Window
+from napari_lucky import LuckyError, Window, register
 from napari_lucky.calibration import hot_pixels
 from napari_lucky.calibration.bad_pixels import standing_pixels
 from napari_lucky.calibration.calibrate import Calibrated
@@ -25,6 +25,13 @@ from napari_lucky.cleaning import DustShadow, OutliersRemoved, find_dust, transm
 from napari_lucky.frames import ArrayFrames
 
 SIDE, N = 128, 40
+HOT_GROUPS = (
+    (0.5, ((0, 0),)),
+    (1.0, ((0, 0), (0, 1))),
+    (1.0, ((0, 0), (1, 0))),
+    (0.7, ((0, 0), (0, 1), (1, 0))),
+)
+"""Of the peak of the mean star, and pixels (y, x) that are hot together."""
 SAMPLINGS, TURBULENCE = (2.0, 3.5, 7.0), (0.1, 3.0, 8.0)
 
 
@@ -56,6 +63,35 @@ def hot_in_run(rng):
     frames[:, hot] += rng.uniform(40, 2000, hot.sum())
     found = np.asarray(standing_pixels(ArrayFrames(frames)))
     return (found & hot).sum(), hot.sum(), (found & ~hot).sum()
+
+
+def hot_beside(rng):
+    """One to three touching hot pixels, one or two pixels from the star's middle."""
+    phases = screens(N, rng.choice((0.1, 1, 3, 6)), rng)
+    moves = rng.normal(0, rng.choice((0.1, 0.3, 1)), (N, 2)) + rng.uniform(-0.5, 0.5, 2)
+    images = stars(phases, rng.choice((1.5, 2, 3, 4.5, 6)), 64, moves)
+    photons = rng.choice((3e3, 2e5))
+    clean = exposed(images, photons, rng)
+    mean = photons * images.mean(axis=0)
+    distance, angle = rng.choice((1, 2)), rng.uniform(0, 2 * np.pi)
+    y, x = np.unravel_index(mean.argmax(), mean.shape)
+    y, x = int(y + np.rint(distance * np.sin(angle))), int(x + np.rint(distance * np.cos(angle)))
+    part, group = HOT_GROUPS[rng.integers(len(HOT_GROUPS))]
+    hot = clean.copy()
+    for down, across in group:
+        hot[:, y + down, x + across] += part * mean.max()
+    masked = all(np.asarray(standing_pixels(ArrayFrames(hot)))[y + a, x + b] for a, b in group)
+    false = np.asarray(standing_pixels(ArrayFrames(clean))).any() or says_hot(clean)
+    return masked or says_hot(hot), 1, false
+
+
+def says_hot(frames):
+    try:
+        return "hot pixels do" in " ".join(
+            register(ArrayFrames(frames), Window(0, 0, 64, 64)).notes
+        )
+    except LuckyError:
+        return False
 
 
 def cosmic_rays(rng):
@@ -127,6 +163,7 @@ def shadow_left(rng):
 RULES = {
     "hot pixels of a dark": hot_in_dark,
     "hot pixels of a run": hot_in_run,
+    "groups of hot pixels beside a star's middle": hot_beside,
     "cosmic rays": cosmic_rays,
     "clipping levels": clipped,
     "flat tops": flat_tops,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from napari_lucky.calibration.hot_in_star import mask_in_star
 from napari_lucky.calibration.moments import SAMPLE, Look, look_in, look_over
 from napari_lucky.execution.blocks import map_blocks
 from napari_lucky.execution.job import QUIET, Job
@@ -287,10 +288,12 @@ def _squares(image: NDArray[Any]) -> NDArray[Any]:
 
 
 def standing_pixels(frames: Frames, sigma: float = HOT_SIGMA, *, job: Job = QUIET) -> BitMask:
-    """Find the hot pixels of a run without a dark, (y, x); see `lone_pixels`, `steady_pixels`.
+    """Find the hot pixels of a run without a dark, (y, x).
 
-    Sensors of over 8 million pixels are looked over in bands of rows, each with the spread of its
-    own pixels: memory then does not grow with them.
+    See `lone_pixels` and `steady_pixels`, and for those beside a star's middle
+    `napari_lucky.calibration.hot_in_star`. Sensors of over 8 million pixels are looked over in
+    bands of rows, each with the spread of its own pixels, and without the last of these: memory
+    then does not grow with them.
     """
     n, ny, _ = frames.shape
     some = Subset(frames, spread_over(n, SAMPLE))
@@ -300,7 +303,10 @@ def standing_pixels(frames: Frames, sigma: float = HOT_SIGMA, *, job: Job = QUIE
         return lone | steady_pixels(look, lone, sigma)
 
     if not is_large(frames.shape):
-        return BitMask.of(hot(look_over(some, job=job)))
+        seen = look_over(some, job=job)
+        found = hot(seen)
+        mask_in_star(some, seen.mean, found)
+        return BitMask.of(found)
     bands = bands_of(frames.shape)
     empty = empty_frames(some)
 

@@ -33,6 +33,7 @@ from napari_lucky.imaging.star_image import SMOOTH
 from napari_lucky.registration.copies import copy_notes
 from napari_lucky.registration.double_star import double_star_notes
 from napari_lucky.registration.drift import centred_on, follow, reference_of
+from napari_lucky.registration.hot_pixels import hot_pixel_notes
 from napari_lucky.registration.second_star import second_star_notes
 from napari_lucky.registration.step import Register, Tracking
 from napari_lucky.registration.stray_light import led_astray
@@ -247,7 +248,8 @@ def register(
         found = run(lambda block: track_brightest(block, smooth, noise), "tracking the speckle")
     else:
         noise, found = seen
-    run_frames, copies = frames, copy_notes(frames, focus, found)
+    run_frames = frames
+    first = (*copy_notes(frames, focus, found), *hot_pixel_notes(frames, focus, found, noise))
     least = least_significance(focus, smooth)
     scene = by.takes_scenes and not is_star(frames, focus, found[:, 5], least)
     unsorted = found
@@ -304,7 +306,7 @@ def register(
         double = double_star_notes(moved, focus, np.flatnonzero(reasons == ""), smooth)
     elif places.double:
         places = places._replace(note=())  # correlated or fitted as a whole
-    notes = (*copies, *doubts, *(double or places.note))
+    notes = (*first, *doubts, *(double or places.note))
     reasons[places.at_neighbour(points + moves + steady) & (reasons == "")] = NEIGHBOUR
     points[reasons != ""] = np.nan
     if not scene:

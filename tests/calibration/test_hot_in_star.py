@@ -1,0 +1,62 @@
+"""Hot pixels beside a star's middle, and stars alone, made apart from the package."""
+
+import numpy as np
+import pytest
+
+from made_stars import exposed, screens, stars
+from napari_lucky import Window, calibrate, register
+from napari_lucky.calibration.bad_pixels import standing_pixels
+from napari_lucky.calibration.hot_in_star import GROUPS, hot_in_star
+from napari_lucky.frames import ArrayFrames
+
+SIDE, N = 48, 30
+PLACE = (SIDE // 2, SIDE // 2)
+
+
+def run_of(sampling, d_over_r0, jitter, photons=1e5, seed=3):
+    """Return frames of a star whose middle is near `PLACE`, and the highest pixel of its mean."""
+    rng = np.random.default_rng(seed)
+    moves = rng.normal(0, jitter, (N, 2)) + 0.3
+    light = stars(screens(N, d_over_r0, rng), sampling, SIDE, moves)
+    return exposed(light, photons, rng), photons * light.mean(axis=0).max()
+
+
+@pytest.mark.parametrize(("sampling", "d_over_r0", "jitter"), [(1.5, 3, 1), (2, 1, 1), (6, 3, 1)])
+@pytest.mark.parametrize(("group", "part"), [(0, 0.5), (2, 1.0), (5, 0.7)])
+def test_hot_pixels_beside_the_middle_of_a_star_that_varies_are_masked(
+    sampling, d_over_r0, jitter, group, part
+):
+    frames, peak = run_of(sampling, d_over_r0, jitter)
+    hot = np.zeros((SIDE, SIDE), bool)
+    for y, x in GROUPS[group]:
+        hot[PLACE[0] + 1 + y, PLACE[1] - 1 + x] = True
+    frames[:, hot] += part * peak
+    np.testing.assert_array_equal(np.asarray(standing_pixels(ArrayFrames(frames))), hot)
+
+
+@pytest.mark.parametrize("sampling", [1.0, 1.35, 1.5, 2.0, 4.0])
+@pytest.mark.parametrize(("d_over_r0", "jitter"), [(0.1, 0), (0.1, 0.3), (3, 0.1), (6, 1)])
+def test_stars_alone_are_not(sampling, d_over_r0, jitter):
+    frames = ArrayFrames(run_of(sampling, d_over_r0, jitter)[0])
+    hot = hot_in_star(frames, PLACE)
+    assert hot is None or (sampling < 1.5 and not hot.star_varies)
+    assert not np.asarray(standing_pixels(frames)).any()
+
+
+def test_what_may_be_the_star_is_said_and_not_masked():
+    """A star that stays cannot tell a hot pixel; one in a dark was subtracted."""
+    frames, peak = run_of(3.0, 0.1, 0)
+    window = Window(0, 0, SIDE, SIDE)
+    assert "hot" not in " ".join(register(ArrayFrames(frames), window).notes)
+    frames[:, PLACE[0] + 1, PLACE[1]] += 0.5 * peak
+    assert not np.asarray(standing_pixels(ArrayFrames(frames))).any()
+    said = " ".join(register(ArrayFrames(frames), window, smooth=1.0).notes)
+    assert f"The pixel ({PLACE[0] + 1}, {PLACE[1]}) (y, x) stands" in said or "hot pixels" in said
+    dark = np.zeros((SIDE, SIDE), np.float32)
+    notes = register(calibrate(ArrayFrames(frames), dark), window, smooth=1.0).notes
+    assert "hot pixels do" not in " ".join(notes)
+    frames[3] = 7  # blank
+    frames[:, 10, 10] = np.nan
+    assert hot_in_star(ArrayFrames(frames), PLACE).pixels == [(PLACE[0] + 1, PLACE[1])]
+    assert hot_in_star(ArrayFrames(frames), (2, 20)) is None  # near the edge
+    assert hot_in_star(ArrayFrames(frames[:4]), PLACE) is None
