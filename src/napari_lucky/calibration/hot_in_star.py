@@ -18,8 +18,11 @@ from napari_lucky.imaging.inpainting import fill_by_kriging
 
 Pixels = tuple[tuple[int, int], ...]
 SINGLES: tuple[Pixels, ...] = (((0, 0),),)
-PAIRS: tuple[Pixels, ...] = tuple(
-    (a, b) for a, b in [((0, 0), (0, 1)), ((0, 0), (1, 0)), ((0, 0), (1, 1)), ((0, 1), (1, 0))]
+PAIRS: tuple[Pixels, ...] = (
+    ((0, 0), (0, 1)),
+    ((0, 0), (1, 0)),
+    ((0, 0), (1, 1)),
+    ((0, 1), (1, 0)),
 )
 THREES: tuple[Pixels, ...] = (
     ((0, 0), (0, 1), (1, 0)),
@@ -99,8 +102,8 @@ def hot_in_star(frames: Frames, place: tuple[int, int]) -> HotInStar | None:
     place : tuple of int
         (y, x) of the star's middle on the sensor.
     """
-    window = Window(place[0] - MIDDLE, place[1] - MIDDLE, 2 * MIDDLE + 1, 2 * MIDDLE + 1)
-    if window.clipped(frames.shape) != window:
+    window = Window.centred(*place, 2 * MIDDLE + 1)
+    if window not in Window.whole(frames.shape):
         return None
     block = as_float32(frames.read(spread_over(frames.shape[0], SAMPLE), window))
     block = block[~is_empty(block)]
