@@ -231,7 +231,7 @@ def jobs(bench: Bench, folder: Path, run: Path, n: int) -> None:
     calibrated = bench.named("calibrated")
     early = f"{scrub_rate(viewer, n):.1f}"
     registration = bench.dock("registration")
-    registration.show_extras.value = True
+    registration.by_products.value = True
     bench.row("place the window", lambda: bench.press(registration, registration.place_button))
     cleaning = bench.dock("cleaning")
     cleaning.forms["dust"].on.value = True  # its button is off with it
@@ -255,7 +255,7 @@ def jobs(bench: Bench, folder: Path, run: Path, n: int) -> None:
             bench.remove(*REGISTERED)
     registered = bench.named("registered")
     ranking = bench.dock("ranking")
-    ranking.show_extras.value = True
+    ranking.by_products.value = True
     ranking.image.value, ranking.registration.value = calibrated, bench.named("shifts")
     bench.run("rank", ranking)
     bench.row("keep-fraction curve", lambda: bench.press(ranking, ranking.curve_button))
