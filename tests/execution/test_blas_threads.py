@@ -1,8 +1,16 @@
+import os
+import subprocess
+import sys
+
 import pytest
 import scipy.linalg  # noqa: F401  # brings a BLAS of its own
 from threadpoolctl import threadpool_info
 
-from napari_lucky.execution.blas_threads import one_blas_thread
+from napari_lucky.execution.blas_threads import (
+    ONE_THREAD,
+    begin_with_one_blas_thread,
+    one_blas_thread,
+)
 
 
 def threads():
@@ -21,3 +29,28 @@ def test_it_is_set_back_after_an_error():
     with pytest.raises(ZeroDivisionError), one_blas_thread():
         raise ZeroDivisionError
     assert threads() == before
+
+
+COUNT = """
+from contextlib import suppress
+from napari_lucky.cli.main import main
+with suppress(SystemExit):
+    main(["--version"])
+import scipy.linalg
+from threadpoolctl import threadpool_info
+print(*(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"))
+"""
+
+
+def test_the_command_line_has_one_blas_thread():
+    environment = {name: value for name, value in os.environ.items() if name not in ONE_THREAD}
+    command = [sys.executable, "-c", COUNT]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1].split() == ["1"] * len(threads())
+
+
+def test_more_blas_threads_stay_if_the_user_asks_for_them(monkeypatch):
+    for name in ONE_THREAD:
+        monkeypatch.setenv(name, "3")
+    begin_with_one_blas_thread()
+    assert {os.environ[name] for name in ONE_THREAD} == {"3"}

@@ -26,6 +26,7 @@ from napari_lucky.cli.terminal import (
     warn,
 )
 from napari_lucky.errors import DONE, STATUSES, UNSAID, LuckyError
+from napari_lucky.execution.blas_threads import begin_with_one_blas_thread
 from napari_lucky.execution.interruption import ended_as_interrupted, status_of
 from napari_lucky.notices import Notice
 from napari_lucky.text import one_line
@@ -56,6 +57,7 @@ def _no_garbage() -> Iterator[None]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status, one of `napari_lucky.errors.STATUSES`."""
+    begin_with_one_blas_thread()  # before numpy is imported
 
     def parsed() -> int:
         try:

@@ -23,6 +23,7 @@ from importlib.util import find_spec
 from typing import Any, NoReturn
 
 from napari_lucky.errors import LuckyError
+from napari_lucky.execution.blas_threads import ONE_THREAD
 from napari_lucky.execution.blocks import cores
 from napari_lucky.execution.job import Job, Progress
 from napari_lucky.execution.packing import Pickled, pack, unpack
@@ -60,7 +61,7 @@ class Helper:
             [sys.executable, "-P", "-m", "napari_lucky.execution.helper_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env={**ONE_THREAD, **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
         asked, answers = self._process.stdin, self._process.stdout
         assert isinstance(asked, io.BufferedWriter) and isinstance(answers, io.BufferedReader)

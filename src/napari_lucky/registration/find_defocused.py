@@ -16,6 +16,7 @@ from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import is_empty
 from napari_lucky.frames.window import Window, WindowLike, as_window
+from napari_lucky.imaging.connection import connected_to
 from napari_lucky.imaging.star_image import smoothed
 from napari_lucky.registration.find_star import Coarse, coarse_bins, side_for
 
@@ -33,6 +34,8 @@ ROUND, LONG = 0.5, 1.5
 """Least part of its bounding box that a disk fills, and the most that box is longer than wide."""
 LEAST = 0.2
 """Of the sensor, that shows background: from less it is not fitted."""
+TERMS = (0, 0), (0, 1), (1, 0), (0, 2), (1, 1), (2, 0)
+"""Powers of y and x in the background."""
 ROUNDS = 6
 """Of the fit of the background, each without what stands out of the one before."""
 
@@ -111,23 +114,26 @@ def _blob(
     even: NDArray[np.float32], light: NDArray[np.float32], where: NDArray[np.bool_]
 ) -> _Blob | None:
     """Return the light around the brightest place of a part of a smoothed image (y, x)."""
-    from scipy import ndimage
-
-    at = np.unravel_index(int(np.where(where, even, -np.inf).argmax()), even.shape)
-    peak = float(even[at])
+    at = int(np.where(where, even, -np.inf).argmax())
+    peak = float(even.ravel()[at])
     if peak <= 0:
         return None
-    parts, _ = ndimage.label(even > OVER * peak)
-    pixels = ndimage.binary_fill_holes(parts == parts[at])
-    (rows, columns), *_ = ndimage.find_objects(pixels.astype(np.int8))
-    y, x = ndimage.center_of_mass(pixels)
+    pixels = _filled(connected_to(np.array([at]), (even > OVER * peak)[np.newaxis])[0])
+    y, x = np.nonzero(pixels)
     return _Blob(
         pixels,
         peak,
         float(light[pixels].sum()),
-        (round(y), round(x)),
-        (rows.stop - rows.start, columns.stop - columns.start),
+        (round(y.mean()), round(x.mean())),
+        (int(np.ptp(y)) + 1, int(np.ptp(x)) + 1),
     )
+
+
+def _filled(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return pixels (y, x) that hang together with their holes filled."""
+    beyond = np.pad(~pixels, 1, constant_values=True)
+    outside = connected_to(np.zeros(1, int), beyond[np.newaxis])[0]
+    return ~outside[1:-1, 1:-1]
 
 
 def _is_disk(disk: _Blob, focused: _Blob, sigma: float) -> bool:
@@ -144,17 +150,21 @@ def _is_disk(disk: _Blob, focused: _Blob, sigma: float) -> bool:
 
 def _levelled(mean: NDArray[np.float32], star: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return an image (y, x) less the second-order background that is seen beside a star."""
-    y, x = (np.linspace(-1, 1, side) for side in mean.shape)
-    y, x = y[:, None] + 0 * x, x + 0 * y[:, None]
-    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(-1, 6)
-    values = mean.ravel().astype(np.float64)
-    dark = usable = np.isfinite(values) & ~star.ravel()
-    rest = values
+    down, across = (np.vander(np.linspace(-1, 1, side), 5, increasing=True) for side in mean.shape)
+    j, k = np.array(TERMS).T
+    usable = np.isfinite(mean) & ~star
+    values = np.where(usable, mean, 0.0)
+    dark, rest = usable, mean.astype(np.float64)
     for _ in range(ROUNDS):
         if dark.sum() < LEAST * usable.sum():
             break
-        rest = values - terms @ np.linalg.lstsq(terms[dark], values[dark], rcond=None)[0]
+        moments = down.T @ dark @ across  # sums of y^a x^b
+        normal = moments[j[:, None] + j, k[:, None] + k]
+        projected = (down[:, :3].T @ np.where(dark, values, 0) @ across[:, :3])[j, k]
+        terms = np.zeros((3, 3))
+        terms[j, k] = np.linalg.lstsq(normal, projected, rcond=None)[0]
+        rest = mean - down[:, :3] @ terms @ across[:, :3].T
         middle = float(np.median(rest[dark]))
         sigma = 1.4826 * float(np.median(np.abs(rest[dark] - middle)))
         dark = usable & (rest - middle < 2 * sigma) & (rest - middle > -4 * sigma)
-    return np.asarray(rest.reshape(mean.shape))
+    return rest
