@@ -622,3 +622,15 @@ def test_shadows_of_the_flat_that_calibrates_are_not_divided_twice(tmp_path):
     with pytest.raises(LuckyError, match="divides its shadows out already"):
         process(recipe)
     process(recipe.changed(RemoveDust, action="mask"))
+
+
+def test_what_is_no_star_has_no_second_star(tmp_path):
+    rng = np.random.default_rng(4)
+    y, x = np.mgrid[-64:64, -64:64]
+    discs = 1000.0 * (np.hypot(y + 15, x + 15) < 14) + 900 * (np.hypot(y - 25, x - 25) < 12)
+    seen = ndimage.gaussian_filter(discs, 1.5) + 100
+    frames = rng.poisson([np.roll(seen, (k % 5, -k % 5), (0, 1)) for k in range(15)])
+    cube = write(tmp_path / "cube.fits", frames.astype(np.uint16))
+    notes = " ".join(process(Recipe((cube,), focus=(64, 64, 128))).notes)
+    assert "does not look like a star" in notes
+    assert "star is" not in notes

@@ -112,7 +112,7 @@ def track_and_rank(
         frames,
         focus,
         method=_with_reference_place(by, chosen),
-        seen=(seen.noise, seen.found),
+        seen=(seen.noise, seen.found, seen.sampling),
         job=job,
     )
     quality, saturated, long_exposure = seen.quality, seen.saturated, seen.long_exposure
@@ -221,6 +221,8 @@ class Survey:
 
     Parameters
     ----------
+    sampling : Sampling
+        Of the star in its window.
     noise : Noise
         Of a pixel.
     found : ndarray of float64, (n, 7)
@@ -233,6 +235,7 @@ class Survey:
         The mean of all frames; None if some of them show no light.
     """
 
+    sampling: Sampling
     noise: Noise
     found: NDArray[np.float64]
     quality: NDArray[np.float64]
@@ -298,6 +301,7 @@ def survey(
     total = EqualSums(sums, n).sums()
     all_lit = bool(np.isfinite(table[:, :2]).all())
     return Survey(
+        sampling,
         noise,
         table[:, :-2],
         table[:, -2],

@@ -56,7 +56,7 @@ from napari_lucky.registration.two_places import TwoPlaces, find_two_places
 from napari_lucky.steps.registry import make_step
 from napari_lucky.text import counted
 
-Seen = tuple[Noise, NDArray[np.float64]]
+Seen = tuple[Noise, NDArray[np.float64], Sampling]
 MOST_UNSURE = 0.5
 """Of the frames; if noise may decide where the star is in more, no errors are given."""
 NO_TOP = (
@@ -176,8 +176,8 @@ def register(
         inside the window; "first", the first with a star; "mean", the mean of all frames with
         their brightest speckles on one point; or a frame's number, such as "17".
     seen : tuple, optional
-        What a `napari_lucky.pipeline.measure` has found already: the noise, and the brightest
-        speckles.
+        What a `napari_lucky.pipeline.measure` has found already: the noise, the brightest
+        speckles, and the sampling.
     job : Job
         Progress, executor, checkpoint; see `Job`.
 
@@ -247,7 +247,7 @@ def register(
         noise = noise_if_sampled(frames, focus, measured, job=job)
         found = run(lambda block: track_brightest(block, smooth, noise), "tracking the speckle")
     else:
-        noise, found = seen
+        noise, found, measured = seen
     run_frames = frames
     first = (*copy_notes(frames, focus, found), *hot_pixel_notes(frames, focus, found, noise))
     least = least_significance(focus, smooth)
@@ -317,7 +317,7 @@ def register(
     if not np.isfinite(points).any():
         raise _no_frame(focus, reasons)
     points = points + np.array([focus.y0, focus.x0]) + moves + steady
-    if not (scene or double or doubts):
+    if measured.star and not (scene or double or doubts):
         notes += second_star_notes(run_frames, focus, points, smooth)
     unsure = reasons == ""
     unsure &= ~np.isfinite(sigma).all(axis=1)
