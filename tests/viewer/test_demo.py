@@ -71,6 +71,7 @@ def test_without_a_display_it_says_where_the_results_are(tmp_path, monkeypatch, 
     out = tmp_path / "napari-lucky-demo"
     told = capsys.readouterr()
     assert str(out) in told.out
+    assert "cannot open a window here; report.png" in told.out
     assert told.err == ""
     assert {p.name for p in out.iterdir()} == {*NAMES, "run"}
 

@@ -38,6 +38,8 @@ def run_demo(given: argparse.Namespace) -> int:
     say(f"The simulated run and its results are in {out.absolute()}")
     if window:
         _show(run, result)
+    else:
+        say("napari cannot open a window here; report.png in that folder shows the results.")
     return 0
 
 
