@@ -42,7 +42,7 @@ from napari_lucky.pipeline.open_masters import open_masters
 from napari_lucky.pipeline.recipe import Recipe
 from napari_lucky.pipeline.step import FIND, Input, ReadShifts, ReadTimes
 from napari_lucky.registration.find_defocused import find_defocused
-from napari_lucky.registration.find_star import find_star
+from napari_lucky.registration.find_star import find_star, mean_of_run
 from napari_lucky.registration.step import Register
 from napari_lucky.steps.declaration import Request, params
 from napari_lucky.text import ShortRepr, counted
@@ -171,16 +171,17 @@ def build_chain(recipe: Recipe, opened: Opened | None = None, *, job: Job = QUIE
         notes.append(
             info(f"Masked {counted(calibrated.masked, 'hot or dead pixel')} of the sensor.")
         )
-    found = None
+    found, seen = None, None
     if given.focus is None and recipe.get(ReadShifts) is None:
-        found = find_star(calibrated, scene=recipe[Register].takes_scenes, job=job)
+        seen = mean_of_run(calibrated, job=job)
+        found = find_star(calibrated, scene=recipe[Register].takes_scenes, seen=seen, job=job)
         recipe = recipe.changed(Input, focus=(*found.centre, found.width))
     focus, clipped, clipping = recipe.window("focus"), None, list[str]()
     if wanted.saturation is None and focus is not None:
         level = clipping_level(calibrated, focus, job=job)
         clipped = np.inf  # what is clipped is masked now
         if level is not None and level < calibrated.saturation:
-            calibrated = with_saturation(calibrated, level)
+            calibrated, seen = with_saturation(calibrated, level), None
             recipe = recipe.changed(Calibrate, saturation=float(level))
             clipping.append(clipping_note(level, masked=True))
         elif level is None:
@@ -194,7 +195,7 @@ def build_chain(recipe: Recipe, opened: Opened | None = None, *, job: Job = QUIE
             notes.append(Notice(f"{what}: --focus {window_text(found)}", how))
     notes += clipping
     if recipe.input.defocus == FIND:
-        disk = None if focus is None else find_defocused(calibrated, focus, job=job)
+        disk = None if focus is None else find_defocused(calibrated, focus, seen=seen, job=job)
         recipe = recipe.changed(Input, defocus=disk)
         notes.append(
             "No defocused star was found; if there is one, give --defocus Y,X,SIZE."

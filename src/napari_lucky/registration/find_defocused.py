@@ -10,15 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_lucky.calibration.bad_pixels import lone_pixels
-from napari_lucky.calibration.moments import SAMPLE, sample_moments
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.frames.frames import is_empty
 from napari_lucky.frames.window import Window, WindowLike, as_window
 from napari_lucky.imaging.connection import connected_to
 from napari_lucky.imaging.star_image import smoothed
-from napari_lucky.registration.find_star import Coarse, coarse_bins, side_for
+from napari_lucky.registration.find_star import MeanOfRun, mean_of_run, side_for
 
 SMOOTH = 4.0
 """Standard deviation in pixels of the smoothing that joins the speckles of a disk."""
@@ -40,7 +38,13 @@ ROUNDS = 6
 """Of the fit of the background, each without what stands out of the one before."""
 
 
-def find_defocused(frames: FramesLike, focus: WindowLike, *, job: Job = QUIET) -> Window | None:
+def find_defocused(
+    frames: FramesLike,
+    focus: WindowLike,
+    *,
+    seen: MeanOfRun | None = None,
+    job: Job = QUIET,
+) -> Window | None:
     """Put a window on the defocused star of a run, if there is one.
 
     In the mean of frames spread over the run, less a background of second order, it is the
@@ -54,6 +58,8 @@ def find_defocused(frames: FramesLike, focus: WindowLike, *, job: Job = QUIET) -
         Calibrated or raw.
     focus : Window or (y, x, size)
         Of the focused star.
+    seen : MeanOfRun, optional
+        Of the same frames, if it is known.
     job : Job
         Progress, executor, checkpoint; see `Job`.
 
@@ -64,10 +70,9 @@ def find_defocused(frames: FramesLike, focus: WindowLike, *, job: Job = QUIET) -
         no room on the sensor beside the focused star.
     """
     frames, focus = as_frames(frames), as_window(focus)
-    bins = coarse_bins(frames.shape)
-    coarse = Coarse(frames, bins) if bins > 1 else frames
-    part = Window(*(value // bins for value in vars(focus).values()))
-    found = _disk(*sample_moments(coarse, SAMPLE, job=job), part)
+    seen = seen or mean_of_run(frames, job=job)
+    bins = seen.bins
+    found = _disk(seen.pixels, Window(*(value // bins for value in vars(focus).values())))
     if found is None:
         return None
     y, x = (place * bins + bins // 2 for place in found.centre)
@@ -75,13 +80,12 @@ def find_defocused(frames: FramesLike, focus: WindowLike, *, job: Job = QUIET) -
     return Window.centred(y, x, side).moved_inside(frames.shape)
 
 
-def _disk(mean: NDArray[np.float32], deviation: NDArray[np.float32], focus: Window) -> _Blob | None:
+def _disk(mean: NDArray[np.float32], focus: Window) -> _Blob | None:
     """Return the disk of light in a mean (y, x) beside the focused star."""
     star = np.zeros(mean.shape, bool)
     star[focus.slices] = True
     if is_empty(mean[np.newaxis])[0] or star.all() or not star.any():
         return None
-    mean[lone_pixels(mean, deviation)] = np.nan
     light = np.nan_to_num(_levelled(mean, star)).astype(np.float32)
     even = smoothed(light[np.newaxis], SMOOTH, "constant")[0]
     focused, disk = _blob(even, light, star), _blob(even, light, ~star)
@@ -131,9 +135,13 @@ def _blob(
 
 def _filled(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return pixels (y, x) that hang together with their holes filled."""
-    beyond = np.pad(~pixels, 1, constant_values=True)
+    y, x = np.nonzero(pixels)
+    box = np.s_[y.min() : y.max() + 1, x.min() : x.max() + 1]
+    beyond = np.pad(~pixels[box], 1, constant_values=True)
     outside = connected_to(np.zeros(1, int), beyond[np.newaxis])[0]
-    return ~outside[1:-1, 1:-1]
+    filled = pixels.copy()
+    filled[box] = ~outside[1:-1, 1:-1]
+    return filled
 
 
 def _is_disk(disk: _Blob, focused: _Blob, sigma: float) -> bool:
@@ -164,7 +172,8 @@ def _levelled(mean: NDArray[np.float32], star: NDArray[np.bool_]) -> NDArray[np.
         terms = np.zeros((3, 3))
         terms[j, k] = np.linalg.lstsq(normal, projected, rcond=None)[0]
         rest = mean - down[:, :3] @ terms @ across[:, :3].T
-        middle = float(np.median(rest[dark]))
-        sigma = 1.4826 * float(np.median(np.abs(rest[dark] - middle)))
-        dark = usable & (rest - middle < 2 * sigma) & (rest - middle > -4 * sigma)
+        fitted = rest[dark]
+        middle = float(np.median(fitted))
+        sigma = 1.4826 * float(np.median(np.abs(fitted - middle)))
+        dark = usable & (rest < middle + 2 * sigma) & (rest > middle - 4 * sigma)
     return rest

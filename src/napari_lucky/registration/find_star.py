@@ -99,8 +99,48 @@ def coarse_bins(shape: tuple[int, ...]) -> int:
     return int(np.ceil((ny * nx / (LARGE // 4)) ** 0.5)) if is_large(shape) else 1
 
 
+@dataclass(frozen=True, eq=False)
+class MeanOfRun:
+    """The mean of frames spread over a run, in which stars are looked for.
+
+    Parameters
+    ----------
+    pixels : ndarray of float32, (y, x)
+        In ADU, NaN where masked or hot.
+    noise : float
+        Standard deviation of a pixel of one frame, in ADU.
+    count : int
+        How many frames.
+    bins : int
+        Pixels of the sensor in a pixel, along each axis.
+    """
+
+    pixels: NDArray[np.float32]
+    noise: float
+    count: int
+    bins: int
+
+
+def mean_of_run(frames: Frames, most: int = SAMPLE, *, job: Job = QUIET) -> MeanOfRun:
+    """Return the mean of at most so many frames spread over a run; a large sensor's binned."""
+    bins = coarse_bins(frames.shape)
+    coarse = Coarse(frames, bins) if bins > 1 else frames
+    mean, deviation = sample_moments(coarse, most, job=job)
+    if not is_empty(mean[np.newaxis])[0]:
+        mean[lone_pixels(mean, deviation)] = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # all masked
+        noise = float(np.nanmedian(deviation))
+    return MeanOfRun(mean, noise, min(most, frames.shape[0]), bins)
+
+
 def find_star(
-    frames: FramesLike, side: int | None = None, *, scene: bool = False, job: Job = QUIET
+    frames: FramesLike,
+    side: int | None = None,
+    *,
+    scene: bool = False,
+    seen: MeanOfRun | None = None,
+    job: Job = QUIET,
 ) -> Window:
     """Put a window on the brightest star of a run.
 
@@ -118,6 +158,8 @@ def find_star(
         the mean, its motion included: 128 as a rule, and up to 1024.
     scene : bool
         Whether to accept a scene too, such as the Moon, for registration by correlation.
+    seen : MeanOfRun, optional
+        Of the same frames, if it is known.
     job : Job
         Progress, executor, checkpoint; see `Job`.
 
@@ -153,40 +195,32 @@ def find_star(
         raise LuckyError(
             f"The frames have {ny} x {nx} pixels; at least {MIN_SIDE} x {MIN_SIDE} are needed."
         )
-    y, x, reach = _place(frames, scene, job)
+    y, x, reach = _place(frames, scene, seen or mean_of_run(frames, job=job), job)
     side = side_for(reach, frames.shape) if side is None else min(side, ny, nx)
     return Window.centred(y, x, side).moved_inside(frames.shape)
 
 
-def _place(frames: Frames, scene: bool, job: Job) -> tuple[int, int, float]:
+def _place(frames: Frames, scene: bool, seen: MeanOfRun, job: Job) -> tuple[int, int, float]:
     """Return where the star is, (y, x), and how far its light reaches, in pixels."""
-    bins, (ny, nx) = coarse_bins(frames.shape), frames.shape[1:]
-    if bins > 1:  # looked for in frames that are binned to fewer pixels
-        y, x, reach = _place(Coarse(frames, bins), scene, job)
-        return y * bins + bins // 2, x * bins + bins // 2, reach * bins
-    for most in (SAMPLE, MORE):
-        count = min(most, frames.shape[0])
-        mean, deviation = sample_moments(frames, most, job=job)
-        if is_empty(mean[np.newaxis])[0]:
-            raise NoStarError(
-                "No star was found: in the frames looked at, all pixels are equal or masked."
-            )
-        mean[lone_pixels(mean, deviation)] = np.nan
-        level = mean - np.nanmedian(mean)
-        if not scene:  # at the sensor's edge a slope passes for light
-            level = without_slope(level[np.newaxis])[0]
-        noise = float(np.nanmedian(deviation))
-        for scale in SCALES:
-            image = smoothed(level[np.newaxis], scale, "constant")[0]
-            around = min(101, ny, nx)
-            image -= running_mean(running_mean(image, around, 0), around, 1)
-            if _stands_out(image, scale, noise, count, scene):
-                y, x = (int(at) for at in np.unravel_index(int(np.argmax(image)), image.shape))
-                return y, x, _reach(level, image, (y, x))
-        if count == frames.shape[0]:
-            break
+    if is_empty(seen.pixels[np.newaxis])[0]:
+        raise NoStarError(
+            "No star was found: in the frames looked at, all pixels are equal or masked."
+        )
+    level = seen.pixels - np.nanmedian(seen.pixels)
+    if not scene:  # at the sensor's edge a slope passes for light
+        level = without_slope(level[np.newaxis])[0]
+    for scale in SCALES:
+        image = smoothed(level[np.newaxis], scale, "constant")[0]
+        around = min(101, *image.shape)
+        image -= running_mean(running_mean(image, around, 0), around, 1)
+        if _stands_out(image, scale, seen.noise, seen.count, scene):
+            y, x = (int(at) for at in np.unravel_index(int(np.argmax(image)), image.shape))
+            reach, bins = _reach(level, image, (y, x)), seen.bins
+            return y * bins + bins // 2, x * bins + bins // 2, reach * bins
+    if seen.count < min(MORE, frames.shape[0]):
+        return _place(frames, scene, mean_of_run(frames, MORE, job=job), job)
     raise NoStarError(
-        f"No star was found: nothing stands out of the noise in {count} frames spread over "
+        f"No star was found: nothing stands out of the noise in {seen.count} frames spread over "
         "the run. If there is a faint star, draw or give the focus window around it."
     )
 
