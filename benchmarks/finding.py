@@ -8,6 +8,7 @@
 2. `register` in windows of noise alone: frames in which a star is found.
 3. Two stars in the window, 8 to 30 px apart, of about the same or of a fifth of the light, and one
    star alone: runs in which a note says that there is another one.
+4. Granulation that fills a window of 96 px, and stars: runs whose light is taken for a star's.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from made_stars import exposed, screens, stars
 from napari_lucky import LuckyError, Window, find_star, register
+from napari_lucky.calibration.sampling import measure_sampling
 from napari_lucky.frames import ArrayFrames
 from napari_lucky.registration.find_defocused import find_defocused
 
@@ -105,6 +107,35 @@ def two_stars(runs, rng):
         print(f"| {name} | {runs} | {notes} |", flush=True)
 
 
+def granulation(rng):
+    """Return 8 exposures (y, x) of a texture that moves and is blurred by turbulence."""
+    side = 2 * 96
+    f = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.fftfreq(side)) * rng.uniform(5, 35)
+    texture = np.fft.ifft2(np.fft.fft2(rng.normal(size=f.shape)) * np.exp(-(((f - 1) / 0.5) ** 2)))
+    light = 1 + rng.uniform(0.05, 0.2) * texture.real / texture.real.std()
+    psf = stars(
+        screens(8, rng.choice([0.1, 3.0, 8.0]), rng), rng.choice([2, 3.5, 7]), 96, [(0, 0)] * 8
+    )
+    blurred = np.fft.fft2(psf / psf.sum(axis=(1, 2), keepdims=True), (side, side)) * np.fft.fft2(
+        light
+    )
+    return np.fft.ifft2(blurred).real[:, 76:172, 76:172]
+
+
+def textures(runs, rng):
+    window, called = Window(0, 0, 96, 96), np.zeros(2, int)
+    for _ in range(runs):
+        images = granulation(rng), star(rng, 8, 96)
+        for k, (image, light) in enumerate(zip(images, (4, 4.5), strict=True)):
+            photons = 10 ** rng.uniform(light, light + 1)
+            frames = ArrayFrames(exposed(image, photons, rng))
+            called[k] += measure_sampling(frames, window).star
+    print(
+        f"\nOf {runs} windows of granulation {called[0]} are taken for a star, of {runs} ", end=""
+    )
+    print(f"stars {called[1]}.")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=12)
@@ -114,6 +145,7 @@ def main() -> None:
     find(given.runs, rng)
     noise_alone(given.runs, rng)
     two_stars(given.runs, rng)
+    textures(given.runs, rng)
 
 
 if __name__ == "__main__":

@@ -164,6 +164,32 @@ def test_what_is_no_star_is_said(name, sampling):
     assert found.notes("correlation") == ()
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_granulation_is_no_star_whichever_grain_is_the_brightest(seed):
+    """A texture with dark lanes over all of the window: a few grains are clearly the brightest."""
+    rng = np.random.default_rng(seed)
+    frequency = np.hypot(np.fft.fftfreq(256)[:, None], np.fft.fftfreq(256))
+    grain = rng.uniform(7, 25)  # px
+    passed = np.exp(-0.5 * ((frequency * grain - 1) / 0.35) ** 2)
+    texture = np.fft.ifft2(np.fft.fft2(rng.standard_normal((256, 256))) * passed).real
+    light = 5e4 * (1 + 0.15 * texture / texture.std())
+    psfs = speckles(rng.choice([3.0, 7.0]), rng.choice([3, 8]), 8)
+    images = np.stack([fftconvolve(light, psf / psf.sum(), "same")[64:192, 64:192] for psf in psfs])
+    block = rng.normal(images, np.sqrt(images)).astype(np.float32)
+    for side in (96, 128):
+        found = measure_sampling(ArrayFrames(block), Window(0, 0, side, side))
+        assert not found.star
+        assert "--register correlation" in found.light_note()
+
+
+@pytest.mark.parametrize("sampling", [2.0, 3.5, 7.0])
+@pytest.mark.parametrize("photons", [1e3, 1e4, 3e5])
+def test_stars_in_strong_turbulence_are_stars_in_small_windows(sampling, photons):
+    for d_over_r0 in (0, 6, 12):
+        block = exposed(speckles(sampling, d_over_r0, 12), photons, np.random.default_rng(8))
+        assert measure_sampling(ArrayFrames(block), Window(16, 16, 96, 96)).star
+
+
 def test_a_diffraction_limited_star_covers_one_speckle_and_its_noise_is_known():
     class WithOptics(ArrayFrames):
         def header_with(self, keyword):

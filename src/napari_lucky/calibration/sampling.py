@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import pi, sqrt
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,12 @@ from napari_lucky.frames.frames import Block, Frames, as_float32, blank_frames, 
 from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import MIN_SIDE, Window
 from napari_lucky.imaging.connection import connected_to
-from napari_lucky.imaging.convolution import gaussian
+from napari_lucky.imaging.convolution import gaussian, gaussian_weights
 from napari_lucky.imaging.inpainting import fill_by_kriging
 from napari_lucky.imaging.noise import Noise, sample_noise
 from napari_lucky.imaging.power_spectrum import COARSEST, FINEST, cut_off, mean_power
+from napari_lucky.imaging.robust_sigma import robust_sigma
+from napari_lucky.imaging.significance import SPARSE
 from napari_lucky.imaging.star_image import background, border, border_spread, levelled
 from napari_lucky.notices import info
 from napari_lucky.optics.telescope_header import header_telescope
@@ -55,6 +58,11 @@ WIDE, MUCH = 6.0, 25.0
 """Speckle areas that a star's light may cover at half its peak: around the peak, and in all."""
 UNEVEN, CERTAIN = 0.25, 5.0
 """Spread of the border over the mean's peak, and over its noise, from which light fills it."""
+DARKEST, DEEP, DEEP_NOISE = 0.01, 0.25, 2.5
+"""A texture fills the window if this quantile of a smoothed frame is as far below the median as so
+much of the peak is above it, and so many times as far as noise makes it. A star adds light to a
+sky: it has no dark lanes. Of stars in turbulence it is 0.12 of the peak at most, of granulation
+0.34 at least (``benchmarks/finding.py``)."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,8 @@ class Sampling:
         How large the light at half its peak is, over a speckle's area; median of the frames.
         First what hangs together with the peak, then all of it.
     fills : bool
-        Whether the light fills the window: its border is uneven, as no star's is.
+        Whether the light fills the window: its border is uneven, or there are dark lanes in
+        it, as no star has.
     """
 
     measured: float
@@ -222,15 +231,20 @@ def measure_sampling(
     smooth = smoothing_for(widest)
     even = gaussian(block, smooth)
     even -= background(even)[:, None, None]  # of noise cut off at 0 the mean is over the median
-    return replace(found, wide=_width_at_half_peak(even, widest, smooth), fills=_fills(even))
+    fills = _fills(even) or _has_lanes(even, _white_noise(block), smooth)
+    return replace(found, wide=_width_at_half_peak(even, widest, smooth), fills=fills)
 
 
 def noise_if_sampled(
     frames: Frames, window: Window, sampling: Sampling, *, job: Job = QUIET
 ) -> Noise:
-    """Measure the noise of a pixel, which is not known of an undersampled star."""
+    """Measure the noise of a pixel, which is not known of an undersampled star.
+
+    Whether the light looks like a star's goes with it.
+    """
     noise = sample_noise(frames, window, job=job)
-    return replace(noise, separate=noise.separate and not sampling.undersampled)
+    separate = noise.separate and not sampling.undersampled
+    return replace(noise, separate=separate, star=sampling.star)
 
 
 def header_sampling(header: Any) -> float | None:
@@ -333,6 +347,23 @@ def _fills(even: Block) -> bool:
     noise = float(np.median(edge.std(axis=0))) / np.sqrt(len(even))
     spread = float(border_spread(mean)[0])
     return spread > max(UNEVEN * float(mean.max()), CERTAIN * noise)
+
+
+def _has_lanes(even: Block, noise: float, smooth: float) -> bool:
+    """Return whether smoothed frames have places about as dark as their brightest are bright."""
+    edge = min(int(smooth), min(even.shape[1:]) // 4)  # where there is less to smooth over
+    inner = even[:, edge : -edge or None, edge : -edge or None]
+    dark, middle = np.quantile(inner[:, ::SPARSE, ::SPARSE], (DARKEST, 0.5), axis=(1, 2))
+    by_noise = -NormalDist().inv_cdf(DARKEST) * noise * float((gaussian_weights(smooth) ** 2).sum())
+    deep, high = (float(np.median(part)) for part in (middle - dark, even.max((1, 2)) - middle))
+    return deep > max(DEEP * high, DEEP_NOISE * by_noise)
+
+
+def _white_noise(block: Block) -> float:
+    """Return the noise of most pixels, from differences of second order along both axes."""
+    rows = block[:, :-2] - 2 * block[:, 1:-1] + block[:, 2:]
+    both = rows[:, :, :-2] - 2 * rows[:, :, 1:-1] + rows[:, :, 2:]
+    return float(robust_sigma(both[:, ::SPARSE, ::SPARSE])) / 6  # (1, -2, 1) twice: 6 squared
 
 
 def _width_at_half_peak(even: Block, sampling: float, smooth: float) -> tuple[float, float]:
