@@ -67,6 +67,10 @@ NO_CORE = "the star's core is masked, saturated or bad, in most frames"
 FILLED = 0.1
 """Of the pixels around the tracked point; if more are masked, that is why no error is known."""
 NO_ERRORS = "The errors of the shifts are not known"
+NOT_A_STAR = (
+    "the light does not look like a star's, so what is tracked is not one point. Track a planet, "
+    "the Moon, the Sun, a slit or a ring by correlation (--register correlation)"
+)
 NO_NOISE = (
     "the noise of the pixels cannot be separated from the light. That happens with a star of less "
     "than about 1.8 px per λ/D, with hot pixels side by side, with a scene that fills the "
@@ -192,8 +196,9 @@ def register(
         from the Fisher matrix), the noise being measured within the frames
         (`napari_lucky.imaging.noise.sample_noise`). In turbulence they do not say how far that
         point is from the star's mean place. They are NaN where they are not known: of stars so
-        small that their fine detail passes for noise (under 1.8 px per lambda/D); but for
-        "template", of scenes that fill the window; and in frames of which noise may decide what is
+        small that their fine detail passes for noise (under 1.8 px per lambda/D); of light that
+        does not look like a star's, but for "correlation", and of scenes that fill the window; and
+        in frames of which noise may decide what is
         the brightest place or the right shift. If that is most of them, or the template is mostly
         noise, no errors are given, and a note says so.
 
@@ -321,7 +326,10 @@ def register(
         notes += second_star_notes(run_frames, focus, points, smooth)
     unsure = reasons == ""
     unsure &= ~np.isfinite(sigma).all(axis=1)
-    if unsure.sum() > MOST_UNSURE * (reasons == "").sum():
+    if not (noise.star or by.takes_scenes):
+        sigma[:] = np.nan
+        notes = (*notes, f"{NO_ERRORS}: {NOT_A_STAR}.")
+    elif unsure.sum() > MOST_UNSURE * (reasons == "").sum():
         sigma[:] = np.nan  # of the others, too, noise may have decided
         why = NO_TOP if noise.known else NO_NOISE
         some = np.flatnonzero(unsure)
