@@ -92,3 +92,35 @@ def test_frames_are_chosen_by_a_recipe(run):
     assert np.median(chain.calibrated.dark) == pytest.approx(900, abs=1)
     assert chain.recipe[Input].where == "EXPTIME=0.1"
     assert chain.recipe[Calibrate].dark == "auto"  # the folder alone would be the other dark
+
+
+def notes_with_dark(run, of_run, of_dark):
+    for path in sorted(run.glob("*.fits")):
+        with fits.open(path, mode="update") as file:
+            file[0].header.update(of_run)
+    dark = run.parent / "other.fits"
+    with fits.open(run.parent / "darks" / "dark_0.fits") as file:
+        file[0].header.update(of_dark)
+        file.writeto(dark, overwrite=True)
+    notes = chain_of(run, Calibrate(dark=str(dark))).notes
+    return [note for note in notes if "may not fit the run" in note]
+
+
+@pytest.mark.parametrize(
+    ("of_run", "of_dark", "said"),
+    [
+        ({"CCD-TEMP": -10.2}, {"CCD-TEMP": 14.6}, "sensor temperature is 14.6 °C, the frames' is"),
+        ({"TEMPERAT": "-10 C"}, {"SET-TEMP": 0}, "is 0.0 °C, the frames' is -10.0 °C"),
+        ({"CCD-TEMP": 263.0}, {"CCD-TEMP": 0.0}, "is 0.0 °C, the frames' is -10.1 °C"),
+        ({"OFFSET": 30}, {"OFFSET": 10}, "its offset is 10, the frames' is 30"),
+        ({"READOUTM": "Fast"}, {"READOUTM": "Low noise"}, "read-out mode is Low noise"),
+        ({"XBINNING": 1}, {"XBINNING": 2}, "its binning is 2, the frames' is 1"),
+        ({"CCD-TEMP": -10.2, "OFFSET": 30}, {"CCD-TEMP": -8.9, "OFFSET": 30.0}, None),
+        ({"CCD-TEMP": -10.2}, {}, None),
+        ({"CCD-TEMP": -10.2}, {"CCD-TEMP": -999.0}, None),
+        ({"READOUTM": "Fast"}, {"READOUTM": "FAST "}, None),
+    ],
+)
+def test_a_dark_with_the_camera_in_another_state_is_said(run, of_run, of_dark, said):
+    told = notes_with_dark(run, of_run, of_dark)
+    assert (len(told) == 1 and said in told[0]) if said else not told

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from napari_lucky.fits.camera_state import state_differences
 from napari_lucky.fits.card_value import Value, values_in
 from napari_lucky.fits.choose_frames import families_of
 from napari_lucky.fits.file_names import (
@@ -177,7 +178,9 @@ def _differences(run: Run, shape: tuple[int, ...], own: dict[str, Value]) -> str
 
 
 def setting_notes(run: Run, master: Run, kind: str) -> list[str]:
-    """Return a sentence if a dark or a flat was taken with other settings than the run.
+    """Return sentences if a dark or a flat was taken otherwise than the run.
+
+    With other settings, or with the camera in another state: see `state_differences`.
 
     Parameters
     ----------
@@ -189,7 +192,10 @@ def setting_notes(run: Run, master: Run, kind: str) -> list[str]:
     own = {what: most_common(settings_of(master.images, what)) for what in CHECKED[kind]}
     doubts = _differences(run, run.shape[1:], own)
     place = one_place([image.path for image in master.images])
-    return [Notice(f"The {kind} does not fit the run: {doubts}.", file=place)] if doubts else []
+    texts = [f"The {kind} does not fit the run: {doubts}."] if doubts else []
+    if differences := "; ".join(state_differences(run.images, master.images, kind)):
+        texts.append(f"The {kind} may not fit the run: {differences}. It is used as it is.")
+    return [Notice(text, file=place) for text in texts]
 
 
 def _in_file(run: Run) -> tuple[int, int]:
