@@ -238,13 +238,9 @@ def measure_sampling(
 def noise_if_sampled(
     frames: Frames, window: Window, sampling: Sampling, *, job: Job = QUIET
 ) -> Noise:
-    """Measure the noise of a pixel, which is not known of an undersampled star.
-
-    Whether the light looks like a star's goes with it.
-    """
+    """Measure the noise of a pixel, which is not known of an undersampled star."""
     noise = sample_noise(frames, window, job=job)
-    separate = noise.separate and not sampling.undersampled
-    return replace(noise, separate=separate, star=sampling.star)
+    return replace(noise, separate=noise.separate and not sampling.undersampled)
 
 
 def header_sampling(header: Any) -> float | None:

@@ -92,9 +92,6 @@ class Noise:
         Whether it could be distinguished from the light: not where fine detail passes for noise.
     fills : bool
         Whether a scene goes on beyond the window.
-    star : bool
-        Whether the light looks like a star's. Errors of where a planet or a ring is do not follow
-        from the noise, but for a correlation: what is tracked there is not one point.
     """
 
     floor: float
@@ -104,7 +101,6 @@ class Noise:
     dark: float = 0.0
     separate: bool = True
     fills: bool = False
-    star: bool = True
 
     def variance(self, signal: NDArray[np.float32]) -> Floats:
         """Return the variance of pixels with a signal (ADU), in ADU²."""

@@ -326,7 +326,7 @@ def register(
         notes += second_star_notes(run_frames, focus, points, smooth)
     unsure = reasons == ""
     unsure &= ~np.isfinite(sigma).all(axis=1)
-    if not (noise.star or by.takes_scenes):
+    if not (measured.star or by.takes_scenes):
         sigma[:] = np.nan
         notes = (*notes, f"{NO_ERRORS}: {NOT_A_STAR}.")
     elif unsure.sum() > MOST_UNSURE * (reasons == "").sum():
