@@ -222,7 +222,6 @@ def stack_results(
     kept = np.flatnonzero(table.selected)
     found = np.flatnonzero(table.found)
     by = stack_method(method)
-    moved = moved_header(header, frames, table.shifts, by.subpixel)
     of_these = table.time is not None and len(table.time) == frames.shape[0]
     times, exposures = (table.time, table.exposure) if of_these else (None, None)
     images = {}
@@ -240,7 +239,7 @@ def stack_results(
         shifted = name != "long_exposure"
         of = by.takes(kept, found) if shifted else found
         step = stack_record(by, window, shifted, stack.count, table.frame[of])
-        own = moved if shifted else header
+        own = moved_header(header, frames, table.shifts, by.subpixel, of) if shifted else header
         images[name] = ImageResult(
             stack.image,
             name,

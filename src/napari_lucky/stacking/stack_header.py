@@ -29,12 +29,18 @@ MJD = np.datetime64("1858-11-17", "us")
 
 
 def moved_header(
-    header: Any, frames: Frames, shifts: NDArray[np.float64], subpixel: bool = True
+    header: Any,
+    frames: Frames,
+    shifts: NDArray[np.float64],
+    subpixel: bool = True,
+    index: NDArray[np.intp] | None = None,
 ) -> Any:
     """Return the header of frames that are moved by their shifts, and of stacks of them.
 
     It is that of the first frame that has a shift, its coordinates on the sky moved with it: the
     star keeps the coordinates that it has in that frame, and all other frames are moved onto it.
+    Where shifts are rounded, frames are a fraction of a pixel off each other: then it is their
+    mean, which is where the star is in a stack of them, that has these coordinates.
 
     Parameters
     ----------
@@ -46,6 +52,8 @@ def moved_header(
         (dy, dx) in pixels; NaN where a frame has none.
     subpixel : bool
         Whether the fraction of a pixel is applied, or the shift rounded.
+    index : ndarray of int, optional
+        The frames that are stacked, each with a shift; by default all that have one.
     """
     from astropy.io import fits
 
@@ -53,7 +61,9 @@ def moved_header(
     if not isinstance(header, fits.Header) or len(found) == 0:
         return header
     made = _header_of(frames, int(found[0]), header).copy()
-    dy, dx = applied_shifts(shifts[found[0]], subpixel)
+    some = shifts[found if index is None else index]
+    rounded_off = (applied_shifts(some, subpixel) - some).mean(axis=0)
+    dy, dx = shifts[found[0]] + rounded_off
     move_wcs(made, float(dy), float(dx))
     forget_mosaic(made)
     return made
