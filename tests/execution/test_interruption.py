@@ -61,7 +61,7 @@ def ended(when, number, cube, out):
         [sys.executable, "-c", SCRIPT, when, str(int(number)), *command(cube, out)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         start_new_session=True,
     )
 
@@ -99,7 +99,7 @@ def test_temporary_files_in_use_are_kept_by_others(tmp_path):
     )
     with temporary_file(tmp_path) as file, temporary_folder(tmp_path) as folder:
         (folder / "a.txt").touch()
-        subprocess.run([sys.executable, "-c", clear], check=True, timeout=60)
+        subprocess.run([sys.executable, "-c", clear], check=True, timeout=600)
         clear_leftovers(tmp_path)
         assert file.exists()
         assert (folder / "a.txt").exists()

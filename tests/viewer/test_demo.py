@@ -153,7 +153,7 @@ def test_with_a_display_the_results_are_shown(tmp_path):
     environment = {**os.environ, "NAPARI_CONFIG": str(tmp_path / "settings.yaml")}
     out = tmp_path / "out"
     done = subprocess.run(
-        [*command, out], capture_output=True, text=True, env=environment, timeout=120
+        [*command, out], capture_output=True, text=True, env=environment, timeout=600
     )
     assert done.returncode == 0, done.stderr
     said, layers, frame = done.stdout.splitlines()[-3:]

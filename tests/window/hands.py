@@ -36,7 +36,7 @@ class Hand:
 
         self.qtbot.mouseClick(button.native, Qt.MouseButton.LeftButton)
 
-    def wait(self, condition: Callable[[], bool], timeout: int = 120_000):
+    def wait(self, condition: Callable[[], bool], timeout: int = 600_000):
         self.qtbot.waitUntil(condition, timeout=timeout)
 
     def run(self, dock):
