@@ -5,6 +5,7 @@ from scipy import ndimage
 from made_stars import PUPIL, exposed, screens, stars
 from napari_lucky.calibration import bad_pixels, hot_pixels
 from napari_lucky.calibration.bad_pixels import (
+    _lattice_step,
     _least_nearby,
     _local_medians,
     _spread_of_excess,
@@ -63,6 +64,14 @@ def test_medians_are_those_of_all_25_pixels():
     np.testing.assert_array_equal(
         found.reshape(image.shape), ndimage.median_filter(image, 5, mode="mirror")
     )
+
+
+@pytest.mark.parametrize(
+    ("side", "step"),
+    [(8, 1), (256, 1), (512, 1), (543, 1), (544, 3), (905, 3), (906, 5), (4096, 21)],
+)
+def test_the_lattice_has_the_largest_odd_step_that_leaves_enough_pixels(side, step):
+    assert _lattice_step((side, side)) == step  # 181 x 181 are 32761, and 182 x 182 enough
 
 
 def test_the_lattice_sees_odd_and_even_columns_alike():

@@ -34,6 +34,38 @@ def test_hot_pixels_beside_the_middle_of_a_star_that_varies_are_masked(
     np.testing.assert_array_equal(np.asarray(standing_pixels(ArrayFrames(frames))), hot)
 
 
+SHAPES = ["#", "##", "#/#", "#./.#", ".#/#.", "##/#.", "##/.#", "#./##", ".#/##", "###", "#/#/#"]
+
+
+@pytest.fixture(scope="module")
+def varying():
+    """Return frames of a star that varies, and the highest pixel of their mean."""
+    return run_of(3.0, 3, 1)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_up_to_three_that_touch_are_masked_in_any_shape(varying, shape):
+    frames, peak = varying[0].copy(), varying[1]
+    hot = np.zeros((SIDE, SIDE), bool)
+    for y, row in enumerate(shape.split("/")):
+        for x, sign in enumerate(row):
+            hot[PLACE[0] + 1 + y, PLACE[1] - 1 + x] = sign == "#"
+    frames[:, hot] += 0.7 * peak
+    found = {tuple(place) for place in hot_in_star(ArrayFrames(frames), PLACE).pixels}
+    all_of_them = {tuple(place) for place in np.argwhere(hot).tolist()}
+    assert found < all_of_them if shape in ("#./.#", ".#/#.") else found == all_of_them
+    np.testing.assert_array_equal(np.asarray(standing_pixels(ArrayFrames(frames))), hot)
+
+
+@pytest.mark.parametrize(("apart", "looked_at"), [(3, True), (4, False), (-3, True), (-4, False)])
+def test_up_to_three_pixels_from_the_middle_are_looked_at(varying, apart, looked_at):
+    for place in ((PLACE[0] + apart, PLACE[1]), (PLACE[0], PLACE[1] + apart)):
+        frames, peak = varying[0].copy(), varying[1]
+        frames[:, *place] += 0.7 * peak
+        hot = hot_in_star(ArrayFrames(frames), PLACE)
+        assert (hot is not None and hot.pixels == [place]) == looked_at
+
+
 @pytest.mark.parametrize("sampling", [1.0, 1.35, 1.5, 2.0, 4.0])
 @pytest.mark.parametrize(("d_over_r0", "jitter"), [(0.1, 0), (0.1, 0.3), (3, 0.1), (6, 1)])
 def test_stars_alone_are_not(sampling, d_over_r0, jitter):

@@ -62,6 +62,21 @@ def test_clipped_frames_do_not_make_the_sampling_finer():
     assert measured(block[np.isnan(block).any(axis=(1, 2))]).px is None
 
 
+def test_blank_frames_do_not_end_the_look():
+    block = exposed(speckles(3.5, 5), 1e5, np.random.default_rng(1))
+    blank = np.full((24, 128, 128), 7, block.dtype)
+    for made in ((blank, block), (block[:12], blank, block[12:]), (block, blank)):
+        assert measured(np.concatenate(made)).px == pytest.approx(3.5, rel=0.12)
+
+
+def test_four_frames_without_holes_are_enough_and_three_are_not():
+    block = exposed(speckles(3.5, 5), 1e5, np.random.default_rng(1))
+    block[4:, 60, 60] = np.nan
+    assert measured(block).px == pytest.approx(3.5, rel=0.15)
+    block[3, 60, 60] = np.nan
+    assert measured(block).px is None
+
+
 def test_what_cannot_be_measured_is_said():
     rng = np.random.default_rng(1)
     faint = measured(exposed(speckles(7.0, 8), 1e3, rng))

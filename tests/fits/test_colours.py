@@ -89,6 +89,13 @@ def test_a_file_in_colour_among_others_is_left_out(tmp_path):
     assert run_notes(run) == ["Left out frame_9.fits: it is in colour, the frames are not."]
 
 
+def test_three_planes_are_one_frame_among_others(tmp_path):
+    frames = star(3)
+    write(tmp_path, frames[:2, 0])
+    write(tmp_path, frames[2:], {"CTYPE3": "RGB"}, "other")
+    assert open_run(tmp_path).files == ["frame_000.fits", "frame_001.fits"]
+
+
 def test_colours_side_by_side_are_planes_too(tmp_path):
     frames = np.moveaxis(star(2)[:, :, :20], 1, -1)  # (n, y, x, 3), as pictures are in numpy
     write(tmp_path, frames)

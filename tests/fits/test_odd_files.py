@@ -184,3 +184,13 @@ def test_places_of_polarization_are_called_as_fits_has_them(first, step, at, nam
     planes = planes_of((4, 6, 8), header)
     assert planes.axis.places == names
     assert planes.shape == (1, 6, 8)
+
+
+@pytest.mark.parametrize(
+    ("count", "names"), [(3, ("red", "green", "blue")), (2, ("1", "2")), (4, ("1", "2", "3", "4"))]
+)
+def test_places_of_a_slow_axis_of_colours_are_called_so_if_there_are_three(count, names):
+    planes = planes_of((count, 5, 6, 8), {"CTYPE4": "RGB", "CTYPE3": "TIME"})
+    assert planes.axis.places == names
+    assert planes.axis.step == 5
+    assert planes.shape == (5, 6, 8)

@@ -80,6 +80,13 @@ def test_a_damaged_value_is_the_one_that_is_meant(card):
     assert header_setting(b"GAIN    = 'High'".ljust(80), "gain") == "High"
 
 
+@pytest.mark.parametrize("first", ["OBJECT  = 'M 31'", "GAIN    = T", "GAIN    = ''", "GAIN    ="])
+def test_a_setting_is_taken_from_the_first_keyword_that_has_it(first):
+    cards = (first, "EGAIN   = 1.5", "ISOSPEED= 800")
+    assert header_setting("".join(f"{card:80}" for card in cards).encode(), "gain") == 1.5
+    assert header_setting(f"{first:80}".encode(), "gain") is None
+
+
 def test_what_is_measured_twice_does_not_differ(tmp_path):
     for k, exposure in enumerate((0.01, 0.0100001, 0.00999)):
         write(tmp_path, f"a_{k}.fits", EXPTIME=exposure, OBJECT=("M 15 ", "m 15", "M 15")[k])
@@ -89,7 +96,19 @@ def test_what_is_measured_twice_does_not_differ(tmp_path):
 def test_several_conditions_and_any_card_choose(tmp_path):
     mixed(tmp_path)
     assert open_run(tmp_path, where="exptime=0.01, FILTER='g'").files == ["a_1.fits", "a_3.fits"]
-    assert open_run(sorted(tmp_path.iterdir()), where="NAXIS2=6").shape[0] == 7
+    run = open_run(sorted(tmp_path.iterdir()), where="NAXIS2=6")
+    assert (run.shape[0], run.where) == (7, "NAXIS2=6")
+
+
+def test_folders_in_a_folder_are_searched_three_deep(tmp_path):
+    for where in ("one", "two/three/four", "five/six/seven/eight"):
+        (tmp_path / where).mkdir(parents=True)
+        write(tmp_path / where, "a_1.fits")
+    listed = r"in folders in it: one \(1 file\), two.three.four \(1 file\)\."
+    with pytest.raises(LuckyError, match=listed):
+        open_run(tmp_path)
+    with pytest.raises(LuckyError, match=r"in folders in it: six.seven.eight \(1 file\)\."):
+        open_run(tmp_path / "five")
 
 
 @pytest.mark.parametrize(
