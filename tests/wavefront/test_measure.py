@@ -16,7 +16,8 @@ from napari_lucky.wavefront import (
     defocus_waves,
     measure_wavefront,
 )
-from napari_lucky.wavefront.measure import frames_to_fit
+from napari_lucky.wavefront.measure import frames_to_fit, pedestal_in
+from napari_lucky.wavefront.observe import SensorNoise
 from napari_lucky.wavefront.static import turbulence, unknown
 
 SIZES = {"focus_size": 96, "defocus_size": 144}
@@ -72,6 +73,21 @@ def test_without_turbulence_the_static_wavefront_comes_out(of_still):
     assert of_still.defocus_sigma < 0.02
     assert of_still.strehl == pytest.approx(0.789, abs=0.02)
     assert of_still.rms_nm == pytest.approx(49.2, rel=0.04)
+
+
+def test_a_pedestal_without_a_dark_is_named(still):
+    """Its photons would be noise that the frames do not have: chi² is far under 1."""
+    task = task_of(still, gain=2.0, read_noise_e=6.0, defocus_waves=1.3)
+    clean = calibrated(still)
+    raised = ArrayFrames(clean.read(slice(0, 2)) + np.float32(100))
+    with pytest.raises(LuckyError, match=r"windows are at 10.* ADU .* Give a dark \(--dark\)"):
+        measure_wavefront(raised, task)
+    noise = SensorNoise(2.0, 3.0, "given")
+    windows = still.focus, still.defocus
+    assert pedestal_in(raised, windows, np.arange(2), noise) == pytest.approx(105, abs=2)
+    assert pedestal_in(clean, windows, np.arange(2), noise) == 0
+    assert pedestal_in(raised, windows, np.arange(2), replace(noise, gain=np.inf)) == 0
+    assert pedestal_in(raised, windows, np.arange(2), replace(noise, read_adu=30.0)) == 0
 
 
 def test_what_the_result_tells(of_still):

@@ -45,6 +45,7 @@ def doubts(
     d_over_r0: float,
     last_noll: int,
     figures: Figures | None,
+    pedestal: float = 0.0,
 ) -> tuple[str, ...]:
     """Return what is doubtful about fitted frames, a sentence each.
 
@@ -59,6 +60,9 @@ def doubts(
         The last that is fitted.
     figures : Figures or None
         What the images say of the figures.
+    pedestal : float, optional
+        Level of the windows in ADU, if no dark was taken off them and it adds much to the noise
+        that is expected; see `pedestal_in`.
 
     Raises
     ------
@@ -76,11 +80,19 @@ def doubts(
             "a double star or an extended object; otherwise check wavelength, focal ratio, "
             "pixel, obstruction and defocus."
         )
+    level = ""
+    if pedestal > 0 and chi2 < LOW_CHI2:
+        level = (
+            f"No dark is given, and the windows are at {pedestal:.4g} ADU beside the star: a "
+            "pedestal of the camera counts as light, of which noise is expected that it does not "
+            "have. Give a dark (--dark)"
+        )
     if chi2 < LEAST_CHI2:
         raise LuckyError(
             f"chi² is {chi2:.2g}, far under 1: the noise assumed is too large, or the "
-            "windows hold an extended object instead of a star. Check the gain and the read noise, "
-            "and that there is nothing but the star in the windows."
+            "windows hold an extended object instead of a star. "
+            + (f"{level}; otherwise check" if level else "Check")
+            + " the gain and the read noise, and that there is nothing but the star in the windows."
         )
     said = list(figures.notes() if figures else ())
     if (strong := float(errors.mean())) > TOO_STRONG:
@@ -106,7 +118,8 @@ def doubts(
         )
     if not LOW_CHI2 < chi2 < HIGH_CHI2:
         said.append(
-            f"chi² is {chi2:.2f} and should be about 1: check the gain and the read noise of the "
-            "camera."
+            f"chi² is {chi2:.2f} and should be about 1"
+            + (f". {level}; otherwise check" if level else ": check")
+            + " the gain and the read noise of the camera."
         )
     return tuple(said)

@@ -10,12 +10,15 @@ from napari_lucky.calibration.saturated_frames import saturated_frames
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames
-from napari_lucky.frames.frames import Frames
+from napari_lucky.frames.frames import Frames, as_float32
+from napari_lucky.frames.reading import spread_over
+from napari_lucky.frames.window import Window
+from napari_lucky.imaging.star_image import background
 from napari_lucky.wavefront.check import check_figures
 from napari_lucky.wavefront.correlation import likeness
 from napari_lucky.wavefront.doubts import doubts
 from napari_lucky.wavefront.many_frames import FitBlock, Fits, PairReader, fit_run
-from napari_lucky.wavefront.observe import measure_sensor_noise
+from napari_lucky.wavefront.observe import SensorNoise, measure_sensor_noise
 from napari_lucky.wavefront.pair_model import bins_for, make_pair_model
 from napari_lucky.wavefront.result import PerFrame, Pictures, Wavefront, open_pupil
 from napari_lucky.wavefront.static import unknown
@@ -92,7 +95,8 @@ def measure_wavefront(
             "the standard errors are uncertain."
         )
     d_over_r0 = static.strength**0.6
-    notes += doubts(fits, good, d_over_r0, task.last_fitted, figures)
+    pedestal = pedestal_in(frames, windows, index[good], noise)
+    notes += doubts(fits, good, d_over_r0, task.last_fitted, figures, pedestal)
     alike = likeness(static.samples, index[good])
     notes += alike.notes(int(good.sum()))
     sigma = np.sqrt(static.sigma**2 * alike.inflation + (figures.systematic**2 if figures else 0))
@@ -120,6 +124,37 @@ def measure_wavefront(
         alike.independent(int(good.sum())),
         figures,
     )
+
+
+SAMPLE = 5
+"""Frames, spread over those fitted, that show the level of the windows."""
+
+
+def pedestal_in(
+    frames: Frames, windows: tuple[Window, Window], index: NDArray[np.intp], noise: SensorNoise
+) -> float:
+    """Return the level of windows, in ADU, if it may be a pedestal that spoils the noise assumed.
+
+    It is 0 where a dark was taken off the frames, where the gain is measured in the fits, and
+    where the photons of so much light are less noise than the reading.
+
+    Parameters
+    ----------
+    frames : Frames
+    windows : (Window, Window)
+        Of the focused and the defocused star.
+    index : ndarray of int
+        The frames that were fitted.
+    noise : SensorNoise
+        As it was assumed.
+    """
+    calibrated = calibrated_in(frames)
+    if (calibrated is not None and calibrated.dark is not None) or len(index) == 0:
+        return 0.0
+    some = index[spread_over(len(index), SAMPLE)]
+    levels = [background(as_float32(frames.read(some, window))) for window in windows]
+    level = float(np.nanmedian(levels))
+    return level if level / noise.gain > noise.read_adu**2 else 0.0
 
 
 def frames_to_fit(
