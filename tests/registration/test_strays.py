@@ -165,6 +165,20 @@ def test_an_equal_double_star_is_said(second, said):
     assert {level_of(note) for note in notes} <= {"info"}  # correlation deals with it
 
 
+@pytest.mark.parametrize(("sampling", "offset"), [(3, (3, -4)), (3, (0, 7)), (7, (-9, 12))])
+def test_a_companion_near_the_star_is_said_to_be_where_it_is(sampling, offset):
+    """One nearer than it is looked for was told 9 px off instead of 5, with half of its light."""
+    rng = np.random.default_rng(5)
+    places, phases = rng.normal(0, 1, (N, 2)), screens(N, 0.1, rng)
+    images = stars(phases, sampling, 128, places)
+    images += 0.9 * stars(phases, sampling, 128, places + np.array(offset))
+    frames = ArrayFrames(exposed(images, 2e5, rng))
+    (note,) = register(frames, Window(4, 4, 120, 120)).notes
+    assert f"{np.hypot(*offset):.0f} px from" in note
+    assert f"({offset[0]:+d} in y, {offset[1]:+d} in x)" in note.replace("-0 ", "+0 ")
+    assert 85 <= int(note.split("about ")[1].split()[0]) <= 95
+
+
 def test_a_neighbour_that_moves_about_and_is_brighter_in_most_frames_is_said():
     star = still(50, 56)
     path = star + (18, -18) + np.linspace(-1, 1, N)[:, None] * (10, -8)

@@ -21,6 +21,8 @@ SAMPLE, FEWEST = 24, 8
 """Frames at most, spread over the run, and at least, in which another star is looked for."""
 BEYOND = 9.0
 """Over the smoothing, which is lambda/3D: nearer places may be the star's speckles."""
+DARK_RING = 3.7
+"""Of the tracked star, over the smoothing: what is uphill of a place and nearer is the star."""
 COMPARABLE, MOST = 0.35, 0.6
 """Part of the tracked star's light, in this part of the frames, that another one has."""
 
@@ -79,12 +81,17 @@ def second_star_notes(
             ]
         )
 
-    share = shares(at + beside)
-    if _is_there(share):
+    if _is_there(shares(at + beside)):
+        beside = (
+            _climbed(gaussian(moved[np.newaxis], smooth, "constant")[0], beside + middle) - middle
+        )
+        apart, share = np.hypot(*beside), shares(at + beside)
+        if apart <= DARK_RING * smooth or not _is_there(share):
+            return ()  # the wing of what is nearer than can be told
         y, x = beside
         return (
             info(
-                f"Another star is {np.hypot(y, x):.0f} px from the one that is tracked ({y:+.0f} "
+                f"Another star is {apart:.0f} px from the one that is tracked ({y:+.0f} "
                 f"in y, {x:+.0f} in x), with about {percent(np.nanmedian(share), '.0f')} of its "
                 "light."
             ),
@@ -108,6 +115,18 @@ def _highest(
         rows, columns = (np.arange(side) - at for side, at in zip(mean.shape, off, strict=True))
         even = np.where(np.hypot(rows[:, None], columns) > BEYOND * smooth, even, -np.inf)
     return np.array(np.unravel_index(int(even.argmax()), mean.shape), np.float64)
+
+
+def _climbed(image: NDArray[np.float32], place: Floats) -> Floats:
+    """Return the maximum of an image that is uphill of a place (y, x): pixel by pixel."""
+    y, x = (int(at) for at in place)
+    while True:
+        first = max(y - 1, 0), max(x - 1, 0)
+        near = image[first[0] : y + 2, first[1] : x + 2]
+        down, across = np.unravel_index(int(near.argmax()), near.shape)
+        if image[y, x] >= near[down, across]:
+            return np.array([y, x], np.float64)
+        y, x = first[0] + int(down), first[1] + int(across)
 
 
 def _share(
