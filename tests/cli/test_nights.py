@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -56,6 +57,11 @@ def test_each_run_has_its_folder_and_the_table_a_row(out, runs):
     assert 6.5 < float(first["fwhm_px"]) < float(second["long_exposure_fwhm_px"])
     for row, (seeing, _) in zip((first, second), RUNS.values(), strict=True):
         assert float(row["d_over_r0"]) == pytest.approx(seeing, rel=0.4)
+        own = json.loads((out / row["name"] / "summary.json").read_text("utf-8"))
+        lucky, mean = (own["figures"][name]["fwhm_px"] for name in ("focus", "long_exposure"))
+        assert float(row["fwhm_px"]) == pytest.approx(lucky, rel=1e-5)
+        assert float(row["long_exposure_fwhm_px"]) == pytest.approx(mean, rel=1e-5)
+        assert f"FWHM {float(row['fwhm_px']):.3g} px, long exposure {mean:.3g} px" in own["done"]
     told = json.loads((out / "summary.json").read_text("utf-8"))
     assert told["counts"] == {"runs": 3, "done": 2, "failed": 1}
     assert told["status"] == 3
@@ -168,3 +174,13 @@ def test_a_doubtful_night_stays_so_and_keeps_what_it_measured_itself():
     rows = [NightRow(Night("a", Path("a"), status, summary=summary)) for status in (4, 5)]
     assert [cells[-1] for cells in night_cells(rows)[1:]] == ["doubtful", "done before, doubtful"]
     assert rows[0].values["long_exposure_fwhm_px"] == 26.9
+
+
+def test_the_width_is_the_one_in_the_runs_own_line():
+    """With the ring of the nights' smallest aperture it was 7.80 px, where the line had 7.78."""
+    here = SimpleNamespace(fwhm=7.80, strehl=0.3, aperture=4.0)
+    own = {"figures": {"focus": {"fwhm_px": 7.78}, "long_exposure": {"fwhm_px": None}}}
+    row = NightRow(Night("a", Path("a"), 0, summary=own), here, here, arcsec_per_px=0.1)
+    told = [row.values[name] for name in ("fwhm_px", "fwhm_arcsec", "long_exposure_fwhm_px")]
+    assert told == pytest.approx([7.78, 0.778, 7.80])
+    assert NightRow(Night("a", Path("a"), 0), here, scale=2.0).values["fwhm_px"] == 3.90

@@ -82,7 +82,7 @@ class NightRow:
         """What the table holds, by column; NaN where it is not known."""
         night, focus = self.night, self.focus
         counts = night.summary.get("counts", {})
-        fwhm = math.nan if focus is None else focus.fwhm / self.scale
+        fwhm = self._fwhm("focus", focus)
         return {
             "night": night.date,
             "name": night.name,
@@ -93,18 +93,22 @@ class NightRow:
             "fwhm_arcsec": fwhm * self.arcsec_per_px,
             "strehl": math.nan if focus is None else focus.strehl,
             "aperture_lambda_d": math.nan if focus is None else focus.aperture,
-            "long_exposure_fwhm_px": self._long_exposure_fwhm,
+            "long_exposure_fwhm_px": self._fwhm("long_exposure", self.long_exposure),
             "d_over_r0": self.d_over_r0,
             "left_out": night.why or "; ".join(left_out(night.summary)),
         }
 
-    @property
-    def _long_exposure_fwhm(self) -> float:
-        """As measured here, or with its own aperture where that of the others is too small."""
-        if self.long_exposure is not None:
-            return self.long_exposure.fwhm
-        of = self.night.summary.get("figures", {}).get("long_exposure", {})
-        return float(of.get("fwhm_px") or math.nan)
+    def _fwhm(self, name: str, figures: PsfFigures | None) -> float:
+        """Return the FWHM of a stack in pixels of the sensor, as the line on the result has it.
+
+        It was measured with the run's own aperture, whose ring gives the background; with that of
+        all nights it would differ by some tenths of a per cent. Where the line has none, it is
+        measured here.
+        """
+        own = self.night.summary.get("figures", {}).get(name, {}).get("fwhm_px")
+        if own and math.isfinite(own):
+            return float(own)
+        return math.nan if figures is None else figures.fwhm / self.scale
 
 
 def left_out(summary: Mapping[str, Any]) -> list[str]:
