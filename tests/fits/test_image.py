@@ -292,6 +292,14 @@ def test_a_change_of_type_within_a_run_gives_right_values(tmp_path):
     np.testing.assert_array_equal(run.read(slice(None)), np.array(values, np.int32))
 
 
+def test_two_types_are_said_and_one_is_not(tmp_path):
+    for k, dtype in enumerate(("u2", "u2", "i2")):
+        fits.PrimaryHDU(pixels(dtype, (20, 30))).writeto(tmp_path / f"AF_{k}.fits")
+    (said,) = open_run(tmp_path).notes
+    assert "number type: uint16 (2 frames), int16 (1 frame)." in said
+    assert not open_run([tmp_path / "AF_0.fits", tmp_path / "AF_1.fits"]).notes
+
+
 def test_the_header_of_an_extension_has_the_primary_cards_too(tmp_path):
     primary = fits.PrimaryHDU()
     primary.header.update(TELESCOP="ATCA", EXPTIME=0.03, GAIN=1)

@@ -161,3 +161,23 @@ def test_at_the_sensors_edge_there_is_less_margin_and_all_is_in_its_place(corner
     np.testing.assert_array_equal(made.coverage, plain.coverage)
     good = plain.coverage == 6
     np.testing.assert_allclose(made.image[good], plain.image[good], atol=2e-3)
+
+
+def test_frames_are_read_twice_only_if_their_spectra_do_not_fit(monkeypatch):
+    class Counted(ArrayFrames):
+        count = 0
+
+        def read(self, frames, window=None):
+            block = super().read(frames, window)
+            Counted.count += len(block)
+            return block
+
+    frames = Counted(RNG.normal(100, 10, (12, 80, 88)).astype(np.float32))
+    padded = PaddedWindow.around(frames, np.arange(12), WINDOW, "stacking", QUIET)
+    reads = []
+    for spectra in (12 * padded.size, 12 * padded.size - 1):
+        monkeypatch.setattr(fourier, "SPECTRA", spectra)
+        Counted.count = 0
+        stack_fourier(frames, np.arange(12), WINDOW, fraction=0.5)
+        reads.append(Counted.count)
+    assert reads[1] == reads[0] + 12

@@ -25,6 +25,15 @@ def test_the_mean_is_of_the_frames_stacked_not_of_those_read():
     assert (made.coverage == 3).all()
 
 
+def test_a_stack_as_an_array_is_its_image_and_a_copy_where_one_is_asked_for():
+    made = stack_mean(ArrayFrames(FRAMES), np.arange(4), WINDOW)
+    assert np.shares_memory(np.asarray(made), made.image)
+    copied = np.array(made)
+    assert not np.shares_memory(copied, made.image)
+    np.testing.assert_array_equal(copied, made.image)
+    assert np.asarray(made, np.float64).dtype == np.float64
+
+
 def test_masked_pixels_are_filled_by_the_frames_that_have_them():
     frames = FRAMES[:4].copy()
     frames[0, 10, 10] = np.nan

@@ -63,6 +63,17 @@ def test_what_is_kept_is_averaged_by_hand():
     np.testing.assert_allclose(made.variance, loss * np.var(values[:6], ddof=1) / 6, rtol=1e-6)
 
 
+@pytest.mark.parametrize("stack", [stack_median, stack_clipped])
+def test_one_value_has_no_error_and_two_have(stack):
+    frames = noise(5)
+    frames[1:, 5, 5] = np.nan
+    frames[2:, 6, 6] = np.nan
+    made = stack(ArrayFrames(frames), np.arange(5), WINDOW)
+    assert np.argwhere(np.isnan(made.variance)).tolist() == [[3, 2]]
+    assert (made.coverage[3, 2], made.image[3, 2]) == (1, frames[0, 5, 5])
+    assert made.image[4, 3] == pytest.approx(frames[:2, 6, 6].mean())
+
+
 def test_equal_values_are_not_clipped_away():
     frames = np.full((9, 16, 24), 7, np.float32)
     frames[:4] = 8

@@ -37,6 +37,14 @@ def test_frames_far_apart_are_independent():
     assert found.notes(100) == ()
 
 
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_too_few_frames_to_tell_are_taken_as_independent(n):
+    found = likeness(np.ones((n, 12)), np.arange(n))
+    assert (found.inflation == 1).all()
+    assert found.independent(n) == n
+    assert found.notes(n) == ()
+
+
 def test_what_is_said():
     (samples,) = runs(20, many=1)
     found = likeness(samples, np.arange(200))
