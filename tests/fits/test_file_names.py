@@ -34,3 +34,13 @@ def test_frames_come_in_the_order_of_their_counter(what):
     files = [Path(name) for name in ORDERS[what]]
     assert in_order(sorted(files, key=natural)) == files
     assert len({name_family(stem_of(path)) for path in files}) == 1
+
+
+@pytest.mark.parametrize("digits", [1, 3, 4, 5, 6, 9, 12, 19, 25])
+@pytest.mark.parametrize("name", ["AF_{}.fits", "{}-a.fits"])
+def test_a_number_of_more_digits_comes_later_however_many_there_are(digits, name):
+    counts = [10**digits - 2, 10**digits - 1, 10**digits, 10**digits + 1, 2 * 10**digits]
+    files = [Path(name.format(count)) for count in counts]
+    ordered = sorted(set(files), key=natural)
+    assert ordered == files
+    assert in_order(ordered) == files

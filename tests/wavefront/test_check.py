@@ -67,6 +67,7 @@ def right(run):
 
 
 def test_right_figures_are_not_doubted(right):
+    assert right.figures.frames == 4  # all of so few are asked
     assert not right.figures.doubted.any()
     assert np.abs(right.figures.change).max() < 0.01
     assert [note for note in right.notes if not note.startswith("Only 4")] == []
