@@ -1,12 +1,16 @@
 """What is left out, and said, where other light than the star's is in the window.
 
-    python benchmarks/stray_light.py [--runs 24] [--seed 23] [--clean 60]
+    python benchmarks/stray_light.py [--runs 24] [--seed 23] [--clean 60] [--close 120]
 
 Stars in turbulence (D/r0 0.5 to 8, 2.5 to 7 px per lambda/D, 1e4 to 1e6 photons, windows of 64 to
 160 px, a third of them drifting), 40 frames a run. Four frames of each have stray light from one
 side, a slope, a satellite's trail or a bright blob, of 0.5 to 20 times the star's peak. Printed are
 frames whose tracked point is far from the star and that are kept, and good frames left out; then
 good frames left out of clean runs, a third of them with a gust, and their notes.
+
+Then a neighbour comes into view 6 to 12 px beside a star that shakes by up to 4 px, in 3 to 15 % of
+60 to 160 frames; and cosmic rays hit the star's core, 1 to 3 px of 0.5 to 3 times its peak, in 5 of
+100 frames.
 """
 
 import argparse
@@ -100,15 +104,78 @@ def clean_runs(runs, rng):
     print(f"\n{frames} clean frames: {lost} left out for other light, {notes} notes of a star.")
 
 
+def shaking_star(n, d_over_r0, sampling, rng):
+    """Return images of a star of light 1 that scintillates, its phases and places."""
+    phases, reach = screens(n, d_over_r0, rng), rng.choice([0.5, 1, 2, 3, 4])
+    places = rng.uniform(-reach, reach, (n, 2))
+    light = np.maximum(1 + rng.choice([0, 0.1]) * rng.normal(size=(n, 1, 1)), 0.3)
+    return light * stars(phases, sampling, 96, places), phases, places
+
+
+def close_neighbours(runs, rng):
+    """Print how many frames with a neighbour are left out, said to be in doubt, or neither."""
+    methods = ("brightest", "correlation")
+    counts = {ratio: dict.fromkeys(methods, (0, 0, 0)) for ratio in (0, 1.5, 2, 3, 5)}
+    for _ in range(runs):
+        ratio, n = rng.choice(list(counts)), int(rng.integers(60, 161))
+        sampling, d_over_r0 = rng.choice([2, 2.5, 3, 4, 7]), rng.choice([1, 3, 5, 8])
+        images, phases, places = shaking_star(n, d_over_r0, sampling, rng)
+        bad = rng.choice(n, max(3, round(rng.uniform(0.03, 0.15) * n)), replace=False)
+        angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(6, 12)
+        beside = places + distance * np.array([np.sin(angle), np.cos(angle)])
+        images[bad] += ratio * stars(phases[bad], sampling, 96, beside[bad])
+        frames = exposed(images, 10 ** rng.uniform(3.7, 6), rng)
+        for method in methods:
+            made = register(ArrayFrames(frames), Window.centred(48, 48, 96), method=method)
+            lost = int((~made.found[bad]).sum())
+            said = any("the light of the others" in note for note in made.notes)
+            new = (len(bad), lost, said * (len(bad) - lost))
+            counts[ratio][method] = tuple(np.add(counts[ratio][method], new).tolist())
+    print("\n| method | times as bright | frames | left out | said | silent |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for method in methods:
+        for ratio, made in counts.items():
+            frames, lost, said = made[method]
+            print(f"| {method} | {ratio:g} | {frames} | {lost} | {said} | {frames - lost - said} |")
+
+
+def cosmic_rays(runs, rng):
+    """Print how many frames whose star is hit are kept, and good ones left out."""
+    print("\n| px per lambda/D | hit | kept | hit, under 200 e- | kept | good left out |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for sampling in (1.5, 2, 2.5, 3, 4, 7):
+        counts = np.zeros(5, int)
+        for _ in range(runs):
+            images, _, _ = shaking_star(100, rng.choice([0.1, 1, 3, 5, 8]), sampling, rng)
+            photons = 10 ** rng.uniform(3.7, 6)
+            frames, bad = exposed(images, photons, rng), rng.choice(100, 5, replace=False)
+            for k in bad:
+                middle = np.array(np.unravel_index(images[k].argmax(), (96, 96)))
+                hit = middle + rng.integers(-1, 2, 2) * (rng.random(2) < 0.5)
+                for part in (1, *rng.uniform(0.3, 1, rng.integers(3))):
+                    y, x = np.clip(hit, 0, 95)
+                    frames[k, y, x] += part * rng.uniform(0.5, 3) * photons * images[k].max()
+                    hit = hit + rng.permutation([rng.choice([-1, 1]), rng.integers(-1, 2)])
+            made = register(ArrayFrames(frames), Window.centred(48, 48, 96))
+            faint = 2 * (photons * np.median(images.max(axis=(1, 2))) < 200)
+            counts[faint : faint + 2] += len(bad), made.found[bad].sum()
+            good = np.delete(np.array(made.reasons), bad)
+            counts[4] += sum(why.startswith("a cosmic ray") for why in good)
+        print(f"| {sampling:g} | {' | '.join(map(str, counts))} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=24)
     parser.add_argument("--seed", type=int, default=23)
     parser.add_argument("--clean", type=int, default=60)
+    parser.add_argument("--close", type=int, default=120)
     given = parser.parse_args()
     rng = np.random.default_rng(given.seed)
     spoiled_runs(given.runs, rng)
     clean_runs(given.clean, rng)
+    close_neighbours(5 * given.close, rng)
+    cosmic_rays(given.close // 3, rng)
 
 
 if __name__ == "__main__":

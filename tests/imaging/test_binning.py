@@ -71,7 +71,16 @@ def test_the_brightest_speckle_of_a_wide_window_is_that_of_all_its_pixels(smooth
     found = track_brightest(block, smooth, noise)
     exact = brightest_in(light_of(block), smooth, noise)
     np.testing.assert_allclose(found[:, :2], exact[:, :2], atol=2e-3)
-    np.testing.assert_allclose(found[:, 2:], exact[:, 2:], rtol=1e-2)
+    np.testing.assert_allclose(found[:, 2:8], exact[:, 2:8], rtol=1e-2)
+
+
+def test_light_around_the_star_is_summed_in_bins():
+    block = stars(RNG.uniform((60, 160), (240, 240), (6, 2)), noise=0)
+    found = track_brightest(block, 3.0)
+    level = 103  # the border's median
+    for image, (y, x), light in zip(block - level, found[:, :2], found[:, 8], strict=True):
+        box = image[max(round(y) - 48, 0) : round(y) + 49, max(round(x) - 48, 0) : round(x) + 49]
+        assert light == pytest.approx(box.sum(), abs=1500)  # a tenth of the star
 
 
 @pytest.mark.parametrize("shape", [(257, 20), (257, 16), (20, 300)])

@@ -5,7 +5,7 @@ import pytest
 
 from made_stars import exposed, screens, stars
 from napari_lucky import Window, rank, register
-from napari_lucky.frames import ArrayFrames
+from napari_lucky.frames import ArrayFrames, Subset
 from napari_lucky.notices import level_of
 from napari_lucky.registration import wide_correlation
 from napari_lucky.registration.correlation import reference_image
@@ -94,6 +94,79 @@ def test_frames_with_a_cosmic_ray_over_the_star_are_left_out(method):
     made = register(ArrayFrames(frames), Window(16, 24, 64, 64), method=method)
     assert np.flatnonzero(~made.found).tolist() == [7, 11, 15]
     assert {made.reasons[k] for k in (7, 11, 15)} == {COSMIC}
+
+
+def shaking(sampling, seed, d_over_r0=3, reach=3):
+    """Return phases, and places off the middle of 96 px, of a star that shakes."""
+    rng = np.random.default_rng(seed)
+    return screens(N, d_over_r0, rng), rng.uniform(-reach, reach, (N, 2)), rng
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("sampling", "ratio"), [(2.5, 2), (4, 3)])
+def test_a_neighbour_is_left_out_as_near_to_the_star_as_that_shakes(method, sampling, ratio):
+    phases, places, rng = shaking(sampling, 11)
+    there = np.isin(np.arange(N), (4, 5, 6, 20, 33))
+    images = stars(phases, sampling, 96, places)
+    images[there] += ratio * stars(phases[there], sampling, 96, places[there] + (6, -5))
+    frames = ArrayFrames(exposed(images, 200000, rng))
+    made = register(frames, Window(0, 0, 96, 96), method=method)
+    assert np.array_equal(~made.found, there)
+    assert method == "template" or {made.reasons[k] for k in np.flatnonzero(there)} == {NEIGHBOUR}
+
+
+def test_frames_with_more_light_are_named_where_the_star_stays():
+    phases, places, rng = shaking(4, 12)
+    light = np.where(np.isin(np.arange(N), (4, 20, 21)), 2.5, rng.normal(1, 0.1, N))
+    images = light[:, None, None] * stars(phases, 4, 96, places)
+    run = ArrayFrames(exposed(images, 200000, rng))
+    made = register(Subset(run, np.arange(2, N)), Window(0, 0, 96, 96))
+    assert made.found.all()
+    (note,) = made.notes
+    assert note.startswith("3 frames (4, 20–21) have about 2.5 times the light of the others")
+
+
+@pytest.mark.parametrize("clouded", [0.2, 0.5, 0.9])
+def test_clouds_are_no_neighbour(clouded):
+    phases, places, rng = shaking(3, 13)
+    light = rng.normal(1, 0.1, N)
+    some = rng.choice(N, int(clouded * N), replace=False)
+    light[some] *= rng.uniform(0.15, 0.9, len(some))
+    run = exposed(light[:, None, None] * stars(phases, 3, 96, places), 200000, rng)
+    made = register(ArrayFrames(run), Window(0, 0, 96, 96))
+    assert made.found.all() and not made.notes
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("sampling", [2.5, 3, 7])
+def test_frames_with_a_cosmic_ray_on_the_core_are_left_out(method, sampling):
+    phases, places, rng = shaking(sampling, 14)
+    images = 400000 * stars(phases, sampling, 96, places)
+    frames = exposed(images, 1, rng)
+    hits = {3: [(0, 0, 0.7)], 9: [(0, 1, 1)], 17: [(0, 0, 0.6), (1, 1, 0.6)], 30: [(-1, 0, 3)]}
+    hits[34] = [(0, 0, 1), (0, 1, 0.5), (0, 2, 1)]
+    for k, hit in hits.items():
+        y, x = np.unravel_index(images[k].argmax(), (96, 96))
+        for down, across, part in hit:
+            frames[k, y + down, x + across] += part * images[k].max()
+    made = register(ArrayFrames(frames), Window(0, 0, 96, 96), method=method)
+    assert np.flatnonzero(~made.found).tolist() == list(hits)
+    assert {made.reasons[k] for k in hits} == {COSMIC}
+
+
+@pytest.mark.parametrize(
+    ("sampling", "d_over_r0", "clipped"),
+    [(1.5, 5, 0), (2, 1, 0), (2, 5, 0), (2.5, 5, 0), (2.5, 5, 1), (7, 3, 0), (7, 3, 1)],
+)
+def test_a_lucky_frame_has_no_cosmic_ray(sampling, d_over_r0, clipped):
+    phases, places, rng = shaking(sampling, 15, d_over_r0)
+    phases[7] = 0  # diffraction-limited
+    images = stars(phases, sampling, 96, places)
+    frames = exposed(images, 400000, rng)
+    if clipped:
+        frames = np.minimum(frames, 0.7 * frames[7].max())
+    made = register(ArrayFrames(frames), Window(0, 0, 96, 96))
+    assert COSMIC not in made.reasons
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -272,7 +345,8 @@ def test_a_neighbours_light_must_be_certain(noise, certain):
     )
     rng = np.random.default_rng(0)
     points = np.where(there[:, None], other, star) + rng.normal(0, 0.2, (N, 2))
-    told = find_two_places(ArrayFrames(frames), Window(0, 0, 96, 112), points, 2.0)
+    light = frames.sum(axis=(1, 2)) - 100 * frames[0].size
+    told = find_two_places(ArrayFrames(frames), Window(0, 0, 96, 112), points, light, 2.0)
     assert np.array_equal(told.neighbour, there & certain)
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from napari_lucky.frames.frames import Frames, as_float32, is_empty
 from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import Window
+from napari_lucky.imaging.fine_detail import star_covariance
 from napari_lucky.imaging.inpainting import fill_by_kriging
 
 Pixels = tuple[tuple[int, int], ...]
@@ -44,8 +45,6 @@ SAMPLE, FEWEST = 24, 6
 """Frames at most, spread over the run, and at least, that are looked at."""
 MOST = 4
 """Groups of a sensor that are masked."""
-FINEST = 2.0
-"""Pixels per lambda/D of the finest detail that neighbours are taken to show."""
 CERTAIN = 6.5
 """Standard errors of the mean over frames that it is over 0."""
 STEADY = 0.5
@@ -166,11 +165,7 @@ def _kriging(
     near = np.argwhere(np.ones((2 * NEAR + 3, 2 * NEAR + 3), bool)) - NEAR
     apart = np.hypot(*(near[:, None] - own).transpose(2, 0, 1)).min(axis=1)
     around = near[(apart > 0) & (apart <= NEAR)]
-    f = np.fft.fftfreq(64)
-    r = np.minimum(np.hypot(f[:, None], f) * FINEST, 1)
-    transfer = (np.arccos(r) - r * np.sqrt(1 - r**2)) * np.sinc(f)[:, None] * np.sinc(f)
-    covariance = np.fft.ifft2(transfer**2).real
-    covariance /= covariance[0, 0]
+    covariance = star_covariance()
 
     def between(a: NDArray[np.intp], b: NDArray[np.intp]) -> NDArray[np.float64]:
         return np.asarray(covariance[tuple((a[:, None] - b).transpose(2, 0, 1))])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from napari_lucky.frames.frames import Block, as_float32, is_empty
 from napari_lucky.imaging.binning import binned, bins_of, cut, unbinned
 from napari_lucky.imaging.convolution import gaussian, gaussian_weights
+from napari_lucky.imaging.fine_detail import fine_detail
 from napari_lucky.imaging.noise import Noise
 from napari_lucky.imaging.peak_position import LEAST_WIDTH, Surface
 from napari_lucky.imaging.places import places_of
@@ -39,6 +40,8 @@ LOST, STEEP = 0.2, 0.25
 least; what falls more steeply is noise."""
 GRID = 0.02
 """Part of a top to which it is known between the pixels."""
+LIGHT = 16.0
+"""Light is summed up to so many times the smoothing, and pixels, from the top on each axis."""
 NEAR = 10
 """Pixels from the middle of the brightest bin in which the speckle is looked for again."""
 
@@ -68,11 +71,11 @@ def track_brightest(
 
     Returns
     -------
-    ndarray of float64, (k, 7)
+    ndarray of float64, (k, 9)
         y, x in pixels of the window, the smoothed peak above background in ADU, the 1-sigma
-        errors of y and x, the peak's significance in sigmas, and its sharpness, the brightest of
-        the nine pixels there over the smoothed peak; NaN for a frame whose pixels are all
-        equal or masked.
+        errors of y and x, the peak's significance in sigmas, its sharpness, the brightest of
+        the nine pixels there over the smoothed peak, its `fine_detail`, and the light around it
+        in ADU; NaN for a frame whose pixels are all equal or masked.
     """
     if is_wide(block.shape[1:], smooth):
         return _track_wide(block, smooth, noise)
@@ -98,6 +101,8 @@ def _track_wide(block: Block, smooth: float, noise: Noise | None) -> NDArray[np.
     piece = light_over(cut(block, corners, (ny, nx)), background(block), is_empty(block))
     found = brightest_in(piece, smooth, noise, middle - corners)
     found[:, :2] += corners
+    found[:, 8] = bins**2 * _light_near(rough.pixels, start, LIGHT * smooth / bins)
+    found[rough.empty, 8] = np.nan
     if noise is not None:
         usual = noise_of_peak(top, smooth, noise)
         found[rivalled(even, start, top, APART * smooth / bins, usual), 3:5] = np.nan
@@ -127,7 +132,9 @@ def brightest_in(
             unsure = RIVAL * np.sqrt(2) * usual + GRID * top
             sigma[(second > -unsure) | rivalled(even, start, top, _far(smooth), usual)] = np.nan
         sigmas = significance(even, top, smooth, noise)
-    out = np.column_stack([points, top, sigma, sigmas, _sharpness(light.pixels, start, top)])
+    sharp, fine = _sharpness(light.pixels, start, top), fine_detail(light.pixels, start)
+    light_near = _light_near(light.pixels, start, LIGHT * max(smooth, 1.0))
+    out = np.column_stack([points, top, sigma, sigmas, sharp, fine, light_near])
     out[light.empty] = np.nan
     return out
 
@@ -218,3 +225,14 @@ def _sharpness(
     frame = np.arange(len(pixels))[:, None, None]
     highest = pixels[frame, rows[:, :, None], columns[:, None]].max(axis=(1, 2))
     return np.asarray(highest / np.where(top > 0, top, np.nan))
+
+
+def _light_near(pixels: Block, points: NDArray[np.float64], reach: float) -> NDArray[np.float64]:
+    """Return the light of each frame up to so many pixels from a point on each axis, (k,)."""
+    low = np.maximum(np.rint(points - reach), 0).astype(int).tolist()
+    high = (np.rint(points + reach) + 1).astype(int).tolist()
+    boxes = (
+        image[top:bottom, left:right]
+        for image, (top, left), (bottom, right) in zip(pixels, low, high, strict=True)
+    )
+    return np.array([box.sum() for box in boxes], np.float64)

@@ -225,7 +225,7 @@ class Survey:
         Of the star in its window.
     noise : Noise
         Of a pixel.
-    found : ndarray of float64, (n, 7)
+    found : ndarray of float64, (n, 9)
         From `track_brightest`; NaN where there is no light.
     quality : ndarray of float64, (n,)
         From `rank_block`.

@@ -26,7 +26,7 @@ def copy_notes(frames: Frames, focus: Window, found: NDArray[np.float64]) -> tup
         In ADU.
     focus : Window
         Holds the star.
-    found : ndarray of float64, (n, 7)
+    found : ndarray of float64, (n, 9)
         From `napari_lucky.imaging.brightest_speckle.track_brightest`, NaN for frames without light:
         noise lets no two frames have the same numbers.
     """
@@ -43,16 +43,20 @@ def copy_notes(frames: Frames, focus: Window, found: NDArray[np.float64]) -> tup
             return ()
     if not pairs:
         return ()
-    numbers = np.array([number for _, number in pairs])
+    names = frame_names(frames, np.array([number for _, number in pairs]))
+    return (
+        f"Identical to an earlier frame, to the last bit: {len(pairs)} of "
+        f"{counted(len(found), 'frame')} ({names}). The camera stopped, or files were copied. "
+        "Copies add nothing, and errors come out too small: drop them (--drop).",
+    )
+
+
+def frame_names(frames: Frames, numbers: NDArray[np.intp]) -> str:
+    """Return the numbers in the run of some frames as a short text, such as "0–4, 7, 9–11"."""
     for view in chain_of(frames):
         if isinstance(view, Subset):
             numbers = view.index[numbers]
     names = number_ranges(numbers)
     if len(names) > LONGEST:
         names = names[:LONGEST].rpartition(",")[0] + " …"
-    names = names.replace("-", "–").replace(",", ", ")
-    return (
-        f"Identical to an earlier frame, to the last bit: {len(pairs)} of "
-        f"{counted(len(found), 'frame')} ({names}). The camera stopped, or files were copied. "
-        "Copies add nothing, and errors come out too small: drop them (--drop).",
-    )
+    return names.replace("-", "–").replace(",", ", ")

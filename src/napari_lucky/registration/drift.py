@@ -41,7 +41,7 @@ def centred_on(
     ----------
     focus : Window
         Holds the star in some frames.
-    found : ndarray of float64, (n, 7)
+    found : ndarray of float64, (n, 9)
         From `track_brightest` in this window.
     smooth : float
         Standard deviation of the smoothing in pixels.
@@ -97,7 +97,7 @@ def follow(
         Calibrated, in ADU.
     focus : Window
         Holds the star in some frames.
-    found : ndarray of float64, (n, 7)
+    found : ndarray of float64, (n, 9)
         From `track_brightest` in the unmoved window.
     smooth : float
         Standard deviation of the smoothing in pixels.
@@ -110,7 +110,7 @@ def follow(
     -------
     moves : ndarray of int, (n, 2)
         All 0 if the star stays in its window, or else those that put it on the middle.
-    found : ndarray of float64, (n, 7)
+    found : ndarray of float64, (n, 9)
         The same, y and x in pixels of the moved window.
     """
     n = len(found)
@@ -233,7 +233,7 @@ def _look(
     for _ in range(2):  # the second time from where it is, so that no edge cuts it
         on = _centred(place, side).clipped(frames.shape)
         if min(on.shape) < MIN_SIDE:
-            return np.full(7, np.nan)
+            return np.full(9, np.nan)
         block = as_float32(frames.read(np.array([frame]), on))
         found = track_brightest(block, smooth, noise)[0]
         found[:2] += (on.y0, on.x0)

@@ -23,7 +23,7 @@ def hot_pixel_notes(
         In ADU. Those calibrated with a dark are not looked at.
     focus : Window
         Holds the star.
-    found : ndarray of float64, (n, 7)
+    found : ndarray of float64, (n, 9)
         From `napari_lucky.imaging.brightest_speckle.track_brightest`.
     noise : Noise
         If it is not known, the star may be smaller than a pixel: then the light around has to vary.

@@ -31,6 +31,7 @@ from napari_lucky.imaging.noise import Noise
 from napari_lucky.imaging.significance import is_star, least_significance, starless
 from napari_lucky.imaging.star_image import SMOOTH
 from napari_lucky.registration.copies import copy_notes
+from napari_lucky.registration.cosmic_rays import struck, struck_in_core
 from napari_lucky.registration.double_star import double_star_notes
 from napari_lucky.registration.drift import centred_on, follow, reference_of
 from napari_lucky.registration.hot_pixels import hot_pixel_notes
@@ -49,7 +50,6 @@ from napari_lucky.registration.strays import (
     cut_by_edge,
     masked_parts,
     masked_stars,
-    struck,
 )
 from napari_lucky.registration.template_tracking import NO_LIGHT, NO_STAR
 from napari_lucky.registration.two_places import TwoPlaces, find_two_places
@@ -265,7 +265,7 @@ def register(
         found[spoiled == COSMIC] = np.nan
         clear = found[:, 5] >= least
         points = np.where(clear[:, None], found[:, :2], np.nan)
-        places = find_two_places(frames, focus, points, smooth)
+        places = find_two_places(frames, focus, points, found[:, 8], smooth)
         spoiled[places.neighbour] = NEIGHBOUR
         points[places.neighbour] = np.nan
         spoiled[led_astray(frames, focus, points, smooth)] = ASTRAY
@@ -294,6 +294,8 @@ def register(
         on_sensor[found[:, 5] < least] = np.nan  # noise, anywhere
         cut = cut_by_edge(run_frames, focus, on_sensor, found[:, 6], smooth)
         reasons[cut & (reasons == "")] = CUT
+        hit = struck_in_core(run_frames, focus, found, moves + steady, noise)
+        reasons[hit & (reasons == "")] = COSMIC
         masked = masked_stars(run_frames, on_sensor, found[:, 2], smooth)
         reasons[masked & (reasons == "")] = MASKED
         at_edge = (reasons == COSMIC) & ~moves.any()  # where a wing is as sharp

@@ -53,7 +53,7 @@ class Tracking:
         Of a pixel.
     moves : ndarray of int, (n, 2)
         How the window follows the star.
-    found : ndarray, (n, 7)
+    found : ndarray, (n, 9)
         From `track_brightest`; NaN in frames that do not count.
     places : TwoPlaces
         A second star, if one comes in.

@@ -1,4 +1,4 @@
-"""Brightest speckles that are not the star's, or not wholly: cosmic rays, neighbours, the edge.
+"""Brightest speckles that are not the star's, or not wholly, and why frames are left out.
 
 What the constants do is measured by ``benchmarks/stray_light.py``.
 """
@@ -13,17 +13,14 @@ from napari_lucky.frames.reading import read_beyond, spread_over
 from napari_lucky.frames.window import MIN_SIDE, Window
 from napari_lucky.frames.window_moves import Moves, _inside, _moved, _whole
 from napari_lucky.imaging.brightest_speckle import track_brightest
-from napari_lucky.imaging.noise import Noise
 
-COSMIC = "a cosmic ray outshines the star"
+COSMIC = "a cosmic ray outshines the star, or has hit its core"
 NEIGHBOUR = "a brighter neighbour is there besides the star"
 CUT = "the star is cut by the sensor's edge"
 BEYOND = "the star is beyond the focus window's edge"
 MASKED = "most of the star's light is masked"
 ASTRAY = "stray light, a satellite or another object draws the tracking off the star"
 
-SHARP, SPIKE = 2.0, 8.0
-"""A cosmic ray is so many times sharper than speckles usually are, by so many sigmas of a pixel."""
 LEAST_CORE, MOST_CORE = 1.5, 4.0
 """Half the width of a speckle at half its peak, over the smoothing, which is lambda/3D."""
 LEAST_LIGHT = 0.5
@@ -39,28 +36,6 @@ beyond it, which then is so many times brighter."""
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-
-
-def struck(found: Floats, noise: Noise) -> Flags:
-    """Return in which frames a cosmic ray was found instead of a speckle, (n,).
-
-    Its light is in a pixel or a line, so it loses more by the smoothing than speckles do.
-
-    Parameters
-    ----------
-    found : ndarray of float64, (n, 7)
-        From `track_brightest`.
-    noise : Noise
-        Of a pixel.
-    """
-    peak, sharp = found[:, 2], found[:, 6]
-    if not np.isfinite(sharp).any():
-        return np.zeros(len(found), bool)
-    usual = float(np.nanmedian(sharp))
-    with np.errstate(invalid="ignore"):
-        spike = (sharp - usual) * peak
-        error = np.sqrt(noise.variance(as_float32(np.nan_to_num(usual * peak))))
-        return np.asarray((sharp > SHARP * usual) & (spike > SPIKE * error))
 
 
 def cut_by_edge(
@@ -113,7 +88,7 @@ def beyond_window(
         In ADU, not moved.
     focus : Window
         Of the star.
-    found : ndarray of float64, (n, 7)
+    found : ndarray of float64, (n, 9)
         From `track_brightest` in the moved window.
     moves : ndarray of int, (n, 2)
         How the window has moved.

@@ -15,6 +15,7 @@ from napari_lucky.frames.frames import Frames, as_float32
 from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.star_image import levelled
+from napari_lucky.registration.more_light import is_off, more_light_note, with_more_light
 
 APART, NEAREST = 5.0, 6.0
 """Two places are that if they are so many times farther apart than points usually are from the
@@ -65,7 +66,7 @@ class TwoPlaces(NamedTuple):
     both: Flags | None = None
 
     def alone(self, found: Floats) -> Floats:
-        """Return what is found (n, 7), NaN in frames that show both; all if there are no others."""
+        """Return what is found (n, 9), NaN in frames that show both; all if there are no others."""
         if self.both is None or not np.isfinite(found[~self.both, 2]).any():
             return found
         return np.where(self.both[:, None], np.nan, found)
@@ -78,7 +79,9 @@ class TwoPlaces(NamedTuple):
         return np.asarray(to_other < to_star)
 
 
-def find_two_places(frames: Frames, focus: Window, points: Floats, smooth: float) -> TwoPlaces:
+def find_two_places(
+    frames: Frames, focus: Window, points: Floats, light: Floats, smooth: float
+) -> TwoPlaces:
     """Return whether the brightest speckle is at two places because of a brighter neighbour.
 
     The frames are parted by which place is nearer. In turbulence a single frame shows little,
@@ -86,6 +89,9 @@ def find_two_places(frames: Frames, focus: Window, points: Floats, smooth: float
     there in both groups is *the* star; what is there only in the brighter group is a
     neighbour. A star that is gone from its place in the other group has moved. Where both are
     there in both groups, it is a double star, or a neighbour that is hardly brighter.
+
+    Where the star shakes about as far as a neighbour is away, the frames are parted by their light:
+    if few have clearly more, and the brightest speckle is elsewhere in these, that is a neighbour.
 
     Parameters
     ----------
@@ -95,6 +101,8 @@ def find_two_places(frames: Frames, focus: Window, points: Floats, smooth: float
         Holds the star.
     points : ndarray of float64, (n, 2)
         (y, x) of the brightest speckles in this window; NaN where there is none.
+    light : ndarray of float64, (n,)
+        Around them, ADU.
     smooth : float
         Standard deviation of the smoothing in pixels.
     """
@@ -107,21 +115,22 @@ def find_two_places(frames: Frames, focus: Window, points: Floats, smooth: float
     distance = float(np.linalg.norm(places[1] - places[0]))
     usual = float(np.median(away.min(axis=1)))
     if distance < max(APART * usual, NEAREST * max(smooth, 1.0)):
-        return TwoPlaces(none, _jump_note(clear, points[clear], smooth))
+        beside = _beside(frames, points, light)
+        return beside._replace(note=beside.note or _jump_note(clear, points[clear], smooth))
     group = away.argmin(axis=1)
-    light, least = np.empty((2, 2)), np.empty(2)
+    there, least = np.empty((2, 2)), np.empty(2)
     total, spread, count = np.empty((3, 2))
     for k in range(2):
         some = clear[group == k]
         some = some[spread_over(len(some), SAMPLE)]
         each, every = _light_at(frames, focus, some, places, WIDTH * distance)
-        light[k], total[k] = each.mean(axis=0), np.median(every)
+        there[k], total[k] = each.mean(axis=0), np.median(every)
         spread[k], count[k] = np.median(np.abs(every - total[k])), len(every)
         least[k] = (each[:, 1 - k] / each[:, k]).min()
     unsure = SCATTER * spread.max() * (1 / count).sum() ** 0.5  # of a difference of medians
     for star, other in ((0, 1), (1, 0)):
         more = total[other] - total[star] > SURE * unsure
-        if more and _is_neighbour(light, total, star, other):
+        if more and _is_neighbour(there, total, star, other):
             none[clear[group == other]] = True
             each, _ = _light_at(frames, focus, clear, places, WIDTH * distance)
             part = each[:, other] / each.sum(axis=1)
@@ -129,19 +138,31 @@ def find_two_places(frames: Frames, focus: Window, points: Floats, smooth: float
             both = np.zeros(len(points), bool)
             both[clear] = part > np.mean(middles)
             return TwoPlaces(none, at=places[[star, other]], both=both)
-    both = light[0, 1] * light[1, 0] / (light[0, 0] * light[1, 1])
+    both = there[0, 1] * there[1, 0] / (there[0, 0] * there[1, 1])
     if both < ABSENT**2:
         return TwoPlaces(none)  # it has moved
+    beside = _beside(frames, points, light)
+    if beside.neighbour.any():
+        return beside
     fewer = min(np.count_nonzero(group == 0), np.count_nonzero(group == 1))
     return TwoPlaces(
         none,
         (
+            *beside.note,
             f"In {fewer} of {len(clear)} frames the brightest point is about {distance:.0f} px "
             "from where it is in the others: two stars, or a star that jumps. Look at these "
             "frames; draw the focus window around one star, or leave the frames out.",
         ),
         double=bool(both > PRESENT**2 and least.min() > ABSENT),
     )
+
+
+def _beside(frames: Frames, points: Floats, light: Floats) -> TwoPlaces:
+    """Return frames with a neighbour by their light, or a sentence where it may be one."""
+    more = with_more_light(np.where(np.isfinite(points[:, 0]), light, np.nan))
+    if more.any() and is_off(points, more):
+        return TwoPlaces(more)
+    return TwoPlaces(np.zeros_like(more), more_light_note(frames, light, more))
 
 
 def _jump_note(frames: NDArray[np.intp], points: Floats, smooth: float) -> tuple[str, ...]:
