@@ -14,7 +14,7 @@ import pytest
 from napari_lucky import LuckyError
 from napari_lucky.execution.blocks import cores, map_blocks
 from napari_lucky.execution.job import Cancelled, Job
-from napari_lucky.execution.processes import ENDING, Copy, ForkExecutor, fork_executor
+from napari_lucky.execution.processes import Copy, ForkExecutor, fork_executor
 
 ONES = [slice(k, k + 1) for k in range(40)]
 
@@ -241,7 +241,7 @@ def test_an_interrupt_is_not_for_the_copies(executor):
 
     def interrupted(block: slice) -> int:
         if os.getpid() != here:
-            for number in ENDING:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 os.kill(os.getpid(), number)
         return block.start
 

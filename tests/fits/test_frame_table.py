@@ -266,6 +266,9 @@ def test_errors_are_the_last_columns():
         ("selected", "2", "selected is '2', and must be 0 or 1"),
         ("selected", "yes", "selected is 'yes'"),
         ("selected", "", "selected is ''"),
+        ("selected", "-1", "selected is '-1'"),
+        ("selected", "True", "selected is 'True'"),
+        ("selected", "1.0", "selected is '1.0'"),
     ],
 )
 def test_a_table_that_contradicts_itself_is_refused(tmp_path, column, value, says):

@@ -1,5 +1,7 @@
 """The telescope's static wavefront and the turbulence, from frames that are drawn from both."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,18 @@ def test_mean_and_strength_of_frames_with_a_known_prior_are_found(strength):
     assert found.strength_error == pytest.approx(np.sqrt(2 / (399 * K)))
     assert found.defocus_waves == 3.0
     np.testing.assert_allclose(found.sigma, data.std(axis=0, ddof=1) / 20, rtol=0.05)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_the_mean_of_few_frames_is_the_most_probable_one(n):
+    """Bayes, from what was measured: static, turbulence and noise are normal, whatever the fit."""
+    turbulent, noise = 3.0 * turbulence(K), np.diag(np.full(K, 0.5))
+    before = replace(unknown(K + 3, 1.0, 3.0), mean=RNG.normal(0, 0.3, K), strength=3.0)
+    x, posterior, data = fits(RNG.normal(0, 1, (n, K)), before.prior(False), noise)
+    of_data = n * np.linalg.inv(turbulent + noise)
+    alone = np.diag(1 / static_variance(K))
+    expected = np.linalg.solve(of_data + alone, of_data @ data.mean(axis=0))
+    np.testing.assert_allclose(before.updated(x, posterior, np.zeros(n)).mean, expected, atol=1e-9)
 
 
 def test_errors_and_running_means_are_those_of_the_samples():
