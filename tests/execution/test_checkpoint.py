@@ -13,17 +13,18 @@ from made_files import link_run
 from napari_lucky import Calibrate, LuckyError, Recipe, process, simulate_run
 from napari_lucky.cli.main import main
 from napari_lucky.execution import Checkpoint
-from napari_lucky.execution.blocks import blocks_of, map_blocks, map_blocks_checkpointed
+from napari_lucky.execution.blocks import map_blocks, map_blocks_checkpointed
 from napari_lucky.execution.checkpoint import checkpoint_path, joined
 from napari_lucky.execution.job import Cancelled, Job
 from napari_lucky.frames import sensor_image
+from napari_lucky.pieces import pieces
 from napari_lucky.pipeline.build import INDIFFERENT, build_chain, job_key
 from napari_lucky.steps.declaration import params
 from systems import on_posix
 from written_files import contents
 
 N, FRAMES = 160, 8
-BLOCKS = blocks_of(N, 1 << 14)  # 16 frames a block
+BLOCKS = pieces(N, 16)
 RESULTS = {"focus.fits", "long_exposure.fits", "frames.csv", "recipe.toml"}
 
 

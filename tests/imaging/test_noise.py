@@ -8,7 +8,7 @@ from made_stars import PUPIL, exposed, screens, stars
 from napari_lucky import LuckyError, Window, register
 from napari_lucky.calibration import Calibrated
 from napari_lucky.frames import ArrayFrames
-from napari_lucky.imaging.noise import quantisation, sample_noise, step_of
+from napari_lucky.imaging.noise import sample_noise
 
 OTHERS = ("brightest", "centroid", "correlation")
 METHODS = (*OTHERS, "template")
@@ -109,16 +109,6 @@ def test_errors_with_hot_pixels_that_pass_for_a_star_are_not_reported(method):
         return
     assert np.isnan(made.sigma).all()
     assert sum("hot pixels side by side" in note for note in made.notes) == 1
-
-
-def test_the_step_of_numbers():
-    assert step_of(np.array([3, 7, 11, 19, 5], np.uint16)) == 2
-    assert step_of(np.array([0.5, 1.25, 2.0, np.nan, 3.5], np.float32)) == 0.75
-    assert step_of(np.random.default_rng(0).normal(size=99)) == 0
-    assert step_of(np.full(9, 7, np.int16)) == 1  # what whole numbers have
-    frames = ArrayFrames(np.arange(64.0).reshape(1, 8, 8))
-    assert quantisation(frames, Window(0, 0, 8, 8)) == pytest.approx(1 / 12)
-    assert quantisation(frames, Window(20, 20, 8, 8)) == 0
 
 
 def test_errors_on_a_slit_that_goes_on_beyond_the_window_are_not_reported():

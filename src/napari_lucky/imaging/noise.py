@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from napari_lucky.execution.blocks import blocks_of, one_by_one
 from napari_lucky.execution.job import QUIET, Job
-from napari_lucky.frames.frames import Block, Frames, View, as_float32, chain_of
+from napari_lucky.frames.frames import Block, Frames, as_float32
 from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.inpainting import fill_by_kriging
+from napari_lucky.imaging.quantisation import quantisation
 from napari_lucky.imaging.star_image import background, border, without_slope
 
 SAMPLE = 64
@@ -36,8 +37,6 @@ SEEN, FEWEST_SEEN = 0.1, 12
 """Differences of a high order count if so many have this part of the brightest pixel's light."""
 LEAST_SIDES = 1.5
 """A window has so many times as many rows and columns as the order of its differences."""
-LEVELS = 1 << 16
-"""Pixels that give the step between the values of digital frames."""
 STEP = 2
 """Pixels from one difference of the sixth order to the next."""
 SPECTRA, FINEST = 32, 0.66
@@ -62,8 +61,6 @@ BINS, ROUNDS = 24, 4
 DARK, DARKEST = 0.1, 0.01
 """If more of the pixels are darker than the window's border, as on a scene that fills it, light is
 counted from this quantile of them."""
-EXACT, FEWEST_STEPS = 0.01, 3
-"""Differences are multiples of a step to so much of it, and so many different ones show it."""
 TURBULENT = 0.1
 """Correlation of neighbouring residuals over which it is not noise that rules."""
 
@@ -260,36 +257,6 @@ def _overlap(order: int) -> float:
 def _step(order: int) -> int:
     """Return how far apart differences are taken: they overlap so much that these are enough."""
     return int(STEP * (order / ORDERS[0]) ** 0.5 + 0.5)
-
-
-def quantisation(frames: Frames, window: Window) -> float:
-    """Return the variance that rounding gives to a pixel, ADU²: a twelfth of its step squared.
-
-    The step is that of the raw pixels, times what calibration makes of it; 0 for pixels that
-    have no steps.
-    """
-    scale = frames.scale(window) if isinstance(frames, View) else 1.0
-    *_, source = chain_of(frames)
-    on = window.clipped(source.shape)
-    if 0 in on.shape:
-        return 0.0
-    few = spread_over(source.shape[0], max(1, LEVELS // (on.height * on.width)))
-    return (step_of(source.read(few, on)) * scale) ** 2 / 12
-
-
-def step_of(pixels: NDArray[Any]) -> float:
-    """Return the step of which all differences between pixels are multiples, 0 if there is none."""
-    values = np.unique(pixels[np.isfinite(pixels)])
-    apart = np.diff(values.astype(np.float64))
-    whole = pixels.dtype.kind in "iu"
-    if len(apart) < FEWEST_STEPS:
-        return float(whole)
-    if whole:
-        return float(np.gcd.reduce(apart.astype(np.int64)))
-    step = float(apart.min())
-    off = np.abs(apart / step - np.rint(apart / step))
-    exact = np.finfo(pixels.dtype).eps * np.abs(values).max() / step
-    return step if exact < EXACT and off.max() < EXACT else 0.0
 
 
 def fit_noise(square: NDArray[Any], signal: NDArray[Any], order: int, least: float = 0.0) -> Noise:

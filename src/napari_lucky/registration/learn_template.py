@@ -22,7 +22,8 @@ from napari_lucky.frames.frames import Block, Frames, as_float32
 from napari_lucky.frames.reading import spread_over
 from napari_lucky.frames.window import MIN_SIDE, Window
 from napari_lucky.frames.window_moves import Followed, Moves
-from napari_lucky.imaging.noise import Noise, quantisation
+from napari_lucky.imaging.noise import Noise
+from napari_lucky.imaging.quantisation import quantisation
 from napari_lucky.registration.template import Template, aliased_detail, make_template
 from napari_lucky.registration.template_fit import (
     Fit,

@@ -199,7 +199,7 @@ def noise_of_residuals(block: Block, template: Template, made: Fit, least: float
     made : Fit
         Of this block.
     least : float, optional
-        ADU²; no pixel has less, see `napari_lucky.imaging.noise.quantisation`.
+        ADU²; no pixel has less, see `napari_lucky.imaging.quantisation.quantisation`.
     """
     residual = _residual(block, template, made)
     alike = _alike(residual.reshape(block.shape), template)
