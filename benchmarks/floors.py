@@ -8,6 +8,7 @@ or sorts them: loops in C, compiled by `cc` as the script starts (with numpy whe
 compiler), transforms of scipy. It has no masks, checks, notes or weights. Given are CPU seconds of
 all threads (and, for whole jobs, of all processes), never wall time, the least of some turns in
 which floor and program follow each other; the first turn, which fills caches, does not count.
+OpenBLAS works on one thread, as on the command line: others only wait, in circles.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from scipy import fft
 import napari_lucky as lucky
 from memory import link_run, make
 from napari_lucky.calibration.bad_pixels import standing_pixels
+from napari_lucky.execution.blas_threads import one_blas_thread
 from napari_lucky.imaging.interpolation import kernel
 
 READ = "read and calibrate the pair"
@@ -382,7 +384,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where some 100 MB of files may be put")
     parser.add_argument("--only", nargs="+", help="lines whose names have one of these in them")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=given.folder) as name:
+    with tempfile.TemporaryDirectory(dir=given.folder) as name, one_blas_thread():
         folder = Path(name)
         started = False
         for line, n, floor, program in scenarios(folder, given.frames):
