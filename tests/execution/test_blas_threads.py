@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import scipy.linalg  # noqa: F401  # brings a BLAS of its own
 from threadpoolctl import threadpool_info
@@ -15,6 +16,14 @@ from napari_lucky.execution.blas_threads import (
 
 def threads():
     return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+
+def test_the_openblas_of_numpy_is_seen():
+    """Where it is not, it is not limited either, and the tests below compare nothing."""
+    name = np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"]
+    if "openblas" not in name:
+        pytest.skip(f"this numpy has {name}")
+    assert threads()
 
 
 def test_products_are_on_one_thread_for_a_while():
