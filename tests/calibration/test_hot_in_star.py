@@ -92,3 +92,15 @@ def test_what_may_be_the_star_is_said_and_not_masked():
     assert hot_in_star(ArrayFrames(frames), PLACE).pixels == [(PLACE[0] + 1, PLACE[1])]
     assert hot_in_star(ArrayFrames(frames), (2, 20)) is None  # near the edge
     assert hot_in_star(ArrayFrames(frames[:4]), PLACE) is None
+
+
+@pytest.mark.parametrize("gains", [(0.55, 1.0, 1.0, 0.7), (1.0, 0.6, 0.6, 0.5), (0.4, 1, 1, 0.4)])
+@pytest.mark.parametrize("sampling", [4.0, 8.0])
+@pytest.mark.parametrize("d_over_r0", [0.1, 4])
+def test_pixels_of_one_colour_of_a_mosaic_are_not_hot(gains, sampling, d_over_r0):
+    frames, _ = run_of(sampling, d_over_r0, 1)
+    cell = np.reshape(gains, (2, 2))
+    mosaic = ArrayFrames((frames - 100) * np.tile(cell, (SIDE // 2, SIDE // 2)) + 100)
+    for place in (PLACE, (PLACE[0] + 1, PLACE[1] + 1)):
+        assert hot_in_star(mosaic, place) is None
+    assert not np.asarray(standing_pixels(mosaic)).any()

@@ -325,8 +325,9 @@ def _colours_read(images: Sequence[Any], colour: str) -> list[str]:
         ]
     if is_mosaic(first.colours):
         return [
-            f"{name}: a mosaic ({first.colours}), not debayered: it is used as it is. The colour "
-            "superpixel makes one pixel of each cell of 2 x 2."
+            f"{name}: a mosaic ({first.colours}), not debayered: it is used as it is. If its "
+            "colours are not equally bright, shifts and figures are off: the colour superpixel "
+            "(--colour superpixel) makes one pixel of each cell of 2 x 2."
         ]
     if colour == "frames" or first.read_as.startswith("SER"):
         return []
