@@ -174,8 +174,8 @@ def main() -> None:
     rng = np.random.default_rng(given.seed)
     spoiled_runs(given.runs, rng)
     clean_runs(given.clean, rng)
-    close_neighbours(5 * given.close, rng)
-    cosmic_rays(given.close // 3, rng)
+    close_neighbours(5 * given.close, np.random.default_rng(given.seed))
+    cosmic_rays(given.close // 3, np.random.default_rng(given.seed))
 
 
 if __name__ == "__main__":

@@ -126,6 +126,20 @@ def test_frames_with_more_light_are_named_where_the_star_stays():
     assert note.startswith("3 frames (4, 20–21) have about 2.5 times the light of the others")
 
 
+@pytest.mark.parametrize("method", ["brightest", "correlation"])
+def test_frames_with_more_light_are_named_of_a_double_star_too(method):
+    phases, places, rng = shaking(4, 12)
+    light = np.where(np.isin(np.arange(N), (4, 20, 21)), 2.5, rng.normal(1, 0.05, N))
+    both = sum(stars(phases, 4, 96, places + at) for at in np.array([(-4, 6), (4, -6)]))
+    made = register(
+        ArrayFrames(exposed(light[:, None, None] * both, 200000, rng)),
+        Window(0, 0, 96, 96),
+        method=method,
+    )
+    assert made.found.all()
+    assert sum("(4, 20–21) have about 2." in note for note in made.notes) == 1
+
+
 @pytest.mark.parametrize("clouded", [0.2, 0.5, 0.9])
 def test_clouds_are_no_neighbour(clouded):
     phases, places, rng = shaking(3, 13)

@@ -313,7 +313,7 @@ def register(
         double = double_star_notes(moved, focus, np.flatnonzero(reasons == ""), smooth)
     elif places.double:
         places = places._replace(note=())  # correlated or fitted as a whole
-    notes = (*first, *doubts, *(double or places.note))
+    notes = (*first, *doubts, *places.more_light, *(double or places.note))
     reasons[places.at_neighbour(points + moves + steady) & (reasons == "")] = NEIGHBOUR
     points[reasons != ""] = np.nan
     if not scene:

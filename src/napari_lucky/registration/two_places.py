@@ -57,6 +57,8 @@ class TwoPlaces(NamedTuple):
         (y, x) of the star and of its neighbour in the window, where that is known.
     both : ndarray of bool, (n,), optional
         Frames that show the neighbour, whichever of the two is brighter.
+    more_light : tuple of str
+        A sentence, where frames have more light than others, and may show a neighbour.
     """
 
     neighbour: Flags
@@ -64,6 +66,7 @@ class TwoPlaces(NamedTuple):
     double: bool = False
     at: Floats | None = None
     both: Flags | None = None
+    more_light: tuple[str, ...] = ()
 
     def alone(self, found: Floats) -> Floats:
         """Return what is found (n, 9), NaN in frames that show both; all if there are no others."""
@@ -116,7 +119,9 @@ def find_two_places(
     usual = float(np.median(away.min(axis=1)))
     if distance < max(APART * usual, NEAREST * max(smooth, 1.0)):
         beside = _beside(frames, points, light)
-        return beside._replace(note=beside.note or _jump_note(clear, points[clear], smooth))
+        if beside.neighbour.any():
+            return beside
+        return beside._replace(note=_jump_note(clear, points[clear], smooth))
     group = away.argmin(axis=1)
     there, least = np.empty((2, 2)), np.empty(2)
     total, spread, count = np.empty((3, 2))
@@ -148,12 +153,12 @@ def find_two_places(
     return TwoPlaces(
         none,
         (
-            *beside.note,
             f"In {fewer} of {len(clear)} frames the brightest point is about {distance:.0f} px "
             "from where it is in the others: two stars, or a star that jumps. Look at these "
             "frames; draw the focus window around one star, or leave the frames out.",
         ),
         double=bool(both > PRESENT**2 and least.min() > ABSENT),
+        more_light=beside.more_light,
     )
 
 
@@ -162,7 +167,7 @@ def _beside(frames: Frames, points: Floats, light: Floats) -> TwoPlaces:
     more = with_more_light(np.where(np.isfinite(points[:, 0]), light, np.nan))
     if more.any() and is_off(points, more):
         return TwoPlaces(more)
-    return TwoPlaces(np.zeros_like(more), more_light_note(frames, light, more))
+    return TwoPlaces(np.zeros_like(more), more_light=more_light_note(frames, light, more))
 
 
 def _jump_note(frames: NDArray[np.intp], points: Floats, smooth: float) -> tuple[str, ...]:
