@@ -205,6 +205,19 @@ def test_stars_in_strong_turbulence_are_stars_in_small_windows(sampling, photons
         assert measure_sampling(ArrayFrames(block), Window(16, 16, 96, 96)).star
 
 
+@pytest.mark.parametrize("photons", [500, 1500, 1e4])
+def test_stars_in_few_levels_are_stars(photons):
+    """Most pixels of the sky have one value: what the noise does there is lost in rounding."""
+    for sampling in (3.5, 7.0):
+        light = photons * speckles(sampling, 0, 24)
+        step = max(20.0, light.max() / 200)
+        for seed in range(3):
+            rng = np.random.default_rng(seed)
+            seen = rng.poisson(light) + rng.normal(0, 5, light.shape)
+            block = np.clip(np.rint(seen / step + 10), 0, 255).astype(np.uint8)
+            assert measure_sampling(ArrayFrames(block), Window(16, 16, 96, 96)).star
+
+
 def test_a_diffraction_limited_star_covers_one_speckle_and_its_noise_is_known():
     class WithOptics(ArrayFrames):
         def header_with(self, keyword):

@@ -27,6 +27,7 @@ from napari_lucky.imaging.convolution import gaussian, gaussian_weights
 from napari_lucky.imaging.inpainting import fill_by_kriging
 from napari_lucky.imaging.noise import Noise, sample_noise
 from napari_lucky.imaging.power_spectrum import COARSEST, FINEST, cut_off, mean_power
+from napari_lucky.imaging.quantisation import quantisation
 from napari_lucky.imaging.robust_sigma import robust_sigma
 from napari_lucky.imaging.significance import SPARSE
 from napari_lucky.imaging.star_image import background, border, border_spread, levelled
@@ -231,7 +232,8 @@ def measure_sampling(
     smooth = smoothing_for(widest)
     even = gaussian(block, smooth)
     even -= background(even)[:, None, None]  # of noise cut off at 0 the mean is over the median
-    fills = _fills(even) or _has_lanes(even, _white_noise(block), smooth)
+    noise = max(_white_noise(block), quantisation(frames, window) ** 0.5)
+    fills = _fills(even) or _has_lanes(even, noise, smooth)
     return replace(found, wide=_width_at_half_peak(even, widest, smooth), fills=fills)
 
 
