@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from napari_lucky import Calibrate, Recipe
+from napari_lucky import Calibrate, Recipe, open_run
+from napari_lucky.frames.frames import ArrayFrames, Subset
 from napari_lucky.pipeline.build import build_chain
+from napari_lucky.pipeline.open_masters import misfit_notes
 from napari_lucky.pipeline.step import Input
 
 SHAPE = (48, 48)
@@ -124,3 +126,12 @@ def notes_with_dark(run, of_run, of_dark):
 def test_a_dark_with_the_camera_in_another_state_is_said(run, of_run, of_dark, said):
     told = notes_with_dark(run, of_run, of_dark)
     assert (len(told) == 1 and said in told[0]) if said else not told
+
+
+def test_masters_that_the_docks_open_are_compared_too(run):
+    frames, darks = open_run(run), run.parent / "darks"
+    other = {"dark": open_run(darks / "dark_long_0.fits"), "flat": None}
+    (note,) = misfit_notes(Subset(frames, np.arange(3)), other)
+    assert note == "The dark does not fit the run: its exposure is 0.1 s, the frames' is 0.01 s."
+    assert misfit_notes(frames, {"dark": open_run(darks / "dark_0.fits"), "flat": None}) == []
+    assert misfit_notes(ArrayFrames(np.ones((3, *SHAPE), np.float32)), other) == []

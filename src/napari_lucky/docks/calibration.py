@@ -32,9 +32,10 @@ from napari_lucky.docks.slider import frame_shown, show_frame_of
 from napari_lucky.docks.theme import follow_theme
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
+from napari_lucky.fits.frame_kind import Kind
 from napari_lucky.frames.frames import ArrayFrames, Subset, frames_in, parse_range
 from napari_lucky.frames.history import History, Record, open_step, range_step
-from napari_lucky.pipeline.open_masters import find_auto, open_master
+from napari_lucky.pipeline.open_masters import find_auto, misfit_notes, open_master
 from napari_lucky.pipeline.recipe import Recipe, read_recipe
 from napari_lucky.pipeline.step import Input
 from napari_lucky.steps.declaration import params
@@ -131,10 +132,14 @@ class CalibrationDock(Dock):
 
         def work(job: Job) -> Made:
             by, beside = find_auto(asked, frames)
+            opened: dict[Kind, Any] = {
+                "dark": open_master(beside.dark or dark, frames, "dark"),
+                "flat": open_master(beside.flat or flat, frames, "flat"),
+            }
             calibrated = calibrate(
                 frames,
-                open_master(beside.dark or dark, frames, "dark"),
-                open_master(beside.flat or flat, frames, "flat"),
+                opened["dark"],
+                opened["flat"],
                 saturation=saturation,
                 history=before,
                 flat_history=flat_history,
@@ -157,7 +162,8 @@ class CalibrationDock(Dock):
                 _ = field.level, field.rms, field.dead  # kept from now on: it takes a while
             step = calibration_record(calibrated, by)  # with checksums
             data = read_ahead(calibrated, shown)
-            return calibrated, masters, data, field, step, contrast, by, beside.notes
+            notes = (*beside.notes, *misfit_notes(frames, opened))
+            return calibrated, masters, data, field, step, contrast, by, notes
 
         def done(result: Made) -> Iterator[None]:
             calibrated, masters, data, field, step, contrast, by, found = result

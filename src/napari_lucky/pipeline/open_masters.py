@@ -72,7 +72,7 @@ def open_masters(
         opened[name] = None if source in (None, OFF) else open_like(source, run, name)
         if isinstance(master := opened[name], Run):
             notes += [*kind_notes(given[name], name, master), *file_notes(master)]
-            notes += setting_notes(run, master, name) if isinstance(run, Run) else []
+            notes += misfit_notes(run, {name: master})
     automatic = found.notes if AUTO in given.values() else []
     return opened, recipe, [*automatic, *notes]
 
@@ -123,6 +123,27 @@ def find_auto(asked: Calibrate, frames: Frames) -> tuple[Calibrate, FoundCalibra
             )
     paths = {name: path_for(files[name], name) for name in names}
     return asked.changed(**paths), FoundCalibration(**files, notes=found.notes)
+
+
+def misfit_notes(frames: Frames, masters: dict[Kind, Frames | None]) -> list[str]:
+    """Return sentences on masters, opened from files, that were taken otherwise than the frames.
+
+    Parameters
+    ----------
+    frames : Frames
+        Views of a run, or the run.
+    masters : dict of str to Frames
+        "dark" and "flat".
+    """
+    *_, run = None, *chain_of(frames)
+    if not isinstance(run, Run):
+        return []
+    return [
+        note
+        for kind, master in masters.items()
+        if isinstance(master, Run)
+        for note in setting_notes(run, master, kind)
+    ]
 
 
 def open_master(source: Frames | Sequence[Path] | str | None, frames: Frames, kind: Kind) -> Any:
