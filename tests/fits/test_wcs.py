@@ -96,6 +96,21 @@ def test_the_place_on_the_sensor_is_put_on_that_of_the_source(turn, origin, scal
     assert again.tostring() == made.tostring()
 
 
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_turned_place_on_the_sensor_is_scaled_in_all_its_terms(scale):
+    turn, move, origin = np.array([[0.8, 0.6], [-0.6, 0.8]]), np.array([-10.0, 30.0]), (14, 19)
+    terms = {f"LTM{i}_{j}": turn[i - 1, j - 1] for i in (1, 2) for j in (1, 2)}
+    source = fits.Header([*terms.items(), ("LTV1", move[0]), ("LTV2", move[1])])
+    made = source.copy()
+    place_image(made, origin, scale)
+    on_sensor = np.array([123.0, 45.0])
+    expected = scale * (turn @ on_sensor + move - origin[::-1] - 0.5) + 0.5
+    found = [[made[f"LTM{i}_{j}"] for j in (1, 2)] for i in (1, 2)]
+    np.testing.assert_allclose(found @ on_sensor + [made["LTV1"], made["LTV2"]], expected)
+    assert take_back(made) == (origin, scale)
+    assert {**made} == {**source}
+
+
 def test_the_parts_of_a_whole_image_are_not_those_of_a_window():
     source = fits.Header([("TRIMSEC", "[9:64,1:64]"), ("IMAGEW", 64), ("DATASEC", "[1:64,1:64]")])
     whole, cut = source.copy(), source.copy()

@@ -25,6 +25,15 @@ def test_the_mean_is_of_the_frames_stacked_not_of_those_read():
     assert (made.coverage == 3).all()
 
 
+@pytest.mark.parametrize(
+    "index", [slice(3, 20, 5), {13, 3, 18, 8}, np.isin(np.arange(30), [3, 8, 13, 18])]
+)
+def test_frames_are_chosen_by_a_slice_a_set_or_a_mask(index):
+    made = stack_mean(ArrayFrames(FRAMES), index, WINDOW)
+    expected = FRAMES[[3, 8, 13, 18]][(slice(None), *WINDOW.slices)].mean(axis=0)
+    np.testing.assert_allclose(made.image, expected, rtol=1e-6)
+
+
 def test_a_stack_as_an_array_is_its_image_and_a_copy_where_one_is_asked_for():
     made = stack_mean(ArrayFrames(FRAMES), np.arange(4), WINDOW)
     assert np.shares_memory(np.asarray(made), made.image)
