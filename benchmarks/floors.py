@@ -8,7 +8,7 @@ or sorts them: loops in C, compiled by `cc` as the script starts (with numpy whe
 compiler), transforms of scipy. It has no masks, checks, notes or weights. Given are CPU seconds of
 all threads (and, for whole jobs, of all processes), never wall time, the least of some turns in
 which floor and program follow each other; the first turn, which fills caches, does not count.
-OpenBLAS works on one thread, as on the command line: others only wait, in circles.
+OpenBLAS works on one thread, as on the command line: others would only busy-wait.
 """
 
 import argparse
