@@ -25,6 +25,8 @@ from napari_lucky.pipeline import results_folder as outputs
 
 checkpoint.Checkpoint.__init__.__defaults__ = (0.0,)  # written after each block
 when, number = sys.argv[1], int(sys.argv[2])
+if number != signal.SIGKILL:
+    signal.signal(number, signal.SIG_DFL)  # nohup has it ignored
 
 def end(*_):
     os.kill(0 if number != signal.SIGKILL else os.getpid(), number)  # its copies, too
@@ -127,10 +129,13 @@ def test_signals_are_taken_only_meanwhile_and_only_if_free():
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize(
-    ("arguments", "status"), [(["telescope"], 1), (["--help"], 0), (["telescope", "--none"], 2)]
+    ("arguments", "status"),
+    [(["telescope"], 1), (["--help"], 1), (["--version"], 1), (["telescope", "--none"], 2)],
 )
-def test_full_streams_are_no_traceback(arguments, status):
+def test_full_streams_are_no_traceback(arguments, status, unbuffered, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     asked = [sys.executable, "-m", "napari_lucky.cli.main", *arguments]
     with open("/dev/full", "w") as full:
         done = subprocess.run(asked, stdout=full, stderr=subprocess.PIPE, text=True)

@@ -22,8 +22,9 @@ from napari_lucky.cli.terminal import (
     end_stdout,
     log_line,
     messages_to,
+    say_always,
+    say_on_stderr,
     say_summary,
-    shown_on,
     warn,
 )
 from napari_lucky.errors import DONE, STATUSES, UNSAID, LuckyError
@@ -157,8 +158,9 @@ class Parser(argparse.ArgumentParser):
         return given, rest
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        """Print help, usage and errors as the terminal can show them."""
-        super()._print_message(shown_on(file or sys.stderr, message), file)
+        """Print help on stdout, which raises as `say` does, and usage and errors on stderr."""
+        print_on = say_always if file is sys.stdout else say_on_stderr
+        print_on(message.removesuffix("\n"))
 
     def error(self, message: str) -> NoReturn:
         """End with status 2."""

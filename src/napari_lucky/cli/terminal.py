@@ -181,10 +181,16 @@ def warn(text: str, level: Level | None = None) -> None:
     """
     level = level or level_of(text)
     _voice.write_log(text, level)
-    if sys.stderr is None or (_voice.quiet and level == "info"):
+    if not (_voice.quiet and level == "info"):
+        say_on_stderr(one_line(text))
+
+
+def say_on_stderr(text: str) -> None:
+    """Print a text on stderr, as it is, if that can be written."""
+    if sys.stderr is None:
         return
     try:
-        print(shown_on(sys.stderr, one_line(text)), file=sys.stderr, flush=True)
+        print(shown_on(sys.stderr, text), file=sys.stderr, flush=True)
     except OSError:
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
