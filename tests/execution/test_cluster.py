@@ -56,6 +56,7 @@ def mortal_cluster():
     """One whose workers may be killed: on a busy machine they may not come back."""
     with two_workers() as made:
         yield made
+        made.wait_for_workers(2, timeout=PATIENCE)  # it cannot be closed while one is started
 
 
 def connected(cluster):

@@ -10,6 +10,7 @@ import pytest
 from napari_lucky import LuckyError, Window, calibrate, simulate_run
 from napari_lucky.execution.job import Job
 from napari_lucky.frames import ArrayFrames
+from napari_lucky.frames.window import as_window
 from napari_lucky.optics.simulation import STATIC_ABERRATION, Camera
 from napari_lucky.wavefront import (
     WavefrontParameters,
@@ -83,7 +84,7 @@ def test_a_pedestal_without_a_dark_is_named(still):
     with pytest.raises(LuckyError, match=r"windows are at 10.* ADU .* Give a dark \(--dark\)"):
         measure_wavefront(raised, task)
     noise = SensorNoise(2.0, 3.0, "given")
-    windows = still.focus, still.defocus
+    windows = as_window(still.focus), as_window(still.defocus)
     assert pedestal_in(raised, windows, np.arange(2), noise) == pytest.approx(105, abs=2)
     assert pedestal_in(clean, windows, np.arange(2), noise) == 0
     assert pedestal_in(raised, windows, np.arange(2), replace(noise, gain=np.inf)) == 0

@@ -42,6 +42,7 @@ def step_of(pixels: NDArray[Any]) -> float:
     if whole:
         return float(np.gcd.reduce(apart.astype(np.int64)))
     step = float(apart.min())
-    off = np.abs(apart / step - np.rint(apart / step))
-    exact = np.finfo(pixels.dtype).eps * np.abs(values).max() / step
+    with np.errstate(over="ignore", invalid="ignore"):  # of a step next to nothing
+        off = np.abs(apart / step - np.rint(apart / step))
+        exact = np.finfo(pixels.dtype).eps * np.abs(values).max() / step
     return step if exact < EXACT and off.max() < EXACT else 0.0
