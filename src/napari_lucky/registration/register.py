@@ -198,9 +198,8 @@ def register(
         point is from the star's mean place. They are NaN where they are not known: of stars so
         small that their fine detail passes for noise (under 1.8 px per lambda/D); of light that
         does not look like a star's, but for "correlation", and of scenes that fill the window; and
-        in frames of which noise may decide what is
-        the brightest place or the right shift. If that is most of them, or the template is mostly
-        noise, no errors are given, and a note says so.
+        in frames of which noise may decide what is the brightest place or the right shift. If that
+        is most of them, or the template is mostly noise, no errors are given, and a note says so.
 
     Raises
     ------
