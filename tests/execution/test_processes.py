@@ -83,6 +83,15 @@ def test_each_function_gets_copies_of_its_own_and_none_is_left(executor):
             os.kill(pid, 0)
 
 
+def test_copies_end_with_their_function(executor):
+    done = list(map_blocks(lambda block: os.getpid(), ONES[:9], job=Job(executor=executor)))
+    copies = set(done) - {os.getpid()}
+    assert copies
+    for pid in copies:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
 def test_what_the_first_block_remembers_is_in_all_copies(executor):
     known: list[int] = []
 

@@ -185,6 +185,8 @@ def map_blocks(
             future.cancel()
         if executor is None:  # a cancel does not wait for the blocks that run
             pool.shutdown(wait=not pending)
+        elif dismiss := getattr(executor, "dismiss", None):
+            dismiss(each)
 
 
 def map_blocks_checkpointed(

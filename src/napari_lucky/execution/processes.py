@@ -140,9 +140,16 @@ class ForkExecutor(Executor):
         assert self._callers is not None
         return self._callers.submit(self._call, *args, **kwargs)
 
+    def dismiss(self, fn: Callable[..., Any]) -> None:
+        """End the copies that run a function: nothing more is asked of it, and they hold memory."""
+        if fn is self._function:
+            self._end_copies()
+            self._function = None
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End all copies; nothing that they do is waited for."""
         self._end_copies()
+        self._join_thread()
 
     def _call(self, *args: Any, **kwargs: Any) -> Any:
         if not self._copies:
@@ -156,6 +163,7 @@ class ForkExecutor(Executor):
 
     def _make_copies(self) -> None:
         assert self._function is not None
+        self._join_thread()
         if threading.active_count() > 1:  # a copy would not have them, but has their locks
             self._callers = Threads(cores())
             return
@@ -183,10 +191,13 @@ class ForkExecutor(Executor):
             self._callers.shutdown(cancel_futures=True)
         for copy in self._copies:
             copy.close()
+        self._callers, self._copies = None, []
+        self._idle = SimpleQueue()
+
+    def _join_thread(self) -> None:
         if self._thread is not None:  # it would be missing in new copies, and its locks held
             self._thread.join()
-        self._callers, self._thread, self._copies = None, None, []
-        self._idle = SimpleQueue()
+            self._thread = None
 
 
 @contextmanager
