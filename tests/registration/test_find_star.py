@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -119,3 +121,22 @@ def test_coarse_frames_are_the_means_of_their_pixels(monkeypatch):
     np.testing.assert_allclose(coarse.read(slice(None)), expected, rtol=1e-6)
     part = coarse.read(np.array([2, 0]), Window(2, 3, 5, 4))
     np.testing.assert_allclose(part, expected[[2, 0], 2:7, 3:7], rtol=1e-6)
+
+
+def test_the_search_takes_the_memory_of_a_few_images_and_keeps_none():
+    side = 1200
+    rng = np.random.default_rng(3)
+    rows, columns = np.mgrid[:side, :side]
+    star = 500 * np.exp(-((rows - 400) ** 2 + (columns - 700) ** 2) / 18)
+    mean = (rng.normal(100, 3, (side, side)) + star).astype(np.float32)
+    frames = ArrayFrames(np.broadcast_to(mean, (24, side, side)))
+    seen = finding.MeanOfRun(mean, 3.0, 24, 1)
+    find_star(frames, seen=seen)  # what is imported for it stays
+    tracemalloc.start()
+    try:
+        find_star(frames, seen=seen)
+        kept, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 9 * mean.nbytes
+    assert kept < 0.1 * mean.nbytes

@@ -250,8 +250,8 @@ def steady_pixels(
 
 def _excess_on_lattice(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return how far some pixels, spread over an image, are over their neighbours' median."""
-    step = _lattice_step(image.shape)
-    lattice = np.arange(image.size).reshape(image.shape)[::step, ::step].ravel()
+    step, (ny, nx) = _lattice_step(image.shape), image.shape
+    lattice = np.add.outer(np.arange(0, ny, step) * nx, np.arange(0, nx, step)).ravel()
     return np.asarray(image.ravel()[lattice] - _local_medians(image, lattice))
 
 
@@ -272,14 +272,16 @@ def _excess_around(
     return np.asarray(excess[which].reshape(places.shape))
 
 
-def _touching(members: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Return how many of the members, (y, x), each member's group has, corners counted as touch."""
+def _touching(members: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Return how many members, (y, x), the group of each has, corners counted as touch; else 0."""
     y, x = np.nonzero(members)
-    group = np.zeros(members.shape, np.intp)
-    group[y, x] = np.arange(1, len(y) + 1)
-    while (highest := _squares(group)[y, x].max(axis=(1, 2), initial=0)).sum() > group.sum():
-        group[y, x] = highest
-    return np.bincount(group.ravel())[group]
+    group = np.zeros(members.shape, np.int32)
+    own, highest = np.zeros(len(y), np.int32), np.arange(1, len(y) + 1, dtype=np.int32)
+    while (highest > own).any():
+        group[y, x] = own = highest
+        highest = _squares(group)[y, x].max(axis=(1, 2), initial=0)
+    group[y, x] = np.bincount(own)[own]
+    return group
 
 
 def _squares(image: NDArray[Any]) -> NDArray[Any]:

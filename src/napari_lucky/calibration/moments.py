@@ -62,8 +62,13 @@ def look_over(frames: Frames, *, job: Job = QUIET) -> Look:
     def look(band: slice) -> NDArray[np.float32]:
         return np.stack(look_in(frames, rows_in(frames.shape, band), empty))
 
-    done = map_blocks(look, deep_bands(frames), job=job, what="looking over the run")
-    return Look(*np.concatenate(list(done), axis=1))
+    whole = Look(*(np.empty(frames.shape[1:], np.float32) for _ in Look._fields))
+    bands = deep_bands(frames)
+    done = map_blocks(look, bands, job=job, what="looking over the run")
+    for band, parts in zip(bands, done, strict=True):
+        for image, rows in zip(whole, parts, strict=True):
+            image[band] = rows
+    return whole
 
 
 def deep_bands(frames: Frames) -> list[slice]:

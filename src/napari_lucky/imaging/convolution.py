@@ -25,6 +25,8 @@ more products."""
 SMALL = 1 << 18
 """Multiplications in one product, at most: OpenBLAS starts its own threads for more, which
 would fight with those that work on other frames."""
+LINES = 64
+"""Lines along an axis whose running means are taken at once, in little memory."""
 TRUNCATE = 3.0
 """A Gaussian ends at so many sigmas."""
 
@@ -159,8 +161,12 @@ def running_mean(image: NDArray[Any], size: int, axis: int) -> NDArray[np.float6
         How many values; of an even number one more before than behind.
     axis : int
     """
-    lines = np.moveaxis(np.asarray(image, np.float64), axis, -1)
-    n, before = lines.shape[-1], size // 2
+    moved = np.moveaxis(image, axis, -1)
+    n, before = moved.shape[-1], size // 2
     around = np.clip(np.arange(-before - 1, n - before + size - 1), 0, n - 1)
-    sums = lines[..., around].cumsum(axis=-1)
-    return np.moveaxis((sums[..., size:] - sums[..., :n]) / size, -1, axis)
+    means = np.empty(moved.shape)
+    lines, out = moved.reshape(-1, n), means.reshape(-1, n)
+    for k in range(0, len(lines), LINES):
+        sums = lines[k : k + LINES, around].cumsum(axis=-1, dtype=np.float64)
+        out[k : k + LINES] = (sums[:, size:] - sums[:, :n]) / size
+    return np.moveaxis(means, -1, axis)

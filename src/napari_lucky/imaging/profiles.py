@@ -232,7 +232,7 @@ def ring_medians(values: NDArray[Any], rings: NDArray[np.intp]) -> NDArray[np.fl
     ndarray of float64, (n,)
         Of rings 0 to the greatest; NaN for a ring without values.
     """
-    in_order = np.asarray(values, np.float64)[np.lexsort((values, rings))]
+    in_order = values[np.lexsort((values, rings))].astype(np.float64)
     counts = np.bincount(rings)
     first = counts.cumsum() - counts
     some = counts > 0

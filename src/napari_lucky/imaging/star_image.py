@@ -23,6 +23,8 @@ SMOOTH = 2.0
 """Default smoothing before the peak is looked for, in pixels."""
 ENOUGH = 400
 """Pixels, of a border, whose median is good enough."""
+KEPT = 1 << 20
+"""Pixels of a window, at most, whose ramps are kept for the next frames."""
 RIVAL = 3.0
 """Sigmas of their difference; of places that are so nearly alike, noise may decide."""
 MOST_SMOOTH = 100.0
@@ -57,7 +59,7 @@ def _some(places: NDArray[np.intp]) -> NDArray[np.intp]:
     alike, which many sensors read by separate amplifiers.
     """
     step = max(1, len(places) // ENOUGH)
-    return places[:: step + (step % 2 == 0)]
+    return places[:: step + (step % 2 == 0)].copy()  # a view would hold them all
 
 
 def border_spread(block: Block) -> NDArray[np.float64]:
@@ -116,7 +118,8 @@ def _sloping(block: Block, sigma: float = 0) -> Block:
     down = np.nan_to_num(bottom - top) * np.float32((ny - 1) / max(ny - wide, 1))
     across = np.nan_to_num(right - left) * np.float32((nx - 1) / max(nx - wide, 1))
     slopes = np.stack([down, across], axis=1)
-    return np.einsum("ks,syx->kyx", slopes, _ramps((ny, nx), sigma))
+    ramps = _ramps if ny * nx <= KEPT else _ramps.__wrapped__
+    return np.einsum("ks,syx->kyx", slopes, ramps((ny, nx), sigma))
 
 
 @lru_cache(maxsize=16)
