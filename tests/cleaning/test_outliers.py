@@ -117,6 +117,13 @@ def test_the_local_median_forgets_two_outliers():
     np.testing.assert_array_equal(local_median(block), np.full((1, 5, 5), 3))
 
 
+def test_the_local_median_is_that_of_rows_and_then_of_columns_in_each_frame():
+    block = np.random.default_rng(0).normal(size=(3, 11, 8)).astype(np.float32)
+    of_rows = np.median(np.lib.stride_tricks.sliding_window_view(block, 5, axis=1), axis=-1)
+    both = np.median(np.lib.stride_tricks.sliding_window_view(of_rows, 5, axis=2), axis=-1)
+    np.testing.assert_array_equal(local_median(block), both)
+
+
 def test_bad_arguments_are_reported():
     with pytest.raises(LuckyError, match="2 to 1000"):
         OutliersRemoved(ArrayFrames(NOISE), sigma=1)

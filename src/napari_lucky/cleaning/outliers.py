@@ -210,17 +210,25 @@ def local_median(block: Block) -> Block:
 
 
 def _median_of_five(image: Block, axis: int, step: int = 1) -> Block:
-    along = np.moveaxis(image, axis, 0)
-    side = len(along) - 4 * step
-    a, b, c, d, e = (along[k : k + side] for k in range(0, 5 * step, step))
-    # four new arrays and no more: fetching memory takes longer than comparing
-    low, low_too = np.fmin(a, b), np.fmin(c, d)
-    high, high_too = np.fmax(a, b), np.fmax(c, d)
-    np.fmax(low, low_too, out=low)
-    np.fmin(high, high_too, out=high)
-    least = np.fmin(low, high, out=low_too)
-    rest = np.fmin(np.fmax(low, high, out=high_too), e, out=high_too)
-    return np.moveaxis(np.fmax(least, rest, out=least), 0, axis)
+    """Return the median of each pixel and the four that follow it along an axis, `step` apart.
+
+    All rows are one long array, for which numpy is twice as fast; what runs over the end of a row
+    or of a frame is cut off.
+    """
+    flat = image.ravel()
+    hop = step * (image.shape[2] if axis == 1 else 1)
+    size = flat.size - 4 * hop
+    # no more new arrays than these: fetching memory takes longer than comparing
+    low, high = np.fmin(flat[:-hop], flat[hop:]), np.fmax(flat[:-hop], flat[hop:])
+    made: Block = np.empty_like(flat)
+    least = np.fmax(low[:size], low[2 * hop :][:size], out=made[:size])
+    most = np.fmin(high[:size], high[2 * hop :][:size])
+    rest = np.fmax(least, most, out=low[:size])
+    np.fmin(least, most, out=least)
+    np.fmin(rest, flat[4 * hop :], out=rest)
+    np.fmax(least, rest, out=least)
+    made = made.reshape(image.shape)
+    return made[:, : -4 * step] if axis == 1 else made[:, :, : -4 * step]
 
 
 def _noise(block: Block, rest: Block) -> Block:
