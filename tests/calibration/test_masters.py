@@ -15,6 +15,7 @@ from napari_lucky.calibration.saturated_frames import saturated_frames
 from napari_lucky.execution.blocks import cores
 from napari_lucky.execution.job import Cancelled
 from napari_lucky.frames import ArrayFrames
+from napari_lucky.frames.sensor_image import BitMask
 
 RNG = np.random.default_rng(0)
 
@@ -124,6 +125,23 @@ def test_calibration_undoes_dark_flat_and_masks_bad_and_saturated_pixels():
     part = calibrated.read(np.array([2, 0]), window)
     assert np.array_equal(part, made[[2, 0]][(slice(None), *window.slices)], equal_nan=True)
     assert calibrated.masked == 1
+
+
+@pytest.mark.parametrize("with_flat", [True, False])
+def test_some_rows_and_columns_are_calibrated_as_all_are(with_flat):
+    rng = np.random.default_rng(0)
+    raw = rng.integers(0, 4200, (3, 41, 57)).astype(np.uint16)
+    dark = rng.uniform(90, 110, raw.shape[1:]).astype(np.float32)
+    flat = rng.uniform(0.8, 1.2, raw.shape[1:]).astype(np.float32) if with_flat else None
+    bad = BitMask.of(rng.uniform(size=raw.shape[1:]) < 0.1)
+    calibrated = Calibrated(ArrayFrames(raw), dark, flat, bad, 4095)
+    for at in ((slice(2, 41, 5), slice(3, 57, 7)), (slice(None), slice(None))):
+        thinned, index = calibrated.thinned(at), np.array([2, 0])
+        expected = calibrated.read(index)[:, *at]
+        assert np.isnan(expected).any() and thinned.shape == (3, *expected.shape[1:])
+        np.testing.assert_array_equal(thinned.read(index), expected)
+        window = Window(1, 2, 4, 3)
+        np.testing.assert_array_equal(thinned.read(index, window), expected[:, *window.slices])
 
 
 def test_dead_pixels_of_the_flat_are_masked_and_counted_with_the_hot_ones():

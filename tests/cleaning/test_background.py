@@ -63,6 +63,19 @@ def test_a_window_has_the_model_of_the_whole_frame():
     np.testing.assert_allclose(made.read(slice(None), window), whole, atol=1e-3)
 
 
+@pytest.mark.parametrize("follow", [None, Window(60, 100, 40, 40)])
+def test_a_fit_without_whole_frames_is_that_to_whole_frames(follow):
+    shape = (480, 660)  # of which every third row and column is fitted
+    frames = RNG.normal(100, 3, (2, *shape))
+    frames[:, :80, :120] += star(70, 110)[:80, :120]
+    discs = (Disc(80, 120, 40),)
+    seen = [BackgroundRemoved(ArrayFrames(frames), discs, 2, follow) for _ in range(2)]
+    seen[0].read(slice(None))
+    models = [one.model(slice(None)) for one in seen]
+    assert models[0].any()
+    np.testing.assert_array_equal(*models)
+
+
 def test_the_model_is_what_was_taken_off():
     frames = np.stack([polynomial(2) + star(80, 120)] * 2)
     made = BackgroundRemoved(ArrayFrames(frames), (Disc(80, 120, 40),), 2)

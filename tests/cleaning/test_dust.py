@@ -181,6 +181,10 @@ def test_a_window_is_the_whole_read_and_cut(divide):
     cut = view.read(np.array([2, 0]), window)
     assert cut.dtype == np.float32
     np.testing.assert_array_equal(cut, whole)
+    at = np.s_[4::8, 3::9]
+    np.testing.assert_array_equal(
+        view.thinned(at).read(slice(None)), view.read(slice(None))[:, *at]
+    )
 
 
 def test_mean_light_has_no_cosmic_rays_and_no_blank_frames():

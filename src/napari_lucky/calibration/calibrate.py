@@ -20,10 +20,10 @@ from napari_lucky.execution.blocks import Threads
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames
 from napari_lucky.fits.run import Run
-from napari_lucky.frames.frames import Frames, Index, Subset, View, chain_of
+from napari_lucky.frames.frames import Frames, Index, Subset, View, chain_of, thinned_frames
 from napari_lucky.frames.history import History, Record, checksum
 from napari_lucky.frames.reading import check_values
-from napari_lucky.frames.sensor_image import BitMask, SensorImage, bands_of, is_large
+from napari_lucky.frames.sensor_image import At, BitMask, SensorImage, bands_of, is_large
 from napari_lucky.frames.window import Window
 
 NEXT = 32
@@ -87,6 +87,15 @@ class Calibrated(View):
         if reaches(raw, self.saturation):
             block[raw >= self.saturation] = np.nan
         return block
+
+    def thinned(self, at: At) -> Frames:
+        """Return some rows and columns alone, calibrated; see `thinned_frames`."""
+        dark, flat, bad = (
+            None if image is None else np.asarray(image)[at].copy()
+            for image in (self.dark, self.flat, self.bad)
+        )
+        frames = thinned_frames(self.frames, at)
+        return Calibrated(frames, dark, flat, bad, self.saturation)
 
     def _divisor(self, window: Window) -> NDArray[np.float32]:
         """Return the flat in a window, NaN where pixels are bad."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -15,9 +16,16 @@ from numpy.typing import NDArray
 
 from napari_lucky.cleaning.step import Applied, CleaningStep, Scene
 from napari_lucky.errors import LuckyError
-from napari_lucky.frames.frames import Index, View, as_float32, numbers_in
+from napari_lucky.frames.frames import (
+    Frames,
+    Index,
+    View,
+    as_float32,
+    numbers_in,
+    thinned_frames,
+)
 from napari_lucky.frames.kept_rows import KeptRows
-from napari_lucky.frames.sensor_image import is_large
+from napari_lucky.frames.sensor_image import At, is_large
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.brightest_speckle import track_brightest
 from napari_lucky.imaging.robust_sigma import sigma_near
@@ -127,19 +135,16 @@ class BackgroundRemoved(View):
         return terms.reshape(self.order + 1, self.order + 1)
 
     def _fit(self, frame: int, whole: NDArray[np.float32] | None) -> NDArray[np.float64]:
-        _, ny, nx = self.shape
-        step = max(1, int(np.sqrt(ny * nx / SAMPLES)))
-        y, x = np.arange(step // 2, ny, step), np.arange(step // 2, nx, step)
-        values, star = self._look(frame, y, x, whole)
+        y, x = (np.arange(n)[part] for n, part in zip(self.shape[1:], self._grid, strict=True))
+        values, star = self._look(frame, whole)
         used = np.isfinite(values)
         dy, dx = self._moved(star)
         for disc in self.discs:
             used &= (y[:, None] - disc.y - dy) ** 2 + (x - disc.x - dx) ** 2 > disc.radius**2
-        rows, columns = np.nonzero(used)
         j, k = np.nonzero(np.add.outer(range(self.order + 1), range(self.order + 1)) <= self.order)
-        if len(rows) < 2 * len(j):
+        if (number := np.count_nonzero(used)) < 2 * len(j):
             raise LuckyError(
-                f"Frame {frame}: the discs around the stars leave {len(rows)} pixels to fit a "
+                f"Frame {frame}: the discs around the stars leave {number} pixels to fit a "
                 f"background of order {self.order} to. Give the discs a smaller radius, such as "
                 "40 px, or use a lower order."
             )
@@ -147,6 +152,7 @@ class BackgroundRemoved(View):
         if shared and shared[0][0] == key:
             basis = shared[0][1]
         else:
+            rows, columns = np.nonzero(used)
             basis = Basis(self._vander(y, 0)[rows][:, j] * self._vander(x, 1)[columns][:, k])
             self._shared[:] = [(key, basis)]
         terms = np.zeros((self.order + 1, self.order + 1))
@@ -156,30 +162,38 @@ class BackgroundRemoved(View):
         terms[j, k] = fitted
         return terms
 
-    def _look(
-        self,
-        frame: int,
-        y: NDArray[np.intp],
-        x: NDArray[np.intp],
-        image: NDArray[np.float32] | None,
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Return a frame's pixels on a grid, and those of the window that is followed.
+    @cached_property
+    def _grid(self) -> At:
+        """Rows and columns whose pixels are fitted."""
+        _, ny, nx = self.shape
+        step = max(1, int(np.sqrt(ny * nx / SAMPLES)))
+        return slice(step // 2, ny, step), slice(step // 2, nx, step)
 
-        Of a large sensor, only the grid's rows and that window are read; nothing if the whole
-        image is given.
+    @cached_property
+    def _on_grid(self) -> Frames:
+        """The frames at these pixels alone."""
+        return thinned_frames(self.frames, self._grid)
+
+    def _look(
+        self, frame: int, image: NDArray[np.float32] | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Return a frame's pixels on the grid, and those of the window that is followed.
+
+        Nothing is read if the whole image is given. Of a large sensor, only the grid's rows are.
         """
         if image is not None:
-            star = None if self.follow is None else image[self.follow.slices]
-            return image[np.ix_(y, x)], star
-        nx, whole = self.shape[2], Window.whole(self.shape)
-        parts = [Window(int(row), 0, 1, nx) for row in y] if is_large(self.shape) else [whole]
-        read = [as_float32(self.frames.read(np.array([frame]), part))[0] for part in parts]
-        grid = np.concatenate(read)[:, x] if len(parts) > 1 else read[0][np.ix_(y, x)]
-        if self.follow is None:
-            return grid, None
-        if len(parts) > 1:
-            return grid, as_float32(self.frames.read(np.array([frame]), self.follow))[0]
-        return grid, read[0][self.follow.slices]
+            return image[self._grid], None if self.follow is None else image[self.follow.slices]
+        index = np.array([frame])
+        if is_large(self.shape):
+            rows, columns = self._grid
+            parts = [Window(y, 0, 1, self.shape[2]) for y in range(self.shape[1])[rows]]
+            grid = np.concatenate(
+                [as_float32(self.frames.read(index, part))[0, :, columns] for part in parts]
+            )
+        else:
+            grid = as_float32(self._on_grid.read(index))[0]
+        star = None if self.follow is None else self.frames.read(index, self.follow)[0]
+        return grid, None if star is None else as_float32(star)
 
     def _moved(self, image: NDArray[np.float32] | None) -> NDArray[np.float64]:
         """Return how far (y, x) the brightest speckle is from the centre of its window."""

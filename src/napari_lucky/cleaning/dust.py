@@ -32,7 +32,14 @@ from napari_lucky.cleaning.mean_light import light_of_run
 from napari_lucky.cleaning.step import Applied, CleaningStep, Scene
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import QUIET, Job
-from napari_lucky.frames.frames import ArrayFrames, Index, View, as_float32
+from napari_lucky.frames.frames import (
+    ArrayFrames,
+    Frames,
+    Index,
+    View,
+    as_float32,
+    thinned_frames,
+)
 from napari_lucky.frames.sensor_image import (
     At,
     LazyImage,
@@ -170,6 +177,11 @@ class DustRemoved(View):
         """Return the frames asked for without shadows, (k, y, x), cut to the window."""
         at = (window or Window.whole(self.shape)).slices
         return as_float32(self.frames.read(frames, window)) / as_float32(self._divisor[at])
+
+    def thinned(self, at: At) -> Frames:
+        """Return some rows and columns alone, without shadows; see `thinned_frames`."""
+        divisor = np.asarray(self._divisor)[at].copy()
+        return DustRemoved(thinned_frames(self.frames, at), transmission=divisor)
 
 
 class _RelativeLight(LazyImage):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from napari_lucky.errors import UsageError
 from napari_lucky.frames.array_like import ArrayLike
+from napari_lucky.frames.sensor_image import At
 from napari_lucky.frames.window import Window
 
 SPARSE = 8
@@ -115,6 +116,13 @@ class View(ArrayLike):
         """Return the frames asked for, (k, y, x), cut to the window; each view says how."""
         raise NotImplementedError
 
+    def thinned(self, at: At) -> Frames:
+        """Return the frames with some rows and columns alone; see `thinned_frames`.
+
+        A view each of whose pixels depends on that very pixel says how the others are not computed.
+        """
+        return Thinned(self, at)
+
     def take_over(self, other: View) -> None:
         """Use what the same view of the same frames has found; most views find nothing."""
 
@@ -160,6 +168,47 @@ class Subset(ArrayLike):
     def read(self, frames: Index, window: Window | None = None) -> NDArray[Any]:
         """Return the frames asked for, (k, y, x), cut to the window."""
         return self.frames.read(self.index[frames], window)
+
+
+@dataclass(frozen=True, eq=False)
+class Thinned(ArrayLike):
+    """Some rows and columns of frames that are read whole.
+
+    Parameters
+    ----------
+    frames : Frames
+    at : tuple of slice
+        Rows and columns, such as every eighth.
+    """
+
+    frames: Frames
+    at: At
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of frames, and of rows and columns that are left."""
+        n, *sides = self.frames.shape
+        ny, nx = (len(range(side)[part]) for side, part in zip(sides, self.at, strict=True))
+        return n, ny, nx
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Number type of the frames."""
+        return self.frames.dtype
+
+    def read(self, frames: Index, window: Window | None = None) -> NDArray[Any]:
+        """Return the frames asked for, (k, y, x), cut to a window of the pixels that are left."""
+        left = self.frames.read(frames)[:, *self.at]
+        return left if window is None else left[:, *window.slices]
+
+
+def thinned_frames(frames: Frames, at: At) -> Frames:
+    """Return the same views of some rows and columns of a run, such as every eighth.
+
+    Their pixels are the same to the bit, but the others are not computed where that can be
+    spared. The sensor must not be a large one.
+    """
+    return frames.thinned(at) if isinstance(frames, View) else Thinned(frames, at)
 
 
 def chain_of(frames: Any) -> Iterator[Any]:
