@@ -8,6 +8,8 @@ from napari_lucky import Window, calibrate, register
 from napari_lucky.calibration.bad_pixels import standing_pixels
 from napari_lucky.calibration.hot_in_star import GROUPS, hot_in_star
 from napari_lucky.frames import ArrayFrames
+from napari_lucky.imaging.noise import Noise
+from napari_lucky.registration.hot_pixels import hot_pixel_notes
 
 SIDE, N = 48, 30
 PLACE = (SIDE // 2, SIDE // 2)
@@ -66,6 +68,27 @@ def test_up_to_three_pixels_from_the_middle_are_looked_at(varying, apart, looked
         assert (hot is not None and hot.pixels == [place]) == looked_at
 
 
+@pytest.mark.parametrize(
+    ("pixels", "named"),
+    [
+        ([(25, 23)], "The pixel (25, 23) (y, x) stands"),
+        ([(25, 23), (25, 24)], "The pixels (25, 23), (25, 24) (y, x) stand"),
+    ],
+)
+def test_the_pixels_are_named_with_their_height(varying, pixels, named):
+    frames, peak = varying[0].copy(), varying[1]
+    for y, x in pixels:
+        frames[:, y, x] += 0.7 * peak
+    found = np.full((N, 9), np.nan)
+    found[3:, :2] = PLACE
+    (note,) = hot_pixel_notes(ArrayFrames(frames), Window(0, 0, SIDE, SIDE), found, Noise(25.0))
+    start, height = note.split(" ADU or more out of the star")[0].rsplit(maxsplit=1)
+    assert start == named
+    assert float(height) == pytest.approx(0.7 * peak, rel=0.1)
+    found[:, :2] = 4.0
+    assert not hot_pixel_notes(ArrayFrames(frames), Window(0, 0, SIDE, SIDE), found, Noise(25.0))
+
+
 @pytest.mark.parametrize("sampling", [1.0, 1.35, 1.5, 2.0, 4.0])
 @pytest.mark.parametrize(("d_over_r0", "jitter"), [(0.1, 0), (0.1, 0.3), (3, 0.1), (6, 1)])
 def test_stars_alone_are_not(sampling, d_over_r0, jitter):
@@ -83,7 +106,7 @@ def test_what_may_be_the_star_is_said_and_not_masked():
     frames[:, PLACE[0] + 1, PLACE[1]] += 0.5 * peak
     assert not np.asarray(standing_pixels(ArrayFrames(frames))).any()
     said = " ".join(register(ArrayFrames(frames), window, smooth=1.0).notes)
-    assert f"The pixel ({PLACE[0] + 1}, {PLACE[1]}) (y, x) stands" in said or "hot pixels" in said
+    assert f"The pixel ({PLACE[0] + 1}, {PLACE[1]}) (y, x) stands" in said
     dark = np.zeros((SIDE, SIDE), np.float32)
     notes = register(calibrate(ArrayFrames(frames), dark), window, smooth=1.0).notes
     assert "hot pixels do" not in " ".join(notes)

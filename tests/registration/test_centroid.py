@@ -93,6 +93,33 @@ def test_masked_pixels_in_the_star_do_not_bias_it(smooth):
     assert np.abs(track_centroid(block, smooth) - POINTS).max() < 0.1
 
 
+@pytest.mark.parametrize("smooth", [0.0, 2.0])
+def test_a_hole_too_large_to_be_filled_does_not_hide_the_star(smooth):
+    block = stars(POINTS[:10], sigma=3.0)
+    block[:, 2:16, 46:62] = np.nan
+    assert np.abs(track_centroid(block, smooth) - POINTS[:10]).max() < 0.5
+
+
+@pytest.mark.parametrize("sigma", [4.0, 6.0])
+def test_the_window_of_a_steady_gaussian_is_half_the_radius_of_its_light(sigma):
+    """The mean square radius of exp(-u) - 0.3, where that is over 0, and u = r^2 / 2 sigma^2."""
+    u = np.linspace(0, np.log(1 / 0.3), 10001)
+    over = np.exp(-u) - 0.3
+    radius = sigma * np.sqrt(2 * (u * over).sum() / over.sum())
+    frames, window = ArrayFrames(stars(POINTS[:12], sigma=sigma)), Window(0, 0, SIDE, SIDE)
+    made = centroid.steady_window(frames, window, 0.0, np.arange(12))
+    assert made == pytest.approx(radius / 2, rel=0.01)
+
+
+def test_frames_without_light_or_of_different_widths_have_no_common_window():
+    frames = np.full((4, SIDE, SIDE), 7, np.float32)
+    window = Window(0, 0, SIDE, SIDE)
+    assert centroid.steady_window(ArrayFrames(frames), window, 2.0, np.arange(4)) is None
+    for k, sigma in enumerate((3.0, 4.0, 5.0, 6.0)):
+        frames[k] = stars(POINTS[k : k + 1], sigma)[0]
+    assert centroid.steady_window(ArrayFrames(frames), window, 2.0, np.arange(4)) is None
+
+
 def test_frames_without_a_star_have_no_position():
     block = stars(POINTS[:4])
     block[1], block[2] = 7.0, np.nan

@@ -10,7 +10,7 @@ from napari_lucky.calibration.saturated_frames import saturated_frames
 from napari_lucky.frames import ArrayFrames
 from napari_lucky.frames.window_moves import Followed, moves_of
 from napari_lucky.imaging.brightest_speckle import track_brightest
-from napari_lucky.registration.drift import follow
+from napari_lucky.registration.drift import follow, reference_of
 from napari_lucky.steps.registry import load_steps, make_step
 
 METHODS = tuple(load_steps()["register"])
@@ -156,6 +156,37 @@ def test_the_moved_window_is_centred_on_the_star():
     moves, seen = follow(frames, START, found, 2.0)
     np.testing.assert_allclose(seen[:, :2] + moves + (28, 48), POINTS, atol=0.2)
     assert np.abs(seen[:, :2] - 32).max() < 1
+
+
+def test_a_neighbour_left_behind_in_the_window_is_not_taken_for_a_star_that_is_hidden():
+    """The neighbour was seen beside the star, and is fainter than that."""
+    hidden = slice(60, 64)
+    height = np.full(N, 1000.0)
+    height[hidden] = 0
+    neighbour = np.array([44.0, 66.0])
+    frames = run_of(POINTS, height=0, more=[(neighbour, 400.0)])
+    rows, columns = np.arange(SHAPE[0]), np.arange(SHAPE[1])
+    for frame, (y, x), high in zip(frames, POINTS, height, strict=True):
+        down, across = np.exp(-((rows - y) ** 2) / 18), np.exp(-((columns - x) ** 2) / 18)
+        frame += high * np.outer(down, across)
+    found = track_brightest(frames[:, START.y0 : START.y1, START.x0 : START.x1])
+    moves, seen = follow(ArrayFrames(frames), START, found, 2.0)
+    places = seen[:, :2] + moves + (START.y0, START.x0)
+    assert (np.abs(places - neighbour)[hidden].max(axis=1) > 60).all()
+    assert (seen[hidden, 2] < 50).all()  # noise
+    clear = np.delete(np.arange(N), np.arange(N)[hidden])
+    assert np.abs((places - POINTS)[clear]).max() < 0.5
+
+
+def test_the_reference_of_a_star_that_drifts_is_the_middle_of_its_points_in_the_window():
+    """The window's edge is half a pixel beyond the middle of its outermost ones."""
+    inside = np.array([[27.6, 60.0], [40.0, 111.4], [91.4, 47.6]])
+    outside = np.array([[27.4, 60.0], [40.0, 111.6], [91.6, 60.0], [40.0, 47.4]])
+    far = np.full((20, 2), 500.0)
+    assert reference_of(np.concatenate([inside, far]), START) == (40, 60)
+    points = np.concatenate([inside[:1], outside, far, [[np.nan, np.nan]]])
+    assert reference_of(points, START) == (28, 60)
+    assert reference_of(far, START) == (60, 80)  # the window's middle
 
 
 def test_a_window_found_on_a_drifting_star_serves():

@@ -60,6 +60,12 @@ def test_what_is_no_donut_is_not_taken_for_one(beside):
     assert find_defocused(run(star(90, 80) + beside), FOCUS) is None
 
 
+@pytest.mark.parametrize(("beside", "found"), [(0, False), (donut(110, 220), True)])
+def test_without_noise_it_is_the_same(beside, found):
+    window = find_defocused(ArrayFrames(np.repeat([star(90, 80) + beside], 12, 0)), FOCUS)
+    assert (window is not None) == found
+
+
 def test_it_is_found_on_large_sensors(monkeypatch):
     monkeypatch.setattr(sensor_images, "LARGE", 20_000)
     monkeypatch.setattr(finding, "LARGE", 20_000)

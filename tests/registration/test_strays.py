@@ -4,37 +4,24 @@ import numpy as np
 import pytest
 
 from made_stars import exposed, screens, stars
+from made_strays import N, run_of, shaking, still
 from napari_lucky import Window, rank, register
 from napari_lucky.frames import ArrayFrames, Subset
-from napari_lucky.notices import level_of
-from napari_lucky.registration import wide_correlation
-from napari_lucky.registration.correlation import reference_image
-from napari_lucky.registration.second_star import second_star_notes
-from napari_lucky.registration.strays import ASTRAY, BEYOND, COSMIC, CUT, MASKED, NEIGHBOUR
-from napari_lucky.registration.two_places import find_two_places
+from napari_lucky.imaging.noise import Noise
+from napari_lucky.registration.cosmic_rays import struck
+from napari_lucky.registration.strays import (
+    ASTRAY,
+    BEYOND,
+    COSMIC,
+    CUT,
+    MASKED,
+    NEIGHBOUR,
+    cut_by_edge,
+)
 from napari_lucky.steps.registry import load_steps
 
 METHODS = tuple(load_steps()["register"])
 OTHERS = [method for method in METHODS if method != "template"]
-N = 40
-
-
-def run_of(*objects, shape=(96, 112), noise=5.0, width=2.0):
-    """Return frames of Gaussian stars: places (n, 2) and height (n,) of each."""
-    rng = np.random.default_rng(1)
-    frames = rng.normal(100, noise, (N, *shape))
-    rows, columns = np.arange(shape[0]), np.arange(shape[1])
-    for places, heights in objects:
-        for frame, (y, x), height in zip(frames, places, np.broadcast_to(heights, N), strict=True):
-            down, across = (
-                np.exp(-((at - c) ** 2) / (2 * width**2)) for at, c in ((rows, y), (columns, x))
-            )
-            frame += height * np.outer(down, across)
-    return frames.astype(np.float32)
-
-
-def still(y, x, jitter=0.5):
-    return np.array([y, x]) + np.random.default_rng(2).normal(0, jitter, (N, 2))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -96,10 +83,22 @@ def test_frames_with_a_cosmic_ray_over_the_star_are_left_out(method):
     assert {made.reasons[k] for k in (7, 11, 15)} == {COSMIC}
 
 
-def shaking(sampling, seed, d_over_r0=3, reach=3):
-    """Return phases, and places off the middle of 96 px, of a star that shakes."""
-    rng = np.random.default_rng(seed)
-    return screens(N, d_over_r0, rng), rng.uniform(-reach, reach, (N, 2)), rng
+@pytest.mark.parametrize(
+    ("peak", "sharp", "hit"),
+    [
+        (1000, 2.3, False),
+        (1000, 2.5, True),  # over twice as sharp as usual
+        (30, 2.5, False),  # 39 ADU more than usual, of a pixel's 5
+        (30, 2.57, True),
+        (np.nan, np.nan, False),
+    ],
+)
+def test_a_cosmic_ray_is_twice_as_sharp_by_eight_sigmas_of_a_pixel(peak, sharp, hit):
+    found = np.full((N, 9), np.nan)
+    found[:, 2], found[:, 6] = 1000, 1.2
+    found[7, 2], found[7, 6] = peak, sharp
+    assert np.flatnonzero(struck(found, Noise(25.0))).tolist() == [7] * hit
+    assert not struck(np.full((N, 9), np.nan), Noise(25.0)).any()
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -221,6 +220,58 @@ def test_a_star_cut_by_the_sensors_edge_is_left_out_and_one_whose_core_is_inside
     assert np.isfinite(quality[made.found]).all()
 
 
+def test_a_star_that_is_always_near_the_sensors_edge_is_found():
+    star = still(6, 56)
+    frames = ArrayFrames(run_of((star, 800), width=1.5))
+    made = register(frames, Window(0, 24, 64, 64), method="brightest")
+    assert made.found.all()
+    assert np.abs(made.points - star).max() < 0.1
+
+
+def test_a_star_that_jumps_beyond_the_sensors_edge_leaves_a_small_window_empty():
+    star = still(8, 56, 0.2)
+    star[30:, 0] = -3
+    frames = ArrayFrames(run_of((star, 2000)))
+    made = register(frames, Window(0, 48, 16, 16), method="brightest")
+    assert made.reasons == ("",) * 30 + (CUT,) * 10
+
+
+@pytest.mark.parametrize(
+    ("sharpness", "core"),
+    [
+        (1.25, 4 * np.sqrt(2 * np.log(2))),  # a Gaussian of 4 px, smoothed by one of 2 px
+        (1.04, 4.0 * 2),  # one of 10 px: no wider than 4 smoothings
+        (5.0, 1.5 * 2),  # one of 1 px: no narrower than 1.5
+        (np.nan, 1.5 * 2),  # not known
+    ],
+)
+@pytest.mark.parametrize("edge", range(4))
+def test_a_star_counts_while_its_half_width_is_on_the_sensor(sharpness, core, edge):
+    """The edge is half a pixel beyond the middle of the last one."""
+    room = np.array([core - 0.1, core + 0.1])
+    points = np.full((2, 2), 40.0)
+    points[:, edge // 2] = (
+        (room - 0.5) if edge % 2 == 0 else (np.array([95, 111])[edge // 2] + 0.5 - room)
+    )
+    frames = ArrayFrames(np.zeros((2, 96, 112), np.float32))
+    cut = cut_by_edge(frames, Window(0, 0, 32, 32), points, np.full(2, sharpness), 2.0)
+    assert cut.tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("part", "beside", "is_cut"), [(0.4, 0, True), (0.4, 1, True), (0.6, 0, False)]
+)
+def test_a_star_near_the_edge_has_half_the_usual_light_in_half_the_window(part, beside, is_cut):
+    """A neighbour is beyond half of the shorter side."""
+    star = np.tile([50.0, 56.0], (N, 1))
+    star[20:, 1] = 106
+    near = np.arange(N) >= 20
+    frames = run_of((star, np.where(near, 800 * part, 800)), (star - (0, 20), 800 * beside * near))
+    sharp = np.full(N, 1.5)
+    cut = cut_by_edge(ArrayFrames(frames), Window(34, 8, 32, 96), star, sharp, 1.5)
+    assert np.array_equal(cut, near & is_cut)
+
+
 def test_a_cloud_of_speckles_half_beyond_the_edge_is_cut():
     rng = np.random.default_rng(4)
     images = stars(screens(N, 8, rng), 4, 128, rng.normal(0, 2, (N, 2)))
@@ -233,147 +284,3 @@ def test_a_cloud_of_speckles_half_beyond_the_edge_is_cut():
     made = register(ArrayFrames(frames), Window(0, 0, 128, 110), method="brightest")
     assert not made.found[[5, 6, 7]].any()
     assert made.found.sum() >= N - 5
-
-
-@pytest.mark.parametrize(("second", "said"), [(1.0, True), (0.3, False), (0.0, False)])
-def test_an_equal_double_star_is_said(second, said):
-    rng = np.random.default_rng(5)
-    places = rng.normal(0, 3, (N, 2))
-    phases = screens(N, 4, rng)
-    images = stars(phases, 4, 96, places) + second * stars(
-        phases, 4, 96, places + np.array([8, -12])
-    )
-    frames = ArrayFrames(exposed(images, 50000, rng))
-    made = register(frames, Window(0, 0, 96, 96), method="brightest")
-    assert made.found.all()
-    assert any("14.4 px apart" in note for note in made.notes) == said
-    notes = register(frames, Window(0, 0, 96, 96), method="correlation").notes
-    assert ["Another star is 14 px from" in note for note in notes] == [True] * said
-    assert {level_of(note) for note in notes} <= {"info"}  # correlation deals with it
-
-
-@pytest.mark.parametrize(("sampling", "offset"), [(3, (3, -4)), (3, (0, 7)), (7, (-9, 12))])
-def test_a_companion_near_the_star_is_said_to_be_where_it_is(sampling, offset):
-    """One nearer than it is looked for was told 9 px off instead of 5, with half of its light."""
-    rng = np.random.default_rng(5)
-    places, phases = rng.normal(0, 1, (N, 2)), screens(N, 0.1, rng)
-    images = stars(phases, sampling, 128, places)
-    images += 0.9 * stars(phases, sampling, 128, places + np.array(offset))
-    frames = ArrayFrames(exposed(images, 2e5, rng))
-    (note,) = register(frames, Window(4, 4, 120, 120)).notes
-    assert f"{np.hypot(*offset):.0f} px from" in note
-    assert f"({offset[0]:+d} in y, {offset[1]:+d} in x)" in note.replace("-0 ", "+0 ")
-    assert 85 <= int(note.split("about ")[1].split()[0]) <= 95
-
-
-def test_a_neighbour_that_moves_about_and_is_brighter_in_most_frames_is_said():
-    star = still(50, 56)
-    path = star + (18, -18) + np.linspace(-1, 1, N)[:, None] * (10, -8)
-    frames = run_of((star, 800), (path, np.where(np.arange(N) < 4, 0, 1600)))
-    notes = register(ArrayFrames(frames), Window(5, 11, 90, 90)).notes
-    assert any(note.startswith("From frame 3 to the next") for note in notes)
-    assert any("that stands still at row 50, column 56" in note for note in notes)
-
-
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize(("ratio", "said"), [(0.7, "70 %"), (0.2, "")])
-def test_another_star_of_comparable_light_is_said(method, ratio, said):
-    rng = np.random.default_rng(5)
-    places, phases = rng.normal(0, 1, (N, 2)), screens(N, 5, rng)
-    images = stars(phases, 4, 128, places) + ratio * stars(
-        phases, 4, 128, places + np.array([14, -20])
-    )
-    frames = ArrayFrames(exposed(images, 1e5, rng))
-    notes = register(frames, Window(16, 16, 96, 96), method=method).notes
-    assert [f"(+14 in y, -20 in x), with about {said}" in note for note in notes] == [True] * bool(
-        said
-    )
-
-
-def test_noise_that_is_cut_off_is_no_second_star():
-    star = still(50, 56)
-    frames = np.maximum(run_of((star, 150), noise=100.0, width=5.0) - 150, 0)
-    assert second_star_notes(ArrayFrames(frames), Window(0, 0, 96, 112), star, 3.0) == ()
-
-
-def in_turbulence(d_over_r0, comes=slice(0, 0), ratio=3.0, gust=slice(0, 0), alike=True):
-    """Return frames, where the star is, and in which a brighter one is 42 px away."""
-    rng, n = np.random.default_rng(1), np.arange(N)
-    phases = screens(N, d_over_r0, rng)
-    others = phases if alike else screens(N, d_over_r0, rng)
-    star = np.array([-12, 12]) + rng.normal(0, 2, (N, 2))
-    star[gust] += (30, -30)
-    there = np.isin(n, n[comes])
-    images = stars(phases, 4, 128, star)
-    images[there] += ratio * stars(others[there], 4, 128, star[there] + (30, -30))
-    return exposed(images, 200000, rng), star + 64, there
-
-
-@pytest.mark.parametrize(
-    ("d_over_r0", "comes"),
-    [(3, slice(20, N)), (5, slice(0, 20)), (8, slice(4, N)), (8, np.r_[8:12, 25:29])],
-)
-def test_a_brighter_neighbour_is_left_out_in_turbulence(d_over_r0, comes):
-    frames, star, there = in_turbulence(d_over_r0, comes)
-    methods = METHODS if d_over_r0 == 5 else ("brightest",)
-    for method in methods:
-        made = register(ArrayFrames(frames), Window(0, 0, 128, 128), method=method)
-        assert not made.found[there].any()
-        assert made.found[~there].sum() >= (~there).sum() - 1
-        assert np.hypot(*(made.points - star)[made.found].T).max() < 21
-        assert method == "template" or {made.reasons[k] for k in np.flatnonzero(there)} == {
-            NEIGHBOUR
-        }
-
-
-def test_no_frame_that_shows_a_neighbour_is_correlated_with(monkeypatch):
-    """The neighbour is hardly brighter; in some frames the star's speckle still outshines it."""
-    rng, n = np.random.default_rng(1), 25
-    phases, others = screens(n, 5, rng), screens(n, 5, rng)
-    star = np.array([-12, 12]) + rng.normal(0, 2, (n, 2))
-    images = stars(phases, 4, 128, star)
-    images[12:] += 1.2 * stars(others, 4, 128, star + np.array([30, -30]))[12:]
-    frames = exposed(images, 200000, rng)
-    seen = []
-    monkeypatch.setattr(
-        wide_correlation,
-        "reference_image",
-        lambda frames, focus, found, which: (
-            seen.append(np.flatnonzero(np.isfinite(found[:, 2])))
-            or reference_image(frames, focus, found, which)
-        ),
-    )
-    made = register(ArrayFrames(frames), Window(0, 0, 128, 128), method="correlation")
-    assert seen[0].tolist() == list(range(12))
-    assert made.found[:12].all() and 0 < made.found[12:].sum() < 6
-    assert np.hypot(*(made.points - star - 64)[made.found].T).max() < 10
-
-
-@pytest.mark.parametrize(("noise", "certain"), [(5, True), (25, False)])
-def test_a_neighbours_light_must_be_certain(noise, certain):
-    """In noisy frames, more light in all the window may be chance."""
-    star, other = np.array([48.0, 40.0]), np.array([48.0, 76.0])
-    there = np.isin(np.arange(N), (3, 17, 30))
-    frames = run_of(
-        (np.tile(star, (N, 1)), 200), (np.tile(other, (N, 1)), 260 * there), noise=noise
-    )
-    rng = np.random.default_rng(0)
-    points = np.where(there[:, None], other, star) + rng.normal(0, 0.2, (N, 2))
-    light = frames.sum(axis=(1, 2)) - 100 * frames[0].size
-    told = find_two_places(ArrayFrames(frames), Window(0, 0, 96, 112), points, light, 2.0)
-    assert np.array_equal(told.neighbour, there & certain)
-
-
-def test_two_places_that_do_not_tell_which_is_the_star_are_said():
-    frames, _, _ = in_turbulence(5, slice(4, N), ratio=1.3, alike=False)
-    made = register(ArrayFrames(frames), Window(0, 0, 128, 128))
-    assert any("two stars" in note or "equally bright" in note for note in made.notes)
-
-
-@pytest.mark.parametrize("d_over_r0", [1, 8])
-def test_a_gust_in_turbulence_moves_the_star_and_is_no_neighbour(d_over_r0):
-    frames, star, _ = in_turbulence(d_over_r0, gust=slice(15, 25))
-    frames[15:25] = (frames[15:25] - 100) * 2 + 100  # the clouds part
-    made = register(ArrayFrames(frames), Window(0, 0, 128, 128))
-    assert made.found.all() and not made.notes
-    assert np.hypot(*(made.points - star).T).max() < 21

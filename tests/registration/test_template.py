@@ -9,7 +9,8 @@ from napari_lucky import LuckyError, Window, calibrate, register, stack_mean
 from napari_lucky.frames import ArrayFrames
 from napari_lucky.imaging import Shifted
 from napari_lucky.imaging.brightest_speckle import track_brightest
-from napari_lucky.registration.template import Noise, make_template
+from napari_lucky.registration.learn_template import _inner
+from napari_lucky.registration.template import Noise, _mean_power, aliased_detail, make_template
 from napari_lucky.registration.template_tracking import NO_STAR
 
 SIDE = 128
@@ -173,11 +174,46 @@ def test_faint_frames_of_the_template_do_not_stay_where_they_are():
     assert 0.75 < np.sqrt(np.mean(pulls**2)) < 1.25
 
 
+def test_the_mean_power_of_a_filter_is_the_variance_that_it_leaves_of_white_noise():
+    """By Parseval, the sum of its squares; of all frequencies one half is given."""
+    y, x = np.mgrid[:96, :160]
+    kernel = np.exp(-((y - 48) ** 2 + (x - 80) ** 2) / 8) * (y - 47)
+    assert _mean_power(np.fft.rfft2(kernel)) == pytest.approx((kernel**2).sum(), rel=0.01)
+
+
+def test_rows_and_columns_beyond_the_sensor_are_left_out():
+    seen = np.ones((40, 56))
+    seen[:5], seen[:, 50:] = 0.1, 0.3
+    assert (_inner(seen, 0), _inner(seen, 1)) == (slice(5, 40), slice(0, 50))
+    assert _inner(np.zeros((40, 56)), 0) == slice(0)
+
+
+def test_frames_that_are_all_different_are_refused():
+    rng = np.random.default_rng(0)
+    images = stars(screens(3, 20, rng), 3, 96, np.zeros((3, 2)))
+    frames = ArrayFrames(exposed(images, 1e7, rng))
+    with pytest.raises(LuckyError, match="no frame agrees with the mean of the others"):
+        register(frames, Window(0, 0, 96, 96), method="template", smooth=1)
+
+
+def test_a_star_of_which_no_frame_is_clear_enough_for_a_template_has_reasons():
+    rng = np.random.default_rng(2)
+    images = stars(screens(6, 1, rng), 3, 96, np.zeros((6, 2)))
+    frames = ArrayFrames(exposed(images, 120, rng))
+    made = register(frames, Window(0, 0, 96, 96), method="template", smooth=1)
+    assert {reason for reason in made.reasons if reason} == {NO_STAR}
+    assert np.abs(made.points[made.found] - 48).max() < 4
+
+
 @pytest.mark.parametrize(("sampling", "d_over_r0"), [(1.2, 0), (1.5, 0), (1.5, 8), (1.75, 3)])
 def test_an_undersampled_star_is_reported(sampling, d_over_r0):
     frames, _, _ = seen(sampling, d_over_r0, 1e5)
     with pytest.raises(LuckyError, match=r"at least 2 px per λ/D.* correlation"):
         register(ArrayFrames(frames), Window.whole(frames.shape), method="template", smooth=1)
+
+
+def test_where_there_is_no_light_nothing_is_undersampled():
+    assert aliased_detail(np.zeros((32, 32), np.float32), 0.0) == 0
 
 
 def test_a_clipped_star_is_refused_for_that():

@@ -73,6 +73,16 @@ def test_chi_square_is_one_for_the_noise_of_the_template():
     assert fit(off, TEMPLATE).chi2 == pytest.approx(2, abs=0.15)
 
 
+def test_chi_square_is_of_the_pixels_less_four_parameters():
+    """In a window of 10 px, all but the outermost are used: 64."""
+    y, x = np.mgrid[:10, :10] - 5.0
+    small = (HEIGHT * np.exp(-(y**2 + x**2) / (2 * 2.0**2))).astype(np.float32)
+    noise = np.random.default_rng(0).normal(0, 2, (10000, 10, 10)).astype(np.float32)
+    made = fit(small + noise, make_template(small, np.zeros((1, 2)), NOISE))
+    assert made.chi2.mean() == pytest.approx(1, abs=3 * np.sqrt(2 / 60 / 10000))
+    assert made.chi2.std() == pytest.approx(np.sqrt(2 / 60), rel=0.03)
+
+
 def test_pixels_of_the_border_are_not_used():
     spoiled = np.where(USED, frames(), 1e4).astype(np.float32)
     whole, made = fit(frames(), TEMPLATE), fit(spoiled, TEMPLATE)

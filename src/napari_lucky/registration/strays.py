@@ -13,6 +13,7 @@ from napari_lucky.frames.reading import read_beyond, spread_over
 from napari_lucky.frames.window import MIN_SIDE, Window
 from napari_lucky.frames.window_moves import Moves, _inside, _moved, _whole
 from napari_lucky.imaging.brightest_speckle import track_brightest
+from napari_lucky.imaging.star_image import background
 
 COSMIC = "a cosmic ray outshines the star, or has hit its core"
 NEIGHBOUR = "a brighter neighbour is there besides the star"
@@ -105,8 +106,6 @@ def beyond_window(
         window = _moved(focus, moves[frame])
         y, x = _whole(found[frame, :2]) + np.array([window.y0, window.x0])
         around = Window.centred(int(y), int(x), side).clipped(frames.shape)
-        if min(around.shape) < MIN_SIDE:
-            continue
         near = track_brightest(as_float32(frames.read(np.array([frame]), around)), smooth)[0]
         place = near[:2] + np.array([around.y0 - window.y0, around.x0 - window.x0])
         outside = ((place < -0.5) | (place > np.array(focus.shape) - 0.5)).any()
@@ -167,11 +166,5 @@ def _light_around(frames: Frames, focus: Window, points: Floats, index: NDArray[
     for k, frame in enumerate(index):
         y, x = np.rint(points[frame]).astype(int)
         block = read_beyond(frames, np.array([frame]), Window.centred(int(y), int(x), side))
-        out[k] = np.nansum(
-            block - np.nanmedian(np.concatenate([b.ravel() for b in _rim(block[0])]))
-        )
+        out[k] = np.nansum(block - background(block)[:, None, None])
     return out
-
-
-def _rim(image: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-    return image[:2], image[-2:], image[:, :2], image[:, -2:]
