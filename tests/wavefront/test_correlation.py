@@ -37,6 +37,16 @@ def test_frames_far_apart_are_independent():
     assert found.notes(100) == ()
 
 
+def test_zernikes_of_one_radial_order_share_their_inflation():
+    """Noll 4 to 6, 7 to 10 and 11 to 15: the coarser ones are alike over a longer time."""
+    slow, medium, white = (next(runs(length, many=1)) for length in (20, 8, 1))
+    samples = np.concatenate([slow[:, :3], medium[:, :4], white[:, :5]], axis=1)
+    made = likeness(samples, np.arange(200)).inflation
+    orders = made[:3], made[3:7], made[7:]
+    assert [len(set(order)) for order in orders] == [1, 1, 1]
+    assert made[0] > 1.3 * made[3] > 1.3**2 * made[7]
+
+
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_too_few_frames_to_tell_are_taken_as_independent(n):
     found = likeness(np.ones((n, 12)), np.arange(n))

@@ -7,6 +7,7 @@ from made_pairs import DEFOCUS, FLUX, FOCUS, LAST, SAMPLING, STATIC, WAVES, fram
 from napari_lucky import LuckyError
 from napari_lucky.execution.job import Job
 from napari_lucky.wavefront import WavefrontParameters, measure_wavefront_stacks
+from napari_lucky.wavefront.from_stacks import _static_prior
 
 BLUR, OBSTRUCTION = 0.6, 0.2
 """In lambda/D; one of the widths that are tried."""
@@ -70,6 +71,18 @@ def test_the_defocus_is_fitted_and_all_modes_are_reported(stacks):
     assert made.blur_px == pytest.approx(BLUR * SAMPLING)
     np.testing.assert_allclose(made.coefficients_nm / task.nm_per_rad, STATIC, atol=0.01)
     assert len(made.sigma_nm) == len(STATIC)
+
+
+@pytest.mark.parametrize("waves", [0.5, WAVES, 4.0])
+def test_the_defocus_is_known_to_a_tenth_before_it_is_fitted(waves):
+    held, free = (
+        _static_prior(LAST, TASK.changed(fit_defocus=fitted, defocus_waves=waves))
+        for fitted in (False, True)
+    )
+    assert held.mean[-1] == free.mean[-1] == waves
+    assert held.covariance[-1, -1] == 0
+    assert np.sqrt(free.covariance[-1, -1]) == pytest.approx(0.1 * waves)
+    np.testing.assert_array_equal(held.covariance[:-1], free.covariance[:-1])
 
 
 def test_what_is_no_pair_of_stars_is_refused(stacks):

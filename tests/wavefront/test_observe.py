@@ -84,3 +84,12 @@ def test_bins_are_means_and_tilts_are_those_of_the_centroids(bins):
     np.testing.assert_allclose(dark, (9 + 50 / 2 + 1 / 12) / bins**2, rtol=1e-3)
     with pytest.raises(LuckyError, match="More than half"):
         observe((still * np.nan, moved), SensorNoise(2.0, 3.0, "given"), bins, sampling)
+
+
+@pytest.mark.parametrize("level", [0.0, -20.0])
+def test_where_there_is_no_light_the_variance_is_that_of_the_readout(level):
+    """And that of rounding to whole numbers."""
+    window = (level + 4000 * np.exp(-((Y - 32) ** 2 + (X - 80) ** 2) / 50)).astype(np.float32)
+    seen = observe((window, window), SensorNoise(2.0, 3.0, "given"), 1, 6.0)
+    np.testing.assert_allclose(seen.variances[0][:4, :4], 9 + 1 / 12, rtol=1e-6)
+    assert (seen.lights[0] >= 0).all()

@@ -95,6 +95,19 @@ def test_the_misfit_is_that_of_the_bright_part_beyond_the_noise():
     assert misfit_of(seen, fitted(seen, (0.0, 0.0)), ERRORS) == (0.0, 0.0)
 
 
+def test_an_outlier_counts_as_five_sigmas():
+    seen, made, found = observed(), fitted(observed()), []
+    for pull in (5.0, -5.0, 7.0, 1000.0, 4.0):
+        residuals = tuple(each.copy() for each in made.residuals)
+        for each in residuals:
+            each[80, 100:104] = pull  # on the star
+        spoilt = Fitted(made.x, made.covariance, 0.0, 1.0, (1.0,), (1.0,), residuals)
+        sums = residual_sums(seen, spoilt, ERRORS)
+        found.append([*misfit_of(seen, spoilt, ERRORS), *sums[:, 5]])
+    np.testing.assert_allclose(found[1:4], [found[0]] * 3, rtol=1e-12)
+    assert (np.array(found[4]) < found[0]).all()
+
+
 def test_starts_are_the_prior_and_draws_about_it():
     size = 9
     covariance = np.zeros((size, size))
