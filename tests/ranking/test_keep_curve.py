@@ -73,7 +73,11 @@ def test_the_best_frame_is_the_sharpest_and_the_fewest_are_reported(stars):
     assert curve.describe(1).startswith("1 of 49 frames (2.04 %): peak/flux 0.0")
     assert curve.describe(25).startswith("25 of 49 frames (51 %): peak/flux")
     assert f"noise {curve.noise[24]:.2g} ADU" in curve.describe(25)
+    assert "noise" not in curve.describe(1)  # one frame has no scatter
     assert curve.fraction[-1] == 1
+    for count in (0, N):
+        with pytest.raises(LuckyError, match=f"1 to 49 frames, not {count}"):
+            curve.describe(count)
 
 
 def test_threads_do_not_change_a_bit(stars):

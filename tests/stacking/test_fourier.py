@@ -111,6 +111,27 @@ def test_the_variance_of_the_sky_is_true_of_few_frames_too(n):
     assert np.sqrt(told / true) == pytest.approx(1, abs=0.1)
 
 
+def test_the_variance_of_the_mean_of_all_is_that_of_a_pixel_over_their_number():
+    """On average over 4608 pixels, of each of which it is known to sqrt(2 / 14)."""
+    frames = np.random.default_rng(8).normal(100, 10, (45, 64, 72)).astype(np.float32)
+    made = stack_fourier(frames, np.arange(45), Window(0, 0, 64, 72), fraction=1.0)
+    assert np.mean(made.variance) == pytest.approx(100 / 45, rel=0.03)
+
+
+def test_the_window_has_a_margin_of_an_eighth_of_each_side_and_8_pixels_at_least():
+    frames = np.random.default_rng(8).normal(100, 10, (3, 80, 400)).astype(np.float32)
+    window = Window(20, 60, 30, 320)
+    padded = PaddedWindow.around(ArrayFrames(frames), np.arange(3), window, "stack", QUIET)
+    for axis, (side, least) in enumerate(((30, 8), (320, 40))):
+        inner, whole = padded.inner[axis], padded.shape[axis]
+        assert inner.stop - inner.start == side
+        assert least <= min(inner.start, whole - inner.stop)
+        assert whole < 1.5 * side + 2 * least
+    spectra = padded.spectra(frames[:, *padded.window.slices])
+    image = padded.images(spectra.astype(complex))[0] + padded.background
+    np.testing.assert_allclose(image, frames[0][window.slices], atol=1e-3)
+
+
 def test_a_run_of_one_frame_is_that_frame_with_no_variance():
     frame = RNG.normal(100, 10, (1, 80, 88)).astype(np.float32)
     made = stack_fourier(ArrayFrames(frame), np.arange(1), WINDOW)

@@ -30,6 +30,7 @@ EVERY = np.arange(24)
         ("median", "median", ()),
         ("clipped", "clipped", (3.0,)),
         ("clipped,2.5", "clipped", (2.5,)),
+        ("weighted", "weighted", (1.0,)),
         ("weighted , 2", "weighted", (2.0,)),
         ("fourier,0.2", "fourier", (0.2,)),
         ("drizzle", "drizzle", (2.0, 0.7)),

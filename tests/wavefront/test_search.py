@@ -92,6 +92,12 @@ def test_the_misfit_is_that_of_the_bright_part_beyond_the_noise():
     made = fitted(seen)
     spoilt = Fitted(made.x, made.covariance, 0.0, 1.0, (1.0,), (1.0,), wings)
     assert misfit_of(seen, spoilt, ERRORS) == found
+    rims = tuple(
+        np.where((star > 0.1 * star.max()) & (star < 0.11 * star.max()), 5, r)
+        for star, r in zip(STARS, made.residuals, strict=True)
+    )
+    spoilt = Fitted(made.x, made.covariance, 0.0, 1.0, (1.0,), (1.0,), rims)
+    assert (np.array(misfit_of(seen, spoilt, ERRORS)) > found).all()
     assert misfit_of(seen, fitted(seen, (0.0, 0.0)), ERRORS) == (0.0, 0.0)
 
 

@@ -149,7 +149,7 @@ def bin_places(side: int, bins: int, sampling: float) -> Floats:
     return np.asarray((first + bins * np.arange(side // bins)) / sampling)
 
 
-def bin_filter(step: float, blur: float = 0.0, fine: int = 1) -> Floats:
+def bin_filter(step: float, blur: float, fine: int = 1) -> Floats:
     """Return the weights of points whose sum is the mean over one step, blurred.
 
     The points are one step apart, or a `fine`-th of it. The intensity has no frequency f over 1 per
