@@ -340,6 +340,19 @@ def test_a_recipe_replays_in_another_process_with_one_blas_thread(full, tmp_path
     assert replayed(tmp_path) == replayed(full)
 
 
+@pytest.mark.parametrize("asked", [None, "some"])
+def test_pydantic_looks_for_no_plugins_unless_asked_to(asked):
+    ask = "import os, sys; sys.argv[1:] = ['telescope', 'list']; from napari_lucky.cli import main"
+    told = f"{ask}; main.main(); print(os.environ['PYDANTIC_DISABLE_PLUGINS'])"
+    environment = {k: v for k, v in os.environ.items() if k != "PYDANTIC_DISABLE_PLUGINS"}
+    if asked is not None:
+        environment["PYDANTIC_DISABLE_PLUGINS"] = asked
+    run = subprocess.run(
+        [sys.executable, "-c", told], check=True, env=environment, capture_output=True, text=True
+    )
+    assert run.stdout.split()[-1] == (asked or "__all__")
+
+
 def test_a_recipe_for_other_frames(full, simulated, data, tmp_path):
     """What is given beside the recipe wins; the rest is the recipe's."""
     write(tmp_path / "other.fits", simulated.frames[::-1], simulated.header)

@@ -111,7 +111,8 @@ def median_of(read: Callable[[], Iterable[NDArray[Any]]]) -> float:
     first, *rest = islice(read(), 2)
     if not rest:
         values = first[np.isfinite(first)]
-        return float(np.median(values)) if values.size else float("nan")
+        # numpy need not copy them once more
+        return float(np.median(values, overwrite_input=True)) if values.size else float("nan")
     low, high, number = np.inf, -np.inf, 0
     for part in read():
         values = part[np.isfinite(part)]
