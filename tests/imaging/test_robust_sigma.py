@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from napari_lucky.imaging.robust_sigma import median_of_frames, robust_sigma, sigma_near
+from napari_lucky.imaging.robust_sigma import (
+    TOGETHER,
+    median_and_sigma,
+    median_of_frames,
+    robust_sigma,
+    sigma_near,
+)
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 64])
@@ -13,6 +19,17 @@ def test_the_median_of_frames_is_numpys_to_the_bit(n, dtype):
     np.testing.assert_array_equal(middle, np.median(block, axis=0))
     by_numpy = np.median(np.abs(block - middle), axis=0) / 0.6745
     np.testing.assert_array_equal(robust_sigma(block, middle, axis=0), by_numpy)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 8, 63, 64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_median_and_sigma_are_those_that_are_found_apart(n, dtype):
+    block = np.random.default_rng(n).normal(0, 100, (n, 3, TOGETHER // 2 + 9)).astype(dtype)
+    block[:, 1] = block[:, 1].round(-2)  # with equal values
+    middle, sigma = median_and_sigma(block)
+    assert middle.dtype == sigma.dtype == dtype
+    np.testing.assert_array_equal(middle, median_of_frames(block))
+    np.testing.assert_array_equal(sigma, robust_sigma(block, middle, axis=0))
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 64, 1001])

@@ -69,7 +69,9 @@ def _clipped_mean(frames: Frames, window: Window, empty: NDArray[np.bool_]) -> I
     for k in np.flatnonzero(~empty):
         image = as_float32(frames.read(np.array([k]), window))[0]
         good = np.abs(image - mean) <= reach
-        total += np.where(good, image, 0)
+        exact = image.astype(np.float64)
+        exact[~good] = 0
+        total += exact
         number += good
     with np.errstate(invalid="ignore"):
         return as_float32(total / number)

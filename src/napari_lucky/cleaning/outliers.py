@@ -19,7 +19,7 @@ from napari_lucky.frames.frames import Block, Frames, Index, View, as_float32
 from napari_lucky.frames.reading import read_around, spread_over
 from napari_lucky.frames.sensor_image import SensorImage, bands_of, blank_image, rows_in
 from napari_lucky.frames.window import Window
-from napari_lucky.imaging.robust_sigma import median_of_frames, robust_sigma
+from napari_lucky.imaging.robust_sigma import median_and_sigma
 from napari_lucky.pieces import pieces
 from napari_lucky.steps.declaration import param
 from napari_lucky.text import percent
@@ -149,8 +149,7 @@ def pixel_statistics(frames: Frames, *, job: Job = QUIET) -> Usual:
         block = read_around(frames, chosen, rows_in(frames.shape, band), 2)
         rest = np.stack([image[2:-2, 2:-2] - local_median(image[None])[0] for image in block])
         rest[np.isnan(rest)] = 0  # masked pixels are no outliers
-        middle = median_of_frames(rest)
-        deviation = robust_sigma(rest, middle, axis=0)
+        middle, deviation = median_and_sigma(rest)
         return as_float32(np.stack([middle, np.maximum(deviation, np.median(deviation))]))
 
     what = "how pixels vary"

