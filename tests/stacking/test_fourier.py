@@ -4,6 +4,7 @@ import pytest
 from napari_lucky import LuckyError, Window, stack_mean
 from napari_lucky.execution.job import QUIET
 from napari_lucky.frames import ArrayFrames
+from napari_lucky.pieces import pieces
 from napari_lucky.stacking import fourier, fourier_choice, stack_fourier
 from napari_lucky.stacking.fourier import StackFourier
 from napari_lucky.stacking.padded_window import PaddedWindow
@@ -184,21 +185,30 @@ def test_at_the_sensors_edge_there_is_less_margin_and_all_is_in_its_place(corner
     np.testing.assert_allclose(made.image[good], plain.image[good], atol=2e-3)
 
 
-def test_frames_are_read_twice_only_if_their_spectra_do_not_fit(monkeypatch):
-    class Counted(ArrayFrames):
-        count = 0
+class Counted(ArrayFrames):
+    count = 0
 
-        def read(self, frames, window=None):
-            block = super().read(frames, window)
-            Counted.count += len(block)
-            return block
+    def read(self, frames, window=None):
+        block = super().read(frames, window)
+        Counted.count += len(block)
+        return block
 
-    frames = Counted(RNG.normal(100, 10, (12, 80, 88)).astype(np.float32))
-    padded = PaddedWindow.around(frames, np.arange(12), WINDOW, "stacking", QUIET)
-    reads = []
-    for spectra in (12 * padded.size, 12 * padded.size - 1):
+
+@pytest.mark.parametrize(
+    ("n", "at_once", "fits", "again"),
+    [(12, 12, 12, 0), (12, 12, 11, 12), (25, 2, 25, 0), (25, 2, 18, 9), (25, 2, 12, 25)],
+)
+def test_frames_whose_spectra_do_not_fit_are_read_twice(n, at_once, fits, again, monkeypatch):
+    """Of those that fit, whole sums of blocks; and none if they are too few."""
+    frames = Counted(RNG.normal(100, 10, (n, 80, 88)).astype(np.float32))
+    monkeypatch.setattr(PaddedWindow, "blocks", lambda padded, count: pieces(count, at_once))
+    size = PaddedWindow.around(frames, np.arange(n), WINDOW, "stacking", QUIET).size
+    made, reads = [], []
+    for spectra in (n * size, fits * size):
         monkeypatch.setattr(fourier, "SPECTRA", spectra)
         Counted.count = 0
-        stack_fourier(frames, np.arange(12), WINDOW, fraction=0.5)
+        made.append(stack_fourier(frames, np.arange(n), WINDOW, fraction=0.5))
         reads.append(Counted.count)
-    assert reads[1] == reads[0] + 12
+    assert reads[1] == reads[0] + again
+    np.testing.assert_array_equal(made[1].image, made[0].image)
+    np.testing.assert_array_equal(made[1].variance, made[0].variance)

@@ -5,6 +5,7 @@ What the constants do is measured by ``benchmarks/stacking.py``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -29,7 +30,9 @@ from napari_lucky.text import percent
 
 KEEP = 0.1
 SPECTRA = 1 << 23
-"""Coefficients held at a time, 64 MB: of more, frames are read and transformed twice."""
+"""Coefficients held at a time, 64 MB: the other frames are read and transformed twice."""
+LEAST_HELD = 0.6
+"""Part of the frames whose spectra must fit, or none are held: fewer are not worth the memory."""
 TOGETHER = 4
 """Blocks of frames whose sums are one result; a sum is as large as several frames."""
 
@@ -66,7 +69,7 @@ def stack_fourier(
         there are fewer.
     job : Job
         Progress, executor, checkpoint; see `Job`. Frames are read and transformed twice, once
-        where their spectra fit into memory; the work grows with their number.
+        as far as their spectra fit into memory; the work grows with their number.
     what : str
         What is done, as the progress shows it.
 
@@ -89,7 +92,7 @@ def stack_fourier(
     index = checked(frames, index, window)
     padded = PaddedWindow.around(frames, index, window, what, job)
     choice = Choice.of(len(index), fraction)
-    held: _Held = {} if len(index) * padded.size <= SPECTRA else None
+    held: _Held = {}
     bounds, coverage = _bounds(frames, index, padded, choice, held, what, job)
     sums = _chosen_sums(frames, index, padded, choice, bounds, held, what, job)
     images = padded.images(sums.means(choice))
@@ -102,8 +105,8 @@ def stack_fourier(
     return stack_of(image, coverage, choice.kept, variance, shifted=is_shifted(frames))
 
 
-_Held = dict[int, NDArray[np.complex64]] | None
-"""The spectra of blocks of frames, by their first frame, where all fit into memory."""
+_Held = dict[int, NDArray[np.complex64]]
+"""The spectra of the first blocks of frames, by their first frame."""
 
 
 def _bounds(
@@ -120,14 +123,16 @@ def _bounds(
     bounds = np.empty((3, padded.size), np.float32)
     coverage = np.zeros([part.stop - part.start for part in padded.inner], np.int32)
     tiles = pieces(padded.size, choice.at_once)
-    keep = held is not None
+    fitting = SPECTRA // padded.size
+    if fitting < LEAST_HELD * len(index):
+        fitting = 0
     for number, tile in enumerate(tiles, start=1):
 
         def measure(block: slice, tile: slice = tile) -> tuple[Any, ...]:
             pixels = as_float32(frames.read(index[block], padded.window))
             spectra = padded.spectra(pixels)
             return (
-                spectra if keep else None,
+                spectra if block.stop <= fitting else None,
                 padded.amplitudes(spectra)[:, tile],
                 padded.covered(pixels),
             )
@@ -137,7 +142,7 @@ def _bounds(
         made = map_blocks(measure, blocks, what=f"{what}, amplitudes{part}", job=job)
         for block, (spectra, amplitudes, covered) in zip(blocks, made, strict=True):
             greatest.add(amplitudes)
-            if held is not None:
+            if spectra is not None:
                 held[block.start] = spectra
             if number == 1:
                 coverage += covered
@@ -158,23 +163,29 @@ def _chosen_sums(
 ) -> ChosenSums:
     blocks = padded.blocks(len(index))
 
-    def add(several: slice) -> ChosenSums:
+    def read(block: slice) -> NDArray[np.complex64]:
+        return padded.spectra(as_float32(frames.read(index[block], padded.window)))
+
+    def sums_of(
+        several: slice, spectra_of: Callable[[slice], NDArray[np.complex64]] = read
+    ) -> ChosenSums:
         sums = ChosenSums.none(choice, padded.size)
         for block in blocks[several]:
-            spectra = (
-                padded.spectra(as_float32(frames.read(index[block], padded.window)))
-                if held is None
-                else held[block.start]
-            )
+            spectra = spectra_of(block)
             sums.add(spectra, padded.amplitudes(spectra), bounds, choice.group[block])
         return sums
 
+    def sums_of_held(several: slice) -> ChosenSums:
+        return sums_of(several, lambda block: held[block.start])
+
     total = ChosenSums.none(choice, padded.size)
     several = pieces(len(blocks), TOGETHER)
-    if held is not None:
-        job = replace(job, executor=None)  # where the spectra are
-    for sums in map_blocks(add, several, what=what, job=job):
-        total.merge(sums)
+    here = sum(all(block.start in held for block in blocks[some]) for some in several)
+    on_threads = replace(job, executor=None)  # where the spectra are
+    parts = (sums_of_held, several[:here], on_threads), (sums_of, several[here:], job)
+    for function, some, how in parts:
+        for sums in map_blocks(function, some, what=what, job=how) if some else ():
+            total.merge(sums)
     return total
 
 
