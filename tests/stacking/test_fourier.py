@@ -133,6 +133,19 @@ def test_the_window_has_a_margin_of_an_eighth_of_each_side_and_8_pixels_at_least
     np.testing.assert_allclose(image, frames[0][window.slices], atol=1e-3)
 
 
+@pytest.mark.parametrize("held", [1, 700, 1 << 20])
+def test_the_greatest_amplitudes_are_found_in_any_memory(held, monkeypatch):
+    monkeypatch.setattr(fourier_choice, "HELD", held)
+    choice = fourier_choice.Choice.of(60, 0.3)
+    assert (choice.kept, choice.about, choice.groups) == (18, 9, 15)
+    amplitudes = np.random.default_rng(8).random((60, 25)).astype(np.float32)
+    greatest = fourier_choice.Greatest(25, 60, choice)
+    for at in range(0, 60, 7):
+        greatest.add(amplitudes[at : at + 7])
+    known = -np.sort(-amplitudes, axis=0)[[9, 17, 26]]
+    np.testing.assert_array_equal(greatest.bounds(), known)
+
+
 def test_a_run_of_one_frame_is_that_frame_with_no_variance():
     frame = RNG.normal(100, 10, (1, 80, 88)).astype(np.float32)
     made = stack_fourier(ArrayFrames(frame), np.arange(1), WINDOW)

@@ -89,6 +89,19 @@ def test_the_variance_of_a_clipped_mean_is_true(sigma, n):
     assert np.sqrt(made.variance.mean()) == pytest.approx(made.image.std(), rel=0.08)
 
 
+@pytest.mark.parametrize("clip", [2.0, 3.0, 5.0])
+def test_the_loss_by_clipping_is_that_of_its_influence_function(clip):
+    """Of x normal: what is kept of x, over its part p; and the median's, drawing the bounds."""
+    x, step = np.linspace(-9, 9, 200001, retstep=True)
+    density, kept = np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi) * step, np.abs(x) <= clip
+    p = density @ kept
+    median = np.sqrt(np.pi / 2) * np.sign(x)
+    drawn = 2 * clip * np.exp(-(clip**2) / 2) / np.sqrt(2 * np.pi) / p
+    scatter = density @ (x**2 * kept) / p
+    expected = density @ (x * kept / p + drawn * median) ** 2 / (scatter / p)
+    assert of_clipping.clipping_loss(clip) == pytest.approx(expected, rel=1e-4)
+
+
 def test_the_variance_of_a_median_is_true():
     frames = RNG.normal(100, 10, (150, 40, 60)).astype(np.float32)
     assert (

@@ -129,6 +129,17 @@ def test_a_first_frame_without_a_shift_and_a_later_start(tmp_path):
     assert off(written, result.images["focus"].data, places[2], second) < 0.05
 
 
+@pytest.mark.parametrize(("first", "ra"), [(0, 10.0), (1, 10.0), (2, 20.0), (3, 20.0)])
+def test_the_header_is_that_of_the_file_with_the_first_frame_that_has_a_shift(first, ra, tmp_path):
+    for name, count, there in (("a", 2, 10.0), ("b", 5, 20.0)):
+        header = fits.Header({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": there})
+        fits.PrimaryHDU(np.ones((count, 8, 8), np.int16), header).writeto(tmp_path / f"{name}.fits")
+    run = open_run([tmp_path / "a.fits", tmp_path / "b.fits"])
+    shifts = np.zeros((7, 2))
+    shifts[:first] = np.nan
+    assert moved_header(run.header, run, shifts)["CRVAL1"] == ra
+
+
 def test_times_are_those_of_the_frames_that_are_stacked(tmp_path):
     folder_of_frames(tmp_path / "run")
     result = process(
