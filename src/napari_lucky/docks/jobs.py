@@ -5,14 +5,13 @@ What the constants do is measured by ``benchmarks/viewer.py``.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-from napari.qt.threading import WorkerBase, WorkerBaseSignals
-from qtpy.QtCore import QObject, QTimer, Signal
+from napari.qt.threading import WorkerBase
+from qtpy.QtCore import QObject, QTimer
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.helper import CannotBeSent, Work, do_in_helper, start_helper
@@ -22,8 +21,9 @@ from napari_lucky.steps.registry import STEPS
 from napari_lucky.viewer.background_work import RUNNING, begin, end
 from napari_lucky.viewer.messages import show_error
 
-EMIT_EVERY = 0.25
-"""Seconds between reports to the window: it looks alive, and drawing the bar costs little."""
+REPORT_MS = 250
+"""Between looks at where a job is: the window looks alive. Without a graphics card each costs some
+10 ms, since Qt draws the whole window anew, however little has changed."""
 Done = Callable[[Any], Iterator[None]]
 """Shows what the work returned, on the window's thread: a generator, which yields after each layer.
 
@@ -34,10 +34,6 @@ BREATH_MS = 10
 END = object()
 EXPECTED = LuckyError, OSError, MemoryError
 """What is no mistake of the program's."""
-
-
-class _Signals(WorkerBaseSignals):
-    progressed = Signal(int, int, str)
 
 
 def get_ready() -> None:
@@ -53,9 +49,9 @@ def import_tables() -> None:
 
 class _Worker(WorkerBase):
     def __init__(self, work: Work, stays: bool) -> None:
-        super().__init__(SignalsClass=_Signals)
+        super().__init__()
         self._work, self._stays = work, stays
-        self._reported = ("", 0.0)
+        self.at: tuple[int, int, str] | None = None
 
     def work(self) -> Any:
         import_tables()
@@ -71,11 +67,7 @@ class _Worker(WorkerBase):
     def _report(self, done: int, total: int, what: str) -> None:
         if self.abort_requested:
             raise Cancelled
-        stage, at = self._reported
-        now = time.monotonic()
-        if what != stage or now - at > EMIT_EVERY:
-            self._reported = (what, now)
-            self.progressed.emit(done, total, what)
+        self.at = done, total, what
 
 
 class DockJob(QObject):
@@ -115,15 +107,17 @@ class DockJob(QObject):
         self._pieces: Iterator[None] | None = None  # of the result, while it is being shown
         self._abandoned = self._has_failed = False
         self._worker = _Worker(work, stays)
-        self._worker.progressed.connect(self._on_progress)
         self._worker.returned.connect(self._on_returned)
         self._worker.errored.connect(self._on_errored)
         self._worker.finished.connect(self._on_finished)
+        self._looks = QTimer(self)
+        self._looks.timeout.connect(self._report)
 
     def start(self) -> None:
         """Begin."""
         begin(self)
         self._worker.start()
+        self._looks.start(REPORT_MS)
 
     def cancel(self) -> None:
         """Ask the job to end; it does at its next report, at most a tenth of a second away.
@@ -143,10 +137,12 @@ class DockJob(QObject):
         self._pieces, self._abandoned = None, True
         self._worker.quit()
 
-    def _on_progress(self, done: int, total: int, what: str) -> None:
-        self._progressed(done, total, what)
+    def _report(self) -> None:
+        if self._worker.at is not None:
+            self._progressed(*self._worker.at)
 
     def _on_returned(self, result: Any) -> None:
+        self._looks.stop()
         self._pieces = self._done(result)
 
     def _on_errored(self, error: Exception) -> None:
@@ -154,6 +150,7 @@ class DockJob(QObject):
         self._failed(error)
 
     def _on_finished(self) -> None:
+        self._looks.stop()
         if self._pieces is not None:
             self._show_piece()
             return

@@ -40,9 +40,14 @@ class ProgressLine(QWidget):
         now = time.monotonic()
         if what != self._stage:
             self._stage, self._since, self._first = what, now, done
+        text = progress_text(what, done, total, now - self._since, done - self._first)
+        if (self._bar.value(), self.text.text()) == (done, text):
+            return
+        self.setUpdatesEnabled(False)  # else the window is drawn twice: for the bar, for the text
         self._bar.setRange(0, max(total, 1))
         self._bar.setValue(done)
-        self.text.setText(progress_text(what, done, total, now - self._since, done - self._first))
+        self.text.setText(text)
+        self.setUpdatesEnabled(True)
 
     def end(self) -> None:
         """Hide."""
