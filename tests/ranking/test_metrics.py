@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from scipy import ndimage
+from scipy import ndimage, signal
 
 from napari_lucky import LuckyError, Rank, Recipe, Window, rank
 from napari_lucky.frames import ArrayFrames
 from napari_lucky.imaging.star_image import border_spread
 from napari_lucky.optics import Diffraction, diffraction_psf
 from napari_lucky.ranking import METRICS, metric
-from napari_lucky.ranking.metrics import Metric, flux_of
+from napari_lucky.ranking.metrics import Metric, correlated, flux_of
 
 SIGMA = 3.0
 Y, X = np.mgrid[:80, :96]
@@ -58,6 +58,25 @@ def test_the_diffraction_limited_psf_is_like_itself(obstruction):
     assert of("psf-correlation", wide, psf=psf) == pytest.approx(1, abs=2e-3)
     two = image + np.roll(image, (20, 0), (0, 1))
     assert of("psf-correlation", two, psf=psf) == pytest.approx(np.sqrt(0.5), abs=0.02)
+
+
+def test_the_psf_reaches_to_three_lambda_over_d():
+    """What has no more than that is exactly like it, and anything more is less so."""
+    psf = Diffraction(5.0, 0.3)
+    for side, exact in ((31, True), (29, False), (33, False)):
+        image = np.pad(diffraction_psf(psf, (side, side)), 30)
+        likeness = of("psf-correlation", image, psf=psf)[0]
+        assert (likeness == pytest.approx(1, abs=1e-6)) == exact
+        assert likeness <= 1 + 1e-6
+
+
+@pytest.mark.parametrize("shape", [(40, 64), (64, 40), (41, 41)])
+def test_the_correlation_has_the_shape_of_the_frames_and_is_scipys(shape):
+    image = np.random.default_rng(3).normal(0, 1, (2, *shape)).astype(np.float32)
+    psf = diffraction_psf(Diffraction(2.5), (17, 17))
+    found = correlated(image, psf)
+    expected = [signal.correlate(frame, psf, "same", "direct") for frame in image]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_the_first_dark_ring_of_an_open_pupil_holds_83_8_percent():

@@ -258,3 +258,11 @@ def test_the_input_is_a_step_like_others():
     assert isinstance(Recipe().input, Step)
     with pytest.raises(LuckyError, match="input has no 'focuss'; did you mean 'focus'"):
         Recipe("run", focuss=(50, 60, 32))
+
+
+@pytest.mark.parametrize("table", load_steps())
+def test_an_arrow_of_a_box_changes_a_number_by_1_2_or_5_of_a_digit(table):
+    for kind in load_steps()[table].values():
+        for name, given in params(kind).items():
+            digits = f"{given.step:.6e}".partition("e")[0].rstrip("0.")
+            assert digits in ("1", "2", "5"), (kind, name)
