@@ -147,7 +147,9 @@ def pixel_statistics(frames: Frames, *, job: Job = QUIET) -> Usual:
 
     def one(band: slice) -> NDArray[np.float32]:
         block = read_around(frames, chosen, rows_in(frames.shape, band), 2)
-        rest = np.stack([image[2:-2, 2:-2] - local_median(image[None])[0] for image in block])
+        rest = block[:, 2:-2, 2:-2].copy()
+        for off, image in zip(rest, block, strict=True):
+            off -= local_median(image[None])[0]
         rest[np.isnan(rest)] = 0  # masked pixels are no outliers
         middle, deviation = median_and_sigma(rest)
         return as_float32(np.stack([middle, np.maximum(deviation, np.median(deviation))]))
