@@ -169,8 +169,14 @@ def normalised(flat: SensorImage, dark: SensorImage | None, dead_below: float) -
         check_shape(dark.shape, flat.shape, "dark", "flat")
 
     def light_in(band: slice) -> NDArray[np.float64]:
-        light = np.asarray(flat[band, :], np.float64)
-        return light if dark is None else light - dark[band, :]
+        if dark is None:
+            return np.array(flat[band, :], np.float64)
+        return np.asarray(np.subtract(flat[band, :], dark[band, :], dtype=np.float64))
+
+    def off_level(band: slice) -> NDArray[np.float64]:
+        off = light_in(band)
+        off -= level
+        return np.abs(off, out=off)
 
     bands = bands_of(flat.shape)
     level = median_of(lambda: map(light_in, bands))
@@ -180,7 +186,7 @@ def normalised(flat: SensorImage, dark: SensorImage | None, dead_below: float) -
             "Check that dark and flat are not swapped, and that the flat is in ADU, not normalised "
             "by another program."
         )
-    spread = median_of(lambda: (np.abs(light_in(band) - level) for band in bands)) / MAD_OF_SIGMA
+    spread = median_of(lambda: map(off_level, bands)) / MAD_OF_SIGMA
     if dark is not None and level < spread:
         raise LuckyError(
             f"The flat is hardly brighter than the dark: the median of flat − dark is {level:.3g} "
@@ -188,7 +194,8 @@ def normalised(flat: SensorImage, dark: SensorImage | None, dead_below: float) -
         )
     made = blank_image(flat.shape)
     for band in bands:
-        response = light_in(band) / level
+        response = light_in(band)
+        response /= level
         response[~(response >= dead_below)] = np.nan
         made[band] = as_float32(response)
     return made
