@@ -308,3 +308,14 @@ def test_a_qtable_keeps_units_reference_and_history_through_ecsv(tmp_path, name)
     assert [str(one) for one in np.ma.filled(read["file"], "")] == list(given.file)
     assert tuple(read.meta["reference"]) == given.reference
     assert read_history(read.meta["history"]) == given.history
+
+
+@pytest.mark.parametrize(
+    ("n", "shown"), [(10, [*range(10)]), (11, [0, 1, 2, 3, 4, 6, 7, 8, 9, 10])]
+)
+def test_a_notebook_shows_the_first_and_the_last_five_rows(n, shown):
+    made = table(n)
+    rows = re.findall("<tr>(.*?)</tr>", made._repr_html_(), re.DOTALL)[1:]
+    cells = [re.findall("<td.*?>(.*?)</td>", row) for row in rows]
+    assert [row[0] for row in cells if row[0] != "…"] == [str(made.frame[k]) for k in shown]
+    assert [k for k, row in enumerate(cells) if row[0] == "…"] == [5] * (n > 10)

@@ -77,6 +77,15 @@ def test_a_list_of_names_as_text_is_a_run(tmp_path):
     assert open_run(str(tmp_path)).name == tmp_path.name
 
 
+def test_files_of_several_folders_are_named_after_the_first_files_folder(tmp_path):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder, "a1.fits")
+    for first, last in (("one", "two"), ("two", "one")):
+        paths = [tmp_path / folder / "a1.fits" for folder in (first, last)]
+        assert open_run(paths).name == first
+
+
 def test_a_run_tells_its_shape_type_names_and_header(tmp_path):
     write(tmp_path, "a1.fits", "a2.fits")
     fits.setval(tmp_path / "a1.fits", "EXPTIME", value=0.03)

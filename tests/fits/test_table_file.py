@@ -47,6 +47,15 @@ def test_a_table_comes_back_from_ecsv(tmp_path, name, more):
     assert table_text(given, tmp_path / "t.csv") == table_to_csv(given, with_history=True)
 
 
+def test_a_table_without_a_reference_has_the_sensors_first_pixel(tmp_path):
+    path = tmp_path / "t.ecsv"
+    path.write_text(table_text(table(), path), encoding="utf-8")
+    made = QTable.read(path, format="ascii.ecsv")
+    assert made.meta.pop("reference") is not None
+    made.write(path, overwrite=True)
+    assert read_table(path).reference == (0, 0)
+
+
 def test_units_are_converted_and_times_are_read_whatever_separates_the_columns(tmp_path):
     given, path = table(**FULL), tmp_path / "frames.ecsv"
     written = given.to_qtable()
