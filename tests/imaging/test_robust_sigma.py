@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 
@@ -5,6 +7,7 @@ from napari_lucky.imaging.robust_sigma import (
     TOGETHER,
     median_and_sigma,
     median_of_frames,
+    median_of_rows,
     robust_sigma,
     sigma_near,
 )
@@ -19,6 +22,22 @@ def test_the_median_of_frames_is_numpys_to_the_bit(n, dtype):
     np.testing.assert_array_equal(middle, np.median(block, axis=0))
     by_numpy = np.median(np.abs(block - middle), axis=0) / 0.6745
     np.testing.assert_array_equal(robust_sigma(block, middle, axis=0), by_numpy)
+    rows = median_of_rows(block.reshape(-1, 3, 3))
+    np.testing.assert_array_equal(rows, np.median(block.reshape(-1, 3, 3), axis=-1))
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 20])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_median_of_frames_leaves_out_masked_values(n, dtype):
+    rng = np.random.default_rng(n)
+    block = rng.normal(0, 100, (n, 3, TOGETHER)).astype(dtype)
+    block[rng.uniform(size=block.shape) < rng.uniform(size=block.shape[1:])] = np.nan
+    block[:, 2] = 0  # without a hole
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # all are masked
+        expected = np.nanmedian(block, axis=0)
+    assert np.isnan(expected).any()
+    np.testing.assert_array_equal(median_of_frames(block), expected)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 8, 63, 64])

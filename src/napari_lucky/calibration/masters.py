@@ -23,7 +23,7 @@ from napari_lucky.frames.sensor_image import (
     window_at,
 )
 from napari_lucky.frames.window import Window
-from napari_lucky.imaging.robust_sigma import MAD_OF_SIGMA
+from napari_lucky.imaging.robust_sigma import MAD_OF_SIGMA, median_of_frames
 from napari_lucky.pieces import pieces
 
 DEAD_BELOW = 0.2
@@ -124,12 +124,12 @@ def _combine(block: NDArray[np.float32], method: Combine, clip_sigma: float) -> 
     if len(block) == 1:
         return block[0]
     if clip_sigma and len(block) > 2:
-        off = np.abs(block - np.nanmedian(block, axis=0))
-        own = np.nanmedian(off, axis=0) / MAD_OF_SIGMA
+        off = np.abs(block - median_of_frames(block))
+        own = median_of_frames(off) / MAD_OF_SIGMA
         usual = np.nanmedian(np.nanstd(block, axis=0))
         block = np.where(off <= clip_sigma * np.fmax(own, usual), block, np.nan)
     if method == "median":
-        return as_float32(np.nanmedian(block, axis=0))
+        return as_float32(median_of_frames(block))
     return as_float32(np.asarray(np.nanmean(block, axis=0, dtype=np.float64)))
 
 

@@ -19,6 +19,7 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.frames.frames import Index, View, as_float32
 from napari_lucky.frames.window import MIN_SIDE, Window
 from napari_lucky.imaging.inpainting import places_if_few
+from napari_lucky.imaging.robust_sigma import median_of_rows
 from napari_lucky.steps.declaration import param
 
 MAX_SIGMA = 10.0
@@ -191,7 +192,7 @@ def _is_signal(spectra: NDArray[np.complex64], sigma: float) -> NDArray[np.bool_
     """Return which coefficients (..., y, x) of tiles rise over sigma times their tile's noise."""
     power = spectra.real**2 + spectra.imag**2
     corners = power[..., _corners(spectra.shape[-2])]
-    noise = np.median(corners, axis=-1) / np.float32(np.log(2))
+    noise = median_of_rows(corners) / np.float32(np.log(2))
     return np.asarray(power >= np.float32(sigma**2) * noise[..., None, None])
 
 

@@ -54,25 +54,46 @@ def sigma_near(off: NDArray[Any], guess: float) -> float:
     low, high = (part * guess * MAD_OF_SIGMA for part in NEAR)
     near = sizes[(sizes >= low) & (sizes <= high)]
     below = np.count_nonzero(sizes < low)
-    middle = np.array([(len(sizes) - 1) // 2, len(sizes) // 2]) - below
-    if middle[0] < 0 or middle[1] >= len(near):
+    first, last = (len(sizes) - 1) // 2 - below, len(sizes) // 2 - below
+    if first < 0 or last >= len(near):
         return float(robust_sigma(off))
-    return float(np.partition(near, middle)[middle].mean() / MAD_OF_SIGMA)
+    near.partition(last)  # of one value alone: numpy has vector code for that
+    middle = near[last] if first == last else (near[:last].max() + near[last]) / 2
+    return float(middle / MAD_OF_SIGMA)
+
+
+def median_of_rows(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the median along the last axis, without NaN, as `numpy.median`, several times as fast.
+
+    For one place in the order alone numpy has vector code; its own median also looks for NaN.
+    """
+    n = values.shape[-1]
+    ordered = np.partition(values, n // 2, axis=-1)
+    high = ordered[..., n // 2]
+    return np.asarray(high if n % 2 else (ordered[..., : n // 2].max(axis=-1) + high) / 2)
 
 
 def median_of_frames(block: NDArray[Any]) -> NDArray[Any]:
-    """Return the median along the first axis, as `numpy.median`, four times as fast.
+    """Return the median along the first axis, as `numpy.nanmedian`, at least four times as fast.
 
     Each pixel's values are sorted side by side in memory, for which numpy has vector code.
 
     Parameters
     ----------
     block : ndarray of float, (n, ...)
-        Without NaN.
+        NaN is left out.
     """
-    n = len(block)
-    values = np.sort(np.ascontiguousarray(block.reshape(n, -1).T), axis=1)
-    middle = values[:, (n - 1) // 2 : n // 2 + 1].mean(axis=1, dtype=block.dtype)
+    n, values = len(block), block.reshape(len(block), -1)
+    middle = np.empty(values.shape[1], block.dtype)
+    for part in pieces(values.shape[1], TOGETHER):
+        ordered = np.sort(np.ascontiguousarray(values[:, part].T), axis=1)  # NaN comes last
+        middle[part] = ordered[:, (n - 1) // 2 : n // 2 + 1].mean(axis=1, dtype=block.dtype)
+        if (some := np.isnan(ordered[:, -1])).any():
+            ordered = ordered[some]
+            known = n - np.isnan(ordered).sum(axis=1)
+            pair = np.stack([(known - 1) // 2, known // 2], axis=1)  # of none, last and first
+            pair = np.take_along_axis(ordered, pair, axis=1)
+            middle[part][some] = pair.mean(axis=1, dtype=block.dtype)
     return middle.reshape(block.shape[1:])
 
 

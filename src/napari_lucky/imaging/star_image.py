@@ -17,7 +17,7 @@ from napari_lucky.frames.frames import Block, as_float32, is_empty
 from napari_lucky.imaging.convolution import Beyond, gaussian
 from napari_lucky.imaging.inpainting import fill_by_kriging
 from napari_lucky.imaging.places import places_of
-from napari_lucky.imaging.robust_sigma import MAD_OF_SIGMA
+from napari_lucky.imaging.robust_sigma import MAD_OF_SIGMA, median_of_rows
 
 SMOOTH = 2.0
 """Default smoothing before the peak is looked for, in pixels."""
@@ -72,7 +72,7 @@ def border_spread(block: Block) -> NDArray[np.float64]:
     """
     places = _border_places(block.shape[1:])
     edge = np.abs(block.reshape(len(block), -1).take(places, axis=1))
-    return np.asarray(_middle(edge) / MAD_OF_SIGMA, np.float64)
+    return np.asarray(median_of_rows(edge) / MAD_OF_SIGMA, np.float64)
 
 
 def border(shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -141,23 +141,14 @@ def _ramps(shape: tuple[int, int], sigma: float) -> Block:
 def _nanmedian(values: Block) -> NDArray[np.float32]:
     masked = ~np.isfinite(values)
     if not masked.any():
-        return _middle(values)
+        return median_of_rows(values)
     if (masked == masked[:1]).all() and not masked[0].all():  # the same pixels in every frame
-        return _middle(values[:, ~masked[0]])
+        return median_of_rows(values[:, ~masked[0]])
     out = np.full(len(values), np.nan, np.float32)
     for k, (row, hole) in enumerate(zip(values, masked, strict=True)):
         if not hole.all():
             out[k] = np.median(row[~hole])
     return out
-
-
-def _middle(values: Block) -> NDArray[np.float32]:
-    """Return the median of each row, without NaN; numpy's own looks for NaN, and takes twice."""
-    high = values.shape[1] // 2
-    ordered = np.partition(values, high, axis=1)
-    if values.shape[1] % 2:
-        return np.asarray(ordered[:, high])
-    return np.asarray((ordered[:, :high].max(axis=1) + ordered[:, high]) / 2)
 
 
 def smoothed(block: Block, sigma: float, beyond: Beyond = "nearest") -> Block:
