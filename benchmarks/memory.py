@@ -8,9 +8,10 @@ them, which cost no disk but are opened, read and stacked like any other file. E
 processed twice by processes of its own: timed, and then watched (on Linux) for the memory that
 they hold together.
 
-With --large, runs of large sensors instead: 6 frames of 24 Mpx and 2 of 400 Mpx, in files that
-are empty but for a star (sparse where the file system allows it), and masters of 24 Mpx (480 MB).
-Masters of the program's own may take another 300 MB in the system's temporary folder.
+With --large, runs of large sensors instead: 12 frames of 8.3 Mpx, the largest sensor that is not
+worked on in bands, 6 of 24 Mpx and 2 of 400 Mpx, in files that are empty but for a star (sparse
+where the file system allows it), and masters of 24 Mpx (480 MB). Masters of the program's own may
+take another 300 MB in the system's temporary folder.
 """
 
 import argparse
@@ -147,6 +148,7 @@ def make_large(folder: Path) -> None:
 
     rng = np.random.default_rng(0)
     for name, shape, n, level in (
+        ("run_8", (2880, 2880), 12, None),
         ("run_24", (4000, 6000), 6, None),
         ("run_400", (20_000, 20_000), 2, None),
         ("dark", (4000, 6000), 5, 500.0),
@@ -168,6 +170,7 @@ def measure_large(folder: Path) -> float:
     most = 0.0
     for k, (run, label, options) in enumerate(
         (
+            ("run_8", "12 x 8.3 Mpx, star looked for", []),
             ("run_24", "6 x 24 Mpx, window given", near),
             ("run_24", "6 x 24 Mpx, star looked for", []),
             ("run_24", "6 x 24 Mpx, window given, a dark and a flat", [*near, *one]),

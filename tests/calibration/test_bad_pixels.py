@@ -1,3 +1,6 @@
+import tracemalloc
+from concurrent.futures import Executor
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -14,6 +17,8 @@ from napari_lucky.calibration.bad_pixels import (
     standing_pixels,
 )
 from napari_lucky.calibration.moments import sample_moments
+from napari_lucky.execution.blocks import done_here
+from napari_lucky.execution.job import Job
 from napari_lucky.frames import ArrayFrames, sensor_image
 
 RNG = np.random.default_rng(0)
@@ -184,7 +189,41 @@ def test_how_many_pixels_touch():
     members[[1, 2, 3], [1, 2, 1]] = True  # by their corners
     members[[6, 6, 7, 8], [5, 6, 7, 8]] = True
     members[0, 11] = True
-    counts = _touching(members)
+    counts = np.zeros(members.shape, int)
+    counts[members] = _touching(members)
     assert set(counts[[1, 2, 3], [1, 2, 1]]) == {3}
     assert set(counts[[6, 6, 7, 8], [5, 6, 7, 8]]) == {4}
     assert counts[0, 11] == 1
+
+
+def test_bands_are_looked_over_as_the_whole(monkeypatch):
+    rng = np.random.default_rng(8)
+    mean = rng.normal(100, 5, (203, 60)).astype(np.float32)
+    mean[rng.integers(0, 203, 90), rng.integers(0, 60, 90)] += 400
+    deviation = rng.uniform(1, 60, mean.shape).astype(np.float32)
+    deviation[100:104] = np.nan
+    whole = lone_pixels(mean, deviation)
+    monkeypatch.setattr(bad_pixels, "BAND", 500)
+    assert whole.any()
+    assert np.array_equal(lone_pixels(mean, deviation), whole)
+
+
+class Here(Executor):
+    """Does one piece of work after the other."""
+
+    def submit(self, fn, /, *args, **kwargs):
+        return done_here(fn, *args, **kwargs)
+
+
+def test_the_look_for_hot_pixels_takes_the_memory_of_a_few_images():
+    image = RNG.normal(100, 5, (1500, 1500)).astype(np.float32)
+    image[RNG.integers(0, 1500, 50), RNG.integers(0, 1500, 50)] += 800
+    frames = ArrayFrames(np.broadcast_to(image, (12, *image.shape)))
+    standing_pixels(ArrayFrames(frames.read(slice(None))[:, :100, :100]))  # imports stay
+    tracemalloc.start()
+    try:
+        standing_pixels(frames, job=Job(executor=Here()))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 7.5 * image.nbytes

@@ -21,6 +21,7 @@ from napari_lucky.fits.arrays import ImageLike, as_image
 from napari_lucky.frames.frames import Frames, Index, Subset, as_float32
 from napari_lucky.frames.reading import empty_frames, spread_over
 from napari_lucky.frames.sensor_image import (
+    BAND,
     BitMask,
     SensorImage,
     bands_of,
@@ -31,11 +32,14 @@ from napari_lucky.frames.sensor_image import (
 )
 from napari_lucky.frames.window import Window
 from napari_lucky.imaging.robust_sigma import robust_sigma
+from napari_lucky.pieces import pieces
 
 HOT_SIGMA = 8.0
 """A pixel of the dark this many sigmas above its neighbours' median is hot."""
 SIDE = 5
 """Side in pixels of the square of neighbours that a pixel of the dark is compared with."""
+BLOCK = 8
+"""Side in pixels of blocks, of each of which the least pixel is looked at first."""
 SAMPLED = 1 << 15
 """Pixels, at least, whose differences from their neighbours give the usual one."""
 
@@ -132,16 +136,35 @@ def _local_medians(
     out = np.empty(len(places), image.dtype)
     if len(places) == 0:
         return out
-    padded = np.pad(image, SIDE // 2, mode="reflect")
-    squares = sliding_window_view(padded, (SIDE, SIDE))
+    near = np.arange(SIDE) - SIDE // 2
     for start in range(0, len(places), chunk):
         y, x = np.divmod(places[start : start + chunk], image.shape[1])
-        around = squares[y, x].reshape(len(y), -1)
+        rows, columns = _mirrored((y, x), near, image.shape)
+        around = image[rows[:, :, None], columns[:, None, :]].reshape(len(y), -1)
         out[start : start + chunk] = np.partition(around, SIDE**2 // 2, axis=1)[:, SIDE**2 // 2]
     return out
 
 
-def _least_nearby(image: NDArray[Any], block: int = 8) -> NDArray[Any]:
+def _candidates(
+    image: NDArray[np.float32], deviation: NDArray[np.float32], floor: float
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Return the places of a flattened image that may be hot, and by how much each must stand out.
+
+    That is a floor, or three times what it varies. In bands of rows, in little memory.
+    """
+    ny, nx = image.shape
+    found = []
+    for rows in pieces(ny, max(BAND // nx // BLOCK, 1) * BLOCK):
+        first = max(rows.start - BLOCK, 0)
+        nearby = _least_nearby(image[first : rows.stop + BLOCK])
+        least = np.maximum(floor, np.nan_to_num(3 * deviation[rows], nan=np.inf))
+        some = np.flatnonzero(image[rows] > nearby[rows.start - first :][: len(least)] + least)
+        found.append((some + rows.start * nx, least.ravel()[some]))
+    places, least = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return places, least
+
+
+def _least_nearby(image: NDArray[Any], block: int = BLOCK) -> NDArray[Any]:
     """Return for each pixel a value that no pixel of the 5 x 5 around it is under.
 
     The least of the blocks that touch its own: where a pixel is not over that by a threshold, it
@@ -198,10 +221,9 @@ def lone_pixels(
     good = np.isfinite(mean)
     filled = mean if good.all() else np.where(good, mean, np.nanmedian(mean))
     spread = float(robust_sigma(_excess_on_lattice(filled)))
-    least = np.maximum(sigma * spread, np.nan_to_num(3 * deviation, nan=np.inf))
-    candidates = np.flatnonzero(filled > _least_nearby(filled) + least)
+    candidates, least = _candidates(filled, deviation, sigma * spread)
     own = filled.ravel()[candidates] - _local_medians(filled, candidates)
-    bright = candidates[(own > 0) & (own > least.ravel()[candidates])]
+    bright = candidates[(own > 0) & (own > least)]
     y, x = np.divmod(bright, mean.shape[1])
     around = _excess_around(filled, y, x)
     own = around[:, 4]
@@ -216,7 +238,7 @@ def lone_pixels(
         members[y, x] = (rises.sum(axis=1) < size) & dark[:, 4 - size]
         others = np.delete(_squares(members)[y, x].reshape(-1, 9), 4, axis=1)
         members[y, x] &= ~(rises & ~others).any(axis=1)
-        found |= members & (_touching(members) == size)
+        found[members] |= _touching(members) == size
     return found
 
 
@@ -262,26 +284,39 @@ def _excess_around(
 
     Beyond the edge they are mirrored there, as by `_squares`.
     """
-    rows, columns = (
-        np.abs((n - 1) - np.abs((n - 1) - (at[:, None] + [-1, 0, 1])))
-        for n, at in zip(image.shape, (y, x), strict=True)
-    )
+    rows, columns = _mirrored((y, x), np.array([-1, 0, 1]), image.shape)
     places = (rows[:, :, None] * image.shape[1] + columns[:, None, :]).reshape(-1, 9)
     some, which = np.unique(places, return_inverse=True)
     excess = image.ravel()[some] - _local_medians(image, some)
     return np.asarray(excess[which].reshape(places.shape))
 
 
-def _touching(members: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Return how many members, (y, x), the group of each has, corners counted as touch; else 0."""
+def _mirrored(
+    places: tuple[NDArray[np.intp], NDArray[np.intp]],
+    near: NDArray[np.intp],
+    shape: tuple[int, ...],
+) -> list[NDArray[np.intp]]:
+    """Return the rows and the columns near places (y, x), mirrored at the edges, (k, n) each."""
+    made = []
+    for at, side in zip(places, shape, strict=True):
+        twice = max(2 * side - 2, 1)
+        index = (at[:, None] + near) % twice
+        made.append(np.minimum(index, twice - index))
+    return made
+
+
+def _touching(members: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return how many members, (y, x), the group of each member has, corners counted as touch."""
     y, x = np.nonzero(members)
-    group = np.zeros(members.shape, np.int32)
-    own, highest = np.zeros(len(y), np.int32), np.arange(1, len(y) + 1, dtype=np.int32)
-    while (highest > own).any():
-        group[y, x] = own = highest
-        highest = _squares(group)[y, x].max(axis=(1, 2), initial=0)
-    group[y, x] = np.bincount(own)[own]
-    return group
+    wide = members.shape[1] + 2  # nothing touches around the edge
+    places, own = y * wide + x, np.arange(len(y))
+    near = places[:, None] + np.add.outer([-wide, 0, wide], [-1, 0, 1]).ravel()
+    at = np.searchsorted(places, near).clip(max=len(y) - 1)
+    at = np.where(places[at] == near, at, own[:, None])
+    group = own
+    while ((highest := group[at].max(axis=1)) > group).any():
+        group = highest
+    return np.bincount(group)[group]
 
 
 def _squares(image: NDArray[Any]) -> NDArray[Any]:

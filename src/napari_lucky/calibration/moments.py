@@ -5,6 +5,7 @@ What the constants do is measured by ``benchmarks/masks.py``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +21,9 @@ from napari_lucky.pieces import pieces
 
 SAMPLE = 24
 """How many frames, spread over the run, the star is looked for in."""
-PARTS, PACKED_PARTS = 8, 2
-"""Bands of a sensor that are looked over side by side, each in all frames."""
+PARTS, PACKED_PARTS, PART = 8, 2, 1 << 18
+"""Bands of a sensor that are looked over side by side, each in all frames: so many, or more of so
+many pixels. Of packed frames they are few."""
 GROUPS, FEWEST = 3, 9
 """Groups of frames whose least values are averaged, and frames that are needed for that."""
 
@@ -44,7 +46,9 @@ def sample_moments(
     mean, deviation : ndarray of float32, (y, x)
         Of up to `count` frames, masked pixels and blank frames left out; NaN where all are.
     """
-    return look_over(Subset(frames, spread_over(frames.shape[0], count)), job=job)[:2]
+    some = Subset(frames, spread_over(frames.shape[0], count))
+    mean, deviation = _look_over(some, ("mean", "deviation"), job)
+    return mean, deviation
 
 
 def look_over(frames: Frames, *, job: Job = QUIET) -> Look:
@@ -57,12 +61,18 @@ def look_over(frames: Frames, *, job: Job = QUIET) -> Look:
     job : Job
         Progress, executor, checkpoint; see `Job`.
     """
+    return Look(*_look_over(frames, Look._fields, job))
+
+
+def _look_over(frames: Frames, wanted: Sequence[str], job: Job) -> list[NDArray[np.float32]]:
+    """Return some of what is seen of whole frames."""
     empty = empty_frames(frames)
 
     def look(band: slice) -> NDArray[np.float32]:
-        return np.stack(look_in(frames, rows_in(frames.shape, band), empty))
+        seen = look_in(frames, rows_in(frames.shape, band), empty, low="low" in wanted)
+        return np.stack([getattr(seen, name) for name in wanted])
 
-    whole = Look(*(np.empty(frames.shape[1:], np.float32) for _ in Look._fields))
+    whole = [np.empty(frames.shape[1:], np.float32) for _ in wanted]
     bands = deep_bands(frames)
     done = map_blocks(look, bands, job=job, what="looking over the run")
     for band, parts in zip(bands, done, strict=True):
@@ -76,14 +86,14 @@ def deep_bands(frames: Frames) -> list[slice]:
 
     Few if frames are unpacked from their first row on every time.
     """
-    ny = frames.shape[1]
+    _, ny, nx = frames.shape
     source = list(chain_of(frames))[-1]
     packed = any(getattr(image, "packed", False) for image in getattr(source, "images", ())[:1])
-    rows = -(-ny // (PACKED_PARTS if packed else PARTS))
+    rows = -(-ny // PACKED_PARTS) if packed else min(-(-ny // PARTS), max(PART // nx, 1))
     return pieces(ny, rows)
 
 
-def look_in(frames: Frames, window: Window, empty: NDArray[np.bool_]) -> Look:
+def look_in(frames: Frames, window: Window, empty: NDArray[np.bool_], *, low: bool = True) -> Look:
     """Look over frames in a window.
 
     The least light is the mean of the least values of each third of the frames: of a star that
@@ -96,13 +106,16 @@ def look_in(frames: Frames, window: Window, empty: NDArray[np.bool_]) -> Look:
     window : Window
     empty : ndarray of bool, (n,)
         Which are blank, and left out; see `empty_frames`.
+    low : bool
+        Whether the least light is wanted; else it is NaN.
     """
-    least = np.full((GROUPS, *window.shape), np.inf, np.float32)
+    least = np.full((GROUPS if low else 0, *window.shape), np.inf, np.float32)
     good = np.zeros(window.shape, np.int32)
     total, squares = np.zeros(window.shape), np.zeros(window.shape)
     for number, k in enumerate(np.flatnonzero(~empty)):
         image = as_float32(frames.read(np.array([k]), window))[0]
-        np.fmin(least[number % GROUPS], image, out=least[number % GROUPS])
+        if low:
+            np.fmin(least[number % GROUPS], image, out=least[number % GROUPS])
         has = np.isfinite(image)
         good += has
         value = image.astype(np.float64)
@@ -113,5 +126,5 @@ def look_in(frames: Frames, window: Window, empty: NDArray[np.bool_]) -> Look:
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = total / good
         variance = np.maximum(squares / good - mean**2, 0)
-        low = np.where(good >= FEWEST, least.mean(axis=0), np.nan)
-    return Look(as_float32(mean), as_float32(np.sqrt(variance)), as_float32(low))
+        dark = np.where(good >= FEWEST, least.mean(axis=0), np.nan) if low else mean * np.nan
+    return Look(as_float32(mean), as_float32(np.sqrt(variance)), as_float32(dark))

@@ -63,7 +63,7 @@ def light_of_run(frames: Frames, count: int = SAMPLE, *, job: Job = QUIET) -> Se
 
 
 def _clipped_mean(frames: Frames, window: Window, empty: NDArray[np.bool_]) -> Image:
-    mean, deviation, _ = look_in(frames, window, empty)
+    mean, deviation, _ = look_in(frames, window, empty, low=False)
     reach = CLIP * deviation + np.abs(mean) * 1e-6  # what equal values differ by, rounded
     total, number = np.zeros(mean.shape), np.zeros(mean.shape, np.int32)
     for k in np.flatnonzero(~empty):

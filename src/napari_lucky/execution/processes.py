@@ -25,7 +25,7 @@ from typing import Any, BinaryIO
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.blocks import Threads, cores, done_here
-from napari_lucky.execution.freed_memory import keep_freed_memory
+from napari_lucky.execution.freed_memory import give_back_freed_memory, keep_freed_memory
 from napari_lucky.execution.interruption import SIGNALS
 from napari_lucky.execution.packing import Pickled
 
@@ -167,6 +167,7 @@ class ForkExecutor(Executor):
         if threading.active_count() > 1:  # a copy would not have them, but has their locks
             self._callers = Threads(cores())
             return
+        give_back_freed_memory()  # or each copy would share it
         gc.freeze()  # or a collection there would write to, and so double, all memory
         with _not_interrupted(), suppress(OSError):  # the system may allow fewer, or none
             for _ in range(cores()):

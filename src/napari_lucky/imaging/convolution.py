@@ -46,7 +46,9 @@ def gaussian(block: Block, sigma: float, beyond: Beyond = "nearest") -> Block:
     if sigma == 0:
         return block
     weights = gaussian_weights(sigma)
-    return correlate(_padded(block, len(weights) // 2, beyond), weights, weights)
+    block = _padded(block, len(weights) // 2, beyond)
+    block = _down(block, weights)  # in place of the last, which is not held meanwhile
+    return _across(block, weights)
 
 
 def _padded(block: Block, reach: int, beyond: Beyond) -> Block:

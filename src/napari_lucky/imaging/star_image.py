@@ -23,8 +23,6 @@ SMOOTH = 2.0
 """Default smoothing before the peak is looked for, in pixels."""
 ENOUGH = 400
 """Pixels, of a border, whose median is good enough."""
-KEPT = 1 << 20
-"""Pixels of a window, at most, whose ramps are kept for the next frames."""
 RIVAL = 3.0
 """Sigmas of their difference; of places that are so nearly alike, noise may decide."""
 MOST_SMOOTH = 100.0
@@ -117,9 +115,11 @@ def _sloping(block: Block, sigma: float = 0) -> Block:
     )
     down = np.nan_to_num(bottom - top) * np.float32((ny - 1) / max(ny - wide, 1))
     across = np.nan_to_num(right - left) * np.float32((nx - 1) / max(nx - wide, 1))
+    if sigma == 0:
+        y, x = _lines((ny, nx))
+        return np.asarray(down[:, None, None] * y[:, None] + across[:, None, None] * x)
     slopes = np.stack([down, across], axis=1)
-    ramps = _ramps if ny * nx <= KEPT else _ramps.__wrapped__
-    return np.einsum("ks,syx->kyx", slopes, ramps((ny, nx), sigma))
+    return np.einsum("ks,syx->kyx", slopes, _ramps((ny, nx), sigma))
 
 
 @lru_cache(maxsize=16)
@@ -134,8 +134,12 @@ def _side_places(shape: tuple[int, int]) -> tuple[NDArray[np.intp], ...]:
 @lru_cache(maxsize=4)
 def _ramps(shape: tuple[int, int], sigma: float) -> Block:
     """Return two planes through 0 of slope 1 over their height and their width, smoothed."""
-    y, x = (np.linspace(-0.5, 0.5, side, dtype=np.float32) for side in shape)
-    return gaussian(np.stack(np.meshgrid(y, x, indexing="ij")), sigma, "constant")
+    return gaussian(np.stack(np.meshgrid(*_lines(shape), indexing="ij")), sigma, "constant")
+
+
+def _lines(shape: tuple[int, int]) -> list[Block]:
+    """Return lines of slope 1 over the height and the width of a window."""
+    return [np.linspace(-0.5, 0.5, side, dtype=np.float32) for side in shape]
 
 
 def _nanmedian(values: Block) -> NDArray[np.float32]:

@@ -25,6 +25,7 @@ from napari_lucky.imaging.convolution import gaussian_weights, running_mean
 from napari_lucky.imaging.profiles import ring_medians
 from napari_lucky.imaging.significance import CLEAR, least_significance, own_sigma
 from napari_lucky.imaging.star_image import smoothed, without_slope
+from napari_lucky.pieces import pieces
 
 MORE = 120
 """As many if nothing is found in those."""
@@ -212,7 +213,7 @@ def _place(frames: Frames, scene: bool, seen: MeanOfRun, job: Job) -> tuple[int,
     for scale in SCALES:
         image = smoothed(level[np.newaxis], scale, "constant")[0]
         around = min(101, *image.shape)
-        image -= running_mean(running_mean(image, around, 0), around, 1)
+        _take_mean_off(image, around)
         if _stands_out(image, scale, seen.noise, seen.count, scene):
             y, x = (int(at) for at in np.unravel_index(int(np.argmax(image)), image.shape))
             reach, bins = _reach(level, image, (y, x)), seen.bins
@@ -223,6 +224,13 @@ def _place(frames: Frames, scene: bool, seen: MeanOfRun, job: Job) -> tuple[int,
         f"No star was found: nothing stands out of the noise in {seen.count} frames spread over "
         "the run. If there is a faint star, draw or give the focus window around it."
     )
+
+
+def _take_mean_off(image: NDArray[np.float32], around: int) -> None:
+    """Take the mean of the pixels around each one off, (y, x), in a square of such a side."""
+    down = running_mean(image, around, 0)
+    for rows in pieces(len(down), max(1, BAND // down.shape[1])):
+        image[rows] -= running_mean(down[rows], around, 1)
 
 
 def _reach(level: NDArray[np.float32], image: NDArray[np.float32], at: tuple[int, int]) -> float:
