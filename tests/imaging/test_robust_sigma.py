@@ -36,8 +36,12 @@ def test_the_median_of_frames_leaves_out_masked_values(n, dtype):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # all are masked
         expected = np.nanmedian(block, axis=0)
+        off = np.nanmedian(np.abs(block - expected), axis=0)
     assert np.isnan(expected).any()
     np.testing.assert_array_equal(median_of_frames(block), expected)
+    middle, sigma = median_and_sigma(block)
+    np.testing.assert_array_equal(middle, expected)
+    np.testing.assert_array_equal(sigma, off / 0.6745)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 8, 63, 64])

@@ -23,7 +23,7 @@ from napari_lucky.frames.sensor_image import (
     window_at,
 )
 from napari_lucky.frames.window import Window
-from napari_lucky.imaging.robust_sigma import MAD_OF_SIGMA, median_of_frames
+from napari_lucky.imaging.robust_sigma import MAD_OF_SIGMA, median_and_sigma, median_of_frames
 from napari_lucky.pieces import pieces
 
 DEAD_BELOW = 0.2
@@ -124,8 +124,8 @@ def _combine(block: NDArray[np.float32], method: Combine, clip_sigma: float) -> 
     if len(block) == 1:
         return block[0]
     if clip_sigma and len(block) > 2:
-        off = np.abs(block - median_of_frames(block))
-        own = median_of_frames(off) / MAD_OF_SIGMA
+        middle, own = median_and_sigma(block)
+        off = np.abs(block - middle)
         usual = np.nanmedian(np.nanstd(block, axis=0))
         block = np.where(off <= clip_sigma * np.fmax(own, usual), block, np.nan)
     if method == "median":

@@ -107,7 +107,7 @@ def median_and_sigma(block: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     Parameters
     ----------
     block : ndarray of float, (n, ...)
-        Without NaN.
+        NaN is left out.
     """
     n, values = len(block), block.reshape(len(block), -1)
     middle, sigma = np.empty((2, values.shape[1]), block.dtype)
@@ -119,4 +119,8 @@ def median_and_sigma(block: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
             np.maximum(off[: n - k], off[k:]).min(axis=0) for k in sorted({(n - 1) // 2, n // 2})
         ]
         sigma[part] = np.mean(nearest, axis=0, dtype=block.dtype) / MAD_OF_SIGMA
+        if (some := np.isnan(ordered[-1])).any():
+            masked = values[:, part][:, some]
+            known = median_of_frames(masked)
+            middle[part][some], sigma[part][some] = known, robust_sigma(masked, known, axis=0)
     return middle.reshape(block.shape[1:]), sigma.reshape(block.shape[1:])
