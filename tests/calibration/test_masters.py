@@ -98,7 +98,15 @@ def test_flat_has_median_one_and_its_dead_pixels_are_masked_not_divided_by():
     np.testing.assert_allclose(flat[good] / response[good], flat[0, 0] / response[0, 0], rtol=1e-5)
 
 
+def test_a_pixel_is_dead_under_the_bound_and_not_at_it():
+    flat = np.full((9, 9), 4.0)
+    flat[2, 3], flat[4, 5] = 1.0, 0.999
+    assert np.argwhere(np.isnan(master_flat(flat, dead_below=0.25))).tolist() == [[4, 5]]
+
+
 def test_flat_without_light_is_reported():
+    with pytest.raises(LuckyError, match="no light in it"):
+        master_flat(np.zeros((4, 4)))
     with pytest.raises(LuckyError, match="swapped"):
         master_flat(np.full((4, 4), 100.0), np.full((4, 4), 200.0))
     with pytest.raises(LuckyError, match="4 x 4"):

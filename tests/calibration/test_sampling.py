@@ -10,6 +10,7 @@ from napari_lucky import Job, Window, rank, register
 from napari_lucky.calibration.sampling import (
     Sampling,
     _cut,
+    _spoiled,
     header_sampling,
     measure_sampling,
     noise_if_sampled,
@@ -298,3 +299,33 @@ def test_of_a_large_window_256_px_around_the_brightest_place_are_looked_at(place
     ):
         assert found == at - np.clip(at - 128, 0, side - 256)
     assert _cut(image[:, :256][:200]).shape == (200, 256)
+
+
+def test_of_very_large_windows_eight_frames_are_looked_at():
+    """Sixteen of 256 px squared, and half as many of twice the pixels; but eight at least."""
+    seen = set()
+
+    class Counted(ArrayFrames):
+        def read(self, frames, window=None):
+            seen.update(np.arange(self.shape[0])[frames].tolist())
+            return super().read(frames, window)
+
+    light = np.zeros((12, 512, 512), np.float32)
+    light[:, 100:228, 200:328] = speckles(3.0, 2, 12)
+    frames = Counted(exposed(light, 1e5, np.random.default_rng(1)))
+    made = measure_sampling(frames, Window(0, 0, 512, 512), clipped=np.inf)
+    assert made.px == pytest.approx(3.0, rel=0.12)
+    assert len(seen) == 8
+
+
+@pytest.mark.parametrize(("down", "across"), [(1, 0), (-1, 0), (0, 1), (0, -1)])
+def test_four_spoiled_pixels_within_five_of_the_brightest_place_spoil_a_frame(down, across):
+    y, x = np.mgrid[:100, :120]
+    light = np.exp(-((y - 50) ** 2 + (x - 60) ** 2) / 18).astype(np.float32)
+    for away, count, spoils in ((5, 4, True), (5, 3, False), (6, 4, False)):
+        spoiled = np.zeros(light.shape, bool)
+        beside = np.arange(count)
+        spoiled[
+            50 + down * away + abs(across) * beside, 60 + across * away + abs(down) * beside
+        ] = 1
+        assert _spoiled(light, spoiled) == spoils

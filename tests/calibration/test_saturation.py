@@ -96,6 +96,18 @@ def test_a_plateau_that_is_not_all_even_is_said_and_a_stars_top_is_not(scatter, 
         assert "flat top" in " ".join(register(seen.frames, WHOLE).notes)
 
 
+@pytest.mark.parametrize(("masked", "said"), [(1.1, True), (0.999, True), (0.8, False)])
+def test_what_is_masked_of_a_plateau_is_not_said(masked, said):
+    """Where only its top is, the rest is a plateau still."""
+    rng = np.random.default_rng(3)
+    frames = star(4000, 5.0, 1)
+    level = np.floor(0.4 * frames.max())
+    frames = np.minimum(frames, level) + rng.normal(0, 0.004 * level, frames.shape)
+    raw = ArrayFrames(np.rint(frames).astype(np.uint16))
+    notes = plateau_notes(Calibrated(raw, saturation=masked * level), WHOLE)
+    assert ["flat top" in note for note in notes] == [True] * said
+
+
 def test_hot_pixels_at_the_maximum_are_not_the_star():
     frames = star(1000).astype(np.uint16)
     frames[:, [20, 40, 70], [90, 30, 80]] = 4095

@@ -144,6 +144,16 @@ def test_mosaics_are_taken_as_they_are_or_cell_by_cell(tmp_path, cards, pattern)
     assert np.allclose(open_run(tmp_path, "green").read(slice(None)), np.mean(greens, axis=0))
 
 
+def test_superpixels_say_where_on_the_sensor_they_are(tmp_path):
+    """The first one's middle is between the first two pixels of each axis, 1 and 2 of FITS."""
+    write(tmp_path, star(1)[:, 0], {"BAYERPAT": "RGGB"})
+    header = open_run(tmp_path, "superpixel").header
+    for axis in (1, 2):
+        assert header[f"LTM{axis}_{axis}"] * 1.5 + header[f"LTV{axis}"] == 1
+        assert header[f"LTM{axis}_{axis}"] * 3.5 + header[f"LTV{axis}"] == 2
+    assert "BAYERPAT" not in header
+
+
 def test_mosaics_that_differ_are_reported_and_each_read_by_its_own(tmp_path):
     frames = star(4)[:, 0]
     write(tmp_path, frames, {"BAYERPAT": "RGGB"})

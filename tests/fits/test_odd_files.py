@@ -46,11 +46,21 @@ def packed_cube(pixels, tile) -> bytes:
     return file.getvalue()
 
 
+def free_format(content: bytes) -> bytes:
+    """Return a file whose cards have their values right behind the equals sign and a blank."""
+    at = content.index(END)
+    cards = [content[k : k + CARD] for k in range(0, at, CARD)]
+    short = [card[:10] + card[10:].split(b"/")[0].strip() for card in cards]
+    return b"".join(card.ljust(CARD) for card in short) + content[at:]
+
+
 PLAIN, SIGNED = raw(IMAGE), raw(IMAGE.astype("i2"))
 AT = PLAIN.index(END)
 ZERO = b"BZERO   =                32768"
 NONE = b"BZERO   =                    0"
 FILES = {
+    "free format": free_format(PLAIN),
+    "free format, gzipped cube": gzip.compress(free_format(raw(CUBE))),
     "END and zeros": PLAIN[:AT] + b"END".ljust(BLOCK - AT, b"\0") + PLAIN[BLOCK:],
     "END and a line feed": PLAIN[:AT] + b"END\n".ljust(BLOCK - AT) + PLAIN[BLOCK:],
     "END and a line's end": PLAIN[:AT] + b"END\r\n".ljust(BLOCK - AT) + PLAIN[BLOCK:],
