@@ -1,7 +1,10 @@
 """One frame's fit: known truth from the model itself, and from the independent simulation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import scipy.linalg
 from astropy.io import fits
 
 from made_pairs import block_of, frame_of, small_model, wavefronts
@@ -251,6 +254,22 @@ def test_matrices_are_few_and_a_far_start_comes_home(monkeypatch):
     one = descend(model, pair, block.prior, start, steps=1)
     assert made[1].cost < one.cost < 1e9
     assert np.abs(one.x - start).max() > 0.01
+
+
+def test_a_thin_model_makes_nearly_the_same_matrix_and_fit(model, prior, truth):
+    """The steps are those of another matrix, the minimum is that of all bins."""
+    observed = observe(
+        pixels(model, truth, np.random.default_rng(0)), SensorNoise(np.inf, 3.0, ""), 3, SAMPLING
+    )
+    pair, thin = observed.pair((0.1, 0.1)), replace(model, thin=True)
+    made = [descend(m, pair, prior, truth) for m in (model, thin)]
+    free = prior.free
+    covariances = [one.covariance[np.ix_(free, free)] for one in made]
+    ratios = scipy.linalg.eigvalsh(*covariances)
+    assert ratios.min() > 0.6 and ratios.max() < 2
+    sigma = np.sqrt(np.diag(covariances[0]))
+    assert np.abs((made[0].x - made[1].x)[free] / sigma).max() < 0.2
+    assert made[0].cost == pytest.approx(made[1].cost, abs=0.1)
 
 
 def test_the_low_part_of_a_wavefront():

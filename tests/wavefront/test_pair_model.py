@@ -1,5 +1,7 @@
 """The model against analytic optics, and its derivatives against differences."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -70,7 +72,7 @@ def test_the_sign_of_the_defocus_cannot_be_seen(model):
 
 def test_derivatives_are_differences(model):
     x, step = somewhere(model), 1e-4
-    slopes = model.derivatives(x)
+    slopes = model.derivatives(model.light(x))
     for at in (0, 1):
         for slope, parameter in zip(slopes[at], model.own(at), strict=True):
             up, down = x.copy(), x.copy()
@@ -84,7 +86,7 @@ def test_the_gradient_is_the_adjoint_of_the_derivatives(model):
     x = somewhere(model, 1)
     rng = np.random.default_rng(2)
     pulls = [rng.standard_normal(image.shape) for image in model.images(x)]
-    gradient = model.gradient(x, pulls)
+    gradient = model.gradient(model.light(x), pulls)
     for parameter in range(model.size):
         up, down = x.copy(), x.copy()
         up[parameter] += 1e-5
@@ -94,6 +96,22 @@ def test_the_gradient_is_the_adjoint_of_the_derivatives(model):
             for at in (up, down)
         ]
         assert gradient[parameter] == pytest.approx((values[0] - values[1]) / 2e-5, abs=1e-6)
+
+
+def test_thin_derivatives_are_of_the_light_at_the_centres_of_every_second_row():
+    """Of bins that are small they are those of the bins; of bins that are not, of points there."""
+    fine = make_pair_model(((160, 160), (160, 160)), 19.7, 0.3, 10, samples=48, bins=1)
+    coarse = make_pair_model(((16, 16), (16, 16)), 1.97, 0.3, 10, samples=48)
+    x = somewhere(fine)
+    whole = fine.derivatives(fine.light(x))
+    fine, coarse = (replace(model, thin=True) for model in (fine, coarse))
+    thin = fine.derivatives(fine.light(x))
+    few = coarse.derivatives(coarse.light(x))
+    for at in (0, 1):
+        for one, two in zip(thin[at], whole[at], strict=True):
+            np.testing.assert_allclose(one, two[::2], atol=0.01 * abs(two).max())
+        points = 100 * thin[at][:, ::10, ::10]  # bins of a hundred times the light
+        np.testing.assert_allclose(few[at], points, atol=1e-5 * abs(points).max())
 
 
 def test_the_bins_filter_is_that_of_a_square_pixel_and_a_gaussian():

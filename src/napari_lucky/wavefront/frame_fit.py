@@ -6,12 +6,13 @@ What the constants do is measured by ``benchmarks/wavefront.py``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from napari_lucky.wavefront.pair_model import PairModel
+from napari_lucky.wavefront.pair_model import THIN, PairModel
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -39,6 +40,22 @@ class Pair:
     def count(self) -> int:
         """How many bins are compared."""
         return sum(int((weight > 0).sum()) for weight in self.weights)
+
+    @cached_property
+    def levelled(self) -> list[tuple[Floats, Floats, Floats]]:
+        """Of each image over its noise what it is of, (bins, bins), a plane, and what is beyond it.
+
+        The first is one over the noise; the plane is three orthonormal columns, (bins², 3).
+        """
+        made = []
+        for image, weight in zip(self.images, self.weights, strict=True):
+            root = np.sqrt(weight)
+            y, u = (np.linspace(-1, 1, side) for side in image.shape)
+            plane = np.stack([root, root * y[:, None], root * u]).reshape(3, -1)
+            q = np.linalg.qr(plane.T)[0]
+            data = (image * root).ravel()
+            made.append((root, q, data - q @ (q.T @ data)))
+        return made
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,22 +122,18 @@ class _Point:
     """The residuals at one x, flux and background plane solved for (variable projection)."""
 
     def __init__(self, model: PairModel, pair: Pair, prior: Prior, x: Floats) -> None:
-        self.x = x
-        self.residuals, self.bases, self.fluxes, self.certainties = [], [], [], []
-        for image, weight, star in zip(pair.images, pair.weights, model.images(x), strict=True):
-            root = np.sqrt(weight)
-            y, u = (np.linspace(-1, 1, side) for side in image.shape)
-            ones = np.ones_like(image)
-            basis = np.stack([star / star.max(), ones, ones * y[:, None], ones * u]) * root
-            q, r = np.linalg.qr(basis.reshape(4, -1).T)
-            data = (image * root).ravel()
-            along = q.T @ data
-            inverse = scipy.linalg.solve_triangular(r, np.eye(4))[0]
-            flux = float(inverse @ along)
-            self.fluxes.append(flux / float(star.max()))
-            self.certainties.append(flux / float(np.linalg.norm(inverse)))
-            self.residuals.append(data - q @ along)
-            self.bases.append(q)
+        self.x, self.lights = x, model.light(x)
+        self.residuals, self.stars, self.fluxes, self.certainties = [], [], [], []
+        for (root, plane, data), light in zip(pair.levelled, self.lights, strict=True):
+            own = (light.image * root).ravel()
+            own -= plane @ (plane.T @ own)
+            length = float(np.linalg.norm(own))
+            own /= length
+            certainty = float(own @ data)
+            self.fluxes.append(certainty / length)
+            self.certainties.append(certainty)
+            self.residuals.append(data - certainty * own)
+            self.stars.append(own)
         free = prior.free
         self.off = x[free] - prior.mean[free]
         self.squares = sum(float(residual @ residual) for residual in self.residuals)
@@ -142,18 +155,25 @@ def fitted_images(model: PairModel, pair: Pair, x: Floats) -> list[Floats]:
 def normal_matrix(model: PairModel, pair: Pair, point: _Point) -> Floats:
     """Return Gauss-Newton's matrix of the squares by all of x (Kaufman's variable projection)."""
     normal = np.zeros((model.size, model.size))
-    for at, slope in enumerate(model.derivatives(point.x)):
-        jacobian = _jacobian(pair, point, at, slope)
+    for at, slope in enumerate(model.derivatives(point.lights)):
+        jacobian = _jacobian(pair, point, at, slope, THIN if model.thin else 1)
         own = model.own(at)
         normal[np.ix_(own, own)] += jacobian @ jacobian.T
     return normal
 
 
-def _jacobian(pair: Pair, point: _Point, at: int, slope: NDArray[np.float32]) -> Singles:
-    """Return how an image's residuals go with what slopes are by, (k, bins)."""
-    root = np.sqrt(pair.weights[at]).astype(np.float32)
-    jacobian = (slope * (root * np.float32(point.fluxes[at]))).reshape(len(slope), -1)
-    q = point.bases[at].astype(np.float32)
+def _jacobian(
+    pair: Pair, point: _Point, at: int, slope: NDArray[np.float32], every: int = 1
+) -> Singles:
+    """Return how an image's residuals go with what slopes are by, (k, bins).
+
+    If only every so many rows are there, each counts for the others.
+    """
+    root, plane, _ = pair.levelled[at]
+    q = np.column_stack([plane, point.stars[at]]).reshape(*root.shape, 4)[::every].reshape(-1, 4)
+    q = (q * np.sqrt(every)).astype(np.float32)
+    scale = (root[::every] * (point.fluxes[at] * np.sqrt(every))).astype(np.float32)
+    jacobian = (slope * scale).reshape(len(slope), -1)
     return np.asarray(jacobian - (jacobian @ q) @ q.T)
 
 
@@ -178,7 +198,7 @@ def with_further(
     point = _Point(model, pair, prior, x)
     size, k = model.size, len(further[0])
     matrix, right = np.zeros((size + k, size + k)), np.zeros(size + k)
-    for at, slope in enumerate(model.derivatives(x)):
+    for at, slope in enumerate(model.derivatives(point.lights)):
         jacobian = _jacobian(pair, point, at, np.concatenate([slope, further[at]]))
         own = np.concatenate([model.own(at), np.arange(size, size + k)])
         matrix[np.ix_(own, own)] += jacobian @ jacobian.T
@@ -189,10 +209,12 @@ def with_further(
 def downhill(model: PairModel, pair: Pair, point: _Point) -> Floats:
     """Return half the negative gradient of the squares by all of x; exact."""
     pulls = [
-        flux * np.sqrt(weight) * residual.reshape(weight.shape)
-        for flux, weight, residual in zip(point.fluxes, pair.weights, point.residuals, strict=True)
+        flux * root * residual.reshape(root.shape)
+        for flux, (root, _, _), residual in zip(
+            point.fluxes, pair.levelled, point.residuals, strict=True
+        )
     ]
-    return model.gradient(point.x, pulls)
+    return model.gradient(point.lights, pulls)
 
 
 def descend(

@@ -243,10 +243,15 @@ def fit_run(
     LuckyError
         If no frame can be fitted.
     """
-    n = len(fit.index)
+    n, thin = len(fit.index), replace(fit.model, thin=True)
     some = np.unique(np.linspace(0, n - 1, min(n, PILOT)).astype(np.intp))
     pilot = replace(
-        fit, index=fit.index[some], starts=fit.starts[some] * np.nan, level=0.0, most=PILOT_STARTS
+        fit,
+        model=thin,
+        index=fit.index[some],
+        starts=fit.starts[some] * np.nan,
+        level=0.0,
+        most=PILOT_STARTS,
     )
     fits = fit_frames(
         replace(pilot, prior=static.prior(fit_defocus)), what="wavefront: first frames", job=job
@@ -270,7 +275,13 @@ def fit_run(
         last = number == ROUNDS - 1
         prior = static.prior(fit_defocus and not last)
         made = replace(
-            fit, prior=prior, starts=starts, level=level, most=STARTS, seed=fit.seed + number
+            fit,
+            model=fit.model if last else thin,
+            prior=prior,
+            starts=starts,
+            level=level,
+            most=STARTS,
+            seed=fit.seed + number,
         )
         fits, before = fit_frames(made, what=f"wavefront: round {number + 1}", job=job), fits
         if number:

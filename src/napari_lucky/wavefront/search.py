@@ -107,7 +107,7 @@ def search(
     between : callable
         Called before each start; what it raises ends the search.
     """
-    tight = observed.pair(errors)
+    tight, thin = observed.pair(errors), replace(model, thin=True)
     best: Fitted | None = None
     tried = 0
     for start in _starts(observed, prior, rng, most):
@@ -115,10 +115,10 @@ def search(
         loose, last = WAYS[tried % len(WAYS)]
         tried += 1
         low = low_part(model.size, last)
-        coarse = replace(model, modes=model.modes[: last - 1])
+        coarse = replace(thin, modes=model.modes[: last - 1])
         x = prior.mean.copy()
         x[low] = descend(coarse, observed.pair(loose), prior.of_low(last), start[low], steps=15).x
-        made = descend(model, tight, prior, x, steps=25)
+        made = descend(thin, tight, prior, x, steps=25)
         if best is None or made.cost < best.cost:
             best = made
         if best.chi2 <= level:
