@@ -272,6 +272,17 @@ def test_a_thin_model_makes_nearly_the_same_matrix_and_fit(model, prior, truth):
     assert made[0].cost == pytest.approx(made[1].cost, abs=0.1)
 
 
+def test_a_matrix_learns_how_the_gradient_changed():
+    """Along the step it is what was seen, across it what it was; of no bend it learns nothing."""
+    matrix, step = np.diag([1.0, 2, 4]), np.array([1.0, 0, 0])
+    learned = frame_fit._learned(matrix, step, np.array([3.0, 1, 0]))
+    np.testing.assert_allclose(learned @ step, [3, 1, 0])
+    np.testing.assert_allclose(learned, learned.T)
+    assert learned[2].tolist() == [0, 0, 4]
+    for bend in (-1.0, 0.05):
+        assert frame_fit._learned(matrix, step, bend * step) is matrix
+
+
 def test_the_low_part_of_a_wavefront():
     """x of Noll 2 to 11: tilts of both, eight Zernikes from Noll 4 on, the defocus last."""
     assert low_part(13, 6).tolist() == [0, 1, 2, 3, 4, 5, 6, 12]

@@ -19,6 +19,8 @@ Singles = NDArray[np.float32]
 
 KEPT = 0.7
 """A matrix is kept while its steps gain this much of what it predicts."""
+LEAST_BEND = 0.1
+"""A step along which the cost bends by so little of what was predicted teaches nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,6 +219,15 @@ def downhill(model: PairModel, pair: Pair, point: _Point) -> Floats:
     return model.gradient(point.lights, pulls)
 
 
+def _learned(matrix: Floats, step: Floats, change: Floats) -> Floats:
+    """Return a matrix that takes a step to the change of the gradient along it (BFGS)."""
+    expected = matrix @ step
+    if change @ step < LEAST_BEND * (expected @ step):
+        return matrix
+    off = np.outer(expected, expected) / (expected @ step)
+    return np.asarray(matrix - off + np.outer(change, change) / (change @ step))
+
+
 def descend(
     model: PairModel,
     pair: Pair,
@@ -228,7 +239,8 @@ def descend(
     """Go down to a minimum of the cost from a start.
 
     Levenberg-Marquardt, with one saving: the gradient is cheap and is always new; the matrix is
-    expensive, and is kept for as long as its steps gain what it predicts.
+    expensive, and is kept for as long as its steps gain what it predicts. A thin model's matrix
+    learns from the gradients meanwhile.
 
     Parameters
     ----------
@@ -263,7 +275,9 @@ def descend(
         gained = cost - cost_of(trial)
         if gained > 0:
             point, cost = trial, cost - gained
-            right = downhill(model, pair, point)[free] - stiffness @ point.off
+            before, right = right, downhill(model, pair, point)[free] - stiffness @ point.off
+            if model.thin:
+                matrix = _learned(matrix, step, before - right)
             damping = max(damping / 5, 1e-6)
             if gained < tolerance and expected < 10 * tolerance:
                 break
