@@ -74,7 +74,9 @@ def hot_in(dark: SensorImage, sigma: float = HOT_SIGMA) -> BitMask:
     found = BitMask(dark.shape)
     for band, top, filled, bad in _parts_of(dark, usual):
         inside = slice(band.start - top, band.stop - top)
-        high = filled > _least_nearby(filled) + sigma * spread
+        least = _least_nearby(filled)
+        least += sigma * spread
+        high = filled > least
         high[: inside.start] = high[inside.stop :] = False
         candidates = np.flatnonzero(high)
         excess = filled.ravel()[candidates] - _local_medians(filled, candidates)
@@ -171,8 +173,9 @@ def _least_nearby(image: NDArray[Any], block: int = BLOCK) -> NDArray[Any]:
     is not over the median either, which then need not be sought.
     """
     ny, nx = image.shape
-    padded = np.pad(image, ((0, -ny % block), (0, -nx % block)), mode="edge")
-    least = padded.reshape(-(-ny // block), block, -(-nx // block), block).min(axis=(1, 3))
+    if ny % block or nx % block:
+        image = np.pad(image, ((0, -ny % block), (0, -nx % block)), mode="edge")
+    least = image.reshape(-(-ny // block), block, -(-nx // block), block).min(axis=(1, 3))
     for axis in (0, 1):
         first, last = ([slice(None)] * 2 for _ in range(2))
         first[axis], last[axis] = slice(1, None), slice(None, -1)

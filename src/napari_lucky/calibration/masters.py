@@ -197,7 +197,7 @@ def normalised(flat: SensorImage, dark: SensorImage | None, dead_below: float) -
         response = light_in(band)
         response /= level
         response[~(response >= dead_below)] = np.nan
-        made[band] = as_float32(response)
+        made[band] = response
     return made
 
 
