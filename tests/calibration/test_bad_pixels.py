@@ -239,3 +239,20 @@ def test_a_dark_of_whole_numbers_nearly_all_equal_has_hot_pixels_by_their_scatte
     even = np.full((200, 220), 100, np.int32)
     even[50, 60], even[90, 100] = 109, 107
     assert np.argwhere(hot_pixels(even)).tolist() == [[50, 60]]
+
+
+@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_of_four_unequal_pixels_that_touch_none_is_hot_and_of_three_all_are(turns, mirrored):
+    """One is too low to rise beside the brightest, and has no other neighbour."""
+    heights = np.zeros((5, 5))
+    heights[2, 2], heights[2, 3], heights[3, 1], heights[1, 4] = 1000, 400, 200, 300
+    for fourth in (True, False):
+        heights[1, 4] *= fourth
+        turned = np.rot90(heights[:, ::-1] if mirrored else heights, turns)
+        mean = np.random.default_rng(0).normal(100, 1, (100, 100)).astype(np.float32)
+        mean[48:53, 48:53] += turned
+        found = lone_pixels(mean, np.ones_like(mean))
+        expected = np.zeros(mean.shape, bool)
+        expected[48:53, 48:53] = (turned > 0) & (not fourth)
+        np.testing.assert_array_equal(found, expected)

@@ -122,6 +122,16 @@ def test_values_are_astropys_whatever_the_name_says(tmp_path, what, name):
     assert run.header["NAXIS"] >= 2
 
 
+@pytest.mark.parametrize(("name", "count"), [("RGB", 3), ("FREQ", 3), ("RGB", 4)])
+def test_a_slow_axis_of_three_colours_is_chosen_by_their_names(tmp_path, name, count):
+    cubes = RANDOM.integers(0, 60000, (count, 5, 12, 16)).astype("u2")
+    (tmp_path / "a.fits").write_bytes(raw(cubes, CTYPE4=name))
+    colours = (name, count) == ("RGB", 3)
+    for k, place in enumerate(("red", "green", "blue") if colours else ("1", "2", "3")):
+        run = open_run(tmp_path / "a.fits", where=f"{name}={place}")
+        assert np.array_equal(run.read(slice(None)), cubes[k])
+
+
 @pytest.mark.parametrize(
     ("cards", "first", "second", "choice"),
     [

@@ -170,3 +170,10 @@ def test_a_folder_of_folders_lists_what_is_there(tmp_path):
         LuckyError, match=r"folders in it: M15 \(3 files\), calib.darks \(1 file\)\."
     ):
         open_run(tmp_path)
+
+
+def test_exposures_that_are_nearly_the_same_are_the_one_that_most_frames_have(tmp_path):
+    for k, exposure in enumerate((0.1, 0.101, 0.101, 0.101, 0.102, 0.2, 0.2)):
+        write(tmp_path, f"a_{k}.fits", EXPTIME=exposure)
+    said = " ".join(run_notes(open_run(tmp_path)))
+    assert "differ in exposure: 0.101 s (5 frames), 0.2 s (2 frames)" in said
