@@ -55,6 +55,20 @@ def test_extensions_are_compared_too(tmp_path):
     assert not first.match(tmp_path / "c.fits")
 
 
+def test_headers_behind_an_image_are_compared_where_astropy_finds_them(tmp_path):
+    for name, dtype in (("a", np.int16), ("b", np.int16), ("c", np.uint16)):
+        hdus = fits.HDUList(
+            [fits.PrimaryHDU(IMAGE), fits.ImageHDU(IMAGE.astype(dtype)), fits.ImageHDU(IMAGE)]
+        )
+        hdus.writeto(tmp_path / f"{name}.fits")
+    first = mould_of(tmp_path / "a.fits")
+    with fits.open(tmp_path / "a.fits") as opened:
+        known = [hdu.fileinfo()["hdrLoc"] for hdu in opened]
+    assert [header.begin for header in first.headers] == known
+    assert first.match(tmp_path / "b.fits")
+    assert not first.match(tmp_path / "c.fits")
+
+
 def test_a_gzipped_file_has_no_mould(tmp_path):
     assert mould_of(write(tmp_path / "a.fits.gz")) is None
 
