@@ -177,3 +177,15 @@ def test_exposures_that_are_nearly_the_same_are_the_one_that_most_frames_have(tm
         write(tmp_path, f"a_{k}.fits", EXPTIME=exposure)
     said = " ".join(run_notes(open_run(tmp_path)))
     assert "differ in exposure: 0.101 s (5 frames), 0.2 s (2 frames)" in said
+
+
+@pytest.mark.parametrize("lights", [1, 2, 4])
+def test_the_family_with_most_lights_by_their_headers_is_taken(tmp_path, lights):
+    """Not that with most files: the others of five are darks."""
+    for k in range(5):
+        write(tmp_path, f"one_{k}.fits", IMAGETYP="Light" if k < lights else "Dark")
+    for k in range(3):
+        write(tmp_path, f"other_{k}.fits", IMAGETYP="Light")
+    names = {image.path.name.partition("_")[0] for image in open_run(tmp_path).images}
+    assert names == ({"one"} if lights > 3 else {"other"})
+    assert open_run(tmp_path).shape[0] == max(lights, 3)
