@@ -90,6 +90,7 @@ def test_what_cannot_be_measured_is_said():
         assert told.startswith("Smoothing 1.5 px for tracking and ranking, a guess: the sampling")
         assert "could not be measured" in told
         assert found.star  # nothing speaks against it
+    assert none.wide == (1, 1)  # a speckle's area
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
