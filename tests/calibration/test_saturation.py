@@ -108,6 +108,17 @@ def test_what_is_masked_of_a_plateau_is_not_said(masked, said):
     assert ["flat top" in note for note in notes] == [True] * said
 
 
+@pytest.mark.parametrize(("pixels", "said"), [(12, False), (13, True)])
+def test_a_plateau_has_more_than_twelve_pixels_a_frame(pixels, said):
+    """Of a block whose pixels differ a little, on an even sky."""
+    frames = np.random.default_rng(3).normal(100, 2, (24, 64, 64))
+    top = 1000 + np.arange(20).reshape(4, 5) % 5
+    frames[:, 30:34, 30:35] = np.where(np.arange(20).reshape(4, 5) < pixels, top, 100)
+    raw = ArrayFrames(np.rint(frames).astype(np.uint16))
+    notes = plateau_notes(Calibrated(raw), Window(0, 0, 64, 64))
+    assert ["flat top" in note for note in notes] == [True] * said
+
+
 def test_hot_pixels_at_the_maximum_are_not_the_star():
     frames = star(1000).astype(np.uint16)
     frames[:, [20, 40, 70], [90, 30, 80]] = 4095
