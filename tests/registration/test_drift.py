@@ -56,6 +56,20 @@ def test_a_fast_star_is_followed(speed):
     assert np.abs(made.points - path).max() < 0.2
 
 
+@pytest.mark.parametrize("off", [0, 8])
+def test_a_fast_star_that_fades_is_followed_back_from_where_it_comes_into_the_window(off):
+    """It is brightest where it is seen first in the window, and leaves that in the next frame."""
+    path = np.array([150.0, 40.0]) + np.arange(26)[:, None] * (0, 10)
+    frames = np.random.default_rng(5).normal(100, 5, (26, *SHAPE)).astype(np.float32)
+    rows, columns = np.arange(SHAPE[0]), np.arange(SHAPE[1])
+    for frame, (y, x), height in zip(frames, path, np.linspace(2, 1, 26) ** 2 * 500, strict=True):
+        down, across = (np.exp(-((at - c) ** 2) / 3.4) for at, c in ((rows, y), (columns, x)))
+        frame += height * np.outer(down, across)
+    made = register(ArrayFrames(frames), Window(118, 138 + off, 64, 64))
+    assert made.found.all()
+    assert np.abs(made.points - path).max() < 0.1
+
+
 def test_noise_in_place_of_a_star_that_was_too_fast_to_follow_is_no_star():
     path = np.array([150.0, 40.0]) + np.arange(26)[:, None] * (0, 14)
     made = register(ArrayFrames(run_of(path)), Window(118, 28, 64, 64))
