@@ -1,6 +1,7 @@
 """What steps cost a frame, over the least work on the same data: their floors.
 
     python benchmarks/floors.py [--frames 200] [--repeats 3] [--folder /tmp] [--only median gz]
+        [--one-processor]
 
 The run is that of `memory.py`: twenty frames of 1280 x 1024 (uint16), the rest hard links to them.
 A floor reads the same bytes, calibrates them, moves them with a kernel of the same length and adds
@@ -8,7 +9,8 @@ or sorts them: loops in C, compiled by `cc` as the script starts (with numpy whe
 compiler), transforms of scipy. It has no masks, checks, notes or weights. Given are CPU seconds of
 all threads (and, for whole jobs, of all processes), never wall time, the least of some turns in
 which floor and program follow each other; the first turn, which fills caches, does not count.
-OpenBLAS works on one thread, as on the command line: others would only busy-wait.
+OpenBLAS works on one thread, as on the command line: others would only busy-wait. The floors work
+on one thread, too; with --one-processor so does the program, and no two threads slow each other.
 """
 
 import argparse
@@ -383,7 +385,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="where some 100 MB of files may be put")
     parser.add_argument("--only", nargs="+", help="lines whose names have one of these in them")
+    parser.add_argument("--one-processor", action="store_true", help="on Linux")
     given = parser.parse_args()
+    if given.one_processor:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory(dir=given.folder) as name, one_blas_thread():
         folder = Path(name)
         started = False

@@ -128,7 +128,7 @@ def whole_frames(folder: Path) -> int:
 
     kept = np.arange(0, WHOLE, 10)
     found = survey(calibrated, square, 2.0, "peak", 1.0)
-    seen = found.noise, found.found
+    seen = found.noise, found.found, found.sampling
     timed: dict[str, list[float]] = {name: [] for name in KINDS}
     for _ in range(3):
         timed["fft"].append(pooled(transform))
