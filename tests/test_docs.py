@@ -19,7 +19,15 @@ from napari_lucky.steps.registry import STEPS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-FOREIGN = {"--plugin", "--nthreads", "--nworkers", "--large", "--design", "--hard"}
+FOREIGN = {
+    "--plugin",
+    "--nthreads",
+    "--nworkers",
+    "--large",
+    "--one-processor",
+    "--design",
+    "--hard",
+}
 """Options of other programs, and of the benchmarks."""
 VALUES = {
     "Y,X,SIZE": "140,392,128",
