@@ -1,12 +1,15 @@
+import gzip
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
-from napari_lucky import LuckyError, Window, simulate_run
+from napari_lucky import LuckyError, Window, open_run, simulate_run
 from napari_lucky.calibration import Calibrated
 from napari_lucky.calibration.bad_pixels import hot_pixels
 from napari_lucky.calibration.masters import master_flat
+from napari_lucky.cleaning import outliers
 from napari_lucky.cleaning.outliers import (
     OutliersRemoved,
     count_outliers,
@@ -129,3 +132,25 @@ def test_bad_arguments_are_reported():
         OutliersRemoved(ArrayFrames(NOISE), sigma=1)
     with pytest.raises(LuckyError, match="too few"):
         pixel_statistics(ArrayFrames(NOISE[:7]))
+
+
+def test_packed_frames_are_unpacked_for_four_bands_at_once_and_vary_as_plain_ones(
+    tmp_path, monkeypatch
+):
+    for name, pack in [("plain", bytes), ("packed", gzip.compress)]:
+        (tmp_path / name).mkdir()
+        for k, image in enumerate(NOISE):
+            fits.PrimaryHDU(image).writeto(tmp_path / "one.fits", overwrite=True)
+            path = tmp_path / name / f"f{k:02}.fits"
+            path.write_bytes(pack((tmp_path / "one.fits").read_bytes()))
+    monkeypatch.setattr(outliers, "BAND", 7 * NOISE.shape[2] * len(NOISE))  # nine bands, one of 4
+    plain = pixel_statistics(open_run(tmp_path / "plain"))
+    reads = []
+    around = outliers.read_around
+    monkeypatch.setattr(
+        outliers, "read_around", lambda *given: reads.append(given[2]) or around(*given)
+    )
+    packed = pixel_statistics(open_run(tmp_path / "packed"))
+    assert {(window.y0, window.height) for window in reads} == {(0, 28), (28, 28), (56, 4)}
+    assert np.array_equal(packed.middle, plain.middle)
+    assert np.array_equal(packed.deviation, plain.deviation)

@@ -87,10 +87,14 @@ def deep_bands(frames: Frames) -> list[slice]:
     Few if frames are unpacked from their first row on every time.
     """
     _, ny, nx = frames.shape
+    few = is_packed_run(frames)
+    return pieces(ny, -(-ny // PACKED_PARTS) if few else min(-(-ny // PARTS), max(PART // nx, 1)))
+
+
+def is_packed_run(frames: Frames) -> bool:
+    """Return whether a frame is unpacked from its first row on whenever rows of it are read."""
     source = list(chain_of(frames))[-1]
-    packed = any(getattr(image, "packed", False) for image in getattr(source, "images", ())[:1])
-    rows = -(-ny // PACKED_PARTS) if packed else min(-(-ny // PARTS), max(PART // nx, 1))
-    return pieces(ny, rows)
+    return any(getattr(image, "packed", False) for image in getattr(source, "images", ())[:1])
 
 
 def look_in(frames: Frames, window: Window, empty: NDArray[np.bool_], *, low: bool = True) -> Look:

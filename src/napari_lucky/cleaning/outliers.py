@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_lucky.calibration.moments import is_packed_run
 from napari_lucky.cleaning.step import Applied, CleaningStep, Scene
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.blocks import blocks_of, map_blocks
@@ -37,6 +38,8 @@ SAMPLE = 64
 """Frames, spread over the run, that show how each pixel usually varies."""
 BAND = 1 << 21
 """Pixels of all those frames that are looked at together."""
+PACKED_BANDS = 4
+"""Bands of them that are read at once from packed files, each of which is unpacked anew for it."""
 
 
 class Usual(NamedTuple):
@@ -143,23 +146,31 @@ def pixel_statistics(frames: Frames, *, job: Job = QUIET) -> Usual:
         raise LuckyError(f"Flicker is measured over time: {n} frames are too few, give 8 or more.")
     chosen = spread_over(n, SAMPLE)
     rows = max(1, min(ny, BAND // (len(chosen) * nx)))
-    bands = pieces(ny, rows)
+    parts = pieces(ny, rows * PACKED_BANDS if is_packed_run(frames) else rows)
 
-    def one(band: slice) -> NDArray[np.float32]:
-        block = read_around(frames, chosen, rows_in(frames.shape, band), 2)
-        rest = block[:, 2:-2, 2:-2].copy()
-        for off, image in zip(rest, block, strict=True):
-            off -= local_median(image[None])[0]
-        rest[np.isnan(rest)] = 0  # masked pixels are no outliers
-        middle, deviation = median_and_sigma(rest)
-        return as_float32(np.stack([middle, np.maximum(deviation, np.median(deviation))]))
+    def one(part: slice) -> NDArray[np.float32]:
+        around = read_around(frames, chosen, rows_in(frames.shape, part), 2)
+        bands = pieces(part.stop - part.start, rows)
+        return np.concatenate(
+            [_vary(around[:, band.start : band.stop + 4]) for band in bands], axis=1
+        )
 
     what = "how pixels vary"
-    done = map_blocks(one, bands, job=job, what=what)
+    done = map_blocks(one, parts, job=job, what=what)
     middle, deviation = blank_image(frames.shape), blank_image(frames.shape)
-    for band, made in zip(bands, done, strict=True):
-        middle[band], deviation[band] = made
+    for part, made in zip(parts, done, strict=True):
+        middle[part], deviation[part] = made
     return Usual(middle, deviation)
+
+
+def _vary(block: Block) -> NDArray[np.float32]:
+    """Return middle and deviation of a band's pixels, (2, y, x); the block is 2 px wider around."""
+    rest = block[:, 2:-2, 2:-2].copy()
+    for off, image in zip(rest, block, strict=True):
+        off -= local_median(image[None])[0]
+    rest[np.isnan(rest)] = 0  # masked pixels are no outliers
+    middle, deviation = median_and_sigma(rest)
+    return as_float32(np.stack([middle, np.maximum(deviation, np.median(deviation))]))
 
 
 def count_outliers(
