@@ -87,8 +87,9 @@ def deep_bands(frames: Frames) -> list[slice]:
     Few if frames are unpacked from their first row on every time.
     """
     _, ny, nx = frames.shape
-    few = is_packed_run(frames)
-    return pieces(ny, -(-ny // PACKED_PARTS) if few else min(-(-ny // PARTS), max(PART // nx, 1)))
+    if is_packed_run(frames):
+        return pieces(ny, -(-ny // PACKED_PARTS))
+    return pieces(ny, min(-(-ny // PARTS), max(PART // nx, 1)))
 
 
 def is_packed_run(frames: Frames) -> bool:

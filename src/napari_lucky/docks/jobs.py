@@ -142,7 +142,6 @@ class DockJob(QObject):
             self._progressed(*self._worker.at)
 
     def _on_returned(self, result: Any) -> None:
-        self._looks.stop()
         self._pieces = self._done(result)
 
     def _on_errored(self, error: Exception) -> None:

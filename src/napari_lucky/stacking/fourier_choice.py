@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_lucky.execution.blocks import map_blocks
 from napari_lucky.frames.kept_count import kept_of
+from napari_lucky.pieces import pieces
 
 HELD = 1 << 24
 """Amplitudes held at a time, 64 MB: of more, the least are dropped on the way."""
@@ -84,7 +85,7 @@ class Greatest:
     def _order(self, ranks: list[int]) -> None:
         filled = self.below[:, : self.filled]
         step = max(1, (1 << 20) // self.filled)
-        parts = [slice(at, at + step) for at in range(0, len(filled), step)]
+        parts = pieces(len(filled), step)
 
         def order(part: slice) -> None:
             values = filled[part]

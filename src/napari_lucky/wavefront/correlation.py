@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from napari_lucky.imaging.alike import FEWEST, alike_over
 from napari_lucky.optics.zernikes import noll_orders
+from napari_lucky.pieces import pieces
 from napari_lucky.wavefront.frame_fit import Floats
 
 BLOCK = 256
@@ -86,7 +87,7 @@ def likeness(samples: Floats, numbers: NDArray[np.intp]) -> Likeness:
     length = alike_over(samples[:, :12], numbers)
     if length > 0:
         together, total = np.zeros(k), 0.0
-        for some in (slice(at, at + BLOCK) for at in range(0, n, BLOCK)):
+        for some in pieces(n, BLOCK):
             weight = _flat_top(numbers[some], numbers, length)
             together += np.einsum("ik,ik->k", off[some], weight @ off)
             total += float(weight.sum())
