@@ -11,6 +11,7 @@ from napari_lucky.frames import ArrayFrames
 from napari_lucky.frames.window_moves import Followed, moves_of
 from napari_lucky.imaging.brightest_speckle import track_brightest
 from napari_lucky.registration.drift import follow, reference_of
+from napari_lucky.registration.strays import CUT
 from napari_lucky.steps.registry import load_steps, make_step
 
 METHODS = tuple(load_steps()["register"])
@@ -282,3 +283,20 @@ def test_a_star_that_goes_to_the_sensors_edge_and_comes_back_counts_where_it_is_
     made = register(ArrayFrames(frames), Window(0, 0, 128, 128), method=method)
     assert np.flatnonzero(~made.found).tolist() == list(range(5, 14))
     assert np.abs((made.points - star)[made.found]).max() < 0.2
+
+
+@pytest.mark.parametrize(("size", "beyond"), [(16, -2.0), (24, -1.5), (24, -3.0)])
+def test_a_star_that_jumps_beyond_the_sensors_edge_costs_only_those_frames(size, beyond):
+    rng, away = np.random.default_rng(0), (5, 15, 25)
+    star = np.array([48, 3]) + rng.normal(0, 0.5, (40, 2))
+    star[list(away), 1] = beyond
+    rows, columns = (np.arange(side) for side in (96, 128))
+    down, across = (
+        np.exp(-((along - at[:, None]) ** 2) / (2 * 1.6**2))
+        for along, at in zip((rows, columns), star.T, strict=True)
+    )
+    frames = 1000 * down[:, :, None] * across[:, None, :] + rng.normal(0, 5, (40, 96, 128))
+    window = Window(48 - size // 2, 0, size, size)
+    made = register(ArrayFrames(frames.astype(np.float32)), window, smooth=1.0)
+    assert tuple(np.flatnonzero(~made.found)) == away
+    assert {made.reasons[k] for k in away} == {CUT}

@@ -231,9 +231,12 @@ def _look(
 ) -> Floats:
     """Return what `track_brightest` finds near a place, y and x on the sensor."""
     for _ in range(2):  # the second time from where it is, so that no edge cuts it
-        on = _centred(place, side).clipped(frames.shape)
+        around = _centred(place, side)
+        on = around.clipped(frames.shape)
+        if min(on.shape) <= 0:
+            return np.full(9, np.nan)  # its drift has brought it off the sensor
         if min(on.shape) < MIN_SIDE:
-            return np.full(9, np.nan)
+            on = around.moved_inside(frames.shape)
         block = as_float32(frames.read(np.array([frame]), on))
         found = track_brightest(block, smooth, noise)[0]
         found[:2] += (on.y0, on.x0)

@@ -201,13 +201,13 @@ def _light_at(
     """Return the light at two places, (k, 2), and all light in the window, (k,), in ADU."""
     rows, columns = (np.arange(side) for side in focus.shape)
     y, x = (
-        np.exp(-((along - at[:, None]) ** 2) / (2 * width**2))
+        np.exp(-((along - at[:, None]) ** 2) / (2 * width**2)).astype(np.float32)
         for along, at in zip((rows, columns), places.T, strict=True)
     )
     at_places, every = [], []
     for part in blocks_of(len(index), focus.height * focus.width):
         light = np.nan_to_num(levelled(as_float32(frames.read(index[part], focus))))
-        at_places.append(np.einsum("kyx,py,px->kp", light, y, x, optimize=True))
+        at_places.append(np.einsum("kpx,px->kp", y @ light, x, dtype=np.float64))
         every.append(light.sum(axis=(1, 2)))
     return np.concatenate(at_places), np.concatenate(every)
 
