@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from napari_lucky.fits.file_names import in_order, name_family, natural, stem_of
+from napari_lucky.fits.file_names import (
+    FolderFiles,
+    NumberedFiles,
+    in_order,
+    name_family,
+    natural,
+    numbered,
+    stem_of,
+)
 
 ORDERS = {
     "temperature through zero": [
@@ -44,3 +52,19 @@ def test_a_number_of_more_digits_comes_later_however_many_there_are(digits, name
     ordered = sorted(set(files), key=natural)
     assert ordered == files
     assert in_order(ordered) == files
+
+
+def test_numbered_names_are_in_parts_of_one_form_in_natural_order():
+    names = ["AF_10.fits", "af_2.fits", "AF_9.fits", "dark.fits", "AF_11.fits", "AF_2.fits.gz"]
+    parts = [part.names for part in numbered(FolderFiles(Path("run"), names))]
+    expected = [["AF_10.fits", "AF_11.fits"], ["af_2.fits"], ["AF_9.fits"], ["dark.fits"]]
+    assert parts == [*expected, ["AF_2.fits.gz"]]
+
+
+@pytest.mark.parametrize("what", ORDERS)
+def test_files_of_a_folder_come_in_the_order_of_the_same_paths(what):
+    """Those of one form by their first and last name, others by all."""
+    for part in numbered(FolderFiles(Path(), ORDERS[what][::-1])):
+        assert isinstance(part, NumberedFiles)
+        assert list(part) == sorted(part, key=natural)
+        assert list(in_order(part)) == list(in_order(list(part)))

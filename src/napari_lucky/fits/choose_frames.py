@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.card_value import values_in
-from napari_lucky.fits.file_names import in_order, name_family, natural, stem_of
+from napari_lucky.fits.file_names import (
+    NumberedFiles,
+    in_order,
+    name_family,
+    natural,
+    numbered,
+    stem_of,
+)
 from napari_lucky.fits.frame_kind import Kind, kind_in_header, kind_in_name, target_words
 from napari_lucky.fits.header_scan import scan
 from napari_lucky.fits.open_images import LeftOut, open_images
@@ -27,14 +35,15 @@ class Family:
 
     Parameters
     ----------
-    paths : list of pathlib.Path
+    paths : sequence of pathlib.Path
+        In natural order.
     named : str
         What the names say the frames are of: "light" where they do not say it.
     kind : str
         What the first file is of, by its header or else by its name.
     """
 
-    paths: list[Path]
+    paths: Sequence[Path]
     named: Kind
     kind: Kind = "light"
 
@@ -59,7 +68,7 @@ class Choice:
 
 
 def choose_frames(
-    paths: list[Path], where: tuple[Condition, ...] = (), wanted: Kind = "light"
+    paths: Sequence[Path], where: tuple[Condition, ...] = (), wanted: Kind = "light"
 ) -> Choice:
     """Open the frames among files; those whose headers meet conditions.
 
@@ -67,14 +76,18 @@ def choose_frames(
     lights, or the greatest family of darks, flats or biases with all of its kind. Of twins
     (x.fits, x.fits.gz) the first is taken.
     """
-    single, twins = _without_twins(sorted(paths, key=natural))
     if where:
+        single, twins = _without_twins(sorted(paths, key=natural))
         single, others, of_axes = matching(single, where)
         choice = choose_frames(single, (), wanted)
         return Choice(
             on_axes(choice.images, of_axes), [*twins, *others, *choice.left_out], choice.odd
         )
-    families = list(families_of(single))
+    families, twins = list(families_of(paths)), list[LeftOut]()
+    for family in families:  # twins are of one family
+        if not isinstance(family.paths, NumberedFiles):
+            family.paths, others = _without_twins(family.paths)
+            twins += others
     lights = [family for family in families if family.kind == wanted]
     lights = lights or _with_frames_of(families, wanted)
     lights = lights or [family for family in families if family.kind == "light"]
@@ -154,7 +167,7 @@ def _reason(family: Family, chosen: Family, like: str) -> str:
     return f"not named like the frames ({like})"
 
 
-def _without_twins(paths: list[Path]) -> tuple[list[Path], list[LeftOut]]:
+def _without_twins(paths: Sequence[Path]) -> tuple[list[Path], list[LeftOut]]:
     """Return files; of those of one stem in one folder the first."""
     first: dict[tuple[str, str], Path] = {}
     twins = []
@@ -165,13 +178,21 @@ def _without_twins(paths: list[Path]) -> tuple[list[Path], list[LeftOut]]:
     return list(first.values()), twins
 
 
-def families_of(paths: Iterable[Path]) -> Iterator[Family]:
-    """Yield the families of files; of each one header is read."""
-    found: dict[str, list[Path]] = {}
-    for path in paths:
-        found.setdefault(name_family(stem_of(path)), []).append(path)
-    targets = target_words(stem_of(members[0]) for members in found.values())
-    for members in found.values():
+def families_of(paths: Sequence[Path]) -> Iterator[Family]:
+    """Yield the families of files, in the natural order of their first ones.
+
+    Of each, one header is read.
+    """
+    found: dict[str, list[Sequence[Path]]] = {}
+    for part in numbered(paths):
+        found.setdefault(name_family(stem_of(part[0])), []).append(part)
+    families = [
+        parts[0] if len(parts) == 1 else sorted(chain(*parts), key=natural)
+        for parts in found.values()
+    ]
+    families.sort(key=lambda members: natural(members[0]))
+    targets = target_words(stem_of(members[0]) for members in families)
+    for members in families:
         named = kind_in_name(stem_of(members[0]), targets) or "light"
         yield Family(members, named, _kind_by_header(members[0]) or named)
 

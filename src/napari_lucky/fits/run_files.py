@@ -13,7 +13,7 @@ from typing import Any
 
 from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.fits.choose_frames import choose_frames
-from napari_lucky.fits.file_names import is_frames_name, stem_of
+from napari_lucky.fits.file_names import FolderFiles, is_frames_name, stem_of
 from napari_lucky.fits.frame_kind import Kind
 from napari_lucky.fits.image import is_fits_name
 from napari_lucky.fits.open_images import LeftOut
@@ -151,10 +151,10 @@ def _open_folder(folder: Path, conditions: tuple[Condition, ...], kind: Kind) ->
     try:
         with os.scandir(folder) as inside:  # which knows files from folders without a look
             there = [e for e in inside if not e.name.startswith(".")]
-            entries = [e for e in there if not e.is_dir()]
-            folders = [e.name for e in there if e.is_dir()]
-            names = [e.name for e in entries if e.is_file()]
-            others = [e.name for e in entries if not e.is_file()]
+            names = [e.name for e in there if e.is_file()]
+            more = [] if len(names) == len(there) else [e for e in there if not e.is_file()]
+            folders = [e.name for e in more if e.is_dir()]
+            others = [e.name for e in more if not e.is_dir()]
     except OSError as error:
         raise LuckyError(f"{folder}: the folder cannot be read ({error}).") from error
     other_kinds, named = _of_one_kind(folder, names)
@@ -184,16 +184,19 @@ def _open_folder(folder: Path, conditions: tuple[Condition, ...], kind: Kind) ->
     return Run(tuple(images), left_out, readable(folder.resolve().name), notes_of(images))
 
 
-def _of_one_kind(folder: Path, names: list[str]) -> tuple[list[LeftOut], list[Path]]:
+def _of_one_kind(folder: Path, names: list[str]) -> tuple[list[LeftOut], FolderFiles]:
     """Return the files of frames of other kinds, and those of the first kind that there is."""
-    kinds: dict[Any, list[Path]] = {None: []}  # FITS
+    kinds: dict[Any, list[str]] = {None: []}  # FITS
     kinds |= {opens: [] for opens in load_sources().values()}
     for name in names:
-        if is_frames_name(name):
-            kinds[None if is_fits_name(name) else source_of(name)].append(folder / name)
-    first, *others = [paths for paths in kinds.values() if paths] or [[]]
-    reason = f"the frames are read from {first[0].suffix} files" if first else ""
-    return [LeftOut(path, reason) for paths in others for path in sorted(paths)], first
+        if is_fits_name(name):
+            kinds[None].append(name)
+        elif opens := source_of(name):
+            kinds[opens].append(name)
+    first, *others = [of for of in kinds.values() if of] or [[]]
+    reason = f"the frames are read from {Path(first[0]).suffix} files" if first else ""
+    left_out = [LeftOut(folder / name, reason) for of in others for name in sorted(of)]
+    return left_out, FolderFiles(folder, first)
 
 
 def _list_runs(folder: Path, inside: list[str], most: int = 12) -> str:
