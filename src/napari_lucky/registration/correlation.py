@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -189,17 +190,38 @@ def correlate_over(
 
 def correlation_of(light: Block, reference: Reference) -> Block:
     """Return the correlation of each frame with the reference at all shifts looked for."""
+    return correlated(light, reference.spectrum, reference.size, reference.low, reference.high)
+
+
+def correlated(
+    light: Block,
+    spectrum: NDArray[Any],
+    size: tuple[int, int],
+    low: tuple[int, int],
+    high: tuple[int, int],
+) -> Block:
+    """Return the correlation of frames with an image, at the shifts that bring them onto it.
+
+    Parameters
+    ----------
+    light : ndarray of float32, (k, y, x)
+        Without NaN.
+    spectrum : ndarray of complex64
+        Fourier transform of the image.
+    size : tuple of int
+        Rows and columns that were transformed, zeros behind the image's.
+    low, high : tuple of int
+        The lowest and the highest shift (y, x).
+    """
     from scipy import fft
 
-    ny, nx = reference.size
-    near_y, near_x = (
-        np.arange(low, high + 1) for low, high in zip(reference.low, reference.high, strict=True)
-    )
+    ny, nx = size
+    near_y, near_x = (np.arange(one, other + 1) for one, other in zip(low, high, strict=True))
     # axis by axis: rows of zeros need no transform, nor those of shifts beyond the reach
-    spectrum = fft.fft(fft.rfft(light, nx, axis=2), ny, axis=1, overwrite_x=True)
-    np.conj(spectrum, out=spectrum)
-    spectrum *= reference.spectrum
-    rows = fft.ifft(spectrum, axis=1, overwrite_x=True).take(near_y, axis=1, mode="wrap")
+    product = fft.fft(fft.rfft(light, nx, axis=2), ny, axis=1, overwrite_x=True)
+    np.conj(product, out=product)
+    product *= spectrum
+    rows = fft.ifft(product, axis=1, overwrite_x=True).take(near_y, axis=1, mode="wrap")
     return as_float32(fft.irfft(rows, nx, axis=2).take(near_x, axis=2, mode="wrap"))
 
 

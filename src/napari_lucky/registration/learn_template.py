@@ -5,10 +5,8 @@ What the constants do is measured by ``benchmarks/registration.py``.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +22,7 @@ from napari_lucky.frames.window import MIN_SIDE, Window
 from napari_lucky.frames.window_moves import Followed, Moves
 from napari_lucky.imaging.noise import Noise
 from napari_lucky.imaging.quantisation import quantisation
+from napari_lucky.imaging.robust_sigma import median_of_frames
 from napari_lucky.registration.template import Template, aliased_detail, make_template
 from napari_lucky.registration.template_fit import (
     Fit,
@@ -45,7 +44,7 @@ PARTS = 4
 in the template, it would stay where it is."""
 ROUNDS, SETTLED = 5, 0.003
 """Align, average, align again: as often at most, and until shifts change by less, in pixels.
-From 4 to 12 rounds errors are the same."""
+From 5 to 12 rounds errors are the same; with 4, those of 40 very bright frames are 5 % greater."""
 MOST_CLIPPED = 0.25
 """Of the frames; with the core masked in more, shifts come out wrong by pixels."""
 SIGNIFICANT = 5.0
@@ -107,23 +106,24 @@ def learn(
     noise = Noise(max(_border_variance(block), least))
     place, last = np.zeros(whole.shape), np.full(whole.shape, np.inf)
     clean, good = block.copy(), np.ones(len(block), bool)
-    mean = _average(clean, np.nanmedian)
+    mean = _median(clean, good)
     template = make_template(mean, place, noise)
     for turn in range(ROUNDS):
         job.progress(turn, ROUNDS, "making the template")
         fits = []
         for part in _parts(len(block)):
-            how = np.nanmean if turn else np.nanmedian
+            how = _mean if turn else _median
             others = _template_of(clean, place, noise, good & ~part, how)
             if turn < CORRELATIONS:
                 step = whole_shifts(block[part], others, min(focus.shape) // 4)
             else:
                 step = np.rint(np.nan_to_num(place[part])).astype(np.intp)
-            if step.any():
-                whole[part] += step
-                block[part] = read_aligned(
-                    frames, focus, (moves[chosen] + whole)[part], chosen[part]
-                )
+            moved = step.any(axis=1)
+            if moved.any():
+                some = np.flatnonzero(part)[moved]
+                whole[some] += step[moved]
+                places = moves[chosen[some]] + whole[some]
+                block[some] = read_aligned(frames, focus, places, chosen[some])
             fits.append(fit(block[part], others, errors=False))
         made = _joined(fits)
         good = _trusted(made)
@@ -132,10 +132,10 @@ def learn(
         place = made.place
         clean = without_cosmics(block, template, made)  # and hot pixels
         noise = noise_of_residuals(clean[good], template, made.part(good), least)
-        mean = _average(clean[good], np.nanmean)
+        mean = _mean(clean, good)
         template = make_template(mean, place[good], noise)
-        moved = np.abs(whole + place - last)[good]
-        if turn >= CORRELATIONS and moved.max() < SETTLED:
+        change = np.abs(whole + place - last)[good]
+        if turn >= CORRELATIONS and change.max() < SETTLED:
             break
         last = whole + place
     calm = replace(noise, speckle=0.0)
@@ -161,16 +161,32 @@ def _parts(count: int) -> list[NDArray[np.bool_]]:
     return [parts == part for part in range(min(PARTS, count))]
 
 
+def _mean(block: Block, some: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the mean of some frames, 0 where a pixel is masked in all."""
+    total, count = np.zeros(block.shape[1:]), np.zeros(block.shape[1:], np.intp)
+    for k in np.flatnonzero(some):
+        frame = block[k]
+        seen = np.isfinite(frame)
+        total += np.where(seen, frame, np.float32(0))
+        count += seen
+    return as_float32(total / np.maximum(count, 1))
+
+
+def _median(block: Block, some: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the median of some frames, 0 where a pixel is masked in all."""
+    return np.nan_to_num(median_of_frames(block[some]))
+
+
 def _template_of(
     block: Block,
     place: NDArray[np.float64],
     noise: Noise,
     some: NDArray[np.bool_],
-    how: Callable[..., NDArray[Any]] = np.nanmean,
+    how: Callable[[Block, NDArray[np.bool_]], NDArray[np.float32]] = _mean,
 ) -> Template:
     """Return the template of some of the frames of a block; of all if there are none."""
     some = some if some.any() else np.ones(len(block), bool)
-    return make_template(_average(block[some], how), place[some], noise)
+    return make_template(how(block, some), place[some], noise)
 
 
 def _joined(fits: list[Fit]) -> Fit:
@@ -231,12 +247,6 @@ def read_aligned(frames: Frames, focus: Window, moves: Moves, index: NDArray[np.
     everywhere = np.zeros((frames.shape[0], 2), np.intp)
     everywhere[index] = moves
     return without_background(Followed(frames, everywhere).read(index, focus))
-
-
-def _average(block: Block, how: Callable[..., NDArray[Any]]) -> NDArray[np.float32]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a pixel that is masked in all
-        return as_float32(np.nan_to_num(how(block, axis=0)))
 
 
 def _border_variance(block: Block) -> float:

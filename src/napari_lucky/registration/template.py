@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from math import factorial
 from typing import Any
 
 import numpy as np
@@ -66,8 +67,8 @@ class Template:
         Of a pixel in a frame, ADU².
     gram : ndarray of float64, (16, 16)
         Products of `basis` with `weighted`.
-    variances : ndarray of float32, (6, y x)
-        Of a pixel, as the `spreads` and `calm` are made of them, ADU².
+    noise : Noise
+        Of a pixel of a single frame.
     inflation : ndarray of float64, (2,)
         By how much errors (y, x) are greater than with a template without noise. The fit takes
         the template's slopes, of power S + N, for the star's, S: (S + N) / S. NaN if most of
@@ -80,7 +81,7 @@ class Template:
     weight: NDArray[np.float32]
     variance: NDArray[np.float32]
     gram: Floats
-    variances: NDArray[np.float32]
+    noise: Noise
     inflation: Floats
 
     @property
@@ -88,6 +89,22 @@ class Template:
         """(y, x) of its brightest point, in pixels of the window."""
         points, _ = peaks(self.image[np.newaxis])
         return np.asarray(points[0])
+
+    @cached_property
+    def variances(self) -> NDArray[np.float32]:
+        """Of a pixel, (6, y x), ADU².
+
+        In frames where the template is, half a pixel down, up, right and left of there; and by the
+        noise of floor and photons alone.
+        """
+        moved = [(0.0, 0.0), (0.5, 0.0), (-0.5, 0.0), (0.0, 0.5), (0.0, -0.5)]
+        images = as_float32(expansion(np.array(moved))) @ self.basis[: len(POWERS)]
+        light = [self.noise.variance(image) for image in images]
+        return as_float32(np.stack([*light, self._calm_variance]))
+
+    @cached_property
+    def _calm_variance(self) -> Floats:
+        return replace(self.noise, speckle=0.0).variance(self.image.ravel())
 
     @cached_property
     def spreads(self) -> Floats:
@@ -100,7 +117,7 @@ class Template:
     @cached_property
     def calm(self) -> Floats:
         """The first of the `spreads` for the noise of floor and photons alone, (16, 16)."""
-        return _covariances(self.weighted, self.variances[5:])[0]
+        return _covariances(self.weighted, as_float32(self._calm_variance)[np.newaxis])[0]
 
     def spread(self, s: Floats) -> Floats:
         """Return the covariance of the products for frames that are off by s (k, 2), (k, 16, 16).
@@ -110,19 +127,28 @@ class Template:
         """
         return _between(self.spreads, s)
 
-    def hidden_spread(self, hole: NDArray[np.bool_], s: Floats) -> Floats:
-        """Return what masked pixels (y x) take from `spread`, for a frame off by s, (16, 16)."""
+    def hidden_spread(self, hole: NDArray[Any], s: Floats) -> Floats:
+        """Return what masked pixels (flat) take from `spread`, for a frame off by s, (16, 16)."""
         lost = _covariances(self.weighted[:, hole], self.variances[:5, hole])
         return _between(lost, s[np.newaxis])[0]
 
-    def hidden_calm(self, hole: NDArray[np.bool_]) -> Floats:
-        """Return what masked pixels (y x) take from `calm`, (16, 16)."""
+    def hidden_calm(self, hole: NDArray[Any]) -> Floats:
+        """Return what masked pixels (flat) take from `calm`, (16, 16)."""
         return _covariances(self.weighted[:, hole], self.variances[5:, hole])[0]
 
     def seen(self, good: NDArray[np.bool_]) -> Floats:
         """Return the part of the template's light (squared) in the good pixels, (k, y, x)."""
         power = (self.image.ravel() ** 2).astype(np.float64)
         return np.asarray(good.reshape(len(good), -1) @ power / max(power.sum(), 1e-300))
+
+
+def expansion(s: Floats) -> Floats:
+    """Return the coefficients of the derivatives in a template that is moved by s (k, 2)."""
+    powers = (-s[:, :, None]) ** np.arange(ORDER + 1)  # (k, axis, power)
+    return np.stack(
+        [powers[:, 0, j] * powers[:, 1, k] / (factorial(j) * factorial(k)) for j, k in POWERS],
+        axis=1,
+    )
 
 
 def _between(spreads: Floats, s: Floats) -> Floats:
@@ -166,16 +192,21 @@ def make_template(mean: NDArray[np.float32], rests: Floats, noise: Noise) -> Tem
     blur = np.exp(-1j * np.outer(qy, rests[:, 0])) @ np.exp(-1j * np.outer(rests[:, 1], qx))
     gain = _wiener(np.abs(spectrum) ** 2, qy, qx) / (blur / len(rests))
     spectrum *= gain
-    inner = (slice(PAD, -PAD), slice(PAD, -PAD))
+    # axis by axis: each derivative along y once, and no rows of the pad
+    steps = np.arange(ORDER + 1)[:, None, None]
+    down = np.concatenate(
+        [spectrum * (1j * qy[:, None]) ** steps, spectrum[None] * blur / len(rests)]
+    )
+    down = fft.ifft(down, axis=1)[:, PAD:-PAD]
 
-    def image_of(part: NDArray[Any]) -> NDArray[np.float32]:
-        return as_float32(fft.irfft2(part, padded.shape)[inner])
+    def image_of(rows: NDArray[Any]) -> NDArray[np.float32]:
+        return as_float32(fft.irfft(rows, padded.shape[1])[:, PAD:-PAD])
 
-    image = image_of(spectrum)
-    derivatives = [image_of(spectrum * (1j * qy[:, None]) ** j * (1j * qx) ** k) for j, k in POWERS]
+    derivatives = [image_of(down[j] * (1j * qx) ** k) for j, k in POWERS]
+    image = derivatives[0]
     basis = np.stack([*derivatives, np.ones_like(image)])
     # frames are up to half a pixel off: their mean has the light that a pixel has as a rule
-    variance = as_float32(noise.variance(image_of(spectrum * blur / len(rests))))
+    variance = as_float32(noise.variance(image_of(down[-1])))
     weight = as_float32(np.full_like(variance, noise.floor) if noise.turbulent else variance) ** -1
     border = min(BORDER, min(image.shape) // 8)
     used = np.zeros(image.shape, bool)
@@ -189,10 +220,6 @@ def make_template(mean: NDArray[np.float32], rests: Floats, noise: Noise) -> Tem
     slopes = np.diag(gram)[[POWERS.index((1, 0)), POWERS.index((0, 1))]]
     with np.errstate(divide="ignore", invalid="ignore"):
         inflation = slopes / np.where(noisy < MOST_NOISE * slopes, slopes - noisy, np.nan)
-    half = [np.exp(-0.5j * way * q) for q in (qy[:, None], qx) for way in (1, -1)]
-    variances = [noise.variance(image_of(spectrum * tilt)) for tilt in (1, *half)]
-    variances.append(replace(noise, speckle=0.0).variance(image))
-    noises = as_float32(np.stack(variances)).reshape(6, -1)
     return Template(
         image,
         flat,
@@ -200,7 +227,7 @@ def make_template(mean: NDArray[np.float32], rests: Floats, noise: Noise) -> Tem
         weight.ravel(),
         variance.ravel(),
         gram,
-        noises,
+        noise,
         inflation,
     )
 

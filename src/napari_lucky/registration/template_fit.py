@@ -5,9 +5,8 @@ What the constants do is measured by ``benchmarks/registration.py``.
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from math import factorial
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,9 @@ from numpy.typing import NDArray
 from napari_lucky.frames.frames import Block, as_float32
 from napari_lucky.imaging.noise import Noise, fit_noise
 from napari_lucky.imaging.star_image import background
-from napari_lucky.registration.template import ORDER, POWERS, Floats, Template
+from napari_lucky.pieces import pieces
+from napari_lucky.registration.correlation import correlated
+from napari_lucky.registration.template import POWERS, Floats, Template, expansion
 
 STEPS = 6
 """Gauss-Newton steps; three or four are enough as a rule."""
@@ -24,7 +25,8 @@ CLIP = 2.0
 """Before the correlation a frame is cut at so many times the template's peak: cosmic rays."""
 COSMIC, ALONE = 8.0, 3.3
 """A cosmic ray is over so many sigmas, and so many times the mean of its neighbours."""
-CROSS = np.array([[0, 0.25, 0], [0.25, 0, 0.25], [0, 0.25, 0]])
+TOGETHER = 1 << 17
+"""Pixels of the frames that are correlated at once: their spectra stay in the processor's cache."""
 LARGEST_REST = 0.6
 """Pixels of shift beside the whole ones for which a fit holds."""
 
@@ -87,13 +89,15 @@ def whole_shifts(block: Block, template: Template, reach: int) -> NDArray[np.int
     image = template.image
     reach = min(reach, min(image.shape) // 2)
     size = [fft.next_fast_len(side + reach, real=True) for side in image.shape]
-    cut = np.clip(np.nan_to_num(block), None, CLIP * float(image.max()))
-    spectrum = fft.rfft2(cut, size) * np.conj(fft.rfft2(image, size))
-    correlation = fft.irfft2(spectrum, size)
-    wide = 2 * reach + 1
-    near = np.roll(correlation, (reach, reach), (1, 2))[:, :wide, :wide]
-    best = near.reshape(len(near), -1).argmax(axis=1)
-    return np.stack(np.divmod(best, wide), axis=1) - reach
+    spectrum = fft.rfft2(image, size)
+    top, wide = CLIP * float(image.max()), 2 * reach + 1
+    out = np.empty((len(block), 2), np.intp)
+    for part in pieces(len(block), max(1, TOGETHER // image.size)):
+        cut = np.minimum(np.nan_to_num(block[part]), top)
+        near = correlated(cut, spectrum, (size[0], size[1]), (-reach, -reach), (reach, reach))
+        best = near.reshape(len(near), -1).argmax(axis=1)
+        out[part] = reach - np.stack(np.divmod(best, wide), axis=1)
+    return out
 
 
 def fit(block: Block, template: Template, *, errors: bool = True) -> Fit:
@@ -108,19 +112,21 @@ def fit(block: Block, template: Template, *, errors: bool = True) -> Fit:
     errors : bool
         Whether the errors of the places are wanted; they are NaN if not.
     """
-    pixels = block.reshape(len(block), -1)
-    bad = ~np.isfinite(pixels)
-    pixels = np.where(bad, np.float32(0), pixels)
-    # one by one, so that no bit of a frame's shift depends on the frames beside it
-    products = np.stack([template.weighted @ frame for frame in pixels]).astype(np.float64)
-    squares = np.einsum("kp,kp,p->k", pixels, pixels, template.weight, dtype=np.float64)
-    used = template.weight > 0
-    count = (used & ~bad).sum(axis=1)
+    products, squares = np.empty((len(block), len(template.basis))), np.empty(len(block))
+    used, weight = template.weight > 0, template.weight.astype(np.float64)
+    count = np.full(len(block), np.count_nonzero(used))
     gram = np.repeat(template.gram[np.newaxis], len(block), axis=0)
-    masked = np.flatnonzero(bad.any(axis=1))
-    for frame in masked:
-        hole = bad[frame]
-        gram[frame] -= template.weighted[:, hole].astype(np.float64) @ template.basis[:, hole].T
+    holes: dict[int, NDArray[np.intp]] = {}
+    # one by one, so that no bit of a frame's shift depends on the frames beside it
+    for frame, pixels in enumerate(block.reshape(len(block), -1)):
+        bad = ~np.isfinite(pixels)
+        if bad.any():
+            holes[frame] = hole = np.flatnonzero(bad)
+            pixels = np.where(bad, np.float32(0), pixels)
+            count[frame] -= np.count_nonzero(used[hole])
+            gram[frame] -= template.weighted[:, hole].astype(np.float64) @ template.basis[:, hole].T
+        products[frame] = template.weighted @ pixels
+        squares[frame] = np.square(pixels).astype(np.float64) @ weight
     s, f, level = np.zeros((len(block), 2)), np.ones(len(block)), np.zeros(len(block))
     with np.errstate(all="ignore"):
         for _ in range(STEPS):
@@ -134,14 +140,14 @@ def fit(block: Block, template: Template, *, errors: bool = True) -> Fit:
         across = jacobian.transpose(0, 2, 1)
         inverse = _inverse(across @ gram @ jacobian)
         calm = np.repeat(template.calm[np.newaxis], len(block), axis=0)
-        for frame in masked:
-            calm[frame] -= template.hidden_calm(bad[frame])
+        for frame, hole in holes.items():
+            calm[frame] -= template.hidden_calm(hole)
         flux_sigma = _errors(inverse, jacobian, calm)[:, 2]
         sigma = np.full((len(block), 2), np.nan)
         if errors:
             spread = template.spread(s)
-            for frame in masked:
-                spread[frame] -= template.hidden_spread(bad[frame], s[frame])
+            for frame, hole in holes.items():
+                spread[frame] -= template.hidden_spread(hole, s[frame])
             sigma = _errors(inverse, jacobian, spread)[:, :2]
         fitted = (gram @ theta[:, :, None])[:, :, 0]
         chi2 = squares + (theta * (fitted - 2 * products)).sum(axis=1)
@@ -159,16 +165,14 @@ def _model(s: Floats, f: Floats, level: Floats) -> tuple[Floats, Floats]:
     """Return the coefficients of the basis, (k, 16), and their derivatives by s, f, b."""
     theta = np.empty((len(s), len(POWERS) + 1))
     jacobian = np.zeros((*theta.shape, 4))
-    powers = (-s[:, :, None]) ** np.arange(ORDER + 1)  # (k, axis, power)
+    jacobian[:, :-1, 2] = expansion(s)
+    theta[:, :-1] = f[:, None] * jacobian[:, :-1, 2]
     for at, (j, k) in enumerate(POWERS):
-        scale = 1 / (factorial(j) * factorial(k))
-        y, x = powers[:, 0, j], powers[:, 1, k]
-        theta[:, at] = f * scale * y * x
-        jacobian[:, at, 2] = scale * y * x
+        # the derivative of a power is the next lower one
         if j:
-            jacobian[:, at, 0] = -j * f * scale * powers[:, 0, j - 1] * x
+            jacobian[:, at, 0] = -theta[:, POWERS.index((j - 1, k))]
         if k:
-            jacobian[:, at, 1] = -k * f * scale * y * powers[:, 1, k - 1]
+            jacobian[:, at, 1] = -theta[:, POWERS.index((j, k - 1))]
     theta[:, -1], jacobian[:, -1, 3] = level, 1
     return theta, jacobian
 
@@ -201,29 +205,29 @@ def noise_of_residuals(block: Block, template: Template, made: Fit, least: float
     least : float, optional
         ADU²; no pixel has less, see `napari_lucky.imaging.quantisation.quantisation`.
     """
-    residual = _residual(block, template, made)
-    alike = _alike(residual.reshape(block.shape), template)
-    residual = residual[:, template.weight > 0]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a pixel that is masked in all
-        square = np.asarray(np.nanmean(residual**2, axis=0, dtype=np.float64))
-    signal = template.image.ravel()[template.weight > 0]
-    return replace(fit_noise(square, signal, 2, least), alike=alike)
+    square, count = np.zeros(template.weight.shape), np.zeros(template.weight.shape, np.intp)
+    top = float(template.image.max())
+    bright = template.image >= min(0.1 * top, top)
+    box = tuple(slice(at.min(), at.max() + 1) for at in np.nonzero(bright))
+    pairs = power = 0.0
+    for residual in _residuals(block, template, made):
+        seen = np.isfinite(residual)
+        residual = np.where(seen, residual, np.float32(0))
+        square += np.square(residual)
+        count += seen
+        left = np.where(bright[box], residual.reshape(bright.shape)[box], 0).astype(np.float64)
+        pairs += (left[1:] * left[:-1]).sum() + (left[:, 1:] * left[:, :-1]).sum()
+        power += (left**2).sum()
+    known = (template.weight > 0) & (count > 0)
+    noise = fit_noise(square[known] / count[known], template.image.ravel()[known], 2, least)
+    return replace(noise, alike=float(pairs / 2 / max(power, 1e-300)))
 
 
-def _alike(residual: Block, template: Template) -> float:
-    """Return the correlation of residuals in neighbouring pixels where the star is bright."""
-    bright = template.image > 0.1 * template.image.max()
-    left = np.where(bright, np.nan_to_num(residual), 0).astype(np.float64)
-    pairs = (left[:, 1:] * left[:, :-1]).sum() + (left[:, :, 1:] * left[:, :, :-1]).sum()
-    return float(pairs / 2 / max(float((left**2).sum()), 1e-300))
-
-
-def _residual(block: Block, template: Template, made: Fit) -> NDArray[np.float32]:
-    """Return what a fit leaves of each frame, (k, y x), ADU."""
+def _residuals(block: Block, template: Template, made: Fit) -> Iterator[NDArray[np.float32]]:
+    """Give what a fit leaves of each frame, (y x), ADU: one by one, in the processor's cache."""
     theta, _ = _model(made.place, made.flux, made.level)
-    model = np.stack([row @ template.basis for row in as_float32(theta)])
-    return np.asarray(block.reshape(len(block), -1) - model)
+    for frame, row in zip(block.reshape(len(block), -1), as_float32(theta), strict=True):
+        yield frame - row @ template.basis
 
 
 def without_cosmics(block: Block, template: Template, made: Fit) -> Block:
@@ -232,13 +236,17 @@ def without_cosmics(block: Block, template: Template, made: Fit) -> Block:
     Those over 8 sigma and over 3.3 times the mean of their four neighbours, as in
     `napari_lucky.cleaning.outliers`.
     """
-    from scipy import ndimage
-
-    sigmas = _residual(block, template, made) / np.sqrt(template.variance)
-    sigmas = np.nan_to_num(sigmas).reshape(block.shape)
-    around = ndimage.convolve(sigmas, CROSS[np.newaxis], mode="constant")
-    alone = np.asarray((sigmas > COSMIC) & (sigmas > ALONE * around))
-    return np.where(alone, np.float32(np.nan), block)
+    out = block.copy()
+    scale = 1 / np.sqrt(template.variance)
+    for frame, residual in zip(out, _residuals(block, template, made), strict=True):
+        sigmas = (residual * scale).reshape(frame.shape)
+        y, x = np.nonzero(sigmas > COSMIC)
+        if len(y):
+            wide = np.pad(np.nan_to_num(sigmas), 1)
+            around = (wide[y, x + 1] + wide[y + 2, x + 1] + wide[y + 1, x] + wide[y + 1, x + 2]) / 4
+            alone = sigmas[y, x] > ALONE * around
+            frame[y[alone], x[alone]] = np.nan
+    return out
 
 
 def without_background(block: Block) -> Block:
