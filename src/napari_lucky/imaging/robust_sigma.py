@@ -16,6 +16,8 @@ SIGMA_OF_MAD = 1.4826
 NEAR = 0.8, 1.1
 """Parts of a guess between which a standard deviation is looked for first."""
 
+FEW = 1000
+"""Values enough for a guess."""
 TOGETHER = 1 << 12
 """Pixels whose values in some frames stay in the processor's cache."""
 
@@ -48,9 +50,11 @@ def sigma_near(off: NDArray[Any], guess: float) -> float:
     off : ndarray, (n,)
         Differences, without NaN.
     guess : float
-        Such as the result before a few values were left out.
+        Such as the result before a few values were left out; 0 to guess from a few of them.
     """
     sizes = np.abs(off)
+    if guess == 0 and len(off) > FEW:
+        guess = float(np.median(sizes[:: len(off) // FEW])) / MAD_OF_SIGMA
     low, high = (part * guess * MAD_OF_SIGMA for part in NEAR)
     near = sizes[(sizes >= low) & (sizes <= high)]
     below = np.count_nonzero(sizes < low)
