@@ -37,8 +37,8 @@ SAMPLES = 20_000
 ABOVE, BELOW, ROUNDS = 2.0, 3.0, 20
 """Pixels this many sigmas off the fit are left out of the next one, in so many rounds."""
 SETTLED = 1 / 2000
-"""Of the pixels: once fewer come and go, further rounds move the fit by 3 to 8 % of its own error as
-a rule, a quarter at most."""
+"""Of the pixels: once fewer come and go, further rounds move the fit by 3 to 8 % of its own error,
+a quarter at most."""
 SOUND = 1e8
 """Normal equations of a lower condition number lose nothing by their inverse."""
 LOW = 0.0705
