@@ -14,8 +14,15 @@ import pytest
 from napari_lucky import LuckyError
 from napari_lucky.execution import helper as helper_module
 from napari_lucky.execution.blocks import cores, map_blocks
-from napari_lucky.execution.helper import CannotBeSent, do_in_helper, end_helper, start_helper
+from napari_lucky.execution.helper import (
+    CannotBeSent,
+    Helper,
+    do_in_helper,
+    end_helper,
+    start_helper,
+)
 from napari_lucky.execution.job import Cancelled, Job, no_progress
+from napari_lucky.execution.packing import Sent
 
 ONES = [slice(k, k + 1) for k in range(24)]
 
@@ -83,6 +90,47 @@ def test_what_a_job_is_given_comes_back_as_itself():
     np.testing.assert_array_equal(changed, other + 1)
     changed += 1  # what comes back can be changed
     np.testing.assert_array_equal(small, values[:1, 0])
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """Return what each job sends apart from its function, and the keys of what it uses again."""
+    jobs, ask = [], Helper._ask
+
+    def asking(helper, kind, data, parts, used):
+        jobs.append((list(parts), used))
+        ask(helper, kind, data, parts, used)
+
+    monkeypatch.setattr(Helper, "_ask", asking)
+    return jobs
+
+
+def test_what_either_sent_is_not_sent_again_unless_it_was_changed(sent):
+    values = np.ones((200, 100))
+    doubled = do(lambda job: 2 * values)
+    assert do(lambda job: (doubled + values).sum()) == 60_000
+    (first, none), (again, used) = sent
+    assert len(first) == 1
+    assert none == again == []
+    assert len(used) == 2
+    values[0], doubled[0] = 5, 0
+    assert do(lambda job: (doubled + values).sum()) == 60_200
+    assert len(sent[2][0]) == 2
+
+
+def test_what_is_used_no_longer_is_dropped_there_and_so_is_too_much(sent, monkeypatch):
+    monkeypatch.setattr(start_helper(), "_sent", Sent(400_000))
+    values = np.ones((200, 100))
+    do(lambda job: values.sum())
+    two = [np.ones((200, 110)), np.ones((200, 120))]
+    do(lambda job: sum(one.sum() for one in two))
+    do(where)
+    (first, _), (second, used), (_, left) = sent
+    assert used == first
+    assert left == second  # the oldest is too much
+    two.pop(0)
+    do(where)
+    assert sent[3] == ([], left[1:])
 
 
 def test_reports_come_here_and_a_second_job_is_done_here_meanwhile():

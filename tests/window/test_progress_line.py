@@ -4,7 +4,7 @@ import pytest
 from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QApplication
 
-from napari_lucky.docks.progress_line import ProgressLine
+from napari_lucky.docks.progress_line import SHOWN_AFTER_MS, ProgressLine
 
 
 class Draws(QObject):
@@ -23,7 +23,7 @@ def line(qtbot):
     qtbot.addWidget(made)
     made.resize(600, 60)
     made.begin()
-    qtbot.waitExposed(made)
+    qtbot.waitUntil(made.isVisible)
     made.report(1, 100, "stacking")
     settle()
     return made
@@ -42,3 +42,12 @@ def test_a_report_draws_the_window_once_and_the_same_one_not_again(line):
         settle()
     assert line.text.text() == "Stacking the frames: 50 of 100"
     assert draws.count == 1
+
+
+def test_a_job_that_ends_at_once_shows_no_bar(line, qtbot):
+    line.end()
+    line.begin()
+    assert line.isHidden()
+    line.end()
+    qtbot.wait(2 * SHOWN_AFTER_MS)
+    assert line.isHidden()

@@ -33,7 +33,7 @@ from napari_lucky.docks.theme import follow_theme
 from napari_lucky.errors import LuckyError
 from napari_lucky.execution.job import Job
 from napari_lucky.fits.frame_kind import Kind
-from napari_lucky.frames.frames import ArrayFrames, Subset, frames_in, parse_range
+from napari_lucky.frames.frames import Subset, frames_in, parse_range
 from napari_lucky.frames.history import History, Record, open_step, range_step
 from napari_lucky.pipeline.open_masters import find_auto, misfit_notes, open_master
 from napari_lucky.pipeline.recipe import Recipe, read_recipe
@@ -48,12 +48,18 @@ from napari_lucky.viewer.opened_recipe import fill_docks
 from napari_lucky.viewer.to_layers import contrast_of, image_tuple
 
 Images = dict[str, NDArray[np.float32]]
-Limits = dict[str, tuple[float, float]]
 Made = tuple[
-    Calibrated, Images, ShownArray, FlatField | None, Record, Limits, Calibrate, tuple[str, ...]
+    Calibrated,
+    Images,
+    ShownArray,
+    FlatField | None,
+    Record,
+    tuple[float, float],
+    Calibrate,
+    tuple[str, ...],
 ]
-"""The calibrated run, its masters, what its layer holds, the flat, the record, contrast limits,
-the step, and what was found beside the run."""
+"""The calibrated run, its masters, what its layer holds, the flat, the record, its contrast
+limits, the step, and what was found beside the run."""
 
 
 class CalibrationDock(Dock):
@@ -154,8 +160,7 @@ class CalibrationDock(Dock):
                 for name in ("dark", "light", "flat")
                 if (master := getattr(calibrated, name)) is not None
             }
-            contrast = {name: contrast_of(ArrayFrames(image)) for name, image in masters.items()}
-            contrast["calibrated"] = contrast_of(calibrated)
+            contrast = contrast_of(calibrated)
             field = None
             if "flat" in masters:
                 field = FlatField(masters["flat"], masters.get("light"))
@@ -185,11 +190,10 @@ class CalibrationDock(Dock):
             ):
                 if name in masters:
                     own = () if name == "dark" else flat_history or ()
-                    limits = contrast[name]
                     how = {**shared, "history": (*own, step, *made)}
                     name_of = f"{run} {title}"
-                    make = partial(image_tuple, masters[name], name_of, contrast_limits=limits)
-                    self.by_products.offer(name_of, partial(make, **how))
+                    make = partial(image_tuple, masters[name], name_of, **how)
+                    self.by_products.offer(name_of, make)
                     yield
             self.graph.show_flat(field)
             yield
@@ -201,7 +205,7 @@ class CalibrationDock(Dock):
                     history=(*before, step),
                     finer=finer,
                     like=layer,
-                    contrast_limits=contrast["calibrated"],
+                    contrast_limits=contrast,
                 )
             )
             yield

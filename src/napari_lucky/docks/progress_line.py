@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel, QProgressBar, QVBoxLayout, QWidget
 
 LEAST_SECONDS = 0.5
 """So long a stage must have lasted before its speed is shown."""
+SHOWN_AFTER_MS = 300
+"""Of a job that ends sooner, no bar flashes up; drawing it would take time from the job."""
 
 
 class ProgressLine(QWidget):
-    """A bar and a line of text, shown while a job runs."""
+    """A bar and a line of text, shown while a job runs that is not done at once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,15 +28,18 @@ class ProgressLine(QWidget):
         column.addWidget(self._bar)
         column.addWidget(self.text)
         self._stage, self._since, self._first = "", 0.0, 0
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self.show)
         self.hide()
 
     def begin(self) -> None:
-        """Show that a job has begun."""
+        """Show that a job has begun, if it goes on for long enough."""
         self._stage = ""
         self._bar.setRange(0, 1)
         self._bar.setValue(0)
         self.text.setText("Beginning …")
-        self.show()
+        self._soon.start(SHOWN_AFTER_MS)
 
     def report(self, done: int, total: int, what: str) -> None:
         """Show where the job is; `done` and `total` count frames, as a rule."""
@@ -51,6 +57,7 @@ class ProgressLine(QWidget):
 
     def end(self) -> None:
         """Hide."""
+        self._soon.stop()
         self.hide()
 
 

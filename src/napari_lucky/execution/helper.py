@@ -26,12 +26,14 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.execution.blas_threads import ONE_THREAD
 from napari_lucky.execution.blocks import cores
 from napari_lucky.execution.job import Job, Progress
-from napari_lucky.execution.packing import Pickled, pack, unpack
+from napari_lucky.execution.packing import Pickled, Sent, pack, unpack
 from napari_lucky.execution.processes import receive_apart, send_apart
 
 MOST_SENT = 1 << 27
 """Bytes of arrays that are sent: a larger run held in memory is worked on where it is, since to
 send it takes longer than most jobs."""
+MOST_KEPT = 1 << 26
+"""Bytes of arrays that the helper keeps for the next jobs while they are used here: masters."""
 LOOK_EVERY = 0.1
 """Seconds between looks whether a job that reports nothing was cancelled."""
 PATIENCE = 1.0
@@ -68,6 +70,7 @@ class Helper:
         self._asked, self._answers = asked, answers.raw  # what is buffered cannot be polled
         self._poll = select.poll()
         self._poll.register(self._answers, select.POLLIN)
+        self._sent = Sent(MOST_KEPT)
         self.in_use = threading.Lock()
         self.ready, self.lost = False, False
 
@@ -97,11 +100,12 @@ class Helper:
         Exception
             Whatever the job raises.
         """
+        known = self._sent.still_used()
         try:
-            job = pack(work, {}, MOST_SENT)
+            job = pack(work, known, MOST_SENT)
         except Exception as error:  # whatever its pieces raise that cannot be pickled
             raise CannotBeSent from error
-        self._ask("work", job.data, job.parts)
+        self._ask("work", job.data, job.parts, list(known))
         last: tuple[Any, ...] = ()
         while True:
             if not self._has_answered(LOOK_EVERY):
@@ -113,7 +117,9 @@ class Helper:
                 self._report(progress, *last)
             elif kind == "result":
                 data, parts = given
-                return unpack(data, job.large | {key: part.load() for key, part in parts.items()})
+                known |= job.large | {key: part.load() for key, part in parts.items()}
+                self._sent.add(known)
+                return unpack(data, known)
             elif kind == "error":
                 _, raised = pickle.loads(*given)
                 raise raised

@@ -38,6 +38,7 @@ class JobHere:
 
     def __init__(self, answers: BinaryIO) -> None:
         self._answers = answers
+        self._large: dict[str, Any] = {}  # what was sent, either way, that is still used there
         self._reported = ("", 0.0)
         self._news = select.poll()
         self._news.register(ASKED, select.POLLIN)
@@ -46,12 +47,21 @@ class JobHere:
         """Send an answer."""
         send_apart(self._answers, Pickled.of(what))
 
-    def do(self, data: bytes, parts: dict[str, Pickled]) -> None:
-        """Do a job, and send its result."""
+    def do(self, data: bytes, parts: dict[str, Pickled], used: list[str]) -> None:
+        """Do a job, and send its result.
+
+        Parameters
+        ----------
+        data, parts
+            The job; see `Packed`.
+        used : list of str
+            Keys of what was sent before, either way, and is still used there; the rest is dropped.
+        """
         self._reported = ("", 0.0)
         try:
-            shared = {key: part.load() for key, part in parts.items()}
-            work = unpack(data, shared)
+            self._large = {key: self._large[key] for key in used}
+            self._large |= {key: part.load() for key, part in parts.items()}
+            work = unpack(data, self._large)
         except Exception:  # of a module that is not there, for one
             self.answer("unknown")
             return
@@ -62,11 +72,12 @@ class JobHere:
             self.answer("error", packed_error(error))
             return
         try:
-            packed = pack(result, shared)
+            packed = pack(result, self._large)
         except Exception:  # of a piece that cannot be pickled
             self.answer("unknown")
             return
         self.answer("result", packed.data, packed.parts)
+        self._large |= packed.large
 
     def _report(self, done: int, total: int, what: str) -> None:
         """Pass on what the job reports; news meanwhile is that it is cancelled, or napari gone."""

@@ -8,9 +8,11 @@ import math
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pickle import PickleBuffer
 from typing import Any
 from uuid import uuid4
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +53,7 @@ class Pickled:
     @property
     def key(self) -> str:
         """A text that nothing else has."""
-        digest = hashlib.blake2b(self.data, digest_size=16)
+        digest = hashlib.sha1(self.data, usedforsecurity=False)  # the fastest that there is
         for buffer in self.buffers:
             digest.update(buffer)
         return digest.hexdigest()
@@ -98,7 +100,8 @@ def pack(function: Any, known: Mapping[str, Any], most: float = math.inf) -> Pac
     function : callable
         Local functions with all that they hold, too; or a result.
     known : dict of str to Any
-        What is large that the other process has, by key: it is not sent again.
+        What is large that the other process has, by key: it is not sent again, unless it is an
+        array that was changed.
     most : float
         Bytes of all parts together.
 
@@ -107,28 +110,40 @@ def pack(function: Any, known: Mapping[str, Any], most: float = math.inf) -> Pac
     TooLarge
         If there are more bytes.
     """
+    file = io.BytesIO()
+    packer = _packer()(file, known, most)
+    packer.dump(function)
+    return Packed(file.getvalue(), packer.large, packer.parts)
+
+
+@cache
+def _packer() -> Any:
+    """Return a class of cloudpickle's; one made for each call would hold all until it is found."""
     from cloudpickle import Pickler
 
-    large: dict[str, Any] = {}
-    parts: dict[str, Pickled] = {}
-    keys = {id(thing): key for key, thing in known.items()}
-    left = most
-
     class Packer(Pickler):  # type: ignore[misc]
+        def __init__(self, file: io.BytesIO, known: Mapping[str, Any], most: float) -> None:
+            super().__init__(file, protocol=5)
+            self.large: dict[str, Any] = {}
+            self.parts: dict[str, Pickled] = {}
+            self._known, self._left = known, most
+            self._keys = {id(thing): key for key, thing in known.items()}
+
         def persistent_id(self, thing: Any) -> str | None:
-            nonlocal left
-            key = keys.get(id(thing))
+            key = self._keys.get(id(thing))
+            if key in self._known and key not in self.large and not is_run(thing):
+                key = key if _pickled(thing).key == key else None
             if key is None and is_run(thing):
                 key = uuid4().hex
-                parts[key] = Pickled.of(thing)
+                self.parts[key] = Pickled.of(thing)
             elif key is None and _is_large(thing):
-                left -= thing.nbytes
-                if left < 0:
+                self._left -= thing.nbytes
+                if self._left < 0:
                     raise TooLarge
-                one = Pickled.of(thing if thing.flags.forc else np.ascontiguousarray(thing))
-                parts[key := one.key] = one
+                one = _pickled(thing)
+                self.parts[key := one.key] = one
             if key is not None:
-                keys[id(thing)], large[key] = key, thing
+                self._keys[id(thing)], self.large[key] = key, thing
             return key
 
         def reducer_override(self, thing: Any) -> Any:
@@ -136,9 +151,36 @@ def pack(function: Any, known: Mapping[str, Any], most: float = math.inf) -> Pac
                 return np.broadcast_to, (_once(thing), thing.shape)
             return super().reducer_override(thing)
 
-    file = io.BytesIO()
-    Packer(file, protocol=5).dump(function)
-    return Packed(file.getvalue(), large, parts)
+    return Packer
+
+
+class Sent:
+    """What is large and was sent to another process, or by it; it is not held here for that.
+
+    Parameters
+    ----------
+    most : int
+        Bytes of arrays that the other process may hold for this one.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._things: WeakValueDictionary[str, Any] = WeakValueDictionary()
+
+    def add(self, things: Mapping[str, Any]) -> None:
+        """Take note of what the other process has, by key."""
+        self._things.update(things)
+
+    def still_used(self) -> dict[str, Any]:
+        """Return what is still used here, the newest of it, and take no more note of the rest."""
+        used, left = dict[str, Any](), self._most
+        for key, thing in reversed(list(self._things.items())):
+            left -= getattr(thing, "nbytes", 0)
+            if left >= 0:
+                used[key] = thing
+        used = dict(reversed(used.items()))  # the oldest first, as they were
+        self._things = WeakValueDictionary(used)
+        return used
 
 
 def is_run(thing: Any) -> bool:
@@ -148,6 +190,10 @@ def is_run(thing: Any) -> bool:
 
 def _is_large(thing: Any) -> bool:
     return isinstance(thing, np.ndarray) and thing.nbytes >= LARGE and not _repeats(thing)
+
+
+def _pickled(array: NDArray[Any]) -> Pickled:
+    return Pickled.of(array if array.flags.forc else np.ascontiguousarray(array))
 
 
 def _repeats(array: NDArray[Any]) -> bool:
