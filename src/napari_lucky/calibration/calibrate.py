@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import takewhile
@@ -19,12 +20,15 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.execution.blocks import Threads
 from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.arrays import FramesLike, as_frames
+from napari_lucky.fits.file_names import FolderFiles
+from napari_lucky.fits.plain_files import paths_of
 from napari_lucky.fits.run import Run
 from napari_lucky.frames.frames import Frames, Index, Subset, View, chain_of, thinned_frames
 from napari_lucky.frames.history import History, Record, checksum
 from napari_lucky.frames.reading import check_values
 from napari_lucky.frames.sensor_image import At, BitMask, SensorImage, bands_of, is_large
 from napari_lucky.frames.window import Window
+from napari_lucky.sources.source_image import SourceImage
 
 NEXT = 32
 """Pixels around a window by which the next may be off it, as a shift moves it."""
@@ -184,14 +188,19 @@ def _check_not_the_run(frames: Frames, other: Frames, kind: str) -> None:
     if any(isinstance(one, Subset) for one in chain_of(other)):
         return
     run, master = ([*chain_of(one)][-1] for one in (frames, other))
-    images = [
-        {(image.path, getattr(image.layout, "hdu", 0)) for image in getattr(one, "images", ())}
-        for one in (run, master)
-    ]
-    if run is master or images[0] & images[1]:
+    if run is master or _share_images(getattr(run, "images", ()), getattr(master, "images", ())):
         raise LuckyError(
             f"The {kind} has frames of the run in it: give frames that were taken as {kind}s."
         )
+
+
+def _share_images(some: Sequence[SourceImage], others: Sequence[SourceImage]) -> bool:
+    files = paths_of(some)
+    of_some = files if isinstance(files, FolderFiles) else set(files)
+    if not any(path in of_some for path in paths_of(others)):
+        return False
+    own = [{(one.path, getattr(one.layout, "hdu", 0)) for one in of} for of in (some, others)]
+    return not own[0].isdisjoint(own[1])
 
 
 def calibrate(

@@ -189,6 +189,25 @@ def map_blocks(
             dismiss(each)
 
 
+def map_in_copies(
+    function: Callable[[slice], T], blocks: list[slice], *, what: str = "", job: Job = QUIET
+) -> Iterator[T]:
+    """Yield function(block) for each block, in order, of work that threads would not do faster.
+
+    Copies of this process do it, if the job's executor is such, else this thread.
+
+    Parameters
+    ----------
+    function, blocks, what, job
+        See `map_blocks`.
+    """
+    if getattr(job.executor, "of_copies", False):
+        yield from map_blocks(function, blocks, what=what, job=job)
+        return
+    for block in one_by_one(blocks, what, job):
+        yield function(block)
+
+
 def map_blocks_checkpointed(
     function: Callable[[slice], T],
     blocks: list[slice],

@@ -118,6 +118,8 @@ class ForkExecutor(Executor):
 
     fewest = 4
     """Blocks that copies are made for; they cost as much as some blocks."""
+    of_copies = True
+    """Whether they are copies of this process, which have all that it has; see `map_in_copies`."""
 
     def __init__(self, meanwhile: Callable[[], object] = nothing) -> None:
         self._meanwhile: Callable[[], object] | None = meanwhile

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader, FileIO, TextIOWrapper
 from pathlib import Path
@@ -116,6 +116,18 @@ def read_at(descriptor: int, into: memoryview, offset: int) -> int:
     with FileIO(descriptor, closefd=False) as file:
         file.seek(offset)
         return file.readinto(into) or 0
+
+
+def read_parts(path: str, parts: Iterable[tuple[int, memoryview]]) -> Stamp | None:
+    """Read parts of a regular file from offsets on; return its stamp, None if it ends before."""
+    descriptor = os.open(path, READ)
+    try:
+        status = os.fstat(descriptor)
+        _check_regular(status)
+        whole = all(read_at(descriptor, into, offset) == len(into) for offset, into in parts)
+    finally:
+        os.close(descriptor)
+    return Stamp.in_status(status) if whole else None
 
 
 def _open_regular(path: str, flags: int) -> int:

@@ -21,8 +21,9 @@ from napari_lucky.fits.file_names import (
 )
 from napari_lucky.fits.frame_kind import kind_in_header, kind_of_folder
 from napari_lucky.fits.open_images import open_images
+from napari_lucky.fits.plain_files import paths_of
 from napari_lucky.fits.run import Run
-from napari_lucky.fits.settings import most_common, setting_text, settings_of
+from napari_lucky.fits.settings import setting_text, settings_of, usual_setting
 from napari_lucky.notices import Notice, info
 from napari_lucky.sources.colour import as_in_file
 from napari_lucky.sources.source_image import SourceImage
@@ -75,7 +76,7 @@ def find_calibration(run: Run) -> FoundCalibration:
 
 def _calibration_images(run: Run) -> dict[str, list[SourceImage]]:
     """Return the images of darks and flats, by what they are of."""
-    of_run = {image.path.resolve() for image in run.images}
+    of_run = {path.resolve() for path in paths_of(run.images)}
     folders = {path.parent for path in of_run}
     found: dict[str, list[SourceImage]] = {}
     for folder, of in _places(folders):
@@ -139,7 +140,7 @@ def _fitting(
     sets: dict[tuple[Any, ...], list[SourceImage]] = {}
     values = {what: settings_of(images, what) for what in CHECKED[kind]} if images else {}
     for k, image in enumerate(images):
-        own = tuple(values[what][k] for what in CHECKED[kind])
+        own = tuple(values[what][k][0] for what in CHECKED[kind])
         family = (image.path.parent, name_family(stem_of(image.path)), image.layout.shape[1:])
         sets.setdefault((*family, *own), []).append(image)
     fit: list[list[SourceImage]] = []
@@ -170,7 +171,7 @@ def _differences(run: Run, shape: tuple[int, ...], own: dict[str, Value]) -> str
         rows, columns = rows_and_columns
         return f"it has {shape[0]} x {shape[1]} pixels, the frames have {rows} x {columns}"
     for what, value in own.items():
-        of_run = most_common(settings_of(run.images, what))
+        of_run = usual_setting(run.images, what)
         if value is not None and of_run is not None and not _same(value, of_run):
             texts = [setting_text(what, one) for one in (value, of_run)]
             return f"its {what} is {texts[0]}, the frames' is {texts[1]}"
@@ -189,9 +190,9 @@ def setting_notes(run: Run, master: Run, kind: str) -> list[str]:
     kind : str
         "dark" or "flat": what the master is.
     """
-    own = {what: most_common(settings_of(master.images, what)) for what in CHECKED[kind]}
+    own = {what: usual_setting(master.images, what) for what in CHECKED[kind]}
     doubts = _differences(run, run.shape[1:], own)
-    place = one_place([image.path for image in master.images])
+    place = one_place(paths_of(master.images))
     texts = [f"The {kind} does not fit the run: {doubts}."] if doubts else []
     if differences := "; ".join(state_differences(run.images, master.images, kind)):
         texts.append(f"The {kind} may not fit the run: {differences}. It is used as it is.")
@@ -215,7 +216,7 @@ def _agreement(run: Run, kind: str, images: list[SourceImage]) -> str:
     size = "the same size ({} x {} pixels)".format(*_in_file(run))
     if kind == "flat":
         return size
-    own, of_run = (most_common(settings_of(some, "exposure")) for some in (images, run.images))
+    own, of_run = (usual_setting(some, "exposure") for some in (images, run.images))
     if own is None or of_run is None:
         return f"{size}; the exposure could not be compared"
     return f"{size} and exposure ({setting_text('exposure', own)})"

@@ -6,6 +6,7 @@ Temperatures differ from frame to frame, so a few headers are read, and not the 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 
 from napari_lucky.errors import LuckyError
 from napari_lucky.fits.card_value import Value
-from napari_lucky.fits.settings import most_common, setting_text, settings_of
+from napari_lucky.fits.settings import most_common, setting_text, usual_setting
 from napari_lucky.frames.reading import spread_over
 from napari_lucky.sources.source_image import SourceImage
 
@@ -63,7 +64,7 @@ def state_differences(
             found.append(f"its sensor temperature is {own:.1f} °C, the frames' is {other:.1f} °C")
     for what in STATES[kind]:
         pair = (
-            [most_common(settings_of(some, what)) for some in (masters, images)]
+            [usual_setting(some, what) for some in (masters, images)]
             if what == "binning"
             else [_value(some, OTHERS[what]) for some in (headers, of_run)]
         )
@@ -107,4 +108,4 @@ def _value(headers: Sequence[Any], keywords: Sequence[str]) -> Value:
         if isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         values.append(value)
-    return most_common(values)
+    return most_common(Counter(values))

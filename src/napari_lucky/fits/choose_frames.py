@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from napari_lucky.errors import LuckyError
+from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.card_value import values_in
 from napari_lucky.fits.file_names import (
     NumberedFiles,
@@ -22,9 +23,10 @@ from napari_lucky.fits.file_names import (
 from napari_lucky.fits.frame_kind import Kind, kind_in_header, kind_in_name, target_words
 from napari_lucky.fits.header_scan import scan
 from napari_lucky.fits.open_images import LeftOut, open_images
+from napari_lucky.fits.plain_files import PlainFiles
 from napari_lucky.fits.where import Condition, matching, on_axes
 from napari_lucky.sources.kinds import source_of
-from napari_lucky.sources.source_image import SourceImage
+from napari_lucky.sources.source_image import SourceImage, alike
 
 LIKE_CALIBRATION = "named like a dark, flat or bias"
 
@@ -54,7 +56,7 @@ class Choice:
 
     Parameters
     ----------
-    images : list of SourceImage
+    images : sequence of SourceImage
         In the order of the frames.
     left_out : list of LeftOut
         Files that are no frames of the run.
@@ -62,13 +64,17 @@ class Choice:
         Files that should be frames by their names, and cannot be read.
     """
 
-    images: list[SourceImage]
+    images: Sequence[SourceImage]
     left_out: list[LeftOut]
     odd: list[LeftOut]
 
 
 def choose_frames(
-    paths: Sequence[Path], where: tuple[Condition, ...] = (), wanted: Kind = "light"
+    paths: Sequence[Path],
+    where: tuple[Condition, ...] = (),
+    wanted: Kind = "light",
+    *,
+    job: Job = QUIET,
 ) -> Choice:
     """Open the frames among files; those whose headers meet conditions.
 
@@ -79,7 +85,7 @@ def choose_frames(
     if where:
         single, twins = _without_twins(sorted(paths, key=natural))
         single, others, of_axes = matching(single, where)
-        choice = choose_frames(single, (), wanted)
+        choice = choose_frames(single, (), wanted, job=job)
         return Choice(
             on_axes(choice.images, of_axes), [*twins, *others, *choice.left_out], choice.odd
         )
@@ -97,11 +103,11 @@ def choose_frames(
         lights = [family for family in families if family.kind == kind]
     elif max(len(family.paths) for family in lights) > 1:
         lights.sort(key=lambda family: -len(family.paths))
-        return _greatest(lights, families, twins)
+        return _greatest(lights, families, twins, job)
     paths = sorted((path for family in lights for path in family.paths), key=natural)
     one = Family(paths, lights[0].named, lights[0].kind)
     rest = [family for family in families if family not in lights]
-    return _greatest([one], [one, *rest], twins)
+    return _greatest([one], [one, *rest], twins, job)
 
 
 def _with_frames_of(families: list[Family], wanted: Kind) -> list[Family]:
@@ -115,13 +121,16 @@ def _with_frames_of(families: list[Family], wanted: Kind) -> list[Family]:
     return found
 
 
-def _greatest(lights: list[Family], families: list[Family], twins: list[LeftOut]) -> Choice:
+def _greatest(
+    lights: list[Family], families: list[Family], twins: list[LeftOut], job: Job
+) -> Choice:
     """Take the family with most frames of its kind, opening no more than needed."""
-    best: tuple[int, Family, list[SourceImage], list[LeftOut], list[LeftOut]] | None = None
+    best: tuple[int, Family, Sequence[SourceImage], list[LeftOut], list[LeftOut]] | None = None
     for family, following in zip(lights, [*lights[1:], None], strict=True):
-        images, odd = open_images(in_order(family.paths))
+        images, odd = open_images(in_order(family.paths), job=job)
         frames, others = _of_kind(images, family)
-        found = len({image.path for image in frames})
+        one_each = isinstance(frames, PlainFiles)
+        found = len(frames) if one_each else len({image.path for image in frames})
         if best is None or found > best[0]:
             best = found, family, frames, others, odd
         if following is None or best[0] >= len(following.paths):
@@ -136,17 +145,19 @@ def _greatest(lights: list[Family], families: list[Family], twins: list[LeftOut]
     return Choice(frames, left_out, odd)
 
 
-def _of_kind(images: list[SourceImage], family: Family) -> tuple[list[SourceImage], list[LeftOut]]:
+def _of_kind(
+    images: Sequence[SourceImage], family: Family
+) -> tuple[Sequence[SourceImage], list[LeftOut]]:
     """Part the images of a family's kind from others, by what their headers say."""
     kinds: dict[bytes, Kind] = {}
-    for image in images:
+    for image, _ in alike(images):
         if image.header_cards.settings not in kinds:
             said = kind_in_header(values_in(image.header_cards.settings))
             kinds[image.header_cards.settings] = said or family.named
-    of = [kinds[image.header_cards.settings] for image in images]
-    wanted = family.kind if family.kind in of else None
-    if wanted is None:
+    wanted = family.kind
+    if wanted not in kinds.values() or set(kinds.values()) == {wanted}:
         return images, []
+    of = [kinds[image.header_cards.settings] for image in images]
     frames = [image for image, kind in zip(images, of, strict=True) if kind == wanted]
     others = {image.path: kind for image, kind in zip(images, of, strict=True) if kind != wanted}
     return frames, [LeftOut(path, f"its header says {kind}") for path, kind in others.items()]

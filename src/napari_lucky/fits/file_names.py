@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
 
@@ -49,6 +50,21 @@ class FolderFiles(Sequence[Path]):
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.folder.absolute(), self.names)  # see FitsImage
+
+    def __contains__(self, path: object) -> bool:
+        return isinstance(path, Path) and path.name in self._known and path.parent == self.folder
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self.names)
+
+    @property
+    def texts(self) -> list[str]:
+        """The paths as texts, which take less time."""
+        return [os.path.join(self.folder, name) for name in self.names]
 
     def __iter__(self) -> Iterator[Path]:
         return (self.folder / name for name in self.names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.errors import LuckyError
-from napari_lucky.files.open_file import Stamp, descriptor_of, open_regular, read_at
+from napari_lucky.files.open_file import Stamp, open_regular, read_parts
 from napari_lucky.fits.card_value import CARD, cards_in, is_end
 from napari_lucky.fits.frame_cards import LONG, TIMING, is_frame_card
 from napari_lucky.fits.gzip_file import is_packed
@@ -90,25 +90,86 @@ class KnownHeader(NamedTuple):
 
     Parameters
     ----------
-    begin, length : int
+    begin : int
         Where it is in its file, in bytes.
-    cards : ndarray of bytes, (n,)
-        Its cards up to END.
-    fixed : list of bytes
-        How each of them must begin: with its keyword, or, if it is structural, all of it.
-    rest : bytes
-        What follows them.
+    header : bytes
+        All of it.
+    fixed : list of int
+        How many bytes of each card up to END must be the same: its keyword, or, if it is
+        structural, all of it. So must be all that follows.
+    damaged : list of int
+        Which cards are not sound.
     settings, times : tuple of int
         Where the cards begin that make `HeaderCards`.
     """
 
     begin: int
-    length: int
-    cards: NDArray[np.bytes_]
-    fixed: list[bytes]
-    rest: bytes
+    header: bytes
+    fixed: list[int]
+    damaged: list[int]
     settings: tuple[int, ...]
     times: tuple[int, ...]
+
+    def damaged_in(self, rows: NDArray[np.uint8]) -> list[bytes] | None:
+        """Return the cards that are not sound in each of some headers; None if one is another."""
+        own = np.frombuffer(self.header, np.uint8)
+        words = (len(rows), -1, CARD // 8)  # eight bytes compared at once
+        differ = rows.view(np.uint64).reshape(words) != own.view(np.uint64).reshape(words[1:])
+        looked_at = differ.any(axis=2)
+        looked_at[:, self.damaged] = True
+        damaged = [b""] * len(rows)
+        for k in np.flatnonzero(looked_at.any(axis=0)).tolist():
+            same = slice(k * CARD, k * CARD + (self.fixed[k] if k < len(self.fixed) else CARD))
+            if (rows[:, same] != own[same]).any():
+                return None
+            cards = _bytes_in([rows[:, k * CARD : k * CARD + CARD]])
+            for row in np.flatnonzero(looked_at[:, k]).tolist():
+                damaged[row] += b"".join(unsound_cards([cards[row]]))
+        return damaged
+
+
+class AlikeHeaders(NamedTuple):
+    """What the headers of files say that have one signature.
+
+    Parameters
+    ----------
+    changed : ndarray of int, (n,)
+        When each file was changed last, as `Stamp` has it.
+    cards : list of HeaderCards
+        Those that there are, without times.
+    which : ndarray of int, (n,)
+        Which of them each file has.
+    times : list of bytes
+        The cards of each file that say when it was taken.
+    """
+
+    changed: NDArray[np.int64]
+    cards: list[HeaderCards]
+    which: NDArray[np.intp]
+    times: list[bytes]
+
+
+def joined_headers(parts: Sequence[AlikeHeaders]) -> AlikeHeaders:
+    """Return the headers of files in several parts as those of all."""
+    places: dict[HeaderCards, int] = {}
+    which = []
+    for part in parts:
+        now = [places.setdefault(cards, len(places)) for cards in part.cards]
+        which.append(np.array(now, np.intp)[part.which])
+    return AlikeHeaders(
+        np.concatenate([part.changed for part in parts]),
+        list(places),
+        np.concatenate(which),
+        [times for part in parts for times in part.times],
+    )
+
+
+def _bytes_in(columns: Sequence[NDArray[np.uint8]]) -> list[bytes]:
+    """Return the bytes of each row of some columns beside each other."""
+    joined = np.concatenate(columns, axis=1)
+    n, width = joined.shape
+    found: list[bytes] = joined.view(f"V{width}")[:, 0].tolist() if width else [b""] * n
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,29 +194,43 @@ class HeaderTemplate:
 
         None of another, or of none.
         """
+        found = self.match_all([os.fspath(path)])
+        if found is None:
+            return None
+        stamp = Stamp(self.size, int(found.changed[0]))
+        return stamp, found.cards[0]._replace(times=found.times[0])
+
+    def match_all(self, paths: Sequence[str]) -> AlikeHeaders | None:
+        """Return what the headers of files say; None if one of these is not like the known one."""
+        n, changed = len(paths), []
+        begins = [known.begin for known in self.headers]
+        read = [np.empty((n, len(known.header)), np.uint8) for known in self.headers]
         try:
-            with descriptor_of(path) as file:
-                stamp = Stamp.in_status(os.fstat(file))
-                if stamp.size != self.size:
+            for k, path in enumerate(paths):
+                into = [rows[k].data for rows in read]
+                stamp = read_parts(path, zip(begins, into, strict=True))
+                if stamp is None or stamp.size != self.size:
                     return None
-                settings, times, damaged = [], [], list[bytes]()
-                for known in self.headers:
-                    buffer = bytearray(known.length)
-                    if read_at(file, memoryview(buffer), known.begin) < known.length:
-                        return None
-                    header = bytes(buffer)
-                    if not header.endswith(known.rest):
-                        return None
-                    cards = np.frombuffer(header, known.cards.dtype, len(known.cards))
-                    differ = np.flatnonzero(cards != known.cards).tolist()
-                    if not all(header.startswith(known.fixed[k], CARD * k) for k in differ):
-                        return None
-                    damaged += unsound_cards(header[CARD * k : CARD * k + CARD] for k in differ)
-                    settings += [header[start : start + CARD] for start in known.settings]
-                    times += [header[start : start + CARD] for start in known.times]
+                changed.append(stamp.changed)
         except OSError:  # reported where its signature is read
             return None
-        return stamp, HeaderCards(b"".join(settings), b"".join(times), b"".join(damaged))
+        damaged = []
+        for known, rows in zip(self.headers, read, strict=True):
+            if (found := known.damaged_in(rows)) is None:
+                return None
+            damaged.append(found)
+        nothing = np.empty((n, 0), np.uint8)
+        settings, times = [nothing], [nothing]
+        for known, rows in zip(self.headers, read, strict=True):
+            settings += [rows[:, start : start + CARD] for start in known.settings]
+            times += [rows[:, start : start + CARD] for start in known.times]
+        places: dict[HeaderCards, int] = {}
+        which = []
+        for of_file, *unsound in zip(_bytes_in(settings), *damaged, strict=True):
+            cards = HeaderCards(of_file, damaged=b"".join(unsound))
+            which.append(places.setdefault(cards, len(places)))
+        of = np.array(which, np.intp)
+        return AlikeHeaders(np.array(changed), list(places), of, _bytes_in(times))
 
 
 def header_template(path: Path, kind: tuple[Any, ...]) -> HeaderTemplate | None:
@@ -176,17 +251,16 @@ def header_template(path: Path, kind: tuple[Any, ...]) -> HeaderTemplate | None:
 
 def _known(begin: int, header: bytes) -> KnownHeader:
     count = next(k for k, card in enumerate(cards_in(header)) if is_end(card))
-    cards = np.frombuffer(header, f"S{CARD}", count)
     starts = [k for k in range(0, len(header), CARD) if is_frame_card(header[k : k + CARD])]
     times = tuple(k for k in starts if header[k : k + 8] in TIMING)
     settings = tuple(k for k in starts if k not in times)
     fixed = [_fixed(header[start : start + CARD]) for start in range(0, count * CARD, CARD)]
-    rest = header[count * CARD :]
-    return KnownHeader(begin, len(header), cards, fixed, rest, settings, times)
+    damaged = [k for k, card in enumerate(cards_in(header)) if k < count and unsound_cards([card])]
+    return KnownHeader(begin, header, fixed, damaged, settings, times)
 
 
-def _fixed(card: bytes) -> bytes:
-    """Return the beginning of a card that is the same in files of one signature."""
+def _fixed(card: bytes) -> int:
+    """Return how many bytes of a card are the same in files of one signature."""
     if is_structural(card):
-        return card
-    return card[: max(8, card.find(b"="))] if card.startswith(LONG) else card[:8]
+        return CARD
+    return max(8, card.find(b"=")) if card.startswith(LONG) else 8

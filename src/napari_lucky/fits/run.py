@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_lucky.files.read_ahead import read_ahead
-from napari_lucky.fits.file_names import one_place
+from napari_lucky.fits.file_names import names_of, one_place
 from napari_lucky.fits.image import FitsImage
 from napari_lucky.fits.open_images import LeftOut
+from napari_lucky.fits.plain_files import PlainFiles, paths_of, planes_of_each, stamps_of
 from napari_lucky.fits.plain_header import header_bytes
 from napari_lucky.fits.settings import cards_of_each, header_exposure
-from napari_lucky.fits.times import UNKNOWN, cards_time
+from napari_lucky.fits.times import UNKNOWN, cards_times
 from napari_lucky.fits.wcs import place_image
 from napari_lucky.frames.array_like import ArrayLike, size_text
 from napari_lucky.frames.frames import Index, numbers_in
@@ -31,7 +33,7 @@ from napari_lucky.sources.colour import (
     coloured,
     is_mosaic,
 )
-from napari_lucky.sources.source_image import SourceImage
+from napari_lucky.sources.source_image import SourceImage, alike
 from napari_lucky.text import counted, readable
 
 
@@ -41,7 +43,7 @@ class Run(ArrayLike):
 
     Parameters
     ----------
-    images : tuple of SourceImage
+    images : sequence of SourceImage
         The files, or images in files, in the order of their frames.
     left_out : tuple of LeftOut
         Neighbours that are not frames of the run.
@@ -57,7 +59,7 @@ class Run(ArrayLike):
 
     is_sent_once: ClassVar[bool] = True  # a cluster's workers keep it
 
-    images: tuple[SourceImage, ...]
+    images: Sequence[SourceImage]
     left_out: tuple[LeftOut, ...]
     name: str
     notes: tuple[str, ...] = ()
@@ -77,11 +79,11 @@ class Run(ArrayLike):
     @cached_property
     def dtype(self) -> np.dtype[Any]:
         """Number type of the pixels, as astropy gives them."""
-        return np.result_type(*{image.layout.dtype for image in self.images})
+        return np.result_type(*{image.layout.dtype for image, _ in alike(self.images)})
 
     @cached_property
     def _starts(self) -> NDArray[np.intp]:
-        return np.cumsum([0, *(image.layout.shape[0] for image in self.images)])
+        return np.concatenate([[0], np.cumsum(planes_of_each(self.images))])
 
     @cached_property
     def header(self) -> Any:
@@ -126,43 +128,36 @@ class Run(ArrayLike):
 
     @cached_property
     def _taken(self) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
-        times, exposures = np.full(self.shape[0], UNKNOWN), np.full(self.shape[0], np.nan)
-        starts, known = self._starts.tolist(), dict[bytes, float]()
-        cards_known: dict[bytes, np.datetime64] = {}  # most cameras write no time, or no fraction
-        cards = cards_of_each([as_in_file(image) for image in self.images])
-        for k, (image, one) in enumerate(zip(self.images, cards, strict=True)):
-            of = slice(starts[k], starts[k + 1])
-            if one.settings not in known:
-                known[one.settings] = header_exposure(one.settings)
-            exposures[of] = known[one.settings]
-            if (own := image.times()) is not None:
-                times[of] = own
-            else:
-                if one.times not in cards_known:
-                    cards_known[one.times] = cards_time(one.times)
-                times[starts[k]] = cards_known[one.times]
+        settings, cards = cards_of_each(self.images)
+        known = {one: header_exposure(one) for one in dict.fromkeys(settings)}
+        exposures = np.repeat([known[one] for one in settings], planes_of_each(self.images))
+        times = np.full(self.shape[0], UNKNOWN)
+        times[self._starts[:-1]] = cards_times(cards)
+        if not isinstance(self.images, PlainFiles):
+            for k, image in enumerate(self.images):
+                if (own := image.times()) is not None:
+                    times[self._starts[k] : self._starts[k + 1]] = own
         return times, exposures
 
     @cached_property
     def files(self) -> list[str]:
         """The name of each frame's file."""
-        return [
-            readable(image.path.name) for image in self.images for _ in range(image.layout.shape[0])
-        ]
+        names, planes = names_of(paths_of(self.images)), planes_of_each(self.images).tolist()
+        return [readable(name) for name, n in zip(names, planes, strict=True) for _ in range(n)]
 
     @property
     def inputs(self) -> dict[str, Any]:
         """What identifies the run in a history: names, and a checksum of names and sizes."""
-        paths = [image.path for image in self.images]
-        sizes = [image.stamp.size if image.stamp else "" for image in self.images]
-        where = one_place(paths)
-        listed = "\n".join(f"{p.name} {size}" for p, size in zip(paths, sizes, strict=True))
+        paths = paths_of(self.images)
+        names, where = names_of(paths), one_place(paths)
+        sizes = [stamp.size if stamp else "" for stamp in stamps_of(self.images)]
+        listed = "\n".join(f"{name} {size}" for name, size in zip(names, sizes, strict=True))
         how = {"read_as": self.images[0].read_as, "colour": self.colour, "where": self.where}
         return {
             "name": self.name,
             "path": readable(str(where.absolute())),
-            "first": paths[0].name,
-            "last": paths[-1].name,
+            "first": names[0],
+            "last": names[-1],
             "frames": self.shape[0],
             "names_and_sizes_sha256": hashlib.sha256(os.fsencode(listed)).hexdigest()[:16],
             **{name: value for name, value in how.items() if value},
@@ -191,12 +186,12 @@ class Run(ArrayLike):
     @property
     def missing(self) -> int:
         """Frames at the end of truncated files that are not whole."""
-        return sum(getattr(as_in_file(image), "missing", 0) for image in self.images)
+        return sum(n * getattr(as_in_file(image), "missing", 0) for image, n in alike(self.images))
 
     @property
     def stored_dtype(self) -> np.dtype[Any]:
         """Number type in the files, of which the pixels of frames in colour are means."""
-        return np.result_type(*{as_in_file(image).layout.dtype for image in self.images})
+        return np.result_type(*{as_in_file(image).layout.dtype for image, _ in alike(self.images)})
 
     def clipped_from(self, level: float) -> Run:
         """Return the run whose files are clipped at a level; see `OfColour`."""
@@ -213,7 +208,7 @@ class Run(ArrayLike):
             Of a mosaic whose files do not name it, such as "RGGB".
         """
         images, used = coloured(self.images, colour, pattern)
-        return replace(self, images=tuple(images), colour=used)
+        return replace(self, images=images, colour=used)
 
     @property
     def pattern(self) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_lucky.errors import LuckyError, UsageError
+from napari_lucky.execution.job import QUIET, Job
 from napari_lucky.fits.choose_frames import choose_frames
 from napari_lucky.fits.file_names import FolderFiles, is_frames_name, stem_of
 from napari_lucky.fits.frame_kind import Kind
@@ -26,7 +27,7 @@ from napari_lucky.sources.colour import (
     has_planes,
 )
 from napari_lucky.sources.kinds import READ, count_kinds, foreign_note, load_sources, source_of
-from napari_lucky.sources.source_image import SourceImage
+from napari_lucky.sources.source_image import SourceImage, alike
 from napari_lucky.text import counted, readable
 
 LEVELS = 3
@@ -39,6 +40,7 @@ def open_run(
     *,
     where: str | None = None,
     kind: Kind = "light",
+    job: Job = QUIET,
 ) -> Run:
     """Open the frames of a run, reading only headers.
 
@@ -63,6 +65,8 @@ def open_run(
         also a position on a fourth axis: "STOKES=Q".
     kind : str
         "dark" or "flat": only these, from a folder that holds others too.
+    job : Job
+        Progress, executor; see `Job`.
 
     Returns
     -------
@@ -95,7 +99,7 @@ def open_run(
     if not paths or source == "":
         raise UsageError("No frames were given; give a folder, a cube, or several FITS files.")
     if len(paths) == 1 and os.path.isdir(paths[0]):
-        run = _open_folder(paths[0], conditions, kind)
+        run = _open_folder(paths[0], conditions, kind, job)
         return replace(run.in_colour(colour), where=where or "")
     for path in paths:  # by os.path, which takes any name for one that is not there
         if os.path.isdir(path):
@@ -105,16 +109,15 @@ def open_run(
             )
         if not os.path.exists(path):
             raise LuckyError(f"{path}: there is no such file or folder.")
-    choice = choose_frames(paths, conditions, kind)
+    choice = choose_frames(paths, conditions, kind, job=job)
     if choice.odd:
         raise LuckyError(_reasons(choice.odd))
     images, odd_shapes = _of_one_shape(choice.images)
-    of_run = {image.path for image in images}
-    if strange := [o for o in odd_shapes if o.path not in of_run]:
+    if strange := _of_other_files(odd_shapes, images):
         raise LuckyError(_reasons(strange))
     left_out = [*choice.left_out, *odd_shapes]  # other extensions of the frames' own files
     name = stem_of(paths[0]) if len(paths) == 1 else paths[0].resolve().parent.name
-    run = Run(tuple(images), tuple(left_out), readable(name), notes_of(images))
+    run = Run(images, tuple(left_out), readable(name), notes_of(images))
     return replace(run.in_colour(colour), where=where or "")
 
 
@@ -147,7 +150,7 @@ def open_like(source: str | Path | Sequence[str | Path], run: Any, kind: Kind = 
     return master
 
 
-def _open_folder(folder: Path, conditions: tuple[Condition, ...], kind: Kind) -> Run:
+def _open_folder(folder: Path, conditions: tuple[Condition, ...], kind: Kind, job: Job) -> Run:
     try:
         with os.scandir(folder) as inside:  # which knows files from folders without a look
             there = [e for e in inside if not e.name.startswith(".")]
@@ -174,14 +177,14 @@ def _open_folder(folder: Path, conditions: tuple[Condition, ...], kind: Kind) ->
                 raise LuckyError(f"{folder}: no frames in this folder. {name}: {note}")
         found = f"there are {count_kinds(names)}" if names else "it is empty"
         raise LuckyError(f"{folder}: no frames in this folder ({found}). {READ}.")
-    choice = choose_frames(named, conditions, kind)
+    choice = choose_frames(named, conditions, kind, job=job)
     if not choice.images:
         raise LuckyError(_reasons(choice.odd))
     images, odd_shapes = _of_one_shape(choice.images)
-    of_run = {image.path for image in images}
-    odd_shapes = [one._replace(is_lost=one.path not in of_run) for one in odd_shapes]
+    lost = _of_other_files(odd_shapes, images)
+    odd_shapes = [one._replace(is_lost=one in lost) for one in odd_shapes]
     left_out = (*choice.left_out, *other_kinds, *no_files, *choice.odd, *odd_shapes)
-    return Run(tuple(images), left_out, readable(folder.resolve().name), notes_of(images))
+    return Run(images, left_out, readable(folder.resolve().name), notes_of(images))
 
 
 def _of_one_kind(folder: Path, names: list[str]) -> tuple[list[LeftOut], FolderFiles]:
@@ -222,15 +225,23 @@ def _folders_with_frames(folder: Path, levels: int) -> list[tuple[Path, int]]:
     return []
 
 
-def _of_one_shape(images: list[SourceImage]) -> tuple[list[SourceImage], list[LeftOut]]:
+def _of_other_files(odd: Sequence[LeftOut], images: Sequence[SourceImage]) -> list[LeftOut]:
+    """Return what was left out of files other than those of some images."""
+    of_run = {image.path for image in images} if odd else set()
+    return [one for one in odd if one.path not in of_run]
+
+
+def _of_one_shape(
+    images: Sequence[SourceImage],
+) -> tuple[Sequence[SourceImage], list[LeftOut]]:
     """Keep the images of the shape and extension family that most frames have."""
     frames: Counter[tuple[Any, ...]] = Counter()
-    kinds = [_kind(image) for image in images]
-    for image, one in zip(images, kinds, strict=True):
-        frames[one] += image.layout.shape[0] // (3 if image.colours == "RGB" else 1)
+    for image, n in alike(images):
+        frames[_kind(image)] += n * (image.layout.shape[0] // (3 if image.colours == "RGB" else 1))
     kind = max(frames, key=lambda k: (frames[k], math.prod(k[0])))
     if len(frames) == 1:
         return images, []
+    kinds = [_kind(image) for image in images]
     of_kind = {image.path for image, one in zip(images, kinds, strict=True) if one == kind}
     # previews and masks beside the frames, in the same files, are no other run
     others = sum(image.layout.shape[0] for image in images if image.path not in of_kind)

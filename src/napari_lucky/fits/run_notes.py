@@ -15,12 +15,13 @@ from napari_lucky.fits.choose_frames import is_calibration
 from napari_lucky.fits.file_names import one_place
 from napari_lucky.fits.image import FitsImage
 from napari_lucky.fits.layout import raw_headers
+from napari_lucky.fits.plain_files import paths_of, time_cards_of
 from napari_lucky.fits.settings import mixture_notes
 from napari_lucky.fits.sound_header import Damage, damage_of, sound_cards
-from napari_lucky.fits.times import cards_time
+from napari_lucky.fits.times import cards_times
 from napari_lucky.notices import Notice
 from napari_lucky.sources.colour import colour_notes
-from napari_lucky.sources.source_image import SourceImage
+from napari_lucky.sources.source_image import SourceImage, alike
 from napari_lucky.text import counted, readable
 
 if TYPE_CHECKING:
@@ -55,14 +56,14 @@ def file_notes(run: Run) -> list[str]:
                 one_place(paths),
             )
         )
-    where = one_place([image.path for image in run.images])
+    where = one_place(paths_of(run.images))
     own = [one if isinstance(one, Notice) else Notice(one, file=where) for one in run.notes]
     return [*notices, *own]
 
 
 def notes_of(images: Sequence[SourceImage]) -> tuple[str, ...]:
     """Return what headers and names of a run's images make worth saying."""
-    own = dict.fromkeys(note for image in images for note in image.notes)
+    own = dict.fromkeys(note for image, _ in alike(images) for note in image.notes)
     headers = (*_header_notes(images[0]), *_damage_notes(images))
     return (*own, *headers, *mixture_notes(images), *_type_notes(images), *_order_notes(images))
 
@@ -88,7 +89,7 @@ def _header_notes(first: SourceImage) -> list[str]:
 
 def _damage_notes(images: Sequence[SourceImage], most: int = 3) -> list[str]:
     """Say which files have damaged cards of other keywords than the first one, and show some."""
-    if not any(image.header_cards.damaged for image in images):
+    if not any(image.header_cards.damaged for image, _ in alike(images)):
         return []
     first, *others = {image.path: image.header_cards.damaged for image in images}.items()
     known = {(keyword_of(card), did) for card in cards_in(first[1]) for did, _ in _judged(card)}
@@ -117,11 +118,11 @@ def _judged(card: bytes) -> list[tuple[str, str]]:
 
 def _type_notes(images: Sequence[SourceImage]) -> list[str]:
     """Say if files hold numbers of different types, such as where some lack BZERO."""
-    if len({image.layout.dtype for image in images}) < 2:
-        return []
     frames: Counter[str] = Counter()
-    for image in images:
-        frames[str(image.layout.dtype)] += image.layout.shape[0]
+    for image, n in alike(images):
+        frames[str(image.layout.dtype)] += n * image.layout.shape[0]
+    if len(frames) < 2:
+        return []
     counts = ", ".join(f"{name} ({counted(n, 'frame')})" for name, n in frames.most_common())
     return [
         f"The frames differ in number type: {counts}. Check that their pixels are of one scale "
@@ -131,10 +132,10 @@ def _type_notes(images: Sequence[SourceImage]) -> list[str]:
 
 def _order_notes(images: Sequence[SourceImage]) -> list[str]:
     """Say if frames were taken in another order than their names have."""
-    cards = [image.header_cards.times for image in images]
+    cards = time_cards_of(images)
     if all(one <= following for one, following in pairwise(cards)):
         return []
-    times = np.array([cards_time(one) for one in cards])
+    times = cards_times(cards)
     late = np.flatnonzero(times[1:] < times[:-1])  # a time that is not known is neither
     if len(late) == 0:
         return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from napari_lucky.fits.file_names import stem_of
 from napari_lucky.fits.frame_cards import SETTINGS
 from napari_lucky.fits.header_scan import cards_of
 from napari_lucky.fits.header_units import units_of
-from napari_lucky.sources.source_image import HeaderCards, SourceImage
+from napari_lucky.fits.plain_files import PlainFiles
+from napari_lucky.sources.colour import as_in_file
+from napari_lucky.sources.source_image import SourceImage, alike
 from napari_lucky.text import counted
 
 CATALOGUES = "ngc|ic|hd|hip|hr|sao|wds|stf|stt|ads|bd|tyc|gj|gl|hat|sh2|abell|ugc|pgc|arp|iau"
@@ -68,8 +70,15 @@ def header_exposure(cards: bytes) -> float:
     return seconds if 0 < seconds < math.inf else math.nan
 
 
-def cards_of_each(images: Sequence[SourceImage]) -> list[HeaderCards]:
-    """Return the headers' cards of each image: of several in one file, that of each."""
+def cards_of_each(images: Sequence[SourceImage]) -> tuple[list[bytes], list[bytes]]:
+    """Return the headers' cards of each image, settings and times; of several in one file its own.
+
+    See `HeaderCards`.
+    """
+    if isinstance(images, PlainFiles):
+        settings = [cards.settings for cards in images.headers.cards]
+        return [settings[k] for k in images.headers.which.tolist()], images.headers.times
+    images = [as_in_file(image) for image in images]
     several = {path for path, n in Counter(image.path for image in images).items() if n > 1}
     own: dict[Path, list[tuple[bytes, ...]]] = {}
     for path in several:
@@ -83,7 +92,7 @@ def cards_of_each(images: Sequence[SourceImage]) -> list[HeaderCards]:
         units, number = own.get(image.path, []), getattr(image.layout, "hdu", 0)
         of_all = number >= len(units)
         cards.append(image.header_cards if of_all else cards_of((*units[number], *units[0])))
-    return cards
+    return [one.settings for one in cards], [one.times for one in cards]
 
 
 def name_setting(stem: str, what: str) -> Value:
@@ -98,24 +107,34 @@ def name_setting(stem: str, what: str) -> Value:
     return float(f"{number * SECONDS.get((parts.get('unit') or '').lower(), 1.0):.9g}")
 
 
-def settings_of(images: Sequence[SourceImage], what: str) -> list[Value]:
+def settings_of(images: Sequence[SourceImage], what: str) -> list[tuple[Value, SourceImage, int]]:
     """Return a setting of each file: by its header, or by its name where no header gives it.
 
     Exposures that differ by a trifle are made one.
+
+    Returns
+    -------
+    list of tuple
+        The setting, an image, and how many are like it; see `alike`.
     """
-    cards = {image.header_cards.settings for image in images}
+    known = alike(images)
+    cards = {image.header_cards.settings for image, _ in known}
     by_cards = {one: header_setting(one, what) for one in cards}
-    given = [by_cards[image.header_cards.settings] for image in images]
-    if all(value is None for value in by_cards.values()):
-        first = stem_of(images[0].path)
-        if name_setting(first, what) is None:
-            return given  # nor do others, which have the same letters
-        given = [name_setting(stem_of(image.path), what) for image in images]
+    if (
+        all(value is None for value in by_cards.values())
+        and name_setting(stem_of(images[0].path), what) is not None  # or others have none, either
+    ):
+        given = [(name_setting(stem_of(image.path), what), image, 1) for image in images]
+    else:
+        given = [(by_cards[image.header_cards.settings], image, n) for image, n in known]
     return _rounded(given) if what == "exposure" else given
 
 
-def _rounded(values: list[Value]) -> list[Value]:
-    numbers = Counter(value for value in values if isinstance(value, float))
+def _rounded(given: list[tuple[Value, SourceImage, int]]) -> list[tuple[Value, SourceImage, int]]:
+    numbers = Counter[float]()
+    for value, _, n in given:
+        if isinstance(value, float):
+            numbers[value] += n
     same: dict[Value, Value] = {}
     last: list[float] = []
     for number in [*sorted(numbers), float("inf")]:
@@ -124,13 +143,20 @@ def _rounded(values: list[Value]) -> list[Value]:
             same |= dict.fromkeys(last, usual)
             last = []
         last.append(number)
-    return [same.get(value, value) for value in values]
+    return [(same.get(value, value), image, n) for value, image, n in given]
 
 
-def most_common(values: Iterable[Value]) -> Value:
-    """Return what most frames have; None if nothing is known."""
-    known = Counter(value for value in values if value is not None)
-    return known.most_common(1)[0][0] if known else None
+def usual_setting(images: Sequence[SourceImage], what: str) -> Value:
+    """Return a setting that most images have; None if it is not known."""
+    counts = Counter[Value]()
+    for value, _, n in settings_of(images, what):
+        counts[value] += n
+    return most_common(counts)
+
+
+def most_common(counts: Counter[Value]) -> Value:
+    """Return what most have; None if nothing is known."""
+    return next((value for value, _ in counts.most_common() if value is not None), None)
 
 
 def setting_text(what: str, value: Value) -> str:
@@ -147,10 +173,9 @@ def mixture_notes(images: Sequence[SourceImage]) -> list[str]:
 def _mixture(images: Sequence[SourceImage], what: str) -> str:
     frames: Counter[Value] = Counter()
     given = settings_of(images, what)
-    for value, image in zip(given, images, strict=True):
-        alike = value.casefold() if isinstance(value, str) else value
-        frames[alike] += image.layout.shape[0]
-    shown = {v.casefold() if isinstance(v, str) else v: v for v in given}
+    for value, image, n in given:
+        frames[value.casefold() if isinstance(value, str) else value] += n * image.layout.shape[0]
+    shown = {v.casefold() if isinstance(v, str) else v: v for v, *_ in given}
     known = [(shown[value], n) for value, n in frames.items() if value is not None]
     counts_frames = 2 * len(known) > len(images) and not _way_to_choose(images, what)
     if len(known) < 2 or counts_frames or (what == "target" and len(known) == len(images)):
@@ -164,7 +189,7 @@ def _mixture(images: Sequence[SourceImage], what: str) -> str:
 
 def _way_to_choose(images: Sequence[SourceImage], what: str) -> str:
     """Say how frames are chosen by a header with a setting; "" where names do."""
-    for cards in dict.fromkeys(image.header_cards.settings for image in images):
+    for cards in dict.fromkeys(image.header_cards.settings for image, _ in alike(images)):
         values = values_in(cards)
         keyword = next((word for word in SETTINGS[what] if values.get(word) is not None), None)
         if keyword is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -101,7 +101,9 @@ def matching(
     return kept, others, tuple(one for one in conditions if one not in known)
 
 
-def on_axes(images: list[SourceImage], conditions: tuple[Condition, ...]) -> list[SourceImage]:
+def on_axes(
+    images: Sequence[SourceImage], conditions: tuple[Condition, ...]
+) -> Sequence[SourceImage]:
     """Return images of which other places of a fourth axis are read.
 
     Raises

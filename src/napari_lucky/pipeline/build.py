@@ -27,6 +27,8 @@ from napari_lucky.cleaning.clean import clean
 from napari_lucky.cleaning.dust import RemoveDust
 from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.execution.job import QUIET, Job
+from napari_lucky.fits.file_names import names_of
+from napari_lucky.fits.plain_files import paths_of, stamps_of
 from napari_lucky.fits.run import Run
 from napari_lucky.fits.run_files import open_like, open_run
 from napari_lucky.fits.run_notes import run_notes
@@ -140,7 +142,7 @@ def build_chain(recipe: Recipe, opened: Opened | None = None, *, job: Job = QUIE
     """
     if opened is None:
         given = recipe.input
-        opened = Opened(open_run(given.frames, given.colour, where=given.where))
+        opened = Opened(open_run(given.frames, given.colour, where=given.where, job=job))
     run, saved = opened.run, opened.known
     notes = run_notes(run) if isinstance(run, Run) else []
     held = {"dark": opened.dark, "flat": opened.flat}
@@ -294,8 +296,8 @@ def job_key(chain: Chain) -> str:
             for field in fields(view):
                 if field.name != "frames" and field.init:
                     _feed(made, getattr(view, field.name))
-    files = dict.fromkeys((image.path, image.stamp) for image in run.images)
-    _feed(made, "".join(f"{path.name!r}{stamp!r}" for path, stamp in files))
+    files = zip(names_of(paths_of(run.images)), stamps_of(run.images), strict=True)
+    _feed(made, "".join(f"{name!r}{stamp!r}" for name, stamp in dict.fromkeys(files)))
     return made.hexdigest()
 
 

@@ -12,6 +12,7 @@ from napari_lucky.errors import LuckyError
 from napari_lucky.fits.beside import FoundCalibration, find_calibration, setting_notes
 from napari_lucky.fits.file_names import one_place
 from napari_lucky.fits.frame_kind import Kind
+from napari_lucky.fits.plain_files import paths_of
 from napari_lucky.fits.run import Run
 from napari_lucky.fits.run_files import open_like, open_run
 from napari_lucky.fits.run_notes import file_notes
@@ -89,7 +90,7 @@ def _found(
 
 
 def _place(run: Any) -> str | Path:
-    return one_place([image.path for image in run.images]) if isinstance(run, Run) else ""
+    return one_place(paths_of(run.images)) if isinstance(run, Run) else ""
 
 
 def _names(paths: Sequence[Path]) -> str:

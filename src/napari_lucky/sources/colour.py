@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_lucky.errors import LuckyError, UsageError
 from napari_lucky.files.open_file import Stamp
 from napari_lucky.frames.window import Window
-from napari_lucky.sources.source_image import HeaderCards, PixelForm, SourceImage
+from napari_lucky.sources.source_image import HeaderCards, PixelForm, SourceImage, alike
 from napari_lucky.text import counted
 
 Colour = Literal["luminance", "red", "green", "blue", "superpixel", "frames"]
@@ -210,7 +210,7 @@ def as_in_file(image: Any) -> Any:
 
 def _turned(images: Sequence[Any]) -> Sequence[Any]:
     """Return images with their colours as planes, where all have them side by side."""
-    shapes = [image.layout.shape for image in images]
+    shapes = [image.layout.shape for image, _ in alike(images)]
     if all(nx == 3 and min(n, ny) >= LEAST_SIDE for n, ny, nx in shapes):
         return [OfLastAxis(image, "") for image in images]
     return images
@@ -218,7 +218,7 @@ def _turned(images: Sequence[Any]) -> Sequence[Any]:
 
 def coloured(
     images: Sequence[Any], colour: str | None = None, pattern: str = ""
-) -> tuple[list[Any], str]:
+) -> tuple[Sequence[Any], str]:
     """Return images of one number a pixel, and which colour they are of.
 
     Parameters
@@ -232,7 +232,7 @@ def coloured(
 
     Returns
     -------
-    images : list of SourceImage
+    images : sequence of SourceImage
     colour : str
         "" where the images have no colours, or are a mosaic that is taken as it is; "frames"
         where three planes are three frames because that was asked for.
@@ -242,11 +242,12 @@ def coloured(
     LuckyError
         If the images do not have that colour.
     """
-    images = [as_in_file(image) for image in images]
+    if any(isinstance(image, OfColour) for image, _ in alike(images)):
+        images = [as_in_file(image) for image in images]
     if colour is not None and colour not in CHOICES:
         raise UsageError(f"colour is {colour!r}; it must be one of {', '.join(CHOICES)}.")
     if colour != "frames":
-        images = list(_turned(images))
+        images = _turned(images)
     first = images[0]
     pattern = first.colours if is_mosaic(first.colours) else pattern
     planes = has_planes(images, surely=colour not in (None, "frames", "superpixel"))
@@ -287,9 +288,10 @@ def has_planes(images: Sequence[Any], surely: bool = False) -> bool:
     `surely` holds; several files of three planes each are frames in colour.
     """
     images = _turned(images)
-    if all(image.colours == "RGB" for image in images):
+    kinds = [image for image, _ in alike(images)]
+    if all(image.colours == "RGB" for image in kinds):
         return True
-    if any(image.layout.shape[0] != 3 or is_mosaic(image.colours) for image in images):
+    if any(image.layout.shape[0] != 3 or is_mosaic(image.colours) for image in kinds):
         return False
     return surely or len({image.path for image in images}) > 1
 
@@ -301,7 +303,9 @@ def colour_notes(images: Sequence[Any], colour: str) -> list[str]:
 
 def _mixed_mosaics(images: Sequence[Any]) -> list[str]:
     """Say if the files hold mosaics of different patterns."""
-    patterns = Counter(as_in_file(image).colours or "none" for image in images)
+    patterns = Counter[str]()
+    for image, n in alike(images):
+        patterns[as_in_file(image).colours or "none"] += n
     if len(patterns) < 2 or not any(map(is_mosaic, patterns)):
         return []
     counts = ", ".join(f"{one} ({counted(n, 'file')})" for one, n in patterns.most_common(4))

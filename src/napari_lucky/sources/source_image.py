@@ -54,6 +54,15 @@ class Pixels(Protocol):
         ...
 
 
+def alike(images: Sequence[SourceImage]) -> list[tuple[SourceImage, int]]:
+    """Return images that stand for others that differ in file and time alone, and how many.
+
+    Each for itself, unless the sequence knows better: it then has them as an attribute `alike`.
+    """
+    known: list[tuple[SourceImage, int]] | None = getattr(images, "alike", None)
+    return [(image, 1) for image in images] if known is None else known
+
+
 def missing_note(name: str, missing: int) -> str:
     """Say how many frames at the end of a truncated file are not whole."""
     frames = "frame is" if missing == 1 else f"{missing} frames are"
