@@ -2,6 +2,7 @@
 
     python benchmarks/memory.py [--frames 200 2000] [--folder /tmp]
     python benchmarks/memory.py --large [--folder /tmp]
+    python benchmarks/memory.py --processes [--frames 2000 20000] [--folder /tmp]
 
 Twenty frames of 1280 x 1024 are simulated and written; the rest of each run are hard links to
 them, which cost no disk but are opened, read and stacked like any other file. Each run is
@@ -12,9 +13,13 @@ With --large, runs of large sensors instead: 12 frames of 8.3 Mpx, the largest s
 worked on in bands, 6 of 24 Mpx and 2 of 400 Mpx, in files that are empty but for a star (sparse
 where the file system allows it), and masters of 24 Mpx (480 MB). Masters of the program's own may
 take another 300 MB in the system's temporary folder.
+
+With --processes, what the process that waits for its copies takes of the processor for itself, and
+what its copies take: the least of three turns, and the slope between the two lengths.
 """
 
 import argparse
+import json
 import multiprocessing
 import os
 import subprocess
@@ -24,6 +29,14 @@ import time
 from pathlib import Path
 
 DISTINCT = 20
+TURNS = 3
+SPENT = """import json, resource
+from napari_lucky.cli.main import main
+status = main()
+took = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+print(json.dumps([one.ru_utime + one.ru_stime for one in took]))
+raise SystemExit(status)"""
+"""A job that says at its end what it and its copies took, in CPU seconds."""
 EVERY = 0.005
 """Seconds from one look at the memory to the next."""
 LIMIT_MB = 100
@@ -118,6 +131,24 @@ def share_of(pid: int) -> float:
     return int(pss) * 1024 / 1e6
 
 
+def measure_processes(folder: Path, runs: list[Path], options: list[str]) -> None:
+    """Print the CPU time of a job's own process and of its copies, for two lengths of a run."""
+    took: dict[Path, list[list[float]]] = {run: [] for run in runs}
+    for _ in range(TURNS):
+        for run in runs:
+            job = ["process", str(run), *options, "--keep=0.01", "-o", str(folder / "out")]
+            command = [sys.executable, "-c", SPENT, *job, "--overwrite"]
+            printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            took[run].append(json.loads(printed.splitlines()[-1]))
+    few, many = ([min(turns) for turns in zip(*took[run], strict=True)] for run in runs)
+    n = [len(list(run.iterdir())) for run in runs]
+    print(f"| process | {n[0]} frames (CPU s) | {n[1]} frames (CPU s) | each more (ms) |")
+    print("|---|---:|---:|---:|")
+    for name, one, other in zip(("its own", "its copies"), few, many, strict=True):
+        slope = 1e3 * (other - one) / (n[1] - n[0])
+        print(f"| {name} | {one:.2f} | {other:.2f} | {slope:.3f} |")
+
+
 def write_large(path: Path, shape: tuple[int, int], rng, level: float | None = None) -> None:
     """Write a FITS file of uint16: a star on emptiness, or noise on a level all over."""
     import numpy as np
@@ -190,10 +221,12 @@ def measure_large(folder: Path) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--frames", type=int, nargs=2, default=[200, 2000], metavar="N")
+    parser.add_argument("--frames", type=int, nargs=2, metavar="N")
     parser.add_argument("--folder", type=Path, help="where some 60 MB of files may be put")
     parser.add_argument("--large", action="store_true", help="measure runs of large sensors")
+    parser.add_argument("--processes", action="store_true", help="CPU time of them, on Linux")
     given = parser.parse_args()
+    given.frames = given.frames or ([2000, 20_000] if given.processes else [200, 2000])
     if given.large:
         with tempfile.TemporaryDirectory(dir=given.folder) as name:
             make_large(Path(name))
@@ -204,6 +237,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=given.folder) as name:
         with multiprocessing.get_context("spawn").Pool(1) as other:
             frames, options = other.apply(make, (Path(name),))
+        if given.processes:
+            runs = [link_run(Path(name), frames, n) for n in given.frames]
+            measure_processes(Path(name), runs, options)
+            return 0
         print("| frames | peak memory (MB) | time (s) | a frame (ms) |")
         print("|---:|---:|---:|---:|")
         for n in given.frames:

@@ -25,6 +25,7 @@ FOREIGN = {
     "--nworkers",
     "--large",
     "--one-processor",
+    "--processes",
     "--design",
     "--hard",
 }

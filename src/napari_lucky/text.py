@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 LONG = 60
@@ -95,6 +95,22 @@ def without_tags(text: str) -> str:
 def cell(text: str) -> str:
     """Return a text for a CSV file that no spreadsheet runs as a formula; see `from_cell`."""
     return CELL.sub(r"\1'", text)
+
+
+def changed_where(
+    pattern: re.Pattern[str], change: Callable[[str], str], texts: list[str]
+) -> list[str]:
+    """Return texts changed, which those without a pattern stay by: few runs have any with it.
+
+    The pattern is looked for in all at once, `;` between them.
+    """
+    return list(map(change, texts)) if pattern.search(";".join(texts)) else texts
+
+
+def csv_columns(columns: Iterable[list[str]]) -> Iterator[str]:
+    """Yield the lines of a CSV file of some columns; see `csv_line`."""
+    quoted = [changed_where(SPECIAL, _quoted, texts) for texts in columns]
+    return (",".join(row) + "\n" for row in zip(*quoted, strict=True))
 
 
 def csv_line(values: Iterable[Any]) -> str:

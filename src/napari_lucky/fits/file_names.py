@@ -64,7 +64,8 @@ class FolderFiles(Sequence[Path]):
     @property
     def texts(self) -> list[str]:
         """The paths as texts, which take less time."""
-        return [os.path.join(self.folder, name) for name in self.names]
+        begin = os.path.join(self.folder, "")
+        return [begin + name for name in self.names]
 
     def __iter__(self) -> Iterator[Path]:
         return (self.folder / name for name in self.names)

@@ -18,8 +18,19 @@ from napari_lucky.files.open_file import open_text
 from napari_lucky.fits.names import put_name
 from napari_lucky.fits.times import exposures_of, times_of
 from napari_lucky.frames.history import History, history_cards, read_history
-from napari_lucky.frames.times import time_text
-from napari_lucky.text import cell, counted, csv_line, from_cell, html, html_table, readable
+from napari_lucky.frames.times import time_texts
+from napari_lucky.text import (
+    CELL,
+    cell,
+    changed_where,
+    counted,
+    csv_columns,
+    csv_line,
+    from_cell,
+    html,
+    html_table,
+    readable,
+)
 
 REFERENCE = "reference "
 MOST_FRAME = 2**31 - 1
@@ -131,7 +142,7 @@ class FrameTable:
         if self.sigma is not None:
             made |= dict(zip(ERRORS, self.sigma.T, strict=True))
         if self.time is not None:
-            made["time"] = [time_text(time) for time in self.time]
+            made["time"] = time_texts(self.time)
         return made if self.exposure is None else {**made, "exposure": self.exposure}
 
     @property
@@ -169,15 +180,16 @@ def table_to_csv(table: FrameTable, with_history: bool = False) -> str:
         first = {name: columns.pop(name) for name in COLUMNS}
         columns = {**first, "y": table.points[:, 0], "x": table.points[:, 1], **columns}
     text.write(csv_line(columns))
-    text.writelines(map(csv_line, zip(*map(_cells, columns.values()), strict=True)))
+    text.writelines(csv_columns(map(_cells, columns.values())))
     return text.getvalue()
 
 
-def _cells(values: Any) -> list[Any]:
-    """Return a column's cells: texts, or Python's numbers, whose text has all their digits."""
+def _cells(values: Any) -> list[str]:
+    """Return a column's cells: texts, or Python's numbers with all their digits."""
     if isinstance(values, list):
-        return list(map(cell, values))
-    return np.asarray(values, np.float64 if values.dtype.kind == "f" else np.intp).tolist()
+        return changed_where(CELL, cell, values)
+    numbers = np.asarray(values, np.float64 if values.dtype.kind == "f" else np.intp)
+    return list(map(repr, numbers.tolist()))
 
 
 def _is_comment(line: str) -> bool:

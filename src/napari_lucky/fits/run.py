@@ -34,7 +34,7 @@ from napari_lucky.sources.colour import (
     is_mosaic,
 )
 from napari_lucky.sources.source_image import SourceImage, alike
-from napari_lucky.text import counted, readable
+from napari_lucky.text import ODD, changed_where, counted, readable
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,8 +142,9 @@ class Run(ArrayLike):
     @cached_property
     def files(self) -> list[str]:
         """The name of each frame's file."""
-        names, planes = names_of(paths_of(self.images)), planes_of_each(self.images).tolist()
-        return [readable(name) for name, n in zip(names, planes, strict=True) for _ in range(n)]
+        names = changed_where(ODD, readable, names_of(paths_of(self.images)))
+        planes = planes_of_each(self.images).tolist()
+        return [name for name, n in zip(names, planes, strict=True) for _ in range(n)]
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -195,8 +196,10 @@ class Run(ArrayLike):
 
     def clipped_from(self, level: float) -> Run:
         """Return the run whose files are clipped at a level; see `OfColour`."""
+        if not any(isinstance(image, OfColour) for image, _ in alike(self.images)):
+            return self
         means = [replace(one, level=level) for one in self.images if isinstance(one, OfColour)]
-        return replace(self, images=tuple(means)) if means else self
+        return replace(self, images=means)
 
     def in_colour(self, colour: str | None, pattern: str = "") -> Run:
         """Return the run with pixels of another colour; see `open_run`.

@@ -54,12 +54,14 @@ def _of_source(frames: Any, what: str) -> NDArray[Any] | None:
     return known
 
 
-def time_text(time: np.datetime64) -> str:
-    """Return a time as tables have it: ISO, to the microsecond; empty where it is not known."""
-    return "" if np.isnat(time) else str(time.astype("datetime64[us]"))
+def time_texts(times: NDArray[np.datetime64]) -> list[str]:
+    """Return times as tables have them: ISO, to the microsecond; empty where not known."""
+    texts = np.datetime_as_string(times.astype("datetime64[us]"))
+    found: list[str] = np.where(np.isnat(times), "", texts).tolist()
+    return found
 
 
 def short_time(time: np.datetime64) -> str:
     """Return a time as headers have it: ISO, with as many digits as it needs."""
-    text = time_text(time)
+    (text,) = time_texts(np.array([time]))
     return text.rstrip("0").rstrip(".") if "." in text else text
