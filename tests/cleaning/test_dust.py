@@ -2,8 +2,14 @@ import numpy as np
 import pytest
 
 from napari_lucky import LuckyError, Window
-from napari_lucky.cleaning import DustRemoved, DustShadow, clipped_mean, find_dust, transmission
-from napari_lucky.cleaning import dust as dust_search
+from napari_lucky.cleaning import (
+    DustRemoved,
+    DustShadow,
+    clipped_mean,
+    dust_contrast,
+    find_dust,
+    transmission,
+)
 from napari_lucky.cleaning.background import Disc
 from napari_lucky.frames import ArrayFrames
 
@@ -251,7 +257,7 @@ def test_a_transmission_of_another_sensor_is_reported():
 def test_the_contrast_of_parts_of_a_band_is_that_of_all(monkeypatch):
     image = light() * shadows()
     image[40:60, 100:130] = np.nan
-    whole = dust_search._contrast(image, slice(0, SHAPE[0]), RADIUS)
-    monkeypatch.setattr(dust_search, "COLUMNS", 90)
-    parts = [dust_search._contrast(image, slice(y, y + 100), RADIUS) for y in (0, 100, 200)]
+    whole = dust_contrast._contrast(image, slice(0, SHAPE[0]), RADIUS)
+    monkeypatch.setattr(dust_contrast, "COLUMNS", 90)
+    parts = [dust_contrast._contrast(image, slice(y, y + 100), RADIUS) for y in (0, 100, 200)]
     np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-9)
