@@ -23,7 +23,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +32,9 @@ import napari_lucky as lucky
 from memory import link_run, make
 from napari_lucky.calibration.bad_pixels import standing_pixels
 from napari_lucky.execution.blas_threads import one_blas_thread
+from napari_lucky.execution.blocks import cores
+from napari_lucky.execution.job import QUIET, Job
+from napari_lucky.execution.processes import fork_executor
 from napari_lucky.imaging.interpolation import kernel
 
 READ = "read and calibrate the pair"
@@ -217,21 +219,21 @@ def packed_runs(folder, frames):
 
 def job_seconds(run, out, options):
     """Return the CPU seconds of `napari-lucky process`, all its processes together."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, "-m", "napari_lucky.cli.main", "process", run, *options]
-    subprocess.run([*command, "-o", out, "--overwrite"], check=True, capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    command += ["-o", out, "--overwrite"]
+    return spent(lambda: subprocess.run(command, check=True, capture_output=True))
 
 
 def spent(work) -> float:
-    """Return the CPU seconds of some work; of two kinds, how many more the second takes."""
-    if isinstance(work, list):
-        few, many = map(spent, work)
-        return many - few
-    start = time.process_time()
+    """Return the CPU seconds of some work, in this process and in those that it makes."""
+    start = seconds_so_far()
     work()
-    return time.process_time() - start
+    return seconds_so_far() - start
+
+
+def seconds_so_far() -> float:
+    used = [resource.getrusage(one) for one in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def scenarios(folder, n):
@@ -243,7 +245,7 @@ def scenarios(folder, n):
     for name in ("focus", "defocus"):
         y, x, side = map(int, asked[name].split(","))
         windows[name] = lucky.Window.centred(y, x, side)
-    path = link_run(folder, frames, max(n, 1000))
+    path = link_run(folder, frames, max(5 * n, 1000))
     files = sorted(path.iterdir())
     run = lucky.open_run(path)
     dark, flat = (
@@ -259,8 +261,9 @@ def scenarios(folder, n):
     focus = windows["focus"]
     shifts = np.random.default_rng(0).uniform(-2, 2, (*run.shape[:1], 2))
 
-    def stack(method, count, window=focus):
-        return lambda: lucky.stack(calibrated, shifts, np.arange(count), window, method=method)
+    def stack(method, count, window=focus, job=QUIET):
+        given = shifts, np.arange(count), window
+        return lambda: lucky.stack(calibrated, *given, method=method, job=job)
 
     for count in (400, 1000):
         method = "fourier,0.1"
@@ -272,9 +275,17 @@ def scenarios(folder, n):
         )
     yield "mean of all, focus", n, lambda: floor.mean(n), stack("mean", n)
 
-    def both():
-        stack("mean", n)()
-        stack("mean", n, windows["defocus"])()
+    def pair(count, job=QUIET):
+        for window in windows.values():
+            stack("mean", count, window, job)()
+
+    def in_copies(work):  # as the command line does; each more, without the making of the copies
+        def copied(count):
+            with fork_executor() as executor:
+                assert executor is not None
+                work(count, job=Job(executor=executor))
+
+        return [lambda: copied(n), lambda: copied(5 * n)]
 
     def read():
         for k in range(n):
@@ -282,7 +293,14 @@ def scenarios(folder, n):
             far.cut(far.bytes_of(k))
 
     yield READ, n, read, None
-    yield "mean of all, pair", n, lambda: (floor.mean(n), far.mean(n)), both
+    yield "mean of all, pair", n, lambda: (floor.mean(n), far.mean(n)), lambda: pair(n)
+    if cores() > 1:
+        yield (
+            "mean of all, pair, in copies, each more",
+            4 * n,
+            lambda: (floor.mean(4 * n), far.mean(4 * n)),
+            in_copies(pair),
+        )
     yield "median", n, lambda: floor.median(n), stack("median", n)
     yield "clipped", n, lambda: floor.clipped(n), stack("clipped,3", n)
     few = 10
@@ -358,10 +376,8 @@ def jobs(folder, repeats, floor):
     every = ["--dust=5,8", "--outliers=6", "--flicker=6", "--background=4", "--noise-cut=3"]
     took = {"numpy": [], "short": [], "few": [], "many": [], "clean": [], "clean_few": []}
     for turn in range(repeats):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-c", "import numpy"], check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        took["numpy"].append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        bare = [sys.executable, "-c", "import numpy"]
+        took["numpy"].append(spent(lambda bare=bare: subprocess.run(bare, check=True)))
         out = str(folder / "jobs" / f"out_{turn}")
         for name, run in zip(("short", "few", "many"), runs, strict=True):
             took[name].append(job_seconds(str(run), out, options))
@@ -403,8 +419,10 @@ def main() -> None:
             if line == READ:
                 read = min(spent(floor) for _ in range(given.repeats + 1)) / n
                 continue
-            turns = [(spent(floor), spent(program)) for _ in range(given.repeats + 1)][1:]
-            least, took = (1e3 * min(values) / n for values in zip(*turns, strict=True))
+            works = floor, *(program if isinstance(program, list) else [program])
+            turns = [[spent(work) for work in works] for _ in range(given.repeats + 1)][1:]
+            least, *took = (1e3 * min(values) / n for values in zip(*turns, strict=True))
+            took = took[-1] - sum(took[:-1])  # of two, how many more the second takes
             print(f"| {line} | {took:.2f} | {least:.2f} | {took / least:.1f} |", flush=True)
         if not given.only or "job" in given.only:
             jobs(folder, given.repeats, 1e3 * read)

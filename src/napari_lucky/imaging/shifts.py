@@ -46,17 +46,26 @@ class Shifted(View):
         """Return the shifted frames asked for, (k, y, x), cut to the window."""
         window = window or Window.whole(self.shape)
         index = numbers_in(frames, self.shape[0])
-        out = np.full((len(index), *window.shape), np.nan, np.float32)
         whole, rest = whole_and_rest(self.shifts[index])
         if not self.subpixel:
             rest[:] = 0
         some = np.flatnonzero(self._seen(whole, window))
-        for reach, chosen in ((0, ~rest[some].any(axis=1)), (MARGIN, rest[some].any(axis=1))):
-            group = some[chosen]
-            for part in _near(whole[group]):
-                members = group[part]
-                images = self._sources(index[members], whole[members], window, reach)
-                out[members] = interpolate_frames(images, rest[members]) if reach else images
+        between = rest[some].any(axis=1)
+        groups = [
+            (reach, group[part])
+            for reach, group in ((0, some[~between]), (MARGIN, some[between]))
+            for part in _near(whole[group])
+        ]
+
+        def moved(reach: int, members: NDArray[np.intp]) -> NDArray[np.float32]:
+            images = self._sources(index[members], whole[members], window, reach)
+            return interpolate_frames(images, rest[members]) if reach else images
+
+        if len(groups) == 1 and len(some) == len(index):  # as a rule: nothing to put together
+            return moved(*groups[0])
+        out = np.full((len(index), *window.shape), np.nan, np.float32)
+        for reach, members in groups:
+            out[members] = moved(reach, members)
         return out
 
     def _seen(self, whole: NDArray[np.float64], window: Window) -> NDArray[np.bool_]:
