@@ -22,7 +22,6 @@ from napari_lucky.execution.helper import (
     start_helper,
 )
 from napari_lucky.execution.job import Cancelled, Job, no_progress
-from napari_lucky.execution.packing import Sent
 
 ONES = [slice(k, k + 1) for k in range(24)]
 
@@ -102,6 +101,7 @@ def sent(monkeypatch):
         ask(helper, kind, data, parts, used)
 
     monkeypatch.setattr(Helper, "_ask", asking)
+    end_helper()  # it has what other tests have sent
     return jobs
 
 
@@ -119,7 +119,7 @@ def test_what_either_sent_is_not_sent_again_unless_it_was_changed(sent):
 
 
 def test_what_is_used_no_longer_is_dropped_there_and_so_is_too_much(sent, monkeypatch):
-    monkeypatch.setattr(start_helper(), "_sent", Sent(400_000))
+    monkeypatch.setattr(helper_module, "MOST_KEPT", 400_000)
     values = np.ones((200, 100))
     do(lambda job: values.sum())
     two = [np.ones((200, 110)), np.ones((200, 120))]
@@ -131,6 +131,17 @@ def test_what_is_used_no_longer_is_dropped_there_and_so_is_too_much(sent, monkey
     two.pop(0)
     do(where)
     assert sent[3] == ([], left[1:])
+
+
+def test_what_it_has_lost_is_sent_again(sent):
+    values = np.ones((200, 100))
+    do(lambda job: values.sum())
+    other = np.ones((200, 110))
+    start_helper()._sent.add({"lost": other})
+    with pytest.raises(CannotBeSent):
+        do(lambda job: other.sum())
+    assert do(lambda job: values.sum() + other.sum()) == 42_000
+    assert len(sent[-1][0]) == 2
 
 
 def test_reports_come_here_and_a_second_job_is_done_here_meanwhile():

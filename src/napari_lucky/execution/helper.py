@@ -32,6 +32,9 @@ from napari_lucky.execution.processes import receive_apart, send_apart
 MOST_SENT = 1 << 27
 """Bytes of arrays that are sent: a larger run held in memory is worked on where it is, since to
 send it takes longer than most jobs."""
+PIPE = 1 << 20
+"""Bytes that a pipe holds, the most that Linux allows: with fewer, the thread that reads waits for
+Python's lock more often."""
 MOST_KEPT = 1 << 26
 """Bytes of arrays that the helper keeps for the next jobs while they are used here: masters."""
 LOOK_EVERY = 0.1
@@ -67,6 +70,11 @@ class Helper:
         )
         asked, answers = self._process.stdin, self._process.stdout
         assert isinstance(asked, io.BufferedWriter) and isinstance(answers, io.BufferedReader)
+        with suppress(OSError):  # the system allows no more
+            from fcntl import F_SETPIPE_SZ, fcntl  # Linux has it
+
+            for pipe in (asked, answers):
+                fcntl(pipe, F_SETPIPE_SZ, PIPE)
         self._asked, self._answers = asked, answers.raw  # what is buffered cannot be polled
         self._poll = select.poll()
         self._poll.register(self._answers, select.POLLIN)
@@ -124,6 +132,7 @@ class Helper:
                 _, raised = pickle.loads(*given)
                 raise raised
             elif kind == "unknown":
+                self._sent = Sent(MOST_KEPT)  # perhaps it has not what it should have
                 raise CannotBeSent
 
     def end(self) -> None:

@@ -22,6 +22,11 @@ from napari_lucky.viewer.display_array import ShownArray
 
 LayerTuple = tuple[Any, dict[str, Any], str]
 CONTRAST_FRAMES = 3
+CONTRAST = 1, 99.98
+"""Percentiles that a layer's contrast limits are."""
+THINNED, AROUND = 16, (2, 99.8)
+"""How many values there are for one that is looked at first, and percentiles of these: between them
+is neither limit."""
 
 
 def files_of(frames: Frames) -> list[str]:
@@ -44,8 +49,28 @@ def contrast_of(frames: Frames) -> tuple[float, float]:
     some = some[np.isfinite(some)] if some.dtype.kind == "f" else some
     if some.size == 0:
         return 0.0, 1.0
-    low, high = np.percentile(some, [1, 99.98])
-    return float(low), float(high if high > low else low + 1)
+    low, high = _low_and_high(some.ravel())
+    return low, high if high > low else low + 1
+
+
+def _low_and_high(values: NDArray[Any]) -> tuple[float, float]:
+    """Return `numpy.percentile(values, CONTRAST)`, found among the few values near each.
+
+    Which those are is seen in some of the values. It takes a fraction of the time.
+    """
+    last = len(values) - 1
+    places = [last * percent / 100 for percent in CONTRAST]
+    below, above = np.percentile(values[::THINNED], AROUND)
+    lowest, highest = values[values <= below], values[values >= above]
+    first = len(values) - len(highest)
+    if places[0] > len(lowest) - 1 or places[1] < first:  # some are not like all
+        lowest, highest, first = values, values, 0
+    return _at(lowest, places[0]), _at(highest, places[1] - first)
+
+
+def _at(values: NDArray[Any], place: float) -> float:
+    """Return the value at a place in order, between two as `numpy.percentile` does."""
+    return float(np.percentile(values, 100 * place / max(len(values) - 1, 1)))
 
 
 def image_tuple(
