@@ -64,6 +64,7 @@ class Basis:
 
     def __init__(self, values: NDArray[np.float64]) -> None:
         self.values = np.asfortranarray(values)
+        self.single = self.values.astype(np.float32)  # in the order of the others
         self.normal = values.T @ values
 
 
@@ -157,12 +158,13 @@ class BackgroundRemoved(View):
         if shared and shared[0][0] == key:
             basis = shared[0][1]
         else:
-            rows, columns = np.nonzero(used)
-            basis = Basis(self._vander(y, 0)[rows][:, j] * self._vander(x, 1)[columns][:, k])
+            down, across = self._vander(y, 0).T[j], self._vander(x, 1).T[k]
+            functions = [np.outer(*pair)[used] for pair in zip(down, across, strict=True)]
+            basis = Basis(np.stack(functions).T)
             self._shared[:] = [(key, basis)]
         terms = np.zeros((self.order + 1, self.order + 1))
         # starlight only adds, so what is above goes sooner
-        fitted, sigma = clipped_fit(basis, values[used].astype(np.float64), ABOVE, BELOW, ROUNDS)
+        fitted, sigma = clipped_fit(basis, values[used], ABOVE, BELOW, ROUNDS)
         fitted[0] += LOW * sigma  # the constant term is the first
         terms[j, k] = fitted
         return terms
@@ -232,7 +234,7 @@ def discs_around(windows: Iterable[Window | None], radius: float | None = None) 
 
 def clipped_fit(
     basis: Basis,
-    values: NDArray[np.float64],
+    values: NDArray[np.float32],
     above: float,
     below: float,
     rounds: int,
@@ -243,8 +245,8 @@ def clipped_fit(
     ----------
     basis : Basis
         n pixels of m functions.
-    values : ndarray, (n,)
-        What is fitted.
+    values : ndarray of float32, (n,)
+        What is fitted. How far they are off a fit is found in single precision, as they are given.
     above, below : float
         Values this many standard deviations off are left out.
     rounds : int
@@ -258,10 +260,10 @@ def clipped_fit(
     """
     kept, sigma = np.ones(len(values), bool), 0.0
     functions, normal = basis.values, basis.normal
-    projected = functions.T @ values
+    projected = functions.T @ values.astype(np.float64)
     for _ in range(rounds):
         terms = _solution(normal, projected)
-        off = values - functions @ terms
+        off = values - basis.single @ as_float32(terms)
         sigma = sigma_near(off[kept], sigma)
         now = (off <= above * sigma) & (off >= -below * sigma) if sigma > 0 else kept
         changed = np.flatnonzero(now != kept)
