@@ -56,10 +56,11 @@ class Counting(Executor):
     def submit(self, function, bundle):
         if function is not self._function:
             self._function = function
-            data, parts = cluster.pack(function, self._runs)
-            self.once[self.what] += len(data)
-            self.once[self.what] += sum(len(parts[key]) for key in parts.keys() - self._parts)
-            self._parts |= parts.keys()
+            packed = cluster.pack(function, self._runs)
+            self.once[self.what] += len(packed.data)
+            new = packed.parts.keys() - self._parts
+            self.once[self.what] += sum(len(pickle.dumps(packed.parts[key], 5)) for key in new)
+            self._parts |= new
         what = self.what
         self.sent[what] += len(pickle.dumps((cluster.call, (bundle,), {})))
         self.tasks[what] += 1
