@@ -50,9 +50,11 @@ def open_images(
     Files with the same signature share their layout. Headers of a folder's files are read in the
     copies of this process that the job has, if it has any.
     """
+    if not isinstance(paths, FolderFiles) or len(paths) < 2:
+        return _open_each(paths)
     images, odd = _open_each(paths[:1])
     first = images[0] if len(images) == 1 else None
-    if not isinstance(paths, FolderFiles) or not isinstance(first, FitsImage) or first.missing:
+    if not isinstance(first, FitsImage) or first.missing:
         return _open_each(paths)
     layout = first.layout
     like = header_template(first.path, scan(first.path)[0])

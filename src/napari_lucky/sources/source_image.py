@@ -24,7 +24,7 @@ class HeaderCards(NamedTuple):
     times : bytes
         Those that say when it was taken.
     damaged : bytes
-        Those that are not as FITS has them, of a file of a known kind where they are its own.
+        Those that are not as FITS has them.
     """
 
     settings: bytes = b""
