@@ -7,7 +7,18 @@ import pytest
 from numpy.polynomial import legendre
 
 from napari_lucky import LuckyError, Window
-from napari_lucky.cleaning.background import BackgroundModel, BackgroundRemoved, Disc, discs_around
+from napari_lucky.cleaning import background
+from napari_lucky.cleaning.background import (
+    ABOVE,
+    BELOW,
+    ROUNDS,
+    BackgroundModel,
+    BackgroundRemoved,
+    Basis,
+    Disc,
+    clipped_fit,
+    discs_around,
+)
 from napari_lucky.frames import ArrayFrames
 from napari_lucky.frames.cache import cached
 
@@ -53,6 +64,29 @@ def test_clipping_leaves_no_bias_in_noise():
     frames = polynomial(2) + RNG.normal(0, 10, (40, *SHAPE))
     made = BackgroundRemoved(ArrayFrames(frames), (), 2)
     assert abs(made.read(slice(None)).mean()) < 0.1  # without the correction, 0.7
+
+
+@pytest.mark.parametrize("apart", [0.0, 1e-9])
+def test_functions_that_are_alike_share_the_fit(apart):
+    """Of many fits that are as good, the terms are those of the least squares."""
+    slope = np.linspace(-1, 1, 500)
+    alike = np.stack([np.ones(500), slope, slope * (1 + apart)], axis=1)
+    values = (5 + 4 * slope + RNG.normal(0, 0.1, 500)).astype(np.float32)
+    terms, sigma = clipped_fit(Basis(alike), values, 5, 5, ROUNDS)
+    np.testing.assert_allclose(terms, [5, 2, 2], atol=0.03)
+    assert sigma == pytest.approx(0.1, rel=0.15)
+
+
+@pytest.mark.parametrize("height", [0, 30, 300])
+def test_clipping_that_stops_early_moves_the_fit_by_a_hundredth_of_the_noise(height, monkeypatch):
+    x = np.linspace(0, 1, 20_000)
+    halo = height * np.exp(-x / 0.05)
+    values = (RNG.normal(0, 1, len(x)) + halo).astype(np.float32)
+    basis = Basis(np.stack([np.ones_like(x), 2 * x - 1], axis=1))
+    terms, _ = clipped_fit(basis, values, ABOVE, BELOW, ROUNDS)
+    monkeypatch.setattr(background, "SETTLED", 0)
+    to_the_end, _ = clipped_fit(basis, values, ABOVE, BELOW, ROUNDS)
+    assert np.abs(terms - to_the_end).max() < 0.01
 
 
 def test_a_window_has_the_model_of_the_whole_frame():
