@@ -279,13 +279,13 @@ def scenarios(folder, n):
         for window in windows.values():
             stack("mean", count, window, job)()
 
-    def in_copies(work):  # as the command line does; each more, without the making of the copies
+    def in_copies(work, few, many):  # as the command line does; without the making of the copies
         def copied(count):
             with fork_executor() as executor:
                 assert executor is not None
                 work(count, job=Job(executor=executor))
 
-        return [lambda: copied(n), lambda: copied(5 * n)]
+        return [lambda: copied(few), lambda: copied(many)]
 
     def read():
         for k in range(n):
@@ -299,12 +299,12 @@ def scenarios(folder, n):
             "mean of all, pair, in copies, each more",
             4 * n,
             lambda: (floor.mean(4 * n), far.mean(4 * n)),
-            in_copies(pair),
+            in_copies(pair, n, 5 * n),
         )
     yield "median", n, lambda: floor.median(n), stack("median", n)
     yield "clipped", n, lambda: floor.clipped(n), stack("clipped,3", n)
     few = 10
-    whole = lucky.Window.whole(run.shape)
+    sensor = lucky.Window.whole(run.shape)
     stars = list(windows.values())
 
     def cleaned(*steps):  # anew each time: what was fitted before is kept
@@ -313,7 +313,7 @@ def scenarios(folder, n):
     def read_background():
         made = cleaned(lucky.steps.RemoveBackground(order=4))
         for k in range(few):
-            made.read(np.array([k]), whole)
+            made.read(np.array([k]), sensor)
 
     yield (
         "background of order 4, whole frame",
@@ -337,24 +337,34 @@ def scenarios(folder, n):
     square = lucky.Window(0, 128, 1024, 1024)
     large = Floor(files, dark, flat - dark, (ROOM, 128 + ROOM), 1024 - 2 * ROOM, code)
 
-    def tracked(
-        count, window, method
-    ):  # so many, and three times as many: their difference is without what is done once
-        some = [lucky.frames.Subset(calibrated, np.arange(k * count)) for k in (1, 3)]
-        return [lambda one=one: lucky.register(one, window, method=method) for one in some]
+    def tracked(window, method):
+        def track(count, job=QUIET):
+            some = lucky.frames.Subset(calibrated, np.arange(count))
+            lucky.register(some, window, method=method, job=job)
 
+        return track
+
+    # some, and three times as many: their difference is without what is done once
+    whole, by_template = tracked(square, "correlation"), tracked(focus, "template")
     yield (
         "whole-sensor correlation, 1024², each more",
         40,
         lambda: large.correlation(40),
-        tracked(20, square, "correlation"),
+        [lambda: whole(20), lambda: whole(60)],
     )
     yield (
         "template, each more",
         200,
         lambda: floor.correlation(200),
-        tracked(100, focus, "template"),
+        [lambda: by_template(100), lambda: by_template(300)],
     )
+    if cores() > 1:
+        yield (
+            "template, in copies, each more",
+            200,
+            lambda: floor.correlation(200),
+            in_copies(by_template, 100, 300),
+        )
     yield "without dark and flat, once", 1, lambda: hot(files, 24), lambda: standing_pixels(run)
 
 
